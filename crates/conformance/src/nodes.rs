@@ -12,7 +12,7 @@ use lamplight_domain::identity::{ConversationId, MessageId};
 use lamplight_domain::ordering::{EntryOrder, Gap, Limits, Outcome, Step};
 use lamplight_domain::time::Moment;
 use lamplight_usecases::ports::{
-    BusMessage, CommitPosition, EventBus as _, LogFollower, Messages, SyncPosition,
+    BusMessage, CommitPosition, EventBus as _, LogFollower, Messages, Range, SyncPosition,
 };
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
@@ -32,6 +32,7 @@ macro_rules! nodes_suite {
             $crate::nodes,
             [
                 m10_m11_two_nodes_on_a_faulty_bus_deliver_once_in_order_or_heal_by_sync,
+                m4_m10_two_nodes_that_read_what_is_missing_deliver_in_order,
                 m10_two_nodes_that_follow_the_log_too_miss_nothing,
             ]
         );
@@ -49,6 +50,17 @@ const FAULTS: Faults = Faults {
     delay: 16,
 };
 
+/// How a node repairs what the bus lost.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repair {
+    /// Not at all: its store does not answer.
+    None,
+    /// It reads what is missing before an entry that came.
+    Read,
+    /// It follows the log.
+    Follow,
+}
+
 type Logs = HashMap<ConversationId, Vec<MessageId>>;
 
 struct Node {
@@ -60,6 +72,8 @@ struct Node {
     delivered: Mutex<Vec<Step<Arc<Entry>>>>,
     /// What went to the connections after later entries.
     late: Mutex<Vec<(ConversationId, u64)>>,
+    /// To be read from the store.
+    missing: Mutex<Vec<Gap>>,
     connection: Mutex<Connection>,
 }
 
@@ -79,6 +93,7 @@ impl Node {
             received: Mutex::default(),
             delivered: Mutex::default(),
             late: Mutex::default(),
+            missing: Mutex::default(),
             connection: Mutex::default(),
         })
     }
@@ -108,8 +123,10 @@ impl Node {
 
     fn take(&self, steps: Vec<Step<Arc<Entry>>>) {
         for step in steps {
-            if let Step::Deliver(entry) = &step {
-                self.connection.lock().receive(entry);
+            match &step {
+                Step::Deliver(entry) => self.connection.lock().receive(entry),
+                Step::Missing(gap) => self.missing.lock().push(gap.clone()),
+                Step::Gap(_) => {}
             }
             self.delivered.lock().push(step);
         }
@@ -124,6 +141,7 @@ impl Node {
         let mut gaps = 0;
         for step in self.delivered.lock().iter() {
             match step {
+                Step::Missing(_) => {}
                 Step::Gap(Gap {
                     conversation,
                     after,
@@ -153,6 +171,22 @@ impl Node {
         }
         assert_eq!(delivered, *self.received.lock());
         gaps
+    }
+
+    /// Reads what the bus did not bring in time.
+    async fn read_missing<S: Messages>(&self, store: &S) {
+        let missing = std::mem::take(&mut *self.missing.lock());
+        for gap in missing {
+            let range = Range::After(gap.after);
+            let limit = (gap.before - gap.after - 1) as usize;
+            let reader = user("b");
+            let read = store.history(&reader, &gap.conversation, range, limit);
+            for entry in read.await.expect("a page").expect("a log").entries {
+                self.receive(Arc::new(entry));
+            }
+            let steps = self.order.lock().give_up(&gap);
+            self.take(steps);
+        }
     }
 
     /// Fetches what the connection has not, if it saw a gap or comes back.
@@ -198,7 +232,7 @@ async fn run<S: Messages + LogFollower>(
     subject: &Subject<S>,
     nodes: &[Arc<Node>; 2],
     seed: u64,
-    follow: bool,
+    repair: Repair,
 ) -> Logs {
     let bus = FaultyBus::new(FAULTS, seed);
     for node in nodes {
@@ -248,7 +282,10 @@ async fn run<S: Messages + LogFollower>(
         for (node, followed) in nodes.iter().zip(&mut followed) {
             node.pass_time(STEP_MILLIS);
             // Each at its own pace, and behind the bus.
-            if follow && (round + 1) % 4 == 0 {
+            if repair == Repair::Read {
+                node.read_missing(&**store).await;
+            }
+            if repair == Repair::Follow && (round + 1) % 4 == 0 {
                 for committed in store.read(*followed, 100).await.expect("a page") {
                     *followed = committed.position;
                     node.receive(Arc::new(committed.entry));
@@ -259,7 +296,13 @@ async fn run<S: Messages + LogFollower>(
     }
     bus.pass(FAULTS.delay + 1);
     for node in nodes {
-        node.pass_time(10_000);
+        // Until what waits was asked for, and then given up.
+        for _ in 0..ROUNDS {
+            node.pass_time(5_000);
+            if repair == Repair::Read {
+                node.read_missing(&**store).await;
+            }
+        }
         node.sync(&**store, false).await;
     }
     logs
@@ -271,7 +314,7 @@ pub async fn m10_m11_two_nodes_on_a_faulty_bus_deliver_once_in_order_or_heal_by_
     subject: Subject<S>,
 ) {
     let nodes = [Node::new(), Node::new()];
-    let logs = run(&subject, &nodes, 1, false).await;
+    let logs = run(&subject, &nodes, 1, Repair::None).await;
     let mut gaps = 0;
     for node in &nodes {
         gaps += node.check();
@@ -284,11 +327,29 @@ pub async fn m10_m11_two_nodes_on_a_faulty_bus_deliver_once_in_order_or_heal_by_
     assert!(gaps > 0, "no gap was reported: change the seed");
 }
 
+pub async fn m4_m10_two_nodes_that_read_what_is_missing_deliver_in_order<
+    S: Messages + LogFollower,
+>(
+    subject: Subject<S>,
+) {
+    let nodes = [Node::new(), Node::new()];
+    let logs = run(&subject, &nodes, 1, Repair::Read).await;
+    for node in &nodes {
+        assert_eq!(node.check(), 0, "gaps");
+        let asked = |step: &Step<_>| matches!(step, Step::Missing(_));
+        let was_asked = node.delivered.lock().iter().any(asked);
+        assert!(was_asked, "the bus lost nothing: change the seed");
+        // But for the end, which nothing follows.
+        node.sync(&*subject.store, true).await;
+        assert_eq!(node.connection.lock().logs, logs);
+    }
+}
+
 pub async fn m10_two_nodes_that_follow_the_log_too_miss_nothing<S: Messages + LogFollower>(
     subject: Subject<S>,
 ) {
     let nodes = [Node::new(), Node::new()];
-    let logs = run(&subject, &nodes, 2, true).await;
+    let logs = run(&subject, &nodes, 2, Repair::Follow).await;
     for node in &nodes {
         assert_eq!(node.check(), 0, "gaps");
         assert_eq!(node.connection.lock().logs, logs);

@@ -2,9 +2,11 @@
 //! follower of the log) may deliver the same entries: a pure state machine.
 //!
 //! Entries of a conversation come out with growing `seq`, each once. An entry that is ahead of its
-//! turn is held for a bounded time; when that is over, the machine reports the gap and goes on
-//! behind it. The first entry of a conversation that the machine does not know is delivered at once,
-//! whatever its `seq`: waiting for earlier ones would delay every conversation's first message.
+//! turn is held. After a moment the machine asks for what is missing ([`Step::Missing`]), and the
+//! caller reads that from the store and pushes it. Where that fails, the machine reports the gap
+//! after a bounded time and goes on behind it. The first entry of a conversation that the machine
+//! does not know is delivered at once, whatever its `seq`: waiting for earlier ones would delay every
+//! conversation's first message.
 //!
 //! An entry that was given up, or that precedes the first one, is delivered late when it comes
 //! ([`Outcome::Late`]): out of order, but a client that reads events only must not lose it. For this
@@ -27,8 +29,12 @@ use std::time::Duration;
 /// What the machine may keep.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How long entries behind a gap wait for the missing ones.
+    /// How long entries behind a gap wait before the machine asks for the missing ones.
     pub hold: Duration,
+    /// How many entries of one conversation wait without asking.
+    pub held_without_asking: usize,
+    /// How long entries wait for what was asked for.
+    pub patience: Duration,
     /// The most entries that wait in one conversation.
     pub held_per_conversation: usize,
     /// The most entries that wait in all conversations.
@@ -44,7 +50,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             hold: Duration::from_millis(200),
-            held_per_conversation: 64,
+            held_without_asking: 64,
+            patience: Duration::from_secs(4),
+            held_per_conversation: 512,
             held: 4_096,
             retain: Duration::from_secs(300),
             conversations: 65_536,
@@ -59,7 +67,7 @@ pub struct Gap {
     pub conversation: ConversationId,
     /// The last entry that was delivered before the gap.
     pub after: u64,
-    /// The entry that is delivered next.
+    /// The entry behind it that waits.
     pub before: u64,
 }
 
@@ -68,7 +76,10 @@ pub struct Gap {
 pub enum Step<T> {
     /// Deliver the entry.
     Deliver(T),
-    /// Entries are missing: read them from the store before going on, or go on without.
+    /// Entries are missing: read them from the store and push them, or call
+    /// [`EntryOrder::give_up`]. The entries behind them wait meanwhile.
+    Missing(Gap),
+    /// Entries are missing and are waited for no longer. They are delivered late if they come.
     Gap(Gap),
 }
 
@@ -97,7 +108,7 @@ pub struct EntryOrder<T> {
     /// nothing when an entry comes.
     older: HashMap<ConversationId, Log<T>>,
     rotated_at: Moment,
-    /// Conversations with held entries, by since when.
+    /// Conversations with held entries, by when something is due.
     waiting: BTreeSet<(Moment, ConversationId)>,
     held: usize,
 }
@@ -184,11 +195,13 @@ impl<T> EntryOrder<T> {
             return Outcome::Repeated;
         }
         if held.entries.is_empty() {
-            held.since = now;
-            self.waiting.insert((now, conversation.clone()));
+            held.due = now.plus(self.limits.hold);
+            held.is_asked = false;
+            self.waiting.insert((held.due, conversation.clone()));
         }
         held.entries.insert(seq, (now, entry));
         let count = held.entries.len();
+        let is_asked = held.is_asked;
         self.held += 1;
         if seq == last + 1 {
             return Outcome::Steps(self.release(conversation, false));
@@ -197,30 +210,50 @@ impl<T> EntryOrder<T> {
             return Outcome::Steps(self.release(conversation, true));
         }
         if self.held > self.limits.held
-            && let Some((_, oldest)) = self.waiting.first().cloned()
+            && let Some((_, first)) = self.waiting.first().cloned()
         {
-            return Outcome::Steps(self.release(&oldest, true));
+            return Outcome::Steps(self.release(&first, true));
+        }
+        if count > self.limits.held_without_asking && !is_asked {
+            return Outcome::Steps(self.ask(now, conversation));
         }
         Outcome::Held
+    }
+
+    /// Goes on behind a gap, if nothing of it came since it was asked for.
+    pub fn give_up(&mut self, gap: &Gap) -> Vec<Step<T>> {
+        let Some(log) = self.find(&gap.conversation) else {
+            return Vec::new();
+        };
+        let first = log.held().and_then(|held| held.entries.keys().next());
+        if log.last() == gap.after && first == Some(&gap.before) {
+            self.release(&gap.conversation, true)
+        } else {
+            Vec::new()
+        }
     }
 
     /// When [`EntryOrder::pass_time`] has something to do.
     #[must_use]
     pub fn next_wake(&self) -> Moment {
         let rotation = self.rotated_at.plus(self.limits.retain);
-        self.waiting.first().map_or(rotation, |(since, _)| {
-            since.plus(self.limits.hold).min(rotation)
-        })
+        let first = self.waiting.first();
+        first.map_or(rotation, |(due, _)| rotation.min(*due))
     }
 
-    /// Gives up waiting where that is due, and forgets idle conversations.
+    /// Asks for what is missing, gives up waiting where that is due, and forgets idle conversations.
     pub fn pass_time(&mut self, now: Moment) -> Vec<Step<T>> {
         let mut steps = Vec::new();
-        while let Some((since, conversation)) = self.waiting.first()
-            && since.plus(self.limits.hold) <= now
+        while let Some((due, conversation)) = self.waiting.first()
+            && *due <= now
         {
             let conversation = conversation.clone();
-            steps.extend(self.release(&conversation, true));
+            let held = self.find(&conversation).and_then(Log::held);
+            if held.is_some_and(|held| held.is_asked) {
+                steps.extend(self.release(&conversation, true));
+            } else {
+                steps.extend(self.ask(now, &conversation));
+            }
         }
         if self.rotated_at.plus(self.limits.retain) <= now {
             steps.extend(self.rotate(now));
@@ -228,19 +261,43 @@ impl<T> EntryOrder<T> {
         steps
     }
 
+    fn find(&self, conversation: &ConversationId) -> Option<&Log<T>> {
+        let log = self.recent.get(conversation);
+        log.or_else(|| self.older.get(conversation))
+    }
+
+    /// Asks for what is missing before the first held entry, which waits on.
+    fn ask(&mut self, now: Moment, conversation: &ConversationId) -> Vec<Step<T>> {
+        let log = self.recent.get_mut(conversation);
+        let Some(log) = log.or_else(|| self.older.get_mut(conversation)) else {
+            return Vec::new();
+        };
+        let after = log.last();
+        let held = log.held_mut();
+        let Some((&before, _)) = held.entries.first_key_value() else {
+            return Vec::new();
+        };
+        self.waiting.remove(&(held.due, conversation.clone()));
+        held.due = now.plus(self.limits.patience);
+        held.is_asked = true;
+        self.waiting.insert((held.due, conversation.clone()));
+        vec![Step::Missing(Gap {
+            conversation: conversation.clone(),
+            after,
+            before,
+        })]
+    }
+
     /// Delivers the held entries that are next; with `past_gap` also those behind the first gap.
     fn release(&mut self, conversation: &ConversationId, past_gap: bool) -> Vec<Step<T>> {
-        let log = match self.recent.get_mut(conversation) {
-            Some(log) => Some(log),
-            None => self.older.get_mut(conversation),
-        };
-        let Some(log) = log else {
+        let log = self.recent.get_mut(conversation);
+        let Some(log) = log.or_else(|| self.older.get_mut(conversation)) else {
             return Vec::new();
         };
         let Some(held) = log.held() else {
             return Vec::new();
         };
-        self.waiting.remove(&(held.since, conversation.clone()));
+        self.waiting.remove(&(held.due, conversation.clone()));
         let mut steps = Vec::new();
         if past_gap
             && let Some((&first, _)) = held.entries.first_key_value()
@@ -257,9 +314,12 @@ impl<T> EntryOrder<T> {
             self.held -= 1;
             steps.push(Step::Deliver(entry));
         }
-        if let Some(since) = log.oldest_held() {
-            log.held_mut().since = since;
-            self.waiting.insert((since, conversation.clone()));
+        // What is behind the next gap waits from when it came.
+        if let Some(came) = log.oldest_held() {
+            let held = log.held_mut();
+            held.due = came.plus(self.limits.hold);
+            held.is_asked = false;
+            self.waiting.insert((held.due, conversation.clone()));
         }
         steps
     }

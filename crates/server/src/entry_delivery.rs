@@ -1,18 +1,29 @@
-//! Delivers the entries of logs in their order, once, from whichever source they come; and late what
-//! comes after its turn.
+//! Delivers the entries of logs in their order, once, from whichever source they come. What the
+//! event bus did not bring in time is read from the store.
 
 use crate::hub::Hub;
 use crate::metrics;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::entry::Entry;
 use lamplight_domain::identity::ConnectionId;
 use lamplight_domain::ordering::{EntryOrder, Gap, Limits, Outcome, Step};
+use lamplight_usecases::deadline::STORE_DEADLINE;
 use lamplight_usecases::delivery::DeliveryObserver;
-use lamplight_usecases::ports::Clock;
+use lamplight_usecases::ports::{Clock, Messages, Range, StoreResult};
 use lamplight_usecases::throttle::{self, Due};
 use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::Notify;
+
+/// Gaps that are read at the same time, and the most that wait to be read.
+const READS: usize = 8;
+const GAPS: usize = 4_096;
+/// Entries in one read. A wider gap takes several.
+const PAGE: u64 = 200;
 
 /// An entry on its way to the members' connections.
 pub struct Appended {
@@ -25,22 +36,39 @@ pub struct Appended {
 pub struct EntryDelivery {
     hub: Arc<Hub>,
     observer: Arc<dyn DeliveryObserver>,
+    messages: Arc<dyn Messages>,
     /// Locked while entries are sent, or two sources could overtake each other between the machine
     /// and the connections.
     order: Mutex<EntryOrder<Appended>>,
+    /// To be read from the store.
+    missing: Mutex<VecDeque<Gap>>,
     wake: Notify,
     clock: Arc<dyn Clock>,
+}
+
+/// What the store has of a gap.
+struct Read {
+    gap: Gap,
+    to: Members,
+    entries: Vec<Entry>,
 }
 
 impl EntryDelivery {
     /// Sends entries to the connections of `hub`.
     #[must_use]
-    pub fn new(hub: Arc<Hub>, observer: Arc<dyn DeliveryObserver>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        hub: Arc<Hub>,
+        observer: Arc<dyn DeliveryObserver>,
+        messages: Arc<dyn Messages>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let now = clock.now().moment;
         Self {
             hub,
             observer,
+            messages,
             order: Mutex::new(EntryOrder::new(Limits::default(), now)),
+            missing: Mutex::default(),
             wake: Notify::new(),
             clock,
         }
@@ -48,9 +76,44 @@ impl EntryDelivery {
 
     /// Takes an entry from any source, and sends what is in order now.
     pub fn push(&self, appended: Appended) {
+        self.push_to(&mut self.order.lock(), appended);
+    }
+
+    /// The number of entries that wait for others.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.order.lock().held()
+    }
+
+    /// Reads what is missing, and passes gaps that are not filled in time, for as long as it is
+    /// polled.
+    pub async fn run(&self) {
+        let mut reads = FuturesUnordered::new();
+        loop {
+            while reads.len() < READS
+                && let Some(gap) = self.next_missing()
+            {
+                reads.push(self.read(gap));
+            }
+            let now = self.clock.now().moment;
+            let wake = self.order.lock().next_wake();
+            tokio::select! {
+                () = tokio::time::sleep(wake.since(now)) => {
+                    let mut order = self.order.lock();
+                    let steps = order.pass_time(self.clock.now().moment);
+                    self.take(steps);
+                }
+                () = self.wake.notified() => {}
+                Some(read) = reads.next() => if let Some(read) = read {
+                    self.fill(read);
+                }
+            }
+        }
+    }
+
+    fn push_to(&self, order: &mut EntryOrder<Appended>, appended: Appended) {
         let entry = Arc::clone(&appended.entry);
         let now = self.clock.now().moment;
-        let mut order = self.order.lock();
         match order.push(now, &entry.conversation, entry.seq, appended) {
             Outcome::Deliver(appended) => self.send(&appended),
             Outcome::Late(appended) => {
@@ -63,32 +126,17 @@ impl EntryDelivery {
         }
     }
 
-    /// The number of entries that wait for others.
-    #[must_use]
-    pub fn held(&self) -> usize {
-        self.order.lock().held()
-    }
-
-    /// Passes gaps that are not filled in time, for as long as it is polled.
-    pub async fn run(&self) {
-        loop {
-            let now = self.clock.now().moment;
-            let wake = self.order.lock().next_wake();
-            tokio::select! {
-                () = tokio::time::sleep(wake.since(now)) => {
-                    let mut order = self.order.lock();
-                    let steps = order.pass_time(self.clock.now().moment);
-                    self.take(steps);
-                }
-                () = self.wake.notified() => {}
-            }
-        }
-    }
-
     fn take(&self, steps: Vec<Step<Appended>>) {
         for step in steps {
             match step {
                 Step::Deliver(appended) => self.send(&appended),
+                Step::Missing(gap) => {
+                    let mut missing = self.missing.lock();
+                    if missing.len() < GAPS {
+                        missing.push_back(gap);
+                        self.wake.notify_one();
+                    }
+                }
                 Step::Gap(gap) => report(&gap),
             }
         }
@@ -98,6 +146,64 @@ impl EntryDelivery {
         let Appended { entry, to, except } = appended;
         self.hub
             .send_entry(entry, to, except.as_ref(), &self.observer);
+    }
+
+    fn next_missing(&self) -> Option<Gap> {
+        self.missing.lock().pop_front()
+    }
+
+    /// `None` if the store did not answer. The entries behind the gap wait on then, since another
+    /// source may bring what is missing.
+    async fn read(&self, gap: Gap) -> Option<Read> {
+        let (to, entries) = self.entries(&gap).await.unwrap_or_else(|error| {
+            if let Some(Due { left_out }) = throttle::due("gap read", &error, None) {
+                tracing::warn!(error, left_out, "what the event bus lost cannot be read");
+            }
+            None
+        })?;
+        Some(Read { gap, to, entries })
+    }
+
+    async fn entries(&self, gap: &Gap) -> Result<Option<(Members, Vec<Entry>)>, String> {
+        let Gap {
+            conversation,
+            after,
+            before,
+        } = gap;
+        let Some(to) = bounded(self.messages.members(conversation)).await? else {
+            return Ok(None);
+        };
+        let (Some(reader), false) = (to.first(), self.hub.present(&to).is_empty()) else {
+            return Ok(Some((to, Vec::new())));
+        };
+        let count = (before - after - 1).min(PAGE);
+        let limit = usize::try_from(count).unwrap_or(usize::MAX);
+        let range = Range::After(*after);
+        let read = self.messages.history(reader, conversation, range, limit);
+        let entries = bounded(read).await?.unwrap_or_default().entries;
+        Ok(Some((to, entries)))
+    }
+
+    /// Delivers what was read, or goes on without it.
+    fn fill(&self, Read { gap, to, entries }: Read) {
+        let mut order = self.order.lock();
+        for entry in entries {
+            let appended = Appended {
+                entry: Arc::new(entry),
+                to: Arc::clone(&to),
+                except: None,
+            };
+            self.push_to(&mut order, appended);
+        }
+        self.take(order.give_up(&gap));
+    }
+}
+
+async fn bounded<T>(work: impl Future<Output = StoreResult<T>>) -> Result<T, String> {
+    match tokio::time::timeout(STORE_DEADLINE, work).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("the store did not answer in time".to_owned()),
     }
 }
 

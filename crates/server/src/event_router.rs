@@ -45,6 +45,7 @@ impl EventRouter {
             entries: EntryDelivery::new(
                 Arc::clone(&hub),
                 handler.delivery_observer(),
+                Arc::clone(&ports.messages),
                 Arc::clone(&ports.clock),
             ),
             hub,

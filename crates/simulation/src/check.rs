@@ -119,6 +119,24 @@ impl World {
                     format!("client {c} shows {shown} of {there} entries of c{conversation}")
                 });
             }
+            self.check_pushed(c, conversation);
+        }
+    }
+
+    /// M10: a client that reads events only has every entry since it caught up, but what it sent.
+    fn check_pushed(&mut self, c: usize, conversation: usize) {
+        let pushed = &self.clients[c].pushed[conversation];
+        let Some(from) = pushed.from else {
+            return;
+        };
+        let log = &self.database.conversations[conversation].log;
+        let missing = log
+            .iter()
+            .find(|entry| entry.seq > from && entry.key.0 != c && !pushed.all.contains(&entry.seq));
+        if let Some(missing) = missing.copied() {
+            self.violate("M10", || {
+                format!("client {c}, which caught up at {from}, was not pushed {missing:?}")
+            });
         }
     }
 

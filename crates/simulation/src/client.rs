@@ -24,6 +24,14 @@ pub(crate) struct ClientLog {
     pub(crate) receipts: BTreeMap<usize, u64>,
 }
 
+/// What a client has that reads events only: what one connection brings of one log.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pushed {
+    /// Everything after it must be pushed; known once the client has caught up.
+    pub(crate) from: Option<u64>,
+    pub(crate) all: BTreeSet<u64>,
+}
+
 #[derive(Clone, Debug)]
 struct Unsent {
     conversation: usize,
@@ -48,6 +56,8 @@ pub(crate) struct Client {
     pub(crate) connection: Option<ConnectionNumber>,
     pub(crate) is_joined: bool,
     pub(crate) logs: Vec<ClientLog>,
+    /// By conversation, of this connection.
+    pub(crate) pushed: Vec<Pushed>,
     outbox: VecDeque<Unsent>,
     keys: u64,
     requests: BTreeMap<u64, Asked>,
@@ -74,6 +84,7 @@ impl Client {
             connection: None,
             is_joined: false,
             logs: vec![ClientLog::default(); CONVERSATIONS.len()],
+            pushed: Vec::new(),
             outbox: VecDeque::new(),
             keys: 0,
             requests: BTreeMap::new(),
@@ -139,6 +150,7 @@ impl World {
         client.connection = Some(connection);
         client.is_joined = false;
         client.view.clear();
+        client.pushed = vec![Pushed::default(); CONVERSATIONS.len()];
         self.trace(|| {
             format!(
                 "client {c} (u{}) opens s{connection} to n{node}",
@@ -303,7 +315,7 @@ impl World {
                     self.answered(c, number, &asked, reply);
                 }
             }
-            ToClient::Entry(entry) => self.take_entry(c, entry),
+            ToClient::Entry(entry) => self.pushed(c, entry),
             ToClient::Receipt {
                 conversation,
                 user,
@@ -447,15 +459,27 @@ impl World {
             self.clients[c].logs[conversation] = ClientLog::default();
             return;
         };
+        let newest = page.entries.last().map(|entry| entry.seq);
         for entry in page.entries {
             self.take_entry(c, entry);
         }
+        let have = self.clients[c].logs[conversation].entries.len() as u64;
+        let pushed = &mut self.clients[c].pushed[conversation];
+        pushed.from.get_or_insert(newest.unwrap_or(have));
         let log = &mut self.clients[c].logs[conversation];
         log.read = log.read.max(page.read);
         for (user, read) in page.receipts {
             let held = log.receipts.entry(user).or_default();
             *held = read.max(*held);
         }
+    }
+
+    fn pushed(&mut self, c: usize, entry: Entry) {
+        let pushed = &mut self.clients[c].pushed[entry.conversation];
+        if !pushed.all.insert(entry.seq) {
+            self.violate("M11", || format!("client {c} was pushed {entry:?} twice"));
+        }
+        self.take_entry(c, entry);
     }
 
     fn take_entry(&mut self, c: usize, entry: Entry) {

@@ -189,6 +189,8 @@ pub(crate) enum DatabaseCall {
     },
     /// The entries after a position of the order of commits, `None` for how far the republisher got.
     ReadLog(Option<usize>),
+    /// The entries of a conversation from one `seq` to before another.
+    ReadGap(usize, std::ops::Range<u64>),
     Confirm(usize),
 }
 

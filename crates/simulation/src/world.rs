@@ -282,6 +282,11 @@ impl World {
             } => {
                 if self.is_linked(node, link) {
                     self.at_redis(node, process, token, command);
+                } else if matches!(command, RedisCommand::Publish(_))
+                    && self.nodes[node].process == process
+                {
+                    // The bus sends again what failed.
+                    self.call_redis(node, token, command);
                 }
             }
             Event::RedisReply {
@@ -363,6 +368,9 @@ impl World {
         link.to_redis_at = link.to_redis_at.max(now + delay);
         let (at, number) = (link.to_redis_at, link.number);
         if link.is_cut || !self.is_redis_up {
+            if let RedisCommand::Publish(event) = command {
+                self.nodes[node].unpublished.push(event);
+            }
             return;
         }
         self.at(
@@ -500,8 +508,9 @@ impl World {
         };
         for node in 0..NODES {
             let subscribed = &self.redis.subscriptions[node];
+            // The publisher hears of its own announcement too: only then did Redis have it.
             let is_for_all = matches!(&**event, BusEvent::Summary { .. });
-            if node != from && (is_for_all || to.iter().any(|user| subscribed.contains(user))) {
+            if is_for_all || node != from && to.iter().any(|user| subscribed.contains(user)) {
                 self.hear(node, || ToNode::Bus(Rc::clone(event)));
             }
         }
@@ -622,6 +631,15 @@ impl World {
                     .collect();
                 let position = after + entries.len();
                 DatabaseReply::Log(entries, position)
+            }
+            DatabaseCall::ReadGap(conversation, seqs) => {
+                let log = database.conversations[conversation].log.iter();
+                let to = database.members(conversation);
+                let entries = log
+                    .filter(|entry| seqs.contains(&entry.seq))
+                    .map(|entry| (*entry, Rc::clone(&to)))
+                    .collect();
+                DatabaseReply::Log(entries, 0)
             }
             DatabaseCall::Confirm(position) => {
                 database.republished = database.republished.max(position);

@@ -32,8 +32,10 @@ struct Aside<T> {
 #[derive(Debug)]
 pub(super) struct Held<T> {
     pub(super) entries: BTreeMap<u64, (Moment, T)>,
-    /// When the oldest of the entries came: the key in `EntryOrder::waiting`.
-    pub(super) since: Moment,
+    /// When something is to be done: the key in `EntryOrder::waiting`.
+    pub(super) due: Moment,
+    /// What is missing was asked for.
+    pub(super) is_asked: bool,
 }
 
 impl<T> Log<T> {
@@ -133,7 +135,8 @@ impl<T> Log<T> {
                 missing: Missing::default(),
                 held: Held {
                     entries: BTreeMap::new(),
-                    since: Moment(0),
+                    due: Moment(0),
+                    is_asked: false,
                 },
             })
         })

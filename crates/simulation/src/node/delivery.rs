@@ -2,14 +2,18 @@
 
 use super::{Outgoing, Pending};
 use crate::bug::Bug;
-use crate::messages::{BusEvent, ConnectionNumber, RedisCommand, Shown, Timer, ToClient};
+use crate::database::Entry;
+use crate::messages::{
+    BusEvent, ConnectionNumber, DatabaseCall, RedisCommand, Shown, Timer, ToClient,
+};
 use crate::world::World;
-use lamplight_domain::ordering::{Outcome, Step};
+use lamplight_domain::ordering::{Gap, Outcome, Step};
 use lamplight_domain::presence::{
     BucketPosition, BucketSnapshot, Change, FeedChange, FeedStep, Offline, OfflineReason, Presence,
 };
 use lamplight_domain::roster_feed::Delivery;
 use lamplight_domain::time::Moment;
+use std::rc::Rc;
 use std::sync::Arc;
 
 impl World {
@@ -81,10 +85,27 @@ impl World {
 
     fn take_steps(&mut self, n: usize, steps: Vec<Step<Outgoing>>) {
         for step in steps {
-            if let Step::Deliver(outgoing) = step {
-                self.send_entry(n, &outgoing);
+            match step {
+                Step::Deliver(outgoing) => self.send_entry(n, &outgoing),
+                Step::Missing(gap) => {
+                    let mut known = self.names.conversations.iter();
+                    if let Some(number) = known.position(|id| *id == gap.conversation) {
+                        let call = DatabaseCall::ReadGap(number, gap.after + 1..gap.before);
+                        self.ask_database(n, Pending::Gap(gap), call);
+                    }
+                }
+                Step::Gap(_) => {}
             }
         }
+    }
+
+    pub(super) fn gap_read(&mut self, n: usize, gap: &Gap, entries: Vec<(Entry, Rc<[usize]>)>) {
+        for (entry, to) in entries {
+            let except = None;
+            self.deliver(n, Outgoing { entry, to, except });
+        }
+        let steps = self.nodes[n].order.give_up(gap);
+        self.take_steps(n, steps);
     }
 
     fn send_entry(&mut self, n: usize, outgoing: &Outgoing) {

@@ -13,7 +13,7 @@ use crate::messages::{
 use crate::names::Names;
 use crate::world::{Event, World};
 use lamplight_domain::announcements::{self, Announcements};
-use lamplight_domain::ordering::{EntryOrder, Limits};
+use lamplight_domain::ordering::{EntryOrder, Gap, Limits};
 use lamplight_domain::presence::{BucketFeed, BucketPosition, NodeIndex, SavedStatus};
 use lamplight_domain::roster_feed::{Mode, RosterFeed};
 use lamplight_domain::time::Moment;
@@ -80,6 +80,8 @@ enum Pending {
     Resubscribed,
     /// What the bus lost, read from the log.
     Repair,
+    /// What the bus did not bring in time.
+    Gap(Gap),
 }
 
 #[derive(Debug)]
@@ -110,6 +112,8 @@ pub(crate) struct Node {
     is_republisher: bool,
     /// Since when the bus may have lost entries that were not read from the log yet.
     lost_since: Option<u64>,
+    /// Events that wait for Redis in the queue of the bus.
+    pub(crate) unpublished: Vec<Rc<BusEvent>>,
     read_to: Option<usize>,
     /// Positions to confirm once nothing before them waits.
     to_confirm: VecDeque<(u64, usize)>,
@@ -144,6 +148,7 @@ impl Node {
             announcements: Announcements::new(announcements::Limits::default()),
             is_republisher: false,
             lost_since: None,
+            unpublished: Vec::new(),
             read_to: None,
             to_confirm: VecDeque::new(),
             sent: BTreeSet::new(),
@@ -364,6 +369,9 @@ impl World {
                 }
             }
             (Pending::Repair, _) => self.repair(n),
+            (Pending::Gap(gap), DatabaseReply::Log(entries, _)) => {
+                self.gap_read(n, &gap, entries);
+            }
             (
                 Pending::Append(asker) | Pending::Mark(asker) | Pending::Sync(asker),
                 DatabaseReply::NotFound,
@@ -560,8 +568,12 @@ impl World {
         let node = &mut self.nodes[n];
         node.lost_since = Some(node.lost_since.map_or(lost_at, |held| held.min(lost_at)));
         let users: BTreeSet<usize> = node.held.values().map(|held| held.user).collect();
+        let unpublished = std::mem::take(&mut node.unpublished);
         for user in &users {
             self.call_redis(n, 0, RedisCommand::Subscribe(*user));
+        }
+        for event in unpublished {
+            self.call_redis(n, 0, RedisCommand::Publish(event));
         }
         for bucket in 0..self.names.buckets {
             self.ask_snapshot(n, bucket);

@@ -84,7 +84,9 @@ impl World {
     /// Delivers an event here, and passes it to the other nodes.
     pub(super) fn publish_event(&mut self, n: usize, event: BusEvent) {
         let event = Rc::new(event);
-        self.take_event(n, &event);
+        if !matches!(*event, BusEvent::Summary { .. }) {
+            self.take_event(n, &event);
+        }
         self.call_redis(n, 0, RedisCommand::Publish(event));
     }
 
