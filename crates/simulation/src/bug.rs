@@ -24,6 +24,8 @@ pub enum Bug {
     NoRepublisher,
     /// P12, M10: a node does not read again what the bus lost.
     NoRepairAfterLag,
+    /// M10: an entry that comes after later ones counts as a repetition.
+    LateDropped,
     /// M6: a join is answered before the node's subscription is in force.
     JoinBeforeSubscription,
     /// M12: a message for a slow reader is dropped instead of the connection.
@@ -59,7 +61,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::NoDedupe,
         Self::DedupeInMemory,
         Self::AcknowledgedBeforeCommit,
@@ -70,6 +72,7 @@ impl Bug {
         Self::DeliveredBeforeCommit,
         Self::NoRepublisher,
         Self::NoRepairAfterLag,
+        Self::LateDropped,
         Self::JoinBeforeSubscription,
         Self::SlowReadersSkipped,
         Self::MembersCached,

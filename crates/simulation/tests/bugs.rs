@@ -54,10 +54,11 @@ found! {
     m6_gaps_ignored: GapsIgnored as "M6";
     m9_marks_set: MarksSet as "M9";
     m10_delivered_before_commit: DeliveredBeforeCommit as "M10";
-    m10_no_republisher: NoRepublisher as "M6";
-    m10_no_repair_after_lag: NoRepairAfterLag as "M6";
-    m6_join_before_subscription: JoinBeforeSubscription as "M6";
-    m12_slow_readers_skipped: SlowReadersSkipped as "M6" | "M9" | "P5" | "P8" | "P1" | "P11";
+    m10_no_republisher: NoRepublisher as "M6" | "M10";
+    m10_no_repair_after_lag: NoRepairAfterLag as "M6" | "M10";
+    m10_late_dropped: LateDropped as "M10";
+    m6_join_before_subscription: JoinBeforeSubscription as "M6" | "M10";
+    m12_slow_readers_skipped: SlowReadersSkipped as "M6" | "M10" | "M9" | "P5" | "P8" | "P1" | "P11";
     m15_members_cached: MembersCached as "M15";
     p2_no_fencing: NoFencing as "P1";
     p8_presence_counter: PresenceCounter as "P1" | "P8";
