@@ -207,7 +207,7 @@ async fn bounded<T>(work: impl Future<Output = StoreResult<T>>) -> Result<T, Str
     }
 }
 
-/// Clients see the gap by its `seq` and read what is missing from the store, unless it comes late.
+/// Clients see the gap by its `seq` and read what is missing, unless it comes late.
 fn report(gap: &Gap) {
     metrics::gap();
     if let Some(Due { left_out }) = throttle::due("gap", "", None) {
@@ -216,7 +216,7 @@ fn report(gap: &Gap) {
             after = gap.after,
             before = gap.before,
             left_out,
-            "the event bus lost entries; clients read them from the store"
+            "entries that the event bus lost were not read in time; clients read them"
         );
     }
 }

@@ -139,7 +139,7 @@ fn describe() {
     );
     describe_counter!(
         "lamplight_bus_gaps_total",
-        "Gaps in logs that the event bus left and clients had to read from the store."
+        "Gaps in logs that the event bus left and the store did not fill in time."
     );
     describe_counter!(
         "lamplight_bus_late_total",
@@ -191,7 +191,7 @@ pub fn delivered(took: Duration) {
     histogram!("lamplight_delivery_seconds").record(took.as_secs_f64());
 }
 
-/// The event bus lost entries of a log.
+/// The event bus lost entries of a log, and the store did not fill the gap.
 pub fn gap() {
     counter!("lamplight_bus_gaps_total").increment(1);
 }
