@@ -146,3 +146,34 @@ async fn limits_go_on_while_redis_is_away_and_count_again_after() {
     b.report().await;
     assert_eq!(b.connections_elsewhere(address("192.0.2.1")), 61);
 }
+
+/// A report waits once for a Redis that hangs, and not once for each bucket of keys.
+#[tokio::test]
+async fn a_redis_that_hangs_delays_a_report_by_one_deadline() {
+    const DEADLINE: Duration = Duration::from_secs(1);
+    let server = RedisServer::start(RedisConfig::default());
+    let options = RedisOptions::parse(&server.url()).expect("a URL");
+    let prefix = unique_prefix();
+    let options = options.with_prefix(&prefix).expect("a prefix");
+    let redis = RedisClient::start(options.with_deadlines(DEADLINE * 10, DEADLINE));
+    let connected = redis.connected(Duration::from_secs(20)).await;
+    connected.expect("a connection");
+    let limits = RedisLimits::new(redis, "a");
+    for user in 0..1_000 {
+        limits.add(SENDS, &format!("user-{user}"), 1);
+        limits.set_connections(address(&format!("192.0.{}.{}", user / 250, user % 250)), 1);
+    }
+    server.pause();
+    let report = tokio::time::timeout(DEADLINE * 8, limits.report()).await;
+    server.resume();
+    report.expect("one deadline, of the 32 that the buckets would need");
+    // Counts are told again.
+    let other = node(&server, &prefix, "b").await;
+    other.set_connections(address("192.0.3.7"), 1);
+    while other.connections_elsewhere(address("192.0.3.7")) == 0 {
+        limits.report().await;
+        other.set_connections(address("192.0.3.7"), 1);
+        other.report().await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

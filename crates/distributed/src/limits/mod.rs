@@ -6,7 +6,9 @@
 
 mod pending;
 
-use crate::redis::{RedisClient, RedisScript};
+use crate::redis::{RedisClient, RedisError, RedisScript};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt as _};
 use lamplight_usecases::ports::{SharedLimits, SharedRule};
 use lamplight_usecases::throttle::{self, Due};
 use parking_lot::Mutex;
@@ -29,6 +31,9 @@ const REPEAT_COUNTS: Duration = Duration::from_secs(10);
 const BUCKETS: u8 = 16;
 /// Keys of one call, so that no call takes Redis long.
 const KEYS_AT_ONCE: usize = 256;
+/// The most calls that wait for Redis at the same time, so that one that does not answer delays a
+/// report by one deadline, and not by one for each bucket.
+const CALLS_AT_ONCE: usize = BUCKETS as usize;
 
 /// What the nodes count together.
 pub struct RedisLimits {
@@ -82,63 +87,87 @@ impl RedisLimits {
         if uses.is_empty() && counts.is_empty() {
             return;
         }
-        let mut failed = None;
-        for bucket in 0..BUCKETS {
-            let mine: Vec<_> = uses
-                .iter()
-                .filter(|(key, _)| key.1.bucket(BUCKETS) == bucket)
-                .collect();
-            for part in mine.chunks(KEYS_AT_ONCE) {
-                let mut call = self.count.call().arg(micros(SLACK));
-                for ((rule, key), uses) in part {
-                    let burst = micros(rule.per);
-                    call = call
-                        .key(self.key(bucket, rule.name, key))
-                        .arg(**uses)
-                        .arg(burst / u64::from(rule.count.max(1)))
-                        .arg(burst);
-                }
-                match self.redis.run::<Vec<u64>>(&call).await {
-                    Ok(waits) => {
-                        let keys = part.iter().map(|((rule, key), _)| (rule.name, *key));
-                        self.set_waits(keys.zip(waits));
-                    }
-                    Err(error) => failed = Some(error),
-                }
-            }
-            let mine: Vec<_> = counts
-                .iter()
-                .filter(|(address, _)| {
-                    KeyDigest::of(&address.to_string()).bucket(BUCKETS) == bucket
-                })
-                .collect();
-            for part in mine.chunks(KEYS_AT_ONCE) {
-                let valid = u64::try_from(COUNTS_VALID.as_millis()).unwrap_or(u64::MAX);
-                let mut call = self.connections.call().arg(&self.node).arg(valid);
-                for (address, count) in part {
-                    let key = KeyDigest::of(&address.to_string());
-                    call = call.key(self.key(bucket, "connections", &key)).arg(*count);
-                }
-                match self.redis.run::<Vec<usize>>(&call).await {
-                    Ok(elsewhere) => {
-                        let mut counts = self.counts.lock();
-                        for ((address, _), elsewhere) in part.iter().zip(elsewhere) {
-                            counts.set_elsewhere(*address, elsewhere);
-                        }
-                    }
-                    Err(error) => {
-                        failed = Some(error);
-                        let mut counts = self.counts.lock();
-                        part.iter()
-                            .for_each(|(address, _)| counts.report_again(*address));
-                    }
-                }
-            }
+        let outage = Mutex::new(None);
+        let mut calls: Vec<BoxFuture<'_, ()>> = Vec::new();
+        for (bucket, uses) in by_bucket(uses.into_iter(), |((_, key), _)| *key) {
+            calls.push(Box::pin(self.report_uses(bucket, uses, &outage)));
         }
-        if let Some(error) = failed
+        let digest = |(address, _): &(IpAddr, usize)| KeyDigest::of(&address.to_string());
+        for (bucket, counts) in by_bucket(counts.into_iter(), digest) {
+            calls.push(Box::pin(self.report_connections(bucket, counts, &outage)));
+        }
+        // Redis may not answer at all: once one call has waited for it, the others need not.
+        let mut calls = stream::iter(calls).buffer_unordered(CALLS_AT_ONCE);
+        while calls.next().await.is_some() {}
+        drop(calls);
+        if let Some(error) = outage.into_inner()
             && let Some(Due { left_out }) = throttle::due("limits", "", None)
         {
             tracing::warn!(%error, left_out, "limits hold for this node alone");
+        }
+    }
+
+    /// What was used while Redis is away is not told later.
+    async fn report_uses(
+        &self,
+        bucket: u8,
+        uses: Vec<((SharedRule, KeyDigest), u32)>,
+        outage: &Mutex<Option<RedisError>>,
+    ) {
+        if outage.lock().is_some() {
+            return;
+        }
+        let mut call = self.count.call().arg(micros(SLACK));
+        for ((rule, key), uses) in &uses {
+            let burst = micros(rule.per);
+            call = call
+                .key(self.key(bucket, rule.name, key))
+                .arg(*uses)
+                .arg(burst / u64::from(rule.count.max(1)))
+                .arg(burst);
+        }
+        match self.redis.run::<Vec<u64>>(&call).await {
+            Ok(waits) => {
+                let keys = uses.iter().map(|((rule, key), _)| (rule.name, *key));
+                self.set_waits(keys.zip(waits));
+            }
+            Err(error) => *outage.lock() = Some(error),
+        }
+    }
+
+    async fn report_connections(
+        &self,
+        bucket: u8,
+        counts: Vec<(IpAddr, usize)>,
+        outage: &Mutex<Option<RedisError>>,
+    ) {
+        let is_away = outage.lock().is_some();
+        let valid = u64::try_from(COUNTS_VALID.as_millis()).unwrap_or(u64::MAX);
+        let mut call = self.connections.call().arg(&self.node).arg(valid);
+        for (address, count) in &counts {
+            let key = KeyDigest::of(&address.to_string());
+            call = call.key(self.key(bucket, "connections", &key)).arg(*count);
+        }
+        let elsewhere = match is_away {
+            true => None,
+            false => match self.redis.run::<Vec<usize>>(&call).await {
+                Ok(elsewhere) => Some(elsewhere),
+                Err(error) => {
+                    *outage.lock() = Some(error);
+                    None
+                }
+            },
+        };
+        let mut held = self.counts.lock();
+        match elsewhere {
+            Some(elsewhere) => {
+                for ((address, _), elsewhere) in counts.iter().zip(elsewhere) {
+                    held.set_elsewhere(*address, elsewhere);
+                }
+            }
+            None => counts
+                .iter()
+                .for_each(|(address, _)| held.report_again(*address)),
         }
     }
 
@@ -184,6 +213,31 @@ impl SharedLimits for RedisLimits {
     fn connections_elsewhere(&self, address: IpAddr) -> usize {
         self.counts.lock().elsewhere(address)
     }
+}
+
+/// The items of each bucket, at most [`KEYS_AT_ONCE`] together.
+fn by_bucket<T>(
+    items: impl Iterator<Item = T>,
+    digest: impl Fn(&T) -> KeyDigest,
+) -> Vec<(u8, Vec<T>)> {
+    let mut parts: Vec<(u8, Vec<T>)> = Vec::new();
+    let mut open = [None; BUCKETS as usize];
+    for item in items {
+        let bucket = digest(&item).bucket(BUCKETS);
+        let open = &mut open[usize::from(bucket)];
+        let part = match *open {
+            Some(index) => index,
+            None => {
+                parts.push((bucket, Vec::new()));
+                *open.insert(parts.len() - 1)
+            }
+        };
+        parts[part].1.push(item);
+        if parts[part].1.len() == KEYS_AT_ONCE {
+            *open = None;
+        }
+    }
+    parts
 }
 
 fn micros(duration: Duration) -> u64 {
