@@ -21,6 +21,7 @@ use crate::system::{SystemClock, SystemIds};
 use crate::tasks::{Task, TaskEnded, Tasks};
 use crate::transport::{UNSENT_SHARES, socket_io};
 use crate::unsent::Unsent;
+use futures_util::future::join_all;
 use lamplight_usecases::ports::{Clock, Subscription};
 use lamplight_usecases::{Handler, Identity, Ports, Settings};
 use std::future::Future;
@@ -113,9 +114,7 @@ impl Lamplight {
             .subscribe(Box::new(move |message| subscriber.receive(message)));
         let mut background = Tasks::default();
         background.start(backends.components.iter().flat_map(|part| part.tasks()));
-        for part in &backends.components {
-            part.warm_up().await;
-        }
+        join_all(backends.components.iter().map(|part| part.warm_up())).await;
         roster
             .resync(&*ports.presence, &*ports.directory)
             .await

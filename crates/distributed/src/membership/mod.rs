@@ -21,7 +21,7 @@ use tokio::time::{Instant, interval, sleep};
 /// How often a node renews its row in PostgreSQL and looks at the binding in Redis.
 const RENEW: Duration = Duration::from_secs(1);
 /// How long the start waits for Redis before the node starts without it.
-const REDIS_PATIENCE: Duration = Duration::from_secs(3);
+const REDIS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// This node, and what it shares with others.
 pub struct MembershipOptions {

@@ -35,7 +35,7 @@ impl Node {
     pub(super) async fn run(&self) {
         self.is_driven.store(true, Ordering::Relaxed);
         self.feed.set_own(Arc::clone(&self.own) as _);
-        self.go_down(&StoreError::Unavailable("starting".to_owned()));
+        self.begin();
         tokio::join!(self.run_leases(), self.run_timers());
     }
 

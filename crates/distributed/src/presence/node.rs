@@ -65,6 +65,8 @@ pub(super) struct Node {
     /// The incarnations of this process so far.
     earlier: Mutex<Vec<u64>>,
     state: AtomicU8,
+    /// The log says that Redis does not answer.
+    is_reported: AtomicBool,
     /// Calls that failed, since the last look at all buckets that did not.
     failures: AtomicU32,
     /// Whether [`Node::run`] heals what fails. Otherwise callers get the errors.
@@ -98,6 +100,7 @@ impl Node {
             poll_every,
             earlier: Mutex::default(),
             state: AtomicU8::new(UP),
+            is_reported: AtomicBool::new(false),
             failures: AtomicU32::new(0),
             is_driven: AtomicBool::new(false),
             is_leaving: AtomicBool::new(false),
@@ -157,6 +160,7 @@ impl Node {
 
     /// Writes go to Redis again.
     pub(super) fn set_healing(&self) {
+        self.is_reported.store(false, Ordering::Relaxed);
         self.state.store(HEALING, Ordering::Relaxed);
     }
 
@@ -167,8 +171,15 @@ impl Node {
             .compare_exchange(HEALING, UP, Ordering::Relaxed, Ordering::Relaxed);
     }
 
+    /// A node is down until it has its first lease, which is nothing to report.
+    pub(super) fn begin(&self) {
+        self.state.store(DOWN, Ordering::Relaxed);
+        self.heal.notify_one();
+    }
+
     pub(super) fn go_down(&self, reason: &StoreError) {
-        if self.state.swap(DOWN, Ordering::Relaxed) != DOWN {
+        self.state.store(DOWN, Ordering::Relaxed);
+        if !self.is_reported.swap(true, Ordering::Relaxed) {
             let line = reason.to_string();
             if let Some(Due { left_out }) = throttle::due("presence", &line, None) {
                 tracing::warn!(%reason, left_out, "presence is degraded");
