@@ -75,6 +75,12 @@ impl Ready for HealthProbe {
             ],
             ..Gauges::default()
         };
+        if let Some(forwarded) = self.io.forwarded() {
+            gauges.adapters.extend([
+                ("lamplight_forwarded_requests", forwarded as f64),
+                ("lamplight_forwarded_websockets", self.io.tunnels() as f64),
+            ]);
+        }
         for part in &self.components {
             part.measure(&mut gauges);
         }

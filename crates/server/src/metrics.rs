@@ -50,6 +50,10 @@ const ADAPTER_GAUGES: &[(&str, &str)] = &[
         "The newest round trip of the bus through Redis.",
     ),
     (
+        "lamplight_bus_lag_seconds",
+        "How late events of other nodes come: the newest round trip, or the age of the probe on its way.",
+    ),
+    (
         "lamplight_bus_queue_depth",
         "Events that wait to be passed to other nodes.",
     ),
@@ -76,6 +80,34 @@ const ADAPTER_GAUGES: &[(&str, &str)] = &[
     (
         "lamplight_presence_degraded",
         "1 while presence shows only what this node knows.",
+    ),
+    (
+        "lamplight_presence_lag_seconds",
+        "For how long changes of presence that Redis has have been missing on this node.",
+    ),
+    (
+        "lamplight_presence_reloads",
+        "Parts of the presence that were read again since the start, because changes were missing.",
+    ),
+    (
+        "lamplight_postgres_connections",
+        "Open connections to PostgreSQL.",
+    ),
+    (
+        "lamplight_postgres_connections_busy",
+        "Connections to PostgreSQL that a read or a transaction uses.",
+    ),
+    (
+        "lamplight_postgres_connections_limit",
+        "The most connections to PostgreSQL that this node opens.",
+    ),
+    (
+        "lamplight_forwarded_requests",
+        "Requests passed on to the node of their session since the start.",
+    ),
+    (
+        "lamplight_forwarded_websockets",
+        "Open WebSockets that belong to sessions of other nodes.",
     ),
     (
         "lamplight_node_lease_age_seconds",

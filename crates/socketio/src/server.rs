@@ -319,6 +319,12 @@ impl SocketIo {
         self.server.cluster.as_ref().map_or(0, Cluster::tunnels)
     }
 
+    /// How many requests this node has passed on to others since it started, handshakes of
+    /// WebSockets included. `None` if it was given no other nodes.
+    pub fn forwarded(&self) -> Option<u64> {
+        self.server.cluster.as_ref().map(Cluster::forwarded)
+    }
+
     /// Bytes queued for all connections. It iterates over every connection: call it for metrics,
     /// not per message.
     pub fn queued_bytes(&self) -> usize {

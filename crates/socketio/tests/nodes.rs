@@ -173,6 +173,8 @@ async fn a_tunnel_ends_with_either_side() {
     ws.send("42[\"message\",1]").await;
     assert_eq!(ws.text().await, "42[\"message-back\",1]");
     assert_eq!((one.io.tunnels(), two.io.tunnels()), (0, 1));
+    assert_eq!(one.io.forwarded(), Some(0));
+    assert!(two.io.forwarded() > Some(0));
     drop(ws);
     one.log.wait_for("disconnected: transport close").await;
     expect_no_tunnels(&two).await;

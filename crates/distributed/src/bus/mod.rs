@@ -56,6 +56,8 @@ pub struct BusStats {
     pub is_healthy: bool,
     /// How long the newest probe took through Redis and back.
     pub round_trip: Option<Duration>,
+    /// How late events of other nodes come, as far as probes show: it grows while one is out.
+    pub lag: Duration,
     /// Events that wait to be published.
     pub queued: usize,
     pub published: u64,
@@ -150,6 +152,7 @@ impl RedisEventBus {
         BusStats {
             is_healthy: self.is_healthy(),
             round_trip: shared.probes.lock().round_trip(),
+            lag: shared.probes.lock().lag(Instant::now()),
             queued: shared.queue.len(),
             published: count(&counts.published),
             received: count(&counts.received),

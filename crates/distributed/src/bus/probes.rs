@@ -89,6 +89,13 @@ impl Probes {
         self.round_trip
     }
 
+    /// How late other messages come: as long as the newest probe needed, or the one on its way has
+    /// needed so far.
+    pub(super) fn lag(&self, now: Instant) -> Duration {
+        let open = self.open.map(|(queued, _)| now.duration_since(queued));
+        open.max(self.round_trip).unwrap_or_default()
+    }
+
     pub(super) fn last_good(&self) -> Option<Instant> {
         self.last_good
     }
@@ -107,11 +114,13 @@ mod tests {
         tokio::time::advance(Duration::from_millis(3)).await;
         probes.received(b"1");
         assert_eq!(probes.round_trip(), Some(Duration::from_millis(3)));
+        assert_eq!(probes.lag(Instant::now()), Duration::from_millis(3));
         assert!(probes.is_healthy(Instant::now()));
 
         assert_eq!(probes.tick(Instant::now(), 0), Action::Probe(2));
         tokio::time::advance(LONGEST * 3).await;
         assert!(!probes.is_healthy(Instant::now()));
+        assert_eq!(probes.lag(Instant::now()), LONGEST * 3);
         // Redis has not taken it: the publisher's business.
         assert_eq!(probes.tick(Instant::now(), 0), Action::Wait);
         probes.published(2);

@@ -38,6 +38,15 @@ pub(crate) enum Repeat {
     Never,
 }
 
+/// The use of the pool of connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolUse {
+    pub open: usize,
+    /// Those that a read or a transaction has.
+    pub busy: usize,
+    pub limit: usize,
+}
+
 /// What the parts of a store share.
 pub struct Database {
     pool: Pool<Connector>,
@@ -77,6 +86,17 @@ impl Database {
     /// Reads that wait, and requests for a connection.
     pub(super) fn waiting(&self) -> usize {
         self.readers.waiting() + self.pool.status().waiting
+    }
+
+    /// How the connections are used, for metrics.
+    #[must_use]
+    pub fn pool(&self) -> PoolUse {
+        let status = self.pool.status();
+        PoolUse {
+            open: status.size,
+            busy: status.size.saturating_sub(status.available),
+            limit: status.max_size,
+        }
     }
 
     /// Ends all connections once their requests are done. Later calls fail as unavailable.

@@ -40,8 +40,8 @@ mod writer;
 pub(crate) use codec::{from_db, to_db};
 pub(crate) use connection::{Connection, Sql};
 pub(crate) use conversations::{ensure_direct, put};
-pub use database::Database;
 pub(crate) use database::Repeat;
+pub use database::{Database, PoolUse};
 pub use error::OpenError;
 pub(crate) use error::{CLOSED, Failure};
 pub(crate) use follower::{

@@ -146,6 +146,7 @@ impl Backends {
                     Arc::clone(clock),
                 ));
                 components.push(Arc::new(RedisPresenceComponent {
+                    client: client.clone(),
                     presence: Arc::clone(&presence),
                     feed,
                 }));

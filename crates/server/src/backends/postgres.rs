@@ -26,6 +26,12 @@ impl Component for PostgresComponent {
 
     fn measure(&self, gauges: &mut Gauges) {
         gauges.store_queue = self.0.queue_depth();
+        let pool = self.0.pool();
+        gauges.adapters.extend([
+            ("lamplight_postgres_connections", pool.open as f64),
+            ("lamplight_postgres_connections_busy", pool.busy as f64),
+            ("lamplight_postgres_connections_limit", pool.limit as f64),
+        ]);
     }
 
     /// A store that went back in time while this node runs may have lost entries that the node has

@@ -12,7 +12,7 @@ use lamplight_usecases::ports::{EventBus as _, PresenceStore as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long the start waits for the presence of other nodes.
+/// How long the start waits for events and the presence of other nodes, if Redis answers.
 const PATIENCE: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -40,10 +40,12 @@ impl Component for BusComponent {
         let stats = self.bus.stats();
         let is_up = self.client.status().is_up();
         let round_trip = stats.round_trip.unwrap_or_default();
+        let lag = stats.lag.as_secs_f64();
         gauges.adapters.extend([
             ("lamplight_redis_up", f64::from(u8::from(is_up))),
             ("lamplight_bus_up", f64::from(u8::from(stats.is_healthy))),
             ("lamplight_bus_round_trip_seconds", round_trip.as_secs_f64()),
+            ("lamplight_bus_lag_seconds", lag),
             ("lamplight_bus_queue_depth", stats.queued as f64),
             ("lamplight_bus_attached_users", stats.attached as f64),
             ("lamplight_bus_published", stats.published as f64),
@@ -59,11 +61,15 @@ impl Component for BusComponent {
     }
 
     async fn warm_up(&self) {
-        self.bus.connected(PATIENCE).await;
+        // The start has waited for Redis already.
+        if self.client.status().is_up() {
+            self.bus.connected(PATIENCE).await;
+        }
     }
 }
 
 pub(super) struct RedisPresenceComponent {
+    pub(super) client: RedisClient,
     pub(super) presence: Arc<RedisPresence>,
     pub(super) feed: Arc<Feed>,
 }
@@ -86,9 +92,14 @@ impl Component for RedisPresenceComponent {
         gauges.online = self.presence.online_count();
         gauges.sessions = self.presence.session_count();
         let is_degraded = f64::from(u8::from(self.presence.is_degraded()));
-        gauges
-            .adapters
-            .push(("lamplight_presence_degraded", is_degraded));
+        gauges.adapters.extend([
+            ("lamplight_presence_degraded", is_degraded),
+            (
+                "lamplight_presence_lag_seconds",
+                self.feed.lag().as_secs_f64(),
+            ),
+            ("lamplight_presence_reloads", self.feed.reloads() as f64),
+        ]);
     }
 
     fn tasks(&self) -> Vec<Task> {
@@ -97,6 +108,9 @@ impl Component for RedisPresenceComponent {
     }
 
     async fn warm_up(&self) {
+        if !self.client.status().is_up() {
+            return;
+        }
         let is_whole = async {
             while !self.feed.is_whole() {
                 tokio::time::sleep(PAUSE).await;

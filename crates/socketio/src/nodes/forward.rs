@@ -139,6 +139,7 @@ impl Cluster {
         } = parts;
         // This node's HTTP server answers it when the body is read.
         headers.remove(EXPECT);
+        self.forwarded.fetch_add(1, Ordering::Relaxed);
         self.nodes.sign(&mut headers, client);
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let mut request = Request::builder()

@@ -12,7 +12,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -90,6 +90,7 @@ pub(crate) struct Cluster {
     /// True once this node must pass nothing on any more.
     stopping: watch::Sender<bool>,
     tunnels: Arc<AtomicUsize>,
+    forwarded: AtomicU64,
 }
 
 /// How long another node may take.
@@ -128,6 +129,7 @@ impl Cluster {
             },
             stopping: watch::Sender::new(false),
             tunnels: Arc::default(),
+            forwarded: AtomicU64::new(0),
         }
     }
 
@@ -157,6 +159,10 @@ impl Cluster {
 
     pub(crate) fn tunnels(&self) -> usize {
         self.tunnels.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn forwarded(&self) -> u64 {
+        self.forwarded.load(Ordering::Relaxed)
     }
 }
 

@@ -282,7 +282,7 @@ impl Feed {
         earlier: &Position,
     ) {
         let mut state = self.state.lock();
-        state.compare(index, before, redis, earlier);
+        state.compare(Instant::now(), index, before, redis, earlier);
         if state.buckets[index].is_stale {
             drop(state);
             self.stale.notify_one();
@@ -389,6 +389,12 @@ impl Feed {
     #[must_use]
     pub fn reloads(&self) -> u64 {
         self.reloads.load(Ordering::Relaxed)
+    }
+
+    /// For how long changes that Redis is known to have have been missing here, for metrics.
+    #[must_use]
+    pub fn lag(&self) -> Duration {
+        self.state.lock().lag(Instant::now())
     }
 
     /// How many users are shown as online.

@@ -41,6 +41,8 @@ pub(super) struct Bucket {
     /// A load is due.
     pub(super) is_stale: bool,
     gap_since: Option<Instant>,
+    /// Redis had a change with this number, and since then it is not here.
+    behind: Option<(u64, Instant)>,
     /// Until then users who are unconfirmed stay.
     hold_until: Option<Instant>,
     /// How often Redis lost changes of this bucket.
@@ -320,6 +322,7 @@ impl State {
         }
         held.epoch = Some(Arc::clone(&loaded.epoch));
         held.number = loaded.number;
+        held.behind = None;
         let floor = held.version;
         held.version = held.version.max(loaded.version);
         held.pending
@@ -442,10 +445,22 @@ impl State {
             .map(|epoch| (Arc::clone(epoch), held.number))
     }
 
+    /// For how long the oldest change that Redis is known to have has been missing.
+    pub(super) fn lag(&self, now: Instant) -> Duration {
+        let of_bucket = |held: &Bucket| {
+            let behind = held.behind.filter(|(missing, _)| *missing > held.number);
+            let since = behind.map(|(_, since)| since).into_iter();
+            since.chain(held.gap_since).min()
+        };
+        let oldest = self.buckets.iter().filter_map(of_bucket).min();
+        oldest.map_or(Duration::ZERO, |since| now.duration_since(since))
+    }
+
     /// Compares with what Redis has. `before` is [`State::position`] from before Redis was asked, and
     /// `earlier` what Redis had the last time.
     pub(super) fn compare(
         &mut self,
+        now: Instant,
         index: usize,
         before: &Position,
         redis: &Position,
@@ -456,6 +471,10 @@ impl State {
             return;
         };
         let is_lost = known != epoch || theirs < number;
+        held.behind = match held.behind {
+            behind @ Some((missing, _)) if missing > held.number => behind,
+            _ => (*theirs > held.number).then_some((*theirs, now)),
+        };
         let is_behind = earlier
             .as_ref()
             .is_some_and(|(same, theirs)| same == known && *theirs > held.number);
