@@ -8,17 +8,19 @@ use futures_util::stream::{self, FuturesUnordered, StreamExt as _};
 use lamplight_domain::identity::UserId;
 use lamplight_usecases::ports::{StoreError, StoreResult};
 use parking_lot::Mutex;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 
 /// The most ticks at the same time.
 const TICKS: usize = 64;
 /// The most users that are announced at the same time, so that announcements leave Redis time for
 /// others.
 const ANNOUNCEMENTS: usize = 32;
+/// So many users are announced before others are looked for: a user who is marked again meanwhile and
+/// waits is announced once.
+const BATCH: usize = 1_024;
 /// Redis has fewer users of this node than there are for so many looks in a row: it lost some.
 const FEWER: u32 = 3;
 
@@ -36,12 +38,11 @@ impl Node {
         self.is_driven.store(true, Ordering::Relaxed);
         self.feed.set_own(Arc::clone(&self.own) as _);
         self.begin();
-        tokio::join!(self.run_leases(), self.run_timers());
+        tokio::join!(self.run_leases(), self.keep_renewing(), self.run_timers());
     }
 
     async fn run_leases(&self) {
         let mut backoff = Backoff::default();
-        let mut renew_at = Instant::now();
         let mut sweep = tokio::time::interval(self.rules.lease / 15);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -49,16 +50,11 @@ impl Node {
                 return;
             }
             if self.is_down() || !self.is_up() || self.register().is_dirty() {
-                // Announcing many users takes longer than a lease lasts.
-                let healed = tokio::select! {
-                    healed = self.heal() => healed,
-                    never = self.keep_renewing() => match never {},
-                };
+                self.is_healing.store(true, Ordering::Relaxed);
+                let healed = self.heal().await;
+                self.is_healing.store(false, Ordering::Relaxed);
                 match healed {
-                    Ok(()) => {
-                        backoff = Backoff::default();
-                        renew_at = Instant::now() + self.rules.lease / 3;
-                    }
+                    Ok(()) => backoff = Backoff::default(),
                     Err(error) => {
                         self.go_down(&error);
                         self.pause_unless_connected(backoff.next()).await;
@@ -68,10 +64,6 @@ impl Node {
             }
             tokio::select! {
                 () = self.heal.notified() => {}
-                () = tokio::time::sleep_until(renew_at) => {
-                    renew_at = Instant::now() + self.rules.lease / 3;
-                    self.check(self.renew().await.map(|_| ()));
-                }
                 _ = sweep.tick() => {
                     self.check(self.sweep().await.map(|_| ()));
                 }
@@ -97,9 +89,14 @@ impl Node {
         let _ = tokio::time::timeout(pause, connected).await;
     }
 
-    async fn keep_renewing(&self) -> Infallible {
+    /// Renews the lease whatever else goes on: announcing many users, or closing those of another
+    /// node, takes longer than a lease lasts.
+    async fn keep_renewing(&self) {
         loop {
             tokio::time::sleep(self.rules.lease / 3).await;
+            if self.is_leaving.load(Ordering::Relaxed) {
+                return;
+            }
             if !self.is_down() {
                 self.check(self.renew().await.map(|_| ()));
             }
@@ -123,8 +120,13 @@ impl Node {
         }
         self.feed.hold_unconfirmed();
         self.find_lost().await?;
-        let dirty = self.register().take_dirty();
-        self.announce_all(dirty).await?;
+        loop {
+            let dirty = self.register().take_dirty(BATCH);
+            if dirty.is_empty() {
+                break;
+            }
+            self.announce_all(dirty).await?;
+        }
         for ended in &earlier {
             self.close_ended(ended).await?;
         }
@@ -247,11 +249,12 @@ impl Node {
         let Ok(writer) = self.writer() else { return };
         let polls = (0..BUCKETS).map(|bucket| async move {
             let before = self.feed.position(bucket);
+            let expected = self.register().count(bucket);
             let poll = self.feed.scripts.poll(writer, bucket).await;
-            (bucket, before, poll)
+            (bucket, (before, expected), poll)
         });
         let mut polls = stream::iter(polls).buffer_unordered(BUCKETS);
-        while let Some((bucket, before, poll)) = polls.next().await {
+        while let Some((bucket, (before, expected), poll)) = polls.next().await {
             let poll = match poll {
                 Ok(poll) => poll,
                 Err(error) => {
@@ -274,20 +277,20 @@ impl Node {
                 }
                 return;
             }
-            self.check_own(bucket, poll.own, seen);
+            self.check_own(bucket, (poll.own, expected), seen);
         }
         self.check(Ok(()));
     }
 
-    /// Announces the users of a bucket again if Redis lost some of them.
-    fn check_own(&self, bucket: usize, own: usize, seen: &mut Seen) {
+    /// Announces the users of a bucket again if Redis lost some of them: it has `own` of this node,
+    /// where `expected` were before it was asked.
+    fn check_own(&self, bucket: usize, (own, expected): (usize, usize), seen: &mut Seen) {
         let losses = self.feed.losses(bucket);
+        // Those who left meanwhile are missing rightly, and those who are being announced will come.
+        let is_fewer = own < expected && own < self.register().count(bucket);
+        let is_lost = is_fewer && !self.is_healing.load(Ordering::Relaxed);
+        seen.fewer = if is_lost { seen.fewer + 1 } else { 0 };
         let mut register = self.register();
-        seen.fewer = if own < register.count(bucket) {
-            seen.fewer + 1
-        } else {
-            0
-        };
         if losses != seen.losses {
             register.mark_lost(bucket);
         }

@@ -140,6 +140,8 @@ impl Node {
         let writer = self.writer()?;
         match &self.lease_step("renew", writer.incarnation).await?[..] {
             [expires, ..] => Ok(self.lease(writer.incarnation, number(expires)?)),
+            // It was released meanwhile, and the node is to close its users yet.
+            [] if self.is_leaving.load(Ordering::Relaxed) => Err(StoreError::Fenced),
             [] => Err(self.fenced(writer)),
         }
     }

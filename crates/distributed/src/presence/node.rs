@@ -67,6 +67,8 @@ pub(super) struct Node {
     state: AtomicU8,
     /// The log says that Redis does not answer.
     is_reported: AtomicBool,
+    /// Users are being announced.
+    pub(super) is_healing: AtomicBool,
     /// Calls that failed, since the last look at all buckets that did not.
     failures: AtomicU32,
     /// Whether [`Node::run`] heals what fails. Otherwise callers get the errors.
@@ -101,6 +103,7 @@ impl Node {
             earlier: Mutex::default(),
             state: AtomicU8::new(UP),
             is_reported: AtomicBool::new(false),
+            is_healing: AtomicBool::new(false),
             failures: AtomicU32::new(0),
             is_driven: AtomicBool::new(false),
             is_leaving: AtomicBool::new(false),
@@ -327,6 +330,7 @@ fn announce(
             changes.extend(roster.set_activity(now, mine, id, session.activity.clone()));
         }
     }
+    // This writes the record in any case, and with it the timer and the sets that Redis may have lost.
     if let Some(one) = announcement {
         changes.extend(roster.set_status(now, user, one.person.status.clone()));
     }

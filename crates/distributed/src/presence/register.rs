@@ -6,7 +6,7 @@ use lamplight_domain::identity::{ConnectionId, Profile, UserId};
 use lamplight_domain::presence::{Activity, ManualStatus, Presence, SavedStatus, Status};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::Person;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -35,6 +35,8 @@ impl OwnSession {
 #[derive(Debug)]
 struct Own {
     person: Person,
+    /// Redis had a session of the user on this node.
+    is_counted: bool,
     sessions: Vec<OwnSession>,
 }
 
@@ -57,10 +59,10 @@ pub(super) struct AnnouncedSession {
 pub(super) struct Register {
     users: HashMap<UserId, Own>,
     sessions: HashMap<ConnectionId, UserId>,
-    /// The number of users by bucket.
+    /// By bucket, the number of users that Redis had.
     counts: Vec<usize>,
     /// Users for whom Redis may not have what is here.
-    dirty: HashSet<UserId>,
+    dirty: BTreeSet<UserId>,
     /// Buckets for which Redis may have sessions of this node that ended.
     lost: BTreeSet<usize>,
     statuses: HashMap<UserId, SavedStatus>,
@@ -80,7 +82,8 @@ impl Register {
         self.sessions.len()
     }
 
-    /// The number of users in a bucket.
+    /// The number of users in a bucket that Redis is to have. Those who are joining are not counted
+    /// yet.
     pub(super) fn count(&self, bucket: usize) -> usize {
         self.counts.get(bucket).copied().unwrap_or(0)
     }
@@ -100,14 +103,10 @@ impl Register {
         {
             return false;
         }
-        self.counts.resize(BUCKETS, 0);
-        let counts = &mut self.counts;
-        let own = self.users.entry(user.clone()).or_insert_with(|| {
-            counts[bucket(&user)] += 1;
-            Own {
-                person: person.clone(),
-                sessions: Vec::with_capacity(1),
-            }
+        let own = self.users.entry(user.clone()).or_insert_with(|| Own {
+            person: person.clone(),
+            is_counted: false,
+            sessions: Vec::with_capacity(1),
         });
         if own.person.status.revision > person.status.revision {
             let status = std::mem::take(&mut own.person.status);
@@ -140,8 +139,10 @@ impl Register {
             return;
         };
         own.sessions.retain(|held| held.id != *session);
-        if own.sessions.is_empty() {
-            self.users.remove(&user);
+        if own.sessions.is_empty()
+            && let Some(own) = self.users.remove(&user)
+            && own.is_counted
+        {
             self.counts[bucket(&user)] -= 1;
         }
     }
@@ -161,8 +162,18 @@ impl Register {
     }
 
     pub(super) fn set_committed(&mut self, session: &ConnectionId) {
-        if let Some(held) = self.session(session) {
+        let Some(user) = self.sessions.get(session) else {
+            return;
+        };
+        let Some(own) = self.users.get_mut(user) else {
+            return;
+        };
+        if let Some(held) = own.sessions.iter_mut().find(|held| held.id == *session) {
             held.is_committed = true;
+        }
+        if !std::mem::replace(&mut own.is_counted, true) {
+            self.counts.resize(BUCKETS, 0);
+            self.counts[bucket(user)] += 1;
         }
     }
 
@@ -245,8 +256,9 @@ impl Register {
             || !self.profiles.is_empty()
     }
 
-    pub(super) fn take_dirty(&mut self) -> Vec<UserId> {
-        std::mem::take(&mut self.dirty).into_iter().collect()
+    pub(super) fn take_dirty(&mut self, most: usize) -> Vec<UserId> {
+        let taken = std::iter::from_fn(|| self.dirty.pop_first());
+        taken.take(most).collect()
     }
 
     /// What to announce of a user, `None` without a session here.
