@@ -34,7 +34,8 @@ pub(super) const LOCK: Sql = Sql {
 /// memberships, since marks move without the conversation's lock.
 ///
 /// `OFFSET 0`, here and elsewhere, keeps the planner from going through all members of a conversation,
-/// or all conversations of a person, to find one membership.
+/// or all conversations of a person, to find one membership, and through the whole index of the keys to find
+/// one entry: in a new database that seems to cost as little.
 pub(super) const FIND: Sql = Sql {
     text: "SELECT a.n, m.person, m.role, m.read_seq, m.delivered_seq, m.visible_read_seq, m.visible_delivered_seq,
                e.message_id, e.seq, e.content, e.created_at, o.kind IS NULL
@@ -43,7 +44,8 @@ pub(super) const FIND: Sql = Sql {
                JOIN conversations c ON c.conversation_id = a.conversation
                JOIN people p ON p.user_id = a.sender OFFSET 0) a
            JOIN members m ON m.conversation = a.conversation AND m.person = a.person
-           LEFT JOIN entries e ON e.dedupe_key = a.key AND e.conversation = m.conversation AND e.sender = m.person
+           LEFT JOIN LATERAL (SELECT * FROM entries
+               WHERE dedupe_key = a.key AND conversation = a.conversation AND sender = a.person OFFSET 0) e ON true
            LEFT JOIN other_entries o ON o.conversation = e.conversation AND o.seq = e.seq
            ORDER BY m.conversation, m.person FOR NO KEY UPDATE OF m",
     types: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY],
