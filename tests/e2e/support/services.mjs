@@ -14,8 +14,9 @@ const run = promisify(execFile)
 /** How long a server may take to start on a loaded machine. */
 const START = 30_000
 
-/** Where Debian puts the programs of PostgreSQL, newest first. */
+/** The programs of PostgreSQL: `POSTGRES_BIN`, or those that Debian installed, newest first. */
 function postgresPrograms() {
+  if (process.env.POSTGRES_BIN) return process.env.POSTGRES_BIN
   const root = "/usr/lib/postgresql"
   const versions = existsSync(root) ? readdirSync(root).sort((a, b) => Number(b) - Number(a)) : []
   return versions
@@ -113,7 +114,7 @@ export class Redis {
       ([name, value]) => [`--${name}`, value],
     )
     const place = ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.directory]
-    this.#service = new Service(this.directory, ["redis-server", ...place, ...settings])
+    this.#service = new Service(this.directory, [process.env.REDIS_SERVER ?? "redis-server", ...place, ...settings])
     await this.#service.launch()
     await until(
       async () => {
@@ -222,7 +223,9 @@ export class Postgres {
   /** Runs SQL, and returns the rows as `psql` prints them: a line each, values separated by `|`. */
   async query(sql, database = "postgres") {
     const words = ["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", this.url(database), "-c", sql]
-    const { stdout } = await run(join(this.#programs, "psql"), words, {
+    const own = join(this.#programs, "psql")
+    // A package of the server alone has no client.
+    const { stdout } = await run(existsSync(own) ? own : "psql", words, {
       timeout: 20_000,
       maxBuffer: 64 << 20,
     })

@@ -72,25 +72,27 @@ impl PostgresServer {
         server
     }
 
-    /// A standby of this server that follows it from now on.
+    /// A standby that follows this server from now on. The server stops for as long as the copy
+    /// takes: not every distribution has `pg_basebackup`.
     ///
     /// # Panics
     /// If it does not start.
     #[must_use]
     pub fn standby(&self, config: &PostgresConfig) -> Self {
         let server = Self::prepare();
-        let mut copy = server.program("pg_basebackup");
-        copy.args([
-            "--write-recovery-conf",
-            "--wal-method=stream",
-            "--checkpoint=fast",
-            "--no-sync",
-        ])
-        .args(["--host=127.0.0.1", &format!("--port={}", self.port)])
-        .args(["--username", ADMIN, "--pgdata"])
-        .arg(server.data());
-        run(&mut copy);
+        self.stop();
+        let mut copy = Command::new("cp");
+        run(copy.arg("--archive").arg(self.data()).arg(server.data()));
+        self.start_again();
         server.configure(config);
+        let primary = format!(
+            "primary_conninfo = 'host=127.0.0.1 port={} user={ADMIN}'\n",
+            self.port
+        );
+        let own = server.data().join("postgresql.auto.conf");
+        let settings = std::fs::read_to_string(&own).expect("ALTER SYSTEM has a file of its own");
+        std::fs::write(own, settings + &primary).expect("written");
+        std::fs::write(server.data().join("standby.signal"), "").expect("written");
         server.start_again();
         server
     }
@@ -149,7 +151,7 @@ impl PostgresServer {
     /// # Panics
     /// If a statement fails.
     pub fn sql(&self, database: &str, sql: &str) -> String {
-        let mut psql = Command::new(binaries().join("psql"));
+        let mut psql = Command::new(psql());
         psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
             .args(["--set=ON_ERROR_STOP=1", "--host"])
             .arg(self.directory())
@@ -366,19 +368,30 @@ impl Drop for PostgresServer {
     }
 }
 
-/// Where Debian, Alpine and others have the programs of the server.
+/// The programs of the server: `POSTGRES_BIN`, or those that are installed.
 fn binaries() -> &'static Path {
     static BINARIES: OnceLock<PathBuf> = OnceLock::new();
     BINARIES.get_or_init(|| {
-        let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
-            .filter(|path| path.join("postgres").exists())
-            .collect();
-        versions.sort();
-        versions.pop().unwrap_or_else(|| "/usr/bin".into())
+        std::env::var_os("POSTGRES_BIN").map_or_else(installed_binaries, PathBuf::from)
     })
+}
+
+/// Where Debian, Alpine and others have the programs of the server.
+fn installed_binaries() -> PathBuf {
+    let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+        .filter(|path| path.join("postgres").exists())
+        .collect();
+    versions.sort();
+    versions.pop().unwrap_or_else(|| "/usr/bin".into())
+}
+
+/// The client, which packages of a server alone do not have.
+fn psql() -> PathBuf {
+    let own = binaries().join("psql");
+    if own.exists() { own } else { "psql".into() }
 }
 
 pub(super) fn is_root() -> bool {

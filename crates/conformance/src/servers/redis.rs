@@ -1,4 +1,5 @@
-//! A real `redis-server` (7.0 or later) for tests.
+//! A real `redis-server` (7.0 or later) for tests, or the program that `REDIS_SERVER` names, such as
+//! `valkey-server`.
 
 use super::{bound_to_this_process, free_port, signal, spawn, wait_for};
 use parking_lot::Mutex;
@@ -253,7 +254,7 @@ pub fn start_sentinel(service: &str, master: &RedisServer) -> RedisServer {
     let _ = writeln!(text, "sentinel failover-timeout {service} 5000");
     let path = directory.path().join("sentinel.conf");
     std::fs::write(&path, text).expect("a configuration");
-    let mut command = bound_to_this_process("redis-server");
+    let mut command = bound_to_this_process(program());
     command.arg(&path).arg("--sentinel").stdout(Stdio::null());
     let child = spawn(command).expect("redis-server is installed");
     let server = RedisServer {
@@ -269,9 +270,15 @@ pub fn start_sentinel(service: &str, master: &RedisServer) -> RedisServer {
     server
 }
 
+/// The server that is started.
+fn program() -> &'static str {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    PROGRAM.get_or_init(|| std::env::var("REDIS_SERVER").unwrap_or("redis-server".to_owned()))
+}
+
 /// `None` if it ended at once, since its port was taken.
 fn launch(config: &RedisConfig, port: u16, directory: Option<&Path>) -> Option<Child> {
-    let mut command = bound_to_this_process("redis-server");
+    let mut command = bound_to_this_process(program());
     let mut set = |name: &str, value: &str| {
         command.arg(format!("--{name}")).arg(value);
     };
