@@ -22,6 +22,9 @@ use std::sync::Arc;
 use support::options;
 use tokio::sync::mpsc;
 
+/// A presence version that was used before the move.
+const VERSION: u64 = 41 << 40;
+
 const FEW: Options = Options {
     rows: 7,
     starts_over: false,
@@ -174,13 +177,16 @@ async fn moved(
 }
 
 #[test]
-fn a_store_moves_to_postgres_and_back_and_goes_on_where_it_was_killed() {
+fn p5_a_store_moves_to_postgres_and_back_and_goes_on_where_it_was_killed() {
     run(async {
         let directory = tempfile::tempdir().expect("a directory");
         let source = sqlite(directory.path(), false).expect("a store");
         fill(&source).await;
         let before = summaries(&*source).await;
         let generation = Messages::generation(&*source);
+        let kept = source.keep_presence_version(VERSION).await;
+        kept.expect("a version");
+        let identity = source.identity().await.expect("an identity");
         let url = PostgresServer::shared().fresh_database();
 
         // Killed after every number of steps that it can make, in a new process each time.
@@ -209,11 +215,12 @@ fn a_store_moves_to_postgres_and_back_and_goes_on_where_it_was_killed() {
         assert_eq!(summaries(&*target).await, before);
         assert_eq!(Messages::generation(&*target), generation, "clients go on");
         check(&target).await;
-        assert_ne!(
-            Transfer::generation(&*source).await.expect("a generation"),
-            generation,
-            "the source goes its own way"
-        );
+        let left = source.identity().await.expect("an identity");
+        assert_ne!(left.generation, generation, "the source goes its own way");
+        assert_ne!(left.store_id, identity.store_id);
+        assert_eq!(target.store_id(), identity.store_id, "nodes keep a prefix");
+        let version = target.presence_version().await;
+        assert_eq!(version.expect("a version"), VERSION);
         source.close().await;
         let again = {
             let source = sqlite(directory.path(), false).expect("a store");
@@ -225,6 +232,8 @@ fn a_store_moves_to_postgres_and_back_and_goes_on_where_it_was_killed() {
         );
 
         // And back, with what was written meanwhile.
+        let kept = target.keep_presence_version(VERSION + 1).await;
+        kept.expect("a version");
         let before = summaries(&*target).await;
         let directory = tempfile::tempdir().expect("a directory");
         let (mut kills, mut steps) = (0, 1);
@@ -248,6 +257,8 @@ fn a_store_moves_to_postgres_and_back_and_goes_on_where_it_was_killed() {
             steps += 5;
         }
         assert!(kills > 1, "{kills}");
+        let left = target.identity().await.expect("an identity");
+        assert_ne!(left.store_id, identity.store_id);
         for _ in 0..2 {
             let back = sqlite(directory.path(), false).expect("a store");
             assert_eq!(
@@ -255,6 +266,9 @@ fn a_store_moves_to_postgres_and_back_and_goes_on_where_it_was_killed() {
                 generation,
                 "after a restart too"
             );
+            assert_eq!(back.store_id(), identity.store_id);
+            // A version never goes back for a client that reconnects.
+            assert_eq!(back.presence_version(), VERSION + 1);
             assert_eq!(
                 back.session("digest-1", at(10)).await.expect("an answer"),
                 Some((user("1"), at(1_000_000)))

@@ -106,7 +106,7 @@ pub async fn run(options: Migrate) -> ExitCode {
         Ok(rows) => {
             println!("Moved {rows} rows; both databases have the same checksums.");
             println!(
-                "Set DATABASE_URL to the new database. The old one stays as it is, as a copy."
+                "Set DATABASE_URL to the new database; REDIS_PREFIX stays. The old one keeps its data, as a copy with another store id."
             );
             ExitCode::SUCCESS
         }

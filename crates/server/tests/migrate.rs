@@ -1,7 +1,7 @@
 //! `lamplight migrate` as a process that is killed in the middle.
 
 use lamplight_conformance::run;
-use lamplight_conformance::servers::PostgresServer;
+use lamplight_conformance::servers::{PostgresServer, RedisServer, unique_prefix};
 use lamplight_domain::identity::{ConversationId, MessageId, UserId};
 use lamplight_domain::message::{Content, NewMessage, SendKey};
 use lamplight_domain::time::Timestamp;
@@ -10,7 +10,7 @@ use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
 use lamplight_usecases::ports::Messages;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 const MESSAGES: usize = 4_000;
@@ -117,4 +117,53 @@ fn a_migration_that_is_killed_goes_on_and_comes_back() {
         !succeeded && text.contains("there is no database"),
         "{text}"
     );
+}
+
+/// A server on this database, with a prefix in Redis. `Err` has what it said if it did not start.
+fn serve(database: &str, prefix: &str) -> Result<Child, String> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lamplight"));
+    let redis = RedisServer::shared().url();
+    command
+        .arg("serve")
+        .env_clear()
+        .envs([("LISTEN", "127.0.0.1:0"), ("AUTH", "open")])
+        .envs([("DATABASE_URL", database), ("REDIS_PREFIX", prefix)])
+        .env("REDIS_URL", redis)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let mut words = String::new();
+    let mut output = BufReader::new(child.stdout.take().expect("its output"));
+    output.read_line(&mut words).expect("its words");
+    if words.contains("Lamplight is ready") {
+        return Ok(child);
+    }
+    let output = child.wait_with_output().expect("it ends");
+    Err(String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn stop(mut child: Child) {
+    let id = child.id().to_string();
+    let signal = Command::new("kill").arg(id).status();
+    assert!(signal.expect("kill").success());
+    assert!(child.wait().expect("it ends").success());
+}
+
+/// The prefix in Redis is bound to the data: it goes along, and the copy that stays behind is
+/// refused.
+#[test]
+fn a_node_goes_on_with_its_prefix_after_a_migration_and_the_old_store_does_not() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let sqlite = |name: &str| format!("sqlite:{}", directory.path().join(name).display());
+    let (old, back) = (sqlite("old.db"), sqlite("back.db"));
+    let postgres = PostgresServer::shared().fresh_database();
+    let prefix = unique_prefix();
+    stop(serve(&old, &prefix).expect("it starts"));
+    for (from, to) in [(&old, &postgres), (&postgres, &back)] {
+        let (succeeded, text) = output(migrate(from, to));
+        assert!(succeeded && text.contains("REDIS_PREFIX"), "{text}");
+        let refused = serve(from, &prefix).err().expect("refused");
+        assert!(refused.contains("LL-123"), "{refused}");
+        stop(serve(to, &prefix).expect("it starts with the same prefix"));
+    }
 }

@@ -212,6 +212,17 @@ impl Table {
     }
 }
 
+/// What a store hands over besides its rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Redis' prefix is bound to it.
+    pub store_id: String,
+    /// Clients compare it.
+    pub generation: Generation,
+    /// No presence version above this was used, where presence was in memory.
+    pub presence_version: u64,
+}
+
 /// A store whose rows can be moved. No server uses it meanwhile.
 #[async_trait]
 pub trait Transfer: Send + Sync {
@@ -238,13 +249,14 @@ pub trait Transfer: Send + Sync {
 
     async fn set_source(&self, source: &str) -> StoreResult<()>;
 
-    async fn generation(&self) -> StoreResult<Generation>;
+    async fn identity(&self) -> StoreResult<Identity>;
 
-    /// Ends a transfer into this store, which takes over the generation of its source, so that
-    /// clients go on with what they have.
-    async fn finish(&self, generation: &Generation) -> StoreResult<()>;
+    /// Ends a transfer into this store, which takes the place of its source: clients go on with what
+    /// they have, nodes with the same prefix in Redis. The presence version never falls.
+    async fn finish(&self, identity: &Identity) -> StoreResult<()>;
 
-    /// Gives this store another generation, because it goes its own way if it is used again.
+    /// Gives this store another id and another generation, because it goes its own way if it is
+    /// used again.
     async fn leave(&self) -> StoreResult<()>;
 }
 
@@ -304,7 +316,8 @@ pub async fn transfer(
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Vec<Summary>, TransferError> {
     use TransferError::{Source, Target};
-    let generation = source.generation().await.map_err(Source)?;
+    let identity = source.identity().await.map_err(Source)?;
+    let generation = &identity.generation;
     if options.starts_over {
         target
             .set_source(generation.as_str())
@@ -316,7 +329,7 @@ pub async fn transfer(
         Some(before) if before == generation.as_str() => progress(Progress::Resumed),
         Some(_) => return Err(TransferError::OtherSource),
         // Killed after the last step but one.
-        None if target.generation().await.map_err(Target)? == generation => {
+        None if target.identity().await.map_err(Target)?.generation == *generation => {
             progress(Progress::Resumed);
         }
         None => {
@@ -363,7 +376,7 @@ pub async fn transfer(
         progress(Progress::Verified(found.clone()));
         summaries.push(found);
     }
-    target.finish(&generation).await.map_err(Target)?;
+    target.finish(&identity).await.map_err(Target)?;
     source.leave().await.map_err(Source)?;
     Ok(summaries)
 }

@@ -2,12 +2,20 @@
 
 use super::codec::{content_from_db, content_to_db};
 use super::transfer_source::{SOURCE, source};
-use super::{Failure, PostgresStore, Repeat};
+use super::{Failure, PostgresStore, Repeat, to_db};
 use async_trait::async_trait;
 use lamplight_domain::identity::Generation;
 use lamplight_usecases::ports::{StoreError, StoreResult};
-use lamplight_usecases::transfer::{Column, Kind, Row, TABLES, Table, Transfer, Value};
+use lamplight_usecases::transfer::{Column, Identity, Kind, Row, TABLES, Table, Transfer, Value};
 use tokio_postgres::types::{ToSql, Type};
+
+/// Makes a store the one that it was filled from.
+const TAKE_OVER: &str = "INSERT INTO properties (name, value)
+    VALUES ('store_id', $1), ('generation', $2), ('presence_version', $3::int8::text)
+    ON CONFLICT (name) DO UPDATE SET value = CASE
+        WHEN excluded.name = 'presence_version'
+            THEN greatest(excluded.value::int8, properties.value::int8)::text
+        ELSE excluded.value END";
 
 /// A parameter with its type.
 type Parameter = (Box<dyn ToSql + Sync + Send>, Type);
@@ -116,6 +124,14 @@ impl PostgresStore {
             Ok(connection.client().batch_execute(sql).await?)
         })
         .await
+    }
+
+    async fn property(&self, name: &str) -> StoreResult<String> {
+        let sql = format!("SELECT value FROM properties WHERE name = '{name}'");
+        let rows = self.select(&sql, &[]).await?;
+        let missing = || StoreError::Internal(format!("the store has no {name}"));
+        let row = rows.first().ok_or_else(missing)?;
+        Ok(row.try_get(0).map_err(Failure::from)?)
     }
 
     async fn set_property(&self, name: &str, value: &str) -> StoreResult<()> {
@@ -235,16 +251,15 @@ impl Transfer for PostgresStore {
         self.set_property(SOURCE, source).await
     }
 
-    async fn generation(&self) -> StoreResult<Generation> {
-        let sql = "SELECT value FROM properties WHERE name = 'generation'";
-        let rows = self.select(sql, &[]).await?;
-        let missing = || StoreError::Internal("the store has no generation".into());
-        let row = rows.first().ok_or_else(missing)?;
-        let generation: String = row.try_get(0).map_err(Failure::from)?;
-        Ok(Generation::trusted(generation))
+    async fn identity(&self) -> StoreResult<Identity> {
+        Ok(Identity {
+            store_id: self.property("store_id").await?,
+            generation: Generation::trusted(self.property("generation").await?),
+            presence_version: self.presence_version().await?,
+        })
     }
 
-    async fn finish(&self, generation: &Generation) -> StoreResult<()> {
+    async fn finish(&self, identity: &Identity) -> StoreResult<()> {
         // What this store has and SQLite has not.
         self.run(
             "UPDATE conversations c SET member_count = m.count
@@ -256,14 +271,29 @@ impl Transfer for PostgresStore {
              ANALYZE",
         )
         .await?;
-        self.set_property("generation", generation.as_str()).await?;
-        self.run("DELETE FROM properties WHERE name = 'transfer_source'")
-            .await
+        let (generation, version) = (
+            identity.generation.as_str(),
+            to_db(identity.presence_version),
+        );
+        self.transact(Repeat::Safe, |connection| async move {
+            let parameters: &[(&(dyn ToSql + Sync), Type)] = &[
+                (&identity.store_id, Type::TEXT),
+                (&generation, Type::TEXT),
+                (&version, Type::INT8),
+            ];
+            let client = connection.client();
+            client.execute_typed(TAKE_OVER, parameters).await?;
+            let end = "DELETE FROM properties WHERE name = 'transfer_source'";
+            client.execute_typed(end, &[]).await?;
+            Ok(())
+        })
+        .await
     }
 
     async fn leave(&self) -> StoreResult<()> {
         self.run(
-            "UPDATE properties SET value = left(md5(random()::text || clock_timestamp()::text), 16) WHERE name = 'generation'",
+            "UPDATE properties SET value = left(replace(gen_random_uuid()::text, '-', ''), 16) WHERE name = 'generation';
+             UPDATE properties SET value = replace(gen_random_uuid()::text, '-', '') WHERE name = 'store_id'",
         )
         .await
     }

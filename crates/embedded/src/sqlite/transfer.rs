@@ -1,12 +1,13 @@
 //! [`Transfer`] on SQLite: `lamplight migrate`.
 
 use super::SqliteStore;
-use super::checkpoint::renew_generation;
+use super::batch::{from_db, to_db};
+use super::checkpoint::{PRESENCE, counter, renew_generation, set_counter};
 use super::transfer_source::{SOURCE, source};
 use async_trait::async_trait;
 use lamplight_domain::identity::Generation;
 use lamplight_usecases::ports::StoreResult;
-use lamplight_usecases::transfer::{Column, Row, TABLES, Table, Transfer, Value};
+use lamplight_usecases::transfer::{Column, Identity, Row, TABLES, Table, Transfer, Value};
 use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, ToSql, params_from_iter};
 
@@ -136,33 +137,34 @@ impl Transfer for SqliteStore {
 
     async fn set_source(&self, source: &str) -> StoreResult<()> {
         let source = source.to_owned();
-        let written = self.write(move |batch| {
-            batch
-                .conn
-                .execute(
-                    "INSERT OR REPLACE INTO properties (name, value) VALUES (?1, ?2)",
-                    [SOURCE, &source],
-                )
-                .map(drop)
-        });
+        let written = self.write(move |batch| set_property(batch.conn, SOURCE, &source));
         written.answer().await
     }
 
-    async fn generation(&self) -> StoreResult<Generation> {
-        self.read(generation).await
+    async fn identity(&self) -> StoreResult<Identity> {
+        let identity = |conn: &Connection| {
+            Ok(Identity {
+                store_id: property(conn, "store_id")?,
+                generation: Generation::trusted(property(conn, "generation")?),
+                presence_version: from_db(counter(conn, PRESENCE)?.unwrap_or(0)),
+            })
+        };
+        self.read(identity).await
     }
 
-    async fn finish(&self, generation: &Generation) -> StoreResult<()> {
+    async fn finish(&self, identity: &Identity) -> StoreResult<()> {
         // The sidecar first: if the process ends between the two, the next start takes the database
         // for another one and ends its sessions, and the transfer, which is not over, moves them
         // again.
-        self.checkpointer.lock().set_generation(generation.as_str());
-        let taken = generation.clone();
+        let taken = identity.clone();
+        let generation = taken.generation.as_str();
+        self.checkpointer.lock().set_generation(generation);
         let written = self.write(move |batch| {
-            batch.conn.execute(
-                "UPDATE properties SET value = ?1 WHERE name = 'generation'",
-                [taken.as_str()],
-            )?;
+            set_property(batch.conn, "store_id", &taken.store_id)?;
+            set_property(batch.conn, "generation", taken.generation.as_str())?;
+            let version = counter(batch.conn, PRESENCE)?.unwrap_or(0);
+            let version = version.max(to_db(taken.presence_version));
+            set_counter(batch.conn, PRESENCE, version)?;
             batch
                 .conn
                 .execute("DELETE FROM properties WHERE name = ?1", [SOURCE])
@@ -174,18 +176,23 @@ impl Transfer for SqliteStore {
     async fn leave(&self) -> StoreResult<()> {
         let written = self.write(|batch| {
             renew_generation(batch.conn)?;
-            generation(batch.conn)
+            let sql =
+                "UPDATE properties SET value = lower(hex(randomblob(16))) WHERE name = 'store_id'";
+            batch.conn.execute(sql, [])?;
+            property(batch.conn, "generation")
         });
         let renewed = written.answer().await?;
-        self.checkpointer.lock().set_generation(renewed.as_str());
+        self.checkpointer.lock().set_generation(&renewed);
         Ok(())
     }
 }
 
-fn generation(conn: &Connection) -> rusqlite::Result<Generation> {
-    conn.query_row(
-        "SELECT value FROM properties WHERE name = 'generation'",
-        [],
-        |row| row.get::<_, String>(0).map(Generation::trusted),
-    )
+fn property(conn: &Connection, name: &str) -> rusqlite::Result<String> {
+    let sql = "SELECT value FROM properties WHERE name = ?1";
+    conn.query_row(sql, [name], |row| row.get(0))
+}
+
+fn set_property(conn: &Connection, name: &str, value: &str) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO properties (name, value) VALUES (?1, ?2)";
+    conn.execute(sql, [name, value]).map(drop)
 }
