@@ -9,11 +9,12 @@ use lamplight_conformance::servers::PostgresServer;
 use lamplight_conformance::{Recorder, Subject, run};
 use lamplight_distributed::postgres::PostgresStore;
 use lamplight_domain::entry::Entry;
-use lamplight_domain::identity::{ConversationId, MessageId, UserId};
+use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
 use lamplight_domain::message::{Content, NewMessage, SendKey};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{
-    AppendError, CommitPosition, CommittedEntry, LogFollower as _, Messages as _, Range,
+    AppendError, CommitPosition, CommittedEntry, Directory as _, LogFollower as _, Messages as _,
+    ProfileSource, Range, StoreError,
 };
 use pair::Pair;
 use std::collections::HashMap;
@@ -434,6 +435,90 @@ fn p11_a_status_and_marks_of_two_nodes_end_visible() {
             let page = page.expect("a page").remove(0).expect("a member");
             let receipt = page.receipts.iter().find(|receipt| receipt.user == b);
             assert_eq!(receipt.expect("a receipt").read_seq, round);
+        }
+    });
+}
+
+/// Returns whether the profile is new.
+async fn introduce(store: &PostgresStore, id: &str) -> Result<bool, StoreError> {
+    let profile = Profile::bare(user(id));
+    let written = store.upsert_profile(profile, ProfileSource::Claims, Timestamp(0));
+    written.await.map(|(_, is_new)| is_new)
+}
+
+/// A user who comes online does not wait for a commit of their own.
+#[test]
+fn p10_first_profiles_that_come_together_share_a_commit() {
+    run(async {
+        let server = PostgresServer::shared();
+        let url = server.fresh_database();
+        let (store, _) = open(&url).await.expect("a store");
+        let writer = raw(&url).await;
+        // Reads pass, inserts wait.
+        let lock = "BEGIN; LOCK TABLE people IN SHARE MODE";
+        writer.batch_execute(lock).await.expect("a lock");
+        let joins = (0..64).map(|n| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { introduce(&store, &format!("u{n}")).await })
+        });
+        let joins: Vec<_> = joins.collect();
+        let waits =
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'people'::regclass";
+        while server.sql(database_of(&url), waits) == "0" {
+            tokio::task::yield_now().await;
+        }
+        // Reads are admitted in their order, so those of all joins began before this one.
+        let absent = store.person(&user("u0")).await;
+        assert!(absent.expect("an answer").is_none());
+        writer.batch_execute("COMMIT").await.expect("released");
+        for join in joins {
+            assert!(join.await.expect("a task").expect("written"));
+        }
+        let commits = "SELECT count(DISTINCT xmin::text) FROM people";
+        let commits: usize = server
+            .sql(database_of(&url), commits)
+            .parse()
+            .expect("a number");
+        assert!(commits <= 16, "{commits} commits for 64 people");
+    });
+}
+
+#[test]
+fn m14_a_first_profile_that_cannot_be_stored_fails_alone() {
+    run(async {
+        let (store, _) = open(&PostgresServer::shared().fresh_database())
+            .await
+            .expect("a store");
+        // PostgreSQL's text has no U+0000, and no id that came over the wire has one.
+        let ids: Vec<String> = (0..40)
+            .map(|n| {
+                if n == 20 {
+                    "\0".to_owned()
+                } else {
+                    format!("u{n}")
+                }
+            })
+            .collect();
+        let written = join_all(ids.iter().map(|id| introduce(&store, id))).await;
+        for (id, written) in ids.iter().zip(written) {
+            assert_eq!(written.is_ok(), id != "\0", "{id:?} {written:?}");
+        }
+    });
+}
+
+#[test]
+fn new_users_who_come_to_two_nodes_at_once_are_made_once_without_a_deadlock() {
+    run(async {
+        let subject = pair().await;
+        let [one, two] = &subject.store.nodes;
+        for round in 0..10 {
+            let id = |n: usize| format!("u{round}-{n}");
+            let forward = join_all((0..60).map(async |n| introduce(one, &id(n)).await));
+            let back = join_all((0..60).rev().map(async |n| introduce(two, &id(n)).await));
+            let (forward, back) = tokio::join!(forward, back);
+            let made = forward.into_iter().chain(back);
+            let made: Vec<bool> = made.map(|answer| answer.expect("written")).collect();
+            assert_eq!(made.iter().filter(|is_new| **is_new).count(), 60);
         }
     });
 }

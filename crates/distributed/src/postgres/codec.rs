@@ -3,6 +3,7 @@
 use lamplight_domain::permission::Role;
 use lamplight_domain::presence::{ManualStatus, StatusOverride};
 use lamplight_domain::time::Timestamp;
+use lamplight_usecases::ports::ProfileSource;
 use std::borrow::Cow;
 
 const NUL: char = '\u{0}';
@@ -50,6 +51,22 @@ pub(crate) fn to_db(number: u64) -> i64 {
 /// A `seq` or a revision of a column.
 pub(crate) fn from_db(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
+}
+
+pub(super) fn source_to_db(source: ProfileSource) -> i16 {
+    match source {
+        ProfileSource::Nobody => 0,
+        ProfileSource::Claims => 1,
+        ProfileSource::Host => 2,
+    }
+}
+
+pub(super) fn source_from_db(source: i16) -> ProfileSource {
+    match source {
+        0 => ProfileSource::Nobody,
+        1 => ProfileSource::Claims,
+        _ => ProfileSource::Host,
+    }
 }
 
 /// A role that a newer version wrote gives no rights beyond a member's.

@@ -1,6 +1,7 @@
 //! People: profiles, manual statuses, when they were last seen.
 
-use super::codec::manual_from_db;
+use super::codec::{manual_from_db, source_from_db, source_to_db};
+use super::first_profiles::First;
 use super::marks::catch_up;
 use super::{Connection, Failure, PostgresStore, Repeat, Sql, from_db, to_db};
 use async_trait::async_trait;
@@ -265,15 +266,30 @@ impl PostgresStore {
         at: Timestamp,
     ) -> StoreResult<(Person, bool)> {
         // Nearly always nothing changes; then a read is enough.
-        if let Some(stored) = self.find_person(&update.profile.id).await?
-            && !update.is_news(&stored)
-        {
-            return Ok((stored.person, false));
+        match self.find_person(&update.profile.id).await? {
+            Some(stored) if !update.is_news(&stored) => return Ok((stored.person, false)),
+            Some(_) => {}
+            None => {
+                let first = self
+                    .first_profiles
+                    .write(&self.database, update.clone(), at);
+                if first.await? == First::Made {
+                    return Ok((new_person(update), true));
+                }
+            }
         }
         self.transact(Repeat::Never, |connection| async move {
             write_profile(&connection, update, at).await
         })
         .await
+    }
+}
+
+fn new_person(update: &ProfileUpdate) -> Person {
+    Person {
+        profile: update.profile.clone(),
+        status: SavedStatus::default(),
+        last_seen: None,
     }
 }
 
@@ -288,12 +304,7 @@ async fn write_profile(
     if before.is_none() {
         let made = write(connection, &INSERT, update, at).await?;
         if made.is_some() {
-            let person = Person {
-                profile: update.profile.clone(),
-                status: SavedStatus::default(),
-                last_seen: None,
-            };
-            return Ok((person, true));
+            return Ok((new_person(update), true));
         }
         before = connection.query_opt(&LOCK, &[&id]).await?;
     }
@@ -442,21 +453,5 @@ pub(super) fn manual_to_db(status: ManualStatus) -> i16 {
         ManualStatus::Away => 1,
         ManualStatus::Busy => 2,
         ManualStatus::Invisible => 3,
-    }
-}
-
-fn source_to_db(source: ProfileSource) -> i16 {
-    match source {
-        ProfileSource::Nobody => 0,
-        ProfileSource::Claims => 1,
-        ProfileSource::Host => 2,
-    }
-}
-
-fn source_from_db(source: i16) -> ProfileSource {
-    match source {
-        0 => ProfileSource::Nobody,
-        1 => ProfileSource::Claims,
-        _ => ProfileSource::Host,
     }
 }

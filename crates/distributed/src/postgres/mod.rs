@@ -12,6 +12,7 @@ mod conversations;
 mod database;
 mod directory;
 mod error;
+mod first_profiles;
 mod follower;
 mod history;
 mod identity;
@@ -56,6 +57,7 @@ pub(crate) use queries::{
     conversation, conversations, direct, member_profiles, members, others, shared_with, summary,
 };
 
+use first_profiles::FirstProfiles;
 use lamplight_domain::identity::ConnectionId;
 use lamplight_domain::message::NewMessage;
 use lamplight_usecases::ports::{AppendError, Appended, EventBus, MarkUpdate, StoreResult};
@@ -73,6 +75,7 @@ pub struct PostgresStore {
     database: Arc<Database>,
     appends: AppendQueue,
     marks: MarkQueue,
+    first_profiles: FirstProfiles,
 }
 
 impl PostgresStore {
@@ -90,6 +93,7 @@ impl PostgresStore {
         Ok(Arc::new(Self {
             appends: AppendQueue::start(&database, bus, &options),
             marks: MarkQueue::start(&database, &options),
+            first_profiles: FirstProfiles::default(),
             database,
         }))
     }
