@@ -5,12 +5,17 @@ mod support;
 use lamplight_conformance::run;
 use lamplight_conformance::servers::{PostgresConfig, PostgresServer};
 use lamplight_distributed::postgres::OpenError;
-use lamplight_domain::identity::{MAX_ID_CHARS, MAX_NAME_CHARS, Profile, UserId};
+use lamplight_domain::identity::{
+    ConversationId, MAX_ID_CHARS, MAX_NAME_CHARS, MessageId, Profile, UserId,
+};
+use lamplight_domain::message::{Content, NewMessage};
 use lamplight_domain::text::search_key;
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{Directory, ProfileSource};
+use lamplight_usecases::ports::{Directory, Messages as _, ProfileSource};
 use std::time::Duration;
 use support::{database_of, open, options, text};
+
+const PING: Duration = Duration::from_secs(4);
 
 #[test]
 fn a_store_is_the_same_after_it_was_opened_again_by_socket() {
@@ -18,12 +23,12 @@ fn a_store_is_the_same_after_it_was_opened_again_by_socket() {
         let server = PostgresServer::shared();
         let url = server.fresh_database();
         let (store, _) = open(&url).await.expect("a store");
-        store.ping(Duration::from_secs(4)).await.expect("a ping");
+        store.ping(PING).await.expect("a ping");
         let id = store.store_id().to_owned();
         let generation = store.generations().borrow().clone();
         assert_eq!((id.len(), generation.as_str().len()), (32, 16));
         store.close().await;
-        assert!(store.ping(Duration::from_secs(4)).await.is_err());
+        assert!(store.ping(PING).await.is_err());
         let (store, _) = open(&server.socket_url(database_of(&url)))
             .await
             .expect("a store");
@@ -167,7 +172,7 @@ fn tls_is_checked_as_the_mode_says() {
             if let (Ok((store, _)), false) = (&opened, mode == "disable") {
                 let used = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
                     WHERE application_name = 'lamplight'";
-                store.ping(Duration::from_secs(4)).await.expect("a ping");
+                store.ping(PING).await.expect("a ping");
                 assert_eq!(server.sql("chat", used), "t", "{what}");
             }
             if let Ok((store, _)) = opened {
@@ -332,5 +337,53 @@ fn c10_a_start_after_a_failover_keeps_the_sessions() {
             );
             store.close().await;
         }
+    });
+}
+
+/// Some providers hide the timeline, such as Aurora. What a running node committed still tells it
+/// that the store went back, and an operator can ask for another generation after a restore.
+#[test]
+fn c10_a_server_that_hides_its_timeline_and_its_name_is_used() {
+    run(async {
+        let server = PostgresServer::shared();
+        let url = server.fresh_database();
+        let text = text(server, database_of(&url));
+        text(
+            "CREATE ROLE curtailed LOGIN; GRANT ALL ON SCHEMA public TO curtailed;
+             REVOKE EXECUTE ON FUNCTION pg_walfile_name(pg_lsn) FROM PUBLIC;
+             REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC",
+        );
+        let url = url.replace("lamplight@", "curtailed@");
+        let (store, _) = open(&url).await.expect("a store");
+        let generation = store.generations().borrow().clone();
+        let fingerprint = text("SELECT value FROM properties WHERE name = 'fingerprint'");
+        assert!(fingerprint.starts_with("- ") && fingerprint.ends_with(" -"));
+        let members = ["a", "b"].map(UserId::trusted);
+        let place = ConversationId::trusted("c");
+        let put = store.put_conversation(&place, &members, Timestamp(0));
+        put.await.expect("a conversation");
+        let message = NewMessage {
+            id: MessageId::trusted("m"),
+            conversation: place,
+            sender: members[0].clone(),
+            content: Content::trusted("text"),
+            key: None,
+            created_at: Timestamp(0),
+        };
+        store.append(message, None).await.expect("appended");
+        store.ping(PING).await.expect("an answer");
+        assert_eq!(*store.generations().borrow(), generation);
+        text("TRUNCATE entries CASCADE; UPDATE conversations SET head_seq = 0");
+        store.ping(PING).await.expect("an answer");
+        let lost = store.generations().borrow().clone();
+        assert_ne!(lost, generation, "the store lost what this node committed");
+        store.close().await;
+
+        let (store, _) = open(&url).await.expect("a store");
+        assert_eq!(*store.generations().borrow(), lost);
+        store.close().await;
+        text("DELETE FROM properties WHERE name = 'fingerprint'");
+        let (store, _) = open(&url).await.expect("a store");
+        assert_ne!(*store.generations().borrow(), lost, "as an operator asked");
     });
 }

@@ -6,7 +6,7 @@ use lamplight::wiring::Lamplight;
 use lamplight::{account, copies, doctor, migrate, token};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -105,6 +105,7 @@ fn serve(settings: &Flags) -> ExitCode {
             tracing::warn!(%error, code = "LL-115", "the limit on open files could not be raised")
         }
     }
+    let began = Instant::now();
     run(async move {
         let listener = match TcpListener::bind(config.listen).await {
             Ok(listener) => listener,
@@ -127,9 +128,33 @@ fn serve(settings: &Flags) -> ExitCode {
                 tracing::info!("stopped");
                 ExitCode::SUCCESS
             }
+            Err(ended) if ended.begins_anew => begin_anew(address, began).await,
             Err(ended) => fail(&format!("Stopped, because {ended}.")),
         }
     })
+}
+
+/// A node begins anew no more often than this.
+const LIFE: Duration = Duration::from_secs(5);
+
+/// Starts the program again in this process, on the same address: no supervisor notices, and
+/// nothing is left of what the process remembered. Returns only if it ends instead.
+async fn begin_anew(address: SocketAddr, began: Instant) -> ExitCode {
+    use std::os::unix::process::CommandExt as _;
+    tokio::select! {
+        () = tokio::time::sleep(LIFE.saturating_sub(began.elapsed())) => {}
+        () = stop_signal() => return ExitCode::SUCCESS,
+    }
+    let mut words = std::env::args_os();
+    let name = words.next().unwrap_or_else(|| "lamplight".into());
+    // The file of this version, also if the path has another one by now.
+    let error = std::process::Command::new("/proc/self/exe")
+        .arg0(name)
+        .args(words)
+        // The system may have chosen the port.
+        .env("LISTEN", address.to_string())
+        .exec();
+    fail(&format!("The program cannot be started again: {error}."))
 }
 
 /// How often freed memory goes back to the system.

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 pub struct Task {
     name: &'static str,
     work: BoxFuture<'static, String>,
+    begins_anew: bool,
 }
 
 impl Task {
@@ -32,6 +33,20 @@ impl Task {
         Self {
             name,
             work: work.boxed(),
+            begins_anew: false,
+        }
+    }
+
+    /// A task that ends with a sentence if the process must begin anew, with nothing of what it
+    /// remembers.
+    #[must_use]
+    pub fn that_begins_anew(
+        name: &'static str,
+        work: impl Future<Output = String> + Send + 'static,
+    ) -> Self {
+        Self {
+            begins_anew: true,
+            ..Self::that_may_fail(name, work)
         }
     }
 }
@@ -42,6 +57,8 @@ impl Task {
 pub struct TaskEnded {
     pub name: &'static str,
     pub cause: String,
+    /// The same process can go on from its start.
+    pub begins_anew: bool,
 }
 
 /// The running tasks. They are aborted when this is dropped.
@@ -51,13 +68,16 @@ pub struct Tasks(JoinSet<TaskEnded>);
 impl Tasks {
     /// Starts tasks. To be called within a tokio runtime.
     pub fn start(&mut self, tasks: impl IntoIterator<Item = Task>) {
-        for Task { name, work } in tasks {
+        for task in tasks {
+            let (name, begins_anew) = (task.name, task.begins_anew);
             self.0.spawn(async move {
-                let cause = AssertUnwindSafe(work)
-                    .catch_unwind()
-                    .await
-                    .unwrap_or_else(|panic| format!("it panicked: {}", words(&*panic)));
-                TaskEnded { name, cause }
+                let outcome = AssertUnwindSafe(task.work).catch_unwind().await;
+                TaskEnded {
+                    name,
+                    begins_anew: begins_anew && outcome.is_ok(),
+                    cause: outcome
+                        .unwrap_or_else(|panic| format!("it panicked: {}", words(&*panic))),
+                }
             });
         }
     }

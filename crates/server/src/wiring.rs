@@ -237,7 +237,11 @@ impl Lamplight {
             tokio::select! {
                 () = stop => {}
                 ended = tasks.ended() => {
-                    tracing::error!(task = ended.name, cause = ended.cause, "a background task ended; stopping");
+                    if ended.begins_anew {
+                        tracing::warn!(cause = ended.cause, "this node begins anew");
+                    } else {
+                        tracing::error!(task = ended.name, cause = ended.cause, "a background task ended; stopping");
+                    }
                     failure = Some(ended);
                 }
             }

@@ -2,7 +2,7 @@
 // They end with the process that started them, however it ends.
 import { execFile, spawn } from "node:child_process"
 import { existsSync, readdirSync } from "node:fs"
-import { chown, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
+import { appendFile, chown, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -114,7 +114,11 @@ export class Redis {
       ([name, value]) => [`--${name}`, value],
     )
     const place = ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.directory]
-    this.#service = new Service(this.directory, [process.env.REDIS_SERVER ?? "redis-server", ...place, ...settings])
+    this.#service = new Service(this.directory, [
+      process.env.REDIS_SERVER ?? "redis-server",
+      ...place,
+      ...settings,
+    ])
     await this.#service.launch()
     await until(
       async () => {
@@ -232,6 +236,30 @@ export class Postgres {
     return stdout
   }
 
+  /** A standby that follows this server. The server stops for as long as the copy takes. */
+  async standby() {
+    const directory = await postgresDirectory()
+    await this.shutdown()
+    await run("cp", ["--archive", join(this.directory, "data"), join(directory, "data")])
+    await this.start()
+    const primary = `primary_conninfo = 'host=127.0.0.1 port=${this.port} user=lamplight'\n`
+    await appendFile(join(directory, "data/postgresql.auto.conf"), primary)
+    await writeFile(join(directory, "data/standby.signal"), "")
+    return new Postgres(this.#programs, directory, await freePort(), this.settings).start()
+  }
+
+  /** Makes this standby the primary. */
+  async promote() {
+    await this.query("SELECT pg_promote(true, 60)")
+  }
+
+  /** Changes settings while the server runs. */
+  async set(settings) {
+    for (const [name, value] of Object.entries(settings))
+      await this.query(`ALTER SYSTEM SET ${name} = '${value}'`)
+    await this.query("SELECT pg_reload_conf()")
+  }
+
   /** Makes an empty database and returns its URL. */
   async database() {
     this.#databases += 1
@@ -265,6 +293,15 @@ export class Postgres {
   }
 }
 
+async function postgresDirectory() {
+  const directory = await mkdtemp(join(tmpdir(), "lamplight-postgres-"))
+  if (process.getuid?.() === 0) {
+    const { stdout } = await run("id", ["-u", "postgres"])
+    await chown(directory, Number(stdout), 0)
+  }
+  return directory
+}
+
 /**
  * Starts a PostgreSQL. Without `fsync=on` among the settings it does not survive a crash of the machine, and is
  * quicker.
@@ -272,11 +309,7 @@ export class Postgres {
 export async function startPostgres(settings = {}) {
   const programs = postgresPrograms()
   if (!programs) throw new Error("PostgreSQL is not installed: run `make tools`.")
-  const directory = await mkdtemp(join(tmpdir(), "lamplight-postgres-"))
-  if (process.getuid?.() === 0) {
-    const { stdout } = await run("id", ["-u", "postgres"])
-    await chown(directory, Number(stdout), 0)
-  }
+  const directory = await postgresDirectory()
   const postgres = new Postgres(programs, directory, await freePort(), { fsync: "off", ...settings })
   await postgres.initialize()
   return postgres.start()

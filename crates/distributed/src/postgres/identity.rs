@@ -20,7 +20,35 @@ pub(super) struct Identity {
     generation: watch::Sender<Generation>,
     /// The highest `entries.id` that this node knows to be committed.
     newest: AtomicI64,
-    may_read_system: bool,
+    readable: Readable,
+}
+
+/// Which parts of the fingerprint the server lets this user read. Some providers hide them.
+#[derive(Clone, Copy)]
+struct Readable {
+    timeline: bool,
+    system: bool,
+}
+
+const TIMELINE: &str = "CASE WHEN pg_is_in_recovery() THEN NULL ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END";
+const SYSTEM: &str = "(SELECT system_identifier::text FROM pg_control_system())";
+
+impl Readable {
+    async fn find(client: &ClientWrapper) -> Result<Self, tokio_postgres::Error> {
+        Ok(Self {
+            timeline: can_read(client, TIMELINE).await?,
+            system: can_read(client, SYSTEM).await?,
+        })
+    }
+}
+
+/// Whether the server answers. Privileges do not tell: a provider's function may exist and refuse.
+async fn can_read(client: &ClientWrapper, what: &str) -> Result<bool, tokio_postgres::Error> {
+    match client.query_typed(&format!("SELECT {what}"), &[]).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.as_db_error().is_some() && !client.is_closed() => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Why a connection cannot be used.
@@ -51,9 +79,14 @@ struct Found {
 impl Identity {
     /// Reads the identity at the start, or makes it.
     pub(super) async fn open(client: &ClientWrapper) -> Result<Self, Problem> {
-        let sql = "SELECT has_function_privilege('pg_control_system()', 'execute')";
-        let may_read_system = client.query_typed(sql, &[]).await?[0].try_get(0)?;
-        let found = find(client, may_read_system).await?;
+        let readable = Readable::find(client).await?;
+        if !readable.timeline {
+            tracing::info!(
+                "the server hides its timeline (pg_walfile_name), so a promoted standby begins a new generation only if it \
+                 lacks what this node committed; see \"PostgreSQL\" in docs/operations.md"
+            );
+        }
+        let found = find(client, readable).await?;
         found.check_writes()?;
         let insert = "INSERT INTO properties (name, value) VALUES ('store_id', $1) ON CONFLICT (name) DO NOTHING";
         client
@@ -66,7 +99,7 @@ impl Identity {
             store_id,
             generation: watch::Sender::new(Generation::trusted(generation)),
             newest: AtomicI64::new(0),
-            may_read_system,
+            readable,
         };
         if !found.is_where_it_was() {
             identity.renew(client, true).await?;
@@ -78,7 +111,7 @@ impl Identity {
     /// or takes over another generation if it went back in time.
     pub(super) async fn check(&self, client: &ClientWrapper) -> Result<(), Problem> {
         let newest = self.newest.load(Ordering::Acquire);
-        let found = find(client, self.may_read_system).await?;
+        let found = find(client, self.readable).await?;
         // Before the comparison, because a standby has another fingerprint.
         found.check_standby()?;
         if found.is_where_it_was() && found.head >= newest {
@@ -124,7 +157,7 @@ impl Identity {
             ))
             .await?;
         // Another node may have done it meanwhile.
-        let found = find(client, self.may_read_system).await?;
+        let found = find(client, self.readable).await?;
         let newest = self.newest.load(Ordering::Acquire);
         let known = self.generation();
         let is_known = found.generation.as_deref() == Some(known.as_str());
@@ -232,16 +265,14 @@ async fn has_recent_nodes(client: &ClientWrapper) -> Result<bool, tokio_postgres
     client.query_typed(sql, &[]).await?[0].try_get(0)
 }
 
-async fn find(client: &ClientWrapper, may_read_system: bool) -> Result<Found, Problem> {
-    let system = if may_read_system {
-        "(SELECT system_identifier::text FROM pg_control_system())"
-    } else {
-        "NULL::text"
-    };
+async fn find(client: &ClientWrapper, readable: Readable) -> Result<Found, Problem> {
+    let part = |can_read, sql| if can_read { sql } else { "NULL::text" };
+    let timeline = part(readable.timeline, TIMELINE);
+    let system = part(readable.system, SYSTEM);
     let sql = format!(
         "SELECT current_setting('transaction_read_only') = 'off',
             pg_is_in_recovery(),
-            CASE WHEN pg_is_in_recovery() THEN NULL ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END,
+            {timeline},
             (SELECT oid::int8 FROM pg_database WHERE datname = current_database()),
             'properties'::regclass::oid::int8,
             {system},

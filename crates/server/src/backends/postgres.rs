@@ -46,7 +46,7 @@ impl Component for PostgresComponent {
              again and fetch what it has (LL-122)"
                 .to_owned()
         };
-        vec![Task::that_may_fail("store generation", changed)]
+        vec![Task::that_begins_anew("store generation", changed)]
     }
 
     async fn close(&self) {
