@@ -6,8 +6,9 @@ use lamplight::wiring::Lamplight;
 use lamplight::{account, copies, doctor, migrate, token};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -105,8 +106,8 @@ fn serve(settings: &Flags) -> ExitCode {
             tracing::warn!(%error, code = "LL-115", "the limit on open files could not be raised")
         }
     }
-    let began = Instant::now();
     run(async move {
+        let began = Instant::now();
         let listener = match TcpListener::bind(config.listen).await {
             Ok(listener) => listener,
             Err(error) => {
