@@ -162,7 +162,7 @@ fn a_node_goes_on_with_its_prefix_after_a_migration_and_the_old_store_does_not()
     for (from, to) in [(&old, &postgres), (&postgres, &back)] {
         let (succeeded, text) = output(migrate(from, to));
         assert!(succeeded && text.contains("REDIS_PREFIX"), "{text}");
-        let refused = serve(from, &prefix).err().expect("refused");
+        let refused = serve(from, &prefix).expect_err("refused");
         assert!(refused.contains("LL-123"), "{refused}");
         stop(serve(to, &prefix).expect("it starts with the same prefix"));
     }
