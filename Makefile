@@ -1,8 +1,8 @@
-# make run · make cluster · make test · make check · make bench · make soak · make hold · make fuzz
+# make run · make cluster · make test · make conformance · make check · make bench · make soak · make hold · make fuzz
 #
 # On a fresh machine with Rust, Node and make, each target installs what it needs.
 
-.PHONY: run cluster build page test test-rust test-clients test-packages test-e2e check deny lint-docker lint-workflows generate bench soak hold fuzz clean tools
+.PHONY: run cluster build page test test-rust conformance test-clients test-packages test-e2e check deny lint-docker lint-workflows generate bench soak hold fuzz clean tools
 SHELL := /bin/bash
 
 # Builds everything and serves the chat page.
@@ -29,7 +29,7 @@ tools:
 	@scripts/tools.sh
 
 test: tools page
-	cargo test --locked --workspace --quiet
+	node scripts/conformance.mjs -- cargo test --locked --workspace
 	cargo test --locked --quiet -p socketio --all-features -- --skip chromium --skip python
 	$(MAKE) --no-print-directory test-clients
 	npm run --silent test:packages
@@ -42,8 +42,12 @@ test: tools page
 	npm run --silent test:browser
 
 test-rust: page
-	cargo test --locked --workspace --quiet
+	node scripts/conformance.mjs -- cargo test --locked --workspace
 	cargo test --locked --quiet -p socketio --all-features -- --skip chromium --skip python
+
+# Which cases of the conformance suites each adapter passes, as a table. `make test` prints it too.
+conformance: tools
+	node scripts/conformance.mjs
 
 # Tests crates/socketio with a Rust client, which is a workspace of its own.
 test-clients: node_modules/.installed

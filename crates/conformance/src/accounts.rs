@@ -12,8 +12,8 @@ use std::net::IpAddr;
 macro_rules! accounts_suite {
     ($factory:path) => {
         $crate::suite!(
+            accounts,
             $factory,
-            $crate::accounts,
             [
                 an_account_comes_with_a_profile,
                 a_person_is_found_by_their_user_name,

@@ -31,8 +31,8 @@ pub struct BusSubject {
 macro_rules! bus_suite {
     ($factory:path) => {
         $crate::suite!(
+            bus,
             $factory,
-            $crate::bus,
             [
                 m4_one_publisher_keeps_its_order,
                 m4_publishers_at_once_each_keep_their_order,

@@ -12,8 +12,8 @@ use lamplight_usecases::ports::{Directory, ProfileSource};
 macro_rules! directory_suite {
     ($factory:path) => {
         $crate::suite!(
+            directory,
             $factory,
-            $crate::directory,
             [
                 a_bare_profile_is_made_once_and_replaces_nothing,
                 a_better_source_keeps_its_word,

@@ -16,8 +16,8 @@ use std::time::Duration;
 macro_rules! follower_suite {
     ($factory:path) => {
         $crate::suite!(
+            follower,
             $factory,
-            $crate::follower,
             [
                 m10_a_follower_reads_every_entry_once_in_the_order_of_commits,
                 m10_a_position_never_passes_an_entry_that_commits_later,

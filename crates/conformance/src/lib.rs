@@ -1,14 +1,20 @@
 //! Suites every adapter of a port must pass, written once.
 //!
-//! An adapter joins with one line for each suite, in a test file of its own:
+//! An adapter joins with one line for each suite, in a module with the adapter's name:
 //!
 //! ```ignore
 //! async fn fresh() -> lamplight_conformance::Subject<MyStore> { /* an empty store, and what keeps it alive */ }
-//! lamplight_conformance::messages_suite!(fresh);
-//! lamplight_conformance::directory_suite!(fresh);
-//! lamplight_conformance::accounts_suite!(fresh);
-//! lamplight_conformance::follower_suite!(fresh);
+//!
+//! mod my_store {
+//!     use super::fresh;
+//!     lamplight_conformance::messages_suite!(fresh);
+//!     lamplight_conformance::directory_suite!(fresh);
+//!     lamplight_conformance::accounts_suite!(fresh);
+//!     lamplight_conformance::follower_suite!(fresh);
+//! }
 //! ```
+//!
+//! The tests are then `my_store::messages::…`, from which `make conformance` makes its table.
 //!
 //! `PresenceStore` joins in the same way, with a [`presence::PresenceSubject`], and `EventBus` with
 //! a [`bus::BusSubject`].
@@ -61,18 +67,25 @@ pub fn run<T>(test: impl Future<Output = T>) -> T {
     runtime.block_on(test)
 }
 
-/// Makes a `#[test]` of each named function of a suite.
+/// Makes a `#[test]` of each named function of a suite, in a module with the suite's name.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! suite {
-    ($factory:path, $module:path, [$($name:ident),* $(,)?]) => {
-        $(
-            #[test]
-            fn $name() {
-                use $module as suite;
-                $crate::run(async { suite::$name($factory().await).await });
-            }
-        )*
+    ($suite:ident, $factory:path, [$($name:ident),* $(,)?] $($more:item)*) => {
+        mod $suite {
+            // The factory.
+            #[allow(unused_imports, reason = "an absolute path needs no import")]
+            use super::*;
+
+            $(
+                #[test]
+                fn $name() {
+                    $crate::run(async { $crate::$suite::$name($factory().await).await });
+                }
+            )*
+
+            $($more)*
+        }
     };
 }
 
@@ -81,6 +94,14 @@ macro_rules! suite {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! parallel_suite {
+    ($suite:ident, $factory:path, [$($name:ident),* $(,)?]) => {
+        mod $suite {
+            #[allow(unused_imports, reason = "an absolute path needs no import")]
+            use super::*;
+
+            $crate::parallel_suite!($factory, $crate::$suite, [$($name),*]);
+        }
+    };
     ($factory:path, $module:path, [$($name:ident),* $(,)?]) => {
         fn running() -> &'static $crate::parallel::Running {
             static RUNNING: std::sync::OnceLock<$crate::parallel::Running> =

@@ -28,8 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 macro_rules! nodes_suite {
     ($factory:path) => {
         $crate::suite!(
+            nodes,
             $factory,
-            $crate::nodes,
             [
                 m10_m11_two_nodes_on_a_faulty_bus_deliver_once_in_order_or_heal_by_sync,
                 m4_m10_two_nodes_that_read_what_is_missing_deliver_in_order,

@@ -16,11 +16,14 @@ impl Running {
         Self(Mutex::new(started.collect()))
     }
 
-    /// Waits for a test, and panics as it did.
+    /// Waits for a test, and panics as it did. The message is repeated, since its thread's output
+    /// belongs to the test that started all.
     pub fn join(&self, name: &str) {
         let test = self.0.lock().remove(name);
         if let Err(panic) = test.expect("a test of the suite").join() {
-            std::panic::resume_unwind(panic);
+            let message = panic.downcast_ref::<String>().map(String::as_str);
+            let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
+            panic!("{}", message.unwrap_or("a panic without a message"));
         }
     }
 }

@@ -6,11 +6,15 @@ use lamplight_conformance::servers::PostgresServer;
 use lamplight_conformance::{Subject, run};
 use support::{database_of, fresh, open};
 
-lamplight_conformance::messages_suite!(fresh);
-lamplight_conformance::directory_suite!(fresh);
-lamplight_conformance::accounts_suite!(fresh);
-lamplight_conformance::follower_suite!(fresh);
-lamplight_conformance::nodes_suite!(fresh);
+mod postgresql {
+    use super::fresh;
+
+    lamplight_conformance::messages_suite!(fresh);
+    lamplight_conformance::directory_suite!(fresh);
+    lamplight_conformance::accounts_suite!(fresh);
+    lamplight_conformance::follower_suite!(fresh);
+    lamplight_conformance::nodes_suite!(fresh);
+}
 
 /// Appends an entry of a kind that this version does not know, as a newer version does.
 fn append_other(database: &str, conversation: &str, sender: &str) {

@@ -22,8 +22,12 @@ async fn pooled() -> Subject<PostgresStore> {
     }
 }
 
-lamplight_conformance::messages_suite!(pooled);
-lamplight_conformance::directory_suite!(pooled);
-lamplight_conformance::accounts_suite!(pooled);
-lamplight_conformance::follower_suite!(pooled);
-lamplight_conformance::nodes_suite!(pooled);
+mod pgbouncer {
+    use super::pooled;
+
+    lamplight_conformance::messages_suite!(pooled);
+    lamplight_conformance::directory_suite!(pooled);
+    lamplight_conformance::accounts_suite!(pooled);
+    lamplight_conformance::follower_suite!(pooled);
+    lamplight_conformance::nodes_suite!(pooled);
+}

@@ -2,6 +2,8 @@
 
 #[path = "support/pair.rs"]
 mod pair;
+#[path = "support/pair_accounts.rs"]
+mod pair_accounts;
 mod support;
 
 use futures_util::future::join_all;
@@ -42,11 +44,12 @@ async fn pair() -> Subject<Pair> {
     }
 }
 
-mod suites {
+mod two_nodes {
     use super::pair;
 
     lamplight_conformance::messages_suite!(pair);
     lamplight_conformance::directory_suite!(pair);
+    lamplight_conformance::accounts_suite!(pair);
     lamplight_conformance::follower_suite!(pair);
     lamplight_conformance::nodes_suite!(pair);
 }

@@ -92,4 +92,8 @@ async fn fresh() -> PresenceSubject<RedisPresence> {
     }
 }
 
-lamplight_conformance::presence_suite!(fresh, in_real_time);
+mod redis {
+    use super::fresh;
+
+    lamplight_conformance::presence_suite!(fresh, in_real_time);
+}

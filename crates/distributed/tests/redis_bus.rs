@@ -61,9 +61,13 @@ async fn on_one_server() -> BusSubject {
     two_nodes(&RedisServer::shared().url()).await
 }
 
-lamplight_conformance::bus_suite!(on_one_server);
+mod redis {
+    use super::on_one_server;
 
-mod on_a_cluster {
+    lamplight_conformance::bus_suite!(on_one_server);
+}
+
+mod redis_cluster {
     use super::{BusSubject, OnceLock, RedisServer, start_cluster, two_nodes};
 
     async fn on_a_cluster() -> BusSubject {

@@ -7,7 +7,7 @@ use lamplight_embedded::event_bus::EmbeddedEventBus;
 use std::sync::Arc;
 use support::fresh;
 
-async fn bus() -> BusSubject {
+async fn in_process() -> BusSubject {
     let bus = Arc::new(EmbeddedEventBus::new());
     BusSubject {
         one: bus.clone(),
@@ -16,9 +16,18 @@ async fn bus() -> BusSubject {
     }
 }
 
-lamplight_conformance::messages_suite!(fresh);
-lamplight_conformance::directory_suite!(fresh);
-lamplight_conformance::accounts_suite!(fresh);
-lamplight_conformance::follower_suite!(fresh);
-lamplight_conformance::bus_suite!(bus);
-lamplight_conformance::nodes_suite!(fresh);
+mod sqlite {
+    use super::fresh;
+
+    lamplight_conformance::messages_suite!(fresh);
+    lamplight_conformance::directory_suite!(fresh);
+    lamplight_conformance::accounts_suite!(fresh);
+    lamplight_conformance::follower_suite!(fresh);
+    lamplight_conformance::nodes_suite!(fresh);
+}
+
+mod memory {
+    use super::in_process;
+
+    lamplight_conformance::bus_suite!(in_process);
+}

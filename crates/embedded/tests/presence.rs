@@ -57,7 +57,11 @@ async fn fresh() -> PresenceSubject<EmbeddedPresence> {
     }
 }
 
-lamplight_conformance::presence_suite!(fresh);
+mod memory {
+    use super::fresh;
+
+    lamplight_conformance::presence_suite!(fresh);
+}
 
 /// The time of tokio, which the test pauses.
 struct Paused(tokio::time::Instant);

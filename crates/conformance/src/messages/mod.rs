@@ -25,8 +25,8 @@ use lamplight_usecases::ports::{AppendError, Appended, Messages};
 macro_rules! messages_suite {
     ($factory:path) => {
         $crate::suite!(
+            messages,
             $factory,
-            $crate::messages,
             [
                 m1_a_client_message_id_is_stored_once_and_answered_the_same_each_time,
                 m1_the_same_client_message_id_with_other_content_is_a_conflict,
@@ -76,13 +76,12 @@ macro_rules! messages_suite {
                 p11_a_send_of_the_invisible_tells_others_what_their_devices_knew,
                 receipts_of_large_conversations_go_to_the_authors_alone,
             ]
+            /// Random operations agree with a simple model in memory.
+            #[test]
+            fn m4_and_m9_random_operations_agree_with_a_simple_model() {
+                $crate::messages::model(|| Box::pin($factory()));
+            }
         );
-
-        /// Random operations agree with a simple model in memory.
-        #[test]
-        fn m4_and_m9_random_operations_agree_with_a_simple_model() {
-            $crate::messages::model(|| Box::pin($factory()));
-        }
     };
 }
 

@@ -79,8 +79,8 @@ macro_rules! presence_suite {
     };
     (@$suite:ident, $factory:path) => {
         $crate::$suite!(
+            presence,
             $factory,
-            $crate::presence,
             [
                 a_user_is_online_while_connected_and_offline_after_the_grace_period,
                 p8_three_tabs_in_any_order_of_closing_are_online_until_the_last_is_gone,

@@ -23,7 +23,7 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    fn next(&self) -> &PostgresStore {
+    pub(crate) fn next(&self) -> &PostgresStore {
         &self.nodes[self.asked.fetch_add(1, Ordering::Relaxed) % 2]
     }
 }

@@ -1,0 +1,75 @@
+//! The accounts of two stores on one database.
+
+use super::pair::Pair;
+use async_trait::async_trait;
+use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::ports::{Account, Accounts, NewSession, StoreResult};
+use std::net::IpAddr;
+
+#[async_trait]
+impl Accounts for Pair {
+    async fn create(
+        &self,
+        username: &str,
+        account: Account,
+        profile: Profile,
+        at: Timestamp,
+    ) -> StoreResult<bool> {
+        self.next().create(username, account, profile, at).await
+    }
+
+    async fn find(&self, username: &str) -> StoreResult<Option<Account>> {
+        self.next().find(username).await
+    }
+
+    async fn account_of(&self, user: &UserId) -> StoreResult<Option<(String, Account)>> {
+        self.next().account_of(user).await
+    }
+
+    async fn knows_network(
+        &self,
+        username: &str,
+        network: IpAddr,
+        since: Timestamp,
+    ) -> StoreResult<bool> {
+        self.next().knows_network(username, network, since).await
+    }
+
+    async fn open_session(&self, session: NewSession) -> StoreResult<Option<Vec<String>>> {
+        self.next().open_session(session).await
+    }
+
+    async fn session(
+        &self,
+        digest: &str,
+        at: Timestamp,
+    ) -> StoreResult<Option<(UserId, Timestamp)>> {
+        self.next().session(digest, at).await
+    }
+
+    async fn end_session(&self, digest: &str) -> StoreResult<Option<UserId>> {
+        self.next().end_session(digest).await
+    }
+
+    async fn sessions_of(&self, user: &UserId) -> StoreResult<Vec<String>> {
+        self.next().sessions_of(user).await
+    }
+
+    async fn end_sessions(&self, user: &UserId) -> StoreResult<Vec<String>> {
+        self.next().end_sessions(user).await
+    }
+
+    async fn set_password(
+        &self,
+        user: &UserId,
+        before: &str,
+        password_hash: &str,
+        except: Option<&str>,
+    ) -> StoreResult<Option<Vec<String>>> {
+        let set = self
+            .next()
+            .set_password(user, before, password_hash, except);
+        set.await
+    }
+}
