@@ -266,8 +266,9 @@ async fn an_attachment_ends_some_time_after_the_last_connection() {
     drop(third);
     until("end of the attachment", || bus.stats().attached == 0).await;
     until("UNSUBSCRIBE", || numsub() == "lamplight:u:a\n0").await;
+    // On a slow machine the attachment gives up waiting; the subscription comes all the same.
     let _fourth = attach(&bus, "a").await;
-    assert_eq!(numsub(), "lamplight:u:a\n1");
+    until("SUBSCRIBE", || numsub() == "lamplight:u:a\n1").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
