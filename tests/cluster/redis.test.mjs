@@ -15,6 +15,7 @@ after(() => cluster.stop())
 
 const on = (t) => cluster.nodes.map((node) => crowd(t, node))
 const degraded = async (node) => (await get(node, "/readyz")).body?.degraded ?? []
+const busUp = async (node) => /^lamplight_bus_up (\d)$/m.exec((await get(node, "/metrics")).text)?.[1]
 const seqs = (client) => client.messages().map((message) => message.seq)
 const upTo = (count) => Array.from({ length: count }, (_, n) => n + 1)
 
@@ -36,12 +37,14 @@ test("C4, C17: Redis restarts empty: nodes say so, subscribe again and deliver, 
   for (const node of cluster.nodes) {
     await until(async () => (await degraded(node)).length > 0, "a node says degraded", 10_000)
     assert.equal((await get(node, "/readyz")).status, 200, "messages are taken")
+    await until(async () => (await busUp(node)) === "0", "its metrics say so too", 10_000)
   }
   assert.equal((await sender.send(id, "during")).success, true)
   await cluster.redis.start()
   const back = performance.now()
   for (const node of cluster.nodes) {
     await until(async () => (await degraded(node)).length === 0, "a node is whole", 10_000)
+    await until(async () => (await busUp(node)) === "1", "its metrics say so too", 10_000)
   }
   t.diagnostic(`all nodes were whole after ${(performance.now() - back).toFixed(0)} ms`)
   assert.equal((await sender.send(id, "after")).success, true)
