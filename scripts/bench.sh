@@ -10,11 +10,13 @@
 #   JOINS=5000      new users who come online, 64 at a time
 #   STORM=800       users who join at once
 #   STORMS=REPEAT   repetitions of the storm, which takes long with the original system
+#   PEERS=          the other transports to compare with, a part of "node bun socketioxide centrifugo"; all if empty
 #   ORIGINAL=1      0 leaves out the original system, which needs Redis and PostgreSQL
 #   ONLY=           a part of "idle relay broadcast messages joins storm cluster"; everything if empty
 set -euo pipefail
 cd "$(dirname "$0")/.."
 REPEAT=${REPEAT:-3} IDLE=${IDLE:-10000} SILENT=${SILENT:-6000} LISTENERS=${LISTENERS:-4000} JOINS=${JOINS:-5000} STORM=${STORM:-800}
+PEERS=${PEERS:-node bun socketioxide centrifugo}
 STORMS=${STORMS:-$REPEAT} ORIGINAL=${ORIGINAL:-1} ONLY=${ONLY:-idle relay broadcast messages joins storm cluster} ONLINE=${ONLINE:-3000}
 [ "$IDLE" -le 10000 ] && [ "$SILENT" -le 10000 ] && [ "$LISTENERS" -le 10000 ] && [ "$JOINS" -le 10000 ] && [ "$STORM" -le 2000 ] || { echo "bench: too many connections" >&2; exit 1; }
 # Node inherits this limit of open files.
@@ -64,14 +66,14 @@ bun=$PWD/bench/peers/bun-socketio/node_modules/@oven/bun-linux-$(uname -m | sed 
 [ -x "$bun" ] || { bun="" && echo "bench: Bun has no binary for this machine, so that is left out" >&2; }
 
 centrifugo=""
-if command -v go >/dev/null; then
+if [[ " $PEERS " == *" centrifugo "* ]] && command -v go >/dev/null; then
   version=$(cat bench/peers/centrifugo/VERSION) bin=$PWD/bench/peers/centrifugo/bin
   [ -x "$bin/centrifugo-$version" ] || {
     GOBIN=$bin go install "github.com/centrifugal/centrifugo/v6@$version" && mv "$bin/centrifugo" "$bin/centrifugo-$version"
   } || true
   [ ! -x "$bin/centrifugo-$version" ] || centrifugo=$bin/centrifugo-$version
 fi
-[ -n "$centrifugo" ] || echo "bench: no Go, or it could not build Centrifugo, so that is left out" >&2
+[ -n "$centrifugo" ] || [[ " $PEERS " != *" centrifugo "* ]] || echo "bench: no Go, or it could not build Centrifugo, so that is left out" >&2
 
 free_port() { node -e 'const s=require("net").createServer().listen(0,"127.0.0.1",()=>{console.log(s.address().port);s.close()})'; }
 
@@ -182,9 +184,15 @@ if { [ "$ORIGINAL" != 0 ] || does cluster; } && ! databases; then
   ORIGINAL=0 ONLY=${ONLY//cluster/}
 fi
 
-bare=(socketio node socketioxide)
-[ -z "$bun" ] || bare+=(bun)
-[ -z "$centrifugo" ] || bare+=(centrifugo)
+bare=(socketio)
+for peer in $PEERS; do
+  case $peer in
+    node | socketioxide) bare+=("$peer") ;;
+    bun) [ -z "$bun" ] || bare+=(bun) ;;
+    centrifugo) [ -z "$centrifugo" ] || bare+=(centrifugo) ;;
+    *) echo "bench: PEERS names $peer, which is none of node, bun, socketioxide, centrifugo" >&2 && exit 1 ;;
+  esac
+done
 for round in $(seq "$REPEAT"); do
   echo "round $round of $REPEAT, load $(cut -d' ' -f1 /proc/loadavg)" >&2
   if does idle; then
