@@ -1,6 +1,7 @@
 // Checks that the documentation matches the repository:
 // - every relative link in a Markdown file leads to a file, and to a heading where it names one;
 // - every path that ARCHITECTURE.md and CONTRIBUTING.md name exists;
+// - the tables of docs/scale.md and docs/operations.md are what bench/scale/model.mjs prints;
 // - the tables of tests in docs/invariants.md and docs/cluster-cases.md list exactly the files whose tests carry a number.
 //
 //   node scripts/check-docs.mjs          reports what is wrong and exits with 1
@@ -73,6 +74,27 @@ for (const [number, named] of carriers)
     problems.push(
       `${[...named].join(", ")}: a test names ${number}, which no page of ${Object.keys(NUMBERED).join(", ")} has`,
     )
+
+// The tables of the model are what it prints.
+const printed = execFileSync("node", ["bench/scale/model.mjs"], { encoding: "utf8" })
+const blocks = [...printed.matchAll(/<!-- (\w+) -->\n[\s\S]*?<!-- \/\1 -->/g)]
+const placed = new Set()
+for (const page of ["docs/scale.md", "docs/operations.md"]) {
+  const text = read(page)
+  let computed = text
+  for (const [block, name] of blocks) {
+    const place = new RegExp(`<!-- ${name} -->[\\s\\S]*?<!-- /${name} -->`)
+    if (place.test(text)) placed.add(name)
+    computed = computed.replace(place, () => block)
+  }
+  if (process.argv.includes("--fix")) writeFileSync(page, computed)
+  else if (computed !== text)
+    problems.push(
+      `${page}: the tables are not what the model prints; run "node scripts/check-docs.mjs --fix"`,
+    )
+}
+for (const [, name] of blocks)
+  if (!placed.has(name)) problems.push(`bench/scale/model.mjs prints ${name}, which no page has a place for`)
 
 for (const file of files.filter((file) => file.endsWith(".md"))) {
   for (const [, target] of withoutCode(read(file)).matchAll(/\]\(([^)\s]+)\)/g)) {
