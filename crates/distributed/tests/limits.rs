@@ -155,7 +155,7 @@ async fn a_redis_that_hangs_delays_a_report_by_one_deadline() {
     let options = RedisOptions::parse(&server.url()).expect("a URL");
     let prefix = unique_prefix();
     let options = options.with_prefix(&prefix).expect("a prefix");
-    let redis = RedisClient::start(options.with_deadlines(DEADLINE * 10, DEADLINE));
+    let redis = RedisClient::start(options.with_deadlines(DEADLINE, DEADLINE * 10));
     let connected = redis.connected(Duration::from_secs(20)).await;
     connected.expect("a connection");
     let limits = RedisLimits::new(redis, "a");
