@@ -1,5 +1,5 @@
-//! What a message costs on its way over the bus, in CPU of the publisher's node, the receiver's
-//! node and Redis. To be run alone, in a release build:
+//! What a message costs on its way over the bus: calls and bytes; and in CPU of the publisher's node,
+//! the receiver's node and Redis, to be run alone in a release build:
 //! `cargo test --release -p lamplight-distributed --test redis_bus_cost -- --ignored --nocapture`
 
 use lamplight_conformance::servers::{RedisConfig, RedisServer};
@@ -10,17 +10,17 @@ use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, MessageId, UserId};
 use lamplight_domain::message::Content;
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{Attachment, BusMessage, EventBus};
+use lamplight_usecases::ports::{Attachment, BusMessage, EventBus, Subscription};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Node {
     name: &'static str,
-    runtime: Runtime,
+    _runtime: Runtime,
     bus: RedisEventBus,
     _attachment: Attachment,
 }
@@ -42,7 +42,7 @@ impl Node {
         });
         Self {
             name,
-            runtime,
+            _runtime: runtime,
             bus,
             _attachment: attachment,
         }
@@ -93,42 +93,104 @@ fn message(seq: u64) -> Event {
     }
 }
 
-#[test]
-#[ignore = "a measurement"]
-fn cost_of_a_message() {
-    let server = RedisServer::start(RedisConfig::default());
-    let one = Node::start("publisher", &server.url(), "a");
-    let two = Node::start("receiver", &server.url(), "b");
-    let received = Arc::new(AtomicU64::new(0));
-    let counter = Arc::clone(&received);
-    let _subscription = two.bus.subscribe(Box::new(move |message| {
-        if let BusMessage::Event(Event::Appended { .. }) = message {
-            counter.fetch_add(1, Ordering::Relaxed);
+/// Two nodes with one member each.
+struct Pair {
+    server: RedisServer,
+    one: Node,
+    two: Node,
+    received: Arc<AtomicU64>,
+    _subscription: Subscription,
+    seq: u64,
+}
+
+impl Pair {
+    fn start() -> Self {
+        let server = RedisServer::start(RedisConfig::default());
+        let one = Node::start("publisher", &server.url(), "a");
+        let two = Node::start("receiver", &server.url(), "b");
+        let received = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&received);
+        let subscription = two.bus.subscribe(Box::new(move |message| {
+            if let BusMessage::Event(Event::Appended { .. }) = message {
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
+        }));
+        Self {
+            server,
+            one,
+            two,
+            received,
+            _subscription: subscription,
+            seq: 0,
         }
-    }));
-    let mut seq = 0;
-    for (burst, count) in [(1, 5_000_u64), (8, 20_000), (64, 100_000), (256, 200_000)] {
-        let before = (one.cpu(), two.cpu(), redis_cpu(&server));
-        let target = received.load(Ordering::Relaxed) + count;
+    }
+
+    /// Publishes so many messages on one node, in bursts, and waits for each burst on the other.
+    fn send(&mut self, count: u64, burst: u64) {
+        let began = Instant::now();
+        let first = self.received.load(Ordering::Relaxed);
         let mut sent = 0;
         while sent < count {
             for _ in 0..burst.min(count - sent) {
-                seq += 1;
-                one.bus.publish(message(seq));
+                self.seq += 1;
+                self.one.bus.publish(message(self.seq));
                 sent += 1;
             }
-            let arrived = target - count + sent;
-            while received.load(Ordering::Relaxed) < arrived {
+            while self.received.load(Ordering::Relaxed) < first + sent {
+                assert!(began.elapsed() < PATIENCE, "a message did not come");
                 std::thread::sleep(Duration::from_micros(50));
             }
         }
+    }
+
+    /// How often Redis was told to publish, and the bytes that it got.
+    fn published(&self) -> (u64, u64) {
+        let number = |section: &str, name: &str| {
+            let info = self.server.cli(&["INFO", section]);
+            let value = info.lines().find_map(|line| line.strip_prefix(name));
+            let digits = value.and_then(|value| value.trim().split(',').next());
+            digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+        };
+        (
+            number("commandstats", "cmdstat_publish:calls="),
+            number("stats", "total_net_input_bytes:"),
+        )
+    }
+}
+
+/// The channels of both members, and for each burst at most one summary.
+#[test]
+fn c20_a_message_costs_a_publish_for_each_member_and_its_bytes() {
+    let mut pair = Pair::start();
+    for (burst, count) in [(1, 200_u64), (64, 6_400)] {
+        let before = pair.published();
+        pair.send(count, burst);
+        let after = pair.published();
+        let calls = (after.0 - before.0) as f64 / count as f64;
+        let bytes = (after.1 - before.1) / count;
+        println!("bursts of {burst}: {calls:.2} publishes and {bytes} bytes to Redis a message");
+        // Probes and summaries are in it too.
+        assert!(calls < if burst == 1 { 3.5 } else { 2.5 }, "{calls}");
+        assert!(bytes < 2_000, "{bytes}");
+    }
+    assert_eq!(pair.received.load(Ordering::Relaxed), 6_600, "once each");
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn cost_of_a_message() {
+    let mut pair = Pair::start();
+    for (burst, count) in [(1, 5_000_u64), (8, 20_000), (64, 100_000), (256, 200_000)] {
+        let cpu = |pair: &Pair| (pair.one.cpu(), pair.two.cpu(), redis_cpu(&pair.server));
+        let before = cpu(&pair);
+        pair.send(count, burst);
+        let after = cpu(&pair);
         let micros = |nanos: u64| nanos as f64 / 1_000.0 / count as f64;
         println!(
             "bursts of {burst}: publisher {:.1} µs, receiver {:.1} µs, Redis {:.1} µs a message",
-            micros(one.cpu() - before.0),
-            micros(two.cpu() - before.1),
-            (redis_cpu(&server) - before.2) / count as f64,
+            micros(after.0 - before.0),
+            micros(after.1 - before.1),
+            (after.2 - before.2) / count as f64,
         );
     }
-    drop((one.runtime, two.runtime));
 }

@@ -12,7 +12,7 @@ use lamplight_domain::time::{Moment, Now, Timestamp};
 use lamplight_usecases::ports::{Clock, Person, PresenceStore as _};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
@@ -223,7 +223,7 @@ pub(crate) async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// A TCP proxy that a test can cut.
+/// A TCP proxy that a test can cut, and that counts what passes.
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     shared: Arc<ProxyState>,
@@ -236,6 +236,8 @@ struct ProxyState {
     cut: AtomicBool,
     /// Connections stay open, and nothing passes.
     silent: AtomicBool,
+    sent: AtomicU64,
+    received: AtomicU64,
     connections: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -258,8 +260,8 @@ impl Proxy {
                     let ((near_in, near_out), (far_in, far_out)) =
                         (near.into_split(), far.into_split());
                     tokio::select! {
-                        () = pass(near_in, far_out, &state_of_pipe) => {}
-                        () = pass(far_in, near_out, &state_of_pipe) => {}
+                        () = pass(near_in, far_out, &state_of_pipe, &state_of_pipe.sent) => {}
+                        () = pass(far_in, near_out, &state_of_pipe, &state_of_pipe.received) => {}
                     }
                 });
                 state.connections.lock().push(pipe);
@@ -271,6 +273,12 @@ impl Proxy {
     /// A client that goes through the proxy.
     pub(crate) fn client(&self, prefix: &str) -> RedisClient {
         client_at(&format!("redis://127.0.0.1:{}", self.port), prefix)
+    }
+
+    /// Bytes to the server so far, and bytes from it.
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (count(&self.shared.sent), count(&self.shared.received))
     }
 
     /// Ends all connections, and refuses new ones.
@@ -303,6 +311,7 @@ async fn pass(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
     state: &ProxyState,
+    passed: &AtomicU64,
 ) {
     let mut buffer = vec![0; 65_536];
     loop {
@@ -315,5 +324,6 @@ async fn pass(
         if to.write_all(&buffer[..count]).await.is_err() {
             return;
         }
+        passed.fetch_add(count as u64, Ordering::Relaxed);
     }
 }
