@@ -13,8 +13,9 @@ use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{Attachment, BusMessage, EventBus, Subscription};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::runtime::Runtime;
+use tokio::time::Instant;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
