@@ -179,7 +179,13 @@ fn m4_ten_thousand_appends_of_two_nodes_to_the_same_conversations_do_not_deadloc
         // In waves, because the queues are bounded.
         for wave in 0..10 {
             let sent = join_all((0..1_000).map(|number| send(wave * 1_000 + number))).await;
-            assert!(sent.iter().all(Result::is_ok));
+            let failed: Vec<_> = sent.iter().filter_map(|sent| sent.as_ref().err()).collect();
+            assert!(
+                failed.is_empty(),
+                "{} failed: {:?}",
+                failed.len(),
+                failed[0]
+            );
         }
         for mark in marks {
             mark.await.expect("a task").expect("marks");

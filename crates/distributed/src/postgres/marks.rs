@@ -29,9 +29,9 @@ pub(super) const LOCK_MEMBERSHIPS: Sql = Sql {
            FROM (SELECT c.id AS conversation, p.id AS person, a.n
                FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS a (conversation, member, n)
                JOIN conversations c ON c.conversation_id = a.conversation
-               JOIN people p ON p.user_id = a.member OFFSET 0) a
-           JOIN members m ON m.conversation = a.conversation AND m.person = a.person
-           ORDER BY m.conversation, m.person FOR NO KEY UPDATE OF m",
+               JOIN people p ON p.user_id = a.member ORDER BY c.id, p.id OFFSET 0) a
+           CROSS JOIN LATERAL (SELECT * FROM members
+               WHERE conversation = a.conversation AND person = a.person OFFSET 0 FOR NO KEY UPDATE) m",
     types: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY],
 };
 

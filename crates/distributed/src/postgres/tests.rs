@@ -113,10 +113,16 @@ fn whole_scans<'a>(plan: &'a str, first_columns: &HashMap<String, String>) -> Ve
         let details = lines[at + 1..]
             .iter()
             .take_while(|line| !line.contains("->"));
+        let details: Vec<_> = details.take(4).collect();
         let has_condition = details
-            .take(4)
+            .iter()
             .any(|line| line.contains("Index Cond") && names_first(line));
-        line.contains("Seq Scan on") || by_index && !has_condition
+        // `max(id)`: since PostgreSQL 17 without the condition that the id is not null.
+        let reads_one = lines[..at]
+            .last()
+            .is_some_and(|parent| parent.contains("Limit "))
+            && !details.iter().any(|line| line.contains("Filter"));
+        line.contains("Seq Scan on") || by_index && !has_condition && !reads_one
     };
     let scans = lines.iter().enumerate().filter(|scan| is_whole(*scan));
     scans.map(|(_, line)| *line).collect()
