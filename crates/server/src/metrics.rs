@@ -206,6 +206,7 @@ fn begin_at_zero() {
     }
     counter!("lamplight_duplicates_total").increment(0);
     counter!("lamplight_bus_gaps_total").increment(0);
+    counter!("lamplight_bus_late_total").increment(0);
 }
 
 /// A message was stored and acknowledged.
