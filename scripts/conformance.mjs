@@ -10,6 +10,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
+import { stripVTControlCharacters } from "node:util"
 
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), ".."))
 const SOURCE = "crates/conformance/src"
@@ -80,8 +81,9 @@ function casesOf(suite) {
 async function results([program, ...parameters]) {
   const child = spawn(program, parameters, { stdio: ["inherit", "pipe", "inherit"] })
   const found = new Map()
-  for await (const line of createInterface({ input: child.stdout })) {
-    const [, name, result] = /^test (\S+)(?: - should panic)? \.\.\. (ok|FAILED|ignored.*)$/.exec(line) ?? []
+  for await (const coloured of createInterface({ input: child.stdout })) {
+    const line = stripVTControlCharacters(coloured)
+    const [, name, result] = /^test (.+?)(?: - should panic)? \.\.\. (ok|FAILED|ignored.*)$/.exec(line) ?? []
     if (name) found.set(name, result)
     // The names of passing tests fill screens.
     if (!result?.startsWith("ok") && !/^(running \d+ tests?)?$/.test(line)) console.log(line)
