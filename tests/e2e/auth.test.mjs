@@ -4,7 +4,7 @@ import { after, describe, test } from "node:test"
 import WebSocket from "ws"
 import { seconds, token } from "./support/jwt.mjs"
 import { conversationOf, crowd, get, post, put, register, request, somebody } from "./support/person.mjs"
-import { JWT, LOCAL, OPEN, SERVER_KEY, serve } from "./support/server.mjs"
+import { JWT, LOCAL, NODES, nodeOf, OPEN, SERVER_KEY, serve } from "./support/server.mjs"
 import { until, within } from "./support/wait.mjs"
 
 const open = await serve({ after }, { ...OPEN, SERVER_KEY })
@@ -374,7 +374,7 @@ describe("AUTH=local", { concurrency: 4 }, () => {
       const headers = { "x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.5" }
       return (await post(server, "/api/auth/register", body, { headers })).headers.get("set-cookie")
     }
-    assert.match(await signUp(proxied), /; Secure/)
+    assert.match(await signUp(nodeOf(proxied)), /; Secure/)
     assert.doesNotMatch(await signUp(local), /; Secure/)
   })
 
@@ -389,16 +389,23 @@ describe("AUTH=local", { concurrency: 4 }, () => {
     const strict = await serve(t, { ...LOCAL, LIMIT_LOGINS: "4" })
     const asha = await register(strict)
     const guess = (username) => post(strict, "/api/auth/login", { username, password: "a wrong guess" })
-    const statuses = []
-    for (let n = 0; n < 6; n++) statuses.push((await guess(asha.username)).status)
-    assert.deepEqual(statuses.slice(0, 4), [401, 401, 401, 401])
-    assert.equal(statuses[5], 429)
-    const refused = await guess(asha.username.toUpperCase())
-    assert.equal(refused.body.code, "rate_limited", "case is no way round")
-    assert.ok(refused.body.retryAfterMs > 0 && refused.body.retryAfterMs <= 60_000)
+    let admitted = 0
+    const refused = async (username) => {
+      for (;;) {
+        const answer = await guess(username)
+        if (answer.status !== 401) return answer
+        admitted += 1
+        assert.ok(admitted <= 5 * NODES, `${admitted} guesses were looked at`)
+      }
+    }
+    assert.equal((await refused(asha.username)).status, 429)
+    assert.ok(admitted >= 4, String(admitted))
+    const upper = await refused(asha.username.toUpperCase())
+    assert.equal(upper.body.code, "rate_limited", "case is no way round")
+    assert.ok(upper.body.retryAfterMs > 0 && upper.body.retryAfterMs <= 60_000)
     // And by address, three times that.
     const more = []
-    for (let n = 0; n < 12; n++) more.push((await guess(`other-${n}`)).status)
+    for (let n = 0; n < 12 * NODES; n++) more.push((await guess(`other-${n}`)).status)
     assert.ok(more.includes(429), String(more))
   })
 
@@ -499,7 +506,8 @@ describe("AUTH=jwt", { concurrency: 4 }, () => {
   test("token attempts are limited by address", async (t) => {
     const strict = await serve(t, { ...JWT, LIMIT_LOGINS: "2" })
     const codes = []
-    for (let n = 0; n < 10; n++) codes.push((await get(strict, CHATS, { token: `guess-${n}` })).status)
+    for (let n = 0; n < 10 * NODES; n++)
+      codes.push((await get(strict, CHATS, { token: `guess-${n}` })).status)
     assert.equal(codes[0], 401)
     assert.equal(codes.at(-1), 429)
     assert.equal((await get(strict, CHATS, { token: token("u") })).status, 200, "a good one passes still")

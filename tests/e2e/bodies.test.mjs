@@ -4,7 +4,7 @@ import { connect } from "node:net"
 import { after, describe, test } from "node:test"
 import { gzipSync } from "node:zlib"
 import { conversationOf, get, request, somebody } from "./support/person.mjs"
-import { OPEN, serve } from "./support/server.mjs"
+import { nodeOf, OPEN, serve } from "./support/server.mjs"
 
 const server = await serve({ after }, OPEN)
 const SEND = "/api/privatechat/message"
@@ -13,7 +13,7 @@ const JSON_TYPE = { "content-type": "application/json" }
 /** Everything that comes on a connection, until it is closed; what was sent on it goes out as far as it is taken. */
 function exchange(...parts) {
   return new Promise((resolve, reject) => {
-    const socket = connect(server.port, "127.0.0.1")
+    const socket = connect(nodeOf(server).port, "127.0.0.1")
     let text = ""
     socket.setEncoding("utf8").on("data", (more) => {
       text += more
@@ -75,7 +75,7 @@ describe("F8 a body over the limit", () => {
 describe("F9 idle connections", () => {
   test("stay open for KEEP_ALIVE after an answer, and not much longer", async (t) => {
     const brief = await serve(t, { ...OPEN, KEEP_ALIVE: "1500ms" })
-    const socket = connect(brief.port, "127.0.0.1")
+    const socket = connect(nodeOf(brief).port, "127.0.0.1")
     await new Promise((resolve) => socket.write("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", resolve))
     await new Promise((resolve) => socket.once("data", resolve))
     const answered = performance.now()

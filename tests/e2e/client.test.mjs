@@ -9,7 +9,7 @@ import { fileURLToPath, pathToFileURL } from "node:url"
 import { promisify } from "node:util"
 import { WebSocket } from "ws"
 import { token } from "./support/jwt.mjs"
-import { JWT, JWT_SECRET, LOCAL, OPEN, serve } from "./support/server.mjs"
+import { isCluster, JWT, JWT_SECRET, LOCAL, OPEN, serve } from "./support/server.mjs"
 import { until } from "./support/wait.mjs"
 
 const FOLDER = fileURLToPath(new URL("../../packages/client/", import.meta.url))
@@ -249,10 +249,12 @@ describe("the built client", { concurrency: 2 }, () => {
     }
     await server.stop()
     // All of it was written while the clock was ahead.
-    const script =
-      "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); " +
-      "c.execute('UPDATE entries SET created_at = created_at + 3600000'); c.commit()"
-    await promisify(execFile)("python3", ["-c", script, join(server.home, "data", "lamplight.db")])
+    const sql = "UPDATE entries SET created_at = created_at + 3600000"
+    if (isCluster) await server.query(sql)
+    else {
+      const script = `import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('${sql}'); c.commit()`
+      await promisify(execFile)("python3", ["-c", script, join(server.home, "data", "lamplight.db")])
+    }
     await server.start()
 
     const client = start(t, withSockets, { url: server.url, userId: "me" })

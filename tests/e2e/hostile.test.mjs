@@ -6,11 +6,11 @@ import { connect as tcp } from "node:net"
 import { after, afterEach, describe, test } from "node:test"
 import WebSocket from "ws"
 import { conversationOf, crowd, get, post, request, somebody } from "./support/person.mjs"
-import { OPEN, serve } from "./support/server.mjs"
+import { nodeOf, OPEN, serve } from "./support/server.mjs"
 import { pass, until, within } from "./support/wait.mjs"
 
 const MIB = 1024 * 1024
-const server = await serve({ after }, { ...OPEN, LIMIT_SENDS: "0" })
+const server = nodeOf(await serve({ after }, { ...OPEN, LIMIT_SENDS: "0" }))
 const PATH = "/api/socketio/?EIO=4&transport="
 
 /** Two who talk all the while; what they have said has to arrive. */
@@ -381,7 +381,9 @@ describe("a hostile user", () => {
   })
 
   test("a flood of sends, of typing, of joins and of connections: others are served meanwhile", async (t) => {
-    const limited = await serve(t, { ...OPEN, LIMIT_SENDS: "20", LIMIT_TYPING: "5", LIMIT_JOINS: "10" })
+    const limited = nodeOf(
+      await serve(t, { ...OPEN, LIMIT_SENDS: "20", LIMIT_TYPING: "5", LIMIT_JOINS: "10" }),
+    )
     const { join } = crowd(t, limited)
     const id = await conversationOf(limited, "a", "b")
     const quiet = await conversationOf(limited, "c", "d")

@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import http from "node:http"
 import { after, describe, test } from "node:test"
 import { conversationOf, crowd, get, post, put, request, somebody } from "./support/person.mjs"
-import { OPEN, refuses, SERVER_KEY, serve } from "./support/server.mjs"
+import { NODES, nodeOf, OPEN, refuses, SERVER_KEY, serve } from "./support/server.mjs"
 import { until } from "./support/wait.mjs"
 
 const server = await serve({ after }, { ...OPEN, SERVER_KEY })
@@ -112,7 +112,7 @@ describe("refusals", { concurrency: 8 }, () => {
       "x".repeat(129),
       "%F0%9F%98%80".repeat(129),
     ]) {
-      const answer = await get(server, `/api/privatechat/messages/${bad}`, { as: a })
+      const answer = await get(nodeOf(server), `/api/privatechat/messages/${bad}`, { as: a })
       assert.ok([400, 404].includes(answer.status), `${bad}: ${answer.status}`)
       assert.ok(answer.body.code)
     }
@@ -122,11 +122,11 @@ describe("refusals", { concurrency: 8 }, () => {
       "/chat/%2e%2e/%2e%2e/README.md",
       "/docs/..%2fx",
     ]) {
-      const answer = await get(server, path)
+      const answer = await get(nodeOf(server), path)
       assert.ok([400, 404].includes(answer.status), `${path}: ${answer.status} ${answer.text.slice(0, 80)}`)
     }
     for (const header of ["a\tb", "x".repeat(129), "\xff\xfe"]) {
-      const answer = await get(server, CHATS, { as: header })
+      const answer = await get(nodeOf(server), CHATS, { as: header })
       refused(answer, 400, "invalid")
     }
   })
@@ -202,13 +202,14 @@ describe("limits by address", { concurrency: 4 }, () => {
   const forwarded = (address) => ({ extraHeaders: { "x-forwarded-for": address } })
 
   test("loopback is exempt, and a forwarded address is believed from a trusted proxy only", async (t) => {
-    const plain = await serve(t, { ...OPEN, LIMIT_CONNECTIONS: "2" })
+    const plain = nodeOf(await serve(t, { ...OPEN, LIMIT_CONNECTIONS: "2", TRUSTED_PROXIES: "" }))
     const { connect } = crowd(t, plain)
     for (let n = 0; n < 4; n++) await connect(forwarded("203.0.113.9"))
     const hints = () => plain.log.split("\n").filter((line) => line.includes("TRUSTED_PROXIES=127.0.0.1"))
     await until(() => hints().length === 1, "the log says once what a proxy needs")
 
-    const proxied = await serve(t, { ...OPEN, LIMIT_CONNECTIONS: "2", TRUSTED_PROXIES: "127.0.0.1" })
+    const settings = { ...OPEN, LIMIT_CONNECTIONS: "2", TRUSTED_PROXIES: "127.0.0.1" }
+    const proxied = nodeOf(await serve(t, settings))
     const behind = crowd(t, proxied)
     const first = await behind.connect(forwarded("203.0.113.9"))
     await behind.connect(forwarded("198.51.100.7, 203.0.113.9"))
@@ -241,20 +242,21 @@ describe("limits by address", { concurrency: 4 }, () => {
 
   test("h2: an address is limited in its requests, and the host application is not", async (t) => {
     const strict = await serve(t, { ...OPEN, LIMIT_READS: "1", SERVER_KEY })
-    const put40 = (key) =>
+    const putMany = (key) =>
       Promise.all(
-        Array.from({ length: 40 }, (_, n) =>
+        Array.from({ length: 40 * NODES }, (_, n) =>
           put(strict, `/api/privatechat/conversations/${n}`, { memberIds: ["a", "b"] }, { token: key }),
         ),
       )
-    const written = await put40(SERVER_KEY)
+    const written = await putMany(SERVER_KEY)
     assert.deepEqual([...new Set(written.map(({ status }) => status))], [200])
-    const others = await put40("another key that is not the server's own")
+    const others = await putMany("another key that is not the server's own")
     assert.ok(others.some(({ status }) => status === 429) && others.every(({ status }) => status >= 400))
   })
 
   test("neither an empty sid nor upgrades that come to nothing get past the limit", async (t) => {
-    const proxied = await serve(t, { ...OPEN, LIMIT_CONNECTIONS: "2", TRUSTED_PROXIES: "127.0.0.1" })
+    const settings = { ...OPEN, LIMIT_CONNECTIONS: "2", TRUSTED_PROXIES: "127.0.0.1" }
+    const proxied = nodeOf(await serve(t, settings))
     const headers = { "x-forwarded-for": "203.0.113.9" }
     const open = "/api/socketio/?EIO=4&transport=polling"
     const statuses = []
@@ -305,7 +307,7 @@ describe("limits by address", { concurrency: 4 }, () => {
   })
 
   test("typing is limited by user", async (t) => {
-    const strict = await serve(t, { ...OPEN, LIMIT_TYPING: "3" })
+    const strict = nodeOf(await serve(t, { ...OPEN, LIMIT_TYPING: "3" }))
     const { join } = crowd(t, strict)
     const id = await conversationOf(strict, "a", "b")
     const tabs = [await join("a"), await join("a")]
@@ -319,18 +321,19 @@ describe("limits by address", { concurrency: 4 }, () => {
 
 describe("for those who run it", { concurrency: 4 }, () => {
   test("liveness, readiness and metrics, which answer this machine or the server key", async () => {
-    assert.equal((await get(server, "/healthz")).status, 200)
-    assert.equal((await get(server, "/readyz")).status, 200)
-    const here = await get(server, "/metrics")
+    const node = nodeOf(server)
+    assert.equal((await get(node, "/healthz")).status, 200)
+    assert.equal((await get(node, "/readyz")).status, 200)
+    const here = await get(node, "/metrics")
     assert.equal(here.status, 200)
     assert.match(here.headers.get("content-type"), /^text\/plain/)
     assert.match(here.text, /^# TYPE /m)
     for (const name of ["x-forwarded-for", "forwarded", "x-real-ip", "via"]) {
-      const elsewhere = await get(server, "/metrics", { headers: { [name]: "203.0.113.9" } })
+      const elsewhere = await get(node, "/metrics", { headers: { [name]: "203.0.113.9" } })
       assert.equal(elsewhere.status, 401, name)
-      const keyed = await get(server, "/metrics", { headers: { [name]: "203.0.113.9" }, token: SERVER_KEY })
+      const keyed = await get(node, "/metrics", { headers: { [name]: "203.0.113.9" }, token: SERVER_KEY })
       assert.equal(keyed.status, 200, name)
-      const wrong = await get(server, "/metrics", {
+      const wrong = await get(node, "/metrics", {
         headers: { [name]: "203.0.113.9" },
         token: `${SERVER_KEY}x`,
       })
@@ -339,7 +342,7 @@ describe("for those who run it", { concurrency: 4 }, () => {
   })
 
   test("metrics count connections, people, messages, refusals", async (t) => {
-    const alone = await serve(t, OPEN)
+    const alone = nodeOf(await serve(t, OPEN))
     const { join } = crowd(t, alone)
     const id = await conversationOf(alone, "a", "b")
     const asha = await join("a")
@@ -480,7 +483,7 @@ describe("for those who run it", { concurrency: 4 }, () => {
   })
 
   test("the log says who was refused for their origin or their protocol, each once", async (t) => {
-    const own = await serve(t, OPEN)
+    const own = nodeOf(await serve(t, OPEN))
     const old = await get(own, "/api/socketio/?EIO=3&transport=polling")
     assert.equal(old.status, 400)
     assert.equal(old.body.code, 5, "in that protocol's own words")

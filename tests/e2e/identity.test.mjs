@@ -4,7 +4,7 @@ import { connect as tcp } from "node:net"
 import { after, describe, test } from "node:test"
 import { token } from "./support/jwt.mjs"
 import { conversationOf, crowd, get, post, register, somebody } from "./support/person.mjs"
-import { JWT, LOCAL, OPEN, serve } from "./support/server.mjs"
+import { JWT, LOCAL, nodeOf, OPEN, serve } from "./support/server.mjs"
 
 const open = await serve({ after }, OPEN)
 const local = await serve({ after }, { ...LOCAL, TRUSTED_PROXIES: "127.0.0.1" })
@@ -118,7 +118,7 @@ describe("cookies", { concurrency: 4 }, () => {
     const signUp = async (proto) => {
       const body = { username: somebody("x").slice(0, 32), password: "a lamp in the window" }
       const headers = { "x-forwarded-proto": proto, "x-forwarded-for": "[2001:db8::1]:5" }
-      return (await post(local, "/api/auth/register", body, { headers })).headers.get("set-cookie")
+      return (await post(nodeOf(local), "/api/auth/register", body, { headers })).headers.get("set-cookie")
     }
     for (const proto of ["https,http", "HTTPS", "https , https"])
       assert.match(await signUp(proto), /; Secure/)

@@ -7,7 +7,7 @@ import { join as path } from "node:path"
 import { describe, test } from "node:test"
 import { io } from "socket.io-client"
 import { conversationOf, crowd, get, post } from "./support/person.mjs"
-import { OPEN, refuses, Server, serve } from "./support/server.mjs"
+import { OPEN, oneNodeOnly, refuses, Server, serve } from "./support/server.mjs"
 import { pass, until, within } from "./support/wait.mjs"
 
 describe("stopping", { concurrency: 4 }, () => {
@@ -203,7 +203,8 @@ describe("wrong settings stop the start with a sentence that names them", { conc
     assert.match(broken.stderr, /not-a-database/)
   })
 
-  test("a second server on the same data", async (t) => {
+  const skip = oneNodeOnly("is about a SQLite file")
+  test("a second server on the same data", { skip }, async (t) => {
     const first = await serve(t, OPEN)
     const second = new Server(first.home, OPEN, [])
     t.after(async () => second.pid && (await second.kill()))

@@ -3,13 +3,13 @@ import assert from "node:assert/strict"
 import { request as raw } from "node:http"
 import { describe, test } from "node:test"
 import { conversationOf, crowd, get, post, register, request } from "./support/person.mjs"
-import { LOCAL, OPEN, serve } from "./support/server.mjs"
+import { LOCAL, nodeOf, OPEN, serve } from "./support/server.mjs"
 import { until, within } from "./support/wait.mjs"
 
 /** A GET with headers that `fetch` does not let anyone set. */
 const askAs = (server, path, headers) =>
   new Promise((resolve, reject) => {
-    const asked = raw({ host: "127.0.0.1", port: server.port, path, headers }, (answer) => {
+    const asked = raw({ host: "127.0.0.1", port: nodeOf(server).port, path, headers }, (answer) => {
       answer.resume().on("end", () => resolve(answer.statusCode))
     })
     asked.on("error", reject).end()
@@ -64,7 +64,7 @@ describe("one socket's requests", { concurrency: 4 }, () => {
   })
 
   test("a catch-up is bounded, goes on where it stopped, and one at a time is held", async (t) => {
-    const server = await serve(t, OPEN)
+    const server = nodeOf(await serve(t, OPEN))
     const { join } = crowd(t, server)
     const asha = await join("asha")
     const others = Array.from({ length: 6 }, (_, n) => `friend${n}`)

@@ -4,38 +4,41 @@ import { join } from "node:path"
 import type { Browser } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { violations } from "./axe"
-import { canStart, launch, Person, Server, until } from "./world"
-
-const commands = new Server()
-const canRestore = canStart && (await commands.command("restore", "--help")) === 0
+import { canStart, isCluster, launch, Person, Server, until } from "./world"
 
 /** Each way in which the data goes back while the server is stopped. `keep` is called before it is, `bringBack` after. */
-const ways = [
-  {
-    name: "a copied data directory, which has the generation of before",
-    can: canStart,
-    keep: async (server: Server, copy: string) => {
-      // Only what is at rest can be copied by hand.
-      await server.end()
-      await cp(server.data, copy, { recursive: true })
-      await server.again()
-    },
-    bringBack: async (server: Server, copy: string) => {
-      await rm(server.data, { recursive: true })
-      await cp(copy, server.data, { recursive: true })
-    },
-  },
-  {
-    name: "lamplight backup and restore",
-    can: canRestore,
-    keep: async (server: Server, copy: string) => {
-      expect(await server.command("backup", copy)).toBe(0)
-    },
-    bringBack: async (server: Server, copy: string) => {
-      expect(await server.command("restore", copy)).toBe(0)
-    },
-  },
-]
+const ways = isCluster
+  ? [
+      {
+        name: "pg_dump and pg_restore",
+        keep: async (server: Server, copy: string) => server.cluster?.backup(copy),
+        bringBack: async (server: Server, copy: string) => server.cluster?.restore(copy),
+      },
+    ]
+  : [
+      {
+        name: "a copied data directory, which has the generation of before",
+        keep: async (server: Server, copy: string) => {
+          // Only what is at rest can be copied by hand.
+          await server.end()
+          await cp(server.data, copy, { recursive: true })
+          await server.again()
+        },
+        bringBack: async (server: Server, copy: string) => {
+          await rm(server.data, { recursive: true })
+          await cp(copy, server.data, { recursive: true })
+        },
+      },
+      {
+        name: "lamplight backup and restore",
+        keep: async (server: Server, copy: string) => {
+          expect(await server.command("backup", copy)).toBe(0)
+        },
+        bringBack: async (server: Server, copy: string) => {
+          expect(await server.command("restore", copy)).toBe(0)
+        },
+      },
+    ]
 
 describe.skipIf(!canStart)("F14 the server's data goes back in time under an open page", () => {
   let browser: Browser
@@ -49,86 +52,77 @@ describe.skipIf(!canStart)("F14 the server's data goes back in time under an ope
     await rm(home, { recursive: true, force: true })
   })
 
-  for (const [index, { name, can, keep, bringBack }] of ways.entries()) {
-    it.skipIf(!can)(
-      name,
-      async () => {
-        const server = await new Server().start({ AUTH: "open" })
-        const enter = async (who: string) => {
-          const person = await Person.arrive(browser, server, who, { bypassCSP: true })
-          await person.page.locator("[name=userId]").fill(person.username)
-          await person.page.locator("[name=name]").fill(person.name)
-          await person.page.locator('[data-testid="open-form"] button[type=submit]').click()
-          await person.page.locator('[data-testid="status-menu"]:visible').waitFor()
-          return person
+  for (const [index, { name, keep, bringBack }] of ways.entries()) {
+    it(name, async () => {
+      const server = await new Server().start({ AUTH: "open" })
+      const enter = async (who: string) => {
+        const person = await Person.arrive(browser, server, who, { bypassCSP: true })
+        await person.page.locator("[name=userId]").fill(person.username)
+        await person.page.locator("[name=name]").fill(person.name)
+        await person.page.locator('[data-testid="open-form"] button[type=submit]').click()
+        await person.page.locator('[data-testid="status-menu"]:visible').waitFor()
+        return person
+      }
+      const [asha, ben] = [await enter("Asha"), await enter("Ben")]
+      const texts = (person: Person) => person.page.locator("[data-content]").allInnerTexts()
+      await asha.open(ben)
+      await asha.say("one")
+      await asha.say("two")
+      await ben.on("conversation-item").first().click()
+      await ben.message("two").waitFor()
+      await until(async () => (await asha.on("receipt").last().getAttribute("data-receipt")) === "read")
+      const copy = join(home, String(index))
+      await keep(server, copy)
+
+      // What is written from here on is lost. Ben looks elsewhere, so that some of it is unread.
+      await ben.page.evaluate(() => {
+        location.hash = "#/"
+      })
+      await until(async () => (await asha.page.locator('[data-testid="connection-banner"]').count()) === 0)
+      for (const text of ["lost three", "lost four", "lost five"]) await asha.say(text)
+      await ben.on("unread").filter({ hasText: "3" }).waitFor()
+      await until(async () => (await asha.on("receipt").last().getAttribute("data-receipt")) === "delivered")
+
+      await server.end()
+      await asha.say("written while nothing answers")
+      await bringBack(server, copy)
+      await server.again()
+
+      for (const person of [asha, ben]) {
+        await person.on("restored").waitFor({ timeout: 30_000 })
+        expect(await person.on("restored").innerText()).toContain("earlier copy")
+        for (const colorScheme of ["light", "dark"] as const) {
+          await person.page.emulateMedia({ colorScheme, reducedMotion: "reduce" })
+          expect(await violations(person.page)).toEqual([])
         }
-        const [asha, ben] = [await enter("Asha"), await enter("Ben")]
-        const texts = (person: Person) => person.page.locator("[data-content]").allInnerTexts()
-        await asha.open(ben)
-        await asha.say("one")
-        await asha.say("two")
-        await ben.on("conversation-item").first().click()
-        await ben.message("two").waitFor()
-        await until(async () => (await asha.on("receipt").last().getAttribute("data-receipt")) === "read")
-        const copy = join(home, String(index))
-        await keep(server, copy)
+      }
+      // What was not sent yet went out, and nothing that is lost is shown or counted.
+      await until(
+        async () =>
+          JSON.stringify(await texts(asha)) ===
+          JSON.stringify(["one", "two", "written while nothing answers"]),
+        20_000,
+      )
+      await until(async () => (await asha.on("message").last().getAttribute("data-state")) === "sent", 20_000)
+      await ben.on("unread").filter({ hasText: /^1\b/ }).waitFor({ timeout: 20_000 })
+      await until(async () => /^\(1\)/.test(await ben.page.title()))
+      await ben.on("conversation-item").first().click()
+      await ben.message("written while nothing answers").waitFor()
+      expect(await texts(ben)).toEqual(["one", "two", "written while nothing answers"])
+      await until(async () => (await ben.on("unread").count()) === 0)
 
-        // What is written from here on is lost. Ben looks elsewhere, so that some of it is unread.
-        await ben.page.evaluate(() => {
-          location.hash = "#/"
-        })
-        await until(async () => (await asha.page.locator('[data-testid="connection-banner"]').count()) === 0)
-        for (const text of ["lost three", "lost four", "lost five"]) await asha.say(text)
-        await ben.on("unread").filter({ hasText: "3" }).waitFor()
-        await until(
-          async () => (await asha.on("receipt").last().getAttribute("data-receipt")) === "delivered",
-        )
-
-        await server.end()
-        await asha.say("written while nothing answers")
-        await bringBack(server, copy)
-        await server.again()
-
-        for (const person of [asha, ben]) {
-          await person.on("restored").waitFor({ timeout: 30_000 })
-          expect(await person.on("restored").innerText()).toContain("earlier copy")
-          for (const colorScheme of ["light", "dark"] as const) {
-            await person.page.emulateMedia({ colorScheme, reducedMotion: "reduce" })
-            expect(await violations(person.page)).toEqual([])
-          }
-        }
-        // What was not sent yet went out, and nothing that is lost is shown or counted.
-        await until(
-          async () =>
-            JSON.stringify(await texts(asha)) ===
-            JSON.stringify(["one", "two", "written while nothing answers"]),
-          20_000,
-        )
-        await until(
-          async () => (await asha.on("message").last().getAttribute("data-state")) === "sent",
-          20_000,
-        )
-        await ben.on("unread").filter({ hasText: /^1\b/ }).waitFor({ timeout: 20_000 })
-        await until(async () => /^\(1\)/.test(await ben.page.title()))
-        await ben.on("conversation-item").first().click()
-        await ben.message("written while nothing answers").waitFor()
-        expect(await texts(ben)).toEqual(["one", "two", "written while nothing answers"])
-        await until(async () => (await ben.on("unread").count()) === 0)
-
-        // The notice stays until it is taken note of; what is written then arrives as ever.
-        await asha.say("as ever")
-        await ben.message("as ever").waitFor()
-        expect(await ben.on("restored").count()).toBe(1)
-        await ben.page.getByRole("button", { name: "Understood" }).click()
-        await until(async () => (await ben.on("restored").count()) === 0)
-        await ben.page.reload()
-        await ben.message("as ever").waitFor()
-        expect(await ben.on("restored").count()).toBe(0)
-        expect([...asha.complaints, ...ben.complaints]).toEqual([])
-        for (const person of [asha, ben]) await person.close()
-        await server.stop()
-      },
-      120_000,
-    )
+      // The notice stays until it is taken note of; what is written then arrives as ever.
+      await asha.say("as ever")
+      await ben.message("as ever").waitFor()
+      expect(await ben.on("restored").count()).toBe(1)
+      await ben.page.getByRole("button", { name: "Understood" }).click()
+      await until(async () => (await ben.on("restored").count()) === 0)
+      await ben.page.reload()
+      await ben.message("as ever").waitFor()
+      expect(await ben.on("restored").count()).toBe(0)
+      expect([...asha.complaints, ...ben.complaints]).toEqual([])
+      for (const person of [asha, ben]) await person.close()
+      await server.stop()
+    }, 120_000)
   }
 })

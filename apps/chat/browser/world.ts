@@ -1,10 +1,3 @@
-import { type ChildProcess, spawn } from "node:child_process"
-import { existsSync } from "node:fs"
-import { mkdtemp, rm } from "node:fs/promises"
-import { createServer } from "node:net"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import {
   type Browser,
   type BrowserContext,
@@ -12,96 +5,9 @@ import {
   chromium,
   type Page,
 } from "playwright-core"
+import type { Server } from "./server"
 
-/** The binary whose page is looked at: LAMPLIGHT_BIN, or what the workspace has built. */
-function binary(): string | null {
-  const built = ["release", "debug"].map((kind) =>
-    fileURLToPath(new URL(`../../../target/${kind}/lamplight`, import.meta.url)),
-  )
-  return [process.env.LAMPLIGHT_BIN, ...built].find((path) => path && existsSync(path)) ?? null
-}
-
-/** Whether there is anything to look at. LAMPLIGHT_URL names a server that runs already. */
-export const canRun = Boolean(process.env.LAMPLIGHT_URL) || binary() !== null
-
-/** Whether servers can be started here, with settings of their own. */
-export const canStart = !process.env.LAMPLIGHT_URL && binary() !== null
-
-async function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const probe = createServer()
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address()
-      probe.close(() => resolve(typeof address === "object" && address ? address.port : 0))
-    })
-  })
-}
-
-/** A server of one's own, with its data thrown away afterwards. */
-export class Server {
-  url = process.env.LAMPLIGHT_URL ?? ""
-  #process: ChildProcess | null = null
-  #data = ""
-  #settings: Record<string, string> = {}
-
-  async start(settings: Record<string, string> = {}): Promise<this> {
-    if (this.url) return this
-    const port = await freePort()
-    this.#data = await mkdtemp(join(tmpdir(), "lamplight-page-"))
-    this.#settings = {
-      LISTEN: `127.0.0.1:${port}`,
-      DATA_DIR: this.#data,
-      LIMIT_LOGINS: "0",
-      LIMIT_SENDS: "0",
-      LIMIT_READS: "0",
-      LIMIT_CONVERSATIONS: "0",
-      ...settings,
-    }
-    this.url = `http://127.0.0.1:${port}`
-    await this.again()
-    return this
-  }
-
-  /** Starts on the same port, with the same data. */
-  async again(): Promise<void> {
-    const program = binary()
-    if (!program) throw new Error("There is no lamplight binary; run `make build`, or set LAMPLIGHT_URL.")
-    this.#process = spawn(program, ["serve"], { env: { ...process.env, ...this.#settings }, stdio: "ignore" })
-    await until(async () => (await fetch(`${this.url}/healthz`).catch(() => null))?.ok ?? false, 10_000)
-  }
-
-  /** Without a word of farewell. */
-  async kill(): Promise<void> {
-    const gone = new Promise((resolve) => this.#process?.once("exit", resolve))
-    this.#process?.kill("SIGKILL")
-    await gone
-  }
-
-  /** A command of the binary's, with the server's own settings. Answers how it ended. */
-  async command(...words: string[]): Promise<number | null> {
-    const program = binary()
-    if (!program) throw new Error("There is no lamplight binary.")
-    const child = spawn(program, words, { env: { ...process.env, ...this.#settings }, stdio: "ignore" })
-    return new Promise((resolve) => child.once("exit", resolve))
-  }
-
-  /** Where its data lies. */
-  get data(): string {
-    return this.#data
-  }
-
-  /** As the system stops it. */
-  async end(): Promise<void> {
-    const gone = new Promise((resolve) => this.#process?.once("exit", resolve))
-    this.#process?.kill("SIGTERM")
-    await gone
-  }
-
-  async stop(): Promise<void> {
-    this.#process?.kill("SIGTERM")
-    if (this.#data) await rm(this.#data, { recursive: true, force: true })
-  }
-}
+export { canRun, canStart, isCluster, oneNodeOnly, Server } from "./server"
 
 /** Waits for something to become true, looking often. */
 export async function until(look: () => Promise<boolean> | boolean, within = 5_000): Promise<void> {

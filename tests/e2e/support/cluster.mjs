@@ -66,6 +66,30 @@ export class Cluster {
     return this.stop("SIGKILL")
   }
 
+  get #database() {
+    return this.nodes[0].settings.DATABASE_URL
+  }
+
+  /** Runs SQL on the database. */
+  query(sql) {
+    return this.postgres.query(sql, new URL(this.#database).pathname.slice(1))
+  }
+
+  /** Locks a table against writers until the returned process ends. */
+  lock(table) {
+    return this.postgres.lock(this.#database, table)
+  }
+
+  /** Writes a backup of the database. */
+  backup(file) {
+    return this.postgres.dump(this.#database, file)
+  }
+
+  /** Brings a backup back, while all nodes are stopped. */
+  restore(file) {
+    return this.postgres.restore(this.#database, file)
+  }
+
   /** Stops everything and removes the directories. Servers that other clusters use go on. */
   async dispose() {
     await Promise.all(this.nodes.filter((node) => node.pid).map((node) => node.kill()))

@@ -18,7 +18,10 @@ export const SHELL = Object.fromEntries(
     .map((name) => [name, process.env[name]]),
 )
 
-/** Stops every server that a test left running, also when the test was aborted. */
+/** On Linux the kernel kills the server when the process of its test ends, however it ends. */
+const GUARD = process.platform === "linux" ? ["setpriv", "--pdeathsig", "KILL", "--"] : []
+
+/** Elsewhere, every server that a test left running is stopped at its exit. */
 export const running = new Set()
 process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL")
@@ -59,7 +62,7 @@ export class Server {
   async start(settings = this.#settings) {
     this.#settings = settings
     if (!existsSync(BINARY)) throw new Error(`There is no ${BINARY}: build it, or set LAMPLIGHT_BIN.`)
-    const [program, ...before] = [...this.wrapper, BINARY]
+    const [program, ...before] = [...GUARD, ...this.wrapper, BINARY]
     const host = settings.LISTEN ?? "127.0.0.1"
     await mkdir(this.home, { recursive: true })
     const child = spawn(program, [...before, "serve"], {

@@ -12,6 +12,15 @@ export { BINARY, Server } from "./node.mjs"
 /** Whether tests run against three nodes. */
 export const isCluster = process.env.LAMPLIGHT_TARGET === "cluster"
 
+/** For half a second, each node admits what a limit allows, whatever the others admitted (decision 34). */
+export const NODES = isCluster ? 3 : 1
+
+/**
+ * The server without nginx, which alters headers and answers malformed requests itself; on a cluster one of its nodes.
+ * @returns {Server}
+ */
+export const nodeOf = (server) => server.nodes?.[0] ?? server
+
 /**
  * For a test that is about one process or one SQLite file: `test(name, { skip: oneNodeOnly("why") }, ...)`.
  * @param {string} why

@@ -268,6 +268,28 @@ export class Postgres {
     return this.url(name)
   }
 
+  /** Locks a table against writers until the returned process ends. */
+  async lock(url, table) {
+    const words = ["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url]
+    const holder = spawn(join(this.#programs, "psql"), words, { stdio: ["pipe", "pipe", "inherit"] })
+    holder.stdin.write(`BEGIN; LOCK TABLE ${table} IN EXCLUSIVE MODE; SELECT 'locked';\n`)
+    await new Promise((resolve) => holder.stdout.once("data", resolve))
+    return holder
+  }
+
+  /** Writes a backup of the database at this URL, as docs/operations.md says it. */
+  async dump(url, file) {
+    await run(join(this.#programs, "pg_dump"), ["--format=custom", `--file=${file}`, url])
+  }
+
+  /** Replaces the database at this URL by a backup. The nodes that used it have ended. */
+  async restore(url, file) {
+    const name = new URL(url).pathname.slice(1)
+    await this.query(`DROP DATABASE ${name} WITH (FORCE)`)
+    await this.query(`CREATE DATABASE ${name}`)
+    await run(join(this.#programs, "pg_restore"), ["--no-owner", "--exit-on-error", `--dbname=${url}`, file])
+  }
+
   signal(name) {
     this.#service.signal(name)
   }
@@ -336,6 +358,7 @@ ${servers.join("\n")}
   server {
     listen 127.0.0.1:${port};
     client_max_body_size 0;
+    large_client_header_buffers 4 32k;
     location / {
       proxy_pass http://lamplight;
       proxy_http_version 1.1;
