@@ -227,12 +227,13 @@ async fn c21_an_event_reaches_only_the_nodes_that_hold_a_receiver() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sign_outs_and_typing_reach_the_nodes_that_hold_the_user() {
+async fn a_sign_out_reaches_every_node_and_typing_those_that_hold_the_user() {
     let (url, prefix) = (RedisServer::shared().url(), unique_prefix());
     let one = start(&url, &prefix, "one").await;
     let two = start(&url, &prefix, "two").await;
+    let three = start(&url, &prefix, "three").await;
     let _b = attach(&two, "b").await;
-    let mut inbox = Inbox::new(&two);
+    let (mut inbox, mut without_b) = (Inbox::new(&two), Inbox::new(&three));
     one.publish(Event::SignedOut {
         user: UserId::trusted("b"),
         credential: "session".into(),
@@ -246,6 +247,8 @@ async fn sign_outs_and_typing_reach_the_nodes_that_hold_the_user() {
     });
     assert_eq!(inbox.next().await, "session");
     assert_eq!(inbox.next().await, "typing");
+    // A socket of b may be connecting there.
+    assert_eq!(without_b.next().await, "session");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

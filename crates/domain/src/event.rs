@@ -55,7 +55,7 @@ pub enum Event {
 /// Who receives an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience<'a> {
-    /// Whoever follows the roster or watches the user.
+    /// Every node: whoever follows the roster or watches the user, or is about to connect.
     Everyone,
     Users(&'a [UserId]),
 }
@@ -69,8 +69,8 @@ impl Event {
             | Self::Typing { to, .. }
             | Self::Receipt { to, .. }
             | Self::ConversationChanged { to, .. } => Audience::Users(to),
-            Self::SignedOut { user, .. } => Audience::Users(std::slice::from_ref(user)),
-            Self::Presence(_) => Audience::Everyone,
+            // A node may have looked the session up for a connection that it does not hold yet.
+            Self::SignedOut { .. } | Self::Presence(_) => Audience::Everyone,
         }
     }
 
