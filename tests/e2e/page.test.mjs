@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import { createRequire } from "node:module"
 import { after, before, describe, test } from "node:test"
 import { launch, median, Reader, timed } from "./support/page.mjs"
-import { LOCAL, serve } from "./support/server.mjs"
+import { isCluster, LOCAL, serve } from "./support/server.mjs"
 import { until } from "./support/wait.mjs"
 
 const GRACE = 5_000
@@ -78,7 +78,8 @@ describe("the page", { concurrency: 2 }, () => {
         ben.at("sign-out").click(),
       )
       report("signing out, from pressing the button", leaving)
-      assert.ok(leaving < SLACK, `${leaving} ms`)
+      // The page closes its socket as soon as it is signed out, which another node may see before the sign-out.
+      assert.ok(leaving < SLACK + (isCluster ? GRACE : 0), `${leaving} ms`)
       await ben.at("signin-form").waitFor()
       // From when Ben's own page is in; the check of the password, which takes its time on purpose, comes before.
       let inside

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Server } from "./node.mjs"
 import { Postgres, Redis, startNginx, startPostgres, startRedis } from "./services.mjs"
+import { until } from "./wait.mjs"
 
 /** The servers that all clusters of this process share: those of `run-cluster.mjs`, or ones of its own. */
 let shared
@@ -54,6 +55,9 @@ export class Cluster {
     const start = (node) => node.start(settings && { ...node.settings, ...settings })
     await Promise.all(this.nodes.map(start))
     this.nginx ??= await startNginx(this.nodes.map((node) => node.port))
+    // nginx takes nodes that it found dead for dead for another second.
+    const passes = async () => (await fetch(`${this.url}/healthz`).catch(() => null))?.ok
+    await until(passes, "nginx reaches a node", 20_000)
     return this
   }
 

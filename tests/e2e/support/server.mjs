@@ -48,6 +48,22 @@ export async function serve(t, settings = {}, wrapper = []) {
   return server.start()
 }
 
+/**
+ * Locks the store, or this table of PostgreSQL, against writers until the returned process ends. Resolves once it is
+ * locked, with `null` if that cannot be.
+ */
+export async function lockStore(server, table) {
+  if (isCluster) return server.lock(table)
+  const script =
+    "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); " +
+    "c.execute('BEGIN IMMEDIATE'); print('held', flush=True); sys.stdin.read()"
+  const holder = spawn("python3", ["-c", script, join(server.home, "data", "lamplight.db")])
+  return new Promise((resolve) => {
+    holder.stdout.once("data", () => resolve(holder))
+    holder.once("exit", () => resolve(null))
+  })
+}
+
 /** With `AUTH=open`, short times, and only the limits that a test sets. */
 export const OPEN = {
   AUTH: "open",
