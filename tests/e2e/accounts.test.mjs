@@ -12,6 +12,7 @@ import {
   NODES,
   nodeOf,
   OPEN,
+  oneNodeOnly,
   refuses,
   SERVER_KEY,
   serve,
@@ -126,16 +127,17 @@ describe("one's own account", { concurrency: 4 }, () => {
     }
   })
 
-  test("H11 signing out counts at once though the store takes no writes", async (t) => {
-    const whole = await serve(t, LOCAL)
-    // Until it is written, the end of a session holds on the node that was asked for it.
-    const server = nodeOf(whole)
+  const skip = oneNodeOnly(
+    "until it is written, the end of a session holds on the node that was asked for it",
+  )
+  test("H11 signing out counts at once though the store takes no writes", { skip }, async (t) => {
+    const server = await serve(t, LOCAL)
     const { connect, enter } = crowd(t, server)
     const asha = await register(server)
     const phone = { ...asha, token: (await login(server, asha)).body.token }
     const [here, there] = [await enter(asha), await enter(phone)]
     // Somebody else at the database, as a backup may be, who does not let go.
-    const holder = await lockStore(whole, "sessions")
+    const holder = await lockStore(server, "sessions")
     t.after(() => holder.kill())
     const out = await post(server, "/api/auth/logout", {}, { token: asha.token })
     assert.equal(out.status, 503)

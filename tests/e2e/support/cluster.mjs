@@ -56,7 +56,10 @@ export class Cluster {
     await Promise.all(this.nodes.map(start))
     this.nginx ??= await startNginx(this.nodes.map((node) => node.port))
     // nginx takes nodes that it found dead for dead for another second.
-    const passes = async () => (await fetch(`${this.url}/healthz`).catch(() => null))?.ok
+    const passes = async () => {
+      const signal = AbortSignal.timeout(2_000)
+      return (await fetch(`${this.url}/healthz`, { signal }).catch(() => null))?.ok
+    }
     await until(passes, "nginx reaches a node", 20_000)
     return this
   }

@@ -91,7 +91,7 @@ export class Server {
         // All its output has been read by then.
         setImmediate(() => reject(new Error(`It did not start (${code ?? signal}): ${this.log}`)))
       })
-      setTimeout(() => reject(new Error(`It was not ready in time: ${this.log}`)), 20_000).unref()
+      setTimeout(() => reject(new Error(`It was not ready in time: ${this.log}`)), 60_000).unref()
     })
     this.#port = await ready
     return this
