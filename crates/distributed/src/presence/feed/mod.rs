@@ -2,6 +2,8 @@
 
 mod load;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub(super) use state::{Own, Position};
 

@@ -192,7 +192,18 @@ impl State {
             own.moved(&message.moved);
         }
         match message.body {
-            Body::Shown(presence) => self.show(&message.user, presence, message.hidden, false),
+            Body::Shown(presence) => {
+                let held = &mut self.buckets[message.bucket];
+                // A node is announcing its users, and may need longer than the hold for all of them.
+                if held
+                    .users
+                    .get(&message.user)
+                    .is_some_and(|entry| entry.unconfirmed)
+                {
+                    held.hold_until = held.hold_until.max(Some(now + self.hold));
+                }
+                self.show(&message.user, presence, message.hidden, false)
+            }
             // This node was given up for dead and knows better: it announces the user again.
             Body::Gone(offline)
                 if offline.reason == OfflineReason::NodeLost && self.is_own(&message.user) =>
