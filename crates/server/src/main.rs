@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -124,12 +125,17 @@ fn serve(settings: &Flags) -> ExitCode {
         };
         tokio::spawn(return_memory());
         println!("{}", ready_line(address, config.log_format));
-        match lamplight.serve(listener, stop_signal()).await {
+        let (stopping, stop) = watch::channel(false);
+        tokio::spawn(async move {
+            stop_signal().await;
+            let _ = stopping.send(true);
+        });
+        match lamplight.serve(listener, is_set(stop.clone())).await {
             Ok(()) => {
                 tracing::info!("stopped");
                 ExitCode::SUCCESS
             }
-            Err(ended) if ended.begins_anew => begin_anew(address, began).await,
+            Err(ended) if ended.begins_anew => begin_anew(address, began, stop).await,
             Err(ended) => fail(&format!("Stopped, because {ended}.")),
         }
     })
@@ -140,22 +146,36 @@ const LIFE: Duration = Duration::from_secs(5);
 
 /// Starts the program again in this process, on the same address: no supervisor notices, and
 /// nothing is left of what the process remembered. Returns only if it ends instead.
-async fn begin_anew(address: SocketAddr, began: Instant) -> ExitCode {
+async fn begin_anew(address: SocketAddr, began: Instant, stop: watch::Receiver<bool>) -> ExitCode {
     use std::os::unix::process::CommandExt as _;
     tokio::select! {
+        biased;
+        // Also where the signal came while the node stopped.
+        () = is_set(stop) => return ExitCode::SUCCESS,
         () = tokio::time::sleep(LIFE.saturating_sub(began.elapsed())) => {}
-        () = stop_signal() => return ExitCode::SUCCESS,
     }
+    // On Linux the file of this version, also if its path has another one by now.
+    let program = if cfg!(target_os = "linux") {
+        Ok("/proc/self/exe".into())
+    } else {
+        std::env::current_exe()
+    };
     let mut words = std::env::args_os();
     let name = words.next().unwrap_or_else(|| "lamplight".into());
-    // The file of this version, also if the path has another one by now.
-    let error = std::process::Command::new("/proc/self/exe")
-        .arg0(name)
-        .args(words)
-        // The system may have chosen the port.
-        .env("LISTEN", address.to_string())
-        .exec();
+    let error = match program {
+        Ok(program) => std::process::Command::new(program)
+            .arg0(name)
+            .args(words)
+            // The system may have chosen the port.
+            .env("LISTEN", address.to_string())
+            .exec(),
+        Err(error) => error,
+    };
     fail(&format!("The program cannot be started again: {error}."))
+}
+
+async fn is_set(mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// How often freed memory goes back to the system.
