@@ -3,9 +3,12 @@
 use crate::database::{Appended, ClientMessageId, Entry, Person, Receipt, SyncPage};
 use crate::redis::{Committed, Ended, Poll, Read, Write};
 use lamplight_domain::presence::{
-    BucketPosition, BucketSnapshot, Change, ManualStatus, NodeIndex, SavedStatus, Status,
+    BucketPosition, FeedMessage, LoadedBucket, ManualStatus, NodeIndex, SavedStatus, Status,
 };
 use std::rc::Rc;
+
+/// A place in the history of a bucket.
+pub(crate) type Position = BucketPosition<u64>;
 
 /// A connection. Its session in the presence store has the same number.
 pub(crate) type ConnectionNumber = u64;
@@ -100,11 +103,7 @@ pub(crate) enum ToNode {
     FromRedis(u64, RedisReply),
     FromDatabase(u64, DatabaseReply),
     Bus(Rc<BusEvent>),
-    Presence {
-        bucket: usize,
-        position: BucketPosition,
-        change: Change,
-    },
+    Presence(Box<FeedMessage<u64>>),
     Timer(Timer),
     /// The connection to Redis was lost at a time, and is back.
     RedisBack {
@@ -154,7 +153,7 @@ pub(crate) enum RedisReply {
     Committed(Box<Committed>),
     Users(Vec<usize>),
     Poll(Poll),
-    Snapshot(BucketSnapshot),
+    Snapshot(LoadedBucket<u64>),
     Acquired(NodeIndex, Option<Ended>),
     Renewed(bool),
     Swept(Vec<Ended>),

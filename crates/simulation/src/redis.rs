@@ -2,11 +2,12 @@
 //! that may jump. Each method is one script: it runs alone.
 
 use crate::bug::Bug;
+use crate::messages::Position;
 use crate::names::Names;
 use lamplight_domain::identity::NodeId;
 use lamplight_domain::presence::{
-    BucketClock, BucketPosition, BucketSnapshot, Change, EndedLease, Leases, NodeIndex, Presence,
-    SessionLife, UserRecord, clock_version, next_version,
+    BucketClock, Change, EndedLease, FeedBody, FeedMessage, Leases, LoadedBucket, ManualStatus,
+    NodeIndex, Presence, SessionLife, UserRecord, clock_version, next_version,
 };
 use lamplight_domain::time::{Moment, Now, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,7 +52,7 @@ pub(crate) struct Write {
 
 #[derive(Clone, Debug)]
 struct Bucket {
-    position: BucketPosition,
+    position: Position,
     version: u64,
     revision: u64,
     clock: BucketClock,
@@ -111,8 +112,9 @@ pub(crate) struct Redis {
 #[derive(Clone, Debug)]
 pub(crate) enum Committed {
     Ok {
-        position: BucketPosition,
         change: Option<Change>,
+        /// What goes over the bus.
+        message: Option<Box<FeedMessage<u64>>>,
     },
     /// The record or the time is another one by now.
     Stale(Read),
@@ -129,7 +131,7 @@ pub(crate) struct Read {
 /// What a node looks at regularly in a bucket.
 #[derive(Clone, Debug)]
 pub(crate) struct Poll {
-    pub(crate) position: BucketPosition,
+    pub(crate) position: Position,
     pub(crate) fenced: bool,
     /// Users whose timer is due.
     pub(crate) due: Vec<usize>,
@@ -162,7 +164,7 @@ impl Redis {
             .map(|_| {
                 self.epochs += 1;
                 Bucket {
-                    position: BucketPosition {
+                    position: Position {
                         epoch: self.epochs,
                         number: 0,
                     },
@@ -286,11 +288,13 @@ impl Redis {
         if (held.revision != read.0 && self.bug != Some(Bug::NoCompareAndSet)) || is_late {
             return Committed::Stale(Read { record: held, now });
         }
+        let (was_hidden, hidden) = (is_hidden(held.user.as_ref()), is_hidden(record.as_ref()));
         let bucket = &mut self.buckets[place];
         bucket.revision += 1;
+        let is_published = change.is_some() || hidden != was_hidden;
+        bucket.position.number += u64::from(is_published);
         let change = change.map(|change| {
             bucket.version = next_version(bucket.version.max(floor), now.wall);
-            bucket.position.number += 1;
             let version = bucket.version;
             let show = |presence: &Presence, since: u64, record: &mut Option<UserRecord>| {
                 let presence = Arc::new(Presence {
@@ -324,9 +328,23 @@ impl Redis {
             ),
             None => bucket.users.remove(&user),
         };
-        Committed::Ok {
+        let message = FeedMessage {
+            bucket: place,
             position: bucket.position,
+            version: bucket.version,
+            user: self.names.users[user].clone(),
+            body: match &change {
+                Some(Change::Online(shown) | Change::Updated(shown)) => {
+                    FeedBody::Shown(Arc::clone(shown))
+                }
+                Some(Change::Offline(offline)) => FeedBody::Gone(offline.clone()),
+                None => FeedBody::Same,
+            },
+            hidden,
+        };
+        Committed::Ok {
             change,
+            message: is_published.then(|| Box::new(message)),
         }
     }
 
@@ -376,17 +394,22 @@ impl Redis {
         }
     }
 
-    pub(crate) fn snapshot(&mut self, at: u64, bucket: usize) -> BucketSnapshot {
+    pub(crate) fn snapshot(&mut self, at: u64, bucket: usize) -> LoadedBucket<u64> {
         self.enter(at, bucket);
         let held = &self.buckets[bucket];
-        let shown = held.users.values().filter_map(|record| match &record.user {
-            Some(UserRecord::Attached(state)) => state.shown.clone(),
+        let users = held.users.iter();
+        let users = users.filter_map(|(user, record)| match &record.user {
+            Some(UserRecord::Attached(state)) => {
+                let id = self.names.users[*user].clone();
+                let hidden = is_hidden(record.user.as_ref());
+                Some((id, (state.shown.clone(), hidden)))
+            }
             _ => None,
         });
-        BucketSnapshot {
+        LoadedBucket {
             position: held.position,
-            floor: held.version,
-            present: shown.collect(),
+            version: held.version,
+            users: users.collect(),
         }
     }
 
@@ -494,4 +517,9 @@ fn sessions(record: &Record) -> impl Iterator<Item = (u64, NodeIndex, SessionLif
             (id, held.node, held.life)
         })
     })
+}
+
+fn is_hidden(record: Option<&UserRecord>) -> bool {
+    matches!(record, Some(UserRecord::Attached(state))
+        if state.status.chosen.status == ManualStatus::Invisible)
 }

@@ -13,7 +13,7 @@ use crate::redis::{Redis, Saved};
 use crate::rng::Rng;
 use crate::truth::Truth;
 use crate::{Config, Violation};
-use lamplight_domain::presence::Change;
+use lamplight_domain::presence::{FeedBody, FeedMessage};
 use lamplight_domain::time::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -393,17 +393,16 @@ impl World {
                 RedisReply::Read(redis.read(now, node, index, user).map(Box::new))
             }
             RedisCommand::Commit(write, index) => {
-                let bucket = self.names.bucket(write.user);
                 let committed = redis.commit(now, node, index, *write);
                 if let crate::redis::Committed::Ok {
-                    position,
-                    change: Some(change),
+                    message: Some(message),
+                    ..
                 } = &committed
                 {
-                    let (position, change) = (*position, change.clone());
-                    let user = self.names.user(change.user());
-                    self.trace(|| format!("Redis publishes {position:?} {change:?}"));
-                    if let Change::Offline(offline) = &change
+                    let message = message.clone();
+                    let user = self.names.user(&message.user);
+                    self.trace(|| format!("Redis publishes {message:?}"));
+                    if let FeedBody::Gone(offline) = &message.body
                         && !self.profile.redis_losses
                         && !self.profile.clock_jumps
                         && offline.last_seen_at < self.database.people[user].last_seen
@@ -415,7 +414,7 @@ impl World {
                             )
                         });
                     }
-                    self.publish_presence(bucket, position, &change);
+                    self.publish_presence(&message);
                 }
                 RedisReply::Committed(Box::new(committed))
             }
@@ -516,21 +515,12 @@ impl World {
         }
     }
 
-    fn publish_presence(
-        &mut self,
-        bucket: usize,
-        position: lamplight_domain::presence::BucketPosition,
-        change: &lamplight_domain::presence::Change,
-    ) {
+    fn publish_presence(&mut self, message: &FeedMessage<u64>) {
         for node in 0..NODES {
             if self.profile.loses && self.rng.one_in(25) {
                 continue;
             }
-            self.hear(node, || ToNode::Presence {
-                bucket,
-                position,
-                change: change.clone(),
-            });
+            self.hear(node, || ToNode::Presence(Box::new(message.clone())));
         }
     }
 

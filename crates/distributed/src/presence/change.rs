@@ -3,7 +3,7 @@
 use super::keys::BUCKETS;
 use super::presence_json::{ShownJson, reason, reason_name};
 use lamplight_domain::identity::{Profile, UserId};
-use lamplight_domain::presence::{Change, Offline, Presence};
+use lamplight_domain::presence::{BucketPosition, Change, FeedBody, FeedMessage, Offline};
 use lamplight_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -29,27 +29,13 @@ impl Kind {
     }
 }
 
-/// What changed, without the version.
-#[derive(Clone, Debug)]
-pub(super) enum Body {
-    /// The user is shown so. Whether it is an arrival is decided by what a node knew before.
-    Shown(Arc<Presence>),
-    Gone(Offline),
-    Same,
-}
+/// A place in the history of a bucket.
+pub(super) type Position = BucketPosition<Arc<str>>;
 
 /// A change as it goes over the channel.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
-    pub(super) bucket: usize,
-    pub(super) epoch: Arc<str>,
-    /// Contiguous within the bucket and the epoch.
-    pub(super) number: u64,
-    pub(super) version: u64,
-    pub(super) user: UserId,
-    pub(super) body: Body,
-    /// Whether the user is to look offline though there is a session.
-    pub(super) hidden: bool,
+    pub(super) change: FeedMessage<Arc<str>>,
     pub(super) moved: Moved,
 }
 
@@ -118,28 +104,30 @@ pub(super) fn write_body(
 }
 
 impl Message {
-    /// A change that this node made itself. `position` is the number and the version.
+    /// A change that this node made itself.
     pub(super) fn new(
         bucket: usize,
-        epoch: Arc<str>,
-        position: (u64, u64),
+        position: Position,
+        version: u64,
         user: &UserId,
         change: Option<Change>,
         hidden: bool,
     ) -> Self {
         let body = match change {
-            Some(Change::Online(presence) | Change::Updated(presence)) => Body::Shown(presence),
-            Some(Change::Offline(offline)) => Body::Gone(offline),
-            None => Body::Same,
+            Some(Change::Online(presence) | Change::Updated(presence)) => FeedBody::Shown(presence),
+            Some(Change::Offline(offline)) => FeedBody::Gone(offline),
+            None => FeedBody::Same,
         };
-        Self {
+        let change = FeedMessage {
             bucket,
-            epoch,
-            number: position.0,
-            version: position.1,
+            position,
+            version,
             user: user.clone(),
             body,
             hidden,
+        };
+        Self {
+            change,
             moved: Moved::default(),
         }
     }
@@ -163,24 +151,25 @@ impl Message {
         let body = match (json.shown, json.gone) {
             (Some(shown), _) => {
                 let bare = Profile::bare(user.clone());
-                Body::Shown(Arc::new(shown.into_presence(&bare, version, since)?))
+                FeedBody::Shown(Arc::new(shown.into_presence(&bare, version, since)?))
             }
-            (None, Some(gone)) => Body::Gone(Offline {
+            (None, Some(gone)) => FeedBody::Gone(Offline {
                 user: user.clone(),
                 last_seen_at: gone.last_seen.map(Timestamp),
                 reason: reason(&gone.reason),
                 version,
             }),
-            (None, None) => Body::Same,
+            (None, None) => FeedBody::Same,
         };
         Some(Self {
-            bucket,
-            epoch,
-            number,
-            version,
-            user,
-            body,
-            hidden: json.hidden,
+            change: FeedMessage {
+                bucket,
+                position: Position { epoch, number },
+                version,
+                user,
+                body,
+                hidden: json.hidden,
+            },
             moved: json.moved,
         })
     }

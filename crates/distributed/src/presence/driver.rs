@@ -1,6 +1,6 @@
 //! What a node does by itself: it renews its lease, sweeps, looks at all buckets, ticks, and heals.
 
-use super::feed::Position;
+use super::change::Position;
 use super::keys::BUCKETS;
 use super::node::Node;
 use crate::redis::Backoff;
@@ -27,7 +27,7 @@ const FEWER: u32 = 3;
 /// What was seen of a bucket the last time.
 #[derive(Clone, Default)]
 struct Seen {
-    position: Position,
+    position: Option<Position>,
     losses: u64,
     fewer: u32,
 }
@@ -265,10 +265,14 @@ impl Node {
                 }
             };
             let seen = &mut seen[bucket];
-            let position = Some((poll.epoch, poll.number));
+            let position = Position {
+                epoch: poll.epoch,
+                number: poll.number,
+            };
+            let earlier = seen.position.as_ref();
             self.feed
-                .compare(bucket, &before, &position, &seen.position);
-            seen.position = position;
+                .compare(bucket, before.as_ref(), &position, earlier);
+            seen.position = Some(position);
             due.extend(poll.due.into_iter().map(|user| (user, true)));
             if poll.is_fenced {
                 let error = self.fenced(writer);

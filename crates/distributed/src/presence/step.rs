@@ -1,7 +1,7 @@
 //! One step of one user: read the record, apply the rules of the domain, and commit the new record
 //! if nobody else wrote it meanwhile.
 
-use super::change::{Kind, Message, Moved, write_body};
+use super::change::{Kind, Message, Moved, Position, write_body};
 use super::keys::bucket;
 use super::node::Node;
 use super::record::Record;
@@ -180,8 +180,11 @@ impl Node {
         }
         let message = Message::new(
             index,
-            Arc::clone(&done.epoch),
-            (done.number, done.version),
+            Position {
+                epoch: Arc::clone(&done.epoch),
+                number: done.number,
+            },
+            done.version,
             user,
             change,
             outcome.hidden,

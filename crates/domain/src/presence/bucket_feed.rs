@@ -1,328 +1,215 @@
 //! A node's copy of how users are shown, where a shared store keeps them in buckets: a pure state
-//! machine.
+//! machine, in production and in the simulation.
 //!
-//! The store numbers the changes of each bucket and publishes them over a bus that may lose, repeat
-//! and delay. A change is applied only if it follows the one before it; otherwise the machine asks
-//! for a snapshot of that bucket, and keeps the changes that come until it is there. Every few
-//! seconds the node reads the buckets' positions, which shows what was lost at the end of a burst.
+//! The store numbers the changes of each bucket without gaps and publishes them over a bus that may
+//! lose, repeat and delay. They are applied in their order. When one is missing for too long, or the
+//! store turns out to be ahead, the bucket is stale: the caller loads it, and what is different comes
+//! out as changes. Every few seconds the node compares positions, which shows what was lost at the
+//! end of a burst.
 
+mod bucket;
+mod changes;
+mod load;
 #[cfg(test)]
 mod tests;
 
-use super::{Change, Presence};
+pub use bucket::{BucketPosition, FeedBody, FeedMessage, LoadedBucket};
+
+use super::{Presence, bucket_of};
 use crate::identity::UserId;
 use crate::time::Moment;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use bucket::{Bucket, Entry};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The most changes of a bucket that wait for a snapshot. When there are more, they are dropped, and
-/// what comes after the snapshot shows the gap.
-pub const WAITING_AT_MOST: usize = 1_024;
-
-/// A place in the history of one bucket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BucketPosition {
-    /// Another one when the store lost the bucket or went back in time.
-    pub epoch: u64,
-    /// The number of the last change. Numbers of two epochs are never compared.
-    pub number: u64,
-}
-
-impl BucketPosition {
-    /// Whether this is the place of the change right after `before`.
-    fn follows(self, before: Self) -> bool {
-        self.epoch == before.epoch && self.number == before.number.saturating_add(1)
-    }
-
-    fn is_at_or_before(self, other: Self) -> bool {
-        self.epoch == other.epoch && self.number <= other.number
-    }
-}
-
-/// All of one bucket, read in one step.
-#[derive(Clone, Debug, Default)]
-pub struct BucketSnapshot {
-    pub position: BucketPosition,
-    /// At least as high as every version that a user of this bucket had until now, and lower than
-    /// every later one.
-    pub floor: u64,
-    /// Everyone who is shown as online.
-    pub present: Vec<Arc<Presence>>,
-}
-
-/// What to publish on this node.
-#[derive(Clone, Debug, PartialEq)]
-pub enum FeedChange {
-    /// A change as the store published it.
-    Change(Change),
-    /// A leave that was missed. The caller looks up when the user was last seen. The reason must not
-    /// reveal whether the user is invisible, so it is always the same.
-    Left { user: UserId, version: u64 },
-}
-
-/// What follows from an input.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct FeedStep {
-    pub changes: Vec<FeedChange>,
-    /// Read a snapshot of the bucket, and pass it to [`BucketFeed::restore`].
-    pub needs_snapshot: bool,
-    /// The store lost the bucket, or changes of it: the node announces its sessions again, with what
-    /// the directory says of their users now.
-    pub is_lost: bool,
-}
-
-#[derive(Debug, Default)]
-struct Bucket {
-    /// `None` until there is a snapshot.
-    position: Option<BucketPosition>,
-    floor: u64,
-    present: HashMap<UserId, Arc<Presence>>,
-    is_asked: bool,
-    /// The changes since the snapshot was asked for.
-    waiting: BTreeMap<(u64, u64), Change>,
-    /// A position that was read earlier and not reached then.
-    expected: Option<BucketPosition>,
-    /// Users that the store lost and that nobody has announced since.
-    unconfirmed: BTreeSet<UserId>,
-    /// When those leave.
-    hold_until: Moment,
-    /// The floor before the store lost something last.
-    lost_floor: u64,
-}
-
-/// The copy of all buckets.
+/// The copy of all buckets. An epoch is another one when the store lost a bucket or went back in
+/// time; numbers of two epochs are never compared.
 #[derive(Debug)]
-pub struct BucketFeed {
-    buckets: Vec<Bucket>,
+pub struct BucketFeed<E> {
+    buckets: Vec<Bucket<E>>,
+    /// Everyone who is shown. Two users of different buckets may have the same `since`.
+    order: BTreeMap<(u64, UserId), Arc<Presence>>,
     hold: Duration,
 }
 
-impl BucketFeed {
-    /// A copy that knows nothing yet: ask for each bucket's snapshot by [`BucketFeed::ask`]. Users
-    /// that the store lost stay shown for `hold`.
+impl<E: Clone + Eq> BucketFeed<E> {
+    /// A copy that knows nothing yet: every bucket is stale. Users that the store lost stay shown for
+    /// `hold`, unless a node announces them.
     #[must_use]
     pub fn new(buckets: usize, hold: Duration) -> Self {
         Self {
             buckets: (0..buckets.max(1)).map(|_| Bucket::default()).collect(),
+            order: BTreeMap::new(),
             hold,
         }
     }
 
-    /// How a user of this bucket is shown, and the version at which that holds.
+    /// How a user is shown.
     #[must_use]
-    pub fn get(&self, bucket: usize, user: &str) -> (Option<&Arc<Presence>>, u64) {
-        let Some(held) = self.buckets.get(bucket) else {
-            return (None, 0);
-        };
-        let shown = held.present.get(user);
-        (shown, shown.map_or(held.floor, |shown| shown.version))
+    pub fn get(&self, user: &UserId) -> Option<&Arc<Presence>> {
+        self.entry(user)?.shown.as_ref()
     }
 
-    /// Everyone of this bucket who is shown as online, in no order.
-    pub fn present(&self, bucket: usize) -> impl Iterator<Item = &Arc<Presence>> {
-        let bucket = self.buckets.get(bucket);
-        bucket.into_iter().flat_map(|held| held.present.values())
-    }
-
-    /// The version up to which this bucket is known.
+    /// Whether a user is to look offline though there is a session.
     #[must_use]
-    pub fn floor(&self, bucket: usize) -> u64 {
-        self.buckets.get(bucket).map_or(0, |held| held.floor)
+    pub fn is_hidden(&self, user: &UserId) -> bool {
+        self.entry(user).is_some_and(|entry| entry.hidden)
     }
 
-    /// Whether watchers may know something newer of a user of this bucket than this version, because
-    /// the store went back to it: it needs a new version when the user is announced.
+    /// Whether a user is shown or hidden.
     #[must_use]
-    pub fn is_outdated(&self, bucket: usize, version: u64) -> bool {
-        let held = self.buckets.get(bucket);
-        held.is_some_and(|held| version <= held.lost_floor)
+    pub fn is_known(&self, user: &UserId) -> bool {
+        self.entry(user).is_some()
     }
 
-    /// Where this bucket has got, `None` before its first snapshot.
+    /// How many users are shown.
     #[must_use]
-    pub fn position(&self, bucket: usize) -> Option<BucketPosition> {
-        self.buckets.get(bucket)?.position
+    pub fn count(&self) -> usize {
+        self.order.len()
     }
 
-    /// The buckets whose snapshot is missing or was asked for: what is shown of them may be old.
-    pub fn stale(&self) -> impl Iterator<Item = usize> {
-        let buckets = self.buckets.iter().enumerate();
-        buckets
-            .filter(|(_, held)| held.is_asked || held.position.is_none())
-            .map(|(index, _)| index)
+    /// Everyone who is shown, in the order of their arrival.
+    pub fn present(&self) -> impl Iterator<Item = &Arc<Presence>> {
+        self.order.values()
     }
 
-    /// The bus may have lost changes of this bucket, or its store has come back: changes wait for a
-    /// snapshot that is read from now on. Also after a read that failed.
-    pub fn ask(&mut self, bucket: usize) {
-        if let Some(held) = self.buckets.get_mut(bucket) {
-            held.is_asked = true;
-            held.expected = None;
+    /// Those who follow `after` in the order of their arrival.
+    pub fn present_after(
+        &self,
+        after: Option<(u64, UserId)>,
+    ) -> impl Iterator<Item = &Arc<Presence>> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let from = after.map_or(Unbounded, Excluded);
+        self.order.range((from, Unbounded)).map(|(_, shown)| shown)
+    }
+
+    /// At least as high as every version of a user of this bucket.
+    #[must_use]
+    pub fn version(&self, index: usize) -> u64 {
+        self.buckets[index].version
+    }
+
+    /// The versions of all buckets.
+    #[must_use]
+    pub fn versions(&self) -> Vec<u64> {
+        self.buckets.iter().map(|held| held.version).collect()
+    }
+
+    /// How often the store lost changes of this bucket.
+    #[must_use]
+    pub fn losses(&self, index: usize) -> u64 {
+        self.buckets[index].losses
+    }
+
+    /// The latest change of a bucket that was applied, `None` before its first load.
+    #[must_use]
+    pub fn position(&self, index: usize) -> Option<BucketPosition<E>> {
+        let held = &self.buckets[index];
+        let epoch = held.epoch.clone()?;
+        let number = held.number;
+        Some(BucketPosition { epoch, number })
+    }
+
+    /// Whether a change was applied.
+    #[must_use]
+    pub fn has<Q: ?Sized>(&self, index: usize, epoch: &Q, number: u64) -> bool
+    where
+        E: std::borrow::Borrow<Q>,
+        Q: Eq,
+    {
+        let held = &self.buckets[index];
+        held.number >= number && held.epoch.as_ref().map(E::borrow) == Some(epoch)
+    }
+
+    /// Whether every bucket was loaded, and none misses changes.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let is_whole = |held: &Bucket<E>| held.epoch.is_some() && held.is_current();
+        self.buckets.iter().all(is_whole)
+    }
+
+    /// Whether a bucket is to be loaded.
+    #[must_use]
+    pub fn is_stale(&self, index: usize) -> bool {
+        self.buckets[index].is_stale
+    }
+
+    /// The bus may have lost changes of a bucket: it is to be loaded from now on.
+    pub fn mark_stale(&mut self, index: usize) {
+        self.buckets[index].is_stale = true;
+    }
+
+    /// The same of all buckets.
+    pub fn mark_all_stale(&mut self) {
+        for held in &mut self.buckets {
+            held.is_stale = true;
         }
     }
 
-    /// Takes a change from the bus.
-    pub fn push(&mut self, bucket: usize, at: BucketPosition, change: Change) -> FeedStep {
-        let mut step = FeedStep::default();
-        let Some(held) = self.buckets.get_mut(bucket) else {
-            return step;
-        };
-        if held.is_asked {
-            held.wait(at, change);
-            return step;
-        }
-        match held.position {
-            Some(position) if at.is_at_or_before(position) => {}
-            Some(position) if at.follows(position) => held.apply(at, change, &mut step.changes),
-            _ => {
-                held.wait(at, change);
-                held.is_asked = true;
-                step.needs_snapshot = true;
-            }
-        }
-        step
+    /// A bucket to load from now on. Answer by [`BucketFeed::finish_load`] or
+    /// [`BucketFeed::fail_load`].
+    pub fn begin_load(&mut self) -> Option<usize> {
+        let mut buckets = self.buckets.iter_mut();
+        let index = buckets.position(|held| held.is_stale && !held.is_loading)?;
+        let held = &mut self.buckets[index];
+        held.is_loading = true;
+        held.is_stale = false;
+        Some(index)
     }
 
-    /// Compares with a position that was read from the store, where the machine was at `asked` when
-    /// the node sent the read. What is ahead may be on its way, so it counts as lost only if it has
-    /// not come by the next comparison.
+    /// A bucket could not be loaded: it is stale again.
+    pub fn fail_load(&mut self, index: usize) {
+        let held = &mut self.buckets[index];
+        held.is_loading = false;
+        held.is_stale = true;
+    }
+
+    /// Compares with what the store has. `before` is [`BucketFeed::position`] from before the store
+    /// was asked, and `earlier` what it had the last time: what is ahead may be on its way, so it
+    /// counts as lost only if it has not come by the next comparison.
     pub fn compare(
         &mut self,
-        bucket: usize,
-        asked: Option<BucketPosition>,
-        read: BucketPosition,
-    ) -> FeedStep {
-        let mut step = FeedStep::default();
-        let Some(held) = self.buckets.get_mut(bucket) else {
-            return step;
+        now: Moment,
+        index: usize,
+        before: Option<&BucketPosition<E>>,
+        store: &BucketPosition<E>,
+        earlier: Option<&BucketPosition<E>>,
+    ) {
+        let held = &mut self.buckets[index];
+        let Some(before) = before else {
+            return;
         };
-        if held.is_asked {
-            return step;
-        }
-        let has_reached = |wanted: BucketPosition| {
-            let position = held.position;
-            position.is_some_and(|position| wanted.is_at_or_before(position))
+        let is_lost = before.epoch != store.epoch || store.number < before.number;
+        held.behind = match held.behind {
+            behind @ Some((missing, _)) if missing > held.number => behind,
+            _ => (store.number > held.number).then_some((store.number, now)),
         };
-        // The store went back: it is behind a place that this copy had reached before.
-        let went_back = asked.is_some_and(|asked| !asked.is_at_or_before(read));
-        let is_late = held.expected.is_some_and(|expected| !has_reached(expected));
-        if went_back || is_late || held.position.is_none() {
-            held.is_asked = true;
-            held.expected = None;
-            step.needs_snapshot = true;
-        } else {
-            held.expected = Some(read).filter(|read| !has_reached(*read));
+        let is_behind = earlier
+            .is_some_and(|earlier| earlier.epoch == before.epoch && earlier.number > held.number);
+        // A change of another epoch may have been loaded meanwhile.
+        if held.epoch.as_ref() == Some(&before.epoch) && (is_lost || is_behind) {
+            held.is_stale = true;
         }
-        step
     }
 
-    /// Takes a snapshot that was asked for, and then the changes that came meanwhile.
-    pub fn restore(&mut self, now: Moment, bucket: usize, snapshot: BucketSnapshot) -> FeedStep {
-        let mut step = FeedStep::default();
-        let Some(held) = self.buckets.get_mut(bucket) else {
-            return step;
+    /// For how long the oldest change that the store is known to have has been missing.
+    #[must_use]
+    pub fn lag(&self, now: Moment) -> Duration {
+        let of_bucket = |held: &Bucket<E>| {
+            let behind = held.behind.filter(|(missing, _)| *missing > held.number);
+            let since = behind.map(|(_, since)| since).into_iter();
+            since.chain(held.gap_since).min()
         };
-        let mut present: HashMap<UserId, Arc<Presence>> = HashMap::new();
-        for shown in &snapshot.present {
-            present.insert(shown.profile.id.clone(), Arc::clone(shown));
-        }
-        let is_lost = held
-            .position
-            .is_some_and(|position| !position.is_at_or_before(snapshot.position));
-        step.is_lost = is_lost;
-        if is_lost {
-            held.hold_until = now.plus(self.hold);
-            held.lost_floor = held.floor;
-        }
-        let mut missing: Vec<UserId> = held
-            .present
-            .keys()
-            .filter(|user| !present.contains_key(*user))
-            .cloned()
-            .collect();
-        missing.sort();
-        held.unconfirmed.retain(|user| !present.contains_key(user));
-        for user in missing {
-            if (is_lost || held.unconfirmed.contains(&user))
-                && let Some(shown) = held.present.get(&user)
-            {
-                present.insert(user.clone(), Arc::clone(shown));
-                held.unconfirmed.insert(user);
-            } else {
-                step.changes.push(FeedChange::Left {
-                    user,
-                    version: held.floor.max(snapshot.floor),
-                });
-            }
-        }
-        for shown in snapshot.present {
-            let change = match held.present.get(&shown.profile.id) {
-                Some(before) if before.version == shown.version => continue,
-                Some(_) => Change::Updated(shown),
-                None => Change::Online(shown),
-            };
-            step.changes.push(FeedChange::Change(change));
-        }
-        held.present = present;
-        held.position = Some(snapshot.position);
-        held.floor = held.floor.max(snapshot.floor);
-        held.expected = None;
-        held.is_asked = false;
-        let waiting = std::mem::take(&mut held.waiting);
-        for ((epoch, number), change) in waiting {
-            let at = BucketPosition { epoch, number };
-            // Of another epoch: older than the snapshot, or the next comparison finds it.
-            if epoch != snapshot.position.epoch || at.is_at_or_before(snapshot.position) {
-                continue;
-            }
-            let pushed = self.push(bucket, at, change);
-            step.changes.extend(pushed.changes);
-            step.needs_snapshot |= pushed.needs_snapshot;
-        }
-        step
+        let oldest = self.buckets.iter().filter_map(of_bucket).min();
+        oldest.map_or(Duration::ZERO, |since| now.since(since))
     }
 
-    /// Hides the users that a store lost and that nobody announced in time.
-    pub fn pass_time(&mut self, now: Moment) -> Vec<FeedChange> {
-        let mut changes = Vec::new();
-        for held in &mut self.buckets {
-            if held.is_asked || held.unconfirmed.is_empty() || held.hold_until > now {
-                continue;
-            }
-            for user in std::mem::take(&mut held.unconfirmed) {
-                if let Some(shown) = held.present.remove(&user) {
-                    held.floor = held.floor.max(shown.version + 1);
-                    let version = held.floor;
-                    changes.push(FeedChange::Left { user, version });
-                }
-            }
-        }
-        changes
-    }
-}
-
-impl Bucket {
-    fn apply(&mut self, at: BucketPosition, change: Change, changes: &mut Vec<FeedChange>) {
-        self.position = Some(at);
-        self.floor = self.floor.max(change.version());
-        self.unconfirmed.remove(change.user());
-        match &change {
-            Change::Online(shown) | Change::Updated(shown) => {
-                self.present
-                    .insert(shown.profile.id.clone(), Arc::clone(shown));
-            }
-            Change::Offline(offline) => {
-                self.present.remove(&offline.user);
-            }
-        }
-        changes.push(FeedChange::Change(change));
+    fn entry(&self, user: &UserId) -> Option<&Entry> {
+        self.buckets[self.bucket(user)].users.get(user)
     }
 
-    fn wait(&mut self, at: BucketPosition, change: Change) {
-        self.waiting.insert((at.epoch, at.number), change);
-        if self.waiting.len() > WAITING_AT_MOST {
-            self.waiting.clear();
-        }
+    fn bucket(&self, user: &UserId) -> usize {
+        bucket_of(user, self.buckets.len())
     }
 }

@@ -20,9 +20,7 @@ mod user;
 mod version;
 
 pub use bucket_clock::{BucketClock, Reading};
-pub use bucket_feed::{
-    BucketFeed, BucketPosition, BucketSnapshot, FeedChange, FeedStep, WAITING_AT_MOST,
-};
+pub use bucket_feed::{BucketFeed, BucketPosition, FeedBody, FeedMessage, LoadedBucket};
 pub use leases::{EndedLease, Leases, NodeIndex, NodeLease};
 pub use record::{SessionLife, SessionState, UserRecord, UserState};
 pub use roster::Roster;

@@ -7,14 +7,19 @@ use crate::messages::{
     BusEvent, ConnectionNumber, DatabaseCall, RedisCommand, Shown, Timer, ToClient,
 };
 use crate::world::World;
+use lamplight_domain::identity::UserId;
 use lamplight_domain::ordering::{Gap, Outcome, Step};
 use lamplight_domain::presence::{
-    BucketPosition, BucketSnapshot, Change, FeedChange, FeedStep, Offline, OfflineReason, Presence,
+    BucketFeed, Change, FeedBody, FeedMessage, LoadedBucket, Presence,
 };
 use lamplight_domain::roster_feed::Delivery;
 use lamplight_domain::time::Moment;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a change of presence may be missing, as in production.
+const GAP_PATIENCE: Duration = Duration::from_millis(300);
 
 impl World {
     pub(super) fn take_event(&mut self, n: usize, event: &BusEvent) {
@@ -121,74 +126,80 @@ impl World {
         let now = Moment(self.now);
         let steps = self.nodes[n].order.pass_time(now);
         self.take_steps(n, steps);
-        let changes = self.nodes[n].feed.pass_time(now);
+        let changes = self.with_feed(n, |feed, is_own| feed.pass_time(now, GAP_PATIENCE, is_own));
         self.push_changes(n, changes);
+        self.load_stale(n);
         self.republish(n);
         let delay = self.rng.range(150, 250);
         self.timer(n, delay, Timer::PassTime);
     }
 
-    pub(super) fn presence_changed(
+    pub(super) fn presence_changed(&mut self, n: usize, message: FeedMessage<u64>) {
+        if self.has(Bug::LeavesLostOnHeal) {
+            let change = match message.body {
+                FeedBody::Shown(shown) => Change::Online(shown),
+                FeedBody::Gone(offline) => Change::Offline(offline),
+                FeedBody::Same => return,
+            };
+            return self.push_changes(n, vec![change]);
+        }
+        let now = Moment(self.now);
+        let changes = self.with_feed(n, |feed, is_own| feed.apply(now, message, is_own));
+        self.push_changes(n, changes);
+        self.load_stale(n);
+    }
+
+    /// The feed of a node, and whether a user has a session on that node.
+    fn with_feed(
         &mut self,
         n: usize,
-        bucket: usize,
-        position: BucketPosition,
-        change: Change,
-    ) {
+        work: impl FnOnce(&mut BucketFeed<u64>, &dyn Fn(&UserId) -> bool) -> Vec<Change>,
+    ) -> Vec<Change> {
+        let node = &mut self.nodes[n];
+        let (names, register) = (&self.names, &node.register);
+        let is_own = |user: &UserId| {
+            let mut held = register.values();
+            held.any(|held| names.users[*held] == *user)
+        };
+        work(&mut node.feed, &is_own)
+    }
+
+    /// The bus may have lost changes of a bucket.
+    pub(super) fn reload(&mut self, n: usize, bucket: usize) {
+        self.nodes[n].feed.mark_stale(bucket);
+        self.load_stale(n);
+    }
+
+    /// Loads the buckets that are stale.
+    pub(super) fn load_stale(&mut self, n: usize) {
+        while let Some(bucket) = self.nodes[n].feed.begin_load() {
+            let command = RedisCommand::Snapshot(bucket);
+            self.ask_redis(n, Pending::Snapshot(bucket), command);
+        }
+    }
+
+    pub(super) fn loaded(&mut self, n: usize, bucket: usize, loaded: LoadedBucket<u64>) {
+        let now = Moment(self.now);
+        let losses = self.nodes[n].feed.losses(bucket);
+        let mut changes = self.with_feed(n, |feed, is_own| {
+            feed.finish_load(now, bucket, loaded, is_own)
+        });
         if self.has(Bug::LeavesLostOnHeal) {
-            return self.push_changes(n, vec![FeedChange::Change(change)]);
+            changes.retain(|change| !matches!(change, Change::Offline(_)));
         }
-        let step = self.nodes[n].feed.push(bucket, position, change);
-        self.take_feed_step(n, bucket, step);
-    }
-
-    pub(super) fn take_feed_step(&mut self, n: usize, bucket: usize, step: FeedStep) {
-        self.push_changes(n, step.changes);
-        if step.needs_snapshot {
-            self.ask_snapshot(n, bucket);
-        }
-    }
-
-    pub(super) fn ask_snapshot(&mut self, n: usize, bucket: usize) {
-        self.nodes[n].feed.ask(bucket);
-        let command = RedisCommand::Snapshot(bucket);
-        self.ask_redis(n, Pending::Snapshot(bucket), command);
-    }
-
-    pub(super) fn restore(&mut self, n: usize, bucket: usize, snapshot: BucketSnapshot) {
-        let step = self.nodes[n]
-            .feed
-            .restore(Moment(self.now), bucket, snapshot);
-        if self.has(Bug::LeavesLostOnHeal) {
-            let changes = step.changes.into_iter();
-            let arrivals = changes.filter(|change| matches!(change, FeedChange::Change(_)));
-            let arrivals = arrivals.collect();
-            return self.push_changes(n, arrivals);
-        }
-        let is_lost = step.is_lost;
-        self.take_feed_step(n, bucket, step);
+        self.push_changes(n, changes);
+        let is_lost = self.nodes[n].feed.losses(bucket) != losses;
         if is_lost && !self.has(Bug::NotAnnouncedAgain) {
             self.announce_bucket(n, bucket);
         }
+        self.load_stale(n);
     }
 
-    fn push_changes(&mut self, n: usize, changes: Vec<FeedChange>) {
+    fn push_changes(&mut self, n: usize, changes: Vec<Change>) {
         if changes.is_empty() {
             return;
         }
         for change in changes {
-            let change = match change {
-                FeedChange::Change(change) => change,
-                FeedChange::Left { user, version } => {
-                    let number = self.names.user(&user);
-                    Change::Offline(Offline {
-                        last_seen_at: self.database.people[number].last_seen,
-                        reason: OfflineReason::Closed,
-                        version,
-                        user,
-                    })
-                }
-            };
             self.nodes[n].roster.push(change);
         }
         self.plan_flush(n);
@@ -246,7 +257,10 @@ impl World {
             let bucket = names.bucket(user);
             let shown: Option<&Arc<Presence>> = node.roster.get(id.as_str());
             shown.map_or_else(
-                || (user, node.feed.get(bucket, id.as_str()).1, None),
+                || {
+                    let known = node.feed.get(id).map(|shown| shown.version);
+                    (user, known.unwrap_or(node.feed.version(bucket)), None)
+                },
                 |shown| names.shown(shown),
             )
         });

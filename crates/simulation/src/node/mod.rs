@@ -7,14 +7,14 @@ mod sending;
 use crate::bug::Bug;
 use crate::database::Entry;
 use crate::messages::{
-    BusEvent, ConnectionNumber, DatabaseCall, DatabaseReply, RedisCommand, RedisReply, Reply,
-    Request, Timer, ToClient, ToNode,
+    BusEvent, ConnectionNumber, DatabaseCall, DatabaseReply, Position, RedisCommand, RedisReply,
+    Reply, Request, Timer, ToClient, ToNode,
 };
 use crate::names::Names;
 use crate::world::{Event, World};
 use lamplight_domain::announcements::{self, Announcements};
 use lamplight_domain::ordering::{EntryOrder, Gap, Limits};
-use lamplight_domain::presence::{BucketFeed, BucketPosition, NodeIndex, SavedStatus};
+use lamplight_domain::presence::{BucketFeed, NodeIndex, SavedStatus};
 use lamplight_domain::roster_feed::{Mode, RosterFeed};
 use lamplight_domain::time::Moment;
 use presence::{Closing, Operation, OperationKind};
@@ -68,7 +68,7 @@ enum Pending {
     Subscribe(ConnectionNumber),
     /// The operation at the head of the user's queue.
     Operation(usize),
-    Poll(usize, Option<BucketPosition>, NodeIndex),
+    Poll(usize, Option<Position>, NodeIndex),
     Snapshot(usize),
     Acquire,
     Renew(NodeIndex),
@@ -104,7 +104,9 @@ pub(crate) struct Node {
     closing: BTreeMap<u32, Closing>,
     pub(crate) index: NodeIndex,
     is_acquiring: bool,
-    feed: BucketFeed,
+    feed: BucketFeed<u64>,
+    /// What Redis had of each bucket at the last look.
+    seen: Vec<Option<Position>>,
     roster: RosterFeed<ConnectionNumber>,
     flush_at: u64,
     order: EntryOrder<Outgoing>,
@@ -142,6 +144,7 @@ impl Node {
             index: NodeIndex::default(),
             is_acquiring: false,
             feed: BucketFeed::new(names.buckets, HOLD),
+            seen: vec![None; names.buckets],
             roster: RosterFeed::new(0),
             flush_at: u64::MAX,
             order: EntryOrder::new(Limits::default(), Moment(now)),
@@ -165,8 +168,8 @@ impl World {
             self.nodes[n].feed = BucketFeed::new(self.names.buckets, Duration::ZERO);
         }
         self.acquire_lease(n);
+        self.load_stale(n);
         for bucket in 0..self.names.buckets {
-            self.ask_snapshot(n, bucket);
             let delay = self.rng.range(300, 1_300);
             self.timer(n, delay, Timer::Poll(bucket));
         }
@@ -263,11 +266,7 @@ impl World {
                 }
             }
             ToNode::Bus(event) => self.take_event(n, &event),
-            ToNode::Presence {
-                bucket,
-                position,
-                change,
-            } => self.presence_changed(n, bucket, position, change),
+            ToNode::Presence(message) => self.presence_changed(n, *message),
             ToNode::Timer(timer) => self.on_timer(n, timer),
             ToNode::RedisBack { lost_at } => self.redis_back(n, lost_at),
         }
@@ -398,8 +397,8 @@ impl World {
             (Pending::Poll(bucket, asked, index), RedisReply::Poll(poll)) => {
                 self.polled(n, bucket, asked, index, &poll);
             }
-            (Pending::Snapshot(bucket), RedisReply::Snapshot(snapshot)) => {
-                self.restore(n, bucket, snapshot);
+            (Pending::Snapshot(bucket), RedisReply::Snapshot(loaded)) => {
+                self.loaded(n, bucket, loaded);
             }
             (Pending::Acquire, RedisReply::Acquired(index, ended)) => {
                 self.acquired(n, index, ended);
@@ -472,8 +471,9 @@ impl World {
                 self.timer(n, 500, Timer::Acquire);
             }
             // Redis is away: what is known may be old, and nobody whom it lost leaves.
-            Pending::Poll(bucket, ..) => self.ask_snapshot(n, bucket),
-            Pending::Snapshot(bucket) => self.ask_snapshot(n, bucket),
+            Pending::Poll(bucket, ..) => self.reload(n, bucket),
+            // Loaded again when time has passed.
+            Pending::Snapshot(bucket) => self.nodes[n].feed.fail_load(bucket),
             Pending::Elect => self.nodes[n].is_republisher = false,
             // Degraded: the subscription follows when Redis is back.
             Pending::Subscribe(connection) => self.subscribed(n, connection),
@@ -576,7 +576,7 @@ impl World {
             self.call_redis(n, 0, RedisCommand::Publish(event));
         }
         for bucket in 0..self.names.buckets {
-            self.ask_snapshot(n, bucket);
+            self.reload(n, bucket);
         }
         if let Some(user) = users.first() {
             self.ask_redis(n, Pending::Resubscribed, RedisCommand::Subscribe(*user));

@@ -5,14 +5,15 @@
 use super::{Asker, Pending};
 use crate::bug::Bug;
 use crate::database::Person;
-use crate::messages::{ConnectionNumber, DatabaseCall, RedisCommand, Reply};
+use crate::messages::{ConnectionNumber, DatabaseCall, Position, RedisCommand, Reply};
 use crate::names::Names;
 use crate::redis::{Committed, Ended, Poll, Read, Write};
 use crate::world::World;
 use lamplight_domain::identity::Profile;
 use lamplight_domain::presence::{
-    BucketPosition, Change, ManualStatus, NodeIndex, OfflineReason, Roster, SavedStatus, UserRecord,
+    Change, NodeIndex, OfflineReason, Roster, SavedStatus, UserRecord,
 };
+use lamplight_domain::time::Moment;
 use std::collections::BTreeSet;
 
 /// How often a step is tried again when others write the same record.
@@ -110,7 +111,7 @@ impl World {
         let names = std::rc::Rc::clone(&self.names);
         let bug = self.config.bug;
         let node = &mut self.nodes[n];
-        let floor = node.feed.floor(names.bucket(user));
+        let floor = node.feed.version(names.bucket(user));
         let Some(operation) = node
             .operations
             .get_mut(&user)
@@ -119,16 +120,7 @@ impl World {
             return;
         };
         let index = operation.index;
-        let (record, due, mut change) = step(&names, user, index, &operation.kind, &read, bug);
-        if change.is_none()
-            && matches!(operation.kind, OperationKind::Join(..))
-            && let Some(UserRecord::Attached(state)) = &record
-            && state.status.chosen.status != ManualStatus::Invisible
-            && let Some(shown) = &state.shown
-            && node.feed.is_outdated(names.bucket(user), shown.version)
-        {
-            change = Some(Change::Updated(std::sync::Arc::clone(shown)));
-        }
+        let (record, due, change) = step(&names, user, index, &operation.kind, &read, bug);
         if record == read.record.user && change.is_none() {
             return self.finish(n, user, true);
         }
@@ -318,7 +310,7 @@ impl World {
         &mut self,
         n: usize,
         bucket: usize,
-        asked: Option<BucketPosition>,
+        asked: Option<Position>,
         index: NodeIndex,
         poll: &Poll,
     ) {
@@ -326,8 +318,13 @@ impl World {
             self.fenced(n, index);
         }
         if !self.has(Bug::NoComparison) {
-            let step = self.nodes[n].feed.compare(bucket, asked, poll.position);
-            self.take_feed_step(n, bucket, step);
+            let now = Moment(self.now);
+            let node = &mut self.nodes[n];
+            let earlier = node.seen[bucket].replace(poll.position);
+            let (before, earlier) = (asked.as_ref(), earlier.as_ref());
+            node.feed
+                .compare(now, bucket, before, &poll.position, earlier);
+            self.load_stale(n);
         }
         if poll.fenced || index != self.nodes[n].index {
             return;

@@ -1,25 +1,20 @@
 //! The copy of what is shown that each node keeps, serves reads from, and publishes changes of.
 
 mod load;
-mod state;
-#[cfg(test)]
-mod tests;
+mod reads;
 
-pub(super) use state::{Own, Position};
-
-use super::change::Message;
-use super::keys::{BUCKETS, Keys, bucket};
-use super::scripts::{Read, Scripts};
+use super::change::{Message, Moved, Position};
+use super::keys::{BUCKETS, Keys};
+use super::scripts::Scripts;
 use crate::redis::{Received, RedisClient, RedisSubscriber};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::UserId;
-use lamplight_domain::presence::{Change, Presence, RosterSnapshot, Rules, VersionFloors};
-use lamplight_domain::time::Now;
-use lamplight_usecases::ports::{EventBus, LastSeenQueue, PresenceState};
+use lamplight_domain::presence::{BucketFeed, Change, Presence, Rules};
+use lamplight_domain::time::{Moment, Now};
+use lamplight_usecases::ports::{EventBus, LastSeenQueue};
 use parking_lot::Mutex;
-use state::State;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -34,12 +29,35 @@ const LOADS: usize = 8;
 /// The pause after a load that failed.
 const RETRY: Duration = Duration::from_millis(300);
 
+/// What the copy asks and tells its node. Called under the lock of the copy.
+pub(super) trait Own: Send + Sync {
+    /// Whether a user has a session on this node.
+    fn has(&self, user: &UserId) -> bool;
+    /// An incarnation took over sessions.
+    fn moved(&self, moved: &Moved);
+}
+
+struct State {
+    copy: BucketFeed<Arc<str>>,
+    own: Option<Arc<dyn Own>>,
+}
+
+impl State {
+    /// The copy, and whether a user has a session on this node.
+    fn parts(&mut self) -> (&mut BucketFeed<Arc<str>>, impl Fn(&UserId) -> bool + '_) {
+        let own = self.own.as_deref();
+        let is_own = move |user: &UserId| own.is_some_and(|own| own.has(user));
+        (&mut self.copy, is_own)
+    }
+}
+
 /// One node's copy. Handles of several nodes in one process may share it.
 pub struct Feed {
     pub(super) client: RedisClient,
     pub(super) keys: Arc<Keys>,
     pub(super) scripts: Arc<Scripts>,
     state: Mutex<State>,
+    started: Instant,
     bus: Arc<dyn EventBus>,
     /// What the clock of each bucket showed, and when.
     clocks: Mutex<Vec<Option<(Now, Instant)>>>,
@@ -65,7 +83,11 @@ impl Feed {
             scripts: Arc::new(Scripts::new(client.clone(), Arc::clone(&keys))),
             client,
             keys,
-            state: Mutex::new(State::new(hold)),
+            state: Mutex::new(State {
+                copy: BucketFeed::new(BUCKETS, hold),
+                own: None,
+            }),
+            started: Instant::now(),
             bus,
             clocks: Mutex::new(vec![None; BUCKETS]),
             is_connected: AtomicBool::new(false),
@@ -115,7 +137,10 @@ impl Feed {
                 () = self.stale.notified() => {}
                 _ = check.tick() => {
                     let mut state = self.state.lock();
-                    let changes = state.pass_time(now, GAP_PATIENCE);
+                    let changes = {
+                        let (copy, is_own) = state.parts();
+                        copy.pass_time(self.now(), GAP_PATIENCE, &is_own)
+                    };
                     for change in &changes {
                         if let Change::Offline(offline) = change {
                             last_seen.add(offline);
@@ -135,7 +160,7 @@ impl Feed {
                 };
                 // Most changes of this node's own steps were applied already.
                 let is_repeated = Message::position(text).is_some_and(|(bucket, epoch, number)| {
-                    self.state.lock().has(bucket, epoch, number)
+                    self.state.lock().copy.has(bucket, epoch, number)
                 });
                 if !is_repeated && let Some(message) = Message::read(text) {
                     self.apply(message);
@@ -152,24 +177,18 @@ impl Feed {
 
     /// Loads every bucket again.
     fn reload(&self) {
-        let mut state = self.state.lock();
-        for bucket in &mut state.buckets {
-            bucket.is_stale = true;
-        }
-        drop(state);
+        self.state.lock().copy.mark_all_stale();
         self.stale.notify_one();
     }
 
     fn next_stale(&self) -> Option<usize> {
-        let mut state = self.state.lock();
-        let (index, bucket) = state
-            .buckets
-            .iter_mut()
-            .enumerate()
-            .find(|(_, bucket)| bucket.is_stale && !bucket.is_loading)?;
-        bucket.is_loading = true;
-        bucket.is_stale = false;
-        Some(index)
+        self.state.lock().copy.begin_load()
+    }
+
+    /// On the clock of the copy.
+    fn now(&self) -> Moment {
+        let passed = self.started.elapsed().as_millis();
+        Moment(u64::try_from(passed).unwrap_or(u64::MAX))
     }
 
     /// Loads a bucket. Whether it could be.
@@ -178,18 +197,19 @@ impl Feed {
         let mut state = self.state.lock();
         let is_loaded = match loaded {
             Ok(loaded) => {
-                if state.position(index).is_some() {
+                if state.copy.position(index).is_some() {
                     self.reloads.fetch_add(1, Ordering::Relaxed);
                 }
-                let changes = state.finish_load(Instant::now(), index, loaded);
+                let changes = {
+                    let (copy, is_own) = state.parts();
+                    copy.finish_load(self.now(), index, loaded, &is_own)
+                };
                 self.publish(changes);
                 true
             }
             Err(error) => {
                 tracing::debug!(%error, index, "a bucket of the presence was not read; trying again");
-                let bucket = &mut state.buckets[index];
-                bucket.is_loading = false;
-                bucket.is_stale = true;
+                state.copy.fail_load(index);
                 false
             }
         };
@@ -201,12 +221,22 @@ impl Feed {
 
     /// Takes a change, from the channel or from this node's own step.
     pub(super) fn apply(&self, message: Message) {
-        let index = message.bucket;
+        let Message { change, moved } = message;
+        let (index, position) = (change.bucket, &change.position);
         let mut state = self.state.lock();
-        let changes = state.apply(Instant::now(), message);
+        if !moved.is_empty()
+            && !state.copy.has(index, &*position.epoch, position.number)
+            && let Some(own) = &state.own
+        {
+            own.moved(&moved);
+        }
+        let changes = {
+            let (copy, is_own) = state.parts();
+            copy.apply(self.now(), change, &is_own)
+        };
+        let is_stale = state.copy.is_stale(index);
         // Published under the lock, so that changes leave in the order of their versions.
         self.publish(changes);
-        let is_stale = state.buckets[index].is_stale;
         drop(state);
         self.applied[index].notify_waiters();
         if is_stale {
@@ -228,7 +258,7 @@ impl Feed {
         number: u64,
         patience: Duration,
     ) -> bool {
-        if self.state.lock().has(index, epoch, number) {
+        if self.state.lock().copy.has(index, epoch, number) {
             return true;
         }
         let applied = async {
@@ -236,7 +266,7 @@ impl Feed {
                 let notified = self.applied[index].notified();
                 tokio::pin!(notified);
                 notified.as_mut().enable();
-                if self.state.lock().has(index, epoch, number) {
+                if self.state.lock().copy.has(index, epoch, number) {
                     return;
                 }
                 notified.await;
@@ -264,7 +294,7 @@ impl Feed {
     /// Whether it follows all changes.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.is_connected.load(Ordering::Relaxed) && self.state.lock().is_whole()
+        self.is_connected.load(Ordering::Relaxed) && self.state.lock().copy.is_whole()
     }
 
     /// Sets the node whose copy it is. Its users are not hidden because another node gave it up.
@@ -272,20 +302,21 @@ impl Feed {
         self.state.lock().own = Some(own);
     }
 
-    pub(super) fn position(&self, index: usize) -> Position {
-        self.state.lock().position(index)
+    pub(super) fn position(&self, index: usize) -> Option<Position> {
+        self.state.lock().copy.position(index)
     }
 
     pub(super) fn compare(
         &self,
         index: usize,
-        before: &Position,
+        before: Option<&Position>,
         redis: &Position,
-        earlier: &Position,
+        earlier: Option<&Position>,
     ) {
         let mut state = self.state.lock();
-        state.compare(Instant::now(), index, before, redis, earlier);
-        if state.buckets[index].is_stale {
+        let now = self.now();
+        state.copy.compare(now, index, before, redis, earlier);
+        if state.copy.is_stale(index) {
             drop(state);
             self.stale.notify_one();
         }
@@ -293,7 +324,7 @@ impl Feed {
 
     /// From now on, nodes have a while to announce the users of whom only this copy knows.
     pub(super) fn hold_unconfirmed(&self) {
-        self.state.lock().hold_unconfirmed(Instant::now());
+        self.state.lock().copy.hold_unconfirmed(self.now());
     }
 
     /// Remembers what the clock of a bucket shows now.
@@ -301,107 +332,13 @@ impl Feed {
         self.clocks.lock()[index] = Some((now, Instant::now()));
     }
 
-    /// Stands for a read of a user of whom nothing is known. The commit refuses it if there is a
-    /// record, or if the clock of the bucket is another.
-    pub(super) fn guess(&self, user: &UserId, index: usize) -> Option<Read> {
-        if !self.is_whole() || self.state.lock().is_known(user) {
-            return None;
-        }
-        let (mut now, at) = self.clocks.lock()[index]?;
-        let passed = at.elapsed();
-        now.moment = now.moment.plus(passed);
-        now.wall.0 += i64::try_from(passed.as_millis()).unwrap_or(0);
-        Some(Read {
-            text: String::new(),
-            now,
-            is_guess: true,
-        })
-    }
-
-    pub(super) fn losses(&self, index: usize) -> u64 {
-        self.state.lock().losses(index)
-    }
-
-    pub(super) fn version(&self, index: usize) -> u64 {
-        self.state.lock().version(index)
-    }
-
     pub(super) fn show_locally(&self, presence: Presence) {
         let mut state = self.state.lock();
-        let change = state.show_locally(presence);
+        let change = state.copy.show_locally(presence);
         self.publish(change.into_iter().collect());
     }
 
     pub(super) fn set_hidden_locally(&self, user: &UserId, hidden: bool) {
-        self.state.lock().set_hidden_locally(user, hidden);
-    }
-
-    pub(super) fn get(&self, user: &UserId) -> Option<Arc<Presence>> {
-        self.state.lock().get(user).cloned()
-    }
-
-    pub(super) fn is_hidden(&self, user: &UserId) -> bool {
-        self.state.lock().is_hidden(user)
-    }
-
-    pub(super) fn states(&self, users: &[UserId]) -> Vec<PresenceState> {
-        let state = self.state.lock();
-        let one = |user: &UserId| {
-            let shown = state.get(user).cloned();
-            let version = match &shown {
-                Some(shown) => shown.version,
-                None => state.version(bucket(user)),
-            };
-            PresenceState { shown, version }
-        };
-        users.iter().map(one).collect()
-    }
-
-    /// Those who follow `after` in the order of arrival, at most `limit`.
-    pub(super) fn list(
-        &self,
-        after: Option<(u64, UserId)>,
-        limit: usize,
-        except: Option<&UserId>,
-    ) -> Vec<Arc<Presence>> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let state = self.state.lock();
-        let from = after.map_or(Unbounded, Excluded);
-        state
-            .order
-            .range((from, Unbounded))
-            .map(|(_, shown)| shown)
-            .filter(|shown| Some(&shown.profile.id) != except)
-            .take(limit)
-            .cloned()
-            .collect()
-    }
-
-    pub(super) fn snapshot(&self) -> RosterSnapshot {
-        let state = self.state.lock();
-        RosterSnapshot {
-            present: state.order.values().cloned().collect(),
-            floors: VersionFloors::by_bucket(
-                (0..BUCKETS).map(|index| state.version(index)).collect(),
-            ),
-        }
-    }
-
-    /// How often a bucket was loaded because changes were missing or Redis was away, for metrics.
-    #[must_use]
-    pub fn reloads(&self) -> u64 {
-        self.reloads.load(Ordering::Relaxed)
-    }
-
-    /// For how long changes that Redis is known to have have been missing here, for metrics.
-    #[must_use]
-    pub fn lag(&self) -> Duration {
-        self.state.lock().lag(Instant::now())
-    }
-
-    /// How many users are shown as online.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.state.lock().order.len()
+        self.state.lock().copy.set_hidden(user, hidden);
     }
 }
