@@ -113,10 +113,9 @@ impl<E: Clone + Eq> BucketFeed<E> {
 
     /// Whether a change was applied.
     #[must_use]
-    pub fn has<Q: ?Sized>(&self, index: usize, epoch: &Q, number: u64) -> bool
+    pub fn has<Q: Eq + ?Sized>(&self, index: usize, epoch: &Q, number: u64) -> bool
     where
         E: std::borrow::Borrow<Q>,
-        Q: Eq,
     {
         let held = &self.buckets[index];
         held.number >= number && held.epoch.as_ref().map(E::borrow) == Some(epoch)
