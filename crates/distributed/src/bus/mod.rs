@@ -149,10 +149,16 @@ impl RedisEventBus {
         let (dropped, lost) = shared.queue.losses();
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counts = &shared.counts;
+        let is_healthy = self.is_healthy();
+        // Locked once: a guard in the expression below would live until its end.
+        let (round_trip, lag) = {
+            let probes = shared.probes.lock();
+            (probes.round_trip(), probes.lag(Instant::now()))
+        };
         BusStats {
-            is_healthy: self.is_healthy(),
-            round_trip: shared.probes.lock().round_trip(),
-            lag: shared.probes.lock().lag(Instant::now()),
+            is_healthy,
+            round_trip,
+            lag,
             queued: shared.queue.len(),
             published: count(&counts.published),
             received: count(&counts.received),
