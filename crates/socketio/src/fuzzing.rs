@@ -421,7 +421,7 @@ pub fn recovery(data: &[u8]) {
                     request.as_ref().and_then(|request| request.offset.clone())
                 };
                 let request = RecoveryRequest {
-                    pid: recovering.pid.as_str().to_owned(),
+                    pid: recovering.pid.to_string(),
                     offset,
                 };
                 let Some(after) = recovering.resumes_after(&request) else {

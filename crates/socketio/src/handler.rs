@@ -59,6 +59,49 @@ pub trait Handler: Send + Sync + 'static {
         Ok(())
     }
 
+    /// A client resumes this suspended socket on another node ([`crate::Builder::nodes`]). Returns
+    /// what [`Self::take_over`] needs there, as text of at most 4 MB in a form of the application's
+    /// own; nodes of other versions read it too. `None` (the default) keeps the socket: its client
+    /// gets a new one.
+    fn hand_over(&self, socket: &Socket<Self::Data>) -> Option<String> {
+        let _ = socket;
+        None
+    }
+
+    /// This suspended socket is about to leave for another node, which receives its events by now
+    /// ([`Self::prepare`] has resolved there). Resolves once every event for it that any node
+    /// published before this call has been emitted to it here, so that none is lost on the way; to
+    /// false if that is unknown, and the socket stays. It has less than a second. The default
+    /// resolves to true at once, which is right where nothing but the client's own requests causes
+    /// events.
+    ///
+    /// Afterwards the socket ends here with [`DisconnectReason::Moved`]. An event that both nodes
+    /// emitted reaches the client once, if both encode it to the same bytes.
+    fn settle(&self, socket: &Socket<Self::Data>) -> impl Future<Output = bool> + Send {
+        let _ = socket;
+        std::future::ready(true)
+    }
+
+    /// A client resumes a socket of another node here. [`Self::connect`] has accepted the client;
+    /// `fresh` is what that call returned, `socket_id` is the socket's id, and `state` is what
+    /// [`Self::hand_over`] returned on the other node. Returns the socket's data on this node.
+    /// `None` (the default) creates a new socket with `fresh`. Check here that both belong to the
+    /// same user, as in [`Self::recover`].
+    fn take_over(&self, socket_id: &str, state: &str, fresh: &Self::Data) -> Option<Self::Data> {
+        let _ = (socket_id, state, fresh);
+        None
+    }
+
+    /// A socket is about to move here, in its rooms already. Begin to emit events to it; they are
+    /// stored until it is here. Resolves once every event for it that any node publishes from then
+    /// on will be emitted to it here; to false if that is unknown, and the client gets a new socket.
+    /// It has less than a second. [`Self::recovered`] follows, or [`Self::disconnected`] if the move
+    /// fails.
+    fn prepare(&self, socket: &Socket<Self::Data>) -> impl Future<Output = bool> + Send {
+        let _ = socket;
+        std::future::ready(true)
+    }
+
     /// The socket's connection is lost, and its client may resume it: see [`crate::Recovery`].
     /// Events emitted from now on are stored. Called on the connection's task.
     fn suspended(&self, socket: &Socket<Self::Data>, reason: DisconnectReason) {
@@ -67,7 +110,7 @@ pub trait Handler: Send + Sync + 'static {
 
     /// The client has resumed a suspended socket. The events that it missed and the reply to its
     /// CONNECT are queued, so events emitted here follow them. Called on the new connection's task,
-    /// instead of [`Self::connected`].
+    /// instead of [`Self::connected`]. The socket may come from another node ([`Self::take_over`]).
     fn recovered(&self, socket: &Socket<Self::Data>) {
         let _ = socket;
     }
@@ -86,7 +129,8 @@ pub trait Handler: Send + Sync + 'static {
         true
     }
 
-    /// The socket has ended. Called once for each socket that [`Self::connected`] was called for:
+    /// The socket has ended. Called once for each socket that [`Self::connected`] or
+    /// [`Self::prepare`] was called for:
     /// on the connection's task, or for a suspended socket on a task of the server or within the
     /// call of [`Socket::disconnect`].
     fn disconnected(&self, socket: &Socket<Self::Data>, reason: DisconnectReason) {

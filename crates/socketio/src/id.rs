@@ -32,6 +32,12 @@ impl Id {
         Self::key_of(self.as_str()).unwrap_or_default()
     }
 
+    /// An id that another node made; `None` if the text is not an id.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::key_of(text)?;
+        Some(Self(text.as_bytes().try_into().ok()?))
+    }
+
     /// The [`Self::key`] of an id given as text; `None` if the text is not an id.
     pub(crate) fn key_of(text: &str) -> Option<u64> {
         let mut bytes = [0; BYTES];

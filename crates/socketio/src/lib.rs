@@ -85,6 +85,7 @@ mod http_stream;
 mod id;
 #[cfg(test)]
 mod models;
+mod moving;
 mod namespace;
 mod namespaces;
 mod network;

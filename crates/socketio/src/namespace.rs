@@ -55,6 +55,8 @@ pub(crate) trait TypedNamespace<D>: Send + Sync {
     fn disconnecting(&self, socket: &Socket<D>, reason: DisconnectReason);
     fn disconnected(&self, socket: &Socket<D>, reason: DisconnectReason);
     fn takes_attachments(&self) -> bool;
+    fn hand_over(&self, socket: &Socket<D>) -> Option<String>;
+    fn settle(self: Arc<Self>, socket: Socket<D>) -> BoxFuture<'static, bool>;
 }
 
 impl<H: Handler> Namespace<H> {
@@ -65,7 +67,8 @@ impl<H: Handler> Namespace<H> {
         session: &Session,
         request: &RecoveryRequest,
     ) -> Option<(Arc<SocketInner<H::Data>>, u64)> {
-        let socket = session.server.recoverable.get(Id::key_of(&request.pid)?)?;
+        let server = &session.server;
+        let socket = server.recoverable.get(server.pid_key(&request.pid)?)?;
         let socket = socket.into_any().downcast::<SocketInner<H::Data>>().ok()?;
         let after = socket.reclaim(&self.name, request).await?;
         Some((socket, after))
@@ -94,17 +97,24 @@ impl<H: Handler> AnyNamespace for Namespace<H> {
                 None
             };
             let mut data = self.handler.connect(request).await?;
-            if let Some(recovery) = recovery
-                && let Some((socket, after)) = self.reclaim(&session, &recovery).await
-            {
-                match self.handler.recover(&Socket::of(socket.clone()), data) {
-                    Ok(()) => {
-                        return Ok(Admitted {
-                            socket,
-                            resumes_after: Some(after),
-                        });
+            if let Some(recovery) = recovery {
+                if let Some((socket, after)) = self.reclaim(&session, &recovery).await {
+                    match self.handler.recover(&Socket::of(socket.clone()), data) {
+                        Ok(()) => {
+                            return Ok(Admitted {
+                                socket,
+                                resumes_after: Some(after),
+                            });
+                        }
+                        Err(fresh) => data = fresh,
                     }
-                    Err(fresh) => data = fresh,
+                } else if let Some((socket, after)) =
+                    Box::pin(self.fetch(&session, &recovery, &data)).await
+                {
+                    return Ok(Admitted {
+                        socket,
+                        resumes_after: Some(after),
+                    });
                 }
             }
             Ok(Admitted {
@@ -154,5 +164,13 @@ impl<H: Handler> TypedNamespace<H::Data> for Namespace<H> {
 
     fn takes_attachments(&self) -> bool {
         self.handler.takes_attachments()
+    }
+
+    fn hand_over(&self, socket: &Socket<H::Data>) -> Option<String> {
+        self.handler.hand_over(socket)
+    }
+
+    fn settle(self: Arc<Self>, socket: Socket<H::Data>) -> BoxFuture<'static, bool> {
+        Box::pin(async move { self.handler.settle(&socket).await })
     }
 }

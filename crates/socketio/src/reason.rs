@@ -36,6 +36,9 @@ pub enum DisconnectReason {
     /// `connect timeout`: the client joined no namespace within [`crate::Config::connect_timeout`].
     /// Handlers never receive it, because there was no socket.
     ConnectTimeout,
+    /// `moved`: the client has resumed the socket on another node: see
+    /// [`crate::Handler::hand_over`].
+    Moved,
     /// `displaced`: the connection was in no namespace, had waited longest, and a new connection
     /// exceeded [`crate::Config::max_handshakes`]. Handlers never receive it.
     Displaced,
@@ -56,6 +59,7 @@ impl DisconnectReason {
             Self::SlowReader => "slow reader",
             Self::TooMuchReceived => "too much received",
             Self::ConnectTimeout => "connect timeout",
+            Self::Moved => "moved",
             Self::Displaced => "displaced",
         }
     }

@@ -16,6 +16,7 @@ use crate::{
     codec::payload,
     driver::{self, Link},
     id::Id,
+    moving,
     nodes::Owner,
     packet, query,
     request_body::{self, RequestBody},
@@ -104,7 +105,11 @@ where
     let allowed_origin = allowed_origin(server, &parts);
     let asked_headers = parts.headers.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned();
     let is_preflight = parts.method == Method::OPTIONS;
-    let mut response = if is_preflight {
+    let is_move = from_node.is_some() && moving::is_request(&parts);
+    let mut response = if is_move {
+        // Boxed: other requests must not hold its state.
+        Box::pin(moving::serve(server, &parts, &mut body)).await
+    } else if is_preflight {
         let mut response = Response::new(Body::default());
         *response.status_mut() = if allowed_origin.is_some() {
             StatusCode::NO_CONTENT

@@ -184,6 +184,11 @@ impl Builder {
     /// an unknown session (400, code 1); if it does not answer, 502. Clients open a new session after
     /// either.
     ///
+    /// A client that resumes a socket of another node ([`crate::Recovery`]) gets it if the application
+    /// lets it move ([`crate::Handler::hand_over`]) and the other node answers within a second, and a
+    /// new socket otherwise. Private ids contain the tag too. The node that made one has to be there,
+    /// because it knows where the socket is.
+    ///
     /// All nodes need the same [`Config::path`] and [`Config::parser`]. A WebSocket that is passed on
     /// costs this node two streams and about 1 KiB, and counts as a connection of
     /// [`Config::max_connections`].
@@ -356,6 +361,20 @@ impl Server {
     pub(crate) fn full_id(&self, id: &Id) -> String {
         let prefix = self.cluster.as_ref().map_or("", Cluster::prefix);
         format!("{prefix}{id}")
+    }
+
+    /// The part of a socket's offsets after the number: this server's own among all nodes.
+    pub(crate) fn offset_suffix(&self, key: u64) -> String {
+        let prefix = self.cluster.as_ref().map_or("", Cluster::prefix);
+        format!(".{prefix}{key}")
+    }
+
+    /// The key of a private id, of whichever node; `None` if the text is no id.
+    pub(crate) fn pid_key(&self, pid: &str) -> Option<u64> {
+        match self.owner(pid)? {
+            Owner::Here(id) => Id::key_of(id),
+            Owner::Other(_) => Id::key_of(pid.split_once('.')?.1),
+        }
     }
 
     /// Whose id this is; `None` if it can be nobody's.

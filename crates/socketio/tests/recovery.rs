@@ -7,7 +7,9 @@ mod common;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use common::{Fixture, Got, Poller, Ws, config, expect_no_connections, expect_served, start};
+use common::{
+    Fixture, Got, Poller, Ws, config, expect_no_connections, expect_served, memory::Memory, start,
+};
 use serde_json::Value;
 use socketio::{
     Config, EmitError, Packet, Placeholder, Recovery, Socket,
@@ -22,43 +24,6 @@ async fn server(recovery: Recovery) -> Fixture {
         ..config()
     })
     .await
-}
-
-/// What a client stores about its socket.
-#[derive(Clone, Debug, PartialEq)]
-struct Memory {
-    sid: String,
-    pid: String,
-    offset: Option<String>,
-}
-
-impl Memory {
-    fn of(connected: &str) -> Self {
-        let answer: Value =
-            serde_json::from_str(&connected[connected.find('{').unwrap()..]).unwrap();
-        let text = |name: &str| {
-            answer[name]
-                .as_str()
-                .unwrap_or_else(|| panic!("no {name} in {answer}"))
-                .to_owned()
-        };
-        Self {
-            sid: text("sid"),
-            pid: text("pid"),
-            offset: None,
-        }
-    }
-
-    fn auth(&self) -> String {
-        serde_json::json!({ "pid": self.pid, "offset": self.offset }).to_string()
-    }
-
-    /// Handles an event, and returns it without its offset.
-    fn receive_event(&mut self, text: &str) -> String {
-        let mut event: Vec<Value> = serde_json::from_str(&text[text.find('[').unwrap()..]).unwrap();
-        self.offset = Some(event.pop().unwrap().as_str().expect("an offset").to_owned());
-        serde_json::to_string(&event).unwrap()
-    }
 }
 
 async fn open(fixture: &Fixture) -> Ws {

@@ -55,7 +55,7 @@ fn come_back(
     ));
     let next = self::session(io, TransportKind::WebSocket);
     let request = RecoveryRequest {
-        pid: recovering.pid.as_str().to_owned(),
+        pid: recovering.pid.to_string(),
         offset: Some(format!("{has}.7")),
     };
     let after = recovering.resumes_after(&request).unwrap();

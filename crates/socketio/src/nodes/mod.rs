@@ -1,6 +1,7 @@
 //! Several servers that act as one: any of them takes any request, and passes on what belongs to
 //! another.
 
+mod ask;
 mod forward;
 mod pool;
 mod tunnel;
@@ -136,6 +137,16 @@ impl Cluster {
     /// What precedes the random part of this node's ids.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
+    }
+
+    /// This node's tag.
+    pub(crate) fn tag(&self) -> &str {
+        self.prefix.trim_end_matches('.')
+    }
+
+    /// Whether this node made the id.
+    pub(crate) fn is_own(&self, id: &str) -> bool {
+        id.starts_with(&*self.prefix)
     }
 
     /// `None` if the text is no id of any node.

@@ -20,6 +20,9 @@ use crate::{
 
 /// Bytes that each event counts in addition to its content.
 const OVERHEAD: usize = 64;
+/// An offset makes an event longer by at most this, in addition to its suffix: a number, quotation
+/// marks, a comma, and longer headers.
+const MAX_TAG: usize = 48;
 
 /// The format of a socket's offsets.
 #[derive(Clone, Copy)]
@@ -136,6 +139,39 @@ impl EventLog {
         while self.drop_oldest(total) {}
     }
 
+    /// The log of a socket that comes from another node: its events, of which the newest has the
+    /// number `last`.
+    pub(super) fn restored(last: u64, events: Vec<Bytes>, total: &AtomicUsize) -> Self {
+        let at = Instant::now();
+        let events: VecDeque<_> = events
+            .into_iter()
+            .map(|frames| Event { frames, at })
+            .collect();
+        let bytes = events.iter().map(Event::bytes).sum();
+        total.fetch_add(bytes, Ordering::Relaxed);
+        Self {
+            last: last.max(events.len() as u64),
+            events,
+            bytes,
+            is_discarded: false,
+        }
+    }
+
+    /// The number of the newest event.
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Whether this event, without an offset, is stored already.
+    pub(super) fn has(&self, event: &[u8], offsets: Offsets<'_>) -> bool {
+        let longest = event.len() + offsets.suffix.len() + MAX_TAG;
+        self.events
+            .iter()
+            .zip(self.first()..)
+            .filter(|(stored, _)| (event.len()..=longest).contains(&stored.frames.len()))
+            .any(|(stored, number)| tag(event, number.., offsets).0 == stored.frames)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
@@ -169,6 +205,21 @@ fn tag(
         }
     }
     (tagged.freeze(), starts)
+}
+
+/// The events in these frames, each with its attachments.
+pub(super) fn split(frames: &[u8], offsets: Offsets<'_>) -> Vec<Bytes> {
+    let mut events: Vec<BytesMut> = Vec::new();
+    for (opcode, compressed, data) in frame::written_frames(frames) {
+        let mut one = BytesMut::new();
+        frame::encode_parts(&mut one, opcode, compressed, &[data]);
+        let begins = !tag(&one, 0.., offsets).1.is_empty();
+        match events.last_mut() {
+            Some(event) if !begins => event.extend_from_slice(&one),
+            _ => events.push(one),
+        }
+    }
+    events.into_iter().map(BytesMut::freeze).collect()
 }
 
 /// Appends an event with its offset. Returns false if the frame is not an event: an event is text

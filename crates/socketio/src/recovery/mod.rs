@@ -5,11 +5,13 @@
 //! The offset includes the socket's key, because a client keeps reporting an old socket's offset
 //! until the first event of a new socket arrives.
 
+mod arriving;
 mod event_log;
+mod moved;
 mod written;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -18,17 +20,22 @@ use std::{
 };
 
 use bytes::BytesMut;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+pub(crate) use self::arriving::MovedLog;
+pub(crate) use self::written::PendingCallbacks;
 use self::{
+    arriving::Arriving,
     event_log::{EventLog, Offsets},
-    written::{PendingCallbacks, WrittenCallback},
+    moved::MovedSockets,
+    written::WrittenCallback,
 };
 use crate::{
     ConnectRequest, DisconnectReason, EmitError, Packet,
     id::Id,
+    server::Server,
     session::{Item, Session},
     socket::AnySocket,
     sync::Mutex,
@@ -45,6 +52,22 @@ pub(crate) struct Recoverable {
     bytes: AtomicUsize,
     /// Number of suspended sockets.
     waiting: AtomicUsize,
+    /// Sockets that are moving here from another node, by the key of their private id.
+    arriving: Mutex<HashSet<u64>>,
+    /// What this node remembers of sockets that moved to another one.
+    pub(crate) moved: Mutex<MovedSockets>,
+}
+
+/// A socket that is moving here, so that no second move of it begins.
+pub(crate) struct Arrival {
+    server: Arc<Server>,
+    key: u64,
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        self.server.recoverable.arriving.lock().remove(&self.key);
+    }
 }
 
 impl Recoverable {
@@ -56,6 +79,19 @@ impl Recoverable {
 
     pub(crate) fn get(&self, key: u64) -> Option<Arc<dyn AnySocket>> {
         self.sockets.lock().get(&key).cloned()
+    }
+
+    /// Begins to move the socket with this key here. `None` if it is here or on its way.
+    pub(crate) fn begin_arrival(server: &Arc<Server>, key: u64) -> Option<Arrival> {
+        let all = &server.recoverable;
+        if !all.arriving.lock().insert(key) {
+            return None;
+        }
+        let arrival = Arrival {
+            server: server.clone(),
+            key,
+        };
+        all.get(key).is_none().then_some(arrival)
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -74,7 +110,7 @@ impl Recoverable {
 }
 
 /// The recovery request that a returning client adds to its `auth`.
-#[derive(Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct RecoveryRequest {
     pub(crate) pid: String,
     pub(crate) offset: Option<String>,
@@ -90,7 +126,10 @@ impl RecoveryRequest {
 
 pub(crate) struct Recovering {
     /// The private id: the secret with which a client resumes the socket (`pid` in the protocol).
-    pub(crate) pid: Id,
+    /// Among several nodes it begins with the tag of the node that made it.
+    pub(crate) pid: Box<str>,
+    /// The key of the private id.
+    pub(crate) key: u64,
     /// The part of each offset after the number.
     suffix: Box<str>,
     state: Mutex<State>,
@@ -113,6 +152,9 @@ enum Carrier {
         since: Instant,
         reason: DisconnectReason,
     },
+    /// By no connection yet: the socket is moving here from another node. What is emitted to it
+    /// meanwhile waits.
+    Arriving(Box<Arriving>),
     /// By no connection ever again: the socket has ended.
     Ended,
 }
@@ -146,18 +188,42 @@ impl Recovering {
     /// Creates the recovery state of the socket with this key. Returns `None` if the operating
     /// system returns no random bytes.
     pub(crate) fn new(session: Arc<Session>, key: u64) -> Option<Self> {
-        let pid = Id::random().ok()?;
+        let id = Id::random().ok()?;
+        let server = &session.server;
+        let (pid, suffix) = (server.full_id(&id), server.offset_suffix(key));
+        Some(Self::with(
+            session,
+            &pid,
+            id.key(),
+            suffix,
+            Carrier::Attached,
+        ))
+    }
+
+    /// The recovery state of a socket that is moving here, with the private id, its key, and the
+    /// suffix of offsets that it has on the other node.
+    pub(crate) fn arriving(session: Arc<Session>, pid: &str, key: u64, suffix: String) -> Self {
+        Self::with(session, pid, key, suffix, Carrier::Arriving(Box::default()))
+    }
+
+    fn with(session: Arc<Session>, pid: &str, key: u64, suffix: String, carrier: Carrier) -> Self {
         let state = State {
             session,
-            carrier: Carrier::Attached,
+            carrier,
             log: EventLog::default(),
             callbacks: PendingCallbacks::default(),
         };
-        Some(Self {
-            pid,
-            suffix: format!(".{key}").into(),
+        Self {
+            pid: pid.into(),
+            key,
+            suffix: suffix.into(),
             state: Mutex::new(state),
-        })
+        }
+    }
+
+    /// The part of each offset after the number.
+    pub(crate) fn suffix(&self) -> &str {
+        &self.suffix
     }
 
     pub(crate) fn session(&self) -> Arc<Session> {
@@ -292,6 +358,7 @@ impl Recovering {
                 log.discard_all(&server.recoverable.bytes);
                 Err(EmitError::Full)
             }
+            Carrier::Arriving(arriving) => arriving.add(packet, callback, limits.max_bytes),
             Carrier::Ended => Err(EmitError::Closed),
         }
     }
@@ -338,6 +405,62 @@ impl Recovering {
         };
         (matches!(state.carrier, Carrier::Suspended { .. }) && state.log.covers(after))
             .then_some(after)
+    }
+
+    /// Takes the events out, for another node on which the client resumes the socket. The socket has
+    /// to end here then. The callbacks are those of events that have not been written.
+    pub(crate) fn take_log(
+        &self,
+        request: &RecoveryRequest,
+    ) -> Option<(MovedLog, PendingCallbacks)> {
+        let after = self.resumes_after(request)?;
+        let mut state = self.state.lock();
+        if !matches!(state.carrier, Carrier::Suspended { .. }) || !state.log.covers(after) {
+            return None;
+        }
+        state.set(Carrier::Ended);
+        let mut callbacks = std::mem::take(&mut state.callbacks);
+        callbacks.drop_called();
+        let log = MovedLog {
+            after,
+            last: state.log.last(),
+            has_callbacks: !callbacks.is_empty(),
+            events: state.log.frames().cloned().collect(),
+        };
+        Some((log, callbacks))
+    }
+
+    /// The socket is here, with what the other node stored and what was emitted meanwhile. It is
+    /// suspended until the returned time, and [`Self::resume`] continues it. `on_written` follows
+    /// the events of the other node. `None` if events are missing.
+    pub(crate) fn arrive(&self, moved: MovedLog, on_written: Option<Item>) -> Option<Instant> {
+        let mut state = self.state.lock();
+        let session = state.session.clone();
+        let limits = session.server.config.recovery.as_ref()?;
+        let total = &session.server.recoverable.bytes;
+        let Carrier::Arriving(arriving) = &mut state.carrier else {
+            return None;
+        };
+        let arriving = std::mem::take(&mut **arriving);
+        let offsets = self.offsets(&session);
+        let after = moved.after;
+        let mut log = EventLog::restored(moved.last, moved.events, total);
+        let complete = arriving.add_to(&mut log, offsets, limits, total);
+        if let Some(written) = on_written.and_then(WrittenCallback::of) {
+            state.callbacks.add(&written);
+        }
+        for callback in arriving.callbacks() {
+            state.callbacks.add(callback);
+        }
+        let covers = complete && log.covers(after);
+        state.log = log;
+        if !covers {
+            return None;
+        }
+        let since = Instant::now();
+        let reason = DisconnectReason::TransportClose;
+        state.set(Carrier::Suspended { since, reason });
+        Some(since + limits.window)
     }
 
     /// Continues on another connection: queues the missed events, then the CONNECT reply. Returns
@@ -416,7 +539,7 @@ impl Recovering {
         let callbacks = std::mem::take(&mut state.callbacks);
         drop(state);
         drop(callbacks);
-        session.server.recoverable.remove(self.pid.key());
+        session.server.recoverable.remove(self.key);
     }
 
     /// The client has answered a PING that it received at most one ping timeout ago, so it has

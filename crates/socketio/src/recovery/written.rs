@@ -39,7 +39,7 @@ impl WrittenCallback {
 /// The callbacks that have not run, in the order of their events. A connection drops the items that
 /// it has not written; these remain.
 #[derive(Default)]
-pub(super) struct PendingCallbacks(VecDeque<WrittenCallback>);
+pub(crate) struct PendingCallbacks(VecDeque<WrittenCallback>);
 
 impl PendingCallbacks {
     /// Adds a callback, and drops those that have run.
@@ -62,6 +62,15 @@ impl PendingCallbacks {
         if self.0.is_empty() {
             self.0 = VecDeque::new();
         }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Another node has written the events.
+    pub(crate) fn call(self) {
+        self.0.iter().for_each(WrittenCallback::call);
     }
 
     /// An item for the next connection's queue that follows all missed events.

@@ -16,8 +16,9 @@ use crate::{
     codec::json::EventParts,
     event::{AckTarget, Attachments},
     id::Id,
+    moving::Claim,
     namespace::TypedNamespace,
-    recovery::{Recovering, RecoveryRequest, SuspendOutcome},
+    recovery::{MovedLog, PendingCallbacks, Recovering, RecoveryRequest, SuspendOutcome},
     session::{Item, Session},
     sync::{AtomicBool, Mutex},
     timers::TimerKind,
@@ -80,6 +81,18 @@ pub(crate) trait AnySocket: Send + Sync {
     fn pong(&self, now: Instant);
     /// Ends the socket if it is suspended and its recovery window has ended by `now`.
     fn expire(self: Arc<Self>, now: Instant);
+    /// Suspends the socket for a client that resumes it on another node: see [`crate::Handler::hand_over`].
+    fn claim(
+        self: Arc<Self>,
+        namespace: &str,
+        request: &RecoveryRequest,
+    ) -> BoxFuture<'static, Option<Claim>>;
+    /// Ends the socket here, once it may leave for another node, and returns what it needs there.
+    fn leave_node(
+        self: Arc<Self>,
+        namespace: &str,
+        request: &RecoveryRequest,
+    ) -> BoxFuture<'static, Option<(MovedLog, PendingCallbacks)>>;
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
     fn id(&self) -> &Id;
     fn emit(&self, packet: &Packet, volatile: bool) -> Result<(), EmitError>;
@@ -121,6 +134,43 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
             acks: Mutex::new(None),
             data,
         })
+    }
+
+    /// A socket that is moving here from another node, with the private id, its key and the suffix of
+    /// offsets that it has there.
+    pub(crate) fn arriving(
+        session: Arc<Session>,
+        namespace: Arc<dyn TypedNamespace<D>>,
+        id: Id,
+        (pid, pid_key, suffix): (&str, u64, String),
+        data: D,
+    ) -> Arc<Self> {
+        let key = session.server.next_socket_key();
+        let recovering = Recovering::arriving(session, pid, pid_key, suffix);
+        Arc::new(Self {
+            link: Link::Recovering(Box::new(recovering)),
+            namespace,
+            id,
+            key,
+            left: AtomicBool::new(false),
+            acks: Mutex::new(None),
+            data,
+        })
+    }
+
+    /// The socket is here: see [`Recovering::arrive`]. Returns false if it cannot be resumed.
+    pub(crate) fn arrive(self: Arc<Self>, log: MovedLog, on_written: Option<Item>) -> bool {
+        let Link::Recovering(recovering) = &self.link else {
+            return false;
+        };
+        let (server, key) = (self.session().server.clone(), recovering.key);
+        let due = recovering.arrive(log, on_written);
+        let Some(due) = due.filter(|_| !self.has_left()) else {
+            return false;
+        };
+        server.timers.push(TimerKind::Suspended, due, key);
+        server.recoverable.insert(key, self);
+        true
     }
 
     /// The current connection, or the last one of a suspended socket.
@@ -250,7 +300,7 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         let Link::Recovering(recovering) = &self.link else {
             return None;
         };
-        if recovering.pid.as_str() != request.pid || self.namespace.name() != namespace {
+        if *recovering.pid != *request.pid || self.namespace.name() != namespace {
             return None;
         }
         recovering.close_carrier().await;
@@ -281,7 +331,7 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         true
     }
 
-    fn finish(self: Arc<Self>, reason: DisconnectReason) {
+    pub(crate) fn finish(self: Arc<Self>, reason: DisconnectReason) {
         self.left.store(true, Ordering::Release);
         self.acks.lock().take();
         if let Link::Recovering(recovering) = &self.link {
@@ -343,7 +393,7 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
                     session
                         .server
                         .recoverable
-                        .insert(recovering.pid.key(), self.clone());
+                        .insert(recovering.key, self.clone());
                 }
                 let _ = session.send(&reply, None);
                 // Insert it after the reply is queued, so that broadcasts follow the reply.
@@ -356,7 +406,7 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
     fn connect_reply(&self) -> Packet {
         let pid = match &self.link {
             Link::Fixed(_) => None,
-            Link::Recovering(recovering) => Some(recovering.pid.as_str()),
+            Link::Recovering(recovering) => Some(&*recovering.pid),
         };
         Packet::connected(self.namespace.name(), self.id.as_str(), pid)
     }
@@ -422,7 +472,7 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
                         .as_mut()
                         .map(|acks| std::mem::take(&mut acks.waiting));
                     drop(waiting);
-                    let key = recovering.pid.key();
+                    let key = recovering.key;
                     let namespace = self.namespace.clone();
                     // Start the timer before calling the handler, which may panic.
                     session.server.timers.push(TimerKind::Suspended, due, key);
@@ -448,6 +498,49 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
 
     fn expire(self: Arc<Self>, now: Instant) {
         self.end_suspension(Some(now));
+    }
+
+    fn claim(
+        self: Arc<Self>,
+        namespace: &str,
+        request: &RecoveryRequest,
+    ) -> BoxFuture<'static, Option<Claim>> {
+        let (namespace, request) = (namespace.to_owned(), request.clone());
+        Box::pin(async move {
+            self.reclaim(&namespace, &request).await?;
+            let Link::Recovering(recovering) = &self.link else {
+                return None;
+            };
+            let state = self.namespace.hand_over(&Socket::of(self.clone()))?;
+            let rooms = self.namespace.rooms().of(self.id.key());
+            Some(Claim {
+                id: self.id.to_string(),
+                suffix: recovering.suffix().to_owned(),
+                rooms: rooms.iter().map(|room| (**room).to_owned()).collect(),
+                state,
+            })
+        })
+    }
+
+    fn leave_node(
+        self: Arc<Self>,
+        namespace: &str,
+        request: &RecoveryRequest,
+    ) -> BoxFuture<'static, Option<(MovedLog, PendingCallbacks)>> {
+        let (namespace, request) = (namespace.to_owned(), request.clone());
+        Box::pin(async move {
+            self.reclaim(&namespace, &request).await?;
+            let Link::Recovering(recovering) = &self.link else {
+                return None;
+            };
+            let handle = Socket::of(self.clone());
+            if !self.namespace.clone().settle(handle).await || self.has_left() {
+                return None;
+            }
+            let log = recovering.take_log(&request)?;
+            self.clone().finish(DisconnectReason::Moved);
+            Some(log)
+        })
     }
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

@@ -17,6 +17,22 @@ use super::Log;
 pub struct Echo {
     pub log: Log,
     pub sockets: Arc<Mutex<Vec<Socket<Value>>>>,
+    pub moves: Arc<Moves>,
+}
+
+type Step = Box<dyn Fn(&Socket<Value>) -> bool + Send + Sync>;
+
+/// What happens while a socket moves between nodes. `false` ends the move.
+#[derive(Default)]
+pub struct Moves {
+    pub prepare: Mutex<Option<Step>>,
+    pub settle: Mutex<Option<Step>>,
+    /// The preparation takes for ever.
+    pub never_prepared: std::sync::atomic::AtomicBool,
+}
+
+fn run(step: &Mutex<Option<Step>>, socket: &Socket<Value>) -> bool {
+    step.lock().as_ref().is_none_or(|step| step(socket))
 }
 
 /// Records how a handler's future ends.
@@ -160,6 +176,34 @@ impl Handler for Echo {
         } else {
             Err(fresh)
         }
+    }
+
+    fn hand_over(&self, socket: &Socket<Value>) -> Option<String> {
+        self.log.add(format!("hand over {}", socket.id()));
+        Some(socket.data().to_string())
+    }
+
+    async fn settle(&self, socket: &Socket<Value>) -> bool {
+        run(&self.moves.settle, socket)
+    }
+
+    fn take_over(&self, _: &str, state: &str, fresh: &Value) -> Option<Value> {
+        let state: Value = serde_json::from_str(state).unwrap();
+        (state["user"] == fresh["user"]).then_some(state)
+    }
+
+    async fn prepare(&self, socket: &Socket<Value>) -> bool {
+        self.log.add(format!("prepare {}", socket.id()));
+        if self
+            .moves
+            .never_prepared
+            .load(std::sync::atomic::Ordering::Relaxed)
+        {
+            std::future::pending::<()>().await;
+        }
+        let goes_on = run(&self.moves.prepare, socket);
+        self.sockets.lock().push(socket.clone());
+        goes_on
     }
 
     fn suspended(&self, _: &Socket<Value>, reason: DisconnectReason) {

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 
 mod echo;
+pub mod memory;
 pub mod nodes;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};

@@ -1,0 +1,184 @@
+//! Brings a socket of another node here.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use super::{Claim, ClaimReply, MAX_CLAIM, Question, decode_log};
+use crate::{
+    DisconnectReason, Handler, Socket,
+    id::Id,
+    namespace::Namespace,
+    nodes::Owner,
+    recovery::{MovedLog, Recoverable, RecoveryRequest},
+    session::{Item, Session},
+    socket::{AnySocket, SocketInner},
+};
+
+/// Time for a move. A client that returns waits no longer for a node that does not answer.
+const MOVE_WITHIN: Duration = Duration::from_secs(1);
+/// Time for a notice to another node.
+const NOTICE_WITHIN: Duration = Duration::from_secs(5);
+
+/// The questions of one move.
+#[derive(Clone)]
+struct Exchange {
+    session: Arc<Session>,
+    question: Arc<Question>,
+}
+
+/// A socket that is not quite here. It ends when this is dropped.
+struct Incomplete<D: Send + Sync + 'static>(Option<Arc<SocketInner<D>>>);
+
+impl<D: Send + Sync + 'static> Drop for Incomplete<D> {
+    fn drop(&mut self) {
+        if let Some(socket) = self.0.take() {
+            socket.finish(DisconnectReason::TransportClose);
+        }
+    }
+}
+
+impl<H: Handler> Namespace<H> {
+    /// Moves the socket that a client asks to resume here, if another node has it. Returns it with
+    /// the number of the last event that the client has. `None` if there is no such socket, or the
+    /// other node does not give it away in time.
+    pub(crate) async fn fetch(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        request: &RecoveryRequest,
+        fresh: &H::Data,
+    ) -> Option<(Arc<SocketInner<H::Data>>, u64)> {
+        let server = &session.server;
+        let cluster = server.cluster.as_ref()?;
+        // A private id of no node costs nothing but this.
+        let key = server.pid_key(&request.pid)?;
+        let place = match server.owner(&request.pid)? {
+            Owner::Other(tag) => tag.to_owned(),
+            Owner::Here(_) => server
+                .recoverable
+                .moved
+                .lock()
+                .place_of(&request.pid)?
+                .to_owned(),
+        };
+        let arrival = Recoverable::begin_arrival(server, key)?;
+        let exchange = Exchange {
+            session: session.clone(),
+            question: Arc::new(Question {
+                request: request.clone(),
+                namespace: self.name.to_string(),
+                by: cluster.tag().to_owned(),
+            }),
+        };
+        let moving = self.move_here(&exchange, key, &place, fresh);
+        let found = tokio::time::timeout(MOVE_WITHIN, moving)
+            .await
+            .ok()
+            .flatten();
+        drop(arrival);
+        found
+    }
+
+    async fn move_here(
+        self: &Arc<Self>,
+        exchange: &Exchange,
+        key: u64,
+        place: &str,
+        fresh: &H::Data,
+    ) -> Option<(Arc<SocketInner<H::Data>>, u64)> {
+        let session = &exchange.session;
+        let (place, claim) = exchange.claim(place).await?;
+        let data = self.handler.take_over(&claim.id, &claim.state, fresh)?;
+        let socket = SocketInner::arriving(
+            session.clone(),
+            self.clone(),
+            Id::parse(&claim.id)?,
+            (&exchange.question.request.pid, key, claim.suffix),
+            data,
+        );
+        let mut incomplete = Incomplete(Some(socket.clone()));
+        let handle = Socket::of(socket.clone());
+        self.rooms.insert(socket.id().key(), socket.clone());
+        for room in &claim.rooms {
+            handle.join(room);
+        }
+        if !self.handler.prepare(&handle).await {
+            return None;
+        }
+        let log = exchange.take(&place).await?;
+        let after = log.after;
+        let on_written = log.has_callbacks.then(|| exchange.on_written(&place));
+        if !socket.clone().arrive(log, on_written) {
+            return None;
+        }
+        incomplete.0 = None;
+        exchange.report_place(&place);
+        Some((socket, after))
+    }
+}
+
+impl Exchange {
+    async fn ask(&self, tag: &str, step: &str, max: usize) -> Option<Bytes> {
+        let server = &self.session.server;
+        let cluster = server.cluster.as_ref()?;
+        let body = serde_json::to_vec(&*self.question).ok()?;
+        let path = format!("{}/?move={step}", server.path);
+        cluster
+            .ask(tag, &path, body.into(), self.session.peer, max)
+            .await
+    }
+
+    /// The socket, and the tag of the node that has it.
+    async fn claim(&self, tag: &str) -> Option<(String, Claim)> {
+        let mut tag = tag.to_owned();
+        // The node that made the private id knows where the socket went.
+        for _ in 0..2 {
+            let reply = self.ask(&tag, "claim", MAX_CLAIM).await?;
+            let reply: ClaimReply = serde_json::from_slice(&reply).ok()?;
+            match (reply.socket, reply.at) {
+                (Some(claim), _) => return Some((tag, claim)),
+                (None, Some(at)) => tag = at,
+                (None, None) => return None,
+            }
+        }
+        None
+    }
+
+    async fn take(&self, tag: &str) -> Option<MovedLog> {
+        let limits = self.session.server.config.recovery.as_ref()?;
+        let max = limits.max_bytes.saturating_mul(2).saturating_add(MAX_CLAIM);
+        decode_log(self.ask(tag, "take", max).await?)
+    }
+
+    /// Reports to the old node that its events are written, for their callbacks.
+    fn on_written(&self, tag: &str) -> Item {
+        let (exchange, tag) = (self.clone(), tag.to_owned());
+        Item::Written(Box::new(move || exchange.notify(tag, "written")))
+    }
+
+    /// The node that made the private id finds the socket here from now on.
+    fn report_place(&self, from: &str) {
+        let server = &self.session.server;
+        match server.owner(&self.question.request.pid) {
+            Some(Owner::Other(home)) if home != from => self.notify(home.to_owned(), "placed"),
+            Some(Owner::Here(_)) => {
+                server
+                    .recoverable
+                    .moved
+                    .lock()
+                    .forget(&self.question.request.pid);
+            }
+            _ => {}
+        }
+    }
+
+    fn notify(&self, tag: String, step: &'static str) {
+        let exchange = self.clone();
+        tokio::spawn(async move {
+            let sent = exchange.ask(&tag, step, MAX_CLAIM);
+            if tokio::time::timeout(NOTICE_WITHIN, sent).await.is_err() {
+                tracing::debug!(tag, step, "another node did not take a notice");
+            }
+        });
+    }
+}

@@ -1,0 +1,130 @@
+//! Requests of other nodes for sockets of this one.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Buf;
+use http::{Method, Response, StatusCode, request::Parts};
+
+use super::{Claim, ClaimReply, MAX_REQUEST, Question, encode_log};
+use crate::{
+    Body,
+    nodes::Cluster,
+    query,
+    request_body::RequestBody,
+    response::{error, respond},
+    server::Server,
+    socket::AnySocket,
+};
+
+/// Time in which a socket must be ready to leave. The other node waits no longer.
+const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Whether this is a request of [`serve`], if a node sent it.
+pub(crate) fn is_request(parts: &Parts) -> bool {
+    parts.method == Method::POST && query::find(parts.uri.query().unwrap_or(""), "move").is_some()
+}
+
+/// Answers another node, which has proved itself.
+pub(crate) async fn serve<B>(
+    server: &Arc<Server>,
+    parts: &Parts,
+    body: &mut RequestBody<B>,
+) -> Response<Body>
+where
+    B: http_body::Body + Unpin,
+    B::Data: Buf,
+{
+    let none = || error(StatusCode::NOT_FOUND, 1, "No such socket");
+    let received = server.received([0, 0, 0, 0].into());
+    let read = body.payload(&parts.headers, MAX_REQUEST, received);
+    let question = match tokio::time::timeout(LEAVE_WITHIN, read).await {
+        Ok(Ok(body)) => serde_json::from_slice::<Question>(&body).ok(),
+        _ => None,
+    };
+    let (Some(cluster), Some(question)) = (&server.cluster, question) else {
+        return error(StatusCode::BAD_REQUEST, 3, "Bad request");
+    };
+    let step = query::find(parts.uri.query().unwrap_or(""), "move");
+    match step.as_deref() {
+        Some("claim") => match claim(server, &question).await {
+            Some(reply) => respond(
+                StatusCode::OK,
+                "application/json",
+                Body::new(serde_json::to_vec(&reply).unwrap_or_default()),
+            ),
+            None => none(),
+        },
+        Some("take") => take(server, cluster, question).await.unwrap_or_else(none),
+        Some("written") => {
+            let callbacks = server
+                .recoverable
+                .moved
+                .lock()
+                .take_callbacks(&question.request.pid);
+            if let Some(callbacks) = callbacks {
+                callbacks.call();
+            }
+            done()
+        }
+        Some("placed") => {
+            let mut moved = server.recoverable.moved.lock();
+            // Only for sockets that were here.
+            if moved.place_of(&question.request.pid).is_some() {
+                moved.place(&question.request.pid, &question.by);
+            }
+            drop(moved);
+            done()
+        }
+        _ => none(),
+    }
+}
+
+fn done() -> Response<Body> {
+    respond(StatusCode::NO_CONTENT, "application/json", Body::default())
+}
+
+fn find(server: &Server, question: &Question) -> Option<Arc<dyn AnySocket>> {
+    server
+        .recoverable
+        .get(server.pid_key(&question.request.pid)?)
+}
+
+async fn claim(server: &Server, question: &Question) -> Option<ClaimReply> {
+    let Some(socket) = find(server, question) else {
+        let moved = server.recoverable.moved.lock();
+        return moved.place_of(&question.request.pid).map(|tag| ClaimReply {
+            at: Some(tag.to_owned()),
+            socket: None,
+        });
+    };
+    let claim: Claim = socket.claim(&question.namespace, &question.request).await?;
+    Some(ClaimReply {
+        at: None,
+        socket: Some(claim),
+    })
+}
+
+async fn take(server: &Server, cluster: &Cluster, question: Question) -> Option<Response<Body>> {
+    let socket = find(server, &question)?;
+    let Question {
+        request,
+        namespace,
+        by,
+    } = question;
+    let leaving = socket.leave_node(&namespace, &request);
+    let (log, callbacks) = tokio::time::timeout(LEAVE_WITHIN, leaving).await.ok()??;
+    let mut moved = server.recoverable.moved.lock();
+    if cluster.is_own(&request.pid) {
+        moved.place(&request.pid, &by);
+    }
+    let uncalled = log
+        .has_callbacks
+        .then(|| moved.store_callbacks(&request.pid, callbacks));
+    drop(moved);
+    drop(uncalled);
+    Some(respond(
+        StatusCode::OK,
+        "application/octet-stream",
+        Body::new(encode_log(&log)),
+    ))
+}
