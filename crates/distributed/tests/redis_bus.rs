@@ -460,3 +460,28 @@ async fn p12_what_a_publisher_had_to_drop_is_announced_as_lost() {
     assert!(received.len() < 1_200);
     inbox.until_delivered(&one, "after", &["b"]).await;
 }
+
+/// What a connection that moves between nodes relies on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c14_what_reached_one_node_has_come_to_another_that_settles() {
+    let server = RedisServer::start(RedisConfig::default());
+    let url = server.url();
+    let (one, two) = tokio::join!(start(&url, "p", "one"), start(&url, "p", "two"));
+    let _here = (attach(&one, "a").await, attach(&two, "a").await);
+    let mut inbox = Inbox::new(&two);
+    until("health", || one.is_healthy() && two.is_healthy()).await;
+    for round in 0..20_u64 {
+        for seq in 1..=50 {
+            one.publish(appended("c1", round * 50 + seq));
+        }
+        assert!(one.settle().await, "other nodes can receive them");
+        assert!(two.settle().await);
+        for seq in 1..=50 {
+            let come = inbox.texts.try_recv().expect("has come");
+            assert_eq!(come, format!("c1 {}", round * 50 + seq));
+        }
+    }
+    drop(server);
+    until("the loss", || !two.is_healthy()).await;
+    assert!(!two.settle().await);
+}

@@ -2,9 +2,10 @@
 
 use crate::auth::Credentials;
 use crate::connections::Counted;
+use crate::moving::MovingConnection;
 use lamplight_domain::identity::{ConnectionId, UserId};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::{Caller, Principal};
+use lamplight_usecases::{Caller, Identity, Principal};
 use parking_lot::Mutex;
 use socketio::Socket;
 use std::net::IpAddr;
@@ -42,6 +43,8 @@ pub struct SocketData {
     pub(crate) paused_until: AtomicU64,
     /// Counts against the address' limit while the client is away and may recover this connection.
     pub(crate) suspended: Mutex<Option<Counted>>,
+    /// What the connection had on another node, until it goes on here.
+    pub(crate) moving: Mutex<Option<Box<MovingConnection>>>,
 }
 
 impl SocketData {
@@ -64,7 +67,36 @@ impl SocketData {
             active_at: AtomicU64::new(0),
             paused_until: AtomicU64::new(0),
             suspended: Mutex::default(),
+            moving: Mutex::default(),
         }
+    }
+
+    /// The data of a connection that comes from another node, where it had this id. `fresh` is the
+    /// client's connection here. `None` where the two belong to different users.
+    pub(crate) fn moved(
+        id: ConnectionId,
+        moving: MovingConnection,
+        fresh: &Self,
+        identity: Identity,
+    ) -> Option<Self> {
+        let principal = match (fresh.principal.get(), moving.user()) {
+            // A connect has no user yet; the recovery secret is the only proof.
+            (None, user) if identity == Identity::Open => {
+                user.map_or(Principal::Anonymous, Principal::UnverifiedUser)
+            }
+            (Some(principal), Some(user)) if fresh.user() == Some(&user) => principal.clone(),
+            _ => return None,
+        };
+        let proof = fresh.proof.lock().clone();
+        let credentials = Credentials {
+            principal,
+            credential: proof.credential,
+            expires: proof.expires,
+            not_compared: None,
+        };
+        let data = Self::new(id, fresh.address, credentials);
+        *data.moving.lock() = Some(Box::new(moving));
+        Some(data)
     }
 
     /// The user of this connection, once known.

@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// Gaps that are read at the same time, and the most that wait to be read.
@@ -24,6 +25,10 @@ const READS: usize = 8;
 const GAPS: usize = 4_096;
 /// Entries in one read. A wider gap takes several.
 const PAGE: u64 = 200;
+/// How often [`EntryDelivery::settle`] looks, and for how long: an entry that waits longer is behind
+/// a gap that the store has to fill.
+const SETTLE_CHECK: Duration = Duration::from_millis(5);
+const SETTLE_WITHIN: Duration = Duration::from_millis(500);
 
 /// An entry on its way to the members' connections.
 pub struct Appended {
@@ -83,6 +88,19 @@ impl EntryDelivery {
     #[must_use]
     pub fn held(&self) -> usize {
         self.order.lock().held()
+    }
+
+    /// Resolves to true once no entry waits for others, so every entry that came before has been sent;
+    /// to false if some wait for long.
+    pub async fn settle(&self) -> bool {
+        let until = self.clock.now().moment.plus(SETTLE_WITHIN);
+        while self.held() > 0 {
+            if self.clock.now().moment >= until {
+                return false;
+            }
+            tokio::time::sleep(SETTLE_CHECK).await;
+        }
+        true
     }
 
     /// Reads what is missing, and passes gaps that are not filled in time, for as long as it is

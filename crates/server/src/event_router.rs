@@ -8,7 +8,7 @@ use crate::roster_feed::RosterPublisher;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::ConversationId;
-use lamplight_usecases::ports::{BusMessage, Directory, LogFollower, PresenceStore};
+use lamplight_usecases::ports::{BusMessage, Directory, EventBus, LogFollower, PresenceStore};
 use lamplight_usecases::throttle::{self, Due};
 use lamplight_usecases::{Handler, Ports};
 use lamplight_wire::encode;
@@ -27,6 +27,7 @@ pub struct EventRouter {
     entries: EntryDelivery,
     presence: Arc<dyn PresenceStore>,
     directory: Arc<dyn Directory>,
+    bus: Arc<dyn EventBus>,
     lagged: Notify,
     repair: Option<LogRepair>,
 }
@@ -52,6 +53,7 @@ impl EventRouter {
             roster,
             presence: Arc::clone(&ports.presence),
             directory: Arc::clone(&ports.directory),
+            bus: Arc::clone(&ports.bus),
             lagged: Notify::new(),
             repair: None,
         }
@@ -72,6 +74,12 @@ impl EventRouter {
     #[must_use]
     pub fn held(&self) -> usize {
         self.entries.held()
+    }
+
+    /// Resolves to true once the events that any node published before this call have been sent to
+    /// the connections here, as far as they are events of users: presence is read again instead.
+    pub async fn settle(&self) -> bool {
+        self.bus.settle().await && self.entries.settle().await
     }
 
     /// Delivers an event, or queues what needs the store or is gathered. Never waits.

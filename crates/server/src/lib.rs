@@ -23,6 +23,7 @@ pub mod log_notice;
 pub mod log_repair;
 pub mod metrics;
 pub mod migrate;
+mod moving;
 pub mod nodes;
 pub mod origin;
 pub mod passwords;

@@ -4,8 +4,9 @@ use crate::connection::Connection;
 use crate::hub::Hub;
 use futures_util::future::BoxFuture;
 use lamplight_domain::identity::{ConnectionId, UserId};
-use lamplight_domain::presence::Change;
+use lamplight_domain::presence::{Change, Offline, OfflineReason};
 use lamplight_domain::roster_feed::{Delivery, Mode, RosterFeed};
+use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{
     Clock, ConnectionRegistry, Directory, PresenceStore, StoreResult, WatchedPresence,
 };
@@ -104,6 +105,12 @@ impl RosterPublisher {
         Ok(())
     }
 
+    /// The mode of a connection and the users that it watches.
+    #[must_use]
+    pub fn followed_by(&self, connection: &Connection) -> (Mode, Vec<UserId>) {
+        self.feed.lock().followed_by(connection)
+    }
+
     /// Forgets a connection. Remove it from the hub first: [`ConnectionRegistry::follow`] looks it
     /// up there under the feed's lock.
     pub fn forget(&self, connection: &Connection) {
@@ -196,6 +203,33 @@ impl RosterPublisher {
                     let _ = connection.emit_packet(packet);
                 }
             }
+        }
+    }
+
+    /// Sends a connection the states of users that it watches.
+    pub fn send_watched(
+        &self,
+        connection: &Connection,
+        states: Vec<(WatchedPresence, Option<Timestamp>)>,
+    ) {
+        let changes: Vec<Change> = states
+            .into_iter()
+            .map(|(watched, last_seen_at)| match watched.shown {
+                Some(shown) => Change::Online(shown),
+                None => Change::Offline(Offline {
+                    user: watched.user,
+                    last_seen_at,
+                    reason: OfflineReason::Closed,
+                    version: watched.version,
+                }),
+            })
+            .collect();
+        let (version, count) = {
+            let feed = self.feed.lock();
+            (feed.version(), feed.is_truncated().then_some(feed.count()))
+        };
+        for packet in changes_in_parts(&changes, ANSWER_BYTES, version, count) {
+            let _ = connection.emit_packet(&packet);
         }
     }
 

@@ -223,7 +223,8 @@ async fn answer(
             Sender::Node(client) => client,
             Sender::Client => peer,
         };
-        let opens = service.io.opens_session(request.uri());
+        // A node asks for nothing that opens a session.
+        let opens = matches!(sender, Sender::Client) && service.io.opens_session(request.uri());
         if opens || asks_for_websocket(request.headers()) {
             let address = match sender {
                 Sender::Node(client) => client.ip().to_canonical(),

@@ -4,14 +4,17 @@
 use crate::auth::{Authenticator, Credentials};
 use crate::connection::{Connection, SocketData, TokenProof};
 use crate::connections::ConnectionCounts;
+use crate::event_router::EventRouter;
 use crate::expiry::TokenExpiry;
 use crate::hub::Hub;
 use crate::metrics;
+use crate::moving::MovingConnection;
 use crate::origin::client_address;
 use crate::roster_feed::RosterPublisher;
 use lamplight_domain::identity::{ConnectionId, Generation, UserId};
 use lamplight_domain::presence::OfflineReason;
 use lamplight_domain::time::Timestamp;
+use lamplight_usecases::ports::ConnectionRegistry as _;
 use lamplight_usecases::throttle::{self, Due};
 use lamplight_usecases::{
     Caller, Code, Command, Dispatch, Handler, Identity, MessageCommand, MessageReply,
@@ -44,6 +47,7 @@ pub struct ChatNamespace {
     pub authenticator: Arc<Authenticator>,
     pub hub: Arc<Hub>,
     pub roster: Arc<RosterPublisher>,
+    pub router: Arc<EventRouter>,
     pub token_expiry: Arc<TokenExpiry>,
     /// A shutdown waits for these.
     pub tasks: TaskTracker,
@@ -147,6 +151,44 @@ impl SocketHandler for ChatNamespace {
         Ok(())
     }
 
+    fn hand_over(&self, socket: &Connection) -> Option<String> {
+        let data = socket.data();
+        if data.signed_out.load(Ordering::Acquire) {
+            return None;
+        }
+        let (mode, watched) = self.roster.followed_by(socket);
+        let has_joined = data.has_joined.load(Ordering::Acquire);
+        MovingConnection::new(data.user(), has_joined, mode, &watched).encode()
+    }
+
+    async fn settle(&self, socket: &Connection) -> bool {
+        socket.data().user().is_none() || self.router.settle().await
+    }
+
+    fn take_over(&self, socket_id: &str, state: &str, fresh: &SocketData) -> Option<SocketData> {
+        SocketData::moved(
+            ConnectionId::trusted(socket_id),
+            MovingConnection::decode(state)?,
+            fresh,
+            self.handler.identity(),
+        )
+    }
+
+    async fn prepare(&self, socket: &Connection) -> bool {
+        let data = socket.data();
+        self.hub.add(socket);
+        let Some(user) = data.user() else {
+            return true;
+        };
+        self.hub.admit(&data.id, user);
+        if let Some(attached) = self.hub.attached(user) {
+            attached.await;
+        }
+        // What this node delivered before it knew the connection has reached the other node then,
+        // or reaches it while it settles.
+        self.router.settle().await
+    }
+
     fn suspended(&self, socket: &Connection, reason: DisconnectReason) {
         let data = socket.data();
         self.leave(data, reason);
@@ -165,9 +207,18 @@ impl SocketHandler for ChatNamespace {
     fn recovered(&self, socket: &Connection) {
         let data = socket.data();
         *data.suspended.lock() = None;
+        let moving = data.moving.lock().take();
+        if let Some(moving) = &moving
+            && moving.has_joined
+        {
+            data.has_joined.store(true, Ordering::Release);
+        }
         self.hub.close_if_signed_out(socket);
         if data.has_joined.load(Ordering::Acquire) {
             self.tell(data, PresenceCommand::Resume);
+        }
+        if let Some(moving) = moving {
+            self.arrive(socket, moving);
         }
     }
 
@@ -180,7 +231,10 @@ impl SocketHandler for ChatNamespace {
         if let Some(at) = data.proof.lock().expires {
             self.token_expiry.forget(socket, at);
         }
-        self.leave(data, reason);
+        // Presence knows since the suspension, and the other node has the session by now.
+        if reason != DisconnectReason::Moved {
+            self.leave(data, reason);
+        }
     }
 }
 
@@ -272,6 +326,41 @@ impl ChatNamespace {
                 let _ = task.await;
             })
         })
+    }
+
+    /// A connection from another node goes on here. Presence is not part of what it missed: it gets
+    /// a fresh list, or the states of the users that it watches.
+    fn arrive(&self, socket: &Connection, moving: Box<MovingConnection>) {
+        let data = socket.data();
+        if let Some(at) = data.proof.lock().expires {
+            self.token_expiry.schedule(socket, at);
+        }
+        self.roster.follow(&data.id, moving.mode());
+        let watched = moving.watched();
+        if watched.is_empty() {
+            return;
+        }
+        let (namespace, socket) = (self.clone(), socket.clone());
+        self.tasks.spawn(async move {
+            let command = PresenceCommand::Watch(watched);
+            let caller = socket.data().caller();
+            match namespace.handler.handle(&caller, command.into()).await {
+                Ok(Reply::Presence(PresenceReply::Watching { users, later })) => {
+                    namespace.roster.send_watched(&socket, users);
+                    namespace.roster.send_states(&socket, later).await;
+                }
+                Ok(_) => {}
+                Err(refusal) => {
+                    tracing::debug!(
+                        code = refusal.code.as_str(),
+                        "a moved connection cannot watch"
+                    );
+                    // Its client comes back, and this is tried again.
+                    *socket.data().moving.lock() = Some(moving);
+                    socket.close_transport();
+                }
+            }
+        });
     }
 
     /// The client is no longer connected to this socket.

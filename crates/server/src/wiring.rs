@@ -154,6 +154,7 @@ impl Lamplight {
             authenticator: Arc::clone(&authenticator),
             hub: Arc::clone(&hub),
             roster: Arc::clone(&roster),
+            router: Arc::clone(&router),
             token_expiry: Arc::clone(&token_expiry),
             tasks: tasks.clone(),
             counts: sessions.clone(),

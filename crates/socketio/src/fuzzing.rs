@@ -364,7 +364,7 @@ pub fn recovery(data: &[u8]) {
         auth,
         handshake: handshake.clone(),
     };
-    let request = RecoveryRequest::read(&request);
+    let request = RecoveryRequest::read(request.auth.as_deref());
     let limits = Recovery {
         max_bytes: 2_000,
         max_total_bytes: 3_000,

@@ -92,7 +92,7 @@ impl<H: Handler> AnyNamespace for Namespace<H> {
     ) -> BoxFuture<'static, Result<Admitted, ConnectError>> {
         Box::pin(async move {
             let recovery = if session.recovers {
-                RecoveryRequest::read(&request)
+                RecoveryRequest::read(request.auth.as_deref())
             } else {
                 None
             };

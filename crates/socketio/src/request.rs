@@ -108,7 +108,7 @@ where
     let is_move = from_node.is_some() && moving::is_request(&parts);
     let mut response = if is_move {
         // Boxed: other requests must not hold its state.
-        Box::pin(moving::serve(server, &parts, &mut body)).await
+        Box::pin(server.answer_move(&parts, &mut body)).await
     } else if is_preflight {
         let mut response = Response::new(Body::default());
         *response.status_mut() = if allowed_origin.is_some() {

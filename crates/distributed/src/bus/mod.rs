@@ -11,6 +11,7 @@ mod envelope;
 mod probes;
 mod publisher;
 mod queue;
+mod round_trips;
 mod seen;
 mod shared;
 
@@ -19,6 +20,7 @@ use attachment::UserAttachment;
 use attachments::Attachments;
 use channels::Channels;
 use envelope::{Summary, Writer};
+use futures_util::future::BoxFuture;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_usecases::ports::{Attachment, BusMessage, EventBus, Subscriber, Subscription};
@@ -26,6 +28,7 @@ use lamplight_usecases::subscribers::Subscribers;
 use parking_lot::Mutex;
 use probes::Action;
 use queue::Queue;
+use round_trips::RoundTrips;
 use shared::{Counts, Shared};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -37,6 +40,9 @@ use tokio::time::Instant;
 const PROBE: Duration = Duration::from_secs(1);
 /// How long a node stays subscribed to a user's channel after the user's last connection.
 const LINGER: Duration = Duration::from_secs(30);
+
+/// How long [`EventBus::settle`] may take.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// The most entries of one conversation in one summary.
 const MOST_ANNOUNCED: u64 = 100_000;
@@ -113,6 +119,7 @@ impl RedisEventBus {
             queue: Queue::default(),
             seen: Mutex::default(),
             probes: Mutex::default(),
+            round_trips: RoundTrips::default(),
             attachments: Attachments::default(),
             linger,
             subscriber: OnceLock::new(),
@@ -223,9 +230,36 @@ impl EventBus for RedisEventBus {
         Attachment::new(UserAttachment::new(Arc::clone(&self.0.shared), user))
     }
 
+    fn settle(&self) -> BoxFuture<'static, bool> {
+        if !self.is_healthy() {
+            return Box::pin(std::future::ready(false));
+        }
+        let shared = Arc::clone(&self.0.shared);
+        let (number, back) = shared.round_trips.begin();
+        let waiting = Waiting { shared, number };
+        waiting.shared.queue.push_round_trip(number);
+        Box::pin(async move {
+            let is_back = matches!(tokio::time::timeout(SETTLE, back).await, Ok(Ok(())));
+            drop(waiting);
+            is_back
+        })
+    }
+
     fn is_healthy(&self) -> bool {
         let shared = &self.0.shared;
         shared.subscriber().is_up() && shared.probes.lock().is_healthy(Instant::now())
+    }
+}
+
+/// A round trip on its way, for as long as somebody waits for it.
+struct Waiting {
+    shared: Arc<Shared>,
+    number: u64,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.shared.round_trips.give_up(self.number);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::envelope::Summary;
 use super::queue::{Item, Outgoing};
+use super::round_trips::RoundTrips;
 use super::shared::Shared;
 use crate::redis::{Backoff, PlainConnection, RedisError};
 use lamplight_domain::event::Event;
@@ -103,6 +104,12 @@ fn encode(shared: &Shared, batch: &[Item]) -> Pipeline {
                 }
             }
             Outgoing::Lost => publish(&shared.channels.all, &shared.writer.lost(item.number)),
+            Outgoing::RoundTrip(number) => {
+                publish(
+                    &shared.channels.probe,
+                    RoundTrips::payload(*number).as_bytes(),
+                );
+            }
             Outgoing::Probe(probe) => {
                 publish(&shared.channels.probe, probe.to_string().as_bytes());
             }

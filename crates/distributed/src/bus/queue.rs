@@ -27,6 +27,8 @@ pub(super) enum Outgoing {
     Lost,
     /// To this node itself.
     Probe(u64),
+    /// To this node itself: see [`super::round_trips`].
+    RoundTrip(u64),
 }
 
 #[derive(Debug)]
@@ -44,6 +46,8 @@ impl Item {
         match &self.outgoing {
             Outgoing::Event(event) => !must_arrive(event) && self.queued_at.elapsed() > EPHEMERAL,
             Outgoing::Lost | Outgoing::Probe(_) => false,
+            // Nobody waits for it any more.
+            Outgoing::RoundTrip(_) => self.queued_at.elapsed() > EPHEMERAL,
         }
     }
 }
@@ -60,7 +64,7 @@ fn channels(outgoing: &Outgoing) -> usize {
             Audience::Users(users) if users.len() <= MOST_USERS => users.len(),
             _ => 1,
         },
-        Outgoing::Lost | Outgoing::Probe(_) => 1,
+        Outgoing::Lost | Outgoing::Probe(_) | Outgoing::RoundTrip(_) => 1,
     }
 }
 
@@ -114,10 +118,18 @@ impl Queue {
     }
 
     pub(super) fn push_probe(&self, probe: u64) {
+        self.push_own(Outgoing::Probe(probe));
+    }
+
+    pub(super) fn push_round_trip(&self, number: u64) {
+        self.push_own(Outgoing::RoundTrip(number));
+    }
+
+    fn push_own(&self, outgoing: Outgoing) {
         let mut state = self.state.lock();
         state.items.push_back(Item {
             number: 0,
-            outgoing: Outgoing::Probe(probe),
+            outgoing,
             queued_at: Instant::now(),
             weight: 0,
         });

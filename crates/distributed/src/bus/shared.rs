@@ -5,6 +5,7 @@ use super::channels::Channels;
 use super::envelope::{self, Contents, Writer};
 use super::probes::Probes;
 use super::queue::Queue;
+use super::round_trips::RoundTrips;
 use super::seen::Seen;
 use crate::redis::{Received, RedisOptions, RedisSubscriber};
 use lamplight_usecases::ports::BusMessage;
@@ -24,6 +25,7 @@ pub(super) struct Shared {
     pub(super) queue: Queue,
     pub(super) seen: Mutex<Seen>,
     pub(super) probes: Mutex<Probes>,
+    pub(super) round_trips: RoundTrips,
     pub(super) attachments: Attachments,
     pub(super) linger: Duration,
     /// Set right after the rest, which the subscriber calls.
@@ -61,7 +63,9 @@ impl Shared {
         match received {
             Received::Message { channel, payload } => {
                 if channel == self.channels.probe.as_bytes() {
-                    self.probes.lock().received(payload);
+                    if !self.round_trips.received(payload) {
+                        self.probes.lock().received(payload);
+                    }
                 } else {
                     self.receive_envelope(payload);
                 }

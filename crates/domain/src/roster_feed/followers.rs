@@ -34,6 +34,17 @@ impl<K: Clone + Eq + Hash> RosterFeed<K> {
         }
     }
 
+    /// The mode of a connection and the users that it watches, in no order: for another node on which
+    /// it goes on.
+    #[must_use]
+    pub fn followed_by(&self, key: &K) -> (Mode, Vec<UserId>) {
+        self.followers
+            .get(key)
+            .map_or((Mode::None, Vec::new()), |follower| {
+                (follower.mode, follower.watched.keys().cloned().collect())
+            })
+    }
+
     /// A connection closed.
     pub fn unfollow(&mut self, key: &K) {
         let Some(follower) = self.followers.remove(key) else {

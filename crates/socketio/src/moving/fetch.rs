@@ -4,20 +4,22 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{Claim, ClaimReply, MAX_CLAIM, Question, decode_log};
+use super::{ClaimReply, MAX_CLAIM, Question, decode_log};
 use crate::{
     DisconnectReason, Handler, Socket,
     id::Id,
     namespace::Namespace,
     nodes::Owner,
-    recovery::{MovedLog, Recoverable, RecoveryRequest},
+    recovery::{Claim, MovedLog, Recoverable, RecoveryRequest},
     session::{Item, Session},
     socket::{AnySocket, SocketInner},
 };
 
 /// Time for a move. A client that returns waits no longer for a node that does not answer.
 const MOVE_WITHIN: Duration = Duration::from_secs(1);
-/// Time for a notice to another node.
+/// Time for the node that made the private id to take the socket's place. It answered a moment ago.
+const PLACED_WITHIN: Duration = Duration::from_millis(300);
+/// Time for a notice that nobody waits for.
 const NOTICE_WITHIN: Duration = Duration::from_secs(5);
 
 /// The questions of one move.
@@ -71,12 +73,11 @@ impl<H: Handler> Namespace<H> {
             }),
         };
         let moving = self.move_here(&exchange, key, &place, fresh);
-        let found = tokio::time::timeout(MOVE_WITHIN, moving)
-            .await
-            .ok()
-            .flatten();
+        let (socket, after, from) = tokio::time::timeout(MOVE_WITHIN, moving).await.ok()??;
+        // Its client may lose this connection as soon as it has it.
+        exchange.report_place(&from).await;
         drop(arrival);
-        found
+        Some((socket, after))
     }
 
     async fn move_here(
@@ -85,7 +86,7 @@ impl<H: Handler> Namespace<H> {
         key: u64,
         place: &str,
         fresh: &H::Data,
-    ) -> Option<(Arc<SocketInner<H::Data>>, u64)> {
+    ) -> Option<(Arc<SocketInner<H::Data>>, u64, String)> {
         let session = &exchange.session;
         let (place, claim) = exchange.claim(place).await?;
         let data = self.handler.take_over(&claim.id, &claim.state, fresh)?;
@@ -112,8 +113,7 @@ impl<H: Handler> Namespace<H> {
             return None;
         }
         incomplete.0 = None;
-        exchange.report_place(&place);
-        Some((socket, after))
+        Some((socket, after, place))
     }
 }
 
@@ -157,17 +157,16 @@ impl Exchange {
     }
 
     /// The node that made the private id finds the socket here from now on.
-    fn report_place(&self, from: &str) {
+    async fn report_place(&self, from: &str) {
         let server = &self.session.server;
-        match server.owner(&self.question.request.pid) {
-            Some(Owner::Other(home)) if home != from => self.notify(home.to_owned(), "placed"),
-            Some(Owner::Here(_)) => {
-                server
-                    .recoverable
-                    .moved
-                    .lock()
-                    .forget(&self.question.request.pid);
+        let pid = &self.question.request.pid;
+        match server.owner(pid) {
+            // The old node knows it already.
+            Some(Owner::Other(home)) if home != from => {
+                let notice = self.ask(home, "placed", MAX_CLAIM);
+                let _ = tokio::time::timeout(PLACED_WITHIN, notice).await;
             }
+            Some(Owner::Here(_)) => server.recoverable.moved.lock().forget(pid),
             _ => {}
         }
     }

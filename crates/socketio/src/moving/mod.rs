@@ -16,17 +16,24 @@
 mod fetch;
 mod request;
 
-pub(crate) use self::request::{is_request, serve};
-
 use bytes::{Bytes, BytesMut};
+use http::{Method, request::Parts};
 use serde::{Deserialize, Serialize};
 
-use crate::recovery::{MovedLog, RecoveryRequest};
+use crate::{
+    query,
+    recovery::{Claim, MovedLog, RecoveryRequest},
+};
 
 /// Maximum bytes of a request.
 const MAX_REQUEST: usize = 64 << 10;
 /// Maximum bytes of the reply to a claim.
 const MAX_CLAIM: usize = 5 << 20;
+
+/// Whether this is a request of these, if a node sent it.
+pub(crate) fn is_request(parts: &Parts) -> bool {
+    parts.method == Method::POST && query::find(parts.uri.query().unwrap_or(""), "move").is_some()
+}
 
 /// What a node asks.
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,18 +53,6 @@ struct ClaimReply {
     at: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     socket: Option<Claim>,
-}
-
-/// What the new node needs to emit events to a socket.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Claim {
-    /// The public id.
-    pub(crate) id: String,
-    /// The part of each offset after the number.
-    pub(crate) suffix: String,
-    pub(crate) rooms: Vec<String>,
-    /// What the application adds.
-    pub(crate) state: String,
 }
 
 /// The head of the reply to a take. The events follow it.

@@ -3,13 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Buf;
-use http::{Method, Response, StatusCode, request::Parts};
+use http::{Response, StatusCode, request::Parts};
 
-use super::{Claim, ClaimReply, MAX_REQUEST, Question, encode_log};
+use super::{ClaimReply, MAX_REQUEST, Question, encode_log};
 use crate::{
     Body,
     nodes::Cluster,
     query,
+    recovery::Claim,
     request_body::RequestBody,
     response::{error, respond},
     server::Server,
@@ -19,63 +20,61 @@ use crate::{
 /// Time in which a socket must be ready to leave. The other node waits no longer.
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
-/// Whether this is a request of [`serve`], if a node sent it.
-pub(crate) fn is_request(parts: &Parts) -> bool {
-    parts.method == Method::POST && query::find(parts.uri.query().unwrap_or(""), "move").is_some()
-}
-
-/// Answers another node, which has proved itself.
-pub(crate) async fn serve<B>(
-    server: &Arc<Server>,
-    parts: &Parts,
-    body: &mut RequestBody<B>,
-) -> Response<Body>
-where
-    B: http_body::Body + Unpin,
-    B::Data: Buf,
-{
-    let none = || error(StatusCode::NOT_FOUND, 1, "No such socket");
-    let received = server.received([0, 0, 0, 0].into());
-    let read = body.payload(&parts.headers, MAX_REQUEST, received);
-    let question = match tokio::time::timeout(LEAVE_WITHIN, read).await {
-        Ok(Ok(body)) => serde_json::from_slice::<Question>(&body).ok(),
-        _ => None,
-    };
-    let (Some(cluster), Some(question)) = (&server.cluster, question) else {
-        return error(StatusCode::BAD_REQUEST, 3, "Bad request");
-    };
-    let step = query::find(parts.uri.query().unwrap_or(""), "move");
-    match step.as_deref() {
-        Some("claim") => match claim(server, &question).await {
-            Some(reply) => respond(
-                StatusCode::OK,
-                "application/json",
-                Body::new(serde_json::to_vec(&reply).unwrap_or_default()),
-            ),
-            None => none(),
-        },
-        Some("take") => take(server, cluster, question).await.unwrap_or_else(none),
-        Some("written") => {
-            let callbacks = server
-                .recoverable
-                .moved
-                .lock()
-                .take_callbacks(&question.request.pid);
-            if let Some(callbacks) = callbacks {
-                callbacks.call();
+impl Server {
+    /// Answers another node, which has proved itself, on a request for which
+    /// [`super::is_request`] holds.
+    pub(crate) async fn answer_move<B>(
+        self: &Arc<Self>,
+        parts: &Parts,
+        body: &mut RequestBody<B>,
+    ) -> Response<Body>
+    where
+        B: http_body::Body + Unpin,
+        B::Data: Buf,
+    {
+        let none = || error(StatusCode::NOT_FOUND, 1, "No such socket");
+        let received = self.received([0, 0, 0, 0].into());
+        let read = body.payload(&parts.headers, MAX_REQUEST, received);
+        let question = match tokio::time::timeout(LEAVE_WITHIN, read).await {
+            Ok(Ok(body)) => serde_json::from_slice::<Question>(&body).ok(),
+            _ => None,
+        };
+        let (Some(cluster), Some(question)) = (&self.cluster, question) else {
+            return error(StatusCode::BAD_REQUEST, 3, "Bad request");
+        };
+        let step = query::find(parts.uri.query().unwrap_or(""), "move");
+        match step.as_deref() {
+            Some("claim") => match claim(self, &question).await {
+                Some(reply) => respond(
+                    StatusCode::OK,
+                    "application/json",
+                    Body::new(serde_json::to_vec(&reply).unwrap_or_default()),
+                ),
+                None => none(),
+            },
+            Some("take") => take(self, cluster, question).await.unwrap_or_else(none),
+            Some("written") => {
+                let callbacks = self
+                    .recoverable
+                    .moved
+                    .lock()
+                    .take_callbacks(&question.request.pid);
+                if let Some(callbacks) = callbacks {
+                    callbacks.call();
+                }
+                done()
             }
-            done()
-        }
-        Some("placed") => {
-            let mut moved = server.recoverable.moved.lock();
-            // Only for sockets that were here.
-            if moved.place_of(&question.request.pid).is_some() {
-                moved.place(&question.request.pid, &question.by);
+            Some("placed") => {
+                let mut moved = self.recoverable.moved.lock();
+                // Only for sockets that were here.
+                if moved.place_of(&question.request.pid).is_some() {
+                    moved.place(&question.request.pid, &question.by);
+                }
+                drop(moved);
+                done()
             }
-            drop(moved);
-            done()
+            _ => none(),
         }
-        _ => none(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicUsize;
 
 use bytes::{Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 
 use super::{
     event_log::{self, EventLog, Offsets},
@@ -12,6 +13,18 @@ use crate::{EmitError, Packet, Recovery};
 
 /// Bytes that each packet counts in addition to its content.
 const OVERHEAD: usize = 64;
+
+/// What the new node needs to emit events to a socket.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Claim {
+    /// The public id.
+    pub(crate) id: String,
+    /// The part of each offset after the number.
+    pub(crate) suffix: String,
+    pub(crate) rooms: Vec<String>,
+    /// What the application adds.
+    pub(crate) state: String,
+}
 
 /// The events that the socket's old node had stored.
 pub(crate) struct MovedLog {

@@ -8,6 +8,7 @@
 mod arriving;
 mod event_log;
 mod moved;
+mod request;
 mod written;
 
 use std::{
@@ -20,11 +21,10 @@ use std::{
 };
 
 use bytes::BytesMut;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-pub(crate) use self::arriving::MovedLog;
+pub(crate) use self::arriving::{Claim, MovedLog};
+pub(crate) use self::request::RecoveryRequest;
 pub(crate) use self::written::PendingCallbacks;
 use self::{
     arriving::Arriving,
@@ -33,7 +33,7 @@ use self::{
     written::WrittenCallback,
 };
 use crate::{
-    ConnectRequest, DisconnectReason, EmitError, Packet,
+    DisconnectReason, EmitError, Packet,
     id::Id,
     server::Server,
     session::{Item, Session},
@@ -106,21 +106,6 @@ impl Recoverable {
     fn remove(&self, key: u64) {
         let removed = self.sockets.lock().remove(&key);
         drop(removed);
-    }
-}
-
-/// The recovery request that a returning client adds to its `auth`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct RecoveryRequest {
-    pub(crate) pid: String,
-    pub(crate) offset: Option<String>,
-}
-
-impl RecoveryRequest {
-    /// Returns `None` for new clients, and for an `auth` that does not match: an application may
-    /// use these keys for itself.
-    pub(crate) fn read(request: &ConnectRequest) -> Option<Self> {
-        serde_json::from_str(request.auth.as_deref().map(RawValue::get)?).ok()
     }
 }
 

@@ -38,6 +38,13 @@ pub trait EventBus: Send + Sync + 'static {
         Attachment::default()
     }
 
+    /// Resolves to true once every event has been passed to this node's subscribers that reached
+    /// another node before this call, and once other nodes can receive every event that this node
+    /// published before it. To false if that is unknown, within seconds.
+    fn settle(&self) -> BoxFuture<'static, bool> {
+        Box::pin(std::future::ready(true))
+    }
+
     /// Whether events of other nodes reach this one as far as is known. `Lagged` follows after a
     /// time in which they did not.
     fn is_healthy(&self) -> bool {
