@@ -5,7 +5,7 @@ import { once } from "node:events"
 import { join as path } from "node:path"
 import { describe, test } from "node:test"
 import { conversationOf, crowd, get, post, register } from "./support/person.mjs"
-import { LOCAL, OPEN, serve } from "./support/server.mjs"
+import { isCluster, LOCAL, OPEN, oneNodeOnly, serve } from "./support/server.mjs"
 import { pass, until } from "./support/wait.mjs"
 
 const RECOVERY = { query: { recovery: 1 } }
@@ -61,7 +61,9 @@ describe("a lost connection", { concurrency: 4 }, () => {
         contents,
         [0, 1, 2, 3, 4, "live"].map((n) => `${round}.${n}`),
       )
-      assert.equal(asha.all("online_users", since).length, 0, "no second snapshot: the stream went on")
+      // On another node the list is read again.
+      const snapshots = asha.all("online_users", since).length
+      if (!isCluster) assert.equal(snapshots, 0, "no second snapshot: the stream went on")
       guest.close()
       await asha.goes(`guest${round}`)
       assert.ok((await asha.ask("send_private_message", { conversationId: id, content: "mine" })).success)
@@ -98,7 +100,8 @@ describe("a lost connection", { concurrency: 4 }, () => {
     await ben.goes("asha")
   })
 
-  test("while its user is announced leaves nobody online", async (t) => {
+  const onFile = oneNodeOnly("it locks the SQLite file")
+  test("while its user is announced leaves nobody online", { skip: onFile }, async (t) => {
     const server = await serve(t, { ...OPEN, PRESENCE_GRACE: "300ms" })
     const { connect, join } = crowd(t, server)
     const ben = await join("ben", { roster: "diff" })
@@ -118,7 +121,8 @@ describe("a lost connection", { concurrency: 4 }, () => {
     await ben.comes("asha")
   })
 
-  test("leaves no more behind than its address may have open", async (t) => {
+  const onMetrics = oneNodeOnly("each node counts its own sockets, and learns of the others' late")
+  test("leaves no more behind than its address may have open", { skip: onMetrics }, async (t) => {
     const server = await serve(t, { ...OPEN, LIMIT_CONNECTIONS: "3", TRUSTED_PROXIES: "127.0.0.1" })
     const { join } = crowd(t, server)
     const options = { ...RECOVERY, extraHeaders: { "x-forwarded-for": "203.0.113.7" } }
