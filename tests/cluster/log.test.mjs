@@ -5,6 +5,7 @@ import { conversationOf, crowd, somebody } from "../e2e/support/person.mjs"
 import { startProxied } from "../e2e/support/proxied.mjs"
 import { OPEN } from "../e2e/support/server.mjs"
 import { pass, until } from "../e2e/support/wait.mjs"
+import { append, databaseOf } from "./append.mjs"
 
 /** @type {Awaited<ReturnType<typeof startProxied>>} */
 let cluster
@@ -12,15 +13,6 @@ before(async () => {
   cluster = await startProxied({ settings: OPEN })
 })
 after(() => cluster.stop())
-
-/** The statement by which a node appends, of a node that announces nothing. */
-const append = (conversation, sender, message) =>
-  `WITH locked AS (
-     UPDATE conversations SET head_seq = head_seq + 1 WHERE conversation_id = '${conversation}' RETURNING id, head_seq
-   )
-   INSERT INTO entries (conversation, seq, message_id, sender, content, created_at)
-   SELECT l.id, l.head_seq, '${message}', p.id, '${message}', ${Date.now()}
-   FROM locked l, people p WHERE p.user_id = '${sender}'`
 
 test("C11: entries with lower numbers that commit after later ones, and that nobody announces, reach every node", async (t) => {
   const [one, two, three] = cluster.nodes.map((node) => crowd(t, node))
@@ -34,7 +26,7 @@ test("C11: entries with lower numbers that commit after later ones, and that nob
   // A node that dies between commit and publish, after it took its time to commit.
   const committed = cluster.postgres.query(
     `BEGIN; ${append(slow, asha, "slow-1")}; ${append(slow, asha, "slow-2")}; SELECT pg_sleep(4); COMMIT`,
-    new URL(cluster.nodes[0].server.settings.DATABASE_URL).pathname.slice(1),
+    databaseOf(cluster),
   )
   await pass(500)
   const until3s = performance.now() + 3_000

@@ -9,6 +9,7 @@ import { conversationOf, crowd, get, somebody } from "../e2e/support/person.mjs"
 import { startProxied } from "../e2e/support/proxied.mjs"
 import { OPEN } from "../e2e/support/server.mjs"
 import { until } from "../e2e/support/wait.mjs"
+import { append, databaseOf } from "./append.mjs"
 
 /** @type {Awaited<ReturnType<typeof startProxied>>} */
 let cluster
@@ -78,13 +79,10 @@ test("C15: events of the next version are understood as far as they are known, a
   await publish({ ...typing, to: [ben], ...more })
   await receiver.sees("typing", (one) => one.userId === asha)
   assert.equal(receiver.all("typing").length, 1)
-  const entry = {
-    id: `m-${run}`,
-    seq: 1,
-    sender: asha,
-    content: "from the next version",
-    created_at: Date.now(),
-  }
+  // It committed the entry itself.
+  const message = `from the next version ${run}`
+  await cluster.postgres.query(append(id, asha, message), databaseOf(cluster))
+  const entry = { id: message, seq: 1, sender: asha, content: message, created_at: Date.now() }
   await publish({
     kind: "appended",
     conversation: id,
@@ -92,7 +90,7 @@ test("C15: events of the next version are understood as far as they are known, a
     to: [asha, ben],
     ...more,
   })
-  await receiver.sees("new_private_message", (message) => message.content === "from the next version")
+  await receiver.sees("new_private_message", ({ content }) => content === message)
   assert.equal((await sender.send(id, "of this version")).success, true)
   await receiver.sees("new_private_message", (message) => message.content === "of this version")
   await healthy()
@@ -194,12 +192,13 @@ test("C15: lists stay answered, and say when they are only part, while nodes and
   const list = async (node) => (await get(node, "/api/online-users?limit=200")).body
   const names = (body) => body.data.map(({ userId }) => userId)
   for (const node of cluster.nodes) {
-    await until(async () =>
-      [...here, gone].every((user) =>
-        list(node)
-          .then(names)
-          .then((all) => all.includes(user)),
-      ),
+    await until(
+      async () => {
+        const all = names(await list(node))
+        return [...here, gone].every((user) => all.includes(user))
+      },
+      "everybody is listed",
+      20_000,
     )
   }
   const [first, second, third] = cluster.nodes

@@ -41,6 +41,8 @@ const PROBE: Duration = Duration::from_secs(1);
 /// How long a node stays subscribed to a user's channel after the user's last connection.
 const LINGER: Duration = Duration::from_secs(30);
 
+/// What a subscription missed has been read from the log so long after it stands again.
+const REPAIRED_WITHIN: Duration = Duration::from_secs(5);
 /// How long [`EventBus::settle`] may take.
 const SETTLE: Duration = Duration::from_secs(2);
 
@@ -124,6 +126,7 @@ impl RedisEventBus {
             linger,
             subscriber: OnceLock::new(),
             away_since: Mutex::new(Some(Instant::now())),
+            interrupted_until: Mutex::new(None),
             gave_up: AtomicBool::new(false),
             counts: Counts::default(),
         });
@@ -231,10 +234,12 @@ impl EventBus for RedisEventBus {
     }
 
     fn settle(&self) -> BoxFuture<'static, bool> {
-        if !self.is_healthy() {
+        let shared = Arc::clone(&self.0.shared);
+        // The round trip shows that the subscription stands now. What an interruption lost is read
+        // from the log for some seconds after it.
+        if !shared.subscriber().is_up() || shared.was_interrupted(REPAIRED_WITHIN) {
             return Box::pin(std::future::ready(false));
         }
-        let shared = Arc::clone(&self.0.shared);
         let (number, back) = shared.round_trips.begin();
         let waiting = Waiting { shared, number };
         waiting.shared.queue.push_round_trip(number);
@@ -268,9 +273,12 @@ async fn supervise(shared: Arc<Shared>) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let action = {
+        // A probe to a subscription that does not stand would be lost.
+        let action = if shared.subscriber().is_up() {
             let received = shared.subscriber().received();
             shared.probes.lock().tick(Instant::now(), received)
+        } else {
+            Action::Wait
         };
         match action {
             Action::Probe(number) => shared.queue.push_probe(number),

@@ -55,6 +55,11 @@ impl Probes {
         }
     }
 
+    /// The subscription broke: a probe on its way is lost with it.
+    pub(super) fn interrupted(&mut self) {
+        self.open = None;
+    }
+
     /// Redis took a probe.
     pub(super) fn published(&mut self, number: u64) {
         if let Some((_, taken)) = &mut self.open
@@ -134,5 +139,10 @@ mod tests {
         assert_eq!(probes.tick(Instant::now(), 0), Action::Reconnect);
         assert!(probes.take_new_publisher() && !probes.take_new_publisher());
         assert_eq!(probes.tick(Instant::now(), 0), Action::Probe(3));
+        // The next subscription is not judged by a probe to the last one.
+        probes.published(3);
+        probes.interrupted();
+        tokio::time::advance(LONGEST * 3).await;
+        assert_eq!(probes.tick(Instant::now(), 0), Action::Probe(4));
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Shared {
     pub(super) subscriber: OnceLock<RedisSubscriber>,
     /// Since when the subscriptions do not stand.
     pub(super) away_since: Mutex<Option<Instant>>,
+    /// When the subscriptions stood again after the newest interruption, or when it began.
+    pub(super) interrupted_until: Mutex<Option<Instant>>,
     /// A join went on before its user's channel was subscribed.
     pub(super) gave_up: AtomicBool,
     pub(super) counts: Counts,
@@ -59,6 +61,13 @@ impl Shared {
             .is_some_and(|away| away.elapsed() >= since)
     }
 
+    /// Whether the subscriptions were interrupted within this time.
+    pub(super) fn was_interrupted(&self, within: Duration) -> bool {
+        self.interrupted_until
+            .lock()
+            .is_some_and(|until| until.elapsed() < within)
+    }
+
     pub(super) fn receive(&self, received: Received<'_>) {
         match received {
             Received::Message { channel, payload } => {
@@ -73,10 +82,13 @@ impl Shared {
             Received::Interrupted => {
                 self.counts.interruptions.fetch_add(1, Ordering::Relaxed);
                 *self.away_since.lock() = Some(Instant::now());
+                *self.interrupted_until.lock() = Some(Instant::now());
+                self.probes.lock().interrupted();
             }
             Received::Complete { is_first } => {
                 *self.away_since.lock() = None;
                 if self.gave_up.swap(false, Ordering::Relaxed) || !is_first {
+                    *self.interrupted_until.lock() = Some(Instant::now());
                     self.local.send(BusMessage::Lagged);
                 }
             }

@@ -73,7 +73,11 @@ impl<H: Handler> Namespace<H> {
             }),
         };
         let moving = self.move_here(&exchange, key, &place, fresh);
-        let (socket, after, from) = tokio::time::timeout(MOVE_WITHIN, moving).await.ok()??;
+        let moved = match tokio::time::timeout(MOVE_WITHIN, moving).await {
+            Ok(moved) => moved,
+            Err(_) => not_moved("it took too long"),
+        };
+        let (socket, after, from) = moved?;
         // Its client may lose this connection as soon as it has it.
         exchange.report_place(&from).await;
         drop(arrival);
@@ -88,8 +92,12 @@ impl<H: Handler> Namespace<H> {
         fresh: &H::Data,
     ) -> Option<(Arc<SocketInner<H::Data>>, u64, String)> {
         let session = &exchange.session;
-        let (place, claim) = exchange.claim(place).await?;
-        let data = self.handler.take_over(&claim.id, &claim.state, fresh)?;
+        let Some((place, claim)) = exchange.claim(place).await else {
+            return not_moved("no node has it, or its client has missed too much");
+        };
+        let Some(data) = self.handler.take_over(&claim.id, &claim.state, fresh) else {
+            return not_moved("the application refused it");
+        };
         let socket = SocketInner::arriving(
             session.clone(),
             self.clone(),
@@ -104,17 +112,24 @@ impl<H: Handler> Namespace<H> {
             handle.join(room);
         }
         if !self.handler.prepare(&handle).await {
-            return None;
+            return not_moved("the application is not prepared");
         }
-        let log = exchange.take(&place).await?;
+        let Some(log) = exchange.take(&place).await else {
+            return not_moved("the other node did not give it away");
+        };
         let after = log.after;
         let on_written = log.has_callbacks.then(|| exchange.on_written(&place));
         if !socket.clone().arrive(log, on_written) {
-            return None;
+            return not_moved("events are missing");
         }
         incomplete.0 = None;
         Some((socket, after, place))
     }
+}
+
+fn not_moved<T>(reason: &str) -> Option<T> {
+    tracing::debug!(reason, "a socket did not move here");
+    None
 }
 
 impl Exchange {
