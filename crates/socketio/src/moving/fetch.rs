@@ -72,7 +72,10 @@ impl<H: Handler> Namespace<H> {
                 by: cluster.tag().to_owned(),
             }),
         };
-        let moving = self.move_here(&exchange, key, &place, fresh);
+        let moving = async {
+            let _turn = server.recoverable.moves.0.acquire().await.ok()?;
+            self.move_here(&exchange, key, &place, fresh).await
+        };
         let moved = match tokio::time::timeout(MOVE_WITHIN, moving).await {
             Ok(moved) => moved,
             Err(_) => not_moved("it took too long"),

@@ -21,7 +21,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 
 pub(crate) use self::arriving::{Claim, MovedLog};
 pub(crate) use self::request::RecoveryRequest;
@@ -44,6 +44,9 @@ use crate::{
 /// Interval between checks whether a closing connection has ended.
 const CHECK_INTERVAL: Duration = Duration::from_millis(1);
 
+/// Sockets that move here at once; others wait for their turn.
+const MAX_MOVES: usize = 256;
+
 /// All recoverable sockets, by the key of their private id.
 #[derive(Default)]
 pub(crate) struct Recoverable {
@@ -56,6 +59,17 @@ pub(crate) struct Recoverable {
     arriving: Mutex<HashSet<u64>>,
     /// What this node remembers of sockets that moved to another one.
     pub(crate) moved: Mutex<MovedSockets>,
+    /// Places for moves to this node.
+    pub(crate) moves: Moves,
+}
+
+/// Limits how many sockets move here at once, and so the connections to other nodes.
+pub(crate) struct Moves(pub(crate) Semaphore);
+
+impl Default for Moves {
+    fn default() -> Self {
+        Self(Semaphore::new(MAX_MOVES))
+    }
 }
 
 /// A socket that is moving here, so that no second move of it begins.
