@@ -278,7 +278,7 @@ async fn c14_a_node_that_is_gone_or_does_not_answer_means_a_new_socket_soon() {
     // It accepts connections and answers none, as a stopped process.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     directory.insert("n0", silent.local_addr().unwrap());
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let (_, missed, recovered) = back(&nodes[1], &mut memory.clone()).await;
     assert!(!recovered && missed.is_empty());
     assert!(began.elapsed() >= Duration::from_millis(900));
