@@ -337,6 +337,8 @@ const CIRCLES: &[(&str, &[&str])] = &[
             "rng.rs",
             "truth.rs",
             "world.rs",
+            "world/stores.rs",
+            "world/wires.rs",
         ],
     ),
 ];
