@@ -1,6 +1,12 @@
 // Redis restarts, drops subscribers, and carries what a node does not understand.
 import assert from "node:assert/strict"
+import { once } from "node:events"
+import { mkdtemp, rm } from "node:fs/promises"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { after, before, test } from "node:test"
+import { Server } from "../e2e/support/node.mjs"
 import { conversationOf, crowd, get, somebody } from "../e2e/support/person.mjs"
 import { startProxied } from "../e2e/support/proxied.mjs"
 import { OPEN } from "../e2e/support/server.mjs"
@@ -26,6 +32,32 @@ async function pair(t) {
   const id = await conversationOf(cluster.nodes[0], asha, ben)
   return { id, asha, ben, sender: await one.join(asha), receiver: await three.join(ben) }
 }
+
+test("a start without Redis takes seconds and says so; a healthy start does not say that presence is degraded", async (t) => {
+  for (const node of cluster.nodes) assert.doesNotMatch(node.server.log, /presence is degraded/)
+  const home = await mkdtemp(join(tmpdir(), "lamplight-alone-"))
+  t.after(() => rm(home, { recursive: true, force: true }))
+  // Nobody listens there, and somebody who says nothing.
+  const silent = createServer().listen(0, "127.0.0.1")
+  await once(silent, "listening")
+  t.after(() => silent.close())
+  for (const port of [1, silent.address().port]) {
+    const alone = new Server(
+      join(home, String(port)),
+      { ...OPEN, REDIS_URL: `redis://127.0.0.1:${port}` },
+      [],
+    )
+    const began = performance.now()
+    await alone.start()
+    const took = performance.now() - began
+    t.diagnostic(`it served after ${took.toFixed(0)} ms`)
+    // Two seconds, and what a loaded machine needs.
+    assert.ok(took < 6_000, `${took} ms`)
+    assert.deepEqual((await degraded(alone)).toSorted(), ["bus", "presence"])
+    assert.match(alone.log, /starting without Redis/)
+    await alone.kill()
+  }
+})
 
 test("C4, C17: Redis restarts empty: nodes say so, subscribe again and deliver, also those without traffic", async (t) => {
   const { id, asha, ben, sender, receiver } = await pair(t)
