@@ -29,7 +29,7 @@ tools:
 	@scripts/tools.sh
 
 # The files of apps/chat/browser in which it matters how many nodes there are.
-ON_NODES := journey nodes reach restored several shared tabs unread
+ON_NODES := journey reach restored several shared tabs unread
 
 test: tools page
 	node scripts/conformance.mjs -- cargo test --locked --workspace
