@@ -21,6 +21,9 @@ export const SHELL = Object.fromEntries(
 /** On Linux the kernel kills the server when the process of its test ends, however it ends. */
 const GUARD = process.platform === "linux" ? ["setpriv", "--pdeathsig", "KILL", "--"] : []
 
+/** A server that does not stop in this many milliseconds is killed; a test sees it by the signal. */
+const STOPS_WITHIN = 30_000
+
 /** Elsewhere, every server that a test left running is stopped at its exit. */
 export const running = new Set()
 process.on("exit", () => {
@@ -97,10 +100,13 @@ export class Server {
     return this
   }
 
-  /** Stops it with SIGTERM, and returns how it ended. */
+  /** Stops it with SIGTERM, and returns how it ended: with `SIGKILL` if it does not obey in time. */
   async stop(signal = "SIGTERM") {
-    this.#child?.kill(signal)
+    const child = this.#child
+    child?.kill(signal)
+    const late = setTimeout(() => child?.kill("SIGKILL"), STOPS_WITHIN)
     const end = await this.exited
+    clearTimeout(late)
     this.#child = null
     return end
   }
