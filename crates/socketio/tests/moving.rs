@@ -157,6 +157,28 @@ async fn what_both_nodes_emit_during_the_move_comes_once_and_in_order() {
 }
 
 #[tokio::test]
+async fn c14_what_the_client_had_on_earlier_nodes_does_not_come_again_from_one_that_is_late() {
+    let (_, nodes) = nodes::<3>().await;
+    let (mut ws, mut memory, socket) = join(&nodes[0]).await;
+    socket.emit("n", &1).unwrap();
+    assert_eq!(memory.receive_event(&ws.text().await), numbers(1..2)[0]);
+    lose(&nodes[0], ws).await;
+    let (mut ws, missed, _) = back(&nodes[1], &mut memory).await;
+    assert_eq!(missed, numbers(0..0));
+    newest(&nodes[1]).emit("n", &2).unwrap();
+    assert_eq!(memory.receive_event(&ws.text().await), numbers(2..3)[0]);
+    lose(&nodes[1], ws).await;
+    *nodes[2].echo.moves.prepare.lock() = Some(Box::new(|new| {
+        (1..4).for_each(|number| new.emit("n", &number).unwrap());
+        true
+    }));
+    let (ws, missed, recovered) = back(&nodes[2], &mut memory).await;
+    assert!(recovered);
+    assert_eq!(missed, numbers(3..4));
+    drop(ws);
+}
+
+#[tokio::test]
 async fn a_connection_that_still_counts_as_alive_is_closed_for_the_move() {
     let (_, nodes) = nodes::<2>().await;
     let (half_open, mut memory, socket) = join(&nodes[0]).await;

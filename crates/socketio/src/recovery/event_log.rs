@@ -123,6 +123,14 @@ impl EventLog {
         while self.first() <= after && self.drop_oldest(total) {}
     }
 
+    /// Drops the events that the client has and that are older than this.
+    pub(super) fn drop_until_older(&mut self, after: u64, than: Instant, total: &AtomicUsize) {
+        while self.first() <= after
+            && self.events.front().is_some_and(|event| event.at < than)
+            && self.drop_oldest(total)
+        {}
+    }
+
     pub(super) fn drop_older(&mut self, than: Instant, total: &AtomicUsize) {
         while self.events.front().is_some_and(|event| event.at < than) {
             self.drop_oldest(total);
@@ -131,6 +139,14 @@ impl EventLog {
 
     pub(super) fn frames(&self) -> impl Iterator<Item = &Bytes> {
         self.events.iter().map(|event| &event.frames)
+    }
+
+    /// The events after the one with this number.
+    pub(super) fn frames_after(&self, after: u64) -> impl Iterator<Item = &Bytes> {
+        let events = self.events.iter().zip(self.first()..);
+        events
+            .filter(move |(_, number)| *number > after)
+            .map(|(event, _)| &event.frames)
     }
 
     /// Drops all events and stores none from now on.
