@@ -84,6 +84,14 @@ impl AccountService {
         }
     }
 
+    /// Waits until other nodes can know of a session that ended, at most for seconds. A client may
+    /// close its socket as soon as it has the reply; a node that does not know by then that the
+    /// session ended takes that for a lost connection, and shows the user for the grace period.
+    async fn reach_other_nodes(&self) {
+        // If it is unknown whether they know, the session is over all the same.
+        let _ = self.bus.settle().await;
+    }
+
     /// Ends the caller's session and closes its sockets; the user goes offline at once unless they
     /// are online on another device. If the store takes no writes, the session ends for as long as
     /// this process lives, and the reply says that it was not written.
@@ -97,6 +105,7 @@ impl AccountService {
             Ok(None) => Ok(Reply::Done),
             Ok(Some(user)) => {
                 self.bus.publish(Event::SignedOut { user, credential });
+                self.reach_other_nodes().await;
                 Ok(Reply::Done)
             }
             Err(refusal) => {
@@ -112,6 +121,7 @@ impl AccountService {
         match deadline::store(self.accounts.end_sessions(user)).await {
             Ok(ended) => {
                 self.publish_ended(user, ended);
+                self.reach_other_nodes().await;
                 Ok(Reply::Done)
             }
             Err(refusal) => {
