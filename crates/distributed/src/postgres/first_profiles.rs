@@ -65,23 +65,26 @@ impl FirstProfiles {
         let (reply, mut answer) = oneshot::channel();
         self.waiting.lock().push(Queued { update, at, reply });
         let closed = |_| Err(StoreError::Unavailable(CLOSED.into()));
-        let turn = tokio::select! {
-            biased;
-            outcome = &mut answer => return outcome.unwrap_or_else(closed),
-            turn = Arc::clone(&self.writing).lock_owned() => turn,
-        };
-        let batch = {
-            let mut waiting = self.waiting.lock();
-            let count = waiting.len().min(AT_ONCE);
-            waiting.drain(..count).collect()
-        };
-        let database = Arc::clone(database);
-        // A task of its own: the others must not depend on whether this caller goes on waiting.
-        tokio::spawn(async move {
-            write_batch(&database, batch).await;
-            drop(turn);
-        });
-        answer.await.unwrap_or_else(closed)
+        // Several times if more wait than one batch has room for: those before may have been given
+        // up by their callers.
+        loop {
+            let turn = tokio::select! {
+                biased;
+                outcome = &mut answer => return outcome.unwrap_or_else(closed),
+                turn = Arc::clone(&self.writing).lock_owned() => turn,
+            };
+            let batch = {
+                let mut waiting = self.waiting.lock();
+                let count = waiting.len().min(AT_ONCE);
+                waiting.drain(..count).collect()
+            };
+            let database = Arc::clone(database);
+            // A task of its own: the others must not depend on whether this caller goes on waiting.
+            tokio::spawn(async move {
+                write_batch(&database, batch).await;
+                drop(turn);
+            });
+        }
     }
 }
 
