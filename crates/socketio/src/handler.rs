@@ -75,7 +75,10 @@ pub trait Handler: Send + Sync + 'static {
     /// resolves to true at once, which is right where nothing but the client's own requests causes
     /// events.
     ///
-    /// Afterwards the socket ends here with [`DisconnectReason::Moved`]. An event that both nodes
+    /// It is called on the new node too, once the other one has given the events away: what was
+    /// published before must not be emitted there later. False means a new socket for the client.
+    ///
+    /// On the old node the socket ends then with [`DisconnectReason::Moved`]. An event that both nodes
     /// emitted reaches the client once, if both encode it to the same bytes.
     fn settle(&self, socket: &Socket<Self::Data>) -> impl Future<Output = bool> + Send {
         let _ = socket;
@@ -95,7 +98,7 @@ pub trait Handler: Send + Sync + 'static {
     /// A socket is about to move here, in its rooms already. Begin to emit events to it; they are
     /// stored until it is here. Resolves once every event for it that any node publishes from then
     /// on will be emitted to it here; to false if that is unknown, and the client gets a new socket.
-    /// It has less than a second. [`Self::recovered`] follows, or [`Self::disconnected`] if the move
+    /// It has less than two seconds. [`Self::recovered`] follows, or [`Self::disconnected`] if the move
     /// fails.
     fn prepare(&self, socket: &Socket<Self::Data>) -> impl Future<Output = bool> + Send {
         let _ = socket;

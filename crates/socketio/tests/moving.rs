@@ -157,6 +157,22 @@ async fn what_both_nodes_emit_during_the_move_comes_once_and_in_order() {
 }
 
 #[tokio::test]
+async fn what_the_old_node_gave_away_before_the_new_one_emitted_it_comes_once() {
+    let (_, nodes) = nodes::<2>().await;
+    let (ws, mut memory, _) = join(&nodes[0]).await;
+    lose(&nodes[0], ws).await;
+    *nodes[0].echo.moves.settle.lock() = Some(Box::new(|old| old.emit("n", &1).is_ok()));
+    *nodes[1].echo.moves.settle.lock() = Some(Box::new(|new| {
+        (1..3).for_each(|number| new.emit("n", &number).unwrap());
+        true
+    }));
+    let (ws, missed, recovered) = back(&nodes[1], &mut memory).await;
+    assert!(recovered);
+    assert_eq!(missed, numbers(1..3));
+    drop(ws);
+}
+
+#[tokio::test]
 async fn c14_what_the_client_had_on_earlier_nodes_does_not_come_again_from_one_that_is_late() {
     let (_, nodes) = nodes::<3>().await;
     let (mut ws, mut memory, socket) = join(&nodes[0]).await;

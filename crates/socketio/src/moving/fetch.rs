@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Time for a move. A client that returns waits no longer for a node that does not answer.
-const MOVE_WITHIN: Duration = Duration::from_secs(1);
+const MOVE_WITHIN: Duration = Duration::from_secs(2);
 /// Time for the node that made the private id to take the socket's place. It answered a moment ago.
 const PLACED_WITHIN: Duration = Duration::from_millis(300);
 /// Time for a notice that nobody waits for.
@@ -120,6 +120,10 @@ impl<H: Handler> Namespace<H> {
         let Some(log) = exchange.take(&place).await else {
             return not_moved("the other node did not give it away");
         };
+        // What the other node has emitted, and this one not yet: it waits too, and is not sent twice.
+        if !self.handler.settle(&handle).await {
+            return not_moved("this node may be behind");
+        }
         let after = log.after;
         let on_written = log.has_callbacks.then(|| exchange.on_written(&place));
         if !socket.clone().arrive(log, on_written) {

@@ -6,7 +6,8 @@
 //!    application needs to emit events to it elsewhere. Or it answers which node has the socket.
 //! 2. The new node prepares, and stores what is emitted to the socket from then on.
 //! 3. `take`: the old node waits until it has emitted what was published before, gives the stored
-//!    events away, and ends the socket. A socket is taken once.
+//!    events away, and ends the socket. A socket is taken once. Then the new node waits until it has
+//!    emitted what was published before, to send once what both have.
 //! 4. `written` and `placed`: the new node has written the events; the node that made the private id
 //!    learns where the socket is.
 //!
