@@ -69,8 +69,11 @@ impl PresenceService {
                 person.status.chosen.clone().at(self.now()),
             );
             self.connections.admit(&session, &user);
-            deadline::store(self.store.join(&session, person)).await?;
-            self.attached(&user).await;
+            // At once, because each may have to wait for a Redis that does not answer, and together
+            // they would take longer than the lock may be held.
+            let joined = deadline::store(self.store.join(&session, person));
+            let (joined, ()) = tokio::join!(joined, self.attached(&user));
+            joined?;
             if !self.connections.follow(&session, mode) {
                 self.close_after_join(&session).await?;
             }
