@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How long a join waits for the subscription. A connection that is resumed waits after its write
-/// to Redis, which takes at most two seconds; both have to fit into the time of a use case.
+/// of presence; both have to fit into the time of a use case.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// One attachment.

@@ -19,9 +19,9 @@ use tokio::sync::Notify;
 
 /// Steps of one user are made one after the other on a node; users share this many locks.
 const LOCKS: usize = 1_024;
-/// How long one write may take. Well below the time after which a use case gives up on the store:
-/// the write is kept here then, and a join succeeds on a slow machine too.
-const DEADLINE: Duration = Duration::from_millis(2_500);
+/// How long one write may take; afterwards it is kept here. A join has two, the profile and the
+/// session, and with both it has to end before its use case gives up on the store.
+const DEADLINE: Duration = Duration::from_millis(1_500);
 
 /// How many incarnations are remembered.
 const EARLIER: usize = 32;
