@@ -156,6 +156,17 @@ usecase_tests! {
         assert_eq!(code(app.ask(&nobody(), AccountCommand::Logout).await), Code::Unauthenticated);
     }
 
+    async fn a_sign_out_is_answered_when_other_nodes_can_know_of_it() {
+        for command in [AccountCommand::Logout, AccountCommand::LogoutAll] {
+            let app = TestApp::new(Identity::Local);
+            let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
+            let caller = Caller { credential: Some(app.handler.digest(&token).into()), ..by_http(&id) };
+            app.ask(&caller, command).await.expect("out");
+            assert_eq!(signed_out(&app).len(), 1);
+            assert_eq!(app.hub.ends_on_their_way.load(Ordering::Relaxed), 0);
+        }
+    }
+
     async fn a_session_ends_by_itself_after_thirty_days() {
         let app = TestApp::new(Identity::Local);
         let (_, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);

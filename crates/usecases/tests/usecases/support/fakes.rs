@@ -27,10 +27,20 @@ pub(crate) struct FakeHub {
     pub(crate) followed: Mutex<Vec<(ConnectionId, Mode)>>,
     /// Set by a test: users' events reach this node once it is `true`.
     pub(crate) attached: Mutex<Option<watch::Receiver<bool>>>,
+    /// Sessions whose end was published, and not followed by a round trip to other nodes.
+    pub(crate) ends_on_their_way: AtomicU64,
 }
 
 impl EventBus for FakeHub {
+    fn settle(&self) -> BoxFuture<'static, bool> {
+        self.ends_on_their_way.store(0, Ordering::Relaxed);
+        Box::pin(std::future::ready(true))
+    }
+
     fn publish(&self, event: Event) {
+        if matches!(event, Event::SignedOut { .. }) {
+            self.ends_on_their_way.fetch_add(1, Ordering::Relaxed);
+        }
         if let Event::Presence(change) = &event {
             self.feed
                 .lock()
