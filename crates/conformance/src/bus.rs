@@ -108,9 +108,7 @@ pub fn appended(place: &str, seq: u64) -> Event {
             seq,
             sender: user("a"),
             client_message_id: None,
-            kind: EntryKind::Message {
-                content: Content::trusted("hi"),
-            },
+            kind: EntryKind::message(Content::trusted("hi")),
             created_at: at(0),
         }),
         to: members(),

@@ -37,8 +37,9 @@ pub mod servers;
 pub use recorder::{Published, Recorder};
 
 use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
-use lamplight_domain::message::{Content, NewMessage, SendKey};
+use lamplight_domain::message::{Content, SendKey};
 use lamplight_domain::time::Timestamp;
+use lamplight_domain::write::NewEntry;
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -149,16 +150,17 @@ pub(crate) fn named(id: &str, name: &str) -> Profile {
 }
 
 /// A message with an id of its own.
-pub(crate) fn message(conversation_id: &str, sender: &str, content: &str) -> NewMessage {
+pub(crate) fn message(conversation_id: &str, sender: &str, content: &str) -> NewEntry {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    NewMessage {
+    NewEntry {
         id: MessageId::trusted(format!("m{number}")),
         conversation: conversation(conversation_id),
         sender: user(sender),
-        content: Content::trusted(content),
+        write: Content::trusted(content).into(),
         key: None,
         created_at: at(i64::try_from(number).unwrap_or(0)),
+        editable_since: None,
     }
 }
 

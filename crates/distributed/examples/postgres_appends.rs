@@ -11,8 +11,9 @@ use lamplight_conformance::servers::{PostgresConfig, PostgresServer};
 use lamplight_distributed::postgres::{PostgresOptions, PostgresStore};
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, MessageId, UserId};
-use lamplight_domain::message::{Content, NewMessage, SendKey};
+use lamplight_domain::message::{Content, SendKey};
 use lamplight_domain::time::Timestamp;
+use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{EventBus, Messages as _, Subscriber, Subscription};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -95,7 +96,7 @@ async fn run(
                 // Each sender goes through conversations of its own.
                 let place = (sender + number * senders) % CONVERSATIONS;
                 let id = format!("0192f3a4-{round:04x}-7000-{sender:04x}-{number:012x}");
-                let message = NewMessage {
+                let message = NewEntry {
                     id: MessageId::trusted(id.as_str()),
                     conversation: conversation(place),
                     sender: user(2 * place + number % 2),
@@ -104,6 +105,7 @@ async fn run(
                     ),
                     key: Some(SendKey::ClientMessageId(id.as_str().into())),
                     created_at: Timestamp(1_700_000_000_000),
+                    editable_since: None,
                 };
                 store.append(message, None).await.expect("an append");
                 stored.fetch_add(1, Ordering::Relaxed);

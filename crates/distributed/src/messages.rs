@@ -9,19 +9,19 @@ use lamplight_domain::conversation::{
 };
 use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, UserId};
 use lamplight_domain::marks::Mark;
-use lamplight_domain::message::NewMessage;
 use lamplight_domain::time::Timestamp;
+use lamplight_domain::write::NewEntry;
 use lamplight_usecases::cursor::ConversationKey;
 use lamplight_usecases::ports::{
-    AppendError, Appended, History, MarkUpdate, Messages, Page, Range, StoreError, StoreResult,
-    SyncPage, SyncPosition,
+    AppendError, Appended, History, MarkUpdate, MessagePage, Messages, Page, Range, StoreError,
+    StoreResult, SyncPage, SyncPosition,
 };
 
 #[async_trait]
 impl Messages for PostgresStore {
     fn append(
         &self,
-        message: NewMessage,
+        message: NewEntry,
         except: Option<ConnectionId>,
     ) -> BoxFuture<'static, Result<Appended, AppendError>> {
         // Queued before the future is polled: the order of the calls is the order of the log.
@@ -32,6 +32,17 @@ impl Messages for PostgresStore {
                 .unwrap_or_else(|_| Err(StoreError::Unavailable(postgres::CLOSED.into()).into()))
         }
         .boxed()
+    }
+
+    async fn messages(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        range: Range,
+        limit: usize,
+    ) -> StoreResult<Option<MessagePage>> {
+        let _ = (caller, conversation, range, limit);
+        Err(StoreError::Internal("not built yet".into()))
     }
 
     async fn history(

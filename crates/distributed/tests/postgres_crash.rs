@@ -7,8 +7,9 @@ use lamplight_conformance::run;
 use lamplight_conformance::servers::{PostgresConfig, PostgresServer};
 use lamplight_distributed::postgres::PostgresStore;
 use lamplight_domain::identity::{ConversationId, MessageId, UserId};
-use lamplight_domain::message::{Content, NewMessage, SendKey};
+use lamplight_domain::message::{Content, SendKey};
 use lamplight_domain::time::Timestamp;
+use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{AppendError, Messages as _, Range, StoreError};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -25,15 +26,16 @@ type Acknowledged = (usize, u64, u64, MessageId);
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-fn message(client: usize, number: u64, with_key: bool) -> NewMessage {
+fn message(client: usize, number: u64, with_key: bool) -> NewEntry {
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
-    NewMessage {
+    NewEntry {
         id: MessageId::trusted(format!("m{id}")),
         conversation: ConversationId::trusted((client % PLACES).to_string()),
         sender: UserId::trusted(format!("u{client}")),
-        content: Content::trusted(format!("{client} {number}")),
+        write: Content::trusted(format!("{client} {number}")).into(),
         key: with_key.then(|| SendKey::ClientMessageId(format!("{client}-{number}").into())),
         created_at: Timestamp(0),
+        editable_since: None,
     }
 }
 

@@ -8,9 +8,10 @@ use lamplight_distributed::postgres::OpenError;
 use lamplight_domain::identity::{
     ConversationId, MAX_ID_CHARS, MAX_NAME_CHARS, MessageId, Profile, UserId,
 };
-use lamplight_domain::message::{Content, NewMessage};
+use lamplight_domain::message::Content;
 use lamplight_domain::text::search_key;
 use lamplight_domain::time::Timestamp;
+use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{Directory, Messages as _, ProfileSource};
 use std::time::Duration;
 use support::{database_of, open, options, text};
@@ -362,13 +363,14 @@ fn c10_a_server_that_hides_its_timeline_and_its_name_is_used() {
         let place = ConversationId::trusted("c");
         let put = store.put_conversation(&place, &members, Timestamp(0));
         put.await.expect("a conversation");
-        let message = NewMessage {
+        let message = NewEntry {
             id: MessageId::trusted("m"),
             conversation: place,
             sender: members[0].clone(),
-            content: Content::trusted("text"),
+            write: Content::trusted("text").into(),
             key: None,
             created_at: Timestamp(0),
+            editable_since: None,
         };
         store.append(message, None).await.expect("appended");
         store.ping(PING).await.expect("an answer");

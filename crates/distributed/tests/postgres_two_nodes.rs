@@ -12,8 +12,9 @@ use lamplight_conformance::{Recorder, Subject, run};
 use lamplight_distributed::postgres::PostgresStore;
 use lamplight_domain::entry::Entry;
 use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
-use lamplight_domain::message::{Content, NewMessage, SendKey};
+use lamplight_domain::message::{Content, SendKey};
 use lamplight_domain::time::Timestamp;
+use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{
     AppendError, CommitPosition, CommittedEntry, Directory as _, LogFollower as _, Messages as _,
     ProfileSource, Range, StoreError,
@@ -62,14 +63,15 @@ fn conversation(id: &str) -> ConversationId {
     ConversationId::trusted(id)
 }
 
-fn message(place: &str, sender: &str, content: &str, id: &str, key: Option<&str>) -> NewMessage {
-    NewMessage {
+fn message(place: &str, sender: &str, content: &str, id: &str, key: Option<&str>) -> NewEntry {
+    NewEntry {
         id: MessageId::trusted(id),
         conversation: conversation(place),
         sender: user(sender),
-        content: Content::trusted(content),
+        write: Content::trusted(content).into(),
         key: key.map(|key| SendKey::ClientMessageId(key.into())),
         created_at: Timestamp(0),
+        editable_since: None,
     }
 }
 

@@ -173,9 +173,7 @@ fn large(seq: u64, bytes: usize) -> Event {
             seq,
             sender: UserId::trusted("a"),
             client_message_id: None,
-            kind: EntryKind::Message {
-                content: Content::trusted("x".repeat(bytes)),
-            },
+            kind: EntryKind::message(Content::trusted("x".repeat(bytes))),
             created_at: Timestamp(0),
         }),
         to: members(&["b"]),

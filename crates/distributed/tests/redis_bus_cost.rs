@@ -84,9 +84,7 @@ fn message(seq: u64) -> Event {
             seq,
             sender: UserId::trusted("a"),
             client_message_id: Some("3f0e4c52-0000-4000-8000-000000000000".into()),
-            kind: EntryKind::Message {
-                content: Content::trusted("x".repeat(100)),
-            },
+            kind: EntryKind::message(Content::trusted("x".repeat(100))),
             created_at: Timestamp(1_700_000_000_000),
         }),
         to: ["a", "b"].map(UserId::trusted).into(),

@@ -10,8 +10,9 @@ use lamplight_distributed::redis::{RedisClient, RedisOptions};
 use lamplight_distributed::republisher::Republisher;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, MessageId, UserId};
-use lamplight_domain::message::{Content, NewMessage};
+use lamplight_domain::message::Content;
 use lamplight_domain::time::{Moment, Now, Timestamp};
+use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{Attachment, BusMessage, Clock, EventBus, Messages, Subscription};
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -85,13 +86,14 @@ async fn make_conversation(store: &PostgresStore) {
 async fn send(store: &PostgresStore) -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let message = NewMessage {
+    let message = NewEntry {
         id: MessageId::trusted(format!("m{number}")),
         conversation: ConversationId::trusted("c"),
         sender: UserId::trusted("a"),
-        content: Content::trusted("hi"),
+        write: Content::trusted("hi").into(),
         key: None,
         created_at: SystemClock.now().wall,
+        editable_since: None,
     };
     let sent = store.append(message, None).await.expect("an append");
     sent.entry.seq

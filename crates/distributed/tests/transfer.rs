@@ -6,9 +6,10 @@ use lamplight_conformance::run;
 use lamplight_conformance::servers::PostgresServer;
 use lamplight_distributed::postgres::{OpenError, PostgresOptions, PostgresStore};
 use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
-use lamplight_domain::message::{Content, NewMessage, SendKey};
+use lamplight_domain::message::{Content, SendKey};
 use lamplight_domain::presence::{ManualStatus, StatusOverride};
 use lamplight_domain::time::Timestamp;
+use lamplight_domain::write::NewEntry;
 use lamplight_embedded::messages::{OpenError as SqliteError, SqliteOptions, SqliteStore};
 use lamplight_usecases::ports::{
     Account, Accounts, CommitPosition, Directory, LogFollower, Messages, NewSession, ProfileSource,
@@ -57,14 +58,15 @@ async fn postgres(url: &str, for_transfer: bool) -> Result<Arc<PostgresStore>, O
     support::open_with(options).await.map(|(store, _)| store)
 }
 
-fn message(sender: &str, content: &str, id: &str) -> NewMessage {
-    NewMessage {
+fn message(sender: &str, content: &str, id: &str) -> NewEntry {
+    NewEntry {
         id: MessageId::trusted(format!("m-{id}")),
         conversation: ConversationId::trusted("team"),
         sender: user(sender),
-        content: Content::trusted(content),
+        write: Content::trusted(content).into(),
         key: Some(SendKey::ClientMessageId(id.into())),
         created_at: at(5),
+        editable_since: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Conversations: their members, how far each has read, and what is new.
 
-use crate::entry::Entry;
+use crate::fold::Message;
 use crate::identity::{ConversationId, Profile, UserId};
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use std::sync::Arc;
 pub struct Conversation {
     pub id: ConversationId,
     pub members: MemberProfiles,
-    /// The newest entry that is a message.
-    pub last_message: Option<Entry>,
-    /// Messages by others past the viewer's read mark.
+    /// The newest message that is not deleted, without its reactions.
+    pub last_message: Option<Message>,
+    /// Messages by others past the viewer's read mark that are not deleted.
     pub unread: u64,
     /// The `seq` of the newest entry; 0 while there is none.
     pub head_seq: u64,
@@ -26,7 +26,7 @@ pub struct Conversation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConversationSummary {
     pub id: ConversationId,
-    pub last_message: Option<Entry>,
+    pub last_message: Option<Message>,
     pub unread: u64,
     pub head_seq: u64,
     pub read_seq: u64,

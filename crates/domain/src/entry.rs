@@ -1,5 +1,6 @@
 //! A log's entries and their kinds, and how messages are counted among them.
 
+use crate::emoji::Emoji;
 use crate::identity::{ConversationId, MessageId, UserId};
 use crate::message::Content;
 use crate::time::Timestamp;
@@ -25,11 +26,85 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryKind {
     Message {
+        /// As it was sent. Empty once the message is deleted.
         content: Content,
+        extras: Option<Box<Extras>>,
     },
+    /// Changes a message of the same log.
+    Change(Box<Change>),
     /// A kind that this version does not know: a newer version wrote the entry to the same store.
     /// It keeps its `seq`, so that positions and pages stay whole, and shows nothing.
     Unknown,
+}
+
+/// What few messages have besides their content.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// The message that this one answers.
+    pub reply_to: Option<Quote>,
+    /// Members who are mentioned, each once.
+    pub mentions: Vec<UserId>,
+}
+
+impl Extras {
+    /// `None` where there are none.
+    #[must_use]
+    pub fn boxed(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
+}
+
+/// A message that another one answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quote {
+    pub id: MessageId,
+    pub seq: u64,
+    pub sender: UserId,
+    /// The [`excerpt`](crate::message::excerpt) of its content when it was read; empty once it is
+    /// deleted.
+    pub excerpt: Arc<str>,
+}
+
+/// What an entry changes of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The message.
+    pub message: MessageId,
+    pub message_seq: u64,
+    pub action: MessageAction,
+}
+
+/// What can be done to a message that was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MessageAction {
+    Edit {
+        /// Empty once the message is deleted.
+        content: Content,
+        /// Members who are mentioned from then on, each once.
+        mentions: Vec<UserId>,
+    },
+    Delete,
+    React {
+        emoji: Emoji,
+        /// Whether the reaction is added or taken back.
+        added: bool,
+    },
+    Pin {
+        pinned: bool,
+    },
+}
+
+impl MessageAction {
+    /// The name of the entry's kind.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Edit { .. } => "edit",
+            Self::Delete => "delete",
+            Self::React { .. } => "reaction",
+            Self::Pin { .. } => "pin",
+        }
+    }
 }
 
 impl Entry {
@@ -37,13 +112,40 @@ impl Entry {
     #[must_use]
     pub fn content(&self) -> Option<&Content> {
         match &self.kind {
-            EntryKind::Message { content } => Some(content),
-            EntryKind::Unknown => None,
+            EntryKind::Message { content, .. } => Some(content),
+            EntryKind::Change(_) | EntryKind::Unknown => None,
+        }
+    }
+
+    /// What a message has besides its content.
+    #[must_use]
+    pub fn extras(&self) -> Option<&Extras> {
+        match &self.kind {
+            EntryKind::Message { extras, .. } => extras.as_deref(),
+            EntryKind::Change(_) | EntryKind::Unknown => None,
+        }
+    }
+
+    /// What the entry changes of a message.
+    #[must_use]
+    pub fn change(&self) -> Option<&Change> {
+        match &self.kind {
+            EntryKind::Change(change) => Some(change),
+            EntryKind::Message { .. } | EntryKind::Unknown => None,
         }
     }
 }
 
 impl EntryKind {
+    /// A message that has nothing but its content.
+    #[must_use]
+    pub fn message(content: Content) -> Self {
+        Self::Message {
+            content,
+            extras: None,
+        }
+    }
+
     #[must_use]
     pub fn is_message(&self) -> bool {
         matches!(self, Self::Message { .. })
@@ -51,14 +153,15 @@ impl EntryKind {
 }
 
 /// How far a log has got. Messages are counted apart from entries, so that entries of other kinds
-/// change neither what is unread nor which message is the last.
+/// do not change what is unread, and only deletions change which message is the last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogHead {
     /// The `seq` of the newest entry; 0 while there is none.
     pub seq: u64,
-    /// Messages up to it.
+    /// Messages up to it, those that are deleted included.
     pub message_count: u64,
-    /// The `seq` of the newest message; 0 while there is none.
+    /// The `seq` of the newest message that no entry up to this head has deleted; 0 while there is
+    /// none.
     pub last_message_seq: u64,
 }
 
@@ -96,7 +199,17 @@ impl LogHead {
         }
     }
 
-    /// Messages past a read mark, given how far the log had got at the mark. A member's own send
+    /// The head after an entry that deletes the last message: `before` is the newest message before
+    /// that one which is not deleted, 0 if there is none.
+    #[must_use]
+    pub fn next_without_last(self, before: u64) -> Self {
+        Self {
+            last_message_seq: before,
+            ..self.next(false)
+        }
+    }
+
+    /// Messages past a read mark, deleted ones included, given how far the log had got at the mark. A member's own send
     /// moves the mark to itself, so everything past the mark is by others.
     #[must_use]
     pub fn unread(&self, at_mark: Self) -> u64 {

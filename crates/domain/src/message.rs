@@ -1,8 +1,6 @@
-//! What may be sent as a message.
+//! The text of a message, and what makes a write repeatable.
 
-use crate::identity::{ConversationId, MessageId, UserId};
 use crate::text::is_visible;
-use crate::time::Timestamp;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
@@ -98,18 +96,31 @@ pub fn client_message_id(dedupe_key: &str) -> Option<Arc<str>> {
     dedupe_key.strip_prefix('c').map(Arc::from)
 }
 
-/// A message that may be appended to a log.
-#[derive(Clone, Debug)]
-pub struct NewMessage {
-    /// The id of the entry, unless this repeats an earlier send.
-    pub id: MessageId,
-    pub conversation: ConversationId,
-    pub sender: UserId,
-    pub content: Content,
-    /// Present if the client can repeat the send.
-    pub key: Option<SendKey>,
-    /// When the server accepted it.
-    pub created_at: Timestamp,
+/// The most characters of an excerpt.
+pub const MAX_EXCERPT_CHARS: usize = 140;
+
+/// The beginning of a message in one line, for where it is quoted: each run of white space is one
+/// space, and what is left out leaves an ellipsis.
+#[must_use]
+pub fn excerpt(content: &Content) -> Arc<str> {
+    let mut line = String::new();
+    for (count, c) in spaced(content.as_str()).enumerate() {
+        if count == MAX_EXCERPT_CHARS {
+            line.truncate(line.trim_end().len());
+            line.push('…');
+            break;
+        }
+        line.push(c);
+    }
+    line.into()
+}
+
+/// The characters of a text with one space for each run of white space, none at its ends.
+fn spaced(text: &str) -> impl Iterator<Item = char> + '_ {
+    text.split_whitespace().enumerate().flat_map(|(at, word)| {
+        let space = (at > 0).then_some(' ');
+        space.into_iter().chain(word.chars())
+    })
 }
 
 #[cfg(test)]
@@ -148,6 +159,19 @@ mod tests {
         );
         assert_eq!(client_message_id("cid-1").as_deref(), Some("id-1"));
         assert_eq!(client_message_id(&dedupe_key(&temporary, &hello)), None);
+    }
+
+    #[test]
+    fn an_excerpt_is_one_line_of_bounded_length() {
+        let of = |text: &str| excerpt(&Content::trusted(text)).to_string();
+        assert_eq!(of("  one\n\n two\u{a0}three "), "one two three");
+        assert_eq!(of(&"x".repeat(140)), "x".repeat(140));
+        assert_eq!(of(&"x".repeat(141)), format!("{}…", "x".repeat(140)));
+        assert_eq!(
+            of(&format!("{} y", "x".repeat(139))),
+            format!("{}…", "x".repeat(139))
+        );
+        assert_eq!(of(""), "");
     }
 
     #[test]

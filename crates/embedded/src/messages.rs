@@ -11,12 +11,12 @@ use lamplight_domain::conversation::{
 };
 use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, UserId};
 use lamplight_domain::marks::Mark;
-use lamplight_domain::message::NewMessage;
 use lamplight_domain::time::Timestamp;
+use lamplight_domain::write::NewEntry;
 use lamplight_usecases::cursor::ConversationKey;
 use lamplight_usecases::ports::{
-    AppendError, Appended, History, MarkUpdate, Messages, Page, Range, StoreError, StoreResult,
-    SyncPage, SyncPosition,
+    AppendError, Appended, History, MarkUpdate, MessagePage, Messages, Page, Range, StoreError,
+    StoreResult, SyncPage, SyncPosition,
 };
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -28,12 +28,23 @@ const MARKS_AT_ONCE: usize = 256;
 impl Messages for SqliteStore {
     fn append(
         &self,
-        message: NewMessage,
+        message: NewEntry,
         except: Option<ConnectionId>,
     ) -> BoxFuture<'static, Result<Appended, AppendError>> {
         // Queued before the future is polled: the order of the calls is the order of the log.
         let waiting = self.write(move |batch| sqlite::append(batch, &message, except.as_ref()));
         async move { waiting.answer().await? }.boxed()
+    }
+
+    async fn messages(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        range: Range,
+        limit: usize,
+    ) -> StoreResult<Option<MessagePage>> {
+        let _ = (caller, conversation, range, limit);
+        Err(StoreError::Internal("not built yet".into()))
     }
 
     async fn history(

@@ -132,6 +132,7 @@ fn the_domain_is_pure() {
         "icu_normalizer",
         "icu_properties",
         "sha2",
+        "unicode-segmentation",
     ];
     assert_eq!(
         names, allowed,

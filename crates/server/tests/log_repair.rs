@@ -8,8 +8,9 @@ use lamplight_distributed::redis::RedisOptions;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, MessageId, UserId};
-use lamplight_domain::message::{Content, NewMessage};
+use lamplight_domain::message::Content;
 use lamplight_domain::time::Timestamp;
+use lamplight_domain::write::NewEntry;
 use lamplight_embedded::event_bus::EmbeddedEventBus;
 use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
 use lamplight_usecases::ports::{BusMessage, EventBus, Messages};
@@ -58,13 +59,14 @@ impl Node {
 async fn send(store: &SqliteStore, conversation: &str, count: u64) {
     for number in 0..count {
         let sent = store.append(
-            NewMessage {
+            NewEntry {
                 id: MessageId::trusted(format!("m{number}{conversation}{:?}", Instant::now())),
                 conversation: ConversationId::trusted(conversation),
                 sender: UserId::trusted("a"),
-                content: Content::trusted("hi"),
+                write: Content::trusted("hi").into(),
                 key: None,
                 created_at: Timestamp(0),
+                editable_since: None,
             },
             None,
         );

@@ -3,8 +3,9 @@
 use lamplight_conformance::run;
 use lamplight_conformance::servers::{PostgresServer, RedisServer, unique_prefix};
 use lamplight_domain::identity::{ConversationId, MessageId, UserId};
-use lamplight_domain::message::{Content, NewMessage, SendKey};
+use lamplight_domain::message::{Content, SendKey};
 use lamplight_domain::time::Timestamp;
+use lamplight_domain::write::NewEntry;
 use lamplight_embedded::event_bus::EmbeddedEventBus;
 use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
 use lamplight_usecases::ports::Messages;
@@ -24,13 +25,14 @@ fn fill(path: &Path) {
         let put = store.put_conversation(&conversation, &members, Timestamp(0));
         put.await.expect("a conversation");
         let sends = (0..MESSAGES).map(|n| {
-            let message = NewMessage {
+            let message = NewEntry {
                 id: MessageId::trusted(format!("m{n}")),
                 conversation: conversation.clone(),
                 sender: members[n % 2].clone(),
-                content: Content::trusted(format!("text {n}")),
+                write: Content::trusted(format!("text {n}")).into(),
                 key: Some(SendKey::ClientMessageId(format!("k{n}").into())),
                 created_at: Timestamp(0),
+                editable_since: None,
             };
             store.append(message, None)
         });

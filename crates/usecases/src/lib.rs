@@ -23,6 +23,7 @@ pub mod pages;
 pub mod ports;
 pub mod presence;
 pub mod quotas;
+pub mod record;
 pub mod refusal;
 pub mod settings;
 pub mod subscribers;

@@ -1,9 +1,10 @@
 //! Pages of a log, cut to the limits of an answer. A store reads the entries nearest to an edge; what
 //! is kept of them is decided here, for every store.
 
-use crate::ports::{History, MoreAround};
+use crate::ports::{History, MessagePage, MoreAround, Range};
 use crate::weight::{self, ANSWER_BYTES};
 use lamplight_domain::entry::Entry;
+use lamplight_domain::fold::Message;
 
 /// The bytes that an answer may still have. The first item always fits.
 pub struct ByteBudget {
@@ -30,46 +31,75 @@ impl ByteBudget {
     }
 }
 
-/// Entries on one side of an edge, the nearest first.
-#[derive(Debug, Default)]
-pub struct Side {
-    pub entries: Vec<Entry>,
+/// What a page consists of.
+pub trait Item {
+    fn seq(&self) -> u64;
+    /// Its bytes as JSON.
+    fn weight(&self) -> usize;
+}
+
+impl Item for Entry {
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    fn weight(&self) -> usize {
+        weight::entry(self)
+    }
+}
+
+impl Item for Message {
+    fn seq(&self) -> u64 {
+        self.entry.seq
+    }
+
+    fn weight(&self) -> usize {
+        weight::message(self)
+    }
+}
+
+/// Entries, or messages, on one side of an edge, the nearest first.
+#[derive(Debug)]
+pub struct Side<T = Entry> {
+    pub items: Vec<T>,
     /// There are more beyond them.
     pub has_more: bool,
 }
 
-impl Side {
-    /// At most `limit` of the entries found, the nearest first, within the byte budget. The store
-    /// looks for one more than `limit`.
+impl<T: Item> Side<T> {
+    /// At most `limit` of the items found, the nearest first, within the byte budget. The store looks
+    /// for one more than `limit`.
     ///
     /// # Errors
-    /// When reading an entry fails.
+    /// When reading an item fails.
     pub fn nearest<E>(
-        found: impl IntoIterator<Item = Result<Entry, E>>,
+        found: impl IntoIterator<Item = Result<T, E>>,
         limit: usize,
     ) -> Result<Self, E> {
         let mut budget = ByteBudget::default();
-        let mut entries = Vec::new();
-        for entry in found {
-            let entry = entry?;
-            if entries.len() == limit || !budget.takes(weight::entry(&entry)) {
+        let mut items = Vec::new();
+        for item in found {
+            let item = item?;
+            if items.len() == limit || !budget.takes(item.weight()) {
                 return Ok(Self {
-                    entries,
+                    items,
                     has_more: true,
                 });
             }
-            entries.push(entry);
+            items.push(item);
         }
         Ok(Self {
-            entries,
+            items,
             has_more: false,
         })
     }
+}
 
+impl Side<Entry> {
     /// The page of entries before an edge.
     #[must_use]
     pub fn older(mut self) -> History {
-        self.entries.reverse();
+        self.items.reverse();
         self.newer()
     }
 
@@ -77,7 +107,7 @@ impl Side {
     #[must_use]
     pub fn newer(self) -> History {
         History {
-            entries: self.entries,
+            entries: self.items,
             has_more: self.has_more,
             around: None,
         }
@@ -89,8 +119,79 @@ impl Side {
 /// the other. The same for bytes.
 #[must_use]
 pub fn around(older: Side, newer: Side, limit: usize) -> History {
+    let (entries, around) = both_sides(older, newer, limit);
+    History {
+        entries,
+        has_more: around.before || around.after,
+        around: Some(around),
+    }
+}
+
+/// What a store found for a page of messages.
+#[derive(Debug)]
+pub enum FoundMessages {
+    /// For [`Range::Newest`] and [`Range::Before`].
+    Older(Side<Message>),
+    /// For [`Range::After`].
+    Newer(Side<Message>),
+    /// For [`Range::Around`]: what stands before the entry, and what follows, itself included.
+    Both(Side<Message>, Side<Message>),
+}
+
+/// The page of messages in a range of a log that begins at `first_seq` and ends at `head_seq`.
+#[must_use]
+pub fn messages(
+    found: FoundMessages,
+    range: Range,
+    limit: usize,
+    first_seq: u64,
+    head_seq: u64,
+) -> MessagePage {
+    let (messages, more) = match found {
+        FoundMessages::Older(Side {
+            mut items,
+            has_more,
+        }) => {
+            items.reverse();
+            let more = MoreAround {
+                before: has_more,
+                after: false,
+            };
+            (items, more)
+        }
+        FoundMessages::Newer(Side { items, has_more }) => {
+            let more = MoreAround {
+                before: false,
+                after: has_more,
+            };
+            (items, more)
+        }
+        FoundMessages::Both(older, newer) => both_sides(older, newer, limit),
+    };
+    // Where there is no further message, what is left of the log in that direction has none.
+    let from_seq = match (range, messages.first()) {
+        (Range::After(seq), _) => seq + 1,
+        (_, Some(first)) if more.before => first.seq(),
+        _ => first_seq,
+    };
+    let to_seq = match (range, messages.last()) {
+        (Range::Before(seq), _) => seq.saturating_sub(1).min(head_seq),
+        (_, Some(last)) if more.after => last.seq(),
+        _ => head_seq,
+    };
+    MessagePage {
+        messages,
+        from_seq,
+        to_seq,
+        as_of_seq: head_seq,
+        has_more: more.before || more.after,
+        around: matches!(range, Range::Around(_)).then_some(more),
+    }
+}
+
+fn both_sides<T: Item>(older: Side<T>, newer: Side<T>, limit: usize) -> (Vec<T>, MoreAround) {
     let (more_older, more_newer) = (older.has_more, newer.has_more);
-    let (mut older, mut newer) = (older.entries, newer.entries);
+    let (mut older, mut newer) = (older.items, newer.items);
     let before = older
         .len()
         .min((limit / 2).max(limit.saturating_sub(newer.len())));
@@ -101,7 +202,7 @@ pub fn around(older: Side, newer: Side, limit: usize) -> History {
         &older[..before],
         ANSWER_BYTES.saturating_sub(bytes(&newer[..after])),
     );
-    let around = MoreAround {
+    let more = MoreAround {
         before: more_older || before < older.len(),
         after: more_newer || after < newer.len(),
     };
@@ -109,25 +210,85 @@ pub fn around(older: Side, newer: Side, limit: usize) -> History {
     newer.truncate(after);
     older.reverse();
     older.append(&mut newer);
-    History {
-        entries: older,
-        has_more: around.before || around.after,
-        around: Some(around),
-    }
+    (older, more)
 }
 
-fn bytes(entries: &[Entry]) -> usize {
-    entries.iter().map(weight::entry).sum()
+fn bytes<T: Item>(items: &[T]) -> usize {
+    items.iter().map(Item::weight).sum()
 }
 
 /// How many of these fit into `bytes`.
-fn fitting(entries: &[Entry], bytes: usize) -> usize {
+fn fitting<T: Item>(items: &[T], bytes: usize) -> usize {
     let mut total = 0;
-    entries
+    items
         .iter()
-        .take_while(|entry| {
-            total += weight::entry(entry);
+        .take_while(|item| {
+            total += item.weight();
             total <= bytes
         })
         .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lamplight_domain::entry::EntryKind;
+    use lamplight_domain::identity::{ConversationId, MessageId, UserId};
+    use lamplight_domain::message::Content;
+    use lamplight_domain::time::Timestamp;
+
+    fn side(seqs: &[u64], has_more: bool) -> Side<Message> {
+        let message = |seq: &u64| {
+            Message::from(Entry {
+                id: MessageId::trusted(format!("m{seq}")),
+                conversation: ConversationId::trusted("c"),
+                seq: *seq,
+                sender: UserId::trusted("a"),
+                client_message_id: None,
+                kind: EntryKind::message(Content::trusted("x")),
+                created_at: Timestamp(0),
+            })
+        };
+        Side {
+            items: seqs.iter().map(message).collect(),
+            has_more,
+        }
+    }
+
+    /// The part that the page covers, its messages, and whether there are more.
+    fn covered(found: FoundMessages, range: Range) -> (u64, u64, Vec<u64>, bool) {
+        let page = messages(found, range, 4, 1, 20);
+        assert_eq!(page.as_of_seq, 20);
+        let seqs = page.messages.iter().map(Item::seq).collect();
+        (page.from_seq, page.to_seq, seqs, page.has_more)
+    }
+
+    #[test]
+    fn m7_a_page_covers_the_log_up_to_where_more_messages_follow() {
+        use FoundMessages::{Both, Newer, Older};
+        let newest = covered(Older(side(&[18, 15], true)), Range::Newest);
+        assert_eq!(newest, (15, 20, vec![15, 18], true));
+        let all = covered(Older(side(&[18, 15], false)), Range::Newest);
+        assert_eq!(all, (1, 20, vec![15, 18], false));
+        let before = covered(Older(side(&[9, 7], true)), Range::Before(15));
+        assert_eq!(before, (7, 14, vec![7, 9], true));
+        let beyond = covered(Older(side(&[18], false)), Range::Before(500));
+        assert_eq!(beyond, (1, 20, vec![18], false));
+        let after = covered(Newer(side(&[16, 17], true)), Range::After(12));
+        assert_eq!(after, (13, 17, vec![16, 17], true));
+        let rest = covered(Newer(side(&[16, 17], false)), Range::After(12));
+        assert_eq!(rest, (13, 20, vec![16, 17], false));
+        let none = covered(Newer(side(&[], false)), Range::After(18));
+        assert_eq!(none, (19, 20, vec![], false));
+        let both = covered(
+            Both(side(&[9, 8, 6], false), side(&[10, 13, 14], true)),
+            Range::Around(10),
+        );
+        assert_eq!(both, (8, 13, vec![8, 9, 10, 13], true));
+        let around = covered(
+            Both(side(&[9], false), side(&[10], false)),
+            Range::Around(10),
+        );
+        assert_eq!(around, (1, 20, vec![9, 10], false));
+    }
 }

@@ -3,8 +3,9 @@
 
 use crate::ports::WatchedPresence;
 use lamplight_domain::conversation::{Conversation, Receipt};
-use lamplight_domain::entry::Entry;
-use lamplight_domain::identity::{ConversationId, Profile};
+use lamplight_domain::entry::{Entry, EntryKind, Extras, MessageAction};
+use lamplight_domain::fold::{Message, Reactions};
+use lamplight_domain::identity::{ConversationId, Profile, UserId};
 use lamplight_domain::presence::{Change, Presence};
 
 /// The most bytes of one reply as JSON, except for a single item that is larger by itself. `hasMore`,
@@ -16,6 +17,16 @@ pub(crate) const ROW: usize = 200;
 /// An entry without its content and ids: field names, kind, `seq`, time. With ids of the usual
 /// length an entry has about 350.
 pub(crate) const ENTRY: usize = 160;
+/// The reference to the message that an entry changes, and what it says besides texts.
+const CHANGED: usize = 60;
+/// The message that another one answers, without its texts.
+const QUOTE: usize = 60;
+/// The name of a list and its brackets.
+const LIST: usize = 20;
+/// A time with its name.
+const TIME: usize = 45;
+/// The reactions with one emoji, without it and the users.
+const REACTION: usize = 60;
 /// A member's marks without their id.
 const RECEIPT: usize = 75;
 /// A member without their id, name and picture.
@@ -40,8 +51,48 @@ pub fn entry(entry: &Entry) -> usize {
         + text(entry.id.as_str())
         + text(entry.conversation.as_str())
         + text(entry.sender.as_str())
-        + entry.content().map_or(0, |content| text(content.as_str()))
         + client_message_id
+        + match &entry.kind {
+            EntryKind::Message { content, extras } => {
+                text(content.as_str()) + extras.as_deref().map_or(0, extra)
+            }
+            EntryKind::Change(change) => {
+                CHANGED + text(change.message.as_str()) + action(&change.action)
+            }
+            EntryKind::Unknown => 0,
+        }
+}
+
+fn extra(extras: &Extras) -> usize {
+    let quote = extras.reply_to.as_ref().map_or(0, |quote| {
+        QUOTE + text(quote.id.as_str()) + text(quote.sender.as_str()) + text(&quote.excerpt)
+    });
+    quote + users(&extras.mentions)
+}
+
+fn action(action: &MessageAction) -> usize {
+    match action {
+        MessageAction::Edit { content, mentions } => text(content.as_str()) + users(mentions),
+        MessageAction::Delete | MessageAction::Pin { .. } => 0,
+        MessageAction::React { emoji, .. } => text(emoji.as_str()),
+    }
+}
+
+/// A list of ids with its name.
+fn users(ids: &[UserId]) -> usize {
+    match ids {
+        [] => 0,
+        ids => LIST + ids.iter().map(|id| text(id.as_str()) + 3).sum::<usize>(),
+    }
+}
+
+#[must_use]
+pub fn message(message: &Message) -> usize {
+    let times = [message.edited_at, message.deleted_at, message.pinned_at];
+    let reactions = |of: &Reactions| REACTION + text(of.emoji.as_str()) + users(&of.users);
+    entry(&message.entry)
+        + times.iter().flatten().count() * TIME
+        + message.reactions.iter().map(reactions).sum::<usize>()
 }
 
 pub(crate) fn receipts(receipts: &[Receipt]) -> usize {
@@ -62,7 +113,7 @@ pub fn conversation(conversation: &Conversation) -> usize {
     CONVERSATION
         + text(conversation.id.as_str())
         + members
-        + conversation.last_message.as_ref().map_or(0, entry)
+        + conversation.last_message.as_ref().map_or(0, message)
 }
 
 #[must_use]

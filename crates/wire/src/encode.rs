@@ -372,7 +372,7 @@ pub fn presence_event(change: &Change) -> (&'static str, Json) {
 pub fn entry_event(entry: &Entry) -> (&'static str, Json) {
     let name = match entry.kind {
         EntryKind::Message { .. } => "new_private_message",
-        EntryKind::Unknown => "conversation_entry",
+        EntryKind::Change(_) | EntryKind::Unknown => "conversation_entry",
     };
     (name, write(&shape::Entry::from(entry)))
 }

@@ -268,7 +268,7 @@ impl<'a> Message<'a> {
     #[must_use]
     pub fn of(entry: &'a entry::Entry) -> Option<Self> {
         match &entry.kind {
-            EntryKind::Message { content } => Some(Self {
+            EntryKind::Message { content, .. } => Some(Self {
                 id: entry.id.as_str(),
                 kind: "message",
                 conversation_id: entry.conversation.as_str(),
@@ -278,7 +278,7 @@ impl<'a> Message<'a> {
                 client_message_id: entry.client_message_id.as_deref(),
                 created_at: time::format(entry.created_at),
             }),
-            EntryKind::Unknown => None,
+            EntryKind::Change(_) | EntryKind::Unknown => None,
         }
     }
 }
@@ -305,7 +305,10 @@ impl<'a> From<&'a model::Conversation> for Conversation<'a> {
         Self {
             id: conversation.id.as_str(),
             members: conversation.members.iter().map(Into::into).collect(),
-            last_message: conversation.last_message.as_ref().and_then(Message::of),
+            last_message: conversation
+                .last_message
+                .as_ref()
+                .and_then(|last| Message::of(&last.entry)),
             unread: conversation.unread,
             head_seq: conversation.head_seq,
             read_seq: conversation.read_seq,

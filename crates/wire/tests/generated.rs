@@ -116,9 +116,7 @@ fn message(seq: u64) -> Entry {
         conversation: ConversationId::trusted("c1"),
         seq,
         sender: UserId::trusted("42"),
-        kind: EntryKind::Message {
-            content: Content::trusted("Hi <script>\n\u{1F44B}"),
-        },
+        kind: EntryKind::message(Content::trusted("Hi <script>\n\u{1F44B}")),
         client_message_id: (seq == 2).then(|| "0190e0a0-0000-7000-8000-000000000001".into()),
         created_at: AT,
     }
@@ -128,7 +126,7 @@ fn conversation() -> Conversation {
     Conversation {
         id: ConversationId::trusted("c1"),
         members: [asha(), ben()].into(),
-        last_message: Some(message(2)),
+        last_message: Some(message(2).into()),
         unread: 1,
         head_seq: 2,
         read_seq: 1,

@@ -183,7 +183,10 @@ async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step
             });
             let (sender, content, key) = (
                 sent.sender.clone(),
-                sent.content.as_str().to_owned(),
+                sent.write
+                    .content()
+                    .map_or("", |content| content.as_str())
+                    .to_owned(),
                 sent.key.clone(),
             );
             let place = model.place(place);
@@ -344,7 +347,7 @@ async fn compare<S: Messages>(store: &S, model: &Model) {
                 "{name} in {place}"
             );
             assert_eq!(
-                seen.last_message.map(|last| last.seq),
+                seen.last_message.map(|last| last.entry.seq),
                 (head > 0).then_some(head)
             );
             let history = store

@@ -121,8 +121,8 @@ fn places(entries: &[Entry]) -> Vec<(u64, bool)> {
 async fn views<S: Messages>(store: &S, viewer: &str) -> (u64, u64, Option<u64>) {
     let seen = |one: &Conversation| {
         let last = one.last_message.as_ref();
-        assert!(last.is_none_or(|last| last.kind.is_message()));
-        (one.unread, one.head_seq, last.map(|last| last.seq))
+        assert!(last.is_none_or(|last| last.entry.kind.is_message()));
+        (one.unread, one.head_seq, last.map(|last| last.entry.seq))
     };
     let viewer = user(viewer);
     let one = store

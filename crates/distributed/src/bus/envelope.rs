@@ -249,9 +249,7 @@ impl Envelope<'_> {
             "appended" => {
                 let fields = self.entry.as_ref()?;
                 let kind = match &fields.content {
-                    Some(content) => EntryKind::Message {
-                        content: Content::trusted(&**content),
-                    },
+                    Some(content) => EntryKind::message(Content::trusted(&**content)),
                     None => EntryKind::Unknown,
                 };
                 Event::Appended {

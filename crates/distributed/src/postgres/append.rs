@@ -16,8 +16,8 @@ use super::connection::Sql;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::identity::ConnectionId;
 use lamplight_domain::marks::Marks;
-use lamplight_domain::message::{NewMessage, dedupe_key};
 use lamplight_domain::time::Timestamp;
+use lamplight_domain::write::NewEntry;
 use std::sync::Arc;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -116,18 +116,18 @@ pub(super) const WITNESS: Sql = Sql {
 };
 
 pub(super) struct Append {
-    pub(super) message: NewMessage,
+    pub(super) message: NewEntry,
     pub(super) except: Option<ConnectionId>,
     /// As the column has it.
     pub(super) key: Option<String>,
 }
 
 impl Append {
-    pub(super) fn new(message: NewMessage, except: Option<ConnectionId>) -> Self {
+    pub(super) fn new(message: NewEntry, except: Option<ConnectionId>) -> Self {
         let key = message
             .key
             .as_ref()
-            .map(|key| dedupe_key(key, &message.content));
+            .map(|key| message.write.dedupe_key(key));
         Self {
             message,
             except,

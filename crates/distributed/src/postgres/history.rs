@@ -125,9 +125,7 @@ pub(super) fn entry(
         sender: UserId::trusted(row.try_get::<_, &str>(at + 2)?),
         // This version writes messages only, so an entry of any other kind is a newer version's.
         kind: if row.try_get(at + 6)? {
-            EntryKind::Message {
-                content: Content::trusted(content_from_db(row.try_get(at + 3)?)),
-            }
+            EntryKind::message(Content::trusted(content_from_db(row.try_get(at + 3)?)))
         } else {
             EntryKind::Unknown
         },

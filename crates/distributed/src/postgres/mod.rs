@@ -59,7 +59,7 @@ pub(crate) use queries::{
 
 use first_profiles::FirstProfiles;
 use lamplight_domain::identity::ConnectionId;
-use lamplight_domain::message::NewMessage;
+use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{AppendError, Appended, EventBus, MarkUpdate, StoreResult};
 use mark_writer::MarkQueue;
 use std::ops::Deref;
@@ -115,7 +115,7 @@ impl PostgresStore {
     /// Queues an append, whose place among this node's others is settled when this returns.
     pub(crate) fn queue_append(
         &self,
-        message: NewMessage,
+        message: NewEntry,
         except: Option<ConnectionId>,
     ) -> StoreResult<oneshot::Receiver<Result<Appended, AppendError>>> {
         self.appends.push(message, except)

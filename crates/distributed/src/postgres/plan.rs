@@ -8,9 +8,10 @@ use lamplight_domain::entry::{Entry, EntryKind};
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, MessageId, UserId};
 use lamplight_domain::marks::{Covered, Marks, ReceiptAudience, owner_and_authors};
-use lamplight_domain::message::{Content, NewMessage, client_message_id};
+use lamplight_domain::message::{Content, client_message_id};
 use lamplight_domain::permission::{Action, Denied, Role, authorize};
 use lamplight_domain::time::Timestamp;
+use lamplight_domain::write::{NewEntry, Write};
 use lamplight_usecases::ports::{AppendError, Appended};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -36,7 +37,15 @@ impl NewEntries {
     }
 
     pub(super) fn contents<'a>(&self, batch: &'a [Append]) -> Vec<Cow<'a, str>> {
-        let content = |place: &usize| content_to_db(batch[*place].message.content.as_str());
+        let content = |place: &usize| {
+            content_to_db(
+                batch[*place]
+                    .message
+                    .write
+                    .content()
+                    .map_or("", |content| content.as_str()),
+            )
+        };
         self.places.iter().map(content).collect()
     }
 
@@ -181,34 +190,40 @@ impl<'a> Planner<'a> {
             (Some(_), Err(Denied::Forbidden)) => return Err(AppendError::Forbidden),
             (None, _) | (_, Err(Denied::NotAMember)) => return Err(AppendError::NotFound),
         };
+        let Write::Message { content: text, .. } = &message.write else {
+            let unsupported = lamplight_usecases::ports::StoreError::Internal(
+                "changes of messages are not stored yet".into(),
+            );
+            return Err(unsupported.into());
+        };
         let entry = |id: &MessageId, seq, content: &Content, created_at| {
             Arc::new(Entry {
                 id: id.clone(),
                 conversation: message.conversation.clone(),
                 seq,
                 sender: message.sender.clone(),
-                kind: EntryKind::Message {
-                    content: content.clone(),
-                },
+                kind: EntryKind::message(content.clone()),
                 client_message_id: key.as_deref().and_then(client_message_id),
                 created_at,
             })
         };
         if let Some(earlier) = found.earlier {
             return match earlier.content {
-                Some(content) if content == message.content => Ok(Appended {
+                Some(content) if content == *text => Ok(Appended {
                     entry: entry(&earlier.id, earlier.seq, &content, earlier.created_at),
                     duplicate: true,
+                    message: None,
                 }),
                 _ => Err(AppendError::Conflict),
             };
         }
         let keyed = key.as_deref().map(|key| (known.row, found.person, key));
         if let Some(earlier) = keyed.and_then(|keyed| self.keyed.get(&keyed)) {
-            return if earlier.content() == Some(&message.content) {
+            return if earlier.content() == Some(text) {
                 Ok(Appended {
                     entry: Arc::clone(earlier),
                     duplicate: true,
+                    message: None,
                 })
             } else {
                 Err(AppendError::Conflict)
@@ -219,7 +234,7 @@ impl<'a> Planner<'a> {
         known.last_at = message.created_at.max(known.last_at);
         known.position = Some(position);
         let (seq, to) = (known.head_seq, known.members.clone());
-        let entry = entry(&message.id, seq, &message.content, known.last_at);
+        let entry = entry(&message.id, seq, text, known.last_at);
         if let Some(keyed) = keyed {
             self.keyed.insert(keyed, Arc::clone(&entry));
         }
@@ -241,12 +256,13 @@ impl<'a> Planner<'a> {
         Ok(Appended {
             entry,
             duplicate: false,
+            message: None,
         })
     }
 
     /// Moves the sender's marks to the entry, and adds the events that follow it: none for an
     /// ordinary message.
-    fn sent(&mut self, message: &NewMessage, row: i64, found: &Found, seq: u64) {
+    fn sent(&mut self, message: &NewEntry, row: i64, found: &Found, seq: u64) {
         let after = Marks::all_at(seq);
         let moved = self.marks.insert((row, found.person), after);
         let before = moved.unwrap_or(found.marks);

@@ -162,7 +162,7 @@ fn summary_of(row: &Row) -> RowResult<ConversationSummary> {
     let head = LogHead::at(head_seq, nearest(6)?);
     let read = LogHead::at(read_seq, nearest(9)?);
     Ok(ConversationSummary {
-        last_message: entry(row, 12, &id)?,
+        last_message: entry(row, 12, &id)?.map(Into::into),
         unread: head.unread(read),
         head_seq,
         read_seq,

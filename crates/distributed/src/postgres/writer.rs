@@ -12,7 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConnectionId, ConversationId, UserId};
-use lamplight_domain::message::NewMessage;
+use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{AppendError, Appended, EventBus, StoreError};
 use parking_lot::Mutex;
 use std::collections::{HashSet, VecDeque};
@@ -84,7 +84,7 @@ impl AppendQueue {
     /// Queues an append: its place is settled when this returns.
     pub(super) fn push(
         &self,
-        message: NewMessage,
+        message: NewEntry,
         except: Option<ConnectionId>,
     ) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, StoreError> {
         if self.depth.fetch_add(1, Ordering::Relaxed) >= self.limit {
@@ -131,16 +131,16 @@ struct Busy {
 }
 
 impl Busy {
-    fn has(&self, message: &NewMessage) -> bool {
+    fn has(&self, message: &NewEntry) -> bool {
         self.conversations.contains(&message.conversation) || self.senders.contains(&message.sender)
     }
 
-    fn add(&mut self, message: &NewMessage) {
+    fn add(&mut self, message: &NewEntry) {
         self.conversations.insert(message.conversation.clone());
         self.senders.insert(message.sender.clone());
     }
 
-    fn remove(&mut self, message: &NewMessage) {
+    fn remove(&mut self, message: &NewEntry) {
         self.conversations.remove(&message.conversation);
         self.senders.remove(&message.sender);
     }

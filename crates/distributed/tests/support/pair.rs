@@ -7,9 +7,9 @@ use futures_util::future::BoxFuture;
 use lamplight_distributed::postgres::PostgresStore;
 use lamplight_domain::conversation::{Conversation, ConversationSummary, MemberProfiles, Members};
 use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, Profile, UserId};
-use lamplight_domain::message::NewMessage;
 use lamplight_domain::presence::{SavedStatus, StatusOverride};
 use lamplight_domain::time::Timestamp;
+use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{
     AppendError, Appended, CommitPosition, CommittedEntry, Directory, History, LogFollower,
     MarkUpdate, Messages, Page, Person, ProfileSource, Range, StoreResult, SyncPage, SyncPosition,
@@ -32,7 +32,7 @@ impl Pair {
 impl Messages for Pair {
     fn append(
         &self,
-        message: NewMessage,
+        message: NewEntry,
         except: Option<ConnectionId>,
     ) -> BoxFuture<'static, Result<Appended, AppendError>> {
         let bytes = message.conversation.as_str().bytes();

@@ -7,10 +7,11 @@ use super::marks::sent;
 use lamplight_domain::entry::{Entry, EntryKind};
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::ConnectionId;
-use lamplight_domain::message::{NewMessage, SendKey, dedupe_key};
+use lamplight_domain::message::SendKey;
 use lamplight_domain::permission::{Action, Denied, authorize};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{AppendError, Appended, CommitPosition};
+use lamplight_domain::write::{NewEntry, Write};
+use lamplight_usecases::ports::{AppendError, Appended, CommitPosition, StoreError};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::sync::Arc;
 
@@ -72,7 +73,7 @@ pub(super) fn insert(
 /// inner one is an answer to the caller.
 pub(crate) fn append(
     batch: &mut Batch<'_>,
-    message: &NewMessage,
+    message: &NewEntry,
     except: Option<&ConnectionId>,
 ) -> rusqlite::Result<Result<Appended, AppendError>> {
     let Some((conn, known)) = batch.known(&message.conversation)? else {
@@ -88,7 +89,11 @@ pub(crate) fn append(
     let key = message
         .key
         .as_ref()
-        .map(|key| dedupe_key(key, &message.content));
+        .map(|key| message.write.dedupe_key(key));
+    let Write::Message { content, .. } = &message.write else {
+        let unsupported = StoreError::Internal("changes of messages are not stored yet".into());
+        return Ok(Err(unsupported.into()));
+    };
     if let Some(key) = &key {
         let there = conn
             .prepare_cached(entries!(
@@ -99,10 +104,11 @@ pub(crate) fn append(
             })
             .optional()?;
         if let Some(there) = there {
-            return Ok(if there.content() == Some(&message.content) {
+            return Ok(if message.write.made(&there) {
                 Ok(Appended {
                     entry: Arc::new(there),
                     duplicate: true,
+                    message: None,
                 })
             } else {
                 Err(AppendError::Conflict)
@@ -113,7 +119,7 @@ pub(crate) fn append(
         id: message.id.as_str(),
         sender,
         other_kind: None,
-        content: message.content.as_str(),
+        content: content.as_str(),
         dedupe_key: key.as_deref(),
         created_at: message.created_at,
     };
@@ -129,9 +135,7 @@ pub(crate) fn append(
         conversation: message.conversation.clone(),
         seq,
         sender: message.sender.clone(),
-        kind: EntryKind::Message {
-            content: message.content.clone(),
-        },
+        kind: EntryKind::message(content.clone()),
         client_message_id: match &message.key {
             Some(SendKey::ClientMessageId(id)) => Some(Arc::clone(id)),
             _ => None,
@@ -150,5 +154,6 @@ pub(crate) fn append(
     Ok(Ok(Appended {
         entry,
         duplicate: false,
+        message: None,
     }))
 }

@@ -39,9 +39,7 @@ pub(crate) fn entry(row: &Row<'_>, conversation: &ConversationId) -> rusqlite::R
         sender: UserId::trusted(row.get_ref(2)?.as_str()?),
         // This version writes messages only, so an entry of any other kind is a newer version's.
         kind: match row.get_ref(6)? {
-            ValueRef::Null => EntryKind::Message {
-                content: Content::trusted(row.get_ref(3)?.as_str()?),
-            },
+            ValueRef::Null => EntryKind::message(Content::trusted(row.get_ref(3)?.as_str()?)),
             _ => EntryKind::Unknown,
         },
         client_message_id: row

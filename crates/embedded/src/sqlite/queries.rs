@@ -49,7 +49,7 @@ fn summarise(
         .optional()?;
     Ok(ConversationSummary {
         id: outline.id,
-        last_message,
+        last_message: last_message.map(Into::into),
         unread: head.unread(read),
         head_seq: head.seq,
         read_seq,

@@ -5,8 +5,9 @@ use super::schema::{MIGRATIONS, migrate};
 use super::{OpenError, SqliteOptions, SqliteStore};
 use lamplight_conformance::{Recorder, Subject};
 use lamplight_domain::identity::{ConversationId, MessageId, UserId};
-use lamplight_domain::message::{Content, NewMessage};
+use lamplight_domain::message::Content;
 use lamplight_domain::time::Timestamp;
+use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{Accounts as _, Directory as _, Messages as _, Range, StoreError};
 use rusqlite::{Connection, OpenFlags, StatementStatus};
 use std::path::Path;
@@ -483,13 +484,14 @@ async fn m4_a_log_with_entries_of_other_kinds_goes_on_after_a_restart() {
                 .unwrap();
         }
         append_other(&store, "c", "a").await;
-        let message = NewMessage {
+        let message = NewEntry {
             id: MessageId::trusted(format!("m{round}")),
             conversation: c.clone(),
             sender: a.clone(),
-            content: Content::trusted("hello"),
+            write: Content::trusted("hello").into(),
             key: None,
             created_at: Timestamp(1),
+            editable_since: None,
         };
         let appended = store.append(message, None).await.unwrap();
         assert_eq!(appended.entry.seq, 3 * round + 2);

@@ -3,8 +3,9 @@
 
 use lamplight_conformance::{Recorder, Subject};
 use lamplight_domain::identity::{ConversationId, MessageId, UserId};
-use lamplight_domain::message::{Content, NewMessage, SendKey};
+use lamplight_domain::message::{Content, SendKey};
 use lamplight_domain::time::Timestamp;
+use lamplight_domain::write::NewEntry;
 use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
 use std::path::Path;
 use std::sync::Arc;
@@ -43,14 +44,15 @@ pub(crate) fn at(millis: i64) -> Timestamp {
 }
 
 /// A message under a client message id, which is its own id too.
-pub(crate) fn message(place: &str, sender: &str, content: &str, id: &str) -> NewMessage {
-    NewMessage {
+pub(crate) fn message(place: &str, sender: &str, content: &str, id: &str) -> NewEntry {
+    NewEntry {
         id: MessageId::trusted(id),
         conversation: conversation(place),
         sender: user(sender),
-        content: Content::trusted(content),
+        write: Content::trusted(content).into(),
         key: Some(SendKey::ClientMessageId(id.into())),
         created_at: at(0),
+        editable_since: None,
     }
 }
 

@@ -8,7 +8,8 @@ use crate::deadline::STORE_DEADLINE;
 use crate::ports::AppendError;
 use crate::refusal::{Code, Refusal};
 use lamplight_domain::identity::ConversationId;
-use lamplight_domain::message::{Content, InvalidContent, NewMessage, SendKey};
+use lamplight_domain::message::{Content, InvalidContent, SendKey};
+use lamplight_domain::write::NewEntry;
 use std::sync::Arc;
 
 impl MessageService {
@@ -30,13 +31,14 @@ impl MessageService {
         })?;
         self.limits.send(user)?;
         let created_at = self.now();
-        let message = NewMessage {
+        let message = NewEntry {
             id: self.ids.message(created_at),
             conversation: conversation.clone(),
             sender: user.clone(),
-            content,
+            write: content.into(),
             key,
             created_at,
+            editable_since: None,
         };
         // There is no await before this line: messages take their places in the log in the order of
         // the calls.
@@ -59,6 +61,7 @@ impl MessageService {
                 Code::Conflict,
                 "This clientMessageId was used for another message. Send it under a new one.",
             )),
+            Ok(Err(AppendError::Refused(_))) => Err(Refusal::new(Code::Invalid, "refused")),
             Ok(Err(AppendError::Store(error))) => Err(error.into()),
             Err(_) => Err(Refusal::unavailable()),
         }

@@ -7,17 +7,22 @@ use lamplight_domain::conversation::{
     Conversation, ConversationSummary, MemberProfiles, Members, Receipt,
 };
 use lamplight_domain::entry::Entry;
+use lamplight_domain::fold::Message;
 use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, MessageId, UserId};
-use lamplight_domain::message::NewMessage;
+use lamplight_domain::message_rules::WriteRefused;
 use lamplight_domain::time::Timestamp;
+use lamplight_domain::write::NewEntry;
 use std::sync::Arc;
 
 #[derive(Clone, Debug)]
 pub struct Appended {
-    /// The new entry, or the one that an earlier send with the same key made.
+    /// The new entry, the one that an earlier write with the same key made, or the one that made the
+    /// state which the write asks for. The entry of a deleted message, or of its edits, is empty.
     pub entry: Arc<Entry>,
-    /// Whether an earlier send made it.
+    /// Whether an earlier write made it.
     pub duplicate: bool,
+    /// Of a repeated send: the message as it is now, if anything was done to it.
+    pub message: Option<Box<Message>>,
 }
 
 /// Why an append was not made.
@@ -29,9 +34,12 @@ pub enum AppendError {
     /// The sender's role does not allow it.
     #[error("the sender may not write in the conversation")]
     Forbidden,
-    /// The same client message id stands for other content.
-    #[error("the client message id stands for other content")]
+    /// The same client message id stands for another write.
+    #[error("the client message id stands for another write")]
     Conflict,
+    /// The message, or the member, that the write is about does not allow it.
+    #[error("the write is refused: {0:?}")]
+    Refused(WriteRefused),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -67,6 +75,22 @@ pub struct MoreAround {
     pub before: bool,
     /// There are newer entries.
     pub after: bool,
+}
+
+/// Messages of a part of a log as they are now, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct MessagePage {
+    pub messages: Vec<Message>,
+    /// The part of the log that the page covers: every message from this `seq` …
+    pub from_seq: u64,
+    /// … up to this one is in it. Less than `from_seq` where that part is empty.
+    pub to_seq: u64,
+    /// The newest entry that the messages are folded up to.
+    pub as_of_seq: u64,
+    /// There are more messages in the direction asked for; with [`Range::Around`], in either.
+    pub has_more: bool,
+    /// With [`Range::Around`]: on which side.
+    pub around: Option<MoreAround>,
 }
 
 /// The newest entry that a client has of a log.
@@ -136,16 +160,23 @@ pub struct MarkUpdate {
 /// item, and says that there is more.
 #[async_trait]
 pub trait Messages: Send + Sync + 'static {
-    /// Appends a message. Its place among this process' other appends is settled when this is
+    /// Appends an entry. Its place among this process' other appends is settled when this is
     /// *called*, not when the future is first polled, so that one sender's messages keep their
     /// order. Resolves once the entry is durable.
     ///
-    /// One transaction: membership, deduplication, the next `seq`, the entry, and the sender's
-    /// marks, which become visible whatever the sender's status is. After the commit and in its
-    /// order, an [`Event::Appended`] that leaves out the connection `except` goes to the bus; a
-    /// duplicate is not published again. If the sender's marks pass entries of others, an
-    /// [`Event::Receipt`] follows, and an [`Event::ConversationChanged`] for the sender's own
-    /// devices, each only if it is news.
+    /// One transaction: membership, deduplication, what
+    /// [`message_rules`](lamplight_domain::message_rules) say of a change, the next `seq`, the entry,
+    /// and of a message the sender's marks, which become visible whatever the sender's status is.
+    /// After the commit and in its order, an [`Event::Appended`] that leaves out the connection
+    /// `except` goes to the bus; a duplicate is not published again. If the sender's marks pass
+    /// entries of others, an [`Event::Receipt`] follows, and an [`Event::ConversationChanged`] for
+    /// the sender's own devices, each only if it is news. After a deletion follows an
+    /// [`Event::ConversationChanged`] for all members.
+    ///
+    /// A change keeps [`Messages::messages`] in step in the same transaction. A deletion also blanks
+    /// the entries of the message and of its edits; a repetition of the writes that made them is
+    /// still a duplicate. What would change
+    /// nothing is not appended.
     ///
     /// A sender that the store does not know fails with [`AppendError::NotFound`].
     ///
@@ -154,11 +185,23 @@ pub trait Messages: Send + Sync + 'static {
     /// [`Event::ConversationChanged`]: lamplight_domain::event::Event::ConversationChanged
     fn append(
         &self,
-        message: NewMessage,
+        entry: NewEntry,
         except: Option<ConnectionId>,
     ) -> BoxFuture<'static, Result<Appended, AppendError>>;
 
-    /// A part of a log, `None` if there is none for this caller. At most `limit` entries.
+    /// Messages of a part of a log as they are now, `None` if there is no such log for this caller.
+    /// At most `limit` messages; entries of other kinds are not counted. The same as
+    /// [`fold`](lamplight_domain::fold::fold) makes of the log, excerpts included.
+    async fn messages(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        range: Range,
+        limit: usize,
+    ) -> StoreResult<Option<MessagePage>>;
+
+    /// A part of a log, `None` if there is none for this caller. At most `limit` entries, of all
+    /// kinds.
     async fn history(
         &self,
         caller: &UserId,

@@ -24,7 +24,8 @@ pub use follower::{CommitPosition, CommittedEntry, LogFollower};
 pub use ids::Ids;
 pub use last_seen::LastSeenQueue;
 pub use messages::{
-    AppendError, Appended, History, MarkUpdate, Messages, MoreAround, Range, SyncPage, SyncPosition,
+    AppendError, Appended, History, MarkUpdate, MessagePage, Messages, MoreAround, Range, SyncPage,
+    SyncPosition,
 };
 pub use passwords::{HashError, HashFor, Passwords};
 pub use presence::{PresenceState, PresenceStore};

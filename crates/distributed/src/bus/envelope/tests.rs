@@ -28,7 +28,7 @@ fn events() -> Vec<Event> {
     let content = Content::trusted("hi \u{1f600} \"there\"\n");
     vec![
         Event::Appended {
-            entry: entry(EntryKind::Message { content }),
+            entry: entry(EntryKind::message(content)),
             to: members(),
             except: Some(ConnectionId::trusted("s1")),
         },

@@ -1,0 +1,191 @@
+//! What may be written to a log.
+
+use crate::entry::{Entry, EntryKind, MessageAction};
+use crate::identity::{ConversationId, MessageId, UserId};
+use crate::message::{Content, SendKey, dedupe_key};
+use crate::time::Timestamp;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+
+/// An entry that may be appended to a log.
+#[derive(Clone, Debug)]
+pub struct NewEntry {
+    /// The id of the entry, unless this repeats an earlier write.
+    pub id: MessageId,
+    pub conversation: ConversationId,
+    pub sender: UserId,
+    pub write: Write,
+    /// Present if the client can repeat the write.
+    pub key: Option<SendKey>,
+    /// When the server accepted it.
+    pub created_at: Timestamp,
+    /// Messages sent before this time can no longer be edited.
+    pub editable_since: Option<Timestamp>,
+}
+
+/// What a member writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    Message {
+        content: Content,
+        /// A message of the same log.
+        reply_to: Option<MessageId>,
+        /// Each once.
+        mentions: Vec<UserId>,
+    },
+    Change {
+        /// A message of the same log.
+        message: MessageId,
+        action: MessageAction,
+    },
+}
+
+impl From<Content> for Write {
+    /// A message that has nothing but its content.
+    fn from(content: Content) -> Self {
+        Self::Message {
+            content,
+            reply_to: None,
+            mentions: Vec::new(),
+        }
+    }
+}
+
+impl Write {
+    /// The text that it brings.
+    #[must_use]
+    pub fn content(&self) -> Option<&Content> {
+        match self {
+            Self::Message { content, .. }
+            | Self::Change {
+                action: MessageAction::Edit { content, .. },
+                ..
+            } => Some(content),
+            Self::Change { .. } => None,
+        }
+    }
+
+    /// What a store recognises a repetition of it by: see [`dedupe_key`].
+    #[must_use]
+    pub fn dedupe_key(&self, key: &SendKey) -> String {
+        dedupe_key(key, self.content().unwrap_or(&Content::trusted("")))
+    }
+
+    /// Whether this is what made an entry that is not erased: a repetition under the same key is a
+    /// duplicate then, and a conflict otherwise.
+    #[must_use]
+    pub fn made(&self, entry: &Entry) -> bool {
+        Self::of(entry).as_ref() == Some(self)
+    }
+
+    /// A digest of what it brings, under a key of the store's own. It is stored where the entry is
+    /// erased, so that a repetition is still recognised and the text cannot be guessed from it.
+    #[must_use]
+    pub fn digest(&self, key: &[u8]) -> String {
+        let mut bytes = Vec::new();
+        let mut add = |part: &str| {
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part.as_bytes());
+        };
+        match self {
+            Self::Message {
+                content,
+                reply_to,
+                mentions,
+            } => {
+                add("message");
+                add(content.as_str());
+                add(reply_to.as_ref().map_or("", MessageId::as_str));
+                mentions.iter().for_each(|user| add(user.as_str()));
+            }
+            Self::Change { message, action } => {
+                add(action.name());
+                add(message.as_str());
+                match action {
+                    MessageAction::Edit { content, mentions } => {
+                        add(content.as_str());
+                        mentions.iter().for_each(|user| add(user.as_str()));
+                    }
+                    MessageAction::Delete => {}
+                    MessageAction::React { emoji, added } => {
+                        add(emoji.as_str());
+                        add(if *added { "1" } else { "0" });
+                    }
+                    MessageAction::Pin { pinned } => add(if *pinned { "1" } else { "0" }),
+                }
+            }
+        }
+        // Two passes, as HMAC has them: one digest would reveal others of longer texts.
+        let inner = Sha256::new().chain_update(key).chain_update(&bytes);
+        let outer = Sha256::new()
+            .chain_update(key)
+            .chain_update(inner.finalize());
+        URL_SAFE_NO_PAD.encode(outer.finalize())
+    }
+
+    /// What made an entry that is not erased, `None` for kinds that this version does not know.
+    #[must_use]
+    pub fn of(entry: &Entry) -> Option<Self> {
+        match &entry.kind {
+            EntryKind::Message { content, extras } => {
+                let extras = extras.as_deref().cloned().unwrap_or_default();
+                Some(Self::Message {
+                    content: content.clone(),
+                    reply_to: extras.reply_to.map(|quote| quote.id),
+                    mentions: extras.mentions,
+                })
+            }
+            EntryKind::Change(change) => Some(Self::Change {
+                message: change.message.clone(),
+                action: change.action.clone(),
+            }),
+            EntryKind::Unknown => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn m2_a_digest_tells_writes_apart_and_depends_on_the_stores_key() {
+        let mention = |ids: &[&str]| {
+            ids.iter()
+                .map(|id| UserId::trusted(*id))
+                .collect::<Vec<_>>()
+        };
+        let message = |content: &str, reply_to: Option<&str>, ids: &[&str]| Write::Message {
+            content: Content::trusted(content),
+            reply_to: reply_to.map(MessageId::trusted),
+            mentions: mention(ids),
+        };
+        let change = |action| Write::Change {
+            message: MessageId::trusted("m"),
+            action,
+        };
+        let edit = |content: &str| MessageAction::Edit {
+            content: Content::trusted(content),
+            mentions: Vec::new(),
+        };
+        let writes = [
+            message("hello", None, &[]),
+            message("hello", Some("m"), &[]),
+            message("hello", None, &["m"]),
+            message("hell", Some("om"), &[]),
+            message("hello", None, &["a", "b"]),
+            message("hello", None, &["ab"]),
+            change(edit("hello")),
+            change(edit("other")),
+            change(MessageAction::Delete),
+            change(MessageAction::Pin { pinned: true }),
+            change(MessageAction::Pin { pinned: false }),
+        ];
+        let digests: std::collections::BTreeSet<String> =
+            writes.iter().map(|write| write.digest(b"key")).collect();
+        assert_eq!(digests.len(), writes.len());
+        assert_ne!(writes[0].digest(b"key"), writes[0].digest(b"another"));
+        assert_eq!(writes[0].digest(b"key"), writes[0].clone().digest(b"key"));
+    }
+}

@@ -1,0 +1,257 @@
+//! What stores and nodes write of an entry besides its columns: as JSON, the same everywhere. Readers
+//! skip fields and kinds that they do not know, so that versions work side by side.
+
+use lamplight_domain::emoji::Emoji;
+use lamplight_domain::entry::{Change, EntryKind, Extras, MessageAction, Quote};
+use lamplight_domain::identity::{MessageId, UserId};
+use lamplight_domain::message::Content;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// What an entry changes of a message.
+#[derive(Serialize, Deserialize)]
+struct ChangeRecord<'a> {
+    #[serde(borrow)]
+    message: Cow<'a, str>,
+    seq: u64,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    content: Option<Cow<'a, str>>,
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    mentions: Vec<Cow<'a, str>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    emoji: Option<Cow<'a, str>>,
+    /// Whether a reaction is added, or a message pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    on: Option<bool>,
+}
+
+/// What a message has besides its content.
+#[derive(Serialize, Deserialize)]
+struct ExtrasRecord<'a> {
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    reply_to: Option<QuoteRecord<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    mentions: Vec<Cow<'a, str>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct QuoteRecord<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    seq: u64,
+    #[serde(borrow)]
+    sender: Cow<'a, str>,
+    /// Between nodes only. A store reads the quoted message instead.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    excerpt: Option<Cow<'a, str>>,
+}
+
+fn names(users: &[UserId]) -> Vec<Cow<'_, str>> {
+    users.iter().map(|user| user.as_str().into()).collect()
+}
+
+fn users(names: &[Cow<'_, str>]) -> Vec<UserId> {
+    names.iter().map(|name| UserId::trusted(&**name)).collect()
+}
+
+fn write<T: Serialize>(record: &T) -> String {
+    // Texts and numbers always have a form in JSON.
+    serde_json::to_string(record).unwrap_or_default()
+}
+
+/// The record of a change, which [`read_change`] reads by its kind's name.
+#[must_use]
+pub fn write_change(change: &Change) -> String {
+    let mut record = ChangeRecord {
+        message: change.message.as_str().into(),
+        seq: change.message_seq,
+        content: None,
+        mentions: Vec::new(),
+        emoji: None,
+        on: None,
+    };
+    match &change.action {
+        MessageAction::Edit { content, mentions } => {
+            record.content = Some(content.as_str().into());
+            record.mentions = names(mentions);
+        }
+        MessageAction::Delete => {}
+        MessageAction::React { emoji, added } => {
+            record.emoji = Some(emoji.as_str().into());
+            record.on = Some(*added);
+        }
+        MessageAction::Pin { pinned } => record.on = Some(*pinned),
+    }
+    write(&record)
+}
+
+/// The record of an edit whose message was deleted.
+#[must_use]
+pub fn write_erased_edit(message: &MessageId, message_seq: u64) -> String {
+    write_change(&Change {
+        message: message.clone(),
+        message_seq,
+        action: MessageAction::Edit {
+            content: Content::trusted(""),
+            mentions: Vec::new(),
+        },
+    })
+}
+
+/// The kind of an entry that is not a message. [`EntryKind::Unknown`] where this version does not
+/// know its name or cannot read its record.
+#[must_use]
+pub fn read_change(name: &str, record: &str) -> EntryKind {
+    change(name, record).map_or(EntryKind::Unknown, |change| {
+        EntryKind::Change(Box::new(change))
+    })
+}
+
+fn change(name: &str, record: &str) -> Option<Change> {
+    if !["edit", "delete", "reaction", "pin"].contains(&name) {
+        return None;
+    }
+    let record: ChangeRecord<'_> = serde_json::from_str(record).ok()?;
+    let action = match name {
+        "edit" => MessageAction::Edit {
+            content: Content::trusted(record.content.as_deref()?),
+            mentions: users(&record.mentions),
+        },
+        "delete" => MessageAction::Delete,
+        "reaction" => MessageAction::React {
+            emoji: Emoji::trusted(record.emoji.as_deref()?),
+            added: record.on?,
+        },
+        _ => MessageAction::Pin { pinned: record.on? },
+    };
+    Some(Change {
+        message: MessageId::trusted(&*record.message),
+        message_seq: record.seq,
+        action,
+    })
+}
+
+/// The record of a message's extras as a store keeps it, without the excerpt.
+#[must_use]
+pub fn write_extras(extras: &Extras) -> String {
+    extras_record(extras, false)
+}
+
+/// The record of a message's extras as nodes send it to each other, with the excerpt.
+#[must_use]
+pub fn write_whole_extras(extras: &Extras) -> String {
+    extras_record(extras, true)
+}
+
+fn extras_record(extras: &Extras, with_excerpt: bool) -> String {
+    write(&ExtrasRecord {
+        reply_to: extras.reply_to.as_ref().map(|quote| QuoteRecord {
+            id: quote.id.as_str().into(),
+            seq: quote.seq,
+            sender: quote.sender.as_str().into(),
+            excerpt: with_excerpt.then(|| (*quote.excerpt).into()),
+        }),
+        mentions: names(&extras.mentions),
+    })
+}
+
+/// A message's extras; none where the record cannot be read. An excerpt that the record lacks is
+/// empty.
+#[must_use]
+pub fn read_extras(record: &str) -> Extras {
+    let Ok(record) = serde_json::from_str::<ExtrasRecord<'_>>(record) else {
+        return Extras::default();
+    };
+    Extras {
+        reply_to: record.reply_to.map(|quote| Quote {
+            id: MessageId::trusted(&*quote.id),
+            seq: quote.seq,
+            sender: UserId::trusted(&*quote.sender),
+            excerpt: quote
+                .excerpt
+                .map_or_else(|| Arc::from(""), |text| Arc::from(&*text)),
+        }),
+        mentions: users(&record.mentions),
+    }
+}
+
+/// The record of a list of mentions.
+#[must_use]
+pub fn write_mentions(mentions: &[UserId]) -> String {
+    write(&names(mentions))
+}
+
+/// A list of mentions; empty where the record cannot be read.
+#[must_use]
+pub fn read_mentions(record: &str) -> Vec<UserId> {
+    let names: Vec<Cow<'_, str>> = serde_json::from_str(record).unwrap_or_default();
+    users(&names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_come_back_as_they_were_written() {
+        let actions = [
+            MessageAction::Edit {
+                content: Content::trusted("a \"text\"\u{0}\n"),
+                mentions: vec![UserId::trusted("ü")],
+            },
+            MessageAction::Delete,
+            MessageAction::React {
+                emoji: Emoji::trusted("👍🏽"),
+                added: false,
+            },
+            MessageAction::Pin { pinned: true },
+        ];
+        for action in actions {
+            let written = Change {
+                message: MessageId::trusted("m1"),
+                message_seq: 7,
+                action,
+            };
+            let read = read_change(written.action.name(), &write_change(&written));
+            assert_eq!(read, EntryKind::Change(Box::new(written)));
+        }
+    }
+
+    #[test]
+    fn what_a_newer_version_wrote_is_unknown_or_read_as_far_as_it_goes() {
+        assert_eq!(read_change("poll", "{}"), EntryKind::Unknown);
+        assert_eq!(read_change("pin", "{"), EntryKind::Unknown);
+        assert_eq!(
+            read_change("pin", r#"{"message":"m","seq":1}"#),
+            EntryKind::Unknown
+        );
+        let pin = read_change("pin", r#"{"message":"m","seq":1,"on":true,"why":{"a":1}}"#);
+        assert!(matches!(pin, EntryKind::Change(_)));
+        assert_eq!(read_extras("nonsense"), Extras::default());
+    }
+
+    #[test]
+    fn extras_come_back_and_only_nodes_send_excerpts() {
+        let extras = Extras {
+            reply_to: Some(Quote {
+                id: MessageId::trusted("m1"),
+                seq: 3,
+                sender: UserId::trusted("a"),
+                excerpt: "what it said".into(),
+            }),
+            mentions: vec![UserId::trusted("b")],
+        };
+        assert_eq!(read_extras(&write_whole_extras(&extras)), extras);
+        let mut stored = extras.clone();
+        if let Some(quote) = &mut stored.reply_to {
+            quote.excerpt = "".into();
+        }
+        assert_eq!(read_extras(&write_extras(&extras)), stored);
+        assert!(!write_extras(&extras).contains("said"));
+        assert_eq!(
+            read_mentions(&write_mentions(&extras.mentions)),
+            extras.mentions
+        );
+    }
+}
