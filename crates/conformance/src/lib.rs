@@ -179,6 +179,9 @@ mod tests {
     fn every_test_of_a_suite_is_in_its_list() {
         let suites = [
             concat!(
+                include_str!("messages/acting/editing.rs"),
+                include_str!("messages/acting/reacting.rs"),
+                include_str!("messages/acting/reading_now.rs"),
                 include_str!("messages/appending.rs"),
                 include_str!("messages/reading.rs"),
                 include_str!("messages/membership.rs"),

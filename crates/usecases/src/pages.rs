@@ -170,7 +170,7 @@ pub fn messages(
     };
     // Where there is no further message, what is left of the log in that direction has none.
     let from_seq = match (range, messages.first()) {
-        (Range::After(seq), _) => seq + 1,
+        (Range::After(seq), _) => seq.saturating_add(1),
         (_, Some(first)) if more.before => first.seq(),
         _ => first_seq,
     };

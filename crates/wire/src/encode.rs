@@ -256,7 +256,7 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
             conversation,
             created,
         }) => success(OneConversation {
-            conversation: conversation.into(),
+            conversation: conversation.as_ref().into(),
             created: *created,
         }),
         Reply::Messages(MessageReply::History(history)) => success(HistoryPage {

@@ -1,5 +1,6 @@
 //! The suite for `Messages`.
 
+mod acting;
 mod appending;
 mod marks;
 mod membership;
@@ -7,6 +8,7 @@ mod model;
 mod other_kinds;
 mod reading;
 
+pub use acting::*;
 pub use appending::*;
 pub use marks::*;
 pub use membership::*;
@@ -75,6 +77,19 @@ macro_rules! messages_suite {
                 m9_a_send_past_what_was_unread_tells_the_senders_marks,
                 p11_a_send_of_the_invisible_tells_others_what_their_devices_knew,
                 receipts_of_large_conversations_go_to_the_authors_alone,
+                an_edited_message_has_its_last_content_and_the_log_has_all,
+                m10_refused_changes_leave_no_trace,
+                a_deleted_message_is_gone_from_every_answer,
+                replies_quote_what_is_there_now,
+                reactions_are_sets_of_users_by_emoji,
+                reactions_have_limits,
+                pins_have_a_limit_and_deletions_free_them,
+                m1_and_m2_repetitions_are_recognised_after_edits_and_deletions,
+                m9_deletions_change_what_is_unread_and_which_message_is_the_last,
+                m9_only_messages_move_marks_and_the_list,
+                m10_a_deletion_tells_every_member_that_the_conversation_changed,
+                m7_pages_of_messages_cover_the_log_without_a_hole,
+                m1_changes_raced_at_once_end_in_one_state,
             ]
             /// Random operations agree with a simple model in memory.
             #[test]

@@ -40,7 +40,7 @@ impl ConversationCommand {
 pub enum ConversationReply {
     /// A conversation as the caller sees it.
     One {
-        conversation: Conversation,
+        conversation: Box<Conversation>,
         /// The command created it.
         created: bool,
     },

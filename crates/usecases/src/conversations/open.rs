@@ -22,7 +22,7 @@ impl ConversationService {
         // It nearly always exists. Creating one is limited, since it appears in the other user's list.
         if let Some(conversation) = deadline::store(self.messages.direct(user, other)).await? {
             return Ok(Reply::Conversations(ConversationReply::One {
-                conversation,
+                conversation: Box::new(conversation),
                 created: false,
             }));
         }
@@ -43,7 +43,7 @@ impl ConversationService {
             });
         }
         Ok(Reply::Conversations(ConversationReply::One {
-            conversation,
+            conversation: Box::new(conversation),
             created,
         }))
     }

@@ -1,0 +1,202 @@
+//! What changes make of lists, pages and marks.
+
+use super::{done, edit, log, now, page, react, send};
+use crate::messages::put;
+use crate::{Subject, at, conversation, user};
+use lamplight_domain::entry::{EntryKind, MessageAction};
+use lamplight_domain::event::Event;
+use lamplight_domain::fold::Message;
+use lamplight_usecases::ports::{Messages, Range};
+
+/// What is deleted is not unread and not the last message, by every way to both.
+pub async fn m9_deletions_change_what_is_unread_and_which_message_is_the_last<S: Messages>(
+    subject: Subject<S>,
+) {
+    let store = &*subject.store;
+    put(store, "c", &["a", "b"]).await;
+    let mut sent = Vec::new();
+    for content in ["1", "2", "3", "4"] {
+        sent.push(send(store, "c", "a", content).await);
+    }
+    assert_eq!(view(store, "b").await, (4, Some((4, "4".into()))));
+    done(store, "c", "a", &sent[1], MessageAction::Delete).await;
+    assert_eq!(view(store, "b").await, (3, Some((4, "4".into()))));
+    done(store, "c", "a", &sent[3], edit("four")).await;
+    assert_eq!(view(store, "b").await, (3, Some((4, "four".into()))));
+    done(store, "c", "a", &sent[2], react("👍", true)).await;
+    done(store, "c", "a", &sent[3], MessageAction::Delete).await;
+    assert_eq!(view(store, "b").await, (2, Some((3, "3".into()))));
+    store
+        .mark_read(&user("b"), &conversation("c"), 1, at(0))
+        .await
+        .expect("an answer");
+    assert_eq!(view(store, "b").await, (1, Some((3, "3".into()))));
+    // The last one is found past those that were deleted before it.
+    done(store, "c", "a", &sent[2], MessageAction::Delete).await;
+    assert_eq!(view(store, "b").await, (0, Some((1, "1".into()))));
+    done(store, "c", "a", &sent[0], MessageAction::Delete).await;
+    assert_eq!(view(store, "b").await, (0, None));
+    let five = send(store, "c", "a", "5").await;
+    assert_eq!(view(store, "b").await, (1, Some((10, "5".into()))));
+    done(store, "c", "a", &five, MessageAction::Delete).await;
+    assert_eq!(view(store, "b").await, (0, None));
+    // A mark past all of it.
+    store
+        .mark_read(&user("b"), &conversation("c"), 11, at(0))
+        .await
+        .expect("an answer");
+    send(store, "c", "a", "6").await;
+    assert_eq!(view(store, "b").await, (1, Some((12, "6".into()))));
+}
+
+/// What is unread, and the last message, the same by every way there is to them.
+async fn view<S: Messages>(store: &S, viewer: &str) -> (u64, Option<(u64, String)>) {
+    let viewer = user(viewer);
+    let one = store.conversation(&viewer, &conversation("c")).await;
+    let one = one.expect("an answer").expect("a conversation");
+    let summary = store.summary(&viewer, &conversation("c")).await;
+    let summary = summary.expect("an answer").expect("a conversation");
+    assert_eq!(summary.clone().with_members(one.members.clone()), one);
+    let list = store
+        .conversations(&viewer, None, 10)
+        .await
+        .expect("a page")
+        .items;
+    assert_eq!(list, std::slice::from_ref(&one));
+    let others = store.others(&viewer, &[], 10).await.expect("a list");
+    assert_eq!(others, std::slice::from_ref(&one));
+    let direct = store.direct(&viewer, &user("a")).await.expect("an answer");
+    assert_eq!(direct.as_ref(), Some(&one));
+    let last = one
+        .last_message
+        .map(|last| (last.entry.seq, last.content().to_owned()));
+    (one.unread, last)
+}
+
+/// Changes move no marks of whoever made them and no conversation in the list.
+pub async fn m9_only_messages_move_marks_and_the_list<S: Messages>(subject: Subject<S>) {
+    let store = &*subject.store;
+    put(store, "c", &["a", "b"]).await;
+    put(store, "later", &["a", "b"]).await;
+    let one = send(store, "c", "a", "one").await;
+    send(store, "later", "a", "x").await;
+    done(store, "c", "b", &one, react("👍", true)).await;
+    done(store, "c", "a", &one, edit("two")).await;
+    let list = store
+        .conversations(&user("b"), None, 10)
+        .await
+        .expect("a page");
+    let seen: Vec<_> = list
+        .items
+        .iter()
+        .map(|one| (one.id.as_str(), one.unread, one.read_seq, one.head_seq))
+        .collect();
+    assert_eq!(seen, [("later", 1, 0, 1), ("c", 1, 0, 3)]);
+}
+
+/// After a deletion all members learn that the conversation looks different to them.
+pub async fn m10_a_deletion_tells_every_member_that_the_conversation_changed<S: Messages>(
+    subject: Subject<S>,
+) {
+    let store = &*subject.store;
+    put(store, "c", &["a", "b"]).await;
+    let one = send(store, "c", "a", "one").await;
+    done(store, "c", "a", &one, edit("two")).await;
+    done(store, "c", "a", &one, MessageAction::Delete).await;
+    let published = subject.events.exactly(3).await;
+    assert!(
+        published
+            .iter()
+            .all(|(_, to, _)| **to == [user("a"), user("b")])
+    );
+    assert!(matches!(&published[2].0.kind, EntryKind::Change(_)));
+    // On some buses the events of a commit come one after the other.
+    let told = || {
+        let events = subject.events.events();
+        let after = events
+            .iter()
+            .skip_while(|event| !matches!(event, Event::Appended { entry, .. } if entry.seq == 3));
+        after
+            .filter(|event| {
+                matches!(event, Event::ConversationChanged { to, .. } if **to == [user("a"), user("b")])
+            })
+            .count()
+    };
+    for _ in 0..500 {
+        if told() > 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(told(), 1);
+}
+
+/// Pages have messages only, say which part of the log they cover, and have no hole between them.
+pub async fn m7_pages_of_messages_cover_the_log_without_a_hole<S: Messages>(subject: Subject<S>) {
+    let store = &*subject.store;
+    put(store, "c", &["a", "b"]).await;
+    put(store, "empty", &["a", "b"]).await;
+    let mut sent = Vec::new();
+    for number in 0..12 {
+        sent.push(send(store, "c", "a", &number.to_string()).await);
+        for _ in 0..number % 3 {
+            let on = &sent[number / 2];
+            done(store, "c", "a", on, edit(&format!("{number} {on}"))).await;
+            done(store, "c", "b", on, react("👍", number % 2 == 0)).await;
+        }
+    }
+    let whole = now(store, "b", "c").await;
+    let head = log(store, "b", "c").await.len() as u64;
+    // From the newest backwards.
+    let (mut range, mut collected, mut to) = (Range::Newest, Vec::new(), head);
+    loop {
+        let page = page(store, "b", "c", range, 5).await;
+        assert!(page.messages.len() <= 5);
+        assert_eq!((page.to_seq, page.as_of_seq), (to, head));
+        collected.splice(0..0, page.messages);
+        to = page.from_seq - 1;
+        range = Range::Before(page.from_seq);
+        if !page.has_more {
+            assert_eq!(page.from_seq, 1);
+            break;
+        }
+    }
+    assert_eq!(collected, whole);
+    // From the first one forwards.
+    let (mut after, mut collected) = (0, Vec::new());
+    loop {
+        let page = page(store, "b", "c", Range::After(after), 5).await;
+        assert_eq!((page.from_seq, page.as_of_seq), (after + 1, head));
+        collected.extend(page.messages);
+        after = page.to_seq;
+        if !page.has_more {
+            assert_eq!(after, head);
+            break;
+        }
+    }
+    assert_eq!(collected, whole);
+    // Around each place, of a message or not.
+    for seq in 1..=head {
+        let page = page(store, "b", "c", Range::Around(seq), 4).await;
+        assert_eq!(page.messages.len(), 4);
+        assert!((page.from_seq..=page.to_seq).contains(&seq), "{seq}");
+        let inside =
+            |message: &&Message| (page.from_seq..=page.to_seq).contains(&message.entry.seq);
+        let expected: Vec<Message> = whole.iter().filter(inside).cloned().collect();
+        assert_eq!(page.messages, expected, "around {seq}");
+        let around = page.around.expect("both sides");
+        assert_eq!(
+            (around.before, around.after),
+            (page.from_seq > 1, page.to_seq < head)
+        );
+    }
+    let empty = page(store, "b", "empty", Range::Newest, 5).await;
+    assert_eq!(
+        (empty.messages.len(), empty.as_of_seq, empty.has_more),
+        (0, 0, false)
+    );
+    let stranger = store
+        .messages(&user("s"), &conversation("c"), Range::Newest, 5)
+        .await;
+    assert!(stranger.expect("an answer").is_none());
+}
