@@ -100,9 +100,10 @@ async fn run(
                     id: MessageId::trusted(id.as_str()),
                     conversation: conversation(place),
                     sender: user(2 * place + number % 2),
-                    content: Content::trusted(
+                    write: Content::trusted(
                         "Shall we meet at the station at seven? I bring the tickets.",
-                    ),
+                    )
+                    .into(),
                     key: Some(SendKey::ClientMessageId(id.as_str().into())),
                     created_at: Timestamp(1_700_000_000_000),
                     editable_since: None,

@@ -12,7 +12,8 @@ use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{
     AppendError, Appended, CommitPosition, CommittedEntry, Directory, History, LogFollower,
-    MarkUpdate, Messages, Page, Person, ProfileSource, Range, StoreResult, SyncPage, SyncPosition,
+    MarkUpdate, MessagePage, Messages, Page, Person, ProfileSource, Range, StoreResult, SyncPage,
+    SyncPosition,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,6 +39,18 @@ impl Messages for Pair {
         let bytes = message.conversation.as_str().bytes();
         let node = bytes.map(usize::from).sum::<usize>() % 2;
         self.nodes[node].append(message, except)
+    }
+
+    async fn messages(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        range: Range,
+        limit: usize,
+    ) -> StoreResult<Option<MessagePage>> {
+        self.next()
+            .messages(caller, conversation, range, limit)
+            .await
     }
 
     async fn history(
