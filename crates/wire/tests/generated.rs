@@ -297,7 +297,7 @@ fn frames() -> Value {
         (
             "conversation",
             Reply::Conversations(ConversationReply::One {
-                conversation: conversation(),
+                conversation: Box::new(conversation()),
                 created: true,
             }),
         ),
