@@ -25,7 +25,7 @@ async fn list(store: &SqliteStore, id: &str) -> Vec<(String, u64, u64, u64, Opti
             one.unread,
             one.head_seq,
             one.read_seq,
-            one.last_message.as_ref().map(text),
+            one.last_message.as_ref().map(|last| text(&last.entry)),
         )
     };
     page.expect("a page").items.into_iter().map(row).collect()
@@ -90,7 +90,7 @@ async fn a_database_of_schema_7_keeps_its_logs_marks_and_keys() {
     temporary.key = Some(SendKey::TempId("temp-1".into()));
     let again = store.append(temporary.clone(), None).await;
     assert!(again.expect("an append").duplicate);
-    temporary.content = Content::trusted("other");
+    temporary.write = Content::trusted("other").into();
     let other = store.append(temporary, None).await.expect("an append");
     assert_eq!((other.duplicate, other.entry.seq), (false, 3));
     assert_eq!(list(&store, "2").await[0], row("8", 1, 3, 2, Some("other")));

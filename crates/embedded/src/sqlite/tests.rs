@@ -502,7 +502,7 @@ async fn m4_a_log_with_entries_of_other_kinds_goes_on_after_a_restart() {
             (
                 seen.unread,
                 seen.head_seq,
-                seen.last_message.map(|last| last.seq)
+                seen.last_message.map(|last| last.entry.seq)
             ),
             (round + 1, 3 * round + 3, Some(3 * round + 2))
         );
