@@ -2,10 +2,10 @@
 import type { Core } from "./core.js"
 import { fromRefusal, toError } from "./errors.js"
 import type { List } from "./list.js"
-import { lastEntry, lastSeq } from "./log.js"
+import { lastEntry, lastSeq, nearby } from "./log.js"
 import { isFar } from "./thread.js"
 import type { Threads } from "./threads.js"
-import type { LogEntry, SyncAnswer } from "./wire.js"
+import type { SyncAnswer } from "./wire.js"
 
 export interface CatchUp {
   /** Catches up all known conversations. Rejects if the connection fails. */
@@ -44,8 +44,8 @@ export function createCatchUp(
     return answer
   }
 
-  const from = (entry: LogEntry | undefined | null, seq: number): From =>
-    entry?.seq === seq ? { seq, id: entry.id } : seq
+  const from = (entry: { seq: number; id: string } | undefined, seq: number): From =>
+    entry ? { seq: entry.seq, id: entry.id } : seq
 
   /** Applies an answer. Returns the conversations that have more, each with the position to continue from. */
   function take(answer: SyncAnswer): [string, From][] {
@@ -75,7 +75,7 @@ export function createCatchUp(
         // A long walk would take more time than fetching the newest page.
         if (synced.hasMore && !isFar(here.log())) {
           const last = synced.entries.at(-1) ?? lastEntry(here.log())
-          if (last) more.push([id, from(last, last.seq)])
+          if (last) more.push([id, from(last, 0)])
         }
         continue
       }
@@ -93,10 +93,9 @@ export function createCatchUp(
   return {
     async everything(isCurrent) {
       const known = new Map<string, From>()
-      // From the last message on, although entries of other kinds may follow it: only the message's id is
-      // known.
+      // From the last message on, if only a few entries of other kinds follow it: only the message's id is known.
       for (const { id, headSeq, lastMessage } of list.all())
-        known.set(id, from(lastMessage, lastMessage?.seq ?? headSeq))
+        known.set(id, from(nearby(lastMessage, headSeq), headSeq))
       for (const here of threads)
         if (here.log().loaded) known.set(here.id, from(lastEntry(here.log()), lastSeq(here.log())))
       const left = [...known]

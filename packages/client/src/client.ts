@@ -176,12 +176,17 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
   const tabs = createTabs(core, (receive) =>
     (options.openChannel ?? browserChannel)(`lamplight:${scope}`, receive),
   )
-  const outbox = createOutbox(core, (id) => threads.find(id)?.sendError() ?? null)
+  const outbox = createOutbox(
+    core,
+    (id) => threads.find(id)?.sendError() ?? null,
+    (id, clientMessageId) => threads.find(id)?.findSent(clientMessageId),
+  )
   const drafts = createDrafts(core)
-  const send = createHandover(core, outbox, drafts, hasToken, () => session.settle())
+  const handover = createHandover(core, outbox, drafts, hasToken, () => session.settle())
   const session = createSession(core, http, account, identity, hasToken)
   const list = createList(core, {
     count: (id, readSeq) => threads.find(id)?.count(readSeq) ?? null,
+    newest: (id) => threads.find(id)?.newest(),
     draft: drafts.get,
     unsent: outbox.of,
   })
@@ -193,7 +198,8 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     items: outbox.of,
     draft: drafts.get,
     setDraft: drafts.set,
-    send,
+    send: handover.send,
+    write: handover.write,
     mark: marks.mark,
     sync: (id) => void catchUp.one(id),
   })

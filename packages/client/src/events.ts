@@ -1,6 +1,6 @@
 /** How the modules of one client notify each other. */
 import type { ConnectionState } from "./types.js"
-import type { Message } from "./wire.js"
+import type { LogEntry, Message } from "./wire.js"
 
 /** A message from one of the user's tabs to the others. */
 export type TabMessage =
@@ -39,10 +39,10 @@ export interface InternalEvents {
   unsent: string
   /** The draft of this conversation changed. */
   draft: string
-  /** The server acknowledged a message of the outbox. */
-  delivered: Message
-  /** A message is in the log, wherever it came from. */
-  stored: Message
+  /** The server acknowledged a message, or a change of one, of the outbox. */
+  delivered: LogEntry
+  /** An entry is in the log, wherever it came from. */
+  stored: LogEntry
   /** A message of somebody else arrived live. */
   arrived: Message
   /** Another tab of the same user sent this. */

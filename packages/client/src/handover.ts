@@ -4,42 +4,45 @@
  */
 import type { Core } from "./core.js"
 import type { Drafts } from "./drafts.js"
-import type { OutboxController } from "./outbox/outbox.js"
+import type { MessageAction } from "./options.js"
+import type { OutboxController, SendExtras, WriteTarget } from "./outbox/outbox.js"
 import type { SendResult } from "./types.js"
 
 interface Written {
   conversationId: string
   content: string
+  extras?: SendExtras | undefined
 }
 
 /** `isUncertain`: whether a release makes the user uncertain. `settle` resolves when the user is known as well as possible. */
 export function createHandover(
   core: Core,
-  { outbox, add, of }: OutboxController,
+  { outbox, add, write, of }: OutboxController,
   drafts: Drafts,
   isUncertain: boolean,
   settle: () => Promise<void>,
 ) {
   const { events } = core
-  /** What was written since the release, by id; null while the user is certain. */
-  let uncertain: Map<string, Written> | null = null
+  /** What was written since the release, by id; null: a change of a message. The map is null while the user is certain. */
+  let uncertain: Map<string, Written | null> | null = null
   /** What waits for a user whose id is not known yet. */
   const unassigned: Written[] = []
 
-  /** Takes messages out of the former user's outbox. */
-  function takeBack(written: Map<string, Written>): void {
-    for (const [id, { conversationId, content }] of written) {
-      const item = of(conversationId).find(({ clientMessageId }) => clientMessageId === id)
+  /** Takes out of the former user's outbox what was written there. Changes of messages are dropped: they were of what that user saw. */
+  function takeBack(written: Map<string, Written | null>): void {
+    for (const [id, mine] of written) {
+      const item = mine && of(mine.conversationId).find(({ clientMessageId }) => clientMessageId === id)
       void outbox.discard(id)
       void core.storage("deleteOutbox", id)
-      unassigned.push({ conversationId, content: item?.content ?? content })
+      if (mine) unassigned.push({ ...mine, content: item?.content ?? mine.content })
     }
     written.clear()
   }
 
   /** Puts them into the present user's outbox. */
   function assign(): void {
-    for (const { conversationId, content } of unassigned.splice(0)) void add(conversationId, content)
+    for (const { conversationId, content, extras } of unassigned.splice(0))
+      void add(conversationId, content, extras)
   }
 
   events.on("released", () => {
@@ -52,23 +55,35 @@ export function createHandover(
   })
   events.on("signedIn", assign)
 
-  /** Puts a message into the outbox, and clears the draft that it was. */
-  return async (conversationId: string, content: string): Promise<SendResult> => {
+  /** Notes what `put` puts into the outbox for as long as it is not certain who the user is. */
+  async function noted(mine: Written | null, put: () => Promise<SendResult>): Promise<SendResult> {
     const written = uncertain
     await settle()
     const author = core.me()
-    const result = await add(conversationId, content)
-    if (!result.ok) return result
-    if (written) {
-      written.set(result.clientMessageId, { conversationId, content })
-      // The token came while the message was being stored.
+    const result = await put()
+    if (result.ok && written) {
+      written.set(result.clientMessageId, mine)
+      // The token came while it was being stored.
       if (uncertain !== written && core.me() !== author) {
         takeBack(written)
         if (core.me()) assign()
       }
     }
-    // Only now, and only if nothing newer has been written since.
-    if (drafts.get(conversationId) === content) drafts.set(conversationId, "")
     return result
+  }
+
+  return {
+    /** Puts a message into the outbox, and clears the draft that it was. */
+    async send(conversationId: string, content: string, extras?: SendExtras): Promise<SendResult> {
+      const result = await noted({ conversationId, content, extras }, () =>
+        add(conversationId, content, extras),
+      )
+      // Only now, and only if nothing newer has been written since.
+      if (result.ok && drafts.get(conversationId) === content) drafts.set(conversationId, "")
+      return result
+    },
+    /** Puts a change of a message into the outbox. */
+    write: (conversationId: string, target: WriteTarget, action: MessageAction): Promise<SendResult> =>
+      noted(null, () => write(conversationId, target, action)),
   }
 }

@@ -6,7 +6,7 @@ import type { Refusal } from "./wire.js"
 export interface RequestExtras {
   headers?: Record<string, string>
   /** The method, if it is neither GET nor POST. */
-  method?: "PATCH"
+  method?: "PATCH" | "PUT" | "DELETE"
   signal?: AbortSignal | undefined
 }
 

@@ -2,8 +2,8 @@
 import { delayAfter } from "./backoff.js"
 import type { Core } from "./core.js"
 import { type LamplightError, toError } from "./errors.js"
+import { apply, fold, isChange, isMessage, isSame } from "./fold.js"
 import { query } from "./http.js"
-import { isMessage } from "./log.js"
 import { createOrder } from "./order.js"
 import { same, single, view } from "./store.js"
 import type {
@@ -14,12 +14,14 @@ import type {
   Store,
   UnreadState,
 } from "./types.js"
-import type { Conversation, LogEntry, PageAnswer, SyncedConversation } from "./wire.js"
+import type { Conversation, LogEntry, Message, PageAnswer, SyncedConversation } from "./wire.js"
 
 /** What the list needs to know of a conversation. */
 export interface ListOptions {
   /** How many messages past the mark are by others; null if the log here cannot tell. */
   count(id: string, readSeq: number): number | null
+  /** The newest message that is not deleted; undefined if the log here cannot tell. */
+  newest(id: string): Message | null | undefined
   draft(id: string): string
   unsent(id: string): readonly OutboxItem[]
 }
@@ -79,7 +81,7 @@ export function createList(core: Core, options: ListOptions): List {
   }
 
   function item(id: string): ConversationItem {
-    const unsent = options.unsent(id)
+    const unsent = options.unsent(id).filter(({ write }) => !write)
     const failed = unsent.filter(({ state }) => state === "failed").length
     const waiting = unsent.length - failed
     return remember(items, {
@@ -171,7 +173,7 @@ export function createList(core: Core, options: ListOptions): List {
     const readSeq = Math.max(update.readSeq, last?.readSeq ?? 0, marks.get(update.id) ?? 0)
     const headSeq = Math.max(update.headSeq, last?.headSeq ?? 0)
     const behind = update.headSeq < headSeq
-    const lastMessage = last && lastSeq(last) >= lastSeq(update) ? last.lastMessage : update.lastMessage
+    const lastMessage = keepSame(last, behind && last ? last.lastMessage : update.lastMessage)
     let count = update.unread
     if (behind || update.readSeq < readSeq) {
       // The server answered before it knew what is known here: newer entries, or a read mark.
@@ -189,21 +191,38 @@ export function createList(core: Core, options: ListOptions): List {
     const last = known.get(entry.conversationId)
     if (!last) refreshSoon()
     if (!last || entry.seq <= last.headSeq) return
-    // An entry of another kind moves the head only.
+    // An entry of another kind moves the head, and may change the last message.
     const message = isMessage(entry) ? entry : null
     const own = message?.senderId === core.me()
     const readSeq = own ? entry.seq : last.readSeq
     const counted = own ? 0 : options.count(last.id, readSeq)
     if (entry.seq > last.headSeq + 1 && counted === null) refreshSoon()
     const unread = counted ?? (message && entry.seq > readSeq ? last.unread + 1 : last.unread)
-    const lastMessage = message ?? last.lastMessage
-    put({ ...last, headSeq: entry.seq, lastMessage, readSeq, unread }, !!message)
+    const { lastMessage } = last
+    const isOfLast = isChange(entry) && lastMessage?.id === entry.messageId
+    const now = isOfLast ? corrected(last, apply(lastMessage, [entry], core.me())) : (message ?? lastMessage)
+    put({ ...last, headSeq: entry.seq, lastMessage: now, readSeq, unread }, !!message)
+  }
+
+  /** The last message as the log here knows it, which may have been changed or deleted; otherwise `known`. */
+  function corrected(conversation: Conversation, known: Message | null): Message | null {
+    const logged = options.newest(conversation.id)
+    // A newer message comes by `addEntry`, which moves the conversation.
+    if (logged === undefined || (logged?.seq ?? 0) > lastSeq(conversation)) return known
+    return keepSame(conversation, logged)
+  }
+
+  /** A new object with the same content would render the row again. */
+  function keepSame(conversation: Conversation | undefined, next: Message | null): Message | null {
+    const last = conversation?.lastMessage ?? null
+    return last && next && isSame(last, next) ? last : next
   }
 
   function recount(id: string): void {
     const last = known.get(id)
-    const counted = last && options.count(id, last.readSeq)
-    if (last && typeof counted === "number") put({ ...last, unread: counted })
+    if (!last) return
+    const counted = options.count(id, last.readSeq) ?? last.unread
+    put({ ...last, unread: counted, lastMessage: corrected(last, last.lastMessage) })
   }
 
   /** Loads a page of the list. Its answer is dropped if the user or the server's data changed meanwhile. */
@@ -215,8 +234,11 @@ export function createList(core: Core, options: ListOptions): List {
       const path = `/api/privatechat/conversations${query({ cursor: after, limit: PAGE })}`
       const page = await core.http<PageAnswer<Conversation>>(path)
       if (!core.isCurrent(epoch)) return
-      const heads = new Map(page.data.map((conversation) => [conversation.id, lastSeq(conversation)]))
-      const hasNewer = (id: string) => lastSeq(known.get(id)) > (heads.get(id) ?? Number.POSITIVE_INFINITY)
+      const heads = new Map(page.data.map((conversation) => [conversation.id, conversation]))
+      const hasNewer = (id: string) => {
+        const [here, there] = [known.get(id), heads.get(id)]
+        return !!here && !!there && here.headSeq > there.headSeq && lastSeq(here) > lastSeq(there)
+      }
       const isMoved = order.page([...heads.keys()], asked, hasNewer, !after)
       for (const conversation of page.data) upsert(conversation, true)
       if (isMoved) touch()
@@ -316,7 +338,10 @@ export function createList(core: Core, options: ListOptions): List {
     restored(id, { entries, headSeq, readSeq }) {
       marks.delete(id)
       const last = known.get(id)
-      const messages = entries.filter(isMessage)
+      const messages = entries
+        .filter(isMessage)
+        .map((message) => fold(message, message.seq, entries.filter(isChange), core.me()).message)
+        .filter(({ deletedAt }) => !deletedAt)
       // A page that does not reach back to the mark leaves the most that there can be.
       const unread =
         (entries[0]?.seq ?? headSeq + 1) > readSeq + 1

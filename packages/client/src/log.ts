@@ -1,17 +1,25 @@
 /**
- * The loaded parts of a conversation's log: segments of consecutive entries, with holes between them. One
+ * The loaded parts of a conversation's log: segments that each cover a range of it, with holes between them. One
  * segment, the tail, receives new entries. One is shown: the tail or, after a jump into the past, another
- * one. Pure functions.
+ * one. A segment holds the messages of its range; the other entries are folded into them. Pure functions.
  */
-import type { LogEntry, Message } from "./wire.js"
+import { type Folded, fold, foldIn, isChange, isMessage, merge } from "./fold.js"
+import type { ChangeEntry, LogEntry, Message } from "./wire.js"
 
-/** Whether an entry is a message. Older servers send no `kind`, and messages only. */
-export const isMessage = (entry: LogEntry): entry is Message => (entry.kind ?? "message") === "message"
-
-/** Entries with consecutive `seq`s. Never empty. */
-export type Segment = readonly LogEntry[]
+/** A part of the log without a hole. */
+export interface Segment {
+  /** The first and the last `seq` that it covers. */
+  readonly from: number
+  readonly to: number
+  /** The id of the entry at `to`; undefined if that is unknown. */
+  readonly lastId: string | undefined
+  /** The messages of this range, in order. */
+  readonly messages: readonly Folded[]
+}
 
 export interface Log {
+  /** The user, of whom messages say what is theirs. */
+  readonly me: string | null
   /** Whether the newest entries have been loaded. Before that there is no tail. */
   readonly loaded: boolean
   /**
@@ -27,11 +35,19 @@ export interface Log {
   readonly head: number
   /** The lowest `seq` that exists, as far as is known. */
   readonly start: number
-  /** Grows when a loaded entry changes. */
+  /** Grows when a loaded message changes. */
   readonly edits: number
+  /**
+   * The last entries that changed messages, by `seq`: a page that is on its way may hold those messages as
+   * they were before.
+   */
+  readonly changes: readonly ChangeEntry[]
+  /** Of entries up to this one, `changes` may lack some. */
+  readonly forgotten: number
 }
 
 export const emptyLog: Log = {
+  me: null,
   loaded: false,
   segments: [],
   tail: 0,
@@ -39,34 +55,56 @@ export const emptyLog: Log = {
   head: 0,
   start: 1,
   edits: 0,
+  changes: [],
+  forgotten: 0,
 }
 
-/** The limit for one segment. */
+/** The limit for one segment, in messages. */
 export const MAX_ENTRIES = 5_000
 /** The length of the tail when it is cut off from the shown segment. */
 const SHORT_TAIL = 50
+/** The limit for `changes`. */
+const MAX_CHANGES = 500
 
-const none: Segment = []
-const first = (segment: Segment): number => segment[0]?.seq ?? 0
-const last = (segment: Segment): number => segment.at(-1)?.seq ?? 0
+const none: Segment = { from: 0, to: 0, lastId: undefined, messages: [] }
+const seqOf = (one: Folded): number => one.base.seq
 const find = (segments: readonly Segment[], seq: number): Segment | undefined =>
-  segments.find((segment) => first(segment) <= seq && seq <= last(segment))
+  segments.find(({ from, to }) => from <= seq && seq <= to)
 
 const tailOf = (log: Log): Segment => find(log.segments, log.tail) ?? none
+/** The shown segment; an empty one from 0 to 0 if there is none. */
 export const shown = (log: Log): Segment =>
   (log.view === null ? tailOf(log) : find(log.segments, log.view)) ?? none
-/** The `seq` of the tail's last entry; 0 if there is none. */
-export const lastSeq = (log: Log): number => last(tailOf(log))
-export const lastEntry = (log: Log): LogEntry | undefined => tailOf(log).at(-1)
+/** The last `seq` that the tail covers; 0 if there is none. */
+export const lastSeq = (log: Log): number => tailOf(log).to
 /** Whether entries are known to exist after the tail. */
 export const hasGap = (log: Log): boolean => log.loaded && lastSeq(log) < log.head
 /** Whether entries exist before the shown segment. */
-export const hasOlder = (log: Log): boolean => first(shown(log)) > log.start
-/** Whether an entry is loaded. */
+export const hasOlder = (log: Log): boolean => shown(log).from > log.start
+/** Whether an entry is loaded, or folded into a message. */
 export const holds = (log: Log, seq: number): boolean => !!find(log.segments, seq)
-/** The entries after the tail, which wait for missing ones. */
-export const held = (log: Log): LogEntry[] =>
-  log.segments.filter((segment) => first(segment) > lastSeq(log)).flat()
+/** The messages after the tail, which wait for missing entries. */
+export const held = (log: Log): Message[] =>
+  log.segments.filter(({ from }) => from > lastSeq(log)).flatMap(messagesOf)
+const messagesOf = ({ messages }: Segment): Message[] => messages.map(({ message }) => message)
+
+/** The entry after which the tail ends: by its id, where that is known, or that of a message shortly before it. */
+export function lastEntry(log: Log): { seq: number; id: string } | undefined {
+  const { to, lastId, messages } = tailOf(log)
+  return lastId === undefined ? nearby(messages.at(-1)?.base, to) : { seq: to, id: lastId }
+}
+
+/** At most so many entries are fetched once more, to have an entry with an id to begin from. */
+const NEARBY = 20
+/** A message, unless it is far before `seq`. */
+export const nearby = (message: Message | null | undefined, seq: number) =>
+  message && message.seq >= seq - NEARBY ? { seq: message.seq, id: message.id } : undefined
+
+/** A loaded message. */
+export function findMessage(log: Log, matches: (message: Message) => boolean): Message | undefined {
+  for (const { messages } of log.segments)
+    for (const { message } of messages) if (matches(message)) return message
+}
 
 /**
  * A page of history with its position, and whether there is more on either side, as far as the answer tells.
@@ -79,16 +117,19 @@ export interface Page {
   entries: readonly LogEntry[]
   hasBefore?: boolean | undefined
   hasAfter?: boolean | undefined
+  /** What the page covers, and the entry after which its messages are as they say; undefined: entries of all kinds. */
+  range?: { from: number; to: number; asOf: number } | undefined
 }
 
-/** Adds entries in the order of `seq`, from any source. */
+/** Adds entries of all kinds in the order of `seq`, from any source. */
 export function addEntries(log: Log, entries: readonly LogEntry[]): Log {
-  let next = log
+  let next = learn(log, entries.filter(isChange))
   let run: LogEntry[] = []
   for (const [at, entry] of entries.entries()) {
     run.push(entry)
     if (entries[at + 1]?.seq === entry.seq + 1) continue
-    next = put(next, run)
+    const messages = run.filter(isMessage).map((one) => fold(one, one.seq, next.changes, log.me))
+    next = put(next, { from: run[0]?.seq ?? 0, to: entry.seq, lastId: entry.id, messages })
     run = []
   }
   return knowHead(next, entries.at(-1)?.seq ?? 0)
@@ -96,17 +137,59 @@ export function addEntries(log: Log, entries: readonly LogEntry[]): Log {
 
 /** Adds a page of history. */
 export function addPage(log: Log, page: Page): Log {
-  const { direction, at = 0, entries } = page
-  const from = first(entries)
-  let next = addEntries(log, entries)
-  if (direction === "newest")
-    next = settle({ ...next, loaded: true, tail: Math.max(log.tail, last(entries)) })
+  const { direction, at = 0, entries, range } = page
+  const from = range ? (range.from <= range.to ? range.from : 0) : (entries[0]?.seq ?? 0)
+  const to = range?.to ?? entries.at(-1)?.seq ?? 0
+  let next = range ? addMessages(log, entries.filter(isMessage), range) : addEntries(log, entries)
+  if (direction === "newest") {
+    // What changed messages before this page is not known one by one.
+    const forgotten = Math.max(log.forgotten, range?.asOf ?? 0)
+    next = settle({ ...next, loaded: true, tail: Math.max(log.tail, to), forgotten })
+  }
   // The page starts the log, or it starts later than it should: the server has dropped the entries before it.
   if (page.hasBefore === false || (direction === "after" && from > at + 1)) next = startAt(next, from || at)
   // Entries that were thought to follow do not exist any more, or never did.
   if (direction === "after" && !from && page.hasAfter === false && at === lastSeq(next))
-    next = { ...next, head: last(next.segments.at(-1) ?? none) }
+    next = { ...next, head: next.segments.at(-1)?.to ?? 0 }
   return next
+}
+
+/** Adds messages as they are after an entry: all that there are in a range. */
+function addMessages(log: Log, messages: readonly Message[], range: NonNullable<Page["range"]>): Log {
+  const { from, to, asOf } = range
+  const last = messages.at(-1)
+  const folded = messages.map((message) => fold(message, asOf, log.changes, log.me))
+  const lastId = last?.seq === to ? last.id : undefined
+  return knowHead(from <= to ? put(log, { from, to, lastId, messages: folded }) : log, Math.max(to, asOf))
+}
+
+/** Folds changes into the loaded messages, and notes them for those that are not loaded yet. */
+function learn(log: Log, entries: readonly ChangeEntry[]): Log {
+  const fresh = entries.filter(({ seq }) => !log.changes.some((known) => known.seq === seq))
+  if (!fresh.length) return log
+  const ids = new Set(fresh.map(({ messageId }) => messageId))
+  let { edits, forgotten } = log
+  const segments = log.segments.map((segment) => {
+    let isTouched = false
+    const messages = segment.messages.map((known) => {
+      const { id, replyTo } = known.base
+      if (!ids.has(id) && !(replyTo && ids.has(replyTo.id))) return known
+      const next = foldIn(known, fresh, log.me)
+      if (next !== known) isTouched = true
+      return next
+    })
+    if (!isTouched) return segment
+    edits++
+    return { ...segment, messages }
+  })
+  const deleted = new Set(fresh.filter(({ kind }) => kind === "delete").map(({ messageId }) => messageId))
+  const changes = [...log.changes, ...fresh]
+    // The former texts of a deleted message are not kept.
+    .filter(({ kind, messageId }) => kind !== "edit" || !deleted.has(messageId))
+    .sort((one, other) => one.seq - other.seq)
+  const dropped = changes.splice(0, Math.max(0, changes.length - MAX_CHANGES))
+  forgotten = Math.max(forgotten, dropped.at(-1)?.seq ?? 0)
+  return { ...log, segments, edits, changes, forgotten }
 }
 
 /** Notes that entries up to `seq` exist. */
@@ -118,81 +201,130 @@ export function knowHead(log: Log, seq: number): Log {
 export const look = (log: Log, seq: number | null): Log => settle({ ...log, view: seq })
 
 /**
- * Drops segments that are neither shown nor the tail, and cuts segments to `most` entries. `grown` is the
+ * Drops segments that are neither shown nor the tail, and cuts segments to `most` messages. `grown` is the
  * side that has just grown: the other side is cut.
  */
 export function trim(log: Log, grown: "older" | "newer", most = MAX_ENTRIES): Log {
   const seen = shown(log)
   const tail = tailOf(log)
+  const { length } = seen.messages
   // With a margin, so that not every entry cuts again.
-  const isLong = seen.length > most * 1.1
-  const part = !isLong ? seen : grown === "older" ? seen.slice(0, most) : seen.slice(-most)
+  const isLong = length > most * 1.1
+  const part = !isLong ? seen : grown === "older" ? firsts(seen, most) : lasts(seen, length - most)
   // The shown segment then ends before the tail begins.
   const isApart = seen !== tail || (grown === "older" && isLong)
-  const newest =
-    seen !== tail ? tail : isApart ? tail.slice(Math.max(most + 1, tail.length - SHORT_TAIL)) : part
+  const newest = seen !== tail ? tail : isApart ? lasts(tail, Math.max(most + 1, length - SHORT_TAIL)) : part
   const kept = log.segments.flatMap((segment) => {
     if (segment === seen && seen === tail) return isApart ? [part, newest] : [newest]
     if (segment === seen) return [part]
-    return segment === tail || first(segment) > lastSeq(log) ? [segment] : []
+    return segment === tail || segment.from > lastSeq(log) ? [segment] : []
   })
   if (!isLong && kept.length === log.segments.length) return log
-  const view = isApart && log.segments.includes(seen) ? first(part) : null
-  return { ...log, segments: kept, view, tail: log.tail && last(newest) }
+  const view = isApart && log.segments.includes(seen) ? part.from : null
+  return { ...log, segments: kept, view, tail: log.tail && newest.to }
 }
 
-/** The loaded `seq` that is nearest to this one. */
+/** Cuts the shown segment to its last messages. */
+export function cutShown(log: Log, most: number): Log {
+  const seen = shown(log)
+  if (seen.messages.length <= most) return log
+  const part = lasts(seen, seen.messages.length - most)
+  const segments = log.segments.map((segment) => (segment === seen ? part : segment))
+  return settle({ ...log, segments, view: log.view === null ? null : part.to })
+}
+
+/** The part of a segment that ends with its `count`th message. */
+function firsts(segment: Segment, count: number): Segment {
+  const messages = segment.messages.slice(0, count)
+  const last = messages.at(-1)?.base
+  return last ? { from: segment.from, to: last.seq, lastId: last.id, messages } : segment
+}
+
+/** The part of a segment that begins with its message at `index`. */
+function lasts(segment: Segment, index: number): Segment {
+  const messages = segment.messages.slice(index)
+  return messages[0] ? { ...segment, from: seqOf(messages[0]), messages } : segment
+}
+
+/** The `seq` that is loaded, or else that of the nearest loaded message. */
 export function nearest(log: Log, seq: number): number {
-  const distance = (one: LogEntry) => Math.abs(one.seq - seq)
+  if (holds(log, seq)) return seq
+  const distance = (one: Folded) => Math.abs(seqOf(one) - seq)
   return log.segments
-    .flat()
-    .reduce((best, one) => (distance(one) < Math.abs(best - seq) ? one.seq : best), Number.POSITIVE_INFINITY)
+    .flatMap(({ messages }) => messages)
+    .reduce(
+      (best, one) => (distance(one) < Math.abs(best - seq) ? seqOf(one) : best),
+      Number.POSITIVE_INFINITY,
+    )
 }
 
 /** How many messages past `readSeq` are by others; null if the tail does not reach back to the mark. */
 export function countUnread(log: Log, readSeq: number, me: string): number | null {
-  const tail = tailOf(log)
-  if (!log.loaded || hasGap(log) || first(tail) > Math.max(readSeq + 1, log.start)) return null
+  const { from, messages } = tailOf(log)
+  if (!log.loaded || hasGap(log) || from > Math.max(readSeq + 1, log.start)) return null
   let count = 0
-  for (let at = tail.length - 1; at >= 0; at--) {
-    const entry = tail[at] as LogEntry
-    if (entry.seq <= readSeq) break
-    if (entry.senderId !== me && isMessage(entry)) count++
+  for (let at = messages.length - 1; at >= 0; at--) {
+    const { message } = messages[at] as Folded
+    if (message.seq <= readSeq) break
+    if (message.senderId !== me && !message.deletedAt) count++
   }
   return count
 }
 
-/** Adds consecutive entries. They and the segments that they touch become one segment. */
+/** The newest message that is not deleted; null: there is none; undefined: the log here cannot tell. */
+export function newestMessage(log: Log): Message | null | undefined {
+  const { from, messages } = tailOf(log)
+  if (!log.loaded || hasGap(log)) return undefined
+  const last = messages.findLast(({ message }) => !message.deletedAt)
+  return last?.message ?? (from <= log.start ? null : undefined)
+}
+
+/** Adds a range. It and the segments that it touches become one segment. */
 function put(log: Log, run: Segment): Log {
   const { segments } = log
-  const from = segments.findIndex((segment) => last(segment) >= first(run) - 1)
-  const begin = from < 0 ? segments.length : from
+  const at = segments.findIndex(({ to }) => to >= run.from - 1)
+  const begin = at < 0 ? segments.length : at
   let end = begin
-  while (end < segments.length && first(segments[end] as Segment) <= last(run) + 1) end++
+  while (end < segments.length && (segments[end] as Segment).from <= run.to + 1) end++
   const touched = segments.slice(begin, end)
-  let { edits } = log
-  let fresh = touched.length !== 1
-  const middle = run.map((entry) => {
-    const segment = find(touched, entry.seq)
-    const known = segment?.[entry.seq - first(segment)]
-    // The same object, unless its content changed.
-    if (known?.id === entry.id && known.content === entry.content) return known
-    if (known) edits++
-    fresh = true
-    return entry
-  })
-  if (!fresh) return log
-  const before = touched[0]?.slice(0, Math.max(0, first(run) - first(touched[0]))) ?? []
-  const after = touched.at(-1)?.filter((entry) => entry.seq > last(run)) ?? []
-  const joined = [...before, ...middle, ...after]
-  return settle({ ...log, segments: [...segments.slice(0, begin), joined, ...segments.slice(end)], edits })
+  const [only] = touched
+  const known = touched.flatMap(({ messages }) => messages)
+  const { messages, edits, fresh } = mergeAll(known, run.messages, log.me)
+  if (!fresh && touched.length === 1 && only && only.from <= run.from && run.to <= only.to) return log
+  const from = Math.min(run.from, ...touched.map((segment) => segment.from))
+  const last = [...touched, run].reduce((one, other) =>
+    other.to > one.to || (other.to === one.to && one.lastId === undefined) ? other : one,
+  )
+  const joined = { from, to: last.to, lastId: last.lastId, messages }
+  const next = [...segments.slice(0, begin), joined, ...segments.slice(end)]
+  return settle({ ...log, segments: next, edits: log.edits + edits })
+}
+
+/** Both in the order of `seq`. */
+function mergeAll(known: readonly Folded[], given: readonly Folded[], me: string | null) {
+  const messages: Folded[] = []
+  let at = 0
+  let edits = 0
+  let fresh = false
+  for (const one of given) {
+    while (at < known.length && seqOf(known[at] as Folded) < seqOf(one)) messages.push(known[at++] as Folded)
+    const before = known[at]
+    const isKnown = before && seqOf(before) === seqOf(one)
+    const next = isKnown ? merge(before, one, me) : one
+    if (isKnown) at++
+    if (isKnown && next.message !== before.message) edits++
+    if (next !== before) fresh = true
+    messages.push(next)
+  }
+  for (; at < known.length; at++) messages.push(known[at] as Folded)
+  return { messages, edits, fresh }
 }
 
 /** Shows the tail if the shown segment has grown together with it, or is gone. */
 function settle(log: Log): Log {
   let { view, tail } = log
   // The first entries of a conversation that was empty.
-  if (log.loaded && !tail && first(log.segments[0] ?? none) === log.start) tail = log.start
+  if (log.loaded && !tail && log.segments[0]?.from === log.start) tail = log.start
   const segment = view === null ? undefined : find(log.segments, view)
   if (!segment || segment === find(log.segments, tail)) view = null
   return view === log.view && tail === log.tail ? log : { ...log, view, tail }
@@ -201,7 +333,7 @@ function settle(log: Log): Log {
 /** Drops everything before the log's first entry. */
 function startAt(log: Log, start: number): Log {
   if (!start) return log
-  const segments = log.segments.filter((segment) => first(segment) >= start)
-  const tail = log.tail && log.tail < start ? first(segments[0] ?? none) : log.tail
+  const segments = log.segments.filter(({ from }) => from >= start)
+  const tail = log.tail && log.tail < start ? (segments[0]?.from ?? 0) : log.tail
   return settle({ ...log, start, segments, tail })
 }

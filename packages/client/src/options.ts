@@ -1,5 +1,5 @@
 /** What an application, or a test, may pass to `createLamplight`. */
-import type { RefusalCode, RosterMode } from "./wire.js"
+import type { Quote, RefusalCode, RosterMode } from "./wire.js"
 
 /** Why a token is needed. */
 export interface TokenRequest {
@@ -40,7 +40,23 @@ export interface BrowserEnvironment {
 /** The former name of `BrowserEnvironment`. */
 export type Surroundings = BrowserEnvironment
 
-/** An unsent message, as it is stored. */
+/** What is done to a message. */
+export type MessageAction =
+  | { kind: "edit"; content: string; mentions?: string[] }
+  | { kind: "delete" }
+  | { kind: "reaction"; emoji: string; added: boolean }
+  | { kind: "pin"; pinned: boolean }
+
+/** An unsent change of a message, as it is stored. */
+export interface MessageWrite {
+  action: MessageAction
+  /** The message; left out while that is not sent itself. */
+  messageId?: string
+  /** The `clientMessageId` of the message, if that was not sent when this was written. */
+  waitsFor?: string
+}
+
+/** An unsent message, or an unsent change of a message, as it is stored. */
 export interface OutboxRecord {
   clientMessageId: string
   userId: string
@@ -53,6 +69,12 @@ export interface OutboxRecord {
   dispatched: boolean
   /** Set when the server refused the message for good. */
   failed: { code: RefusalCode | string; message: string } | null
+  /** The message that this one answers. */
+  replyTo?: Quote
+  /** The members who are mentioned. */
+  mentions?: string[]
+  /** A change of a message, and no message: `content` is empty then. */
+  write?: MessageWrite
 }
 
 /**

@@ -1,22 +1,35 @@
 /**
  * The rows of a thread: stored messages, then messages that were sent and wait for missing ones, then unsent
- * ones.
+ * ones. What is not sent yet of edits, deletions, reactions and pins is shown as if it were.
  */
-import { held, isMessage, type Log, type Segment, shown } from "./log.js"
+import { apply } from "./fold.js"
+import { held, type Log, type Segment, shown } from "./log.js"
 import type { MessageRow, OutboxItem } from "./types.js"
-import type { LogEntry, Message } from "./wire.js"
+import type { Message } from "./wire.js"
+import { writtenEntry } from "./written.js"
+
+const noWrites: readonly OutboxItem[] = []
 
 /** Makes rows; the same message or item always gives the same row object. */
 export function createRows(me: () => string | null) {
-  /** The rows made last, each with the object that it was made of. */
-  let made = new Map<string, { of: object; row: MessageRow }>()
+  /** The rows made last, each with the objects that it was made of. */
+  let made = new Map<string, { of: object; writes: readonly OutboxItem[]; row: MessageRow }>()
   /** The rows from before the last full pass: whatever is not used again is dropped by the next one. */
   let old = made
 
-  function remember(key: string, of: object, make: () => MessageRow): MessageRow {
-    const known = made.get(key) ?? old.get(key)
-    const next = known?.of === of ? known : { of, row: make() }
-    made.set(key, next)
+  function remember(
+    name: string,
+    of: object,
+    make: () => MessageRow,
+    writes: readonly OutboxItem[] = noWrites,
+  ): MessageRow {
+    const known = made.get(name) ?? old.get(name)
+    const isSame =
+      known?.of === of &&
+      known.writes.length === writes.length &&
+      writes.every((one, at) => one === known.writes[at])
+    const next = isSame ? known : { of, writes, row: make() }
+    made.set(name, next)
     return next.row
   }
 
@@ -42,61 +55,150 @@ export function createRows(me: () => string | null) {
       waitingFor: null,
       nextTryAt: null,
       error: null,
+      editedAt: message.editedAt ?? null,
+      deletedAt: message.deletedAt ?? null,
+      pinnedAt: message.pinnedAt ?? null,
+      reactions: message.reactions ?? [],
+      replyTo: message.replyTo ?? null,
+      mentions: message.mentions ?? [],
+      writes: noWrites,
     }))
   }
 
+  /** The row of a message as it will be after what is not sent yet. */
+  function withWrites(row: MessageRow, message: Message, writes: readonly OutboxItem[]): MessageRow {
+    return remember(
+      `w:${row.key}`,
+      row,
+      () => {
+        const waiting = writes.filter(({ state }) => state === "sending")
+        const next = apply(
+          message,
+          waiting.flatMap((item) => writtenEntry(item, message.id)),
+          me(),
+        )
+        return {
+          ...row,
+          content: next.content,
+          editedAt: next.editedAt ?? null,
+          deletedAt: next.deletedAt ?? null,
+          pinnedAt: next.pinnedAt ?? null,
+          reactions: next.reactions ?? [],
+          replyTo: next.replyTo ?? null,
+          mentions: next.mentions ?? [],
+          writes,
+        }
+      },
+      writes,
+    )
+  }
+
   function rowOfItem(item: OutboxItem): MessageRow {
-    const key = `c:${item.clientMessageId}`
+    const { clientMessageId, conversationId, content, createdAt, replyTo, mentions } = item
+    const key = `c:${clientMessageId}`
     return remember(key, item, () => ({
-      ...item,
       key,
+      conversationId,
       senderId: me() ?? "",
+      content,
+      createdAt,
       mine: true,
+      state: item.state,
       message: null,
       seq: null,
+      clientMessageId,
+      waitingFor: item.waitingFor,
+      nextTryAt: item.nextTryAt,
+      error: item.error,
+      editedAt: null,
+      deletedAt: null,
+      pinnedAt: null,
+      reactions: [],
+      replyTo: replyTo ?? null,
+      mentions: mentions ?? [],
+      writes: noWrites,
     }))
   }
 
   // Threads are long, and most changes append one entry: the rows before it are not made again.
-  let done: Segment = []
+  let done: Segment["messages"] = []
   let edits = 0
   let settled: MessageRow[] = []
   let keys = new Set<string>()
 
   function settle(log: Log): void {
-    const entries = shown(log)
+    const { messages } = shown(log)
     const isAppended =
       log.edits === edits &&
       done.length > 0 &&
-      done[0] === entries[0] &&
-      done.at(-1) === entries[done.length - 1]
+      done[0]?.message === messages[0]?.message &&
+      done.at(-1)?.message === messages[done.length - 1]?.message
     if (!isAppended) {
       settled = []
       keys = new Set()
       old = made
       made = new Map()
     }
-    for (let at = isAppended ? done.length : 0; at < entries.length; at++) {
-      const entry = entries[at] as LogEntry
-      if (isMessage(entry)) settled.push(rowOf(entry, keys))
-    }
-    done = entries
+    for (const { message } of isAppended ? messages.slice(done.length) : messages)
+      settled.push(rowOf(message, keys))
+    done = messages
     edits = log.edits
+  }
+
+  /** Puts what is not sent yet into the rows that it changes. */
+  function overlay(rows: MessageRow[], items: readonly OutboxItem[]): void {
+    const writes = new Map<string, OutboxItem[]>()
+    for (const item of items) {
+      if (!item.write) continue
+      const id = item.write.messageId ?? item.write.waitsFor ?? ""
+      writes.set(id, [...(writes.get(id) ?? []), item])
+    }
+    for (const [id, some] of writes) {
+      const at = rows.findLastIndex(
+        ({ message, clientMessageId, mine }) => message?.id === id || (mine && clientMessageId === id),
+      )
+      const row = rows[at]
+      if (row) rows[at] = withWrites(row, row.message ?? messageOf(row), some)
+    }
   }
 
   return (log: Log, items: readonly OutboxItem[]): MessageRow[] => {
     settle(log)
     const rows = [...settled]
     // Unsent messages belong to the end, which is not shown.
-    if (log.view !== null) return rows
-    const unsettled = new Set<string>()
-    for (const entry of held(log))
-      if (isMessage(entry) && entry.senderId === me() && entry.clientMessageId)
-        rows.push(rowOf(entry, unsettled))
-    for (const item of items) {
-      const key = `c:${item.clientMessageId}`
-      if (!keys.has(key) && !unsettled.has(key)) rows.push(rowOfItem(item))
+    if (log.view === null) {
+      const unsettled = new Set<string>()
+      for (const message of held(log))
+        if (message.senderId === me() && message.clientMessageId) rows.push(rowOf(message, unsettled))
+      for (const item of items) {
+        const key = `c:${item.clientMessageId}`
+        if (!item.write && !keys.has(key) && !unsettled.has(key)) rows.push(rowOfItem(item))
+      }
     }
+    if (items.some(({ write }) => write)) overlay(rows, items)
     return rows
+  }
+}
+
+/** An unsent message as it will be stored. */
+function messageOf({
+  key,
+  conversationId,
+  senderId,
+  content,
+  createdAt,
+  replyTo,
+  mentions,
+}: MessageRow): Message {
+  return {
+    id: key,
+    kind: "message",
+    conversationId,
+    seq: 0,
+    senderId,
+    content,
+    createdAt,
+    ...(replyTo ? { replyTo } : {}),
+    ...(mentions.length ? { mentions: [...mentions] } : {}),
   }
 }

@@ -1,33 +1,39 @@
 /** One conversation: its log and what can be done with it. */
+import { createActions } from "./actions.js"
 import { delayAfter } from "./backoff.js"
 import type { Core } from "./core.js"
 import { type LamplightError, toError } from "./errors.js"
-import { query } from "./http.js"
+import { isMessage } from "./fold.js"
+import { createHistory, type HistoryRequest } from "./history.js"
 import type { List } from "./list.js"
 import {
   addEntries,
   addPage,
   countUnread,
+  cutShown,
   emptyLog,
+  findMessage,
   hasGap,
   hasOlder,
   holds,
-  isMessage,
   knowHead,
   type Log,
   lastSeq,
   look,
   MAX_ENTRIES,
   nearest,
+  newestMessage,
   type Page,
   shown,
   trim,
 } from "./log.js"
+import type { MessageAction } from "./options.js"
+import type { SendExtras, WriteTarget } from "./outbox/outbox.js"
 import { createRows } from "./rows.js"
 import { inBackground, same, single, view } from "./store.js"
 import { createReaders, createTyping } from "./thread-activity.js"
 import type { ConversationHandle, ConversationInfo, MessagesState, OutboxItem, SendResult } from "./types.js"
-import type { HistoryAnswer, LogEntry, Receipt, SyncedConversation, TypingEvent } from "./wire.js"
+import type { LogEntry, Message, Receipt, SyncedConversation, TypingEvent } from "./wire.js"
 
 /** What a thread needs from other modules. */
 export interface ThreadOptions {
@@ -35,7 +41,8 @@ export interface ThreadOptions {
   items(id: string): readonly OutboxItem[]
   draft(id: string): string
   setDraft(id: string, text: string): void
-  send(id: string, content: string): Promise<SendResult>
+  send(id: string, content: string, extras: SendExtras): Promise<SendResult>
+  write(id: string, target: WriteTarget, action: MessageAction): Promise<SendResult>
   mark(id: string, seq: number): void
   /** Asks for what only `sync` tells: how far the others got. */
   sync(id: string): void
@@ -46,6 +53,10 @@ export interface Thread extends ConversationHandle {
   log(): Log
   /** How many messages past the mark are by others; null if the log here cannot tell. */
   count(readSeq: number): number | null
+  /** The newest message that is not deleted; undefined if the log here cannot tell. */
+  newest(): Message | null | undefined
+  /** A loaded message of the user, by the id that the client gave it. */
+  findSent(clientMessageId: string): Message | undefined
   isOpen(): boolean
   /** Applies an entry from any source. */
   accept(entry: LogEntry): void
@@ -95,7 +106,7 @@ const nothing: MessagesState = {
 export const isFar = (log: Log): boolean => log.head - lastSeq(log) > MAX_PAGES * LONG_PAGE
 
 export function createThread(core: Core, options: ThreadOptions, id: string): Thread {
-  let log = emptyLog
+  let log: Log = { ...emptyLog, me: core.me() }
   let error: LamplightError | null = null
   let failures = 0
   /** How often entries that are known to exist were not in the answer. */
@@ -113,7 +124,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
   const readers = createReaders()
   const draft = view("", () => options.draft(id))
   const item = view<ConversationInfo | null>(null, () => options.list.info(id))
-  const path = `/api/privatechat/messages/${encodeURIComponent(id)}`
+  const history = createHistory(core, id)
 
   const messages = view<MessagesState>(nothing, (last) => {
     const shown = rows(log, options.items(id))
@@ -140,27 +151,18 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     const next = trim(grown, side, openCount || side === OLDER ? MAX_ENTRIES : LONG_PAGE)
     if (next === log) return
     log = next
-    for (const entry of fresh) if (isMessage(entry)) core.events.emit("stored", entry)
+    for (const entry of fresh) core.events.emit("stored", entry)
     options.list.recount(id)
     messages.touch()
     showSome()
   }
 
   /** Loads a page. `then` is applied in the same step. */
-  async function take(
-    direction: Page["direction"],
-    at: number | undefined,
-    limit: number,
-    then: (log: Log) => Log = (next) => next,
-  ): Promise<Page> {
+  async function take(request: HistoryRequest, then: (log: Log) => Log = (next) => next): Promise<Page> {
     const epoch = core.epoch()
-    const answer = await core.http<HistoryAnswer>(path + query({ [direction]: at, limit }))
-    const { data: entries, hasMore, hasBefore, hasAfter } = answer
-    const page: Page = { direction, at, entries, hasBefore, hasAfter }
-    if (direction === "after") page.hasAfter = hasMore
-    else if (direction !== "around") page.hasBefore = hasMore
-    const side = direction === "before" ? OLDER : log.view === null ? undefined : NEWER
-    if (core.isCurrent(epoch)) change(then(addPage(log, page)), entries, side)
+    const page = await history.take(request, () => log.forgotten)
+    const side = request.direction === "before" ? OLDER : log.view === null ? undefined : NEWER
+    if (core.isCurrent(epoch)) change(then(addPage(log, page)), page.entries, side)
     return page
   }
 
@@ -189,16 +191,16 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     )
 
   const load = fetching(
-    () => take("newest", undefined, PAGE),
+    () => take({ direction: "newest", limit: PAGE }),
     () => (log.loaded ? fill() : again()),
   )
   const older = fetching(async () => {
-    const first = shown(log)[0]?.seq
-    await take("before", first, PAGE)
-    isStuck = shown(log)[0]?.seq === first
+    const { from } = shown(log)
+    await take({ direction: "before", at: from || undefined, limit: PAGE })
+    isStuck = shown(log).from === from
   }, showSome)
   const newer = fetching(
-    () => take("after", shown(log).at(-1)?.seq, PAGE),
+    () => take({ direction: "after", at: shown(log).to, limit: PAGE }),
     () => {},
   )
   /** Loads what follows the tail. */
@@ -208,14 +210,16 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
       const began = lastSeq(log)
       for (let pages = 0; !isFar(log) && pages < MAX_PAGES; pages++) {
         const before = lastSeq(log)
-        const page = await take("after", before, LONG_PAGE)
+        const page = await take({ direction: "after", at: before, limit: LONG_PAGE, raw: true })
         if (!core.isCurrent(epoch)) return
         misses = lastSeq(log) > began ? 0 : misses + 1
         if (!page.hasAfter && (!hasGap(log) || lastSeq(log) === before)) return
       }
       // A person who reads further up stays there, before a hole.
       const place = log.view ?? (stays ? lastSeq(log) : null)
-      await take("newest", undefined, PAGE, (next) => look(next, place))
+      await take({ direction: "newest", limit: PAGE }, (next) => look(next, place))
+      if (!core.isCurrent(epoch)) return
+      await renew()
       // Only the list can tell how many of the skipped messages are unread.
       options.list.refreshSoon()
     },
@@ -223,6 +227,23 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
       if (hasGap(log)) again()
     },
   )
+
+  /**
+   * Loads the shown messages again, those nearest to the end first, if entries were skipped that may have changed them. Those
+   * that are too many are dropped.
+   */
+  async function renew(): Promise<void> {
+    if (log.view === null || !history.isFolded()) return
+    const epoch = core.epoch()
+    change(cutShown(log, MAX_PAGES * LONG_PAGE))
+    for (let at = shown(log).to + 1; core.isCurrent(epoch) && log.view !== null; ) {
+      const { length } = shown(log).messages.filter(({ base }) => base.seq < at)
+      if (!length) return
+      const { range } = await take({ direction: "before", at, limit: Math.min(length, LONG_PAGE) })
+      if (!range || range.from >= at) return
+      at = range.from
+    }
+  }
 
   function follow(always = false): Promise<void> {
     if (!log.loaded) return load()
@@ -249,14 +270,21 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     if (isMessage(entry)) typing.stop(entry.senderId)
     // The first page will contain it, unless the conversation is open, loaded or loading.
     if (log.loaded || load.busy() || openCount) change(addEntries(log, [entry]))
-    if (isMessage(entry)) core.events.emit("stored", entry)
+    core.events.emit("stored", entry)
     options.list.addEntry(entry)
     fill()
   }
 
+  const actions = createActions({
+    log: () => log,
+    rows: () => messages.get().rows,
+    send: (content, extras) => options.send(id, content, extras),
+    write: (target, action) => options.write(id, target, action),
+  })
+
   /** Fetches older pages until there is a message to show: a page may hold entries of other kinds only. */
   function showSome(): void {
-    if (openCount && hasOlder(log) && !error && !isStuck && !shown(log).some(isMessage)) inBackground(older())
+    if (openCount && hasOlder(log) && !error && !isStuck && !shown(log).messages.length) inBackground(older())
   }
 
   /** Loads what is missing. During the catch-up `sync` brings it. */
@@ -314,7 +342,9 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
       const isHere = holds(log, seq)
       if (isHere) change(look(log, seq))
       else
-        await take("around", seq, AROUND, (next) => (mine === jumps ? look(next, nearest(next, seq)) : next))
+        await take({ direction: "around", at: seq, limit: AROUND }, (next) =>
+          mine === jumps ? look(next, nearest(next, seq)) : next,
+        )
     },
     jumpToNewest,
     async reload() {
@@ -322,16 +352,17 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
       messages.touch()
       await follow(true)
     },
-    async send(content) {
+    ...actions,
+    async send(content, extras = {}) {
       typing.sent()
-      const result = await options.send(id, content)
+      const result = await actions.send(content, extras)
       // The message appears at the end: show that.
       if (result.ok && log.view !== null) inBackground(jumpToNewest())
       return result
     },
     setTyping: typing.set,
     setDraft: (text) => options.setDraft(id, text),
-    markRead(upTo = shown(log).at(-1)?.seq ?? 0) {
+    markRead(upTo = shown(log).to) {
       // An entry that is not there cannot have been read: it may belong to a log that has been replaced.
       const seq = Math.min(upTo, Math.max(log.head, options.list.get(id)?.headSeq ?? 0))
       if (seq > 0 && options.list.read(id, seq)) options.mark(id, seq)
@@ -339,6 +370,9 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
 
     log: () => log,
     count: (readSeq) => countUnread(log, readSeq, core.me() ?? ""),
+    newest: () => newestMessage(log),
+    findSent: (clientMessageId) =>
+      findMessage(log, (one) => one.clientMessageId === clientMessageId && one.senderId === core.me()),
     isOpen: () => openCount > 0,
     accept,
     synced(answer) {
@@ -367,6 +401,8 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     },
     follow,
     touch() {
+      // The thread may have been made before it was known who the user is.
+      if (log.me !== core.me()) log = { ...log, me: core.me() }
       const next = log.loaded ? knowHead(log, options.list.get(id)?.headSeq ?? 0) : log
       const more = next !== log
       log = next
@@ -383,7 +419,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     reset() {
       cancelAgain()
       jumps++
-      log = emptyLog
+      log = { ...emptyLog, me: core.me() }
       error = null
       for (const fetch of [load, older, newer, rest]) fetch.drop()
       failures = misses = 0

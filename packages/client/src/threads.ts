@@ -1,6 +1,7 @@
 /** The conversations that have been asked for, and what reaches them: events of the server and of the other modules. */
 import type { Core } from "./core.js"
-import { hasGap, isMessage } from "./log.js"
+import { isMessage } from "./fold.js"
+import { hasGap } from "./log.js"
 import { inBackground } from "./store.js"
 import { createThread, type Thread, type ThreadOptions } from "./thread.js"
 import type { LogEntry } from "./wire.js"
@@ -40,7 +41,7 @@ export function createThreads(core: Core, options: ThreadOptions): Threads {
   connection.on("conversation_entry", onEntry)
   connection.on("typing", (event) => get(event.conversationId).onTyping(event))
   connection.on("receipt", (receipt) => get(receipt.conversationId).receipt(receipt))
-  events.on("delivered", (message) => get(message.conversationId).accept(message))
+  events.on("delivered", (entry) => get(entry.conversationId).accept(entry))
   events.on("conversation", (id) => threads.get(id)?.touch())
   events.on("unsent", (id) => threads.get(id)?.touch())
   events.on("draft", (id) => threads.get(id)?.touchDraft())

@@ -6,6 +6,8 @@ import type {
   Chosen,
   Conversation,
   Message,
+  Quote,
+  Reaction,
   Receipt,
   Registration,
   User,
@@ -119,7 +121,7 @@ export interface ConversationInfo extends Conversation {
 export interface ConversationItem extends ConversationInfo {
   /** The unsent text in its composer. */
   draft: string
-  /** How many messages wait to be sent. */
+  /** How many messages wait to be sent. Changes of messages do not count. */
   waiting: number
   /** How many messages failed and need an action of the user. */
   failed: number
@@ -174,6 +176,21 @@ export interface MessageRow {
   nextTryAt: number | null
   /** While `failed`: the reason. */
   error: LamplightError | null
+  /** When it was edited last; null: never. */
+  editedAt: string | null
+  /** When it was deleted. Then `content` is empty: say that a message was here. */
+  deletedAt: string | null
+  pinnedAt: string | null
+  reactions: readonly Reaction[]
+  /** The message that this one answers. */
+  replyTo: Quote | null
+  /** The members who are mentioned. */
+  mentions: readonly string[]
+  /**
+   * Changes of this message in the outbox. Those that are `sending` are shown by the row as if they were sent; those that
+   * `failed` are not: retry or discard them there.
+   */
+  writes: readonly OutboxItem[]
 }
 
 /** The messages of a conversation. */
@@ -216,6 +233,17 @@ export type ReadersState = Readonly<Record<string, Receipt>>
 export type SendResult =
   | { ok: true; clientMessageId: string }
   | { ok: false; error: LamplightError; content: string }
+
+/** The result of putting a change of a message into the outbox. */
+export type WriteResult = { ok: true } | { ok: false; error: LamplightError }
+
+/** What a message may have besides its text. */
+export interface SendOptions {
+  /** The id of the message that this one answers. */
+  replyTo?: string | undefined
+  /** The ids of the members who are mentioned. */
+  mentions?: readonly string[] | undefined
+}
 
 /**
  * Whether the server's data went back in time while this client used it, for example by a restored backup.
@@ -269,7 +297,19 @@ export interface ConversationHandle {
    * Puts a message into the outbox. Resolves when it is stored and shown, not when it is delivered: its row
    * tells that. Clears the draft if it still holds the same text.
    */
-  send(content: string): Promise<SendResult>
+  send(content: string, options?: SendOptions): Promise<SendResult>
+  /**
+   * Changes the text of one of the user's messages. Like the following it is shown at once, is sent in order behind the message,
+   * and survives a reload; a refusal takes it back and stays in the outbox as `failed`. `id` is the message's, or the
+   * `clientMessageId` of an unsent one.
+   */
+  edit(id: string, content: string, options?: Pick<SendOptions, "mentions">): Promise<SendResult>
+  /** Deletes a message for everyone. An unsent one is not sent. */
+  remove(id: string): Promise<WriteResult>
+  /** Adds a reaction or takes it back; without `added`, whichever changes something. */
+  react(id: string, emoji: string, added?: boolean): Promise<WriteResult>
+  /** Pins a message, or unpins it. */
+  pin(id: string, pinned?: boolean): Promise<WriteResult>
   /**
    * Tells the others that the user types; throttled. Call it with each keystroke, and with `false` when the
    * user leaves the composer.
@@ -282,7 +322,7 @@ export interface ConversationHandle {
 }
 
 /**
- * A message in the outbox. One that is not `dispatched` can be edited and discarded without a trace; one that
+ * A message in the outbox or, with `write`, a change of a message. One that is not `dispatched` can be edited and discarded without a trace; one that
  * was dispatched without an answer may have arrived.
  */
 export interface OutboxItem extends OutboxRecord {
@@ -293,7 +333,7 @@ export interface OutboxItem extends OutboxRecord {
   error: LamplightError | null
 }
 
-/** The unsent messages. */
+/** The unsent messages and changes of messages. */
 export interface OutboxState {
   items: readonly OutboxItem[]
   waiting: number
@@ -307,10 +347,10 @@ export interface Outbox extends Store<OutboxState> {
   /** Sends a message again now; without an id, all of them. */
   retry(clientMessageId?: string): void
   /**
-   * Changes the text of a message that failed or was never sent, and queues it again. Refused with `conflict`
-   * if the message may have arrived.
+   * Changes the text of a message, or of an edit, that failed or was never sent, and queues it again. Refused
+   * with `conflict` if it may have arrived.
    */
   edit(clientMessageId: string, content: string): Promise<SendResult>
-  /** Deletes a message. Resolves to its text. */
+  /** Takes a message, or a change of one, out. Resolves to its text. */
   discard(clientMessageId: string): Promise<string | null>
 }

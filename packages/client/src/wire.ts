@@ -5,17 +5,17 @@
 import type {
   Authenticate,
   ChosenStatus as Chosen,
-  Conversation,
   ConversationRef,
   JoinUser,
   MarkRead,
-  Message,
   OnlineUsers,
   Presence,
   PresenceChanges,
   Receipt as ReceiptEvent,
   Refusal,
-  SendMessage,
+  SendMessage as SendText,
+  Conversation as SentConversation,
+  Message as SentMessage,
   SetActivity,
   SetStatus,
   SyncBody,
@@ -31,9 +31,7 @@ import type {
 export type {
   Activity,
   ChosenStatus as Chosen,
-  Conversation,
   Marks as Receipt,
-  Message,
   OnlineUsers,
   Presence,
   PresenceChange,
@@ -47,23 +45,100 @@ export type {
   WatchedOffline as Absence,
 } from "./generated/wire.js"
 
-/**
- * An entry of a conversation's log whose `kind` this client does not know. It keeps its place in the log and shows nothing.
- */
-export interface OtherEntry {
+/** The reactions to a message with one emoji. */
+export interface Reaction {
+  emoji: string
+  count: number
+  /** Whether one of them is the user's. */
+  mine: boolean
+  /** Who reacted, in that order: the first 20. */
+  userIds: string[]
+}
+
+/** The message that another one answers. */
+export interface Quote {
   id: string
-  kind: string
+  seq: number
+  senderId: string
+  /** The beginning of its text; empty once it is deleted. */
+  excerpt: string
+}
+
+/** A message as it is now. */
+export interface Message extends SentMessage {
+  editedAt?: string
+  /** Once it is deleted, `content` is empty, and there is nothing else. */
+  deletedAt?: string
+  pinnedAt?: string
+  reactions?: Reaction[]
+  replyTo?: Quote
+  /** The members who are mentioned. */
+  mentions?: string[]
+}
+
+/** What all entries of a conversation's log have. */
+export interface EntryBase {
+  id: string
   conversationId: string
   seq: number
   /** Null if the host application wrote it. */
   senderId: string | null
   createdAt: string
   clientMessageId?: string
+}
+
+/** An entry that changes an earlier message. */
+export interface MessageChange extends EntryBase {
+  messageId: string
+  messageSeq: number
+}
+
+export interface EditEntry extends MessageChange {
+  kind: "edit"
+  /** Empty once the message is deleted. */
+  content: string
+  mentions?: string[]
+}
+
+export interface DeleteEntry extends MessageChange {
+  kind: "delete"
   content?: undefined
 }
 
+export interface ReactionEntry extends MessageChange {
+  kind: "reaction"
+  content?: undefined
+  emoji: string
+  /** Whether the reaction is added or taken back. */
+  added: boolean
+}
+
+export interface PinEntry extends MessageChange {
+  kind: "pin"
+  content?: undefined
+  pinned: boolean
+}
+
+/**
+ * An entry whose `kind` this client does not know, or that this user may not see (`hidden`). It keeps its place in the log and
+ * shows nothing.
+ */
+export interface OtherEntry extends EntryBase {
+  kind: string
+  content?: undefined
+}
+
+/** An entry that changes what a message shows. */
+export type ChangeEntry = EditEntry | DeleteEntry | ReactionEntry | PinEntry
+
 /** An entry of a conversation's log. Servers from before there were kinds send messages without one. */
-export type LogEntry = Message | OtherEntry
+export type LogEntry = Message | ChangeEntry | OtherEntry
+
+/** A conversation as its receiver sees it. */
+export interface Conversation extends Omit<SentConversation, "lastMessage"> {
+  /** The newest message that is not deleted. */
+  lastMessage: Message | null
+}
 
 /** One conversation in the answer to `sync`. */
 export interface SyncedConversation extends Omit<SyncPage, "entries"> {
@@ -96,10 +171,17 @@ export interface JoinAnswer extends OfStore {
   status?: Chosen
 }
 
-/** The answer to a send, over socket and HTTP. */
-export interface SendAnswer {
-  message: Message
+/** The answer to a write, over socket and HTTP. */
+export interface WriteAnswer {
+  /** The entry that was appended or, if nothing changed, the one that made the state. */
+  entry: LogEntry
   duplicate: boolean
+}
+
+/** The answer to a send. Servers from before there were kinds send no `entry`. */
+export interface SendAnswer extends Omit<WriteAnswer, "entry"> {
+  message: Message
+  entry?: LogEntry
   tempId?: string
 }
 
@@ -116,6 +198,14 @@ export interface HistoryAnswer extends OfStore {
   /** For `around`: whether there are messages before and after the page. */
   hasBefore?: boolean
   hasAfter?: boolean
+  /**
+   * The part of the log that the page covers: its messages are all that there are from `fromSeq` to `toSeq`. Servers from before
+   * there were kinds send neither, and entries of all kinds.
+   */
+  fromSeq?: number
+  toSeq?: number
+  /** The messages are as they were after this entry. */
+  asOfSeq?: number
 }
 
 /** A page of a list. */
@@ -154,6 +244,20 @@ export interface ServerEvents {
   error_message: Refusal
 }
 
+/** `send_private_message`, and `POST /api/privatechat/message`. */
+export interface SendMessage extends SendText {
+  /** The id of the message that this one answers. */
+  replyTo?: string
+  mentions?: string[]
+}
+
+/** What the events that change a message have in common. */
+export interface WriteRef {
+  conversationId: string
+  messageId: string
+  clientMessageId: string
+}
+
 /** Events of the client, by name, with their payloads. */
 export interface ClientEvents {
   join_user: JoinUser
@@ -165,6 +269,10 @@ export interface ClientEvents {
   join_conversation: ConversationRef
   leave_conversation: ConversationRef
   send_private_message: SendMessage
+  edit_message: WriteRef & { content: string; mentions?: string[] }
+  delete_message: WriteRef
+  react: WriteRef & { emoji: string; added: boolean }
+  pin_message: WriteRef & { pinned: boolean }
   typing: TypingBody
   mark_read: MarkRead
   sync: SyncBody

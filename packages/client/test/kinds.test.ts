@@ -2,7 +2,8 @@
  * Entries of a kind that this client does not know, as a later server sends them: they move the position in the log, and nothing else.
  */
 import { describe, expect, test } from "vitest"
-import { addEntries, addPage, countUnread, emptyLog, hasGap, isMessage, lastSeq } from "../src/log.js"
+import { isMessage } from "../src/fold.js"
+import { addEntries, addPage, countUnread, emptyLog, hasGap, lastSeq } from "../src/log.js"
 import { createRows } from "../src/rows.js"
 import type { LogEntry } from "../src/wire.js"
 import { makeTab, makeWorld } from "./support/harness.js"
@@ -19,6 +20,8 @@ function fill(server: TestServer, contents: (string | null)[]) {
 async function ready(contents: (string | null)[], { isOpen = true, readSeq = 0 } = {}) {
   const world = makeWorld()
   const { server } = world
+  // Pages hold what was stored, as from servers that know no other kinds.
+  server.folds = false
   const stored = server.addConversation("7", "me", "asha")
   fill(server, contents)
   stored.read.set("me", readSeq)

@@ -14,6 +14,7 @@ import {
   lastSeq,
   look,
   type Page,
+  type Segment,
   shown,
   trim,
 } from "../src/log.js"
@@ -32,7 +33,8 @@ const message = (seq: number, senderId = "asha"): Message => ({
 const range = (from: number, to: number) =>
   Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => message(from + index))
 const seqsOf = (entries: readonly LogEntry[]) => entries.map((entry) => entry.seq)
-const seqs = (log: Log) => seqsOf(shown(log))
+const messagesOf = (segment: Segment) => segment.messages.map((one) => one.message)
+const seqs = (log: Log) => seqsOf(messagesOf(shown(log)))
 const newest = (entries: Message[], hasBefore = false) =>
   addPage(emptyLog, { direction: "newest", entries, hasBefore })
 const follow = (seq: number) => ({ direction: "after" as const, at: seq })
@@ -64,14 +66,11 @@ function ask(
 /** What must hold of any log, whatever happened to it. */
 function check(log: Log): void {
   let before = 0
-  for (const segment of log.segments) {
-    expect(segment.length).toBeGreaterThan(0)
-    for (const [index, entry] of segment.entries()) {
-      // Within a segment nothing is missing; between two, something is.
-      if (index) expect(entry.seq).toBe(before + 1)
-      else expect(entry.seq).toBeGreaterThan(before ? before + 1 : 0)
-      before = entry.seq
-    }
+  for (const { from, to, messages } of log.segments) {
+    // Within a segment nothing is missing; between two, something is.
+    expect(from).toBeGreaterThan(before ? before + 1 : 0)
+    expect(seqsOf(messages.map((one) => one.message))).toEqual(seqsOf(range(from, to)))
+    before = to
   }
   expect(before).toBeLessThanOrEqual(log.head)
   if (log.tail) expect(holds(log, log.tail)).toBe(true)
@@ -107,7 +106,7 @@ describe("a conversation's log", () => {
           const now = server.slice(0, there)
           const seen = shown(log)
           const view = log.view
-          const [first, last] = [seen[0]?.seq, seen.at(-1)?.seq]
+          const [first, last] = [seen.from, seen.to]
           if (kind === "live") {
             there = Math.min(HEAD, there + 1 + (limit % 3))
             model.add(there)
@@ -125,11 +124,13 @@ describe("a conversation's log", () => {
           else if (kind === "stale")
             add(ask(server.slice(0, Math.min(at, there)), "newest", undefined, limit))
           check(log)
-          expect(log.segments.flatMap(seqsOf)).toEqual([...model].sort((one, other) => one - other))
+          expect(log.segments.flatMap(messagesOf).map((one) => one.seq)).toEqual(
+            [...model].sort((one, other) => one - other),
+          )
           // What is shown is never lost, nor moved by what comes live.
-          if (kind === "live" && seen.length) {
-            for (const entry of seen) expect(shown(log)).toContain(entry)
-            if (view !== null && log.view !== null && there !== (last ?? 0) + 1) expect(shown(log)).toBe(seen)
+          if (kind === "live" && last) {
+            for (const entry of seen.messages) expect(shown(log).messages).toContain(entry)
+            if (view !== null && log.view !== null && there !== last + 1) expect(shown(log)).toBe(seen)
           }
           if (kind === "around" && at <= there) expect(seqs(log)).toContain(at)
           // The rows made step by step are those made at once.
@@ -149,8 +150,8 @@ describe("a conversation's log", () => {
           round++
         ) {
           const seen = shown(log)
-          if (hasOlder(log)) add(ask(now, "before", seen[0]?.seq, 7))
-          else if (log.view !== null) add(ask(now, "after", seen.at(-1)?.seq, 7))
+          if (hasOlder(log)) add(ask(now, "before", seen.from, 7))
+          else if (log.view !== null) add(ask(now, "after", seen.to, 7))
           else add(ask(now, "after", lastSeq(log), 7))
         }
         expect(seqs(log)).toEqual(seqsOf(now))
@@ -167,7 +168,7 @@ describe("a conversation's log", () => {
         let log = newest(range(HEAD - 5, HEAD), true)
         for (const { kind, at, limit } of steps) {
           const seen = shown(log)
-          const [first, last] = [seen[0]?.seq, seen.at(-1)?.seq]
+          const [first, last] = [seen.from, seen.to]
           let side: "older" | "newer" = "newer"
           if (kind === "older") {
             log = addPage(log, ask(server, "before", first, limit))
@@ -176,16 +177,16 @@ describe("a conversation's log", () => {
           else if (kind === "around") log = look(addPage(log, ask(server, "around", at, limit)), at)
           else if (kind === "toNewest") log = look(log, null)
           else continue
-          const long = shown(log)
+          const long = shown(log).messages
           log = trim(log, side, most)
           check(log)
           expect(log.segments.length).toBeLessThanOrEqual(2)
-          expect(log.segments.flat().length).toBeLessThanOrEqual(2 * most * 1.1 + 50)
+          expect(log.segments.flatMap(messagesOf).length).toBeLessThanOrEqual(2 * most * 1.1 + 50)
           // The side towards which one went is there.
           const end = side === "older" ? long[0] : long.at(-1)
-          expect(shown(log)).toContain(end)
+          expect(shown(log).messages).toContain(end)
           expect(lastSeq(log)).toBe(HEAD)
-          if (shown(log)[0]?.seq !== 1) expect(hasOlder(log)).toBe(true)
+          if (shown(log).from !== 1) expect(hasOlder(log)).toBe(true)
         }
       }),
       { numRuns: 500 },

@@ -1,18 +1,28 @@
-/** The outbox: a message is stored, then shown, then sent. */
+/** The outbox: a message, or a change of one, is stored, then shown, then sent. */
 import { refusal, refuseContent } from "../content.js"
 import type { Core } from "../core.js"
 import type { LamplightError } from "../errors.js"
-import type { OutboxRecord } from "../options.js"
+import { isMessage } from "../fold.js"
+import type { MessageAction, OutboxRecord } from "../options.js"
 import type { Outbox, OutboxItem, SendResult } from "../types.js"
 import { createQueue, type OutboxEntry, untried } from "./queue.js"
 import { createSender } from "./sender.js"
 import { createOutboxStorage } from "./storage.js"
 import { createOutboxView } from "./view.js"
+import { createWrites, type FindSent, isUnsent, type Target } from "./writes.js"
+
+/** What a message has besides its text. */
+export type SendExtras = Pick<OutboxRecord, "replyTo" | "mentions">
+
+/** A message: by its id, or by its `clientMessageId` while it is not sent. */
+export type WriteTarget = { messageId: string } | { clientMessageId: string }
 
 /** The outbox for the rest of the client. */
 export interface OutboxController {
   outbox: Outbox
-  add(conversationId: string, content: string): Promise<SendResult>
+  add(conversationId: string, content: string, extras?: SendExtras): Promise<SendResult>
+  /** Puts a change of a message into the outbox, or makes it in the outbox if the message is not sent yet. */
+  write(conversationId: string, target: WriteTarget, action: MessageAction): Promise<SendResult>
   /** The unsent messages of a conversation, in order. */
   of(conversationId: string): readonly OutboxItem[]
   /** Tries everything that waits now. `isFresh`: the delays start small again. */
@@ -25,11 +35,13 @@ export interface OutboxController {
 export function createOutbox(
   core: Core,
   sendError: (conversationId: string) => LamplightError | null,
+  findSent: FindSent,
 ): OutboxController {
   const { events } = core
   const queue = createQueue(changed)
   const storage = createOutboxStorage(core, queue, changed)
-  const sender = createSender(core, queue, storage, changed)
+  const writes = createWrites(queue, storage, remove, findSent)
+  const sender = createSender(core, queue, storage, writes, changed, refused)
   const { store, items } = createOutboxView(core, queue)
   const { entries } = queue
   const { drain } = sender
@@ -39,29 +51,37 @@ export function createOutbox(
     store.touch()
   }
 
-  function check(conversationId: string, content: string): LamplightError | null {
+  /** `content` is null where there is none. */
+  function check(conversationId: string, content: string | null): LamplightError | null {
     if (!core.me()) return refusal("unauthenticated", "You are not signed in.", "Sign in and send it again.")
     if (!conversationId)
       return refusal("invalid", "No conversation is chosen.", "Choose a conversation first.")
-    return refuseContent(content) ?? sendError(conversationId)
+    return (content === null ? null : refuseContent(content)) ?? sendError(conversationId)
   }
 
-  async function add(conversationId: string, content: string): Promise<SendResult> {
+  async function add(conversationId: string, content: string, extras?: SendExtras): Promise<SendResult> {
     const error = check(conversationId, content)
     if (error) return { ok: false, error, content }
+    return put(conversationId, { ...extras, content })
+  }
+
+  /** Stores before it shows, and shows in the order of the calls. */
+  async function put(
+    conversationId: string,
+    given: SendExtras & Pick<OutboxRecord, "content" | "write">,
+  ): Promise<SendResult> {
     const userId = core.me() as string
     const now = core.clock.now()
     const record: OutboxRecord = {
       clientMessageId: core.newId(),
       userId,
       conversationId,
-      content,
       createdAt: new Date(now).toISOString(),
       order: queue.nextOrder(now),
       dispatched: false,
       failed: null,
+      ...given,
     }
-    // Stored before it is shown, and shown in the order of the calls.
     const saved = await storage.add(record)
     if (core.isUser(userId)) {
       queue.put(record, saved)
@@ -69,6 +89,32 @@ export function createOutbox(
       void drain()
     }
     return { ok: true, clientMessageId: record.clientMessageId }
+  }
+
+  async function write(
+    conversationId: string,
+    target: WriteTarget,
+    action: MessageAction,
+  ): Promise<SendResult> {
+    const content = action.kind === "edit" ? action.content : ""
+    const refuse = (error: LamplightError): SendResult => ({ ok: false, error, content })
+    const error = check(conversationId, action.kind === "edit" ? content : null)
+    if (error) return refuse(error)
+    const id = "messageId" in target ? target.messageId : target.clientMessageId
+    const unsent = "messageId" in target ? undefined : entries.get(id)
+    if (unsent && isUnsent(unsent)) {
+      if (action.kind === "edit") return edit(id, content, action.mentions)
+      if (action.kind === "delete") discard(unsent)
+      else if (unsent.record.failed)
+        return refuse(refusal("conflict", "That message was not sent.", "Send it again first."))
+      if (action.kind === "delete") return { ok: true, clientMessageId: id }
+    }
+    const of: Target = "messageId" in target ? target : { waitsFor: id }
+    const isNeeded = writes.prepare(of, action)
+    if (typeof isNeeded === "object") return refuse(isNeeded)
+    return isNeeded
+      ? put(conversationId, { content: "", write: { ...of, action } })
+      : { ok: true, clientMessageId: id }
   }
 
   function kick(isFresh = false): void {
@@ -81,6 +127,56 @@ export function createOutbox(
     storage.remove(entry)
     changed(entry.record.conversationId)
     void drain()
+  }
+
+  /** Takes a message out together with what waits for it. */
+  function discard(entry: OutboxEntry): void {
+    if (!entry.record.write) writes.cancel(entry.record.clientMessageId)
+    remove(entry)
+  }
+
+  /** What waits for a message that was refused for good fails with it: an edit stays as its text, a deletion takes it out. */
+  async function refused(entry: OutboxEntry): Promise<void> {
+    const { clientMessageId, write } = entry.record
+    if (write) return
+    for (const action of writes.cancel(clientMessageId)) {
+      if (action.kind === "delete") remove(entry)
+      else if (action.kind === "edit") await storage.update(entry, withText(entry.record, action))
+    }
+  }
+
+  /** With another text, and other mentions if they are given. */
+  function withText(
+    record: OutboxRecord,
+    { content, mentions }: { content: string; mentions?: string[] | undefined },
+  ) {
+    if (record.write?.action.kind === "edit")
+      return { write: { ...record.write, action: { ...record.write.action, content } } }
+    return { content, ...(mentions ? { mentions } : {}) }
+  }
+
+  async function edit(id: string, content: string, mentions?: string[]): Promise<SendResult> {
+    const entry = entries.get(id)
+    const refuse = (error: LamplightError): SendResult => ({ ok: false, error, content })
+    const isText = entry && (entry.record.write?.action.kind ?? "edit") === "edit"
+    if (!isText) return refuse(refusal("not_found", "That message was sent already.", "Write a new one."))
+    const { record } = entry
+    const error = check(record.conversationId, content)
+    if (error) return refuse(error)
+    if (!isUnsent(entry)) {
+      return refuse(refusal("conflict", "That message may have arrived already.", "Wait until it is clear."))
+    }
+    // A refused message was not stored, so its id is free; but after a conflict the id belongs to another text.
+    const clientMessageId = record.failed?.code === "conflict" ? core.newId() : id
+    if (clientMessageId !== id) storage.remove(entry)
+    const text = withText(record, { content, mentions })
+    queue.put({ ...record, ...text, clientMessageId, dispatched: false, failed: null }, entry.saved)
+    const edited = entries.get(clientMessageId) as OutboxEntry
+    Object.assign(edited, untried)
+    await storage.update(edited, {})
+    changed(record.conversationId)
+    void drain()
+    return { ok: true, clientMessageId }
   }
 
   events.on("reset", () => {
@@ -98,8 +194,11 @@ export function createOutbox(
   events.on("connection", ({ now, before }) => {
     if (now.overHttp && !before.overHttp) kick()
   })
-  events.on("stored", ({ clientMessageId, senderId, conversationId }) => {
-    const entry = clientMessageId && senderId === core.me() ? entries.get(clientMessageId) : undefined
+  events.on("stored", (stored) => {
+    const { clientMessageId, senderId, conversationId } = stored
+    if (!clientMessageId || senderId !== core.me()) return
+    if (isMessage(stored)) writes.resolve(stored)
+    const entry = entries.get(clientMessageId)
     if (entry?.record.conversationId === conversationId) remove(entry)
   })
 
@@ -115,36 +214,16 @@ export function createOutbox(
         }
         void drain()
       },
-      async edit(id, content) {
-        const entry = entries.get(id)
-        const refuse = (error: LamplightError): SendResult => ({ ok: false, error, content })
-        if (!entry) return refuse(refusal("not_found", "That message was sent already.", "Write a new one."))
-        const { record } = entry
-        const error = check(record.conversationId, content)
-        if (error) return refuse(error)
-        if (entry.inFlight || (record.dispatched && !record.failed)) {
-          return refuse(
-            refusal("conflict", "That message may have arrived already.", "Wait until it is clear."),
-          )
-        }
-        // A refused message was not stored, so its id is free; but after a conflict the id belongs to another text.
-        const clientMessageId = record.failed?.code === "conflict" ? core.newId() : id
-        if (clientMessageId !== id) storage.remove(entry)
-        queue.put({ ...record, clientMessageId, content, dispatched: false, failed: null }, entry.saved)
-        const edited = entries.get(clientMessageId) as OutboxEntry
-        Object.assign(edited, untried)
-        await storage.update(edited, {})
-        changed(record.conversationId)
-        void drain()
-        return { ok: true, clientMessageId }
-      },
+      edit,
       async discard(id) {
         const entry = entries.get(id)
         if (!entry) return null
-        remove(entry)
-        return entry.record.content
+        const { content, write } = entry.record
+        discard(entry)
+        return write?.action.kind === "edit" ? write.action.content : content
       },
     },
+    write,
     add,
     of: items,
     kick,

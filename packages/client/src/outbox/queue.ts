@@ -2,7 +2,7 @@
 import type { OutboxRecord } from "../options.js"
 import type { OutboxItem } from "../types.js"
 
-/** An unsent message and the state of its delivery. */
+/** An unsent message, or change of a message, and the state of its delivery. */
 export interface OutboxEntry {
   record: OutboxRecord
   /** Whether the storage holds it. The storage is then the truth: another tab may change or remove it. */
@@ -46,6 +46,18 @@ export function createQueue(changed: (conversationId: string) => void) {
     /** The entries of a conversation, in order. */
     lane: (conversationId: string) =>
       sorted().filter(({ record }) => record.conversationId === conversationId),
+    /**
+     * The entry of a conversation that is sent next. Behind a message that failed no other message is sent; changes of messages
+     * hold nothing up, and wait only for the message that they change.
+     */
+    next(conversationId: string): OutboxEntry | undefined {
+      let isBlocked = false
+      for (const entry of this.lane(conversationId)) {
+        const { failed, write } = entry.record
+        if (failed) isBlocked ||= !write
+        else if (write ? write.messageId !== undefined : !isBlocked) return entry
+      }
+    },
     /** The order of a message that is written now: later than all others, even if the clock was set back. */
     nextOrder(now: number): number {
       lastOrder = Math.max(now, lastOrder + 1)

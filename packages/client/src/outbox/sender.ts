@@ -5,9 +5,11 @@
 import { backoff } from "../backoff.js"
 import type { Core } from "../core.js"
 import { type LamplightError, toError } from "../errors.js"
+import { isMessage } from "../fold.js"
 import { deliver } from "./delivery.js"
 import type { OutboxEntry, OutboxQueue } from "./queue.js"
 import type { OutboxStorage } from "./storage.js"
+import type { OutboxWrites } from "./writes.js"
 
 const FIRST_RETRY_MS = 1_000
 const LAST_RETRY_MS = 30_000
@@ -17,7 +19,10 @@ export function createSender(
   core: Core,
   queue: OutboxQueue,
   storage: OutboxStorage,
+  writes: OutboxWrites,
   changed: (conversationId: string) => void,
+  /** A message was refused for good. */
+  refused: (entry: OutboxEntry) => Promise<void>,
 ) {
   const { entries } = queue
   /** The conversations that are being sent. */
@@ -85,8 +90,9 @@ export function createSender(
     // Yields first: `startLanes` must put the lane into `lanes` before it can end.
     await null
     while (core.isUser(me)) {
-      const entry = queue.lane(id)[0]
-      if (!entry || entry.record.failed || entry.signIn) return
+      writes.resolveLane(id)
+      const entry = queue.next(id)
+      if (!entry || entry.signIn) return
       if (entry.dueAt !== null && entry.dueAt > uptime()) return
       if (!(await attempt(entry, me))) return
     }
@@ -104,14 +110,16 @@ export function createSender(
     const isHere = () => core.isUser(me) && entries.get(clientMessageId) === entry
     const epoch = core.epoch()
     try {
-      const { message } = await deliver(core, entry.record)
+      const stored = await deliver(core, entry.record)
       entry.inFlight = false
       if (!core.isUser(me)) return false
       // The server's data went back in time meanwhile and may have lost the message. Sent again with its id, it is stored once.
       if (!core.isCurrent(epoch)) return true
+      // First what waits for it, so that this is not left without it if the page ends.
+      if (!entry.record.write && isMessage(stored)) writes.resolve(stored)
       if (isHere()) storage.remove(entry)
       // Also for a message that was discarded while in flight: the server has it, and no event will bring it.
-      core.events.emit("delivered", message)
+      core.events.emit("delivered", stored)
       changed(conversationId)
       return true
     } catch (thrown) {
@@ -120,7 +128,12 @@ export function createSender(
       const error = toError(thrown)
       if (isOfCaller(error)) entry.signIn = true
       else if (error.retryable) retryLater(entry, error)
-      else await storage.update(entry, { failed: { code: error.code, message: error.message } })
+      else {
+        await storage.update(entry, { failed: { code: error.code, message: error.message } })
+        await refused(entry)
+        changed(conversationId)
+        return true
+      }
       changed(conversationId)
       return false
     }
@@ -149,16 +162,11 @@ export function createSender(
   function schedule(): void {
     cancelTimer()
     if (!core.isUser(core.me())) return
-    // Only the first message of each conversation can be sent.
-    const firsts = new Map(
-      queue
-        .sorted()
-        .reverse()
-        .map((entry) => [entry.record.conversationId, entry]),
-    )
-    const times = [...firsts.values()].flatMap(({ dueAt, signIn, record }) =>
-      dueAt === null || signIn || record.failed ? [] : [dueAt],
-    )
+    const ids = new Set([...entries.values()].map(({ record }) => record.conversationId))
+    const times = [...ids].flatMap((id) => {
+      const { dueAt = null, signIn } = queue.next(id) ?? {}
+      return dueAt === null || signIn ? [] : [dueAt]
+    })
     if (!times.length) return
     cancelTimer = core.clock.after(Math.max(0, Math.min(...times) - uptime()), () => void drain())
   }

@@ -8,10 +8,13 @@ import type { OutboxEntry, OutboxQueue } from "./queue.js"
 export function createOutboxView(core: Core, queue: OutboxQueue) {
   /** The items of a conversation in order, each with what it waits for. */
   function items(conversationId: string): OutboxItem[] {
-    let before: WaitingFor | null = null
+    let isBusy = false
+    let isBlocked = false
     return queue.lane(conversationId).map((entry) => {
       const { record, attempts, nextTryAt } = entry
-      const { failed } = record
+      const { failed, write } = record
+      // A change of a message does not wait for a message that failed.
+      const before = isBlocked && !write ? "earlier-failed" : isBusy ? "earlier" : null
       // A message that can be sent at once never shows that it waits for a connection.
       const isLeaving = entry.inFlight || (attempts === 0 && core.connection.joined())
       const own: WaitingFor = entry.signIn ? "sign-in" : (before ?? (isLeaving ? "server" : "connection"))
@@ -23,7 +26,8 @@ export function createOutboxView(core: Core, queue: OutboxQueue) {
         nextTryAt: failed || before ? null : nextTryAt,
         error: failed ? errorOf(entry, failed) : null,
       })
-      if (before !== "earlier-failed") before = failed ? "earlier-failed" : "earlier"
+      if (failed) isBlocked ||= !write
+      else if (before !== "earlier-failed") isBusy = true
       return entry.item
     })
   }

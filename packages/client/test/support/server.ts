@@ -1,4 +1,6 @@
 /** A server that keeps the contract in a few pages, for tests: the store and the use cases, without any transport. */
+import { excerptOf } from "../../src/fold.js"
+import type { MessageAction } from "../../src/options.js"
 import type {
   Conversation,
   LogEntry,
@@ -8,8 +10,7 @@ import type {
   Refusal,
   User,
 } from "../../src/wire.js"
-
-const isMessage = (entry: LogEntry): entry is Message => entry.kind === "message"
+import { actionOf, eventOf, foldAll, isMessage, unchanged } from "./writes.js"
 
 /** A socket as the server sees it. */
 export interface Peer {
@@ -28,7 +29,8 @@ interface StoredConversation {
   id: string
   members: string[]
   log: LogEntry[]
-  keys: Map<string, Message>
+  /** By the sender and the client's id: what was asked, and the `seq` of what it made. */
+  keys: Map<string, { asked: string; seq: number }>
   read: Map<string, number>
   delivered: Map<string, number>
   createdAt: string
@@ -77,6 +79,8 @@ export class TestServer {
   /** `local`: the user of the session's cookie. */
   session: string | null = null
   isLocal = false
+  /** Whether pages of history hold messages as they are now; false: entries of all kinds, as before there were kinds. */
+  folds = true
   /** What `GET /api/auth/session` says of who may make an account; an older server says nothing. */
   registration: "open" | "closed" | undefined
   tokens = new Map<string, string>()
@@ -128,7 +132,13 @@ export class TestServer {
   time = () => new Date(this.now()).toISOString()
 
   /** Stores without telling anybody: what happens while a client is away. */
-  store(conversationId: string, senderId: string, content: string, clientMessageId?: string): Message {
+  store(
+    conversationId: string,
+    senderId: string,
+    content: string,
+    clientMessageId?: string,
+    extras: Pick<Message, "replyTo" | "mentions"> = {},
+  ): Message {
     const stored = this.conversations.get(conversationId) as StoredConversation
     const seq = stored.log.length + 1
     const message: Message = {
@@ -140,12 +150,53 @@ export class TestServer {
       content,
       createdAt: this.time(),
       ...(clientMessageId ? { clientMessageId } : {}),
+      ...extras,
     }
     stored.log.push(message)
     stored.position = this.ids
-    if (clientMessageId) stored.keys.set(`${senderId}/${clientMessageId}`, message)
     stored.read.set(senderId, seq)
     return message
+  }
+
+  /** Stores what somebody does to a message. Nobody is told. */
+  change(
+    conversationId: string,
+    senderId: string,
+    messageId: string,
+    action: MessageAction,
+    own = {},
+  ): LogEntry {
+    const stored = this.conversations.get(conversationId) as StoredConversation
+    const seq = stored.log.length + 1
+    const id = `${conversationId}.${seq}.${++this.ids}`
+    const messageSeq = stored.log.find((entry) => entry.id === messageId)?.seq ?? 0
+    const place = { id, conversationId, seq, senderId, createdAt: this.time(), ...own }
+    stored.log.push({ ...place, messageId, messageSeq, ...action })
+    if (action.kind === "delete")
+      stored.log = stored.log.map((entry) => {
+        const isErased = isMessage(entry)
+          ? entry.id === messageId
+          : "messageId" in entry && entry.messageId === messageId
+        return isErased && "content" in entry ? ({ ...entry, content: "" } as LogEntry) : entry
+      })
+    return stored.log.at(-1) as LogEntry
+  }
+
+  /** Stores what somebody does to a message, and delivers it. */
+  act(conversationId: string, senderId: string, messageId: string, action: MessageAction): LogEntry {
+    const entry = this.change(conversationId, senderId, messageId, action)
+    this.tellOf(entry)
+    return entry
+  }
+
+  /** Delivers what was done to a message. A deletion may change what is unread or the last message. */
+  tellOf(entry: LogEntry, exceptSocket?: string): void {
+    this.deliver(entry, exceptSocket, "conversation_entry")
+    const stored = this.conversations.get(entry.conversationId) as StoredConversation
+    if (entry.kind !== "delete") return
+    for (const peer of this.peers)
+      if (peer.userId && stored.members.includes(peer.userId))
+        peer.send("conversation_updated", this.view(stored, peer.userId))
   }
 
   /** Stores an entry of another kind, as a server of a later version does. Nobody is told. */
@@ -184,7 +235,7 @@ export class TestServer {
 
   view(stored: StoredConversation, me: string): Conversation {
     const readSeq = stored.read.get(me) ?? 0
-    const messages = stored.log.filter(isMessage)
+    const messages = foldAll(stored.log, me).filter((message) => !message.deletedAt)
     return {
       id: stored.id,
       members: stored.members.map((id) => this.users.get(id) as User),
@@ -296,8 +347,10 @@ export class TestServer {
         return this.send(peer.userId, body, peer.id)
       case "authenticate":
         return { success: true, expiresAt: this.time() }
-      default:
-        return { success: true }
+      default: {
+        const action = actionOf(event, body)
+        return action ? this.write(peer.userId, body, action, peer.id) : { success: true }
+      }
     }
   }
 
@@ -376,6 +429,9 @@ export class TestServer {
         conversation: this.view(found ?? this.addConversation(`${user}+${other}`, user, other), user),
       }
     }
+    const written = eventOf(method, url.pathname, body)
+    const action = written && actionOf(written.event, written.body)
+    if (action) return this.write(user, written.body, action, headers["x-socket-id"])
     if (at === "POST /api/privatechat/message") return this.send(user, body, headers["x-socket-id"])
     const read = /^POST \/api\/privatechat\/conversations\/(.+)\/read$/.exec(at)
     if (read) return this.mark(user, decodeURIComponent(read[1] as string), Number(body.seq))
@@ -404,14 +460,51 @@ export class TestServer {
     if (!stored) return refusal("not_found")
     const content = String(body.content)
     const id = body.clientMessageId as string | undefined
-    const known = id && stored.keys.get(`${user}/${id}`)
-    if (known)
-      return known.content === content
-        ? { success: true, message: known, duplicate: true }
-        : refusal("conflict")
-    const message = this.store(stored.id, user, content, id)
+    const asked = JSON.stringify([content, body.replyTo ?? null])
+    const known = id === undefined ? undefined : stored.keys.get(`${user}/${id}`)
+    if (known) {
+      const message = foldAll(stored.log, user).find(({ seq }) => seq === known.seq)
+      const entry = stored.log[known.seq - 1]
+      return known.asked === asked ? { success: true, message, entry, duplicate: true } : refusal("conflict")
+    }
+    const quoted = body.replyTo ? foldAll(stored.log, user).find((one) => one.id === body.replyTo) : undefined
+    if (body.replyTo && !quoted) return refusal("invalid")
+    const message = this.store(stored.id, user, content, id, {
+      ...(quoted && {
+        replyTo: {
+          id: quoted.id,
+          seq: quoted.seq,
+          senderId: quoted.senderId,
+          excerpt: excerptOf(quoted.content),
+        },
+      }),
+      ...(body.mentions ? { mentions: body.mentions as string[] } : {}),
+    })
+    if (id) stored.keys.set(`${user}/${id}`, { asked, seq: message.seq })
     this.deliver(message, socketId)
-    return { success: true, message, duplicate: false }
+    return { success: true, message, entry: message, duplicate: false }
+  }
+
+  write(user: string, body: Body, action: MessageAction, socketId?: string): Reply {
+    const stored = this.stored(user, String(body.conversationId))
+    if (!stored) return refusal("not_found")
+    const clientMessageId = body.clientMessageId as string
+    const asked = JSON.stringify([body.messageId, action])
+    const known = stored.keys.get(`${user}/${clientMessageId}`)
+    if (known)
+      return known.asked === asked
+        ? { success: true, entry: stored.log[known.seq - 1], duplicate: true }
+        : refusal("conflict")
+    const message = foldAll(stored.log, user).find(({ id }) => id === body.messageId)
+    if (!message) return refusal("not_found")
+    if ((action.kind === "edit" || action.kind === "delete") && message.senderId !== user)
+      return refusal("forbidden")
+    const made = unchanged(stored.log, message, user, action)
+    if (!made && message.deletedAt) return refusal("not_found")
+    const entry = made ?? this.change(stored.id, user, message.id, action, { clientMessageId })
+    stored.keys.set(`${user}/${clientMessageId}`, { asked, seq: entry.seq })
+    if (!made) this.tellOf(entry, socketId)
+    return { success: true, entry, duplicate: !!made }
   }
 
   mark(user: string, id: string, seq: number): Reply {
@@ -430,13 +523,25 @@ export class TestServer {
     if (!stored) return refusal("not_found")
     const limit = Math.min(Number(query.get("limit") ?? 50), this.mostMessages)
     const [before, after, around] = ["before", "after", "around"].map((name) => query.get(name))
-    const there = stored.log.filter((entry) => entry.seq >= stored.firstSeq)
-    const page = (data: LogEntry[], more: object): Reply => ({
-      success: true,
-      data,
-      store: this.generation,
-      ...more,
-    })
+    const isFolded = this.folds && query.get("kind") !== "all"
+    const all: LogEntry[] = isFolded ? foldAll(stored.log, user) : stored.log
+    const there = all.filter((entry) => entry.seq >= stored.firstSeq)
+    const head = stored.log.length
+    const page = (
+      data: LogEntry[],
+      more: { hasMore: boolean; hasBefore?: boolean; hasAfter?: boolean },
+    ): Reply => {
+      const isWholeBefore = !(more.hasBefore ?? (after == null && more.hasMore))
+      const isWholeAfter = !(more.hasAfter ?? (after != null && more.hasMore))
+      const start = Math.max(stored.firstSeq, after == null ? 1 : Number(after) + 1)
+      const end = Math.min(head, before == null ? head : Number(before) - 1)
+      const range = {
+        fromSeq: isWholeBefore ? start : data[0]?.seq,
+        toSeq: isWholeAfter ? end : data.at(-1)?.seq,
+        asOfSeq: head,
+      }
+      return { success: true, data, store: this.generation, ...more, ...(isFolded ? range : {}) }
+    }
     if (around != null) {
       // As many on either side; what one side has not, the other may have.
       const at = there.filter((entry) => entry.seq < Number(around)).length
