@@ -288,7 +288,7 @@ function put(log: Log, run: Segment): Log {
   while (end < segments.length && (segments[end] as Segment).from <= run.to + 1) end++
   const touched = segments.slice(begin, end)
   const [only] = touched
-  const known = touched.flatMap(({ messages }) => messages)
+  const known = touched.length === 1 && only ? only.messages : touched.flatMap((one) => one.messages)
   const { messages, edits, fresh } = mergeAll(known, run.messages, log.me)
   if (!fresh && touched.length === 1 && only && only.from <= run.from && run.to <= only.to) return log
   const from = Math.min(run.from, ...touched.map((segment) => segment.from))
@@ -302,6 +302,10 @@ function put(log: Log, run: Segment): Log {
 
 /** Both in the order of `seq`. */
 function mergeAll(known: readonly Folded[], given: readonly Folded[], me: string | null) {
+  const [last, first] = [known.at(-1), given[0]]
+  // Most often one message is appended to thousands.
+  if (!first || !last || seqOf(last) < seqOf(first))
+    return { messages: given.length ? [...known, ...given] : known, edits: 0, fresh: given.length > 0 }
   const messages: Folded[] = []
   let at = 0
   let edits = 0

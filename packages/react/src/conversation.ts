@@ -14,6 +14,10 @@ export interface ConversationView
     ConversationHandle,
     | "id"
     | "send"
+    | "edit"
+    | "remove"
+    | "react"
+    | "pin"
     | "loadOlder"
     | "loadNewer"
     | "jumpTo"
@@ -41,6 +45,10 @@ export function useConversation(id: string): ConversationView {
     item: useStore(handle.item),
     messages: useStore(handle.messages),
     send: handle.send,
+    edit: handle.edit,
+    remove: handle.remove,
+    react: handle.react,
+    pin: handle.pin,
     loadOlder: handle.loadOlder,
     loadNewer: handle.loadNewer,
     jumpTo: handle.jumpTo,
@@ -53,7 +61,7 @@ export function useConversation(id: string): ConversationView {
   }
 }
 
-/** The messages of a conversation, without opening it. */
+/** The messages of a conversation, with their reactions, replies and what became of them, without opening it. */
 export function useMessages(id: string): MessagesState {
   return useStore(useLamplight().conversation(id).messages)
 }

@@ -6,8 +6,20 @@ import type { ChangeEntry, LogEntry, Message, Reaction } from "../../src/wire.js
 export const isMessage = (entry: LogEntry): entry is Message => entry.kind === "message"
 const isChange = (entry: LogEntry): entry is ChangeEntry => "messageId" in entry
 
-/** The messages of a log as they are now. */
+/** What was folded last of each log: tests read long logs page by page. */
+const folded = new WeakMap<readonly LogEntry[], { key: string; messages: Message[] }>()
+
+/** The messages of a log as they are now. Logs only grow, or are replaced. */
 export function foldAll(log: readonly LogEntry[], me: string): Message[] {
+  const key = `${log.length} ${me}`
+  const known = folded.get(log)
+  if (known?.key === key) return known.messages
+  const messages = foldAnew(log, me)
+  folded.set(log, { key, messages })
+  return messages
+}
+
+function foldAnew(log: readonly LogEntry[], me: string): Message[] {
   const messages = new Map<string, Message>()
   /** By message: the emoji and the user of each, in the order in which they were added. */
   const reactions = new Map<string, [emoji: string, userId: string][]>()
