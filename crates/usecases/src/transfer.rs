@@ -43,7 +43,7 @@ pub enum Kind {
     /// A number of a few values, which PostgreSQL keeps in two bytes.
     Small,
     Text,
-    /// The content of an entry, which may have a U+0000.
+    /// The content of an entry or of an edit, which may have a U+0000.
     Content,
 }
 
@@ -198,6 +198,48 @@ pub const TABLES: &[Table] = &[
         ],
     },
     Table {
+        name: "message_extras",
+        key: 2,
+        columns: &[number("conversation"), number("seq"), text("record")],
+    },
+    Table {
+        name: "message_changes",
+        key: 2,
+        columns: &[
+            number("conversation"),
+            number("seq"),
+            column("content", Kind::Content),
+            text("mentions"),
+            number("content_seq"),
+            number("edited_at"),
+            number("deleted_seq"),
+            number("deleted_at"),
+            number("pinned_seq"),
+            number("pinned_at"),
+        ],
+    },
+    Table {
+        name: "reactions",
+        key: 4,
+        columns: &[
+            number("conversation"),
+            number("seq"),
+            text("emoji"),
+            number("person"),
+            number("entry_seq"),
+        ],
+    },
+    Table {
+        name: "message_edits",
+        key: 3,
+        columns: &[number("conversation"), number("seq"), number("entry_seq")],
+    },
+    Table {
+        name: "erased_entries",
+        key: 2,
+        columns: &[number("conversation"), number("seq"), text("digest")],
+    },
+    Table {
         name: "follower_positions",
         key: 1,
         columns: &[text("name"), number("position")],
@@ -219,6 +261,8 @@ pub struct Identity {
     pub store_id: String,
     /// Clients compare it.
     pub generation: Generation,
+    /// The key of the digests in `erased_entries`.
+    pub digest_key: String,
     /// No presence version above this was used, where presence was in memory.
     pub presence_version: u64,
 }

@@ -11,7 +11,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 /// Makes a store the one that it was filled from.
 const TAKE_OVER: &str = "INSERT INTO properties (name, value)
-    VALUES ('store_id', $1), ('generation', $2), ('presence_version', $3::int8::text)
+    VALUES ('store_id', $1), ('generation', $2), ('presence_version', $3::int8::text), ('digest_key', $4)
     ON CONFLICT (name) DO UPDATE SET value = CASE
         WHEN excluded.name = 'presence_version'
             THEN greatest(excluded.value::int8, properties.value::int8)::text
@@ -255,6 +255,7 @@ impl Transfer for PostgresStore {
         Ok(Identity {
             store_id: self.property("store_id").await?,
             generation: Generation::trusted(self.property("generation").await?),
+            digest_key: self.property("digest_key").await?,
             presence_version: self.presence_version().await?,
         })
     }
@@ -280,6 +281,7 @@ impl Transfer for PostgresStore {
                 (&identity.store_id, Type::TEXT),
                 (&generation, Type::TEXT),
                 (&version, Type::INT8),
+                (&identity.digest_key, Type::TEXT),
             ];
             let client = connection.client();
             client.execute_typed(TAKE_OVER, parameters).await?;

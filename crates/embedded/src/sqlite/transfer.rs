@@ -146,6 +146,7 @@ impl Transfer for SqliteStore {
             Ok(Identity {
                 store_id: property(conn, "store_id")?,
                 generation: Generation::trusted(property(conn, "generation")?),
+                digest_key: property(conn, "digest_key")?,
                 presence_version: from_db(counter(conn, PRESENCE)?.unwrap_or(0)),
             })
         };
@@ -162,6 +163,7 @@ impl Transfer for SqliteStore {
         let written = self.write(move |batch| {
             set_property(batch.conn, "store_id", &taken.store_id)?;
             set_property(batch.conn, "generation", taken.generation.as_str())?;
+            set_property(batch.conn, "digest_key", &taken.digest_key)?;
             let version = counter(batch.conn, PRESENCE)?.unwrap_or(0);
             let version = version.max(to_db(taken.presence_version));
             set_counter(batch.conn, PRESENCE, version)?;
