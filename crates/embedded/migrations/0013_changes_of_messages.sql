@@ -64,3 +64,6 @@ CREATE TABLE erased_entries (
 ) STRICT, WITHOUT ROWID;
 
 INSERT INTO properties (name, value) VALUES ('digest_key', lower(hex(randomblob(32))));
+
+-- Clients name messages by their ids.
+CREATE INDEX entries_by_id ON entries (message_id);

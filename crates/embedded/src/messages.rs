@@ -43,8 +43,9 @@ impl Messages for SqliteStore {
         range: Range,
         limit: usize,
     ) -> StoreResult<Option<MessagePage>> {
-        let _ = (caller, conversation, range, limit);
-        Err(StoreError::Internal("not built yet".into()))
+        let (caller, conversation) = (caller.clone(), conversation.clone());
+        self.read(move |conn| sqlite::messages(conn, &caller, &conversation, range, limit))
+            .await
     }
 
     async fn history(

@@ -1,18 +1,22 @@
 //! Appends to a log: checks membership and duplicates, assigns the next `seq`, inserts the entry,
 //! moves the sender's marks.
 
-use super::batch::{Batch, CachedConversation, from_db, to_db};
-use super::history::{entries, entry};
+use super::batch::{Batch, CachedConversation, CachedMember, from_db, to_db};
+use super::changes::{self, Judged, are_members, quote};
+use super::entries::entry_at;
 use super::marks::sent;
-use lamplight_domain::entry::{Entry, EntryKind};
+use super::repeats;
+use lamplight_domain::entry::{Entry, EntryKind, Extras, MessageAction};
 use lamplight_domain::event::Event;
-use lamplight_domain::identity::ConnectionId;
-use lamplight_domain::message::SendKey;
-use lamplight_domain::permission::{Action, Denied, authorize};
+use lamplight_domain::identity::{ConnectionId, MessageId, UserId};
+use lamplight_domain::message::{Content, SendKey};
+use lamplight_domain::message_rules::WriteRefused;
+use lamplight_domain::permission::{Action, authorize};
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::{NewEntry, Write};
 use lamplight_usecases::ports::{AppendError, Appended, CommitPosition, StoreError};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use lamplight_usecases::record;
+use rusqlite::{Connection, params};
 use std::sync::Arc;
 
 /// An entry to be inserted.
@@ -24,6 +28,8 @@ pub(super) struct EntryRow<'a> {
     pub(super) content: &'a str,
     pub(super) dedupe_key: Option<&'a str>,
     pub(super) created_at: Timestamp,
+    /// Of a deletion of the last message: the one before it that is the last from then on.
+    pub(super) last_before: Option<u64>,
 }
 
 /// An entry that was inserted.
@@ -39,7 +45,10 @@ pub(super) fn insert(
     known: &mut CachedConversation,
     entry: &EntryRow<'_>,
 ) -> rusqlite::Result<Inserted> {
-    let head = known.head.next(entry.other_kind.is_none());
+    let head = match entry.last_before {
+        Some(before) => known.head.next_without_last(before),
+        None => known.head.next(entry.other_kind.is_none()),
+    };
     // A clock that went back puts no entry before the one that it follows.
     let created_at = entry.created_at.max(known.last_at);
     conn.prepare_cached(
@@ -73,76 +82,66 @@ pub(super) fn insert(
 /// inner one is an answer to the caller.
 pub(crate) fn append(
     batch: &mut Batch<'_>,
-    message: &NewEntry,
+    new: &NewEntry,
     except: Option<&ConnectionId>,
 ) -> rusqlite::Result<Result<Appended, AppendError>> {
-    let Some((conn, known)) = batch.known(&message.conversation)? else {
+    let Some((conn, known)) = batch.known(&new.conversation)? else {
         return Ok(Err(AppendError::NotFound));
     };
-    let member = known.member(&message.sender);
-    let allowed = authorize(member.map(|member| member.role), Action::Write);
-    let sender = match (member, allowed) {
-        (Some(member), Ok(())) => member.person,
-        (Some(_), Err(Denied::Forbidden)) => return Ok(Err(AppendError::Forbidden)),
-        (None, _) | (_, Err(Denied::NotAMember)) => return Ok(Err(AppendError::NotFound)),
+    let Some(member) = known.member(&new.sender) else {
+        return Ok(Err(AppendError::NotFound));
     };
-    let key = message
-        .key
-        .as_ref()
-        .map(|key| message.write.dedupe_key(key));
-    let Write::Message { content, .. } = &message.write else {
-        let unsupported = StoreError::Internal("changes of messages are not stored yet".into());
-        return Ok(Err(unsupported.into()));
+    let key = new.key.as_ref().map(|key| new.write.dedupe_key(key));
+    if let Some(key) = &key
+        && let Some(answer) = repeats::answer(conn, known.row, member.person, new, key)?
+    {
+        return Ok(answer);
+    }
+    if authorize(Some(member.role), Action::Write).is_err() {
+        return Ok(Err(AppendError::Forbidden));
+    }
+    let outcome = match &new.write {
+        Write::Message {
+            content,
+            reply_to,
+            mentions,
+        } => match extras(conn, known, new, reply_to.as_ref(), mentions)? {
+            Ok(extras) => message(conn, known, member, new, key.as_deref(), content, extras)?,
+            Err(refused) => Outcome::Refused(refused),
+        },
+        Write::Change { message, action } => {
+            change(conn, known, member, new, key.as_deref(), message, action)?
+        }
     };
-    if let Some(key) = &key {
-        let there = conn
-            .prepare_cached(entries!(
-                "WHERE e.dedupe_key = ?3 AND e.conversation = ?1 AND e.sender = ?2"
-            ))?
-            .query_row(params![known.row, sender, key], |row| {
-                entry(row, &message.conversation)
-            })
-            .optional()?;
-        if let Some(there) = there {
-            return Ok(if message.write.made(&there) {
-                Ok(Appended {
-                    entry: Arc::new(there),
+    let (inserted, kind, news) = match outcome {
+        Outcome::Appended(inserted, kind, news) => (inserted, kind, news),
+        Outcome::Refused(refused) => return Ok(Err(AppendError::Refused(refused))),
+        Outcome::Unchanged(seq) => {
+            let there = entry_at(conn, known.row, &new.conversation, seq)?;
+            let missing = || StoreError::Internal(format!("the log has no entry {seq}"));
+            return Ok(there
+                .map(|entry| Appended {
+                    entry: Arc::new(entry),
                     duplicate: true,
                     message: None,
                 })
-            } else {
-                Err(AppendError::Conflict)
-            });
+                .ok_or_else(|| missing().into()));
         }
-    }
-    let row = EntryRow {
-        id: message.id.as_str(),
-        sender,
-        other_kind: None,
-        content: content.as_str(),
-        dedupe_key: key.as_deref(),
-        created_at: message.created_at,
     };
-    let Inserted {
-        seq,
-        position,
-        created_at,
-    } = insert(conn, known, &row)?;
-    let news = sent(conn, known, &message.conversation, &message.sender, sender)?;
     let to = known.members.clone();
     let entry = Arc::new(Entry {
-        id: message.id.clone(),
-        conversation: message.conversation.clone(),
-        seq,
-        sender: message.sender.clone(),
-        kind: EntryKind::message(content.clone()),
-        client_message_id: match &message.key {
+        id: new.id.clone(),
+        conversation: new.conversation.clone(),
+        seq: inserted.seq,
+        sender: new.sender.clone(),
+        kind,
+        client_message_id: match &new.key {
             Some(SendKey::ClientMessageId(id)) => Some(Arc::clone(id)),
             _ => None,
         },
-        created_at,
+        created_at: inserted.created_at,
     });
-    batch.appended(position);
+    batch.appended(inserted.position);
     batch.publish(Event::Appended {
         entry: Arc::clone(&entry),
         to,
@@ -151,9 +150,110 @@ pub(crate) fn append(
     for event in news.into_iter().flatten() {
         batch.publish(event);
     }
+    if matches!(
+        &new.write,
+        Write::Change {
+            action: MessageAction::Delete,
+            ..
+        }
+    ) {
+        batch.erased();
+    }
     Ok(Ok(Appended {
         entry,
         duplicate: false,
         message: None,
     }))
+}
+
+enum Outcome {
+    /// The entry, its kind, and the events that follow its own.
+    Appended(Inserted, EntryKind, [Option<Event>; 2]),
+    /// The entry at this `seq` made the state that the write asks for.
+    Unchanged(u64),
+    Refused(WriteRefused),
+}
+
+fn message(
+    conn: &Connection,
+    known: &mut CachedConversation,
+    member: CachedMember,
+    new: &NewEntry,
+    key: Option<&str>,
+    content: &Content,
+    extras: Option<Box<Extras>>,
+) -> rusqlite::Result<Outcome> {
+    let row = EntryRow {
+        id: new.id.as_str(),
+        sender: member.person,
+        other_kind: None,
+        content: content.as_str(),
+        dedupe_key: key,
+        created_at: new.created_at,
+        last_before: None,
+    };
+    let inserted = insert(conn, known, &row)?;
+    if let Some(extras) = &extras {
+        conn.prepare_cached(
+            "INSERT INTO message_extras (conversation, seq, record) VALUES (?1, ?2, ?3)",
+        )?
+        .execute(params![
+            known.row,
+            to_db(inserted.seq),
+            record::write_extras(extras)
+        ])?;
+    }
+    let news = sent(conn, known, &new.conversation, &new.sender, member.person)?;
+    let content = content.clone();
+    let kind = EntryKind::Message { content, extras };
+    Ok(Outcome::Appended(inserted, kind, news))
+}
+
+/// What a message has besides its content, if it may have that.
+fn extras(
+    conn: &Connection,
+    known: &CachedConversation,
+    new: &NewEntry,
+    reply_to: Option<&MessageId>,
+    mentions: &[UserId],
+) -> rusqlite::Result<Result<Option<Box<Extras>>, WriteRefused>> {
+    let reply_to = match reply_to {
+        None => None,
+        Some(id) => match quote(conn, known.row, new, id)? {
+            Some(quote) => Some(quote),
+            None => return Ok(Err(WriteRefused::UnknownReply)),
+        },
+    };
+    if !are_members(known, mentions) {
+        return Ok(Err(WriteRefused::UnknownMention));
+    }
+    let mentions = mentions.to_vec();
+    Ok(Ok(Extras { reply_to, mentions }.boxed()))
+}
+
+fn change(
+    conn: &Connection,
+    known: &mut CachedConversation,
+    member: CachedMember,
+    new: &NewEntry,
+    key: Option<&str>,
+    message: &MessageId,
+    action: &MessageAction,
+) -> rusqlite::Result<Outcome> {
+    let change = match changes::ask(conn, known, member, new, message, action)? {
+        Judged::Allowed(change) => change,
+        Judged::Unchanged(seq) => return Ok(Outcome::Unchanged(seq)),
+        Judged::Refused(refused) => return Ok(Outcome::Refused(refused)),
+    };
+    let inserted = changes::append(conn, known, new, key, member.person, &change)?;
+    // What is unread and which message is the last may differ for every member.
+    let news = matches!(action, MessageAction::Delete).then(|| Event::ConversationChanged {
+        conversation: new.conversation.clone(),
+        to: known.members.clone(),
+    });
+    Ok(Outcome::Appended(
+        inserted,
+        EntryKind::Change(change),
+        [news, None],
+    ))
 }

@@ -106,6 +106,7 @@ pub(crate) struct Batch<'a> {
     events: Vec<Event>,
     changed: Vec<(ConversationId, Members)>,
     head: Option<CommitPosition>,
+    has_erased: bool,
 }
 
 /// What a commit leads to.
@@ -116,6 +117,8 @@ pub(crate) struct Committed {
     pub(crate) memberships: Vec<(ConversationId, Members)>,
     /// The position of the last entry, if the transaction appended any.
     pub(crate) head: Option<CommitPosition>,
+    /// The transaction erased what older pages in the write-ahead log still have.
+    pub(crate) has_erased: bool,
 }
 
 impl<'a> Batch<'a> {
@@ -126,6 +129,7 @@ impl<'a> Batch<'a> {
             events: Vec::new(),
             changed: Vec::new(),
             head: None,
+            has_erased: false,
         }
     }
 
@@ -134,6 +138,7 @@ impl<'a> Batch<'a> {
             events: self.events,
             memberships: self.changed,
             head: self.head,
+            has_erased: self.has_erased,
         }
     }
 
@@ -170,6 +175,11 @@ impl<'a> Batch<'a> {
     /// An entry was inserted at a position, which is higher than every one before.
     pub(crate) fn appended(&mut self, position: CommitPosition) {
         self.head = Some(position);
+    }
+
+    /// A message was erased.
+    pub(crate) fn erased(&mut self) {
+        self.has_erased = true;
     }
 
     pub(crate) fn publish(&mut self, event: Event) {

@@ -1,6 +1,7 @@
 //! Checkpoints of the write-ahead log, and the sidecar file that records them. While the server
 //! runs, a comparison with the sidecar detects that the database file was replaced.
 
+use super::connection::BUSY;
 use super::error::OpenError;
 use super::health::Health;
 use super::lock::Lock;
@@ -9,6 +10,7 @@ use lamplight_usecases::ports::{StoreError, StoreResult};
 use lamplight_usecases::throttle::{self, Due};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Commits after which the counter `changes` moves. A copy that is at most this many commits old
 /// can pass for the current database.
@@ -151,6 +153,8 @@ pub(crate) struct Checkpointer {
     /// A sync failed while it did. The operating system reports that once, and may never write
     /// those pages: later commits would be lost with them.
     is_suspect: bool,
+    /// The file of the write-ahead log may have older pages with what was erased since.
+    holds_erased: bool,
 }
 
 impl Checkpointer {
@@ -180,6 +184,7 @@ impl Checkpointer {
             checkpoint_at: CHECKPOINT_PAGES,
             is_unsynced: false,
             is_suspect: false,
+            holds_erased: false,
         })
     }
 
@@ -272,9 +277,29 @@ impl Checkpointer {
         Ok(())
     }
 
-    /// Whether commits are missing from the counter `changes`.
+    /// Notes that a commit erased something.
+    pub(crate) fn erased(&mut self) {
+        self.holds_erased = true;
+    }
+
+    /// Whether a quiet time has something to do.
     pub(crate) fn is_behind(&self) -> bool {
-        self.uncounted > 0
+        self.uncounted > 0 || self.holds_erased
+    }
+
+    /// Truncates the write-ahead log if it may have what was erased. Does not wait for readers: one
+    /// that still needs the log leaves this to the next quiet time.
+    pub(crate) fn truncate(&mut self, conn: &Connection, health: &Health) {
+        if !self.holds_erased {
+            return;
+        }
+        self.check_file(health);
+        if health.check().is_err() || !conn.is_autocommit() {
+            return;
+        }
+        drop(conn.busy_timeout(Duration::ZERO));
+        self.holds_erased = !self.checkpoint_fully(conn);
+        drop(conn.busy_timeout(BUSY));
     }
 
     /// Moves the counter `changes`, first in the database and then in the sidecar.
@@ -366,7 +391,7 @@ impl Checkpointer {
             ));
             return;
         }
-        if self.is_behind() {
+        if self.uncounted > 0 {
             self.count(conn, health);
         }
         self.checkpoint_fully(conn);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// How long to wait for another program's lock (a backup, a shell); well below the deadline of a
 /// send.
-const BUSY: Duration = Duration::from_secs(2);
+pub(super) const BUSY: Duration = Duration::from_secs(2);
 
 /// Opens a connection with the settings that all connections share.
 pub(crate) fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
@@ -41,6 +41,8 @@ pub(super) fn prepare_writer(
     if let Some(pages) = max_pages {
         conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     }
+    // Overwrites what is deleted, so that no page keeps the text of a deleted message.
+    conn.pragma_update_and_check(None, "secure_delete", true, |row| row.get::<_, i64>(0))?;
     // Replaces SQLite's automatic checkpoint within a commit: ours runs after the answers and is
     // recorded.
     let pages = Arc::clone(pages);

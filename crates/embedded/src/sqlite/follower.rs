@@ -1,7 +1,7 @@
 //! Entries in the order of their commits, and how far each follower has handled them.
 
 use super::batch::{from_db, to_db};
-use super::history::{entries, entry};
+use super::entries::{entries, entry};
 use lamplight_domain::identity::ConversationId;
 use lamplight_usecases::pages::ByteBudget;
 use lamplight_usecases::ports::{CommitPosition, CommittedEntry};
@@ -32,9 +32,9 @@ pub(crate) fn committed_after(
         "JOIN conversations c ON c.id = e.conversation WHERE e.id > ?1 ORDER BY e.id LIMIT ?2"
     ))?;
     let found = statement.query_map(params![to_db(after.0), to_db(limit as u64)], |row| {
-        let conversation = ConversationId::trusted(row.get_ref(8)?.as_str()?);
+        let conversation = ConversationId::trusted(row.get_ref(10)?.as_str()?);
         Ok(CommittedEntry {
-            position: CommitPosition(from_db(row.get(7)?)),
+            position: CommitPosition(from_db(row.get(9)?)),
             entry: entry(row, &conversation)?,
         })
     })?;

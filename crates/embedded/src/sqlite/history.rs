@@ -2,53 +2,14 @@
 //! snapshot: a reader's, or the writer's transaction.
 
 use super::batch::{from_db, role_from_db, to_db};
+use super::entries::{entries, entry};
 use lamplight_domain::conversation::Receipt;
-use lamplight_domain::entry::{Entry, EntryKind, LogHead};
-use lamplight_domain::identity::{ConversationId, MessageId, UserId};
-use lamplight_domain::message::{Content, client_message_id};
+use lamplight_domain::entry::LogHead;
+use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_domain::permission::{Action, authorize};
-use lamplight_domain::time::Timestamp;
 use lamplight_usecases::pages::{self, Side};
 use lamplight_usecases::ports::{History, Range, SyncPage, SyncPosition};
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
-
-/// A query for entries, in the columns that [`entry`] reads.
-macro_rules! entries {
-    ($rest:literal) => {
-        super::history::entries!("NULL", $rest)
-    };
-    ($further_columns:literal, $rest:literal) => {
-        concat!(
-            "SELECT e.message_id, e.seq, p.user_id, e.content, e.dedupe_key, e.created_at, o.kind, ",
-            $further_columns,
-            " ",
-            "FROM entries e JOIN people p ON p.id = e.sender ",
-            "LEFT JOIN other_entries o ON o.conversation = e.conversation AND o.seq = e.seq ",
-            $rest
-        )
-    };
-}
-pub(crate) use entries;
-
-pub(crate) fn entry(row: &Row<'_>, conversation: &ConversationId) -> rusqlite::Result<Entry> {
-    Ok(Entry {
-        id: MessageId::trusted(row.get_ref(0)?.as_str()?),
-        conversation: conversation.clone(),
-        seq: from_db(row.get(1)?),
-        sender: UserId::trusted(row.get_ref(2)?.as_str()?),
-        // This version writes messages only, so an entry of any other kind is a newer version's.
-        kind: match row.get_ref(6)? {
-            ValueRef::Null => EntryKind::message(Content::trusted(row.get_ref(3)?.as_str()?)),
-            _ => EntryKind::Unknown,
-        },
-        client_message_id: row
-            .get_ref(4)?
-            .as_str_or_null()?
-            .and_then(client_message_id),
-        created_at: Timestamp(row.get(5)?),
-    })
-}
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 pub(super) const NEAREST_OTHER: &str =
     "SELECT seq, message_count, last_message_seq FROM other_entries
@@ -63,22 +24,45 @@ pub(super) fn log_head(
     Ok(LogHead::at(seq, nearest_other(conn, conversation, seq)?))
 }
 
-/// How far a log had got at its head and at a read mark: one search where no entry past the mark is
-/// of another kind.
-pub(super) fn log_heads(
+/// What is new in a log for one of its members.
+pub(super) struct News {
+    /// Messages past the read mark that are not deleted.
+    pub(super) unread: u64,
+    /// The newest message that is not deleted; 0 if there is none.
+    pub(super) last_message_seq: u64,
+    /// Something may have been done to that message.
+    pub(super) may_be_changed: bool,
+}
+
+/// One search where no entry past the mark is of another kind: what is done to a message is done by
+/// an entry after it.
+pub(super) fn news(
     conn: &Connection,
     conversation: i64,
     head_seq: u64,
     read_seq: u64,
-) -> rusqlite::Result<(LogHead, LogHead)> {
+) -> rusqlite::Result<News> {
     let nearest = nearest_other(conn, conversation, head_seq)?;
     let head = LogHead::at(head_seq, nearest);
-    let read = match nearest {
-        Some(nearest) if nearest.seq > read_seq => log_head(conn, conversation, read_seq)?,
-        _ => LogHead::at(read_seq, nearest),
+    let others_up_to = nearest.map_or(0, |nearest| nearest.seq);
+    let unread = if others_up_to > read_seq {
+        let read = log_head(conn, conversation, read_seq)?;
+        let deleted = conn
+            .prepare_cached(DELETED_AFTER)?
+            .query_row(params![conversation, to_db(read_seq)], |row| row.get(0))?;
+        head.unread(read).saturating_sub(from_db(deleted))
+    } else {
+        head.unread(LogHead::at(read_seq, nearest))
     };
-    Ok((head, read))
+    Ok(News {
+        unread,
+        last_message_seq: head.last_message_seq,
+        may_be_changed: others_up_to > head.last_message_seq,
+    })
 }
+
+pub(super) const DELETED_AFTER: &str = "SELECT count(*) FROM message_changes
+     WHERE conversation = ?1 AND seq > ?2 AND deleted_seq IS NOT NULL";
 
 fn nearest_other(
     conn: &Connection,
@@ -96,13 +80,13 @@ fn nearest_other(
         .optional()
 }
 
-struct Membership {
-    row: i64,
-    head_seq: u64,
+pub(super) struct Membership {
+    pub(super) row: i64,
+    pub(super) head_seq: u64,
     read_seq: u64,
 }
 
-fn membership(
+pub(super) fn membership(
     conn: &Connection,
     caller: &UserId,
     conversation: &ConversationId,
@@ -200,11 +184,7 @@ pub(crate) fn sync_page(
     let History {
         entries, has_more, ..
     } = page(conn, membership.row, conversation, range, limit)?;
-    let first_seq = conn
-        .prepare_cached("SELECT seq FROM entries WHERE conversation = ?1 ORDER BY seq LIMIT 1")?
-        .query_row([membership.row], |row| row.get(0))
-        .optional()?
-        .map_or(membership.head_seq + 1, from_db);
+    let first_seq = first_seq(conn, &membership)?;
     let receipts = conn
         .prepare_cached(
             "SELECT p.user_id, m.told_delivered_seq, m.told_read_seq FROM members m JOIN people p ON p.id = m.person
@@ -227,6 +207,15 @@ pub(crate) fn sync_page(
         first_seq,
         has_more,
     }))
+}
+
+/// The oldest `seq` that is kept.
+pub(super) fn first_seq(conn: &Connection, membership: &Membership) -> rusqlite::Result<u64> {
+    let first = conn
+        .prepare_cached("SELECT seq FROM entries WHERE conversation = ?1 ORDER BY seq LIMIT 1")?
+        .query_row([membership.row], |row| row.get(0))
+        .optional()?;
+    Ok(first.map_or(membership.head_seq + 1, from_db))
 }
 
 /// Whether the log has another entry where the client has this one.

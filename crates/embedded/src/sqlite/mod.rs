@@ -4,11 +4,14 @@ mod accounts;
 mod append;
 mod backup;
 mod batch;
+mod changes;
 mod checkpoint;
 mod codec;
 mod connection;
 mod conversations;
+mod deletions;
 mod directory;
+mod entries;
 mod error;
 mod follower;
 mod health;
@@ -17,10 +20,12 @@ mod keys;
 mod lock;
 mod marks;
 mod members;
+mod messages_now;
 mod open;
 mod options;
 mod queries;
 mod readers;
+mod repeats;
 mod schema;
 mod sidecar;
 #[cfg(test)]
@@ -37,6 +42,7 @@ pub use error::OpenError;
 pub(crate) use follower::{commit_head, committed_after, confirm, follower_position};
 pub(crate) use history::{history, sync_page};
 pub(crate) use marks::mark;
+pub(crate) use messages_now::messages;
 pub use options::SqliteOptions;
 pub(crate) use queries::{
     conversation, conversations, direct, member_profiles, members, others, shared_with, summary,

@@ -2,7 +2,9 @@
 //! reader's, or the writer's transaction.
 
 use super::batch::{from_db, to_db};
-use super::history::{entries, entry, log_heads};
+use super::entries::entry_at;
+use super::history::{News, news};
+use super::messages_now::without_reactions;
 use lamplight_domain::conversation::{Conversation, ConversationSummary, MemberProfiles, Members};
 use lamplight_domain::identity::{ConversationId, Profile, UserId};
 use lamplight_domain::time::Timestamp;
@@ -40,18 +42,21 @@ fn summarise(
     let read_seq = conn
         .prepare_cached("SELECT read_seq FROM members WHERE conversation = ?1 AND person = ?2")?
         .query_row(params![outline.row, person], |row| row.get(0).map(from_db))?;
-    let (head, read) = log_heads(conn, outline.row, from_db(outline.head_seq), read_seq)?;
-    let last_message = conn
-        .prepare_cached(entries!("WHERE e.conversation = ?1 AND e.seq = ?2"))?
-        .query_row(params![outline.row, to_db(head.last_message_seq)], |row| {
-            entry(row, &outline.id)
-        })
-        .optional()?;
+    let head_seq = from_db(outline.head_seq);
+    let News {
+        unread,
+        last_message_seq,
+        may_be_changed,
+    } = news(conn, outline.row, head_seq, read_seq)?;
+    let last_message = match entry_at(conn, outline.row, &outline.id, last_message_seq)? {
+        Some(last) if may_be_changed => without_reactions(conn, outline.row, last)?,
+        last => last.map(Into::into),
+    };
     Ok(ConversationSummary {
         id: outline.id,
-        last_message: last_message.map(Into::into),
-        unread: head.unread(read),
-        head_seq: head.seq,
+        last_message,
+        unread,
+        head_seq,
         read_seq,
         created_at: Timestamp(outline.created_at),
     })

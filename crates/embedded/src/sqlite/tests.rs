@@ -232,32 +232,74 @@ fn a_migration_that_fails_is_undone_and_the_one_before_stays() {
     assert_eq!(schema(&conn), (2, vec!["one".into(), "two".into()]));
 }
 
+/// The steps of a query's plan.
+fn plan(conn: &Connection, sql: &str) -> Vec<String> {
+    let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let parameters = plan.parameter_count();
+    plan.query_map(rusqlite::params_from_iter(vec![0; parameters]), |row| {
+        row.get("detail")
+    })
+    .unwrap()
+    .collect::<rusqlite::Result<_>>()
+    .unwrap()
+}
+
 #[test]
 fn what_every_append_looks_up_is_found_by_index() {
     let mut conn = Connection::open_in_memory().unwrap();
     migrate(&mut conn, Path::new("x"), MIGRATIONS).unwrap();
-    let lookup = super::history::entries!(
-        "WHERE e.dedupe_key = ?3 AND e.conversation = ?1 AND e.sender = ?2"
+    assert_eq!(
+        plan(&conn, super::repeats::BY_KEY),
+        [
+            "SEARCH entries USING INDEX entries_by_key (dedupe_key=? AND conversation=? AND sender=?)"
+        ]
     );
-    let mut plan = conn
-        .prepare(&format!("EXPLAIN QUERY PLAN {lookup}"))
-        .unwrap();
-    let steps: Vec<String> = plan
-        .query_map([0, 0, 0], |row| row.get("detail"))
-        .unwrap()
-        .collect::<rusqlite::Result<_>>()
-        .unwrap();
-    assert!(
-        steps
-            .iter()
-            .any(|step| step
-                .contains("entries_by_key (dedupe_key=? AND conversation=? AND sender=?)")),
-        "{steps:?}"
-    );
-    assert!(
-        steps.iter().all(|step| step.starts_with("SEARCH")),
-        "{steps:?}"
-    );
+}
+
+/// Whatever a log has, and however many users reacted.
+#[test]
+fn what_becomes_of_messages_is_found_by_index() {
+    let mut conn = Connection::open_in_memory().unwrap();
+    migrate(&mut conn, Path::new("x"), MIGRATIONS).unwrap();
+    for (sql, step) in [
+        (super::changes::TARGET, "SEARCH e USING INDEX entries_by_id"),
+        (super::changes::KINDS, "SEARCH r USING PRIMARY KEY"),
+        (super::changes::PINS, "USING COVERING INDEX pinned_messages"),
+        (super::deletions::EDITS, "USING PRIMARY KEY"),
+        (super::deletions::IS_DELETED, "(conversation=? AND seq=?)"),
+        (
+            super::history::DELETED_AFTER,
+            "USING COVERING INDEX deleted_messages (conversation=? AND seq>?)",
+        ),
+        (
+            super::messages_now::OLDER,
+            "SEARCH e USING INDEX entries_by_seq",
+        ),
+        (
+            super::messages_now::NEWER,
+            "SEARCH e USING INDEX entries_by_seq",
+        ),
+        (
+            super::messages_now::CHANGES,
+            "USING PRIMARY KEY (conversation=? AND seq>? AND seq<?)",
+        ),
+        (
+            super::messages_now::REACTIONS,
+            "SEARCH r USING PRIMARY KEY (conversation=? AND seq>? AND seq<?)",
+        ),
+    ] {
+        let steps = plan(&conn, sql);
+        assert!(
+            steps.iter().any(|found| found.contains(step)),
+            "{sql}: {steps:?}"
+        );
+        assert!(
+            !steps.iter().any(|step| step.starts_with("SCAN")
+                && !step.contains("kinds")
+                && !step.starts_with("SCAN k")),
+            "{sql}: {steps:?}"
+        );
+    }
 }
 
 #[test]
@@ -277,10 +319,9 @@ fn what_every_append_runs_is_planned_once() {
     )
     .unwrap();
     let statements = [
-        super::history::entries!(
-            "WHERE e.dedupe_key = ?3 AND e.conversation = ?1 AND e.sender = ?2"
-        ),
-        super::history::entries!(
+        super::repeats::BY_KEY,
+        super::entries::AT,
+        super::entries::entries!(
             "WHERE e.conversation = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3"
         ),
         super::history::NEAREST_OTHER,
@@ -444,6 +485,7 @@ async fn append_other(store: &SqliteStore, conversation: &str, sender: &str) {
             content: "",
             dedupe_key: None,
             created_at: Timestamp(0),
+            last_before: None,
         };
         let inserted = insert(conn, known, &entry)?;
         batch.appended(inserted.position);

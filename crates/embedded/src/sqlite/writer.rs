@@ -24,7 +24,8 @@ use tokio::time::Instant;
 pub(crate) const BATCH_AT_MOST: usize = 256;
 /// Commits that may wait for the event bus before the writer itself waits.
 const UNPUBLISHED_COMMITS: usize = 64;
-/// After this long without a write, the counter `changes` is brought up to date.
+/// After this long without a write, the counter `changes` is brought up to date, and what was erased
+/// leaves the write-ahead log.
 const QUIET: Duration = Duration::from_secs(5);
 /// How often, while writes arrive, the writer checks that the file was not replaced.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
@@ -118,7 +119,8 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         checkpointer.release_lock();
     }
 
-    /// The next work, `None` at the end. Brings the counter `changes` up to date in a quiet time.
+    /// The next work, `None` at the end. A quiet time brings the counter `changes` up to date, and
+    /// removes what was erased from the write-ahead log.
     fn next(&mut self) -> Option<Box<dyn Work>> {
         if self.postponed.is_some() {
             return self.postponed.take();
@@ -137,7 +139,10 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
                 }
                 Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) => {
-                    self.checkpointer.lock().count(&self.conn, &self.health);
+                    let mut checkpointer = self.checkpointer.lock();
+                    checkpointer.count(&self.conn, &self.health);
+                    checkpointer.truncate(&self.conn, &self.health);
+                    drop(checkpointer);
                     self.after_commit();
                 }
             }
@@ -295,6 +300,9 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         self.conn.prepare_cached("COMMIT")?.execute([])?;
         if let Some(head) = committed.head {
             self.commits.send_replace(head);
+        }
+        if committed.has_erased {
+            self.checkpointer.lock().erased();
         }
         // If a reader has found damage meanwhile, the commit is not acknowledged.
         self.health.check()?;

@@ -1,0 +1,64 @@
+//! Erases what a deletion takes away. `secure_delete` overwrites the pages.
+
+use super::codec::{from_db, to_db};
+use super::entries::entry_at;
+use super::history::log_head;
+use super::repeats::{digest_key, note};
+use lamplight_domain::entry::Change;
+use lamplight_domain::identity::ConversationId;
+use lamplight_usecases::record;
+use rusqlite::{Connection, params};
+
+pub(super) const EDITS: &str =
+    "SELECT entry_seq FROM message_edits WHERE conversation = ?1 AND seq = ?2 ORDER BY entry_seq";
+
+/// Blanks a message and its edits, and deletes what it has besides: extras and reactions.
+pub(super) fn erase(
+    conn: &Connection,
+    row: i64,
+    conversation: &ConversationId,
+    of: &Change,
+) -> rusqlite::Result<()> {
+    let seq = of.message_seq;
+    let key = digest_key(conn)?;
+    let blank_edit = record::write_erased_edit(&of.message, seq);
+    let edits = conn
+        .prepare_cached(EDITS)?
+        .query_map(params![row, to_db(seq)], |row| row.get(0).map(from_db))?
+        .collect::<rusqlite::Result<Vec<u64>>>()?;
+    let edits = edits.into_iter().map(|edit| (edit, blank_edit.as_str()));
+    for (seq, blank) in std::iter::once((seq, "")).chain(edits) {
+        if let Some(entry) = entry_at(conn, row, conversation, seq)? {
+            note(conn, row, &key, &entry)?;
+        }
+        conn.prepare_cached(
+            "UPDATE entries SET content = ?3 WHERE conversation = ?1 AND seq = ?2",
+        )?
+        .execute(params![row, to_db(seq), blank])?;
+    }
+    for sql in [
+        "DELETE FROM message_extras WHERE conversation = ?1 AND seq = ?2",
+        "DELETE FROM reactions WHERE conversation = ?1 AND seq = ?2",
+    ] {
+        conn.prepare_cached(sql)?
+            .execute(params![row, to_db(seq)])?;
+    }
+    Ok(())
+}
+
+pub(super) const IS_DELETED: &str = "SELECT 1 FROM message_changes
+     WHERE conversation = ?1 AND seq = ?2 AND deleted_seq IS NOT NULL";
+
+/// The newest message before a `seq` that is not deleted, 0 if there is none. Each step skips the
+/// messages that had been deleted by then, so it passes a deleted message at most once for each time
+/// that it was the last one.
+pub(super) fn last_before(conn: &Connection, row: i64, seq: u64) -> rusqlite::Result<u64> {
+    let mut is_deleted = conn.prepare_cached(IS_DELETED)?;
+    let mut candidate = seq;
+    loop {
+        candidate = log_head(conn, row, candidate - 1)?.last_message_seq;
+        if candidate == 0 || !is_deleted.exists(params![row, to_db(candidate)])? {
+            return Ok(candidate);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Messages as they are now: entries with what later entries made of them. Each function needs one
+//! snapshot: a reader's, or the writer's transaction.
+
+use super::codec::{from_db, to_db};
+use super::entries::{entries, entry};
+use super::history::{first_seq, membership};
+use lamplight_domain::emoji::Emoji;
+use lamplight_domain::entry::Entry;
+use lamplight_domain::fold::{Message, group_reactions};
+use lamplight_domain::identity::{ConversationId, UserId};
+use lamplight_domain::message::Content;
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::pages::{self, FoundMessages, Side};
+use lamplight_usecases::ports::{MessagePage, Range};
+use lamplight_usecases::record;
+use rusqlite::{Connection, Row, params};
+use std::collections::HashMap;
+
+pub(super) const OLDER: &str = entries!(
+    "WHERE e.conversation = ?1 AND e.seq < ?2 AND o.kind IS NULL ORDER BY e.seq DESC LIMIT ?3"
+);
+pub(super) const NEWER: &str =
+    entries!("WHERE e.conversation = ?1 AND e.seq > ?2 AND o.kind IS NULL ORDER BY e.seq LIMIT ?3");
+pub(super) const CHANGES: &str =
+    "SELECT seq, content, mentions, edited_at, deleted_at, pinned_at FROM message_changes
+     WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3";
+pub(super) const REACTIONS: &str =
+    "SELECT r.seq, r.emoji, p.user_id FROM reactions r JOIN people p ON p.id = r.person
+     WHERE r.conversation = ?1 AND r.seq BETWEEN ?2 AND ?3 ORDER BY r.seq, r.entry_seq";
+
+/// A page of messages.
+pub(crate) fn messages(
+    conn: &Connection,
+    caller: &UserId,
+    conversation: &ConversationId,
+    range: Range,
+    limit: usize,
+) -> rusqlite::Result<Option<MessagePage>> {
+    let Some(membership) = membership(conn, caller, conversation)? else {
+        return Ok(None);
+    };
+    let row = membership.row;
+    let side = |sql, edge| {
+        let wanted = to_db(limit as u64).saturating_add(1);
+        let mut statement = conn.prepare_cached(sql)?;
+        let found =
+            statement.query_map(params![row, edge, wanted], |row| entry(row, conversation))?;
+        let found = found.collect::<rusqlite::Result<Vec<Entry>>>()?;
+        let messages = reacted(conn, row, caller, changed(conn, row, found)?)?;
+        Side::nearest(messages.into_iter().map(Ok::<_, rusqlite::Error>), limit)
+    };
+    let found = match range {
+        Range::Newest => FoundMessages::Older(side(OLDER, i64::MAX)?),
+        Range::Before(seq) => FoundMessages::Older(side(OLDER, to_db(seq))?),
+        Range::After(seq) => FoundMessages::Newer(side(NEWER, to_db(seq))?),
+        Range::Around(seq) => {
+            let edge = to_db(seq);
+            let newer = side(NEWER, edge.saturating_sub(1))?;
+            FoundMessages::Both(side(OLDER, edge)?, newer)
+        }
+    };
+    let first_seq = first_seq(conn, &membership)?;
+    Ok(Some(pages::messages(
+        found,
+        range,
+        limit,
+        first_seq,
+        membership.head_seq,
+    )))
+}
+
+/// A message as `viewer` sees it now.
+pub(super) fn message_now(
+    conn: &Connection,
+    row: i64,
+    viewer: &UserId,
+    entry: Entry,
+) -> rusqlite::Result<Option<Message>> {
+    let messages = changed(conn, row, vec![entry])?;
+    Ok(reacted(conn, row, viewer, messages)?.pop())
+}
+
+/// A message as it is now, without its reactions.
+pub(super) fn without_reactions(
+    conn: &Connection,
+    row: i64,
+    entry: Entry,
+) -> rusqlite::Result<Option<Message>> {
+    Ok(changed(conn, row, vec![entry])?.pop())
+}
+
+/// What became of a message, as the table of changes has it.
+struct Changed {
+    edit: Option<(Content, Vec<UserId>, Timestamp)>,
+    deleted_at: Option<Timestamp>,
+    pinned_at: Option<Timestamp>,
+}
+
+fn changes_of(row: &Row<'_>) -> rusqlite::Result<(u64, Changed)> {
+    let time = |place| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(place)?.map(Timestamp));
+    let content = row.get_ref(1)?.as_str_or_null()?;
+    let mentions = row.get_ref(2)?.as_str_or_null()?;
+    let edit = content.zip(time(3)?).map(|(content, at)| {
+        let mentions = mentions.map(record::read_mentions).unwrap_or_default();
+        (Content::trusted(content), mentions, at)
+    });
+    let changed = Changed {
+        edit,
+        deleted_at: time(4)?,
+        pinned_at: time(5)?,
+    };
+    Ok((from_db(row.get(0)?), changed))
+}
+
+/// The lowest and the highest `seq` of messages in either order.
+fn bounds(first: Option<u64>, last: Option<u64>) -> Option<(i64, i64)> {
+    let (first, last) = first.zip(last)?;
+    Some((to_db(first.min(last)), to_db(first.max(last))))
+}
+
+/// Makes messages of entries that stand in a row in the log, with edits, deletions and pins.
+fn changed(conn: &Connection, row: i64, entries: Vec<Entry>) -> rusqlite::Result<Vec<Message>> {
+    let seq = |entry: &Entry| entry.seq;
+    let Some((low, high)) = bounds(entries.first().map(seq), entries.last().map(seq)) else {
+        return Ok(Vec::new());
+    };
+    let mut changes = conn
+        .prepare_cached(CHANGES)?
+        .query_map(params![row, low, high], changes_of)?
+        .collect::<rusqlite::Result<HashMap<u64, Changed>>>()?;
+    let message = |entry: Entry| {
+        let changed = changes.remove(&entry.seq);
+        let mut message = Message::from(entry);
+        if let Some(changed) = changed {
+            if let Some((content, mentions, at)) = changed.edit {
+                message.edit(content, mentions, at);
+            }
+            message.pinned_at = changed.pinned_at;
+            if let Some(at) = changed.deleted_at {
+                message.delete(at);
+            }
+        }
+        message
+    };
+    Ok(entries.into_iter().map(message).collect())
+}
+
+/// Adds the reactions on messages.
+fn reacted(
+    conn: &Connection,
+    row: i64,
+    viewer: &UserId,
+    mut messages: Vec<Message>,
+) -> rusqlite::Result<Vec<Message>> {
+    let seq = |message: &Message| message.entry.seq;
+    let Some((low, high)) = bounds(messages.first().map(seq), messages.last().map(seq)) else {
+        return Ok(messages);
+    };
+    let mut reactions: HashMap<u64, Vec<(Emoji, UserId)>> = HashMap::new();
+    let mut statement = conn.prepare_cached(REACTIONS)?;
+    let mut found = statement.query(params![row, low, high])?;
+    while let Some(row) = found.next()? {
+        let reaction = (
+            Emoji::trusted(row.get_ref(1)?.as_str()?),
+            UserId::trusted(row.get_ref(2)?.as_str()?),
+        );
+        reactions
+            .entry(from_db(row.get(0)?))
+            .or_default()
+            .push(reaction);
+    }
+    for message in &mut messages {
+        if let Some(of) = reactions.remove(&message.entry.seq) {
+            message.reactions = group_reactions(of, viewer);
+        }
+    }
+    Ok(messages)
+}

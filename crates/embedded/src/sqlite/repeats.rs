@@ -1,0 +1,84 @@
+//! Recognises a write that repeats an earlier one, whatever became of the entry that it made.
+
+use super::codec::{from_db, to_db};
+use super::entries::entry_at;
+use super::messages_now::message_now;
+use lamplight_domain::entry::Entry;
+use lamplight_domain::fold::Message;
+use lamplight_domain::write::{NewEntry, Write};
+use lamplight_usecases::ports::{AppendError, Appended};
+use rusqlite::{Connection, OptionalExtension as _, params};
+use std::sync::Arc;
+
+pub(super) const BY_KEY: &str =
+    "SELECT seq FROM entries WHERE dedupe_key = ?3 AND conversation = ?1 AND sender = ?2";
+
+/// The answer to a write under a key that the sender has used in the conversation before.
+pub(super) fn answer(
+    conn: &Connection,
+    row: i64,
+    sender: i64,
+    new: &NewEntry,
+    key: &str,
+) -> rusqlite::Result<Option<Result<Appended, AppendError>>> {
+    let seq = conn
+        .prepare_cached(BY_KEY)?
+        .query_row(params![row, sender, key], |row| row.get(0).map(from_db))
+        .optional()?;
+    let Some(seq) = seq else { return Ok(None) };
+    let Some(there) = entry_at(conn, row, &new.conversation, seq)? else {
+        return Ok(None);
+    };
+    let is_same = match erased(conn, row, seq)? {
+        Some(digest) => new.write.digest(digest_key(conn)?.as_bytes()) == digest,
+        None => new.write.made(&there),
+    };
+    if !is_same {
+        return Ok(Some(Err(AppendError::Conflict)));
+    }
+    let message = if there.kind.is_message() {
+        message_now(conn, row, &new.sender, there.clone())?
+            .filter(|message| *message != Message::from(there.clone()))
+    } else {
+        None
+    };
+    Ok(Some(Ok(Appended {
+        entry: Arc::new(there),
+        duplicate: true,
+        message: message.map(Box::new),
+    })))
+}
+
+/// The digest of what made an entry, if the entry was blanked.
+fn erased(conn: &Connection, row: i64, seq: u64) -> rusqlite::Result<Option<String>> {
+    conn.prepare_cached("SELECT digest FROM erased_entries WHERE conversation = ?1 AND seq = ?2")?
+        .query_row(params![row, to_db(seq)], |row| row.get(0))
+        .optional()
+}
+
+/// The key of the digests.
+pub(super) fn digest_key(conn: &Connection) -> rusqlite::Result<String> {
+    conn.prepare_cached("SELECT value FROM properties WHERE name = 'digest_key'")?
+        .query_row([], |row| row.get(0))
+}
+
+/// Notes what made an entry that is about to be blanked.
+pub(super) fn note(
+    conn: &Connection,
+    row: i64,
+    digest_key: &str,
+    entry: &Entry,
+) -> rusqlite::Result<()> {
+    let Some(write) = Write::of(entry) else {
+        return Ok(());
+    };
+    conn.prepare_cached(
+        "INSERT INTO erased_entries (conversation, seq, digest) VALUES (?1, ?2, ?3)",
+    )?
+    .execute(params![
+        row,
+        to_db(entry.seq),
+        write.digest(digest_key.as_bytes())
+    ])
+    .map(drop)
+}
