@@ -19,7 +19,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 pub(super) const TARGET: &str = entries!(
     "c.content, c.mentions, c.content_seq, c.deleted_seq, c.pinned_seq",
     "LEFT JOIN message_changes c ON c.conversation = e.conversation AND c.seq = e.seq
-     WHERE e.message_id = ?2 AND e.conversation = ?1 AND o.kind IS NULL"
+     WHERE e.message_id = ?2 AND +e.conversation = ?1 AND o.kind IS NULL"
 );
 
 /// A message of the log by its id, as it is now.
@@ -115,8 +115,8 @@ fn reactions(
     Ok(state)
 }
 
-pub(super) const PINS: &str =
-    "SELECT count(*) FROM message_changes WHERE conversation = ?1 AND pinned_seq IS NOT NULL";
+pub(super) const PINS: &str = "SELECT count(*) FROM message_changes INDEXED BY pinned_messages
+     WHERE conversation = ?1 AND pinned_seq IS NOT NULL";
 
 /// What becomes of a change.
 pub(super) enum Judged {

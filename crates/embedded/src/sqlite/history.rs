@@ -61,7 +61,8 @@ pub(super) fn news(
     })
 }
 
-pub(super) const DELETED_AFTER: &str = "SELECT count(*) FROM message_changes
+pub(super) const DELETED_AFTER: &str =
+    "SELECT count(*) FROM message_changes INDEXED BY deleted_messages
      WHERE conversation = ?1 AND seq > ?2 AND deleted_seq IS NOT NULL";
 
 fn nearest_other(

@@ -264,12 +264,15 @@ fn what_becomes_of_messages_is_found_by_index() {
     for (sql, step) in [
         (super::changes::TARGET, "SEARCH e USING INDEX entries_by_id"),
         (super::changes::KINDS, "SEARCH r USING PRIMARY KEY"),
-        (super::changes::PINS, "USING COVERING INDEX pinned_messages"),
+        (
+            super::changes::PINS,
+            "USING INDEX pinned_messages (conversation=?)",
+        ),
         (super::deletions::EDITS, "USING PRIMARY KEY"),
         (super::deletions::IS_DELETED, "(conversation=? AND seq=?)"),
         (
             super::history::DELETED_AFTER,
-            "USING COVERING INDEX deleted_messages (conversation=? AND seq>?)",
+            "USING INDEX deleted_messages (conversation=? AND seq>?)",
         ),
         (
             super::messages_now::OLDER,

@@ -1,6 +1,6 @@
 //! What changes make of lists, pages and marks.
 
-use super::{done, edit, log, now, page, react, send};
+use super::{act, done, edit, log, now, page, react, send};
 use crate::messages::put;
 use crate::{Subject, at, conversation, user};
 use lamplight_domain::entry::{EntryKind, MessageAction};
@@ -37,16 +37,16 @@ pub async fn m9_deletions_change_what_is_unread_and_which_message_is_the_last<S:
     done(store, "c", "a", &sent[0], MessageAction::Delete).await;
     assert_eq!(view(store, "b").await, (0, None));
     let five = send(store, "c", "a", "5").await;
-    assert_eq!(view(store, "b").await, (1, Some((10, "5".into()))));
+    assert_eq!(view(store, "b").await, (1, Some((11, "5".into()))));
     done(store, "c", "a", &five, MessageAction::Delete).await;
     assert_eq!(view(store, "b").await, (0, None));
     // A mark past all of it.
     store
-        .mark_read(&user("b"), &conversation("c"), 11, at(0))
+        .mark_read(&user("b"), &conversation("c"), 12, at(0))
         .await
         .expect("an answer");
     send(store, "c", "a", "6").await;
-    assert_eq!(view(store, "b").await, (1, Some((12, "6".into()))));
+    assert_eq!(view(store, "b").await, (1, Some((13, "6".into()))));
 }
 
 /// What is unread, and the last message, the same by every way there is to them.
@@ -139,10 +139,11 @@ pub async fn m7_pages_of_messages_cover_the_log_without_a_hole<S: Messages>(subj
     let mut sent = Vec::new();
     for number in 0..12 {
         sent.push(send(store, "c", "a", &number.to_string()).await);
-        for _ in 0..number % 3 {
+        for turn in 0..number % 3 {
             let on = &sent[number / 2];
-            done(store, "c", "a", on, edit(&format!("{number} {on}"))).await;
-            done(store, "c", "b", on, react("👍", number % 2 == 0)).await;
+            done(store, "c", "a", on, edit(&format!("{number} {turn}"))).await;
+            let reaction = act("c", "b", on, react("👍", number % 2 == 0));
+            store.append(reaction, None).await.expect("an answer");
         }
     }
     let whole = now(store, "b", "c").await;
