@@ -18,6 +18,7 @@ pub mod ordering;
 pub mod permission;
 pub mod presence;
 pub mod roster_feed;
+pub mod search_terms;
 pub mod text;
 pub mod time;
 pub mod write;
