@@ -124,6 +124,15 @@ impl Write {
         URL_SAFE_NO_PAD.encode(outer.finalize())
     }
 
+    /// What takes the place of the dedupe key of this write where the entry that it made is erased.
+    /// `None` if the key stays: only the key of a temporary id has a digest of the content, which
+    /// somebody who has the store could guess the content from.
+    #[must_use]
+    pub fn erased_dedupe_key(&self, dedupe_key: &str, key: &[u8]) -> Option<String> {
+        let (id, _) = dedupe_key.strip_prefix('t')?.rsplit_once(':')?;
+        Some(format!("t{id}:{}", self.digest(key)))
+    }
+
     /// What made an entry that is not erased, `None` for kinds that this version does not know.
     #[must_use]
     pub fn of(entry: &Entry) -> Option<Self> {
@@ -148,6 +157,23 @@ impl Write {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn m2_an_erased_key_says_nothing_without_the_stores_key() {
+        let write = Write::from(Content::trusted("hello"));
+        let client = write.dedupe_key(&SendKey::ClientMessageId("t1:2".into()));
+        assert_eq!(write.erased_dedupe_key(&client, b"key"), None);
+        let temporary = write.dedupe_key(&SendKey::TempId("temp-1:2".into()));
+        let erased = write.erased_dedupe_key(&temporary, b"key");
+        let erased = erased.expect("a digest of the content");
+        assert!(erased.starts_with("ttemp-1:2:"));
+        assert_ne!(erased, temporary);
+        let of = |write: &Write, key: &[u8]| write.erased_dedupe_key(&temporary, key);
+        assert_eq!(of(&write, b"key"), Some(erased.clone()));
+        assert_ne!(of(&write, b"another"), Some(erased.clone()));
+        let other = Write::from(Content::trusted("other"));
+        assert_ne!(of(&other, b"key"), Some(erased));
+    }
 
     #[test]
     fn m2_a_digest_tells_writes_apart_and_depends_on_the_stores_key() {

@@ -13,8 +13,11 @@ CREATE TABLE message_extras (
     PRIMARY KEY (conversation, seq)
 ) STRICT, WITHOUT ROWID;
 
--- What became of a message that was edited, deleted or pinned.
+-- What became of a message that was edited, deleted or pinned. A change replaces the row by one at the end of the table:
+-- where SQLite splits or grows a page in the middle, it leaves copies of rows in the free part of the page, which
+-- "secure_delete" does not overwrite.
 CREATE TABLE message_changes (
+    id           INTEGER PRIMARY KEY,
     conversation INTEGER NOT NULL REFERENCES conversations (id),
     seq          INTEGER NOT NULL,
     -- Of the last edit; the content of the entry while NULL.
@@ -27,10 +30,10 @@ CREATE TABLE message_changes (
     deleted_seq  INTEGER,
     deleted_at   INTEGER,
     pinned_seq   INTEGER,
-    pinned_at    INTEGER,
-    PRIMARY KEY (conversation, seq)
-) STRICT, WITHOUT ROWID;
+    pinned_at    INTEGER
+) STRICT;
 
+CREATE UNIQUE INDEX message_changes_by_seq ON message_changes (conversation, seq);
 -- Counts those past a read mark.
 CREATE INDEX deleted_messages ON message_changes (conversation, seq) WHERE deleted_seq IS NOT NULL;
 CREATE INDEX pinned_messages ON message_changes (conversation, seq) WHERE pinned_seq IS NOT NULL;

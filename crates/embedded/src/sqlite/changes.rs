@@ -1,10 +1,10 @@
 //! Changes of messages: finds the message, asks the rules, and keeps the tables in step with the
 //! entry that is appended.
 
-use super::append::{EntryRow, Inserted, insert};
 use super::batch::{CachedConversation, CachedMember, from_db, to_db};
 use super::deletions::{erase, last_before};
 use super::entries::{entries, entry};
+use super::insert::{EntryRow, Inserted, insert};
 use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::{Change, Entry, EntryKind, MessageAction, Quote};
 use lamplight_domain::identity::{MessageId, UserId};
@@ -212,10 +212,10 @@ pub(super) fn append(
     match &change.action {
         MessageAction::Edit { content, mentions } => {
             conn.prepare_cached(
-                "INSERT INTO message_changes (conversation, seq, content, mentions, content_seq, edited_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (conversation, seq) DO UPDATE
-                 SET content = excluded.content, mentions = excluded.mentions,
-                     content_seq = excluded.content_seq, edited_at = excluded.edited_at",
+                "INSERT OR REPLACE INTO message_changes
+                     (conversation, seq, content, mentions, content_seq, edited_at, pinned_seq, pinned_at)
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, was.pinned_seq, was.pinned_at FROM (SELECT 1)
+                 LEFT JOIN message_changes was ON was.conversation = ?1 AND was.seq = ?2",
             )?
             .execute(params![row, seq, content.as_str(), record::write_mentions(mentions), by, at])?;
             conn.prepare_cached(
@@ -243,20 +243,19 @@ pub(super) fn append(
         MessageAction::Pin { pinned } => {
             let (by, at) = (pinned.then_some(by), pinned.then_some(at));
             conn.prepare_cached(
-                "INSERT INTO message_changes (conversation, seq, pinned_seq, pinned_at)
-                 VALUES (?1, ?2, ?3, ?4) ON CONFLICT (conversation, seq) DO UPDATE
-                 SET pinned_seq = excluded.pinned_seq, pinned_at = excluded.pinned_at",
+                "INSERT OR REPLACE INTO message_changes
+                     (conversation, seq, content, mentions, content_seq, edited_at, pinned_seq, pinned_at)
+                 SELECT ?1, ?2, was.content, was.mentions, was.content_seq, was.edited_at, ?3, ?4
+                 FROM (SELECT 1)
+                 LEFT JOIN message_changes was ON was.conversation = ?1 AND was.seq = ?2",
             )?
             .execute(params![row, seq, by, at])?;
         }
         MessageAction::Delete => {
             erase(conn, row, &new.conversation, change)?;
             conn.prepare_cached(
-                "INSERT INTO message_changes (conversation, seq, deleted_seq, deleted_at)
-                 VALUES (?1, ?2, ?3, ?4) ON CONFLICT (conversation, seq) DO UPDATE
-                 SET content = NULL, mentions = NULL, content_seq = NULL, edited_at = NULL,
-                     pinned_seq = NULL, pinned_at = NULL,
-                     deleted_seq = excluded.deleted_seq, deleted_at = excluded.deleted_at",
+                "INSERT OR REPLACE INTO message_changes (conversation, seq, deleted_seq, deleted_at)
+                 VALUES (?1, ?2, ?3, ?4)",
             )?
             .execute(params![row, seq, by, at])?;
         }

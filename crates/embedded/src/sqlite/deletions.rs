@@ -1,13 +1,13 @@
 //! Erases what a deletion takes away. `secure_delete` overwrites the pages.
 
 use super::codec::{from_db, to_db};
-use super::entries::entry_at;
 use super::history::log_head;
-use super::repeats::{digest_key, note};
+use super::repeats::blank;
 use lamplight_domain::entry::Change;
 use lamplight_domain::identity::ConversationId;
 use lamplight_usecases::record;
 use rusqlite::{Connection, params};
+use std::iter;
 
 pub(super) const EDITS: &str =
     "SELECT entry_seq FROM message_edits WHERE conversation = ?1 AND seq = ?2 ORDER BY entry_seq";
@@ -20,22 +20,13 @@ pub(super) fn erase(
     of: &Change,
 ) -> rusqlite::Result<()> {
     let seq = of.message_seq;
-    let key = digest_key(conn)?;
     let blank_edit = record::write_erased_edit(&of.message, seq);
     let edits = conn
         .prepare_cached(EDITS)?
         .query_map(params![row, to_db(seq)], |row| row.get(0).map(from_db))?
         .collect::<rusqlite::Result<Vec<u64>>>()?;
     let edits = edits.into_iter().map(|edit| (edit, blank_edit.as_str()));
-    for (seq, blank) in std::iter::once((seq, "")).chain(edits) {
-        if let Some(entry) = entry_at(conn, row, conversation, seq)? {
-            note(conn, row, &key, &entry)?;
-        }
-        conn.prepare_cached(
-            "UPDATE entries SET content = ?3 WHERE conversation = ?1 AND seq = ?2",
-        )?
-        .execute(params![row, to_db(seq), blank])?;
-    }
+    blank(conn, row, conversation, iter::once((seq, "")).chain(edits))?;
     for sql in [
         "DELETE FROM message_extras WHERE conversation = ?1 AND seq = ?2",
         "DELETE FROM reactions WHERE conversation = ?1 AND seq = ?2",

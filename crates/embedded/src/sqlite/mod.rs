@@ -16,6 +16,7 @@ mod error;
 mod follower;
 mod health;
 mod history;
+mod insert;
 mod keys;
 mod lock;
 mod marks;

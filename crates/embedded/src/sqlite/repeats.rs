@@ -1,10 +1,12 @@
-//! Recognises a write that repeats an earlier one, whatever became of the entry that it made.
+//! Recognises a write that repeats an earlier one, whatever became of the entry that it made, and
+//! blanks entries so that it still does.
 
 use super::codec::{from_db, to_db};
 use super::entries::entry_at;
 use super::messages_now::message_now;
-use lamplight_domain::entry::Entry;
 use lamplight_domain::fold::Message;
+use lamplight_domain::identity::ConversationId;
+use lamplight_domain::message::SendKey;
 use lamplight_domain::write::{NewEntry, Write};
 use lamplight_usecases::ports::{AppendError, Appended};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -21,10 +23,19 @@ pub(super) fn answer(
     new: &NewEntry,
     key: &str,
 ) -> rusqlite::Result<Option<Result<Appended, AppendError>>> {
-    let seq = conn
-        .prepare_cached(BY_KEY)?
-        .query_row(params![row, sender, key], |row| row.get(0).map(from_db))
-        .optional()?;
+    let by_key = |key: &str| {
+        conn.prepare_cached(BY_KEY)?
+            .query_row(params![row, sender, key], |row| row.get(0).map(from_db))
+            .optional()
+    };
+    let mut seq = by_key(key)?;
+    if seq.is_none()
+        && matches!(new.key, Some(SendKey::TempId(_)))
+        && let Some(digest_key) = digest_key_if_erased(conn, row)?
+        && let Some(key) = new.write.erased_dedupe_key(key, digest_key.as_bytes())
+    {
+        seq = by_key(&key)?;
+    }
     let Some(seq) = seq else { return Ok(None) };
     let Some(there) = entry_at(conn, row, &new.conversation, seq)? else {
         return Ok(None);
@@ -57,28 +68,49 @@ fn erased(conn: &Connection, row: i64, seq: u64) -> rusqlite::Result<Option<Stri
 }
 
 /// The key of the digests.
-pub(super) fn digest_key(conn: &Connection) -> rusqlite::Result<String> {
+fn digest_key(conn: &Connection) -> rusqlite::Result<String> {
     conn.prepare_cached("SELECT value FROM properties WHERE name = 'digest_key'")?
         .query_row([], |row| row.get(0))
 }
 
-/// Notes what made an entry that is about to be blanked.
-pub(super) fn note(
+/// The key of the digests, if a log has any.
+fn digest_key_if_erased(conn: &Connection, row: i64) -> rusqlite::Result<Option<String>> {
+    conn.prepare_cached(
+        "SELECT value FROM properties WHERE name = 'digest_key'
+         AND EXISTS (SELECT 1 FROM erased_entries WHERE conversation = ?1)",
+    )?
+    .query_row([row], |row| row.get(0))
+    .optional()
+}
+
+/// Blanks entries, and keeps digests of what made them.
+pub(super) fn blank<'a>(
     conn: &Connection,
     row: i64,
-    digest_key: &str,
-    entry: &Entry,
+    conversation: &ConversationId,
+    entries: impl IntoIterator<Item = (u64, &'a str)>,
 ) -> rusqlite::Result<()> {
-    let Some(write) = Write::of(entry) else {
-        return Ok(());
-    };
-    conn.prepare_cached(
-        "INSERT INTO erased_entries (conversation, seq, digest) VALUES (?1, ?2, ?3)",
-    )?
-    .execute(params![
-        row,
-        to_db(entry.seq),
-        write.digest(digest_key.as_bytes())
-    ])
-    .map(drop)
+    let digest_key = digest_key(conn)?;
+    let digest_key = digest_key.as_bytes();
+    for (seq, content) in entries {
+        let there = entry_at(conn, row, conversation, seq)?;
+        let Some(write) = there.as_ref().and_then(Write::of) else {
+            continue;
+        };
+        conn.prepare_cached(
+            "INSERT INTO erased_entries (conversation, seq, digest) VALUES (?1, ?2, ?3)",
+        )?
+        .execute(params![row, to_db(seq), write.digest(digest_key)])?;
+        let key = conn
+            .prepare_cached("SELECT dedupe_key FROM entries WHERE conversation = ?1 AND seq = ?2")?
+            .query_row(params![row, to_db(seq)], |row| {
+                row.get::<_, Option<String>>(0)
+            })?;
+        let key = key.map(|key| write.erased_dedupe_key(&key, digest_key).unwrap_or(key));
+        conn.prepare_cached(
+            "UPDATE entries SET content = ?3, dedupe_key = ?4 WHERE conversation = ?1 AND seq = ?2",
+        )?
+        .execute(params![row, to_db(seq), content, key])?;
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! What can only be tested from inside: panics in the threads, and migrations one by one.
 
-use super::append::{EntryRow, insert};
+use super::insert::{EntryRow, insert};
 use super::schema::{MIGRATIONS, migrate};
 use super::{OpenError, SqliteOptions, SqliteStore};
 use lamplight_conformance::{Recorder, Subject};
@@ -284,7 +284,7 @@ fn what_becomes_of_messages_is_found_by_index() {
         ),
         (
             super::messages_now::CHANGES,
-            "USING PRIMARY KEY (conversation=? AND seq>? AND seq<?)",
+            "USING INDEX message_changes_by_seq (conversation=? AND seq>? AND seq<?)",
         ),
         (
             super::messages_now::REACTIONS,
