@@ -168,7 +168,7 @@ impl Hub {
     }
 
     /// Sends an entry to every connection of the members but `except`. The observer learns of
-    /// each write to a connection of a member who is not the sender.
+    /// each write of a message to a connection of a member who is not the sender.
     pub fn send_entry(
         &self,
         entry: &Arc<Entry>,
@@ -192,7 +192,8 @@ impl Hub {
                     let (name, json) = encode::entry_event(entry);
                     Packet::event("/", name, &json)
                 });
-                let _ = if is_sender {
+                // Delivered marks are of messages.
+                let _ = if is_sender || !entry.kind.is_message() {
                     connection.emit_packet(packet)
                 } else {
                     connection.emit_then(packet, self.when_written(entry, member, observer))

@@ -1,5 +1,6 @@
 //! What is counted. Names and labels are stable; durations are in seconds.
 
+use lamplight_domain::entry::Entry;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::sync::OnceLock;
@@ -166,8 +167,12 @@ fn describe() {
         "Messages stored, by the wire they came by."
     );
     describe_counter!(
+        "lamplight_changes_total",
+        "Edits, deletions, reactions and pins stored, by kind and by the wire they came by."
+    );
+    describe_counter!(
         "lamplight_duplicates_total",
-        "Sends that were stored already."
+        "Sends and changes that were stored already, or that would change nothing."
     );
     describe_counter!(
         "lamplight_bus_gaps_total",
@@ -201,6 +206,11 @@ fn begin_at_zero() {
     for wire in ["socket", "http"] {
         counter!("lamplight_messages_total", "wire" => wire).increment(0);
     }
+    for kind in ["edit", "delete", "reaction", "pin"] {
+        for wire in ["socket", "http"] {
+            counter!("lamplight_changes_total", "kind" => kind, "wire" => wire).increment(0);
+        }
+    }
     for code in ["unavailable", "internal"] {
         counter!("lamplight_refusals_total", "code" => code).increment(0);
     }
@@ -217,6 +227,16 @@ pub fn sent(wire: &'static str, duplicate: bool, took: Duration) {
         counter!("lamplight_messages_total", "wire" => wire).increment(1);
     }
     histogram!("lamplight_ack_seconds").record(took.as_secs_f64());
+}
+
+/// A change of a message was answered: an edit, a deletion, a reaction or a pin.
+pub fn changed(wire: &'static str, entry: &Entry, duplicate: bool) {
+    if duplicate {
+        counter!("lamplight_duplicates_total").increment(1);
+    } else if let Some(change) = entry.change() {
+        let kind = change.action.name();
+        counter!("lamplight_changes_total", "kind" => kind, "wire" => wire).increment(1);
+    }
 }
 
 /// A message was written to a receiver's socket.

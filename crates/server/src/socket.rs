@@ -281,17 +281,18 @@ impl ChatNamespace {
         let caller = data.caller();
         let dispatch = command.metadata().dispatch;
         let sends = matches!(command, Command::Messages(MessageCommand::Send { .. }));
+        let changes = matches!(command, Command::Messages(MessageCommand::Change { .. }));
         if let Command::Presence(PresenceCommand::Join { user, .. }) = &command {
             self.claim(data, user);
         }
-        if matches!(
+        let types = matches!(
             command,
-            Command::Messages(MessageCommand::Send { .. })
-                | Command::Presence(PresenceCommand::Typing {
-                    is_typing: true,
-                    ..
-                })
-        ) {
+            Command::Presence(PresenceCommand::Typing {
+                is_typing: true,
+                ..
+            })
+        );
+        if sends || changes || types {
             self.writes(data);
         }
         let began = tokio::time::Instant::now();
@@ -504,10 +505,14 @@ struct Answer {
 
 impl Answer {
     fn give(self, mut result: Result<Reply, Refusal>, send_took: Option<std::time::Duration>) {
-        if let (Ok(Reply::Messages(MessageReply::Sent { duplicate, .. })), Some(took)) =
-            (&result, send_took)
-        {
-            metrics::sent("socket", *duplicate, took);
+        match (&result, send_took) {
+            (Ok(Reply::Messages(MessageReply::Sent { duplicate, .. })), Some(took)) => {
+                metrics::sent("socket", *duplicate, took);
+            }
+            (Ok(Reply::Messages(MessageReply::Changed { entry, duplicate })), _) => {
+                metrics::changed("socket", entry, *duplicate);
+            }
+            _ => {}
         }
         // A success without a requested acknowledgement needs no encoding.
         if self.ack.is_some() || result.is_err() {

@@ -95,6 +95,7 @@ impl Lamplight {
             watch_limit: config.roster_limit,
             max_sessions: config.max_sessions,
             is_registration_open: config.is_registration_open,
+            edit_window: config.edit_window,
             ..Settings::default()
         };
         let handler = Arc::new(Handler::new(&ports, settings));

@@ -65,7 +65,7 @@ impl Handler {
             reads: ReadBudget::new(settings.quotas.reads, &ports.clock),
             presence: PresenceService::new(ports, &settings, &shared),
             conversations: ConversationService::new(ports, &settings, &shared),
-            messages: MessageService::new(ports, &shared),
+            messages: MessageService::new(ports, &shared, &settings),
             accounts: AccountService::new(ports, &settings, &shared),
             admin: AdminService::new(ports, &settings, &shared),
             last_seen: LastSeenWriter::new(ports),

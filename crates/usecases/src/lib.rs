@@ -43,7 +43,7 @@ pub use caller::{Caller, Principal};
 pub use command::{Command, Reply};
 pub use conversations::{ConversationCommand, ConversationReply};
 pub use handler::Handler;
-pub use messages::{MessageCommand, MessageReply};
+pub use messages::{MessageChange, MessageCommand, MessageReply};
 pub use metadata::{Budget, Dispatch, Metadata, Scope};
 pub use ports::Ports;
 pub use presence::{PresenceCommand, PresenceReply};

@@ -135,6 +135,16 @@ pub struct SendMessage {
     pub conversation_id: LooseId,
     /// Up to 8,000 characters, stored as typed.
     pub content: String,
+    /// The id of the message that this one answers.
+    #[serde(default)]
+    #[ts(optional, type = "string | number")]
+    #[schema(value_type = Option<String>)]
+    pub reply_to: Option<LooseId>,
+    /// The ids of members to mention, at most 100.
+    #[serde(default)]
+    #[ts(optional, type = "Array<string | number>")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub mentions: Option<Vec<LooseId>>,
     /// Makes the send repeatable; preferably a UUID.
     #[serde(default)]
     #[ts(optional, type = "string | number")]
@@ -145,6 +155,100 @@ pub struct SendMessage {
     #[ts(optional, type = "string | number")]
     #[schema(value_type = Option<String>)]
     pub temp_id: Option<LooseId>,
+}
+
+/// `edit_message`.
+#[derive(Debug, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct EditMessage {
+    #[ts(type = "string | number")]
+    pub conversation_id: LooseId,
+    #[ts(type = "string | number")]
+    pub message_id: LooseId,
+    /// Up to 8,000 characters, stored as typed.
+    pub content: String,
+    /// The ids of the members who are mentioned from then on, at most 100; none by default.
+    #[serde(default)]
+    #[ts(optional, type = "Array<string | number>")]
+    pub mentions: Option<Vec<LooseId>>,
+    /// Makes the change repeatable; preferably a UUID.
+    #[serde(default)]
+    #[ts(optional, type = "string | number")]
+    pub client_message_id: Option<LooseId>,
+}
+
+/// `delete_message`.
+#[derive(Debug, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct DeleteMessage {
+    #[ts(type = "string | number")]
+    pub conversation_id: LooseId,
+    #[ts(type = "string | number")]
+    pub message_id: LooseId,
+    /// Makes the change repeatable; preferably a UUID.
+    #[serde(default)]
+    #[ts(optional, type = "string | number")]
+    pub client_message_id: Option<LooseId>,
+}
+
+/// `react`.
+#[derive(Debug, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct React {
+    #[ts(type = "string | number")]
+    pub conversation_id: LooseId,
+    #[ts(type = "string | number")]
+    pub message_id: LooseId,
+    /// One emoji.
+    pub emoji: String,
+    /// `false` takes the reaction back.
+    pub added: bool,
+    /// Makes the change repeatable; preferably a UUID.
+    #[serde(default)]
+    #[ts(optional, type = "string | number")]
+    pub client_message_id: Option<LooseId>,
+}
+
+/// `pin_message`.
+#[derive(Debug, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct PinMessage {
+    #[ts(type = "string | number")]
+    pub conversation_id: LooseId,
+    #[ts(type = "string | number")]
+    pub message_id: LooseId,
+    /// `false` unpins the message.
+    pub pinned: bool,
+    /// Makes the change repeatable; preferably a UUID.
+    #[serde(default)]
+    #[ts(optional, type = "string | number")]
+    pub client_message_id: Option<LooseId>,
+}
+
+/// The body of `PATCH /api/privatechat/messages/{conversationId}/{messageId}`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EditBody {
+    /// Up to 8,000 characters, stored as typed.
+    pub content: String,
+    /// The ids of the members who are mentioned from then on, at most 100; none by default.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub mentions: Option<Vec<LooseId>>,
+    /// Makes the change repeatable; preferably a UUID.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub client_message_id: Option<LooseId>,
+}
+
+/// The optional body of the other changes of a message.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangeBody {
+    /// Makes the change repeatable; preferably a UUID.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub client_message_id: Option<LooseId>,
 }
 
 /// `typing`.

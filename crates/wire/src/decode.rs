@@ -11,11 +11,12 @@ use lamplight_domain::presence::{Activity, ManualStatus, StatusOverride, parse_k
 use lamplight_domain::roster_feed::Mode;
 use lamplight_usecases::ports::SyncPosition;
 use lamplight_usecases::{
-    AccountCommand, AdminCommand, Command, ConversationCommand, MessageCommand, PresenceCommand,
-    Refusal,
+    AccountCommand, AdminCommand, Command, ConversationCommand, MessageChange, MessageCommand,
+    PresenceCommand, Refusal,
 };
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -125,6 +126,39 @@ pub fn event_by(
         "join_conversation" => ConversationCommand::View(conversation_ref(payload)?).into(),
         "leave_conversation" => ConversationCommand::Unview(conversation_ref(payload)?).into(),
         "send_private_message" => send(json(payload.as_bytes())?)?.into(),
+        "edit_message" => {
+            let edit: body::EditMessage = json(payload.as_bytes())?;
+            let place = (&edit.conversation_id, &edit.message_id);
+            change(
+                place,
+                edit.client_message_id,
+                edited(edit.content, edit.mentions)?,
+            )?
+            .into()
+        }
+        "delete_message" => {
+            let delete: body::DeleteMessage = json(payload.as_bytes())?;
+            let place = (&delete.conversation_id, &delete.message_id);
+            change(place, delete.client_message_id, MessageChange::Delete)?.into()
+        }
+        "react" => {
+            let body::React {
+                conversation_id,
+                message_id,
+                emoji,
+                added,
+                client_message_id,
+            } = json(payload.as_bytes())?;
+            let place = (&conversation_id, &message_id);
+            let react = MessageChange::React { emoji, added };
+            change(place, client_message_id, react)?.into()
+        }
+        "pin_message" => {
+            let pin: body::PinMessage = json(payload.as_bytes())?;
+            let place = (&pin.conversation_id, &pin.message_id);
+            let pinned = MessageChange::Pin { pinned: pin.pinned };
+            change(place, pin.client_message_id, pinned)?.into()
+        }
         "typing" => {
             let typing: body::TypingBody = json(payload.as_bytes())?;
             PresenceCommand::Typing {
@@ -281,11 +315,6 @@ fn conversation_ref(payload: &str) -> Result<ConversationId, Refusal> {
 /// # Errors
 /// `invalid`, with what is wrong.
 pub fn send(send: body::SendMessage) -> Result<MessageCommand, Refusal> {
-    let own_id = |field: &str, id: Option<LooseId>| -> Result<Option<Arc<str>>, Refusal> {
-        // The rules of ids apply here too.
-        id.map(|id| id.user(field).map(|checked| Arc::from(checked.as_str())))
-            .transpose()
-    };
     let client_message_id = own_id("clientMessageId", send.client_message_id)?;
     let temp_id = own_id("tempId", send.temp_id)?;
     let key = client_message_id
@@ -294,8 +323,56 @@ pub fn send(send: body::SendMessage) -> Result<MessageCommand, Refusal> {
     Ok(MessageCommand::Send {
         conversation: send.conversation_id.conversation()?,
         content: send.content,
+        reply_to: send
+            .reply_to
+            .map(|message| message.message("replyTo"))
+            .transpose()?,
+        mentions: mentions(send.mentions)?,
         key,
         temp_id,
+    })
+}
+
+/// An id that a client gave to what it writes. The rules of ids apply to it too.
+fn own_id(field: &str, id: Option<LooseId>) -> Result<Option<Arc<str>>, Refusal> {
+    id.map(|id| id.user(field).map(|checked| Arc::from(checked.as_str())))
+        .transpose()
+}
+
+/// Each once, in the order of the request.
+fn mentions(ids: Option<Vec<LooseId>>) -> Result<Vec<UserId>, Refusal> {
+    let ids = ids.unwrap_or_default();
+    let mut seen = HashSet::new();
+    let mut users = user_ids(&ids)?;
+    users.retain(|user| seen.insert(user.clone()));
+    Ok(users)
+}
+
+/// Reads a change of a message of either transport. `place` is the conversation and the message.
+///
+/// # Errors
+/// `invalid`, with what is wrong.
+pub fn change(
+    (conversation, message): (&LooseId, &LooseId),
+    client_message_id: Option<LooseId>,
+    change: MessageChange,
+) -> Result<MessageCommand, Refusal> {
+    Ok(MessageCommand::Change {
+        conversation: conversation.conversation()?,
+        message: message.message("messageId")?,
+        change,
+        key: own_id("clientMessageId", client_message_id)?.map(SendKey::ClientMessageId),
+    })
+}
+
+/// An edit of either transport.
+///
+/// # Errors
+/// `invalid`, with what is wrong.
+pub fn edited(content: String, mentioned: Option<Vec<LooseId>>) -> Result<MessageChange, Refusal> {
+    Ok(MessageChange::Edit {
+        content,
+        mentions: mentions(mentioned)?,
     })
 }
 

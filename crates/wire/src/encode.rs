@@ -12,11 +12,17 @@ use lamplight_usecases::{
 };
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
+use serde_json::value::RawValue;
 use std::sync::Arc;
 
 /// Serializes a shape. Shapes contain nothing that can fail to serialize.
 fn write<T: Serialize>(shape: &T) -> Json {
     serde_json::to_string(shape).unwrap_or_else(|_| "null".to_owned())
+}
+
+/// The same, to be used more than once.
+fn raw<T: Serialize>(shape: &T) -> Box<RawValue> {
+    serde_json::value::to_raw_value(shape).unwrap_or_default()
 }
 
 /// `{ "success": true, … }`
@@ -101,10 +107,16 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Sent<'a> {
-        message: shape::Entry<'a>,
+        entry: &'a RawValue,
+        message: &'a RawValue,
         duplicate: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
         temp_id: Option<&'a str>,
+    }
+    #[derive(Serialize)]
+    struct Changed<'a> {
+        entry: shape::Entry<'a>,
+        duplicate: bool,
     }
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -143,14 +155,23 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
     }
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
-    struct HistoryPage<'a> {
-        data: Vec<shape::Entry<'a>>,
+    struct HistoryPage<'a, T: Serialize> {
+        data: Vec<T>,
+        #[serde(flatten)]
+        covers: Option<Covers>,
         has_more: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
         has_before: Option<bool>,
         #[serde(skip_serializing_if = "Option::is_none")]
         has_after: Option<bool>,
         store: &'a str,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Covers {
+        from_seq: u64,
+        to_seq: u64,
+        as_of_seq: u64,
     }
     #[derive(Serialize)]
     struct OneUser<'a> {
@@ -196,13 +217,24 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
                 .collect(),
         }),
         Reply::Messages(MessageReply::Sent {
-            message,
+            entry,
+            now,
             duplicate,
             temp_id,
-        }) => success(Sent {
-            message: message.as_ref().into(),
+        }) => {
+            let entry = raw(&shape::Entry::from(entry.as_ref()));
+            let now = now.as_deref().and_then(shape::Message::now);
+            let message = now.map(|now| raw(&now));
+            success(Sent {
+                message: message.as_deref().unwrap_or(&entry),
+                entry: &entry,
+                duplicate: *duplicate,
+                temp_id: temp_id.as_deref(),
+            })
+        }
+        Reply::Messages(MessageReply::Changed { entry, duplicate }) => success(Changed {
+            entry: entry.as_ref().into(),
             duplicate: *duplicate,
-            temp_id: temp_id.as_deref(),
         }),
         Reply::Messages(MessageReply::Read {
             conversation,
@@ -259,8 +291,25 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
             conversation: conversation.as_ref().into(),
             created: *created,
         }),
-        Reply::Messages(MessageReply::History(history)) => success(HistoryPage {
-            data: history.entries.iter().map(Into::into).collect(),
+        Reply::Messages(MessageReply::History(page)) => success(HistoryPage {
+            data: page
+                .messages
+                .iter()
+                .filter_map(shape::Message::now)
+                .collect(),
+            covers: Some(Covers {
+                from_seq: page.from_seq,
+                to_seq: page.to_seq,
+                as_of_seq: page.as_of_seq,
+            }),
+            has_more: page.has_more,
+            has_before: page.around.map(|more| more.before),
+            has_after: page.around.map(|more| more.after),
+            store,
+        }),
+        Reply::Messages(MessageReply::Entries(history)) => success(HistoryPage {
+            data: history.entries.iter().map(shape::Entry::from).collect(),
+            covers: None,
             has_more: history.has_more,
             has_before: history.around.map(|more| more.before),
             has_after: history.around.map(|more| more.after),

@@ -13,5 +13,7 @@ pub mod shape;
 pub mod time;
 pub mod typescript;
 
+mod entry;
+
 /// Serialized JSON.
 pub type Json = String;

@@ -1,6 +1,6 @@
 //! Ids as they may arrive: a string, or a JSON number, which is read as its decimal string.
 
-use lamplight_domain::identity::{ConversationId, UserId};
+use lamplight_domain::identity::{ConversationId, MessageId, UserId};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use std::fmt;
@@ -48,6 +48,15 @@ impl LooseId {
     /// With what is wrong with it.
     pub fn user(&self, field: &str) -> Result<UserId, lamplight_usecases::Refusal> {
         UserId::parse(&self.0)
+            .map_err(|error| lamplight_usecases::Refusal::invalid(format!("{field} {error}.")))
+    }
+
+    /// As a message's id.
+    ///
+    /// # Errors
+    /// With what is wrong with it.
+    pub fn message(&self, field: &str) -> Result<MessageId, lamplight_usecases::Refusal> {
+        MessageId::parse(&self.0)
             .map_err(|error| lamplight_usecases::Refusal::invalid(format!("{field} {error}.")))
     }
 

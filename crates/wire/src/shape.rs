@@ -1,8 +1,10 @@
 //! The JSON shapes that the server sends. Each borrows its data and is serialized once.
 
+pub use crate::entry::{
+    DeleteEntry, EditEntry, Entry, Hidden, Message, PinEntry, Quote, Reaction, ReactionEntry,
+};
 use crate::time;
 use lamplight_domain::conversation as model;
-use lamplight_domain::entry::{self, EntryKind};
 use lamplight_domain::identity::Profile;
 use lamplight_domain::presence::{
     self, ManualStatus, Offline, OfflineReason, Status, StatusOverride,
@@ -194,104 +196,15 @@ pub struct WatchedOffline<'a> {
     pub version: u64,
 }
 
-/// An entry of a log. A client that meets a `kind` that it does not know moves its position past
-/// the entry and shows nothing.
-#[derive(Serialize, TS, ToSchema)]
-#[serde(untagged)]
-pub enum Entry<'a> {
-    Message(Message<'a>),
-    /// Stands for an entry that cannot be shown.
-    Hidden(Hidden<'a>),
-}
-
-impl<'a> From<&'a entry::Entry> for Entry<'a> {
-    fn from(entry: &'a entry::Entry) -> Self {
-        Message::of(entry).map_or_else(|| Self::Hidden(Hidden::of(entry)), Self::Message)
-    }
-}
-
-/// An entry that keeps its position in the log and shows nothing.
-#[derive(Serialize, TS, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Hidden<'a> {
-    /// Unique over all conversations.
-    pub id: &'a str,
-    /// Always `hidden`.
-    #[ts(type = "\"hidden\"")]
-    pub kind: &'static str,
-    pub conversation_id: &'a str,
-    /// Position in the log, from 1.
-    pub seq: u64,
-    pub sender_id: &'a str,
-    /// When the server accepted it.
-    pub created_at: String,
-}
-
-impl<'a> Hidden<'a> {
-    fn of(entry: &'a entry::Entry) -> Self {
-        Self {
-            id: entry.id.as_str(),
-            kind: "hidden",
-            conversation_id: entry.conversation.as_str(),
-            seq: entry.seq,
-            sender_id: entry.sender.as_str(),
-            created_at: time::format(entry.created_at),
-        }
-    }
-}
-
-/// A message: an entry of a log.
-#[derive(Serialize, TS, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Message<'a> {
-    /// Unique over all conversations.
-    pub id: &'a str,
-    /// Always `message`.
-    #[ts(type = "\"message\"")]
-    pub kind: &'static str,
-    pub conversation_id: &'a str,
-    /// Position in the log, from 1.
-    pub seq: u64,
-    pub sender_id: &'a str,
-    /// As typed.
-    pub content: &'a str,
-    /// The id that the sender gave it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[ts(optional)]
-    pub client_message_id: Option<&'a str>,
-    /// When the server accepted it.
-    pub created_at: String,
-}
-
-impl<'a> Message<'a> {
-    /// `None` if the entry is of another kind.
-    #[must_use]
-    pub fn of(entry: &'a entry::Entry) -> Option<Self> {
-        match &entry.kind {
-            EntryKind::Message { content, .. } => Some(Self {
-                id: entry.id.as_str(),
-                kind: "message",
-                conversation_id: entry.conversation.as_str(),
-                seq: entry.seq,
-                sender_id: entry.sender.as_str(),
-                content: content.as_str(),
-                client_message_id: entry.client_message_id.as_deref(),
-                created_at: time::format(entry.created_at),
-            }),
-            EntryKind::Change(_) | EntryKind::Unknown => None,
-        }
-    }
-}
-
 /// A conversation as its receiver sees it.
 #[derive(Serialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Conversation<'a> {
     pub id: &'a str,
     pub members: Vec<User<'a>>,
-    /// The newest message.
+    /// The newest message that is not deleted, without its reactions.
     pub last_message: Option<Message<'a>>,
-    /// Messages by others past the receiver's read mark.
+    /// Messages by others past the receiver's read mark that are not deleted.
     pub unread: u64,
     /// The `seq` of the newest entry; 0 if there is none.
     pub head_seq: u64,
@@ -305,10 +218,7 @@ impl<'a> From<&'a model::Conversation> for Conversation<'a> {
         Self {
             id: conversation.id.as_str(),
             members: conversation.members.iter().map(Into::into).collect(),
-            last_message: conversation
-                .last_message
-                .as_ref()
-                .and_then(|last| Message::of(&last.entry)),
+            last_message: conversation.last_message.as_ref().and_then(Message::now),
             unread: conversation.unread,
             head_seq: conversation.head_seq,
             read_seq: conversation.read_seq,

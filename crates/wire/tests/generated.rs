@@ -7,7 +7,11 @@
 )]
 
 use lamplight_domain::conversation::{Conversation, Receipt};
-use lamplight_domain::entry::{Entry, EntryKind};
+use lamplight_domain::emoji::Emoji;
+use lamplight_domain::entry::{
+    Change as MessageChange, Entry, EntryKind, Extras, MessageAction, Quote,
+};
+use lamplight_domain::fold::{Message, Reactions};
 use lamplight_domain::identity::{
     ConnectionId, ConversationId, Generation, MessageId, Profile, UserId,
 };
@@ -16,7 +20,9 @@ use lamplight_domain::presence::{
     Activity, Change, ManualStatus, Offline, OfflineReason, Presence, Status, StatusOverride,
 };
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{History, MoreAround, Page, SyncPage, WatchedPresence};
+use lamplight_usecases::ports::{
+    History, MessagePage, MoreAround, Page, SyncPage, WatchedPresence,
+};
 use lamplight_usecases::{
     AccountReply, Code, ConversationReply, MessageReply, PresenceReply, Refusal, Reply,
 };
@@ -122,6 +128,76 @@ fn message(seq: u64) -> Entry {
     }
 }
 
+fn changes_of_messages() -> [Entry; 4] {
+    let actions = [
+        MessageAction::Edit {
+            content: Content::trusted("Hello"),
+            mentions: vec![UserId::trusted("7")],
+        },
+        MessageAction::Delete,
+        MessageAction::React {
+            emoji: Emoji::trusted("\u{1F44D}"),
+            added: true,
+        },
+        MessageAction::Pin { pinned: false },
+    ];
+    let mut seq = 3;
+    actions.map(|action| {
+        seq += 1;
+        let change = MessageChange {
+            message: MessageId::trusted("m2"),
+            message_seq: 2,
+            action,
+        };
+        Entry {
+            kind: EntryKind::Change(Box::new(change)),
+            client_message_id: (seq == 4).then(|| "id-4".into()),
+            ..message(seq)
+        }
+    })
+}
+
+/// A message that answers another one and mentions somebody.
+fn reply() -> Entry {
+    let extras = Extras {
+        reply_to: Some(Quote {
+            id: MessageId::trusted("m1"),
+            seq: 1,
+            sender: UserId::trusted("7"),
+            excerpt: "Hi".into(),
+        }),
+        mentions: vec![UserId::trusted("7")],
+    };
+    Entry {
+        kind: EntryKind::Message {
+            content: Content::trusted("Hello @Ben"),
+            extras: extras.boxed(),
+        },
+        ..message(2)
+    }
+}
+
+/// The same after everything that can be done to it but a deletion.
+fn acted_on() -> Message {
+    Message {
+        edited_at: Some(AT),
+        pinned_at: Some(AT),
+        reactions: vec![Reactions {
+            emoji: Emoji::trusted("\u{1F44D}"),
+            count: 2,
+            is_mine: true,
+            users: vec![UserId::trusted("42"), UserId::trusted("7")],
+        }],
+        ..reply().into()
+    }
+}
+
+fn deleted() -> Message {
+    let mut message = Message::from(message(1));
+    message.delete(AT);
+    message
+}
+
 fn conversation() -> Conversation {
     Conversation {
         id: ConversationId::trusted("c1"),
@@ -176,6 +252,15 @@ fn frames() -> Value {
     };
     let (name, json) = encode::entry_event(&unknown);
     add(&format!("event {name}"), json);
+    for entry in changes_of_messages() {
+        let kind = entry.change().unwrap().action.name();
+        let (name, json) = encode::entry_event(&entry);
+        add(&format!("event {name} {kind}"), json);
+    }
+    add(
+        "event new_private_message reply",
+        encode::entry_event(&reply()).1,
+    );
     add(
         "event typing",
         encode::typing(&c1, &UserId::trusted("7"), true, AT),
@@ -241,9 +326,26 @@ fn frames() -> Value {
         (
             "send_private_message",
             Reply::Messages(MessageReply::Sent {
-                message: Arc::new(message(2)),
+                entry: Arc::new(message(2)),
+                now: None,
                 duplicate: false,
                 temp_id: Some("temp-1".into()),
+            }),
+        ),
+        (
+            "send_private_message again",
+            Reply::Messages(MessageReply::Sent {
+                entry: Arc::new(reply()),
+                now: Some(Box::new(acted_on())),
+                duplicate: true,
+                temp_id: None,
+            }),
+        ),
+        (
+            "react",
+            Reply::Messages(MessageReply::Changed {
+                entry: Arc::new(changes_of_messages()[2].clone()),
+                duplicate: false,
             }),
         ),
         (
@@ -303,16 +405,19 @@ fn frames() -> Value {
         ),
         (
             "messages",
-            Reply::Messages(MessageReply::History(History {
-                entries: vec![message(1)],
+            Reply::Messages(MessageReply::History(MessagePage {
+                messages: vec![deleted(), acted_on()],
+                from_seq: 1,
+                to_seq: 7,
+                as_of_seq: 7,
                 has_more: true,
                 around: None,
             })),
         ),
         (
-            "messages around",
-            Reply::Messages(MessageReply::History(History {
-                entries: vec![message(1)],
+            "messages all around",
+            Reply::Messages(MessageReply::Entries(History {
+                entries: vec![message(1), changes_of_messages()[0].clone()],
                 has_more: true,
                 around: Some(MoreAround {
                     before: false,
@@ -434,6 +539,55 @@ fn received() -> Vec<(&'static str, Value)> {
             json!({ "conversationId": "7", "content": "hi", "clientMessageId": "" }),
         ),
         ("send_private_message", json!([1, 2])),
+        (
+            "send_private_message",
+            json!({ "conversationId": "7", "content": "hi", "replyTo": "m1", "mentions": ["42", 42, "9"] }),
+        ),
+        (
+            "send_private_message",
+            json!({ "conversationId": "7", "content": "hi", "replyTo": null, "mentions": null }),
+        ),
+        (
+            "send_private_message",
+            json!({ "conversationId": "7", "content": "hi", "replyTo": "" }),
+        ),
+        (
+            "send_private_message",
+            json!({ "conversationId": "7", "content": "hi", "mentions": "42" }),
+        ),
+        (
+            "edit_message",
+            json!({ "conversationId": 7, "messageId": "m1", "content": " hi ", "mentions": ["42"], "clientMessageId": "id-1" }),
+        ),
+        (
+            "edit_message",
+            json!({ "conversationId": "7", "messageId": "m1" }),
+        ),
+        (
+            "edit_message",
+            json!({ "conversationId": "7", "messageId": "", "content": "hi" }),
+        ),
+        (
+            "delete_message",
+            json!({ "conversationId": "7", "messageId": "m1" }),
+        ),
+        ("delete_message", json!({ "conversationId": "7" })),
+        (
+            "react",
+            json!({ "conversationId": "7", "messageId": "m1", "emoji": "\u{1F44D}", "added": true }),
+        ),
+        (
+            "react",
+            json!({ "conversationId": "7", "messageId": "m1", "emoji": "\u{1F44D}" }),
+        ),
+        (
+            "pin_message",
+            json!({ "conversationId": "7", "messageId": "m1", "pinned": false, "clientMessageId": 5 }),
+        ),
+        (
+            "pin_message",
+            json!({ "conversationId": "7", "messageId": "m1", "pinned": "no" }),
+        ),
         ("typing", json!({ "conversationId": "7", "isTyping": true })),
         ("typing", json!({ "conversationId": "7", "isTyping": 1 })),
         ("mark_read", json!({ "conversationId": "7", "seq": 5 })),

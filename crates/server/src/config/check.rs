@@ -126,6 +126,7 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
         ttl => Ok(ttl),
     });
     let presence_grace = reader.value("presence-grace", values::duration);
+    let edit_window = reader.value("edit-window", values::duration);
     let roster_limit = reader.value("roster-limit", values::roster);
     let log = reader.value("log", values::log_filter);
     let log_format = reader.value("log-format", |text| match text {
@@ -174,6 +175,7 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
             socket_path: socket_path?,
             presence_ttl: presence_ttl?,
             presence_grace: presence_grace?,
+            edit_window: Some(edit_window?).filter(|window| !window.is_zero()),
             roster_limit: roster_limit?,
             log: log?,
             log_format: log_format?,

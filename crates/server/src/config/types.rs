@@ -133,6 +133,8 @@ pub struct Config {
     pub presence_ttl: Duration,
     /// How long a user still counts as online after a close.
     pub presence_grace: Duration,
+    /// How long after it was sent a message can be edited; `None` for ever.
+    pub edit_window: Option<Duration>,
     /// Maximum number of users in a list.
     pub roster_limit: usize,
     /// Parses as `tracing_subscriber::filter::Targets`.

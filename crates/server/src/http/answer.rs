@@ -119,12 +119,14 @@ impl ApiRequest {
         let bytes =
             request_body::read(&parts.headers, body, state.max_payload, &mut *received).await?;
         let reads = parts.method == Method::GET || parts.method == Method::HEAD;
+        // Other sites cannot send these without a preflight, whatever their content type.
+        let may_be_empty = reads || parts.method == Method::PUT || parts.method == Method::DELETE;
         let kind = parts.headers.get(header::CONTENT_TYPE);
         // Signing out needs no body, and without a body its content type does not matter. (The
         // origin was checked before.)
         let says_nothing =
             bytes.is_empty() && kind.is_none() && SIGN_OUT.contains(&parts.uri.path());
-        if !says_nothing && (!bytes.is_empty() || !reads) {
+        if !says_nothing && (!bytes.is_empty() || !may_be_empty) {
             request_body::check_media(&parts.headers)?;
         }
         // Pages of the original system name no user when they fetch; in `open` the query can name
@@ -144,6 +146,15 @@ impl ApiRequest {
 
     pub(super) fn body<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
         decode::json(request_body::text(&self.bytes)?)
+    }
+
+    /// The same for a body that may be left out.
+    pub(super) fn body_if_any<T: DeserializeOwned + Default>(&self) -> Result<T, Refusal> {
+        if self.bytes.is_empty() {
+            Ok(T::default())
+        } else {
+            self.body()
+        }
     }
 
     /// The caller. In `open`, `body_says` reads the user from the body if the header has none. Also

@@ -223,22 +223,26 @@ pub(crate) async fn mark_read(
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct MessagesParams {
-    /// Only entries with a smaller `seq`: the newest of them.
+    /// Only messages with a smaller `seq`: the newest of them.
     before: Option<u64>,
-    /// Only entries with a larger `seq`: the oldest of them.
+    /// Only messages with a larger `seq`: the oldest of them.
     after: Option<u64>,
-    /// The entry of this `seq` and those on both sides of it; `hasBefore` and `hasAfter` report
+    /// The message of this `seq` and those on both sides of it; `hasBefore` and `hasAfter` report
     /// whether there are more. A conversation's `readSeq` plus 1 is the page of the first unread
     /// message.
     around: Option<u64>,
     /// 1 to 200; 50 by default.
     limit: Option<u64>,
+    /// `all`: the entries of all kinds, as they are in the log; messages as they are now by default.
+    #[param(value_type = Option<String>)]
+    kind: Option<String>,
 }
 
-/// A part of a conversation's log, oldest first.
+/// A part of a conversation, oldest first: its messages as they are now, or with `kind=all` the
+/// entries of its log.
 #[utoipa::path(get, path = "/api/privatechat/messages/{conversationId}", tag = "messages",
     params(("conversationId" = String, Path, description = "The conversation"), MessagesParams), security(("bearer" = []), ("cookie" = [])),
-    responses((status = 200, description = "The entries", body = docs::MessagesAnswer), docs::Refusals))]
+    responses((status = 200, description = "The messages", body = docs::MessagesAnswer), docs::Refusals))]
 pub(crate) async fn messages(
     State(state): State<Arc<AppState>>,
     path: Id,
@@ -260,11 +264,20 @@ pub(crate) async fn messages(
                 }
             };
             let conversation = LooseId(id(path)?).conversation()?;
-            Ok(MessageCommand::History {
-                conversation,
-                range,
-                limit: page_length(query.limit)?,
-            })
+            let limit = page_length(query.limit)?;
+            match query.kind.as_deref() {
+                None | Some("" | "message") => Ok(MessageCommand::History {
+                    conversation,
+                    range,
+                    limit,
+                }),
+                Some("all") => Ok(MessageCommand::Entries {
+                    conversation,
+                    range,
+                    limit,
+                }),
+                Some(_) => Err(Refusal::invalid("kind is message or all.")),
+            }
         })
         .await,
     )

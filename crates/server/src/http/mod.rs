@@ -4,6 +4,7 @@ mod accounts;
 mod answer;
 mod api;
 mod assets;
+mod changes;
 pub mod openapi;
 mod ops;
 mod pages;
@@ -20,7 +21,7 @@ use axum::body::HttpBody;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{get, patch, post, put};
 use lamplight_usecases::{Code, Identity, Refusal};
 pub use request_body::Received;
 use state::{Address, Tls};
@@ -49,6 +50,18 @@ pub fn router(state: Arc<AppState>) -> Router {
             post(api::mark_read),
         )
         .route("/api/privatechat/messages/{id}", get(api::messages))
+        .route(
+            "/api/privatechat/messages/{id}/{message}",
+            patch(changes::edit).delete(changes::delete),
+        )
+        .route(
+            "/api/privatechat/messages/{id}/{message}/reactions/{emoji}",
+            put(changes::react).delete(changes::unreact),
+        )
+        .route(
+            "/api/privatechat/messages/{id}/{message}/pin",
+            put(changes::pin).delete(changes::unpin),
+        )
         .route("/api/privatechat/message", post(api::send))
         .route("/api/users", get(api::users))
         .route("/api/users/{id}", put(api::put_user))
@@ -235,7 +248,7 @@ async fn check_origin(
         if preflight {
             headers.insert(
                 header::ACCESS_CONTROL_ALLOW_METHODS,
-                HeaderValue::from_static("GET, POST, PUT, PATCH"),
+                HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE"),
             );
             headers.insert(
                 header::ACCESS_CONTROL_ALLOW_HEADERS,

@@ -29,6 +29,12 @@ use utoipa::{Modify, OpenApi};
         super::api::mark_read,
         super::api::messages,
         super::api::send,
+        super::changes::edit,
+        super::changes::delete,
+        super::changes::react,
+        super::changes::unreact,
+        super::changes::pin,
+        super::changes::unpin,
         super::api::users,
         super::api::put_user,
         super::accounts::register,
@@ -89,11 +95,19 @@ impl Modify for Callers {
         for (path, item) in &mut api.paths.paths {
             // Reads may also name the user in the query.
             let reads = item.get.iter_mut().map(|operation| (operation, true));
-            let writes = item.post.iter_mut().map(|operation| (operation, false));
+            let writes = [
+                &mut item.post,
+                &mut item.put,
+                &mut item.patch,
+                &mut item.delete,
+            ];
+            let writes = writes.into_iter().flatten().map(|write| (write, false));
             for (operation, is_read) in reads.chain(writes) {
+                let is_for_host = operation.tags.iter().flatten().any(|tag| tag == "host");
                 if !path.starts_with("/api/")
                     || path.starts_with("/api/auth/")
                     || path == "/api/account"
+                    || is_for_host
                 {
                     continue;
                 }
@@ -105,8 +119,10 @@ impl Modify for Callers {
                     let what = "With `AUTH=open`: the calling user, without `X-User-Id`.";
                     parameters.push(said("userId", ParameterIn::Query, what));
                 }
-                if path == "/api/privatechat/message" {
-                    let what = "The id of the sender's own socket, which does not receive the message as an event.";
+                let appends = path == "/api/privatechat/message"
+                    || path.starts_with("/api/privatechat/messages/");
+                if appends && !is_read {
+                    let what = "The id of the sender's own socket, which does not receive the entry as an event.";
                     parameters.push(said("X-Socket-Id", ParameterIn::Header, what));
                 }
             }

@@ -69,13 +69,22 @@ answers! {
     }
     /// A part of a log.
     MessagesAnswer {
-        /// The entries, oldest first.
-        data: Vec<shape::Message<'static>>,
-        /// There are more entries in the requested direction; with `around`, in either.
+        /// The messages as they are now, oldest first; with `kind=all`, the entries of all kinds.
+        data: Vec<shape::Entry<'static>>,
+        /// The page has every message from this `seq` on. Not with `kind=all`.
+        #[schema(required = false)]
+        from_seq: u64,
+        /// … up to this one. Not with `kind=all`.
+        #[schema(required = false)]
+        to_seq: u64,
+        /// The messages are as they are after the entry of this `seq`. Not with `kind=all`.
+        #[schema(required = false)]
+        as_of_seq: u64,
+        /// There are more messages in the requested direction; with `around`, in either.
         has_more: bool,
-        /// With `around`: there are older entries.
+        /// With `around`: there are older ones.
         has_before: Option<bool>,
-        /// With `around`: there are newer entries.
+        /// With `around`: there are newer ones.
         has_after: Option<bool>,
         /// The store's generation. If it differs from the previous one, the data went back in time:
         /// discard what you hold.
@@ -83,12 +92,21 @@ answers! {
     }
     /// The stored message.
     SentAnswer {
-        /// The entry in the log.
+        /// The entry in the log: the message as it was sent, empty if it was deleted since.
+        entry: shape::Entry<'static>,
+        /// The message as it is now.
         message: shape::Message<'static>,
         /// The message was stored before.
         duplicate: bool,
         /// The `tempId` of the request.
         temp_id: Option<String>,
+    }
+    /// A stored change of a message.
+    ChangedAnswer {
+        /// The entry in the log, or the one that made the state which the request asks for.
+        entry: shape::Entry<'static>,
+        /// The change was stored before, or would change nothing.
+        duplicate: bool,
     }
     /// Users.
     UsersAnswer {

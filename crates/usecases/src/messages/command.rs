@@ -1,12 +1,13 @@
 //! The commands of messages and the replies to them.
 
 use crate::metadata::{Budget, Dispatch, Metadata, Scope};
-use crate::ports::{History, Range, SyncPage, SyncPosition};
+use crate::ports::{History, MessagePage, Range, SyncPage, SyncPosition};
 use crate::refusal::Refusal;
 use crate::weight::{self, PAGE, ROW};
 use lamplight_domain::conversation::Conversation;
 use lamplight_domain::entry::Entry;
-use lamplight_domain::identity::ConversationId;
+use lamplight_domain::fold::Message;
+use lamplight_domain::identity::{ConversationId, MessageId, UserId};
 use lamplight_domain::message::SendKey;
 use std::sync::Arc;
 
@@ -17,10 +18,22 @@ pub enum MessageCommand {
         conversation: ConversationId,
         /// Not validated yet.
         content: String,
+        /// The message that it answers.
+        reply_to: Option<MessageId>,
+        /// Each once.
+        mentions: Vec<UserId>,
         /// The key that makes a repeated send a duplicate.
         key: Option<SendKey>,
         /// Returned to the sender alone.
         temp_id: Option<Arc<str>>,
+    },
+    /// Changes a message that was sent.
+    Change {
+        conversation: ConversationId,
+        message: MessageId,
+        change: MessageChange,
+        /// The key that makes a repeated change a duplicate.
+        key: Option<SendKey>,
     },
     MarkRead {
         conversation: ConversationId,
@@ -34,10 +47,36 @@ pub enum MessageCommand {
         /// in the reply, beside the others.
         refused: Vec<(Arc<str>, Refusal)>,
     },
+    /// Messages as they are now.
     History {
         conversation: ConversationId,
         range: Range,
         limit: usize,
+    },
+    /// Entries of all kinds, as they are in the log.
+    Entries {
+        conversation: ConversationId,
+        range: Range,
+        limit: usize,
+    },
+}
+
+/// What a caller wants to do to a message. Texts are not validated yet.
+#[derive(Clone, Debug)]
+pub enum MessageChange {
+    Edit {
+        content: String,
+        /// Members who are mentioned from then on, each once.
+        mentions: Vec<UserId>,
+    },
+    Delete,
+    React {
+        emoji: String,
+        /// Whether the reaction is added or taken back.
+        added: bool,
+    },
+    Pin {
+        pinned: bool,
     },
 }
 
@@ -47,10 +86,14 @@ impl MessageCommand {
     pub const fn metadata(&self) -> Metadata {
         use {Budget as B, Dispatch as D, Scope as S};
         match self {
-            Self::Send { .. } => Metadata::new(S::User, B::Own, D::Concurrent),
+            Self::Send { .. } | Self::Change { .. } => {
+                Metadata::new(S::User, B::Own, D::Concurrent)
+            }
             Self::MarkRead { .. } => Metadata::new(S::User, B::Write, D::Concurrent),
             Self::Sync { .. } => Metadata::new(S::User, B::Read, D::SerialCancelOnClose),
-            Self::History { .. } => Metadata::new(S::User, B::Read, D::Concurrent),
+            Self::History { .. } | Self::Entries { .. } => {
+                Metadata::new(S::User, B::Read, D::Concurrent)
+            }
         }
     }
 }
@@ -58,10 +101,18 @@ impl MessageCommand {
 #[derive(Clone, Debug)]
 pub enum MessageReply {
     Sent {
-        message: Arc<Entry>,
+        entry: Arc<Entry>,
+        /// Of a repeated send: the message as it is now, if anything was done to it.
+        now: Option<Box<Message>>,
         /// The message was stored before, under the same key.
         duplicate: bool,
         temp_id: Option<Arc<str>>,
+    },
+    Changed {
+        /// The new entry, or the one that made the state which the change asks for.
+        entry: Arc<Entry>,
+        /// The change was stored before, or would change nothing.
+        duplicate: bool,
     },
     /// The read mark in force.
     Read {
@@ -76,7 +127,8 @@ pub enum MessageReply {
         /// Conversations that the command did not name.
         added: Vec<Conversation>,
     },
-    History(History),
+    History(MessagePage),
+    Entries(History),
 }
 
 impl MessageReply {
@@ -87,7 +139,7 @@ impl MessageReply {
                 + weight::receipts(&page.receipts)
         };
         match self {
-            Self::Sent { message, .. } => weight::entry(message),
+            Self::Sent { entry, .. } | Self::Changed { entry, .. } => weight::entry(entry),
             Self::Read { .. } => 0,
             Self::Synced {
                 conversations,
@@ -97,7 +149,8 @@ impl MessageReply {
                 weight::rows(conversations, |(_, one)| one.as_ref().map_or(0, page))
                     + weight::rows(added, weight::conversation)
             }
-            Self::History(history) => weight::rows(&history.entries, weight::entry),
+            Self::History(page) => weight::rows(&page.messages, weight::message),
+            Self::Entries(history) => weight::rows(&history.entries, weight::entry),
         }
     }
 }

@@ -1,69 +1,70 @@
 //! Validates a message and appends it to the log. Delivery follows from the commit.
 
+use super::append;
 use super::command::MessageReply;
 use super::service::MessageService;
 use crate::caller::Caller;
 use crate::command::Reply;
-use crate::deadline::STORE_DEADLINE;
-use crate::ports::AppendError;
-use crate::refusal::{Code, Refusal};
-use lamplight_domain::identity::ConversationId;
-use lamplight_domain::message::{Content, InvalidContent, SendKey};
-use lamplight_domain::write::NewEntry;
+use crate::refusal::Refusal;
+use lamplight_domain::identity::{ConversationId, MessageId, UserId};
+use lamplight_domain::message::SendKey;
+use lamplight_domain::write::{NewEntry, Write};
+use std::future::Future;
 use std::sync::Arc;
 
+/// A message that a caller sends.
+pub(super) struct Sending {
+    pub(super) conversation: ConversationId,
+    pub(super) content: String,
+    pub(super) reply_to: Option<MessageId>,
+    pub(super) mentions: Vec<UserId>,
+    pub(super) key: Option<SendKey>,
+    pub(super) temp_id: Option<Arc<str>>,
+}
+
 impl MessageService {
-    pub(super) async fn send(
-        &self,
-        caller: &Caller,
-        conversation: ConversationId,
-        content: &str,
-        key: Option<SendKey>,
-        temp_id: Option<Arc<str>>,
-    ) -> Result<Reply, Refusal> {
+    /// No async function, so that the future holds only what is needed after the append.
+    pub(super) fn send<'a>(
+        &'a self,
+        caller: &'a Caller,
+        sending: Sending,
+    ) -> Result<impl Future<Output = Result<Reply, Refusal>> + use<'a>, Refusal> {
         let user = caller.user()?;
-        let content = Content::parse(content).map_err(|error| {
-            let code = match error {
-                InvalidContent::Empty => Code::EmptyMessage,
-                InvalidContent::TooLong(_) => Code::TooLong,
-            };
-            Refusal::new(code, error.to_string())
-        })?;
+        let Sending {
+            conversation,
+            content,
+            reply_to,
+            mentions,
+            key,
+            temp_id,
+        } = sending;
+        let content = append::content(&content)?;
+        append::check_mentions(&mentions)?;
         self.limits.send(user)?;
         let created_at = self.now();
         let message = NewEntry {
             id: self.ids.message(created_at),
             conversation: conversation.clone(),
             sender: user.clone(),
-            write: content.into(),
+            write: Write::Message {
+                content,
+                reply_to,
+                mentions,
+            },
             key,
             created_at,
             editable_since: None,
         };
-        // There is no await before this line: messages take their places in the log in the order of
-        // the calls.
-        let appended = self.messages.append(message, caller.session.clone());
-        match tokio::time::timeout(STORE_DEADLINE, appended).await {
-            Ok(Ok(appended)) => {
-                self.typing.remove(user, &conversation);
-                Ok(Reply::Messages(MessageReply::Sent {
-                    message: appended.entry,
-                    duplicate: appended.duplicate,
-                    temp_id,
-                }))
-            }
-            Ok(Err(AppendError::NotFound)) => Err(Refusal::no_conversation()),
-            Ok(Err(AppendError::Forbidden)) => Err(Refusal::new(
-                Code::Forbidden,
-                "You cannot write in this conversation.",
-            )),
-            Ok(Err(AppendError::Conflict)) => Err(Refusal::new(
-                Code::Conflict,
-                "This clientMessageId was used for another message. Send it under a new one.",
-            )),
-            Ok(Err(AppendError::Refused(_))) => Err(Refusal::new(Code::Invalid, "refused")),
-            Ok(Err(AppendError::Store(error))) => Err(error.into()),
-            Err(_) => Err(Refusal::unavailable()),
-        }
+        let appended = self.append(caller, message);
+        Ok(async move {
+            let appended = appended.await?;
+            self.typing.remove(user, &conversation);
+            Ok(Reply::Messages(MessageReply::Sent {
+                entry: appended.entry,
+                now: appended.message,
+                duplicate: appended.duplicate,
+                temp_id,
+            }))
+        })
     }
 }

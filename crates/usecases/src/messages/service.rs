@@ -2,15 +2,18 @@
 
 use super::command::MessageCommand;
 use super::mark_writer::MarkWriter;
+use super::send::Sending;
 use crate::caller::Caller;
 use crate::command::Reply;
 use crate::limits::Limits;
 use crate::ports::{Clock, ConnectionRegistry, EventBus, Ids, Messages, Ports};
 use crate::presence::typing_table::TypingTable;
 use crate::refusal::Refusal;
+use crate::settings::Settings;
 use crate::shared::Shared;
 use lamplight_domain::time::Timestamp;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) struct MessageService {
     pub(super) messages: Arc<dyn Messages>,
@@ -21,10 +24,12 @@ pub(crate) struct MessageService {
     pub(super) limits: Arc<Limits>,
     pub(super) marks: Arc<MarkWriter>,
     pub(super) typing: Arc<TypingTable>,
+    /// See [`Settings::edit_window`].
+    pub(super) edit_window: Option<Duration>,
 }
 
 impl MessageService {
-    pub(crate) fn new(ports: &Ports, shared: &Shared) -> Self {
+    pub(crate) fn new(ports: &Ports, shared: &Shared, settings: &Settings) -> Self {
         Self {
             messages: Arc::clone(&ports.messages),
             bus: Arc::clone(&ports.bus),
@@ -34,6 +39,7 @@ impl MessageService {
             limits: Arc::clone(&shared.limits),
             marks: Arc::clone(&shared.marks),
             typing: Arc::clone(&shared.typing),
+            edit_window: settings.edit_window,
         }
     }
 
@@ -42,16 +48,32 @@ impl MessageService {
         caller: &Caller,
         command: MessageCommand,
     ) -> Result<Reply, Refusal> {
+        // What is less frequent than a send is boxed, for the reason of `Handler::dispatch`.
         match command {
             MessageCommand::Send {
                 conversation,
                 content,
+                reply_to,
+                mentions,
                 key,
                 temp_id,
             } => {
-                self.send(caller, conversation, &content, key, temp_id)
-                    .await
+                let sending = Sending {
+                    conversation,
+                    content,
+                    reply_to,
+                    mentions,
+                    key,
+                    temp_id,
+                };
+                self.send(caller, sending)?.await
             }
+            MessageCommand::Change {
+                conversation,
+                message,
+                change,
+                key,
+            } => Box::pin(self.change(caller, conversation, message, change, key)).await,
             MessageCommand::MarkRead { conversation, seq } => {
                 self.mark_read(caller, &conversation, seq).await
             }
@@ -62,13 +84,18 @@ impl MessageService {
                 {
                     attached.await;
                 }
-                self.sync(caller, have, refused).await
+                Box::pin(self.sync(caller, have, refused)).await
             }
             MessageCommand::History {
                 conversation,
                 range,
                 limit,
-            } => self.history(caller, &conversation, range, limit).await,
+            } => Box::pin(self.history(caller, &conversation, range, limit)).await,
+            MessageCommand::Entries {
+                conversation,
+                range,
+                limit,
+            } => Box::pin(self.entries(caller, &conversation, range, limit)).await,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What everybody may ask for, walked over every command that there is.
 
 use crate::support::*;
+use lamplight_domain::identity::MessageId;
 use lamplight_domain::presence::{Activity, OfflineReason, StatusOverride};
 use lamplight_domain::roster_feed::Mode;
 use lamplight_usecases::ports::Range;
@@ -55,10 +56,12 @@ every_command! {
         Unview => Unview(conversation("7")),
     }
     Messages(MessageCommand) {
-        Send => Send { conversation: conversation("7"), content: "hello".into(), key: None, temp_id: None },
+        Send => Send { conversation: conversation("7"), content: "hello".into(), reply_to: None, mentions: vec![], key: None, temp_id: None },
+        Change => Change { conversation: conversation("7"), message: MessageId::trusted("m"), change: MessageChange::Delete, key: None },
         MarkRead => MarkRead { conversation: conversation("7"), seq: 1 },
         Sync => Sync { have: vec![], refused: vec![] },
         History => History { conversation: conversation("7"), range: Range::Newest, limit: 50 },
+        Entries => Entries { conversation: conversation("7"), range: Range::Newest, limit: 50 },
     }
     Accounts(AccountCommand) {
         Register => Register { username: "ada".into(), password: "short".into(), name: None },
@@ -195,13 +198,13 @@ usecase_tests! {
             app.clock.pass(Duration::from_secs(10));
             let page = MessageCommand::History { conversation: place.clone(), range, limit: 200 };
             let Ok(Reply::Messages(MessageReply::History(history))) = app.ask(&b, page).await else { panic!("a page") };
-            let bytes: usize = history.entries.iter().map(lamplight_usecases::weight::entry).sum();
+            let bytes: usize = history.messages.iter().map(lamplight_usecases::weight::message).sum();
             assert!(bytes <= 1_000_000, "{range:?}: {bytes}");
             assert!(bytes >= 900_000, "{range:?}: {bytes}: as much as there is room for");
             assert!(history.has_more, "{range:?}");
-            assert!(history.entries.iter().any(|entry| entry.seq == has), "{range:?} keeps what is nearest");
-            assert!(history.entries.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq), "{range:?} has no holes");
-            lengths.push(history.entries.len());
+            assert!(history.messages.iter().any(|message| message.entry.seq == has), "{range:?} keeps what is nearest");
+            assert!(history.messages.windows(2).all(|pair| pair[0].entry.seq + 1 == pair[1].entry.seq), "{range:?} has no holes");
+            lengths.push(history.messages.len());
         }
         assert!(lengths.iter().all(|length| (15..=25).contains(length)), "{lengths:?}");
     }

@@ -2,12 +2,13 @@
 
 use crate::support::*;
 use futures_util::future::join_all;
-use lamplight_domain::identity::ConversationId;
+use lamplight_domain::identity::{ConversationId, MessageId};
 use lamplight_domain::presence::{Activity, Change};
 use lamplight_usecases::ports::Range;
 use lamplight_usecases::{
     AccountCommand, AccountReply, AdminCommand, Code, Command, ConversationCommand,
-    ConversationReply, Identity, MessageCommand, MessageReply, PresenceCommand, Refusal, Reply,
+    ConversationReply, Identity, MessageChange, MessageCommand, MessageReply, PresenceCommand,
+    Refusal, Reply,
 };
 use std::collections::HashSet;
 
@@ -40,6 +41,19 @@ fn about(id: &ConversationId) -> Vec<Command> {
             conversation: id.clone(),
             range: Range::Before(9),
             limit: 10,
+        }
+        .into(),
+        MessageCommand::Entries {
+            conversation: id.clone(),
+            range: Range::Newest,
+            limit: 10,
+        }
+        .into(),
+        MessageCommand::Change {
+            conversation: id.clone(),
+            message: MessageId::trusted("m1"),
+            change: MessageChange::Delete,
+            key: None,
         }
         .into(),
         PresenceCommand::SetActivity(Some(Activity {

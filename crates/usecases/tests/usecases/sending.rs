@@ -44,12 +44,14 @@ usecase_tests! {
         let temp = |content: &str| MessageCommand::Send {
             conversation: place.clone(),
             content: content.to_owned(),
+            reply_to: None,
+            mentions: vec![],
             key: Some(SendKey::TempId("temp-1".into())),
             temp_id: Some("temp-1".into()),
         };
         let mut seqs = Vec::new();
         for content in ["one", "two", "one"] {
-            let Ok(Reply::Messages(MessageReply::Sent { message, temp_id, .. })) = app.ask(&a, temp(content)).await else { panic!("sent") };
+            let Ok(Reply::Messages(MessageReply::Sent { entry: message, temp_id, .. })) = app.ask(&a, temp(content)).await else { panic!("sent") };
             assert_eq!(temp_id.as_deref(), Some("temp-1"));
             assert_eq!(message.client_message_id, None, "it is the sender's alone");
             seqs.push(message.seq);

@@ -103,7 +103,30 @@ version: number, };
 export type WatchedState = Presence | WatchedOffline;
 
 /**
- * A message: an entry of a log.
+ * The message that another one answers.
+ */
+export type Quote = { id: string, seq: number, senderId: string, 
+/**
+ * The beginning of its text in one line; empty once it is deleted.
+ */
+excerpt: string, };
+
+/**
+ * The reactions with one emoji.
+ */
+export type Reaction = { emoji: string, count: number, 
+/**
+ * Whether one of them is the receiver's.
+ */
+mine: boolean, 
+/**
+ * Who reacted, in that order: the first 20.
+ */
+userIds: Array<string>, };
+
+/**
+ * A message. As an entry of a log it is as it was sent, and empty once it is deleted. In history,
+ * in `lastMessage` and in the answer to a send it is as it is now.
  */
 export type Message = { 
 /**
@@ -129,7 +152,175 @@ clientMessageId?: string,
 /**
  * When the server accepted it.
  */
-createdAt: string, };
+createdAt: string, 
+/**
+ * The message that this one answers.
+ */
+replyTo?: Quote, 
+/**
+ * The members who are mentioned.
+ */
+mentions?: Array<string>, 
+/**
+ * When it was edited last.
+ */
+editedAt?: string, 
+/**
+ * When it was deleted. `content` is empty then.
+ */
+deletedAt?: string, 
+/**
+ * When it was pinned, if it is.
+ */
+pinnedAt?: string, 
+/**
+ * In the order in which each emoji was first added.
+ */
+reactions?: Array<Reaction>, };
+
+/**
+ * A new text of a message.
+ */
+export type EditEntry = { 
+/**
+ * Always `edit`.
+ */
+kind: "edit", 
+/**
+ * As typed. Empty once the message is deleted.
+ */
+content: string, 
+/**
+ * The members who are mentioned from then on.
+ */
+mentions?: Array<string>, 
+/**
+ * Unique over all conversations.
+ */
+id: string, conversationId: string, 
+/**
+ * Position in the log, from 1.
+ */
+seq: number, senderId: string, 
+/**
+ * The id that the sender gave it.
+ */
+clientMessageId?: string, 
+/**
+ * When the server accepted it.
+ */
+createdAt: string, 
+/**
+ * The message that it changes.
+ */
+messageId: string, 
+/**
+ * The position of that message.
+ */
+messageSeq: number, };
+
+/**
+ * The deletion of a message.
+ */
+export type DeleteEntry = { 
+/**
+ * Always `delete`.
+ */
+kind: "delete", 
+/**
+ * Unique over all conversations.
+ */
+id: string, conversationId: string, 
+/**
+ * Position in the log, from 1.
+ */
+seq: number, senderId: string, 
+/**
+ * The id that the sender gave it.
+ */
+clientMessageId?: string, 
+/**
+ * When the server accepted it.
+ */
+createdAt: string, 
+/**
+ * The message that it changes.
+ */
+messageId: string, 
+/**
+ * The position of that message.
+ */
+messageSeq: number, };
+
+/**
+ * A reaction to a message.
+ */
+export type ReactionEntry = { 
+/**
+ * Always `reaction`.
+ */
+kind: "reaction", emoji: string, 
+/**
+ * Whether the sender adds the reaction or takes it back.
+ */
+added: boolean, 
+/**
+ * Unique over all conversations.
+ */
+id: string, conversationId: string, 
+/**
+ * Position in the log, from 1.
+ */
+seq: number, senderId: string, 
+/**
+ * The id that the sender gave it.
+ */
+clientMessageId?: string, 
+/**
+ * When the server accepted it.
+ */
+createdAt: string, 
+/**
+ * The message that it changes.
+ */
+messageId: string, 
+/**
+ * The position of that message.
+ */
+messageSeq: number, };
+
+/**
+ * A message is pinned, or no longer.
+ */
+export type PinEntry = { 
+/**
+ * Always `pin`.
+ */
+kind: "pin", pinned: boolean, 
+/**
+ * Unique over all conversations.
+ */
+id: string, conversationId: string, 
+/**
+ * Position in the log, from 1.
+ */
+seq: number, senderId: string, 
+/**
+ * The id that the sender gave it.
+ */
+clientMessageId?: string, 
+/**
+ * When the server accepted it.
+ */
+createdAt: string, 
+/**
+ * The message that it changes.
+ */
+messageId: string, 
+/**
+ * The position of that message.
+ */
+messageSeq: number, };
 
 /**
  * An entry that keeps its position in the log and shows nothing.
@@ -156,18 +347,18 @@ createdAt: string, };
  * An entry of a log. A client that meets a `kind` that it does not know moves its position past
  * the entry and shows nothing.
  */
-export type Entry = Message | Hidden;
+export type Entry = Message | EditEntry | DeleteEntry | ReactionEntry | PinEntry | Hidden;
 
 /**
  * A conversation as its receiver sees it.
  */
 export type Conversation = { id: string, members: Array<User>, 
 /**
- * The newest message.
+ * The newest message that is not deleted, without its reactions.
  */
 lastMessage: Message | null, 
 /**
- * Messages by others past the receiver's read mark.
+ * Messages by others past the receiver's read mark that are not deleted.
  */
 unread: number, 
 /**
@@ -346,6 +537,14 @@ export type SendMessage = { conversationId: string | number,
  */
 content: string, 
 /**
+ * The id of the message that this one answers.
+ */
+replyTo?: string | number, 
+/**
+ * The ids of members to mention, at most 100.
+ */
+mentions?: Array<string | number>, 
+/**
  * Makes the send repeatable; preferably a UUID.
  */
 clientMessageId?: string | number, 
@@ -353,6 +552,62 @@ clientMessageId?: string | number,
  * As pages of the original system send it.
  */
 tempId?: string | number, };
+
+/**
+ * `edit_message`.
+ */
+export type EditMessage = { conversationId: string | number, messageId: string | number, 
+/**
+ * Up to 8,000 characters, stored as typed.
+ */
+content: string, 
+/**
+ * The ids of the members who are mentioned from then on, at most 100; none by default.
+ */
+mentions?: Array<string | number>, 
+/**
+ * Makes the change repeatable; preferably a UUID.
+ */
+clientMessageId?: string | number, };
+
+/**
+ * `delete_message`.
+ */
+export type DeleteMessage = { conversationId: string | number, messageId: string | number, 
+/**
+ * Makes the change repeatable; preferably a UUID.
+ */
+clientMessageId?: string | number, };
+
+/**
+ * `react`.
+ */
+export type React = { conversationId: string | number, messageId: string | number, 
+/**
+ * One emoji.
+ */
+emoji: string, 
+/**
+ * `false` takes the reaction back.
+ */
+added: boolean, 
+/**
+ * Makes the change repeatable; preferably a UUID.
+ */
+clientMessageId?: string | number, };
+
+/**
+ * `pin_message`.
+ */
+export type PinMessage = { conversationId: string | number, messageId: string | number, 
+/**
+ * `false` unpins the message.
+ */
+pinned: boolean, 
+/**
+ * Makes the change repeatable; preferably a UUID.
+ */
+clientMessageId?: string | number, };
 
 /**
  * `typing`.

@@ -310,6 +310,8 @@ pub(crate) fn send(conversation: &ConversationId, content: &str) -> MessageComma
     MessageCommand::Send {
         conversation: conversation.clone(),
         content: content.to_owned(),
+        reply_to: None,
+        mentions: vec![],
         key: None,
         temp_id: None,
     }
@@ -320,6 +322,8 @@ pub(crate) fn send_as(conversation: &ConversationId, content: &str, id: &str) ->
     MessageCommand::Send {
         conversation: conversation.clone(),
         content: content.to_owned(),
+        reply_to: None,
+        mentions: vec![],
         key,
         temp_id: None,
     }
@@ -328,8 +332,8 @@ pub(crate) fn send_as(conversation: &ConversationId, content: &str, id: &str) ->
 pub(crate) fn sent(answer: Answer) -> (Arc<Entry>, bool) {
     match answer.expect("sent") {
         Reply::Messages(MessageReply::Sent {
-            message, duplicate, ..
-        }) => (message, duplicate),
+            entry, duplicate, ..
+        }) => (entry, duplicate),
         other => panic!("{other:?}"),
     }
 }

@@ -1,0 +1,317 @@
+//! The JSON shapes of a log's entries and of messages.
+
+use crate::time;
+use lamplight_domain::entry::{self, EntryKind, MessageAction};
+use lamplight_domain::fold;
+use lamplight_domain::identity::UserId;
+use lamplight_domain::message::Content;
+use serde::Serialize;
+use ts_rs::TS;
+use utoipa::ToSchema;
+
+/// An entry of a log. A client that meets a `kind` that it does not know moves its position past
+/// the entry and shows nothing.
+#[derive(Serialize, TS, ToSchema)]
+#[serde(untagged)]
+pub enum Entry<'a> {
+    Message(Message<'a>),
+    Edit(EditEntry<'a>),
+    Delete(DeleteEntry<'a>),
+    Reaction(ReactionEntry<'a>),
+    Pin(PinEntry<'a>),
+    /// Stands for an entry that cannot be shown.
+    Hidden(Hidden<'a>),
+}
+
+impl<'a> From<&'a entry::Entry> for Entry<'a> {
+    fn from(entry: &'a entry::Entry) -> Self {
+        match &entry.kind {
+            EntryKind::Message { content, extras } => {
+                Self::Message(Message::sent(entry, content, extras.as_deref()))
+            }
+            EntryKind::Change(change) => Self::change(entry, change),
+            EntryKind::Unknown => Self::Hidden(Hidden::of(entry)),
+        }
+    }
+}
+
+impl<'a> Entry<'a> {
+    fn change(entry: &'a entry::Entry, change: &'a entry::Change) -> Self {
+        let about = ChangeFields {
+            id: entry.id.as_str(),
+            conversation_id: entry.conversation.as_str(),
+            seq: entry.seq,
+            sender_id: entry.sender.as_str(),
+            client_message_id: entry.client_message_id.as_deref(),
+            created_at: time::format(entry.created_at),
+            message_id: change.message.as_str(),
+            message_seq: change.message_seq,
+        };
+        match &change.action {
+            MessageAction::Edit { content, mentions } => Self::Edit(EditEntry {
+                about,
+                kind: "edit",
+                content: content.as_str(),
+                mentions: ids(mentions),
+            }),
+            MessageAction::Delete => Self::Delete(DeleteEntry {
+                about,
+                kind: "delete",
+            }),
+            MessageAction::React { emoji, added } => Self::Reaction(ReactionEntry {
+                about,
+                kind: "reaction",
+                emoji: emoji.as_str(),
+                added: *added,
+            }),
+            MessageAction::Pin { pinned } => Self::Pin(PinEntry {
+                about,
+                kind: "pin",
+                pinned: *pinned,
+            }),
+        }
+    }
+}
+
+/// The fields of every entry that changes a message.
+#[derive(Serialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangeFields<'a> {
+    /// Unique over all conversations.
+    pub id: &'a str,
+    pub conversation_id: &'a str,
+    /// Position in the log, from 1.
+    pub seq: u64,
+    pub sender_id: &'a str,
+    /// The id that the sender gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub client_message_id: Option<&'a str>,
+    /// When the server accepted it.
+    pub created_at: String,
+    /// The message that it changes.
+    pub message_id: &'a str,
+    /// The position of that message.
+    pub message_seq: u64,
+}
+
+/// A new text of a message.
+#[derive(Serialize, TS, ToSchema)]
+pub struct EditEntry<'a> {
+    #[serde(flatten)]
+    pub about: ChangeFields<'a>,
+    /// Always `edit`.
+    #[ts(type = "\"edit\"")]
+    pub kind: &'static str,
+    /// As typed. Empty once the message is deleted.
+    pub content: &'a str,
+    /// The members who are mentioned from then on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub mentions: Option<Vec<&'a str>>,
+}
+
+/// The deletion of a message.
+#[derive(Serialize, TS, ToSchema)]
+pub struct DeleteEntry<'a> {
+    #[serde(flatten)]
+    pub about: ChangeFields<'a>,
+    /// Always `delete`.
+    #[ts(type = "\"delete\"")]
+    pub kind: &'static str,
+}
+
+/// A reaction to a message.
+#[derive(Serialize, TS, ToSchema)]
+pub struct ReactionEntry<'a> {
+    #[serde(flatten)]
+    pub about: ChangeFields<'a>,
+    /// Always `reaction`.
+    #[ts(type = "\"reaction\"")]
+    pub kind: &'static str,
+    pub emoji: &'a str,
+    /// Whether the sender adds the reaction or takes it back.
+    pub added: bool,
+}
+
+/// A message is pinned, or no longer.
+#[derive(Serialize, TS, ToSchema)]
+pub struct PinEntry<'a> {
+    #[serde(flatten)]
+    pub about: ChangeFields<'a>,
+    /// Always `pin`.
+    #[ts(type = "\"pin\"")]
+    pub kind: &'static str,
+    pub pinned: bool,
+}
+
+/// An entry that keeps its position in the log and shows nothing.
+#[derive(Serialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Hidden<'a> {
+    /// Unique over all conversations.
+    pub id: &'a str,
+    /// Always `hidden`.
+    #[ts(type = "\"hidden\"")]
+    pub kind: &'static str,
+    pub conversation_id: &'a str,
+    /// Position in the log, from 1.
+    pub seq: u64,
+    pub sender_id: &'a str,
+    /// When the server accepted it.
+    pub created_at: String,
+}
+
+impl<'a> Hidden<'a> {
+    fn of(entry: &'a entry::Entry) -> Self {
+        Self {
+            id: entry.id.as_str(),
+            kind: "hidden",
+            conversation_id: entry.conversation.as_str(),
+            seq: entry.seq,
+            sender_id: entry.sender.as_str(),
+            created_at: time::format(entry.created_at),
+        }
+    }
+}
+
+/// A message. As an entry of a log it is as it was sent, and empty once it is deleted. In history,
+/// in `lastMessage` and in the answer to a send it is as it is now.
+#[derive(Serialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Message<'a> {
+    /// Unique over all conversations.
+    pub id: &'a str,
+    /// Always `message`.
+    #[ts(type = "\"message\"")]
+    pub kind: &'static str,
+    pub conversation_id: &'a str,
+    /// Position in the log, from 1.
+    pub seq: u64,
+    pub sender_id: &'a str,
+    /// As typed.
+    pub content: &'a str,
+    /// The id that the sender gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub client_message_id: Option<&'a str>,
+    /// When the server accepted it.
+    pub created_at: String,
+    /// The message that this one answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub reply_to: Option<Quote<'a>>,
+    /// The members who are mentioned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub mentions: Option<Vec<&'a str>>,
+    /// When it was edited last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub edited_at: Option<String>,
+    /// When it was deleted. `content` is empty then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub deleted_at: Option<String>,
+    /// When it was pinned, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub pinned_at: Option<String>,
+    /// In the order in which each emoji was first added.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[ts(optional, as = "Option<Vec<Reaction<'a>>>")]
+    #[schema(required = false)]
+    pub reactions: Vec<Reaction<'a>>,
+}
+
+/// The message that another one answers.
+#[derive(Serialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Quote<'a> {
+    pub id: &'a str,
+    pub seq: u64,
+    pub sender_id: &'a str,
+    /// The beginning of its text in one line; empty once it is deleted.
+    pub excerpt: &'a str,
+}
+
+/// The reactions with one emoji.
+#[derive(Serialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Reaction<'a> {
+    pub emoji: &'a str,
+    pub count: u64,
+    /// Whether one of them is the receiver's.
+    pub mine: bool,
+    /// Who reacted, in that order: the first 20.
+    pub user_ids: Vec<&'a str>,
+}
+
+impl<'a> Message<'a> {
+    fn sent(
+        entry: &'a entry::Entry,
+        content: &'a Content,
+        extras: Option<&'a entry::Extras>,
+    ) -> Self {
+        Self {
+            id: entry.id.as_str(),
+            kind: "message",
+            conversation_id: entry.conversation.as_str(),
+            seq: entry.seq,
+            sender_id: entry.sender.as_str(),
+            content: content.as_str(),
+            client_message_id: entry.client_message_id.as_deref(),
+            created_at: time::format(entry.created_at),
+            reply_to: extras
+                .and_then(|extras| extras.reply_to.as_ref())
+                .map(Quote::from),
+            mentions: extras.and_then(|extras| ids(&extras.mentions)),
+            edited_at: None,
+            deleted_at: None,
+            pinned_at: None,
+            reactions: Vec::new(),
+        }
+    }
+
+    /// `None` if the entry is of another kind.
+    #[must_use]
+    pub fn now(message: &'a fold::Message) -> Option<Self> {
+        let EntryKind::Message { content, extras } = &message.entry.kind else {
+            return None;
+        };
+        Some(Self {
+            edited_at: message.edited_at.map(time::format),
+            deleted_at: message.deleted_at.map(time::format),
+            pinned_at: message.pinned_at.map(time::format),
+            reactions: message.reactions.iter().map(Reaction::from).collect(),
+            ..Self::sent(&message.entry, content, extras.as_deref())
+        })
+    }
+}
+
+impl<'a> From<&'a entry::Quote> for Quote<'a> {
+    fn from(quote: &'a entry::Quote) -> Self {
+        Self {
+            id: quote.id.as_str(),
+            seq: quote.seq,
+            sender_id: quote.sender.as_str(),
+            excerpt: &quote.excerpt,
+        }
+    }
+}
+
+impl<'a> From<&'a fold::Reactions> for Reaction<'a> {
+    fn from(reactions: &'a fold::Reactions) -> Self {
+        Self {
+            emoji: reactions.emoji.as_str(),
+            count: reactions.count,
+            mine: reactions.is_mine,
+            user_ids: reactions.users.iter().map(UserId::as_str).collect(),
+        }
+    }
+}
+
+/// `None` for an empty list, which is left out.
+fn ids(users: &[UserId]) -> Option<Vec<&str>> {
+    (!users.is_empty()).then(|| users.iter().map(UserId::as_str).collect())
+}
