@@ -28,8 +28,7 @@ impl MessageService {
         &'a self,
         caller: &'a Caller,
         sending: Sending,
-    ) -> Result<impl Future<Output = Result<Reply, Refusal>> + use<'a>, Refusal> {
-        let user = caller.user()?;
+    ) -> impl Future<Output = Result<Reply, Refusal>> + use<'a> {
         let Sending {
             conversation,
             content,
@@ -38,25 +37,30 @@ impl MessageService {
             key,
             temp_id,
         } = sending;
-        let content = append::content(&content)?;
-        append::check_mentions(&mentions)?;
-        self.limits.send(user)?;
-        let created_at = self.now();
-        let message = NewEntry {
-            id: self.ids.message(created_at),
-            conversation: conversation.clone(),
-            sender: user.clone(),
-            write: Write::Message {
-                content,
-                reply_to,
-                mentions,
-            },
-            key,
-            created_at,
-            editable_since: None,
+        let append = || {
+            let user = caller.user()?;
+            let content = append::content(&content)?;
+            append::check_mentions(&mentions)?;
+            self.limits.send(user)?;
+            let created_at = self.now();
+            let message = NewEntry {
+                id: self.ids.message(created_at),
+                conversation: conversation.clone(),
+                sender: user.clone(),
+                write: Write::Message {
+                    content,
+                    reply_to,
+                    mentions,
+                },
+                key,
+                created_at,
+                editable_since: None,
+            };
+            Ok((user, self.append(caller, message)))
         };
-        let appended = self.append(caller, message);
-        Ok(async move {
+        let appended = append();
+        async move {
+            let (user, appended) = appended?;
             let appended = appended.await?;
             self.typing.remove(user, &conversation);
             Ok(Reply::Messages(MessageReply::Sent {
@@ -65,6 +69,6 @@ impl MessageService {
                 duplicate: appended.duplicate,
                 temp_id,
             }))
-        })
+        }
     }
 }

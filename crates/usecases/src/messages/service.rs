@@ -66,7 +66,7 @@ impl MessageService {
                     key,
                     temp_id,
                 };
-                self.send(caller, sending)?.await
+                self.send(caller, sending).await
             }
             MessageCommand::Change {
                 conversation,
