@@ -28,7 +28,7 @@ describe("sending", { concurrency: 8 }, () => {
     const phone = await join(b)
     const began = performance.now()
     const sent = await asha.must("send_private_message", { conversationId: id, content: "  Hello\n" })
-    assert.deepEqual(Object.keys(sent).sort(), ["duplicate", "message", "success"])
+    assert.deepEqual(Object.keys(sent).sort(), ["duplicate", "entry", "message", "success"])
     assert.equal(sent.duplicate, false)
     const { message } = sent
     assert.deepEqual(Object.keys(message).sort(), [
@@ -71,7 +71,7 @@ describe("sending", { concurrency: 8 }, () => {
       { headers: { "x-socket-id": asha.id } },
     )
     assert.equal(first.status, 201)
-    assert.deepEqual(Object.keys(first.body).sort(), ["duplicate", "message", "success"])
+    assert.deepEqual(Object.keys(first.body).sort(), ["duplicate", "entry", "message", "success"])
     await tab.sees("new_private_message", (message) => message.content === "one")
     await ben.sees("new_private_message", (message) => message.content === "one")
     assert.equal(asha.messages().length, 0)

@@ -56,7 +56,7 @@ impl MessageService {
                 created_at,
                 editable_since: None,
             };
-            Ok((user, self.append(caller, message)))
+            Ok::<_, Refusal>((user, self.append(caller, message)))
         };
         let appended = append();
         async move {
