@@ -80,6 +80,16 @@ pub enum MessageChange {
     },
 }
 
+/// The fields of [`MessageCommand::Send`].
+pub(super) struct Sending {
+    pub(super) conversation: ConversationId,
+    pub(super) content: String,
+    pub(super) reply_to: Option<MessageId>,
+    pub(super) mentions: Vec<UserId>,
+    pub(super) key: Option<SendKey>,
+    pub(super) temp_id: Option<Arc<str>>,
+}
+
 impl MessageCommand {
     /// Who may send it, what it counts against, and how it is ordered.
     #[must_use]

@@ -1,26 +1,13 @@
 //! Validates a message and appends it to the log. Delivery follows from the commit.
 
 use super::append;
-use super::command::MessageReply;
+use super::command::{MessageReply, Sending};
 use super::service::MessageService;
 use crate::caller::Caller;
 use crate::command::Reply;
 use crate::refusal::Refusal;
-use lamplight_domain::identity::{ConversationId, MessageId, UserId};
-use lamplight_domain::message::SendKey;
 use lamplight_domain::write::{NewEntry, Write};
 use std::future::Future;
-use std::sync::Arc;
-
-/// A message that a caller sends.
-pub(super) struct Sending {
-    pub(super) conversation: ConversationId,
-    pub(super) content: String,
-    pub(super) reply_to: Option<MessageId>,
-    pub(super) mentions: Vec<UserId>,
-    pub(super) key: Option<SendKey>,
-    pub(super) temp_id: Option<Arc<str>>,
-}
 
 impl MessageService {
     /// No async function, so that the future holds only what is needed after the append.

@@ -1,8 +1,7 @@
 //! Messages: runs the commands of this area.
 
-use super::command::MessageCommand;
+use super::command::{MessageCommand, Sending};
 use super::mark_writer::MarkWriter;
-use super::send::Sending;
 use crate::caller::Caller;
 use crate::command::Reply;
 use crate::limits::Limits;
