@@ -2,6 +2,7 @@
 //! roster in memory. The tests control time, ids and passwords.
 
 mod accounts;
+mod acting;
 mod announcements;
 mod budget;
 mod concurrency;
