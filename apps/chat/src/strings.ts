@@ -9,6 +9,15 @@ function count(n: number, one: string, many: string): string {
   return `${n.toLocaleString()} ${n === 1 ? one : many}`
 }
 
+/** What waits to be sent: messages, and changes of messages. */
+function waiting(messages: number, changes: number): string {
+  const parts = [
+    ...(messages || !changes ? [count(messages, "message", "messages")] : []),
+    ...(changes ? [count(changes, "change", "changes")] : []),
+  ]
+  return `${parts.join(" and ")} ${messages + changes === 1 ? "waits" : "wait"}`
+}
+
 /** The names of several people: all of up to three, or else the first two and how many more. */
 function names(all: readonly string[]): string {
   if (all.length < 2) return all[0] ?? ""
@@ -242,6 +251,36 @@ export const words = {
     show: "Show",
     notSentTo: (name: string | null) =>
       name ? `Your message to ${isolate(name)} was not sent` : "A message was not sent",
+    /** By the kind of the change that was refused. */
+    notChanged: {
+      edit: "Your edit was not saved",
+      delete: "The message was not deleted",
+      reaction: "Your reaction was not saved",
+      pin: "The pin was not saved",
+    },
+    deleted: "Message deleted",
+    edited: "edited",
+    editedAt: (time: string) => `Edited ${time}`,
+    reactions: "Reactions",
+    quoteOf: (name: string) => `In reply to ${isolate(name)}`,
+    quoteGone: "The message cannot be loaded.",
+    reaction: (emoji: string, n: number, mine: boolean) =>
+      `${emoji}, ${count(n, "reaction", "reactions")}${mine ? ", yours too" : ""}`,
+    more: (n: number) => `and ${n.toLocaleString()} more`,
+    bar: "Actions on this message",
+    menu: "More actions",
+    reactWith: (emoji: string) => `React with ${emoji}`,
+    reply: "Reply",
+    replyingTo: (name: string) => `Reply to ${isolate(name)}`,
+    cancelReply: "Do not reply",
+    editing: "Edit your message",
+    save: "Save",
+    saveHint: "Enter saves, Escape ends the edit",
+    changeFailed: "That could not be done.",
+    deleteTitle: "Delete this message?",
+    deleteLead: "It is deleted for everyone in this conversation. This cannot be undone.",
+    keepIt: "Keep it",
+    discard: "Discard",
     /** What an unsent message waits for, by the client's `WaitingFor`. */
     waiting: {
       connection: "Waiting for the connection",
@@ -275,9 +314,9 @@ export const words = {
     retryIn: (s: number) => `Next try in ${s} s.`,
     trying: "Trying now…",
     tryNow: "Try now",
-    waiting: (n: number) => `${count(n, "message waits", "messages wait")} on this device.`,
-    waitingInTab: (n: number) =>
-      `${count(n, "message waits", "messages wait")} in this tab; do not close it.`,
+    waiting: (messages: number, changes: number) => `${waiting(messages, changes)} on this device.`,
+    waitingInTab: (messages: number, changes: number) =>
+      `${waiting(messages, changes)} in this tab; do not close it.`,
     keepWriting: "You can keep writing.",
   },
 

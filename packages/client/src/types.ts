@@ -213,6 +213,8 @@ export interface MessagesState {
   loadingNewer: boolean
   /** Whether messages are known to exist and are being fetched. */
   catchingUp: boolean
+  /** Whether the server can change messages, and react to and pin them: servers from before there were kinds cannot. */
+  canChange: boolean
   headSeq: number
   /** The user's own read mark. */
   readSeq: number

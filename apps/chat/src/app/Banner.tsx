@@ -17,9 +17,10 @@ export function Banner() {
   const visible = down && Math.abs(now - (connection.downSince ?? now)) >= SILENT_MS
 
   useAskBeforeLeaving(!outbox.durable && outbox.items.length > 0)
+  const changes = outbox.items.filter(({ state, write }) => state === "sending" && write).length
   const waiting = outbox.durable
-    ? words.banner.waiting(outbox.waiting)
-    : words.banner.waitingInTab(outbox.waiting)
+    ? words.banner.waiting(outbox.waiting - changes, changes)
+    : words.banner.waitingInTab(outbox.waiting - changes, changes)
 
   const seconds = connection.nextTryAt === null ? 0 : Math.ceil((connection.nextTryAt - now) / 1_000)
   const trying = connection.status === "connecting" || connection.status === "catching-up" || seconds <= 0

@@ -1,6 +1,6 @@
-import { isVisible } from "@lamplight/client"
-import { ArrowUp } from "lucide-react"
-import { type KeyboardEvent, useId, useRef } from "react"
+import { isVisible, type MessageRow } from "@lamplight/client"
+import { ArrowUp, X } from "lucide-react"
+import { type KeyboardEvent, useCallback, useId, useRef } from "react"
 import { useTouch } from "../app/hooks"
 import { sends } from "../logic/keys"
 import { lengthOf, MAX_LENGTH, TELL_FROM } from "../logic/length"
@@ -13,9 +13,24 @@ import { useComposer } from "./useComposer"
  * The field in which the user writes. It is never disabled: a message that cannot be sent waits in the
  * outbox.
  */
-export function Composer(props: { id: string; name: string; onSent: () => void; onOut: () => void }) {
-  const { id, name, onSent, onOut } = props
-  const { text, write, send, enter, leave } = useComposer(id, onSent)
+export function Composer(props: {
+  id: string
+  name: string
+  /** The message that the next one answers. */
+  reply: MessageRow | null
+  replyName: string
+  onReplyDone: () => void
+  /** Arrow Up in the empty field. */
+  onEditLast: () => void
+  onSent: () => void
+  onOut: () => void
+}) {
+  const { id, name, reply, replyName, onReplyDone, onEditLast, onOut } = props
+  const onSent = useCallback(() => {
+    props.onSent()
+    onReplyDone()
+  }, [props.onSent, onReplyDone])
+  const { text, write, send, enter, leave } = useComposer(id, onSent, reply?.message?.id)
   const touch = useTouch()
   const field = useAutoGrow(text)
   const composedAt = useRef(Number.NEGATIVE_INFINITY)
@@ -27,7 +42,11 @@ export function Composer(props: { id: string; name: string; onSent: () => void; 
   function onKeyDown(event: KeyboardEvent<HTMLTextAreaElement>) {
     if (event.key === "Escape" && !event.nativeEvent.isComposing) {
       event.preventDefault()
-      onOut()
+      if (reply) onReplyDone()
+      else onOut()
+    } else if (event.key === "ArrowUp" && text === "" && !hasModifier(event)) {
+      event.preventDefault()
+      onEditLast()
     } else if (sends(toKeyPress(event), touch, composedAt.current)) {
       event.preventDefault()
       void send()
@@ -48,6 +67,25 @@ export function Composer(props: { id: string; name: string; onSent: () => void; 
         <span className="composer-count" data-over={over > 0} data-testid="length">
           {over > 0 ? words.composer.over(over) : words.composer.left(MAX_LENGTH - length)}
         </span>
+      )}
+      {reply && (
+        <div className="composer-about" data-testid="replying">
+          <span className="composer-about-name">{words.message.replyingTo(replyName)}</span>
+          <span className="composer-about-text" dir="auto">
+            {reply.content.slice(0, 160)}
+          </span>
+          <button
+            type="button"
+            className="action"
+            aria-label={words.message.cancelReply}
+            onClick={() => {
+              onReplyDone()
+              field.current?.focus()
+            }}
+          >
+            <X size={16} aria-hidden="true" />
+          </button>
+        </div>
       )}
       <div className="composer-field">
         <textarea
@@ -91,3 +129,6 @@ export function Composer(props: { id: string; name: string; onSent: () => void; 
     </form>
   )
 }
+
+const hasModifier = (event: KeyboardEvent) =>
+  event.shiftKey || event.ctrlKey || event.metaKey || event.altKey || event.nativeEvent.isComposing

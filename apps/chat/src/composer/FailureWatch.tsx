@@ -1,5 +1,5 @@
 import type { User } from "@lamplight/client"
-import { useConversations, useOutbox } from "@lamplight/react"
+import { useConversations, useLamplight, useOutbox } from "@lamplight/react"
 import { useEffect, useRef, useState } from "react"
 import { toast } from "sonner"
 import { titleOf } from "../logic/members"
@@ -7,7 +7,7 @@ import { words } from "../strings"
 import { reason } from "../ui/failure"
 
 /**
- * Reports a refused message once, in whatever conversation the user is by then. Its row stays until the user
+ * Reports a refused message, or change of one, once, in whatever conversation the user is by then. Its row stays until the user
  * acts; while it is visible, this only announces the failure to screen readers.
  */
 export function FailureWatch(props: {
@@ -16,6 +16,7 @@ export function FailureWatch(props: {
   onShow: (conversationId: string) => void
 }) {
   const { self, selected, onShow } = props
+  const { outbox } = useLamplight()
   const { items } = useOutbox()
   const { items: conversations } = useConversations()
   const told = useRef<Set<string> | null>(null)
@@ -30,21 +31,27 @@ export function FailureWatch(props: {
     for (const item of failed) {
       if (before.has(item.clientMessageId)) continue
       const members = conversations.find((it) => it.id === item.conversationId)?.members
-      const what = words.message.notSentTo(members ? titleOf(members, self.id) : null)
+      const name = members ? titleOf(members, self.id) : null
+      const what = item.write
+        ? words.message.notChanged[item.write.action.kind]
+        : words.message.notSentTo(name)
       const why = reason(item.error)
-      if (item.conversationId === selected) {
+      // Nobody waits for a reaction or a pin: the message shows that it is not there.
+      const isSmall = item.write?.action.kind === "reaction" || item.write?.action.kind === "pin"
+      if (isSmall) void outbox.discard(item.clientMessageId)
+      else if (item.conversationId === selected) {
         setSpoken(`${what}. ${why}`)
         continue
       }
       toast.error(what, {
-        id: item.clientMessageId,
+        id: isSmall ? `small-${item.clientMessageId}` : item.clientMessageId,
         description: why,
         action: { label: words.message.show, onClick: () => onShow(item.conversationId) },
       })
     }
     for (const id of before) if (!told.current.has(id)) toast.dismiss(id)
     if (told.current.size === 0) setSpoken("")
-  }, [items, conversations, self.id, selected, onShow])
+  }, [items, conversations, self.id, selected, onShow, outbox])
   return (
     <p className="sr-only" role="status">
       {spoken}

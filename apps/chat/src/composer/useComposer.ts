@@ -14,7 +14,7 @@ import { above, returnText, takeBack } from "./returnText"
  * message. A refused text returns, unless the user has written something newer. A draft from another tab
  * appears while nobody writes here.
  */
-export function useComposer(id: string, onSent: () => void) {
+export function useComposer(id: string, onSent: () => void, replyTo: string | undefined) {
   const handle = useLamplight().conversation(id)
   const [text, setText] = useState(() => handle.draft.get())
   // The draft as this tab last wrote or read it: any other value came from another tab or from the storage.
@@ -74,7 +74,7 @@ export function useComposer(id: string, onSent: () => void) {
     show("")
     handle.setTyping(false)
     onSent()
-    const result = await handle.send(content)
+    const result = await handle.send(content, { replyTo })
     if (!result.ok) giveBack(handle, result.content, reason(result.error))
     // The draft did not change when the message was refused, so the field is set directly.
     if (!result.ok && writing.current === "" && handle.draft.get() === result.content) {
@@ -82,7 +82,7 @@ export function useComposer(id: string, onSent: () => void) {
       typed.current = true
       show(result.content)
     }
-  }, [handle, show, onSent])
+  }, [handle, show, onSent, replyTo])
 
   const enter = useCallback(() => {
     inside.current = true

@@ -109,6 +109,8 @@ function Line({ kind, mark, text }: { kind: string; mark: string; text: string }
 }
 
 function lastText(item: ConversationItem): string {
+  // Until the server has told of the message before it.
+  if (item.lastMessage?.deletedAt) return words.message.deleted
   return item.lastMessage?.content ?? ""
 }
 

@@ -69,7 +69,10 @@ function List(props: {
   const today = useToday()
   const { items: unsent } = useOutbox()
   // The last waiting or failed message of each conversation: the row shows it instead of the last sent one.
-  const unsentText = useMemo(() => new Map(unsent.map((it) => [it.conversationId, it.content])), [unsent])
+  const unsentText = useMemo(
+    () => new Map(unsent.filter((it) => !it.write).map((it) => [it.conversationId, it.content])),
+    [unsent],
+  )
   const open = useCallback((id: string) => onSelect(id, true), [onSelect])
 
   if (list.status === "loading") return <Skeleton rows={6} kind="list" label={words.list.loading} />

@@ -33,7 +33,7 @@ export function Announcer({
       const row = rows[i]
       if (!row || row.seq === null) continue
       if (row.seq <= from) break
-      if (!row.mine) fresh.unshift(row)
+      if (!row.mine && !row.deletedAt) fresh.unshift(row)
     }
     if (fresh.length === 0) return
     setSaid(

@@ -21,6 +21,8 @@ import { LogRow } from "./LogRow"
 import { AboveLog, BelowLog } from "./Overlays"
 import { useFarUnread } from "./useFarUnread"
 import { useLoadAhead } from "./useLoadAhead"
+import { useRowActions } from "./useRowActions"
+import { useShow } from "./useShow"
 
 /** Within this distance of the end the view counts as at the end. */
 const END_PX = 64
@@ -34,6 +36,8 @@ export interface LogControl {
   unseen(): number
   /** The newest message that has been in view. */
   seenSeq(): number | null
+  /** Shows the message with this `seq` and gives it the focus. */
+  show(seq: number): void
 }
 
 /**
@@ -76,6 +80,7 @@ export function Log(props: {
   const [current, setCurrent] = useState<string | null>(null)
   const [seen, setSeen] = useState<number | null>(null)
   const [atEnd, setAtEnd] = useState(true)
+  const { hovered, menu, setMenu, pointer } = useRowActions(messages.canChange)
 
   const keys = useMemo(() => new Map(rows.map((row, i) => [row.key, i])), [rows])
   const newestOwn = useMemo(
@@ -221,10 +226,12 @@ export function Log(props: {
     // Waits for the layout of the new row.
     requestAnimationFrame(() => virtualizer.scrollToEnd())
   }, [virtualizer, jumpToNewest, pin])
-  useImperativeHandle(ref, () => ({ toEnd, unseen: () => unseen, seenSeq: () => seen }), [
+  const { show, target } = useShow({ id: conversation.id, rows, virtualizer, pin, setCurrent })
+  useImperativeHandle(ref, () => ({ toEnd, unseen: () => unseen, seenSeq: () => seen, show }), [
     toEnd,
     unseen,
     seen,
+    show,
   ])
 
   /** Moves the focus from message to message and skips the rows in between. */
@@ -235,6 +242,16 @@ export function Log(props: {
       onOut()
       return
     }
+    const isOnMessage = (event.target as HTMLElement).matches(".message")
+    const opens =
+      event.key === "Enter" || event.key === "ContextMenu" || (event.key === "F10" && event.shiftKey)
+    if (isOnMessage && opens && messages.canChange) {
+      event.preventDefault()
+      setMenu((event.target as HTMLElement).dataset.key ?? null)
+      return
+    }
+    // The buttons of a message and its menu have keys of their own.
+    if ((event.target as HTMLElement).closest(".action-bar, .menu")) return
     if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return
     if (event.ctrlKey || event.metaKey || event.altKey) return
     event.preventDefault()
@@ -264,6 +281,7 @@ export function Log(props: {
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard
       tabIndex={0}
       onKeyDown={onKeyDown}
+      {...pointer}
       // Only a scroll tells whether the view is at the end: a window that shrinks changes the position
       // without one.
       onScroll={({ currentTarget: log }) => {
@@ -293,6 +311,7 @@ export function Log(props: {
               ref={virtualizer.measureElement}
               data-index={item.index}
               className="log-row"
+              data-target={row.key === target ? "" : undefined}
               style={{ transform: `translateY(${item.start}px)` }}
             >
               <LogRow
@@ -301,6 +320,10 @@ export function Log(props: {
                 today={today}
                 delivery={deliveryState(row, reader)}
                 newest={row.key === newestOwn}
+                canChange={messages.canChange}
+                active={row.key === hovered || row.key === current}
+                menuOpen={row.key === menu}
+                onMenu={setMenu}
               />
             </div>
           )
@@ -327,7 +350,7 @@ function countUnseen(rows: readonly MessageRow[], seen: number | null): number {
     const row = rows[i]
     if (!row || row.seq === null) continue
     if (row.seq <= seen) break
-    if (!row.mine) count += 1
+    if (!row.mine && !row.deletedAt) count += 1
   }
   return count
 }

@@ -13,8 +13,12 @@ export const LogRow = memo(function LogRow(props: {
   today: Date
   delivery: DeliveryState
   newest: boolean
+  canChange: boolean
+  active: boolean
+  menuOpen: boolean
+  onMenu: (key: string | null) => void
 }) {
-  const { row, name, today, delivery, newest } = props
+  const { row, name, today, delivery, newest, canChange, active, menuOpen, onMenu } = props
   switch (row.kind) {
     case "start":
       return <p className="beginning">{words.thread.start(name)}</p>
@@ -63,6 +67,10 @@ export const LogRow = memo(function LogRow(props: {
           newest={newest}
           name={name}
           delivery={delivery}
+          canChange={canChange}
+          active={active}
+          menuOpen={menuOpen}
+          onMenu={(open) => onMenu(open ? row.key : null)}
         />
       )
   }

@@ -1,7 +1,7 @@
 import type { MessageRow } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import { CircleDashed, Clock } from "lucide-react"
-import { useId, useState } from "react"
+import { useId, useRef, useState } from "react"
 import { toast } from "sonner"
 import { useOlderThan } from "../app/hooks"
 import { focusComposer } from "../app/regions"
@@ -12,9 +12,12 @@ import { words } from "../strings"
 import { Button } from "../ui/Button"
 import { copyText } from "../ui/clipboard"
 import { reason, showFailure } from "../ui/failure"
+import { ActionBar } from "./ActionBar"
 import { Content } from "./Content"
 import type { DeliveryState } from "./delivery-state"
 import { EditFailed } from "./EditFailed"
+import { Quote } from "./Quote"
+import { Reactions } from "./Reactions"
 import { Receipt } from "./Receipt"
 
 /** A shorter wait is over before the user could read its reason. */
@@ -29,17 +32,27 @@ export function MessageLine(props: {
   newest: boolean
   name: string
   delivery: DeliveryState
+  /** Whether the server can change messages. */
+  canChange: boolean
+  /** Whether the actions on it are shown. */
+  active: boolean
+  menuOpen: boolean
+  onMenu: (open: boolean) => void
 }) {
-  const { message, first, last, newest, name, delivery } = props
+  const { message, first, last, newest, name, delivery, canChange, active, menuOpen, onMenu } = props
   const [editing, setEditing] = useState(false)
   const id = useId()
   const at = new Date(message.createdAt)
-  const emoji = isLoneEmoji(message.content)
+  const isDeleted = message.deletedAt !== null
+  const emoji = !message.replyTo && isLoneEmoji(message.content)
+  const article = useRef<HTMLElement>(null)
+  const hasActions = canChange && message.state === "sent" && !isDeleted
   const waitsFor = message.state === "sending" && message.waitingFor !== "server" ? message.waitingFor : null
   const waits = useOlderThan(TELL_AFTER_MS, at, waitsFor !== null)
   const author = message.mine ? words.thread.you : name
   return (
     <article
+      ref={article}
       className="message"
       data-testid="message"
       data-state={message.state}
@@ -75,9 +88,29 @@ export function MessageLine(props: {
             dir="auto"
             data-content=""
             data-emoji={emoji ? "" : undefined}
+            data-deleted={isDeleted ? "" : undefined}
           >
-            <Content text={message.content} />
+            {message.replyTo && <Quote quote={message.replyTo} />}
+            {isDeleted ? words.message.deleted : <Content text={message.content} />}
+            {message.editedAt !== null && (
+              <span
+                className="edited"
+                data-testid="edited"
+                title={words.message.editedAt(moment(new Date(message.editedAt)))}
+              >
+                {" "}
+                {words.message.edited}
+              </span>
+            )}
           </div>
+          {hasActions && (active || menuOpen) && (
+            <ActionBar
+              row={message}
+              open={menuOpen}
+              onOpen={onMenu}
+              focusMessage={() => article.current?.focus({ preventScroll: true })}
+            />
+          )}
           <span className="message-side">
             <time
               id={`${id}-time`}
@@ -103,9 +136,53 @@ export function MessageLine(props: {
           </span>
         </div>
       )}
+      <Reactions row={message} canReact={hasActions} />
+      <FailedChanges message={message} />
       {message.state === "failed" && !editing && <Failed message={message} onEdit={() => setEditing(true)} />}
     </article>
   )
+}
+
+/** Edits and deletions of a message that were refused. They stay until the user chooses what becomes of them. */
+function FailedChanges({ message }: { message: MessageRow }) {
+  const { outbox } = useLamplight()
+  const failed = message.writes.filter(
+    ({ state, write }) =>
+      state === "failed" && (write?.action.kind === "edit" || write?.action.kind === "delete"),
+  )
+  return failed.map(({ clientMessageId, write, error }) => (
+    <fieldset
+      key={clientMessageId}
+      className="message-note"
+      data-failed=""
+      aria-label={write && words.message.notChanged[write.action.kind]}
+      data-testid="change-failed"
+    >
+      <span>
+        <strong>{write && words.message.notChanged[write.action.kind]}.</strong> {error && reason(error)}
+      </span>
+      <span className="message-actions">
+        <Button
+          look="text"
+          onClick={() => {
+            outbox.retry(clientMessageId)
+            focusComposer()
+          }}
+        >
+          {words.message.retry}
+        </Button>
+        <Button
+          look="text"
+          onClick={() => {
+            void outbox.discard(clientMessageId)
+            focusComposer()
+          }}
+        >
+          {words.message.discard}
+        </Button>
+      </span>
+    </fieldset>
+  ))
 }
 
 /** The actions on a refused message. They stay until the user chooses one. */

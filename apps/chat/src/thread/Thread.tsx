@@ -2,8 +2,10 @@ import type { User } from "@lamplight/client"
 import { useConversation } from "@lamplight/react"
 import { useCallback, useEffect, useMemo, useRef, useState } from "react"
 import { useReading } from "../app/hooks"
+import { focusComposer } from "../app/regions"
 import { goBack } from "../app/route"
 import { Composer } from "../composer/Composer"
+import { EditMessage } from "../composer/EditMessage"
 import { namesById, titleOf } from "../logic/members"
 import { firstUnreadIsKnown } from "../logic/rows"
 import { words } from "../strings"
@@ -11,10 +13,13 @@ import { Button } from "../ui/Button"
 import { reason, showFailure } from "../ui/failure"
 import { Skeleton, State } from "../ui/State"
 import { Announcer } from "./Announcer"
+import { ThreadActionsContext } from "./actions"
+import { DeleteDialog } from "./DeleteDialog"
 import { Log, type LogControl } from "./Log"
 import { ThreadHead } from "./ThreadHead"
 import { TypingStrip } from "./TypingStrip"
 import { useDivider } from "./useDivider"
+import { useMessageActions } from "./useMessageActions"
 
 /**
  * How many pages are loaded on opening to find the first unread message. If it is further up, the view starts
@@ -75,6 +80,9 @@ export function Thread(props: {
     }
   }, [ready, started, placed, messages.loadingOlder, loadOlder])
 
+  const { actions, reply, editing, deleting, endReply, endEdit, editLast, setDeleting, remove } =
+    useMessageActions({ id, selfId: self.id, nameOf, log })
+
   const denied = messages.status === "error" && messages.error?.code === "not_found"
   if (denied) {
     return (
@@ -93,7 +101,7 @@ export function Thread(props: {
   }
 
   return (
-    <>
+    <ThreadActionsContext.Provider value={actions}>
       <ThreadHead item={item} self={self} name={name} wide={wide} onPeople={onPeople} />
       <div className="log-frame">
         {messages.rows.length > 0 && (started || placed) && messages.status !== "loading" ? (
@@ -137,16 +145,34 @@ export function Thread(props: {
         )}
       </div>
       <TypingStrip id={id} nameOf={nameOf} />
-      <Composer
-        id={id}
-        name={name}
-        onOut={onOut}
-        onSent={() => {
-          divider.sent(log.current?.unseen() ?? 0, log.current?.seenSeq() ?? null)
-          log.current?.toEnd()
-        }}
-      />
+      {editing && <EditMessage key={editing.key} row={editing} onDone={endEdit} />}
+      {/* It stays mounted during an edit, so that nothing of its text is lost. */}
+      <div hidden={editing !== null}>
+        <Composer
+          id={id}
+          name={name}
+          reply={reply}
+          replyName={reply ? actions.nameOf(reply.senderId) : ""}
+          onReplyDone={endReply}
+          onEditLast={editLast}
+          onOut={onOut}
+          onSent={() => {
+            divider.sent(log.current?.unseen() ?? 0, log.current?.seenSeq() ?? null)
+            log.current?.toEnd()
+          }}
+        />
+      </div>
+      {deleting && (
+        <DeleteDialog
+          row={deleting}
+          onDelete={() => remove(deleting)}
+          onClose={() => {
+            setDeleting(null)
+            focusComposer()
+          }}
+        />
+      )}
       <Announcer rows={messages.rows} ready={ready} nameOf={nameOf} />
-    </>
+    </ThreadActionsContext.Provider>
   )
 }

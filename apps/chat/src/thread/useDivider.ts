@@ -46,7 +46,7 @@ function hasUnread(rows: MessagesState["rows"], readSeq: number, selfId: string)
     const row = rows[i]
     if (!row || row.seq === null) continue
     if (row.seq <= readSeq) return false
-    if (row.senderId !== selfId) return true
+    if (row.senderId !== selfId && !row.deletedAt) return true
   }
   return false
 }

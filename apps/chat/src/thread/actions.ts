@@ -1,0 +1,25 @@
+import type { MessageRow } from "@lamplight/client"
+import { createContext, useContext } from "react"
+
+/** What a row can ask of its thread. The object stays the same, so that rows need not render again. */
+export interface ThreadActions {
+  reply(row: MessageRow): void
+  edit(row: MessageRow): void
+  /** Adds a reaction or takes it back. */
+  react(row: MessageRow, emoji: string): void
+  /** Asks first. */
+  remove(row: MessageRow): void
+  copy(row: MessageRow): void
+  /** Shows the message with this `seq`. */
+  jump(seq: number): void
+  /** The name of a user, for the user themself "You". */
+  nameOf(userId: string): string
+}
+
+export const ThreadActionsContext = createContext<ThreadActions | null>(null)
+
+export function useThreadActions(): ThreadActions {
+  const actions = useContext(ThreadActionsContext)
+  if (!actions) throw new Error("useThreadActions needs a thread above it.")
+  return actions
+}
