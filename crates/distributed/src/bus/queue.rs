@@ -54,7 +54,11 @@ impl Item {
 
 /// A sign-out closes connections, so it is kept as long as what is durable.
 fn must_arrive(event: &Event) -> bool {
-    event.is_durable() || matches!(event, Event::SignedOut { .. })
+    event.is_durable()
+        || matches!(
+            event,
+            Event::SignedOut { .. } | Event::SignedOutEverywhere { .. }
+        )
 }
 
 /// The number of times that an event is published.
