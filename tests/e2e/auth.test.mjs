@@ -5,7 +5,7 @@ import WebSocket from "ws"
 import { seconds, token } from "./support/jwt.mjs"
 import { conversationOf, crowd, get, post, put, register, request, somebody } from "./support/person.mjs"
 import { JWT, LOCAL, NODES, nodeOf, OPEN, SERVER_KEY, serve } from "./support/server.mjs"
-import { until, within } from "./support/wait.mjs"
+import { PATIENCE_MS, until, within } from "./support/wait.mjs"
 
 const open = await serve({ after }, { ...OPEN, SERVER_KEY })
 const local = await serve({ after }, { ...LOCAL, SERVER_KEY, ALLOWED_ORIGINS: "https://app.example" })
@@ -516,7 +516,7 @@ describe("AUTH=jwt", { concurrency: 4 }, () => {
   test("token_expired, and a fresh one for the same user keeps the socket", async (t) => {
     const { connect } = crowd(t, jwt)
     const a = somebody("a")
-    const client = await connect({ auth: { token: token(a, { ...good, exp: seconds() + 2 }) } })
+    const client = await connect({ auth: { token: token(a, { ...good, exp: seconds() + 4 }) } })
     await client.must("join_user", a)
     const told = await client.sees("token_expired")
     assert.deepEqual(told, { graceMs: 30_000 })
@@ -613,7 +613,7 @@ describe("pages of other sites", { concurrency: 4 }, () => {
         socket.on("unexpected-response", (_, response) => resolve(response.statusCode))
         socket.on("error", () => resolve("error"))
       }),
-      5_000,
+      PATIENCE_MS,
       "a handshake",
     )
   const poll = (server, headers) => get(server, "/api/socketio/?EIO=4&transport=polling", { headers })
