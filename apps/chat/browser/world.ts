@@ -205,6 +205,8 @@ export class Person {
     if (!(await this.on("people-search").isVisible()))
       await this.page.getByRole("button", { name: "People" }).click()
     await this.on("online-user").filter({ hasText: other.name }).first().click()
+    // Another conversation's field may be there still, and would take what is written.
+    await this.on("thread-name").filter({ hasText: other.name }).waitFor()
     await this.on("composer").waitFor()
   }
 
