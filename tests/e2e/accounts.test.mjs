@@ -237,6 +237,7 @@ describe("limits", { concurrency: 4 }, () => {
     const asha = { username: "asha" }
     const body = { ...asha, password: PASSWORD }
     assert.equal((await post(strict, "/api/auth/register", body, home)).status, 201)
+    const began = performance.now()
     // More guesses than all strangers together have, from as many networks as that takes.
     const storm = Array.from({ length: 240 }, (_, n) =>
       login(strict, asha, "a wrong guess", from(`203.0.${n % 40}.9`)),
@@ -247,8 +248,8 @@ describe("limits", { concurrency: 4 }, () => {
         assert.ok((await answer).body.error.includes("to sign in to this account")),
       ),
     )
-    const strangers = ["192.0.2.1", "192.0.3.1", "192.0.4.1", "192.0.5.1", "192.0.6.1"].map((address) =>
-      login(strict, asha, PASSWORD, from(address)),
+    const strangers = Array.from({ length: 60 }, (_, n) =>
+      login(strict, asha, PASSWORD, from(`192.0.${n}.1`)),
     )
     const owner = await login(strict, asha, PASSWORD, home)
     assert.equal(owner.status, 200, "from a network that signed in before")
@@ -257,7 +258,8 @@ describe("limits", { concurrency: 4 }, () => {
     const statuses = (await Promise.all(strangers)).map((answer) => answer.status)
     assert.ok(statuses.includes(429), `a new one waits with the rest: ${statuses}`)
     const guessed = (await Promise.all(storm)).filter((answer) => answer.status === 401)
-    assert.ok(guessed.length <= 130 * NODES, `${guessed.length} guesses were looked at`)
+    const minutes = (performance.now() - began) / 60_000
+    assert.ok(guessed.length <= (130 + 100 * minutes) * NODES, `${guessed.length} guesses were looked at`)
   })
 
   test("H8 a short server key stops the start, with how to make one", async (t) => {
@@ -331,10 +333,12 @@ describe("limits", { concurrency: 4 }, () => {
     const me = somebody("a")
     const open = (n) =>
       post(server, "/api/privatechat/conversations", { userId: `stranger-${n}` }, { as: me })
+    const began = performance.now()
     const answers = await Promise.all(Array.from({ length: 100 }, (_, n) => open(n)))
+    const minutes = (performance.now() - began) / 60_000
     // Which of them is theirs to say: requests over several connections come in any order.
     const made = answers.flatMap((answer, n) => (answer.status === 201 ? [n] : []))
-    assert.ok(made.length >= 20 && made.length <= 25 * NODES, String(made))
+    assert.ok(made.length >= 20 && made.length <= (25 + 20 * minutes) * NODES, String(made))
     const refused = answers.find((answer) => answer.status === 429)
     assert.equal(refused.body.code, "rate_limited")
     assert.ok(refused.body.retryAfterMs > 0)

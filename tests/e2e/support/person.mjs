@@ -4,7 +4,7 @@ import { RosterView } from "./roster.mjs"
 import { PATIENCE_MS, until, within } from "./wait.mjs"
 
 /** The server answers within 5 s, a refusal included; a loaded machine adds to that. */
-const ANSWER_MS = 30_000
+const ANSWER_MS = 60_000
 
 /** A socket that records all events. */
 export class Client {
