@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises"
 import { createRequire } from "node:module"
 import type { Page } from "playwright-core"
-import { animationsEnd } from "./world"
+import { animationsEnd, frames } from "./world"
 
 const axeFile = createRequire(import.meta.url).resolve("axe-core/axe.min.js")
 
@@ -10,6 +10,8 @@ const axeFile = createRequire(import.meta.url).resolve("axe-core/axe.min.js")
  * policy has to be bypassed (`bypassCSP`).
  */
 export async function violations(page: Page): Promise<string[]> {
+  // A transition begins with the frame after its cause.
+  await frames(page)
   await animationsEnd(page)
   if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(await readFile(axeFile, "utf8"))
   return page.evaluate(async () => {
