@@ -28,9 +28,6 @@ node_modules/.installed: package.json package-lock.json $(wildcard packages/*/pa
 tools:
 	@scripts/tools.sh
 
-# The files of apps/chat/browser in which it matters how many nodes there are.
-ON_NODES := journey reach restored several shared tabs unread
-
 test: tools page
 	node scripts/conformance.mjs -- cargo test --locked --workspace
 	cargo test --locked --quiet -p socketio --all-features -- --skip chromium --skip python
@@ -43,7 +40,7 @@ test: tools page
 	npm run --silent test:hostile
 	npm run --silent test:soak
 	npm run --silent test:browser
-	npm run --silent test:browser:cluster -- $(ON_NODES)
+	npm run --silent test:browser:cluster
 
 test-rust: page
 	node scripts/conformance.mjs -- cargo test --locked --workspace
@@ -65,7 +62,7 @@ test-e2e: tools page
 	npm run --silent test:e2e
 	npm run --silent test:cluster
 	npm run --silent test:browser
-	npm run --silent test:browser:cluster -- $(ON_NODES)
+	npm run --silent test:browser:cluster
 
 # Format, lints with warnings denied, types, dependency rules, the OpenAPI document, links and paths in the docs.
 check: node_modules/.installed

@@ -4,8 +4,10 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   test: {
     include: ["browser/**/*.test.ts"],
-    testTimeout: 40_000,
-    hookTimeout: 60_000,
+    // A test that passes does not wait as long; one that fails says for what it waited.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 20_000, interval: 25 } },
     fileParallelism: false,
   },
 })

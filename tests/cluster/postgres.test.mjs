@@ -1,6 +1,6 @@
 // PostgreSQL fails over, refuses writes, and runs out of disk, under nodes that go on.
 import assert from "node:assert/strict"
-import { execFile } from "node:child_process"
+import { execFile, spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { mkdir, mkdtemp, open, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -9,7 +9,7 @@ import { test } from "node:test"
 import { promisify } from "node:util"
 import { startCluster } from "../e2e/support/cluster.mjs"
 import { conversationOf, crowd, get, somebody } from "../e2e/support/person.mjs"
-import { OPEN } from "../e2e/support/server.mjs"
+import { BINARY, OPEN } from "../e2e/support/server.mjs"
 import { startPostgres, startRedis } from "../e2e/support/services.mjs"
 import { until } from "../e2e/support/wait.mjs"
 
@@ -128,6 +128,30 @@ test("M3, C10: a standby is promoted: the nodes begin anew by themselves, and cl
   assert.equal((await again.send(id, "after")).success, true)
   await other.sees("new_private_message", ({ content }) => content === "after", { within: PATIENCE })
   assert.deepEqual(await texts(nodes[1], id, asha), [...stored, "after"])
+})
+
+test("C10: a node that begins anew listens on the port that the system chose for its flag", async (t) => {
+  const postgres = await primary(t)
+  const database = await postgres.database()
+  const words = ["serve", "--listen", "127.0.0.1:0", "--auth=open"]
+  const env = { PATH: process.env.PATH, DATABASE_URL: database, LISTEN: "127.0.0.1:1" }
+  const node = spawn(BINARY, words, { cwd: postgres.directory, env, stdio: ["ignore", "pipe", "inherit"] })
+  t.after(() => node.kill("SIGKILL"))
+  let text = ""
+  node.stdout.on("data", (data) => (text += data))
+  const ports = () => [...text.matchAll(/Open http:\/\/127\.0\.0\.1:(\d+)\//g)].map((found) => found[1])
+  await until(() => ports().length === 1, "the node is ready", PATIENCE)
+  // As in a copy of the database that took its place.
+  const change = "UPDATE properties SET value = 'elsewhere' WHERE name = 'fingerprint'"
+  await postgres.query(change, new URL(database).pathname.slice(1))
+  const isReady = () =>
+    fetch(`http://127.0.0.1:${ports()[0]}/readyz`).then(
+      ({ ok }) => ok,
+      () => false,
+    )
+  // A look at its readiness lets the node look at the database.
+  await until(async () => (await isReady()) && ports().length === 2, "it begins anew", PATIENCE)
+  assert.equal(ports()[1], ports()[0])
 })
 
 test("M13: a read-only database refuses sends and answers reads, and takes sends again by itself", async (t) => {

@@ -92,7 +92,7 @@ test("P10: thousands reconnect to other nodes within 5 s: few store writes each,
   clients = new Map(joined.flatMap((some) => [...some]))
   // Longer than the grace period and the second in which changes are told.
   await pass(GRACE_MS + 2_000)
-  assert.deepEqual(await counts(), Array(3).fill(USERS + 3))
+  await until(async () => (await counts()).every((count) => count === USERS + 3), "all nodes agree")
   const seconds = (performance.now() - began) / 1_000
   const [calls, rows] = [await redisCalls(), (await rowsWritten()) - rowsBefore]
   const called = (command) => (calls.get(command) ?? 0) - (callsBefore.get(command) ?? 0)

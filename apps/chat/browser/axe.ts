@@ -1,11 +1,18 @@
 import { readFile } from "node:fs/promises"
 import { createRequire } from "node:module"
 import type { Page } from "playwright-core"
+import { animationsEnd, frames } from "./world"
 
 const axeFile = createRequire(import.meta.url).resolve("axe-core/axe.min.js")
 
-/** What axe finds in the page as it is now. The page's policy has to be bypassed (`bypassCSP`). */
+/**
+ * What axe finds in the page once it moves no more: a color amid a transition is neither of the two. The page's
+ * policy has to be bypassed (`bypassCSP`).
+ */
 export async function violations(page: Page): Promise<string[]> {
+  // A transition begins with the frame after its cause.
+  await frames(page)
+  await animationsEnd(page)
   if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(await readFile(axeFile, "utf8"))
   return page.evaluate(async () => {
     const { axe } = window as unknown as {

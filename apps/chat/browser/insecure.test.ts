@@ -1,6 +1,6 @@
 import type { Browser } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { canStart, launch, Person, Server, until } from "./world"
+import { canStart, launch, Person, Server } from "./world"
 
 /** A name of this machine that the browser does not take for its own: over plain HTTP that is no secure context, as on a LAN. */
 const NAME = "lan.example"
@@ -48,7 +48,8 @@ describe.skipIf(!canStart)("F21 the page over plain HTTP on a LAN", () => {
     await asha.open(ben)
     await asha.say("see `this` and\n```\ncode to copy\n```")
     for (const page of [ben.page, second]) await page.locator('[data-testid="unread"]').waitFor()
-    await until(async () => (await ben.page.evaluate(() => localStorage.getItem("sounds"))) === "1")
+    const heard = () => ben.page.evaluate(() => localStorage.getItem("sounds"))
+    await expect.poll(heard).toBe("1")
 
     await ben.on("conversation-item").first().click()
     await ben.message("code to copy").waitFor()
@@ -56,7 +57,7 @@ describe.skipIf(!canStart)("F21 the page over plain HTTP on a LAN", () => {
     await ben.page.getByRole("button", { name: "Copied" }).waitFor()
     await ben.say("and back")
     await asha.message("and back").waitFor()
-    expect(await ben.page.evaluate(() => localStorage.getItem("sounds"))).toBe("1")
+    expect(await heard()).toBe("1")
     expect(asha.complaints).toEqual([])
     expect(ben.complaints.filter((complaint) => complaint !== "no sound here")).toEqual([])
     await Promise.all([asha.close(), ben.close()])

@@ -1,10 +1,11 @@
 import type { Browser, Route } from "playwright-core"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
-import { canRun, launch, Person, phone, Server, until } from "./world"
+import { canRun, closeOthers, launch, Person, phone, Server, serversOfTest, settled, until } from "./world"
 
 describe.skipIf(!canRun)("two people and the page", () => {
   let browser: Browser
   const server = new Server()
+  const start = serversOfTest()
   let asha: Person
   let ben: Person
 
@@ -21,8 +22,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
   })
   afterEach(async () => {
     const complaints = [...asha.complaints, ...ben.complaints]
-    await asha.close()
-    await ben.close()
+    await closeOthers(browser)
     expect(complaints).toEqual([])
   })
 
@@ -30,27 +30,29 @@ describe.skipIf(!canRun)("two people and the page", () => {
     const row = asha.page.getByRole("button", { name: `${ben.name}, online` }).first()
     await row.waitFor()
     await asha.open(ben)
-    expect(await asha.focused()).toBe("composer")
+    await expect.poll(() => asha.focused()).toBe("composer")
     await asha.say("Are you there?")
     await asha.say("It is about the lamp.")
     await ben.on("unread").first().waitFor()
     await until(async () => (await ben.page.title()).startsWith("(2)"))
-    expect(await ben.on("conversation-item").first().getAttribute("data-unread")).toBe("2")
-    expect(await ben.page.locator('link[rel="icon"]').getAttribute("href")).toMatch(/^data:image\/png/)
+    const unread = ben.on("conversation-item").first()
+    await expect.poll(() => unread.getAttribute("data-unread")).toBe("2")
+    const icon = ben.page.locator('link[rel="icon"]')
+    await expect.poll(() => icon.getAttribute("href")).toMatch(/^data:image\/png/)
 
     await ben.on("conversation-item").first().click()
     await ben.message("about the lamp").waitFor()
-    await until(async () => (await ben.page.title()) === asha.name)
-    expect(await ben.on("unread").count()).toBe(0)
-    await until(async () => (await asha.on("receipt").last().getAttribute("data-receipt")) === "read")
+    await expect.poll(() => ben.page.title()).toBe(asha.name)
+    await expect.poll(() => ben.on("unread").count()).toBe(0)
+    await expect.poll(() => asha.on("receipt").last().getAttribute("data-receipt")).toBe("read")
 
     await ben.on("composer").pressSequentially("I am")
     await asha.on("typing").waitFor()
     await ben.on("composer").press("Enter")
     await asha.message("I am").waitFor()
-    await until(async () => (await asha.on("typing").count()) === 0)
+    await expect.poll(() => asha.on("typing").count()).toBe(0)
     // 51: spoken once, and only what is new.
-    expect(await asha.on("announcer").textContent()).toBe(`${ben.name}: I am`)
+    await expect.poll(() => asha.on("announcer").textContent()).toBe(`${ben.name}: I am`)
     expect(await asha.on("log").getAttribute("aria-live")).toBe("off")
   })
 
@@ -61,12 +63,18 @@ describe.skipIf(!canRun)("two people and the page", () => {
     const cleo = await (await Person.arrive(browser, server, "Cleo")).signUp()
     await ben.page.mouse.move(120, 130)
     await cleo.open(ben)
-    await ben.page.mouse.move(120, 131)
-    await cleo.say("second")
-    await ben.on("unread").nth(1).waitFor()
     const names = () => ben.on("conversation-item").locator(".row-name").allInnerTexts()
-    expect(await names()).toEqual([asha.name, cleo.name])
-    await until(async () => (await names())[0] === cleo.name, 6_000)
+    await cleo.say("second")
+    // The pointer counts for 3 s after it moved, so it moves until the message is there, and once more after that.
+    let shown: string[] = []
+    await until(async () => {
+      const isThere = await ben.on("unread").nth(1).isVisible()
+      await ben.page.mouse.move(120, shown.length % 2 ? 130 : 131)
+      shown = [...shown, (await names()).join()]
+      return isThere
+    })
+    expect(shown.at(-1)).toBe(`${asha.name},${cleo.name}`)
+    await expect.poll(names).toEqual([cleo.name, asha.name])
     await cleo.close()
   })
 
@@ -78,7 +86,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
       const row = document.querySelector('[data-testid="message"]') as HTMLElement & { mark?: boolean }
       row.mark = true
     })
-    await until(async () => (await asha.message("first").getAttribute("data-state")) === "sent")
+    await expect.poll(() => asha.message("first").getAttribute("data-state")).toBe("sent")
     await ben.on("conversation-item").first().click()
     await ben.say("second")
     await asha.message("second").waitFor()
@@ -91,35 +99,44 @@ describe.skipIf(!canRun)("two people and the page", () => {
   it("6 29 43 46: without a connection one keeps writing; it says what waits, and it arrives once and in order", async () => {
     await asha.open(ben)
     await asha.say("before")
-    await until(async () => (await asha.message("before").getAttribute("data-state")) === "sent")
+    await expect.poll(() => asha.message("before").getAttribute("data-state")).toBe("sent")
+    // By the page's clock: when the banner comes, after the connection went.
+    await asha.page.evaluate(() => {
+      const page = window as unknown as { silentFor?: number }
+      const began = performance.now()
+      new MutationObserver(() => {
+        if (document.querySelector('[data-testid="connection-banner"]'))
+          page.silentFor ??= performance.now() - began
+      }).observe(document.body, { childList: true, subtree: true })
+    })
     await asha.context.setOffline(true)
     await asha.say("one")
     await asha.say("two")
     await asha.message("two").waitFor()
-    expect(await asha.on("connection-banner").count()).toBe(0)
-    await asha.on("connection-banner").waitFor({ timeout: 12_000 })
-    expect(await asha.on("outbox-count").getAttribute("data-waiting")).toBe("2")
-    expect(await asha.on("waiting").allInnerTexts()).toEqual([
-      "Waiting for the connection",
-      "Waiting for the message before it",
-    ])
+    await asha.on("connection-banner").waitFor()
+    const silentFor = await asha.page.evaluate(() => (window as unknown as { silentFor: number }).silentFor)
+    expect(silentFor).toBeGreaterThanOrEqual(4_900)
+    await expect.poll(() => asha.on("outbox-count").getAttribute("data-waiting")).toBe("2")
+    await expect
+      .poll(() => asha.on("waiting").allInnerTexts())
+      .toEqual(["Waiting for the connection", "Waiting for the message before it"])
     // What is told lies below the banner, not over its button.
     await asha.on("composer").fill("x".repeat(8_001))
     await asha.on("composer").press("Enter")
     const toast = asha.page.locator("[data-sonner-toast]").first()
     await toast.waitFor()
-    await asha.page.waitForTimeout(600)
+    const told = await settled(asha.page, () => toast.boundingBox())
     const banner = await asha.on("connection-banner").boundingBox()
-    expect((await toast.boundingBox())?.y).toBeGreaterThan((banner?.y ?? 0) + (banner?.height ?? 0))
+    expect(told?.y).toBeGreaterThan((banner?.y ?? 0) + (banner?.height ?? 0))
     await asha.on("composer").fill("")
     // 9: what is not known is not shown as known.
     await asha.page.locator('[data-testid="thread-presence"] [data-presence="unknown"]').waitFor()
     await asha.context.setOffline(false)
     await ben.on("conversation-item").first().click()
-    await ben.message("two").waitFor({ timeout: 15_000 })
-    const got = await ben.on("message").evaluateAll((rows) => rows.map((row) => row.dataset.seq))
-    expect(got).toEqual(["1", "2", "3"])
-    await until(async () => (await asha.on("connection-banner").count()) === 0)
+    await ben.message("two").waitFor()
+    const got = () => ben.on("message").evaluateAll((rows) => rows.map((row) => row.dataset.seq))
+    await expect.poll(got).toEqual(["1", "2", "3"])
+    await expect.poll(() => asha.on("connection-banner").count()).toBe(0)
   })
 
   it("29: says what a message waits for only once it has waited, and moves nothing by it", async () => {
@@ -131,30 +148,46 @@ describe.skipIf(!canRun)("two people and the page", () => {
         page.notes += document.querySelectorAll('[data-testid="waiting"]').length
       }).observe(document.body, { childList: true, subtree: true, characterData: true })
     })
-    // Faster than any answer comes.
-    await asha.on("composer").evaluate((field: HTMLTextAreaElement) => {
-      const set = Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value")?.set
-      for (const text of ["one", "two", "three"]) {
-        set?.call(field, text)
-        field.dispatchEvent(new InputEvent("input", { bubbles: true }))
-        field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true }))
-      }
-    })
-    await until(async () => (await asha.message("three").getAttribute("data-state")) === "sent")
-    expect(await asha.page.evaluate(() => (window as unknown as { notes: number }).notes)).toBe(0)
+    // Faster than any answer comes. On a loaded machine an answer may take the second after which the page may say it.
+    let took = Number.POSITIVE_INFINITY
+    let notes = 0
+    for (let attempt = 1; attempt <= 5 && took >= 1_000; attempt += 1) {
+      const texts = ["one", "two", "three"].map((text) => `${text} of ${attempt}`)
+      took = await asha.on("composer").evaluate(async (field: HTMLTextAreaElement, all) => {
+        const began = performance.now()
+        const set = Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value")?.set
+        for (const text of all) {
+          set?.call(field, text)
+          field.dispatchEvent(new InputEvent("input", { bubbles: true }))
+          field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true }))
+        }
+        const sent = () => document.querySelectorAll('[data-testid="message"][data-state="sent"]')
+        const isSent = () => all.every((text) => [...sent()].some((row) => row.textContent?.includes(text)))
+        while (!isSent() && performance.now() - began < 20_000) await new Promise(requestAnimationFrame)
+        return performance.now() - began
+      }, texts)
+      notes = await asha.page.evaluate(() => {
+        const page = window as unknown as { notes: number }
+        const found = page.notes
+        page.notes = 0
+        return found
+      })
+    }
+    expect(took).toBeLessThan(1_000)
+    expect(notes).toBe(0)
 
     await asha.context.setOffline(true)
     await asha.say("four")
     await asha.message("four").waitFor()
     await asha.message("four").locator('[data-testid="waiting"]').waitFor()
-    const height = async (text: string) => (await asha.message(text).boundingBox())?.height
-    expect(await height("four")).toBe(await height("three"))
+    const height = async (text: string) => (await asha.message(text).last().boundingBox())?.height
+    expect(await settled(asha.page, () => height("four"))).toBe(await height("three of"))
     const said = await asha.on("waiting").boundingBox()
     const log = await asha.on("log").boundingBox()
     expect(said?.x).toBeGreaterThan(log?.x ?? 0)
     await asha.say(`five ${"and more of it ".repeat(12)}`)
     await asha.on("waiting").nth(1).waitFor()
-    const long = await asha.on("waiting").nth(1).boundingBox()
+    const long = await settled(asha.page, () => asha.on("waiting").nth(1).boundingBox())
     expect(long?.x).toBeGreaterThan(log?.x ?? 0)
     await asha.context.setOffline(false)
   })
@@ -169,7 +202,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
     ).signUp()
     await cleo.open(ben)
     await cleo.say("before")
-    await until(async () => (await cleo.message("before").getAttribute("data-state")) === "sent")
+    await expect.poll(() => cleo.message("before").getAttribute("data-state")).toBe("sent")
     const asked: string[] = []
     cleo.page.on("dialog", (dialog) => {
       asked.push(dialog.type())
@@ -178,14 +211,15 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await cleo.context.setOffline(true)
     await cleo.say("one")
     await cleo.message("one").waitFor()
-    await cleo.on("connection-banner").waitFor({ timeout: 12_000 })
-    expect(await cleo.on("outbox-count").innerText()).toBe("1 message waits in this tab; do not close it.")
+    await cleo.on("connection-banner").waitFor()
+    const waits = () => cleo.on("outbox-count").innerText()
+    await expect.poll(waits).toBe("1 message waits in this tab; do not close it.")
     await cleo.page.close({ runBeforeUnload: true })
     await until(() => asked.length > 0)
     expect(asked).toEqual(["beforeunload"])
     // Nobody is asked once it has left.
     await cleo.context.setOffline(false)
-    await until(async () => (await cleo.message("one").getAttribute("data-state")) === "sent", 15_000)
+    await expect.poll(() => cleo.message("one").getAttribute("data-state")).toBe("sent")
     await cleo.page.close({ runBeforeUnload: true })
     await until(() => cleo.page.isClosed())
     await cleo.close()
@@ -199,11 +233,9 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await asha.on("composer").waitFor()
     await asha.say("over another transport")
     await ben.on("conversation-item").first().click()
-    await ben.message("over another transport").waitFor({ timeout: 15_000 })
-    await until(
-      async () => (await asha.message("over another transport").getAttribute("data-state")) === "sent",
-      15_000,
-    )
+    await ben.message("over another transport").waitFor()
+    const sent = () => asha.message("over another transport").getAttribute("data-state")
+    await expect.poll(sent).toBe("sent")
   })
 
   it("60: a server that fails is not called out of reach", async () => {
@@ -216,7 +248,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await asha.open(ben)
     const said = asha.page.getByRole("alert").filter({ hasText: "The messages could not be loaded." })
     await said.waitFor()
-    expect(await said.textContent()).toContain("The disk is full.")
+    await expect.poll(() => said.textContent()).toContain("The disk is full.")
     await asha.page.unroute("**/api/privatechat/messages/**")
     await asha.page.getByRole("button", { name: "Try again" }).click()
     await asha.page.getByText("Say hello to").waitFor()
@@ -226,9 +258,18 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await asha.open(ben)
     await asha.page.route(/\/api\/socketio/, (route) => route.abort())
     await asha.page.routeWebSocket(/\/api\/socketio/, (socket) => socket.close())
+    // Each refusal waits until the test lets it through.
+    let letThrough = () => {}
+    const hold = () => {
+      held = new Promise((resolve) => {
+        letThrough = resolve
+      })
+    }
+    let held = Promise.resolve()
+    hold()
+    const state = (text: string) => asha.message(text).getAttribute("data-state")
     const refuse = async (route: Route) => {
-      // Long enough to go elsewhere meanwhile.
-      await new Promise((resolve) => setTimeout(resolve, 600))
+      await held
       await route.fulfill({
         status: 403,
         json: { success: false, error: "You may not write here.", code: "forbidden", retryable: false },
@@ -242,36 +283,39 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await asha.page.evaluate(() => {
       location.hash = "#/"
     })
+    await asha.on("log").waitFor({ state: "detached" })
+    letThrough()
     const toast = asha.page.locator("[data-sonner-toast]")
-    await toast.getByRole("button", { name: "Show" }).click({ timeout: 15_000 })
-    await until(async () => (await asha.message("refused").getAttribute("data-state")) === "failed", 15_000)
+    await toast.getByRole("button", { name: "Show" }).click()
+    await expect.poll(() => state("refused")).toBe("failed")
     // Before one's eyes the row says it, and nothing lies over the page.
-    await until(async () => (await toast.count()) === 0)
+    await expect.poll(() => toast.count()).toBe(0)
+    hold()
     await asha.on("retry").click()
-    await until(async () => (await asha.message("refused").getAttribute("data-state")) === "sending")
-    await until(async () => (await asha.message("refused").getAttribute("data-state")) === "failed", 15_000)
+    await expect.poll(() => state("refused")).toBe("sending")
+    letThrough()
+    await expect.poll(() => state("refused")).toBe("failed")
     await asha.page.getByRole("status").filter({ hasText: "was not sent" }).waitFor({ state: "attached" })
     expect(await toast.count()).toBe(0)
-    expect(await asha.on("conversation-item").first().textContent()).toContain("Not sent:")
+    await expect.poll(() => asha.on("conversation-item").first().textContent()).toContain("Not sent:")
     await asha.page.reload()
-    await until(async () => (await asha.message("refused").getAttribute("data-state")) === "failed")
-    for (const action of ["retry", "edit", "copy", "delete"])
-      expect(await asha.on(action).isVisible()).toBe(true)
+    await expect.poll(() => state("refused")).toBe("failed")
+    for (const action of ["retry", "edit", "copy", "delete"]) await asha.on(action).waitFor()
     await asha.page.unroute("**/api/privatechat/message")
     // Deleted by mistake: the text comes back to the field, even to somebody who writes there by now.
     await asha.on("delete").click()
     await asha.on("composer").fill("written since")
     await asha.page.getByRole("button", { name: "Put it back" }).dispatchEvent("click")
-    await until(async () => (await asha.on("composer").inputValue()) === "refused\nwritten since")
+    await expect.poll(() => asha.on("composer").inputValue()).toBe("refused\nwritten since")
     await asha.on("composer").fill("refused")
     await asha.page.route("**/api/privatechat/message", refuse)
     await asha.on("composer").press("Enter")
-    await until(async () => (await asha.message("refused").getAttribute("data-state")) === "failed", 15_000)
+    await expect.poll(() => state("refused")).toBe("failed")
     await asha.page.unroute("**/api/privatechat/message")
     await asha.on("edit").click()
     await asha.page.getByRole("textbox", { name: "Edit" }).fill("mended")
     await asha.page.keyboard.press("Enter")
-    await until(async () => (await asha.message("mended").getAttribute("data-state")) === "sent", 15_000)
+    await expect.poll(() => state("mended")).toBe("sent")
   })
 
   it("38: a draft survives a switch and a reload, shows in its row, and goes when it is sent", async () => {
@@ -281,15 +325,14 @@ describe.skipIf(!canRun)("two people and the page", () => {
       location.hash = "#/"
     })
     await asha.on("conversation-item").filter({ hasText: "Draft:" }).waitFor()
-    // What was typed is written down a moment later, not with every key.
-    await asha.page.waitForTimeout(400)
+    await expect.poll(() => asha.storedDrafts()).toContain("half a thought")
     await asha.page.reload()
     await asha.on("conversation-item").first().click()
-    await until(async () => (await asha.on("composer").inputValue()) === "half a thought")
+    await expect.poll(() => asha.on("composer").inputValue()).toBe("half a thought")
     await asha.on("composer").press("Enter")
     await asha.message("half a thought").waitFor()
-    expect(await asha.on("composer").inputValue()).toBe("")
-    await asha.page.waitForTimeout(400)
+    await expect.poll(() => asha.on("composer").inputValue()).toBe("")
+    await expect.poll(() => asha.storedDrafts()).not.toContain("half a thought")
     await asha.page.reload()
     await asha.message("half a thought").waitFor()
     expect(await asha.on("composer").inputValue()).toBe("")
@@ -305,18 +348,24 @@ describe.skipIf(!canRun)("two people and the page", () => {
       field.dispatchEvent(new CompositionEvent("compositionend", { bubbles: true }))
       field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true }))
     })
-    expect(await asha.on("message").count()).toBe(0)
     expect(await asha.on("composer").inputValue()).toBe("にほん")
+    // Some time after the composition, Enter sends again.
+    await until(async () => {
+      await asha.on("composer").fill("chosen")
+      await asha.on("composer").press("Enter")
+      return (await asha.on("message").count()) > 0
+    })
+    await expect.poll(() => asha.on("message").locator("[data-content]").allInnerTexts()).toEqual(["chosen"])
 
     const cleo = await (await Person.arrive(browser, server, "Cleo", phone)).signUp()
     await cleo.open(ben)
     await cleo.on("composer").fill("line")
     await cleo.on("composer").press("Enter")
-    expect(await cleo.on("composer").inputValue()).toBe("line\n")
+    await expect.poll(() => cleo.on("composer").inputValue()).toBe("line\n")
     await cleo.on("send").tap()
     await cleo.message("line").waitFor()
     // One panel at a time, and the way back.
-    expect(await cleo.on("conversations").isVisible()).toBe(false)
+    await expect.poll(() => cleo.on("conversations").isVisible()).toBe(false)
     await cleo.on("back").tap()
     await cleo.on("conversation-item").first().waitFor()
     await cleo.close()
@@ -336,13 +385,16 @@ describe.skipIf(!canRun)("two people and the page", () => {
   })
 
   it("signs out at once for everyone, and leaves no name in the title", async () => {
-    await asha.open(ben)
-    await ben.page.locator('[data-testid="status-menu"]:visible').click()
-    await ben.on("sign-out").click()
-    await ben.on("signin-form").waitFor()
-    expect(await ben.page.title()).toBe("Lamplight")
-    await asha.page
-      .locator('[data-testid="thread-presence"] [data-presence="offline"]')
-      .waitFor({ timeout: 2_000 })
+    // At once, and not after the grace period of a lost connection.
+    const patient = await start({ PRESENCE_GRACE: "5m" })
+    const cleo = await (await Person.arrive(browser, patient, "Cleo")).signUp()
+    const dora = await (await Person.arrive(browser, patient, "Dora")).signUp()
+    await cleo.open(dora)
+    await dora.page.locator('[data-testid="status-menu"]:visible').click()
+    await dora.on("sign-out").click()
+    await dora.on("signin-form").waitFor()
+    await expect.poll(() => dora.page.title()).toBe("Lamplight")
+    await cleo.page.locator('[data-testid="thread-presence"] [data-presence="offline"]').waitFor()
+    expect([...cleo.complaints, ...dora.complaints]).toEqual([])
   })
 })

@@ -2,9 +2,9 @@ import { cp, mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Browser } from "playwright-core"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { violations } from "./axe"
-import { canStart, isCluster, launch, Person, Server, until } from "./world"
+import { canStart, closeOthers, isCluster, launch, Person, type Server, serversOfTest } from "./world"
 
 /** Each way in which the data goes back while the server is stopped. `keep` is called before it is, `bringBack` after. */
 const ways = isCluster
@@ -43,6 +43,7 @@ const ways = isCluster
 describe.skipIf(!canStart)("F14 the server's data goes back in time under an open page", () => {
   let browser: Browser
   let home: string
+  const start = serversOfTest()
   beforeAll(async () => {
     browser = await launch()
     home = await mkdtemp(join(tmpdir(), "lamplight-copies-"))
@@ -51,10 +52,11 @@ describe.skipIf(!canStart)("F14 the server's data goes back in time under an ope
     await browser?.close()
     await rm(home, { recursive: true, force: true })
   })
+  afterEach(() => closeOthers(browser))
 
   for (const [index, { name, keep, bringBack }] of ways.entries()) {
     it(name, async () => {
-      const server = await new Server().start({ AUTH: "open" })
+      const server = await start({ AUTH: "open" })
       const enter = async (who: string) => {
         const person = await Person.arrive(browser, server, who, { bypassCSP: true })
         await person.page.locator("[name=userId]").fill(person.username)
@@ -70,7 +72,8 @@ describe.skipIf(!canStart)("F14 the server's data goes back in time under an ope
       await asha.say("two")
       await ben.on("conversation-item").first().click()
       await ben.message("two").waitFor()
-      await until(async () => (await asha.on("receipt").last().getAttribute("data-receipt")) === "read")
+      const receipt = () => asha.on("receipt").last().getAttribute("data-receipt")
+      await expect.poll(receipt).toBe("read")
       const copy = join(home, String(index))
       await keep(server, copy)
 
@@ -78,10 +81,10 @@ describe.skipIf(!canStart)("F14 the server's data goes back in time under an ope
       await ben.page.evaluate(() => {
         location.hash = "#/"
       })
-      await until(async () => (await asha.page.locator('[data-testid="connection-banner"]').count()) === 0)
+      await expect.poll(() => asha.on("connection-banner").count()).toBe(0)
       for (const text of ["lost three", "lost four", "lost five"]) await asha.say(text)
       await ben.on("unread").filter({ hasText: "3" }).waitFor()
-      await until(async () => (await asha.on("receipt").last().getAttribute("data-receipt")) === "delivered")
+      await expect.poll(receipt).toBe("delivered")
 
       await server.end()
       await asha.say("written while nothing answers")
@@ -90,39 +93,33 @@ describe.skipIf(!canStart)("F14 the server's data goes back in time under an ope
 
       for (const person of [asha, ben]) {
         await person.on("restored").waitFor({ timeout: 30_000 })
-        expect(await person.on("restored").innerText()).toContain("earlier copy")
+        await expect.poll(() => person.on("restored").innerText()).toContain("earlier copy")
         for (const colorScheme of ["light", "dark"] as const) {
           await person.page.emulateMedia({ colorScheme, reducedMotion: "reduce" })
           expect(await violations(person.page)).toEqual([])
         }
       }
       // What was not sent yet went out, and nothing that is lost is shown or counted.
-      await until(
-        async () =>
-          JSON.stringify(await texts(asha)) ===
-          JSON.stringify(["one", "two", "written while nothing answers"]),
-        20_000,
-      )
-      await until(async () => (await asha.on("message").last().getAttribute("data-state")) === "sent", 20_000)
-      await ben.on("unread").filter({ hasText: /^1\b/ }).waitFor({ timeout: 20_000 })
-      await until(async () => /^\(1\)/.test(await ben.page.title()))
+      const whole = ["one", "two", "written while nothing answers"]
+      await expect.poll(() => texts(asha)).toEqual(whole)
+      await expect.poll(() => asha.on("message").last().getAttribute("data-state")).toBe("sent")
+      await ben.on("unread").filter({ hasText: /^1\b/ }).waitFor()
+      await expect.poll(() => ben.page.title()).toMatch(/^\(1\)/)
       await ben.on("conversation-item").first().click()
       await ben.message("written while nothing answers").waitFor()
-      expect(await texts(ben)).toEqual(["one", "two", "written while nothing answers"])
-      await until(async () => (await ben.on("unread").count()) === 0)
+      await expect.poll(() => texts(ben)).toEqual(whole)
+      await expect.poll(() => ben.on("unread").count()).toBe(0)
 
       // The notice stays until it is taken note of; what is written then arrives as ever.
       await asha.say("as ever")
       await ben.message("as ever").waitFor()
       expect(await ben.on("restored").count()).toBe(1)
       await ben.page.getByRole("button", { name: "Understood" }).click()
-      await until(async () => (await ben.on("restored").count()) === 0)
+      await expect.poll(() => ben.on("restored").count()).toBe(0)
       await ben.page.reload()
       await ben.message("as ever").waitFor()
       expect(await ben.on("restored").count()).toBe(0)
       expect([...asha.complaints, ...ben.complaints]).toEqual([])
-      for (const person of [asha, ben]) await person.close()
-      await server.stop()
-    }, 120_000)
+    })
   }
 })

@@ -5,17 +5,101 @@ import {
   chromium,
   type Page,
 } from "playwright-core"
-import type { Server } from "./server"
+import { afterEach } from "vitest"
+import { storedDrafts } from "../../../tests/e2e/support/drafts.mjs"
+import { Server } from "./server"
 
 export { canRun, canStart, isCluster, oneNodeOnly, Server } from "./server"
 
-/** Waits for something to become true, looking often. */
-export async function until(look: () => Promise<boolean> | boolean, within = 5_000): Promise<void> {
+/** How long a loaded machine may take for what a test waits for. A test that passes does not wait as long. */
+export const PATIENCE_MS = 20_000
+
+/** Waits for something to become true, looking often. `expect.poll` does it for a value. */
+export async function until(look: () => Promise<boolean> | boolean, within = PATIENCE_MS): Promise<void> {
   const end = Date.now() + within
   while (!(await look())) {
     if (Date.now() > end) throw new Error(`This did not come true within ${within} ms: ${look}`)
     await new Promise((resolve) => setTimeout(resolve, 25))
   }
+}
+
+/** Waits until the page has drawn some frames. */
+export function frames(page: Page, count = 4): Promise<void> {
+  return page.evaluate(async (left) => {
+    for (let n = 0; n < left; n += 1) await new Promise(requestAnimationFrame)
+  }, count)
+}
+
+/** Waits until `look` returns the same over some frames, and returns it: what moves or is laid out has come to rest. */
+export async function settled<T>(page: Page, look: () => Promise<T>): Promise<T> {
+  let found = await look()
+  let same = 0
+  await until(async () => {
+    await frames(page)
+    const now = await look()
+    same = JSON.stringify(now) === JSON.stringify(found) ? same + 1 : 0
+    found = now
+    return same >= 4
+  })
+  return found
+}
+
+/** Waits until every animation and transition of the page that has an end is over. */
+export async function animationsEnd(page: Page): Promise<void> {
+  await page.evaluate(async () => {
+    const ends = document.getAnimations().map((animation) => {
+      const isEndless = animation.effect?.getComputedTiming().endTime === Number.POSITIVE_INFINITY
+      return isEndless || animation.playState === "paused" ? null : animation.finished.catch(() => null)
+    })
+    await Promise.all(ends)
+  })
+}
+
+/** The shortest of some attempts, up to the first within the limit: load makes some of them slow, slow code all. */
+export async function fastest(limit: number, measure: () => Promise<number>, attempts = 5): Promise<number> {
+  let best = Number.POSITIVE_INFINITY
+  for (let n = 0; n < attempts && best >= limit; n += 1) best = Math.min(best, await measure())
+  return best
+}
+
+/** Resizes the window and waits until the page has drawn it: a busy page sees only the last of several sizes. */
+export async function resize(page: Page, width: number, height: number): Promise<void> {
+  await page.setViewportSize({ width, height })
+  await until(() =>
+    page.evaluate(([w, h]) => innerWidth === w && innerHeight === h, [width, height] as const),
+  )
+  await frames(page)
+}
+
+/** Starts servers for one test, which are stopped when it ends, however it ends. */
+export function serversOfTest(): (settings?: Record<string, string>) => Promise<Server> {
+  const started: Server[] = []
+  afterEach(async () => {
+    for (const server of started.splice(0)) await server.stop()
+  })
+  return (settings) => {
+    const server = new Server()
+    started.push(server)
+    return server.start(settings)
+  }
+}
+
+/** Closes the pages that a test opened and, since it failed, did not close; not those of `kept`. */
+export async function closeOthers(
+  browser: Browser | undefined,
+  ...kept: (Person | undefined)[]
+): Promise<void> {
+  for (const context of browser?.contexts() ?? [])
+    if (!kept.some((person) => person?.context === context)) await context.close()
+}
+
+/** Undoes what a failed test may have left on a page that the next one uses. */
+export async function restore(person: Person): Promise<void> {
+  await person.context.setOffline(false)
+  await person.page.unrouteAll({ behavior: "ignoreErrors" })
+  const { width, height } = person.viewport
+  if (person.page.viewportSize()?.width !== width || person.page.viewportSize()?.height !== height)
+    await resize(person.page, width, height)
 }
 
 export function launch(...more: string[]): Promise<Browser> {
@@ -43,6 +127,8 @@ export class Person {
   /** What the page complained about; the policy's violations end up here too. */
   complaints: string[] = []
   username: string
+  /** The size of the window at first. */
+  viewport = { width: 1360, height: 860 }
   /** Nobody else's: who has just left is still in for the grace period, and must not be taken for the next one. */
   name: string
 
@@ -82,6 +168,7 @@ export class Person {
     if (before) await context.addInitScript(before)
     const page = await context.newPage()
     const person = new Person(context, page, name)
+    person.viewport = options.viewport ?? person.viewport
     await page.goto(`${server.url}/chat`)
     return person
   }
@@ -118,6 +205,8 @@ export class Person {
     if (!(await this.on("people-search").isVisible()))
       await this.page.getByRole("button", { name: "People" }).click()
     await this.on("online-user").filter({ hasText: other.name }).first().click()
+    // Another conversation's field may be there still, and would take what is written.
+    await this.on("thread-name").filter({ hasText: other.name }).waitFor()
     await this.on("composer").waitFor()
   }
 
@@ -194,6 +283,11 @@ export class Person {
   /** What the server calls one. */
   async userId(): Promise<string> {
     return this.page.evaluate(async () => (await (await fetch("/api/auth/session")).json()).user.id)
+  }
+
+  /** The drafts that the browser has stored, which it does a moment after the typing. */
+  storedDrafts(): Promise<string> {
+    return storedDrafts(this.page)
   }
 
   focused(): Promise<string> {

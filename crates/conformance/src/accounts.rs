@@ -25,6 +25,7 @@ macro_rules! accounts_suite {
                 sessions_that_are_over_do_not_come_back,
                 h12_the_oldest_session_of_an_account_ends_where_it_has_too_many,
                 all_sessions_of_a_user_end_at_once,
+                h11_sessions_end_that_were_opened_until_a_time,
                 a_new_password_ends_all_other_sessions,
                 h7_the_networks_that_signed_in_are_known_for_a_while,
             ]
@@ -429,19 +430,24 @@ pub async fn all_sessions_of_a_user_end_at_once<S: Accounts + Directory>(subject
         ["a", "b"]
     );
     assert_eq!(
-        sorted(store.end_sessions(&user("1")).await.expect("an answer")),
+        sorted(
+            store
+                .end_sessions(&user("1"), None)
+                .await
+                .expect("an answer")
+        ),
         ["a", "b"]
     );
     assert!(
         store
-            .end_sessions(&user("1"))
+            .end_sessions(&user("1"), None)
             .await
             .expect("an answer")
             .is_empty()
     );
     assert!(
         store
-            .end_sessions(&user("nobody"))
+            .end_sessions(&user("nobody"), None)
             .await
             .expect("an answer")
             .is_empty()
@@ -459,6 +465,33 @@ pub async fn all_sessions_of_a_user_end_at_once<S: Accounts + Directory>(subject
             .await
             .expect("an answer")
             .is_some()
+    );
+}
+
+/// A sign-out that reaches the store late does not end what was opened after it.
+pub async fn h11_sessions_end_that_were_opened_until_a_time<S: Accounts + Directory>(
+    subject: Subject<S>,
+) {
+    let store = &subject.store;
+    store
+        .create("ada", account("1"), named("1", "ada"), at(0))
+        .await
+        .expect("an account");
+    for (digest, began) in [("a", 10), ("b", 20), ("c", 21)] {
+        store
+            .open_session(session(digest, "1", at(began), at(1_000)))
+            .await
+            .expect("a session");
+    }
+    let mut ended = store
+        .end_sessions(&user("1"), Some(at(20)))
+        .await
+        .expect("an answer");
+    ended.sort();
+    assert_eq!(ended, ["a", "b"]);
+    assert_eq!(
+        store.sessions_of(&user("1")).await.expect("an answer"),
+        ["c"]
     );
 }
 

@@ -11,3 +11,4 @@ pub mod presence;
 pub mod redis;
 pub mod registry;
 pub mod republisher;
+pub mod sign_outs;

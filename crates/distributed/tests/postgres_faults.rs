@@ -5,14 +5,17 @@ mod support;
 use lamplight_conformance::run;
 use lamplight_conformance::servers::{PostgresConfig, PostgresServer};
 use lamplight_distributed::postgres::{OpenError, PostgresOptions, PostgresStore};
-use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
+use lamplight_domain::message::{Content, SendKey};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{Directory, ProfileSource, StoreError};
+use lamplight_domain::write::NewEntry;
+use lamplight_usecases::ports::{AppendError, Directory, Messages as _, ProfileSource, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use support::{open, open_with, options};
 use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::NoTls;
 
 const PING: Duration = Duration::from_secs(4);
 /// The deadline of the store and some time for a loaded machine.
@@ -209,6 +212,55 @@ fn m13_a_read_only_server_answers_reads_and_refuses_writes() {
         server.sql("postgres", "SELECT pg_reload_conf()");
         recovers(&store).await;
         write(&store, "after").await.expect("written");
+    });
+}
+
+/// As a migration of other software does, or an operator. A statement that a connection has not
+/// prepared yet waits for the lock when it is prepared, not when it runs.
+#[test]
+fn m13_a_table_that_another_session_locks_is_unavailable_and_not_a_fault() {
+    run(async {
+        let url = PostgresServer::shared().fresh_database();
+        let (store, _) = open(&url).await.expect("a store");
+        let members = ["a", "b"].map(UserId::trusted);
+        let place = ConversationId::trusted("c");
+        let put = store.put_conversation(&place, &members, Timestamp(0));
+        put.await.expect("a conversation");
+        let (locker, connection) = tokio_postgres::connect(&url, NoTls)
+            .await
+            .expect("a client");
+        tokio::spawn(connection);
+        let message = |id: &str| NewEntry {
+            id: MessageId::trusted(id),
+            conversation: place.clone(),
+            sender: members[0].clone(),
+            write: Content::trusted("hi").into(),
+            key: Some(SendKey::ClientMessageId(id.into())),
+            created_at: Timestamp(0),
+            editable_since: None,
+        };
+        let lock = "BEGIN; LOCK TABLE entries, members IN EXCLUSIVE MODE";
+        locker.batch_execute(lock).await.expect("a lock");
+        let (fresh, _) = open_with(PostgresOptions {
+            deadline: Duration::from_secs(1),
+            ..options(&url)
+        })
+        .await
+        .expect("a store");
+        let appended = fresh.append(message("m"), None).await;
+        assert!(
+            matches!(
+                appended,
+                Err(AppendError::Store(StoreError::Unavailable(_)))
+            ),
+            "{appended:?}"
+        );
+        let marked = fresh.mark_read(&members[0], &place, 1, Timestamp(0)).await;
+        assert!(is_unavailable(&marked), "{marked:?}");
+        locker.batch_execute("COMMIT").await.expect("released");
+        recovers(&store).await;
+        let appended = store.append(message("m"), None).await;
+        assert!(appended.is_ok(), "{appended:?}");
     });
 }
 

@@ -238,6 +238,7 @@ async fn a_sign_out_reaches_every_node_and_typing_those_that_hold_the_user() {
     one.publish(Event::SignedOut {
         user: UserId::trusted("b"),
         credential: "session".into(),
+        is_stored: true,
     });
     one.publish(Event::Typing {
         conversation: ConversationId::trusted("c"),

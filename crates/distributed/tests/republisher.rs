@@ -1,5 +1,7 @@
 //! Entries that were committed and never announced, since their node died in between.
 
+#[path = "support/proxy.rs"]
+mod proxy;
 mod support;
 
 use lamplight_conformance::Recorder;
@@ -13,7 +15,10 @@ use lamplight_domain::identity::{ConversationId, MessageId, UserId};
 use lamplight_domain::message::Content;
 use lamplight_domain::time::{Moment, Now, Timestamp};
 use lamplight_domain::write::NewEntry;
-use lamplight_usecases::ports::{Attachment, BusMessage, Clock, EventBus, Messages, Subscription};
+use lamplight_usecases::ports::{
+    Attachment, BusMessage, Clock, EventBus, LogFollower as _, Messages, Subscription,
+};
+use proxy::Proxy;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -50,10 +55,20 @@ struct Node {
 
 impl Node {
     async fn start(name: &'static str, database: &str, redis: &RedisServer) -> Self {
-        let options = RedisOptions::parse(&redis.url()).expect("a URL");
-        let bus = RedisEventBus::start(options.clone(), name);
+        Self::start_with(name, database, redis, &redis.url()).await
+    }
+
+    /// `bus`: where the events go, which may be a proxy.
+    async fn start_with(
+        name: &'static str,
+        database: &str,
+        redis: &RedisServer,
+        bus: &str,
+    ) -> Self {
+        let options = |url| RedisOptions::parse(url).expect("a URL");
+        let bus = RedisEventBus::start(options(bus), name);
         assert!(bus.connected(PATIENCE).await);
-        let client = RedisClient::start(options);
+        let client = RedisClient::start(options(&redis.url()));
         client.connected(PATIENCE).await.expect("Redis");
         let store = PostgresStore::open(support::options(database), Arc::new(bus.clone()));
         Self {
@@ -253,4 +268,48 @@ async fn p12_what_was_announced_while_the_leader_was_cut_off_is_in_doubt() {
     let last = send(&one.store).await;
     inbox.wait_for(last).await;
     until("leader", || republisher.stats().is_leader).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m10_what_a_leader_queued_and_did_not_publish_before_it_died_is_published_by_the_next() {
+    let database = PostgresServer::shared().fresh_database();
+    let redis = RedisServer::start(RedisConfig::default());
+    let proxy = Proxy::start(redis.port()).await;
+    let through_proxy = format!("redis://127.0.0.1:{}", proxy.port);
+    let one = Node::start_with("one", &database, &redis, &through_proxy).await;
+    let two = Node::start("two", &database, &redis).await;
+    make_conversation(&two.store).await;
+    let mut inbox = Inbox::new(&two.bus).await;
+    let first = one.republisher();
+    until("leader", || first.stats().is_leader).await;
+    let last = send(&two.store).await;
+    inbox.wait_for(last).await;
+
+    // A node dies between commit and publish, and the leader cannot publish, but holds its lease.
+    proxy.fall_silent();
+    let dead = PostgresStore::open(support::options(&database), Arc::new(Recorder::default()));
+    let dead = dead.await.expect("a store");
+    let last = send(&dead).await;
+    let lost_at = dead.head().await.expect("a position");
+    until("republishing", || first.stats().republished > 0).await;
+    // As long as the leader takes to confirm what it read, and a few times more.
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(8) {
+        let position = two.store.position("republisher").await;
+        let position = position.expect("an answer").expect("a position");
+        assert!(position < lost_at, "it is not published");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert!(first.stats().is_leader);
+
+    // The leader dies with its queue.
+    drop((first, one, proxy));
+    let _second = two.republisher();
+    inbox.wait_for(last).await;
+    // And goes on to confirm what it published.
+    let began = Instant::now();
+    while two.store.position("republisher").await.expect("an answer") < Some(lost_at) {
+        assert!(began.elapsed() < PATIENCE, "it is not confirmed");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

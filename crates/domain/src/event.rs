@@ -49,7 +49,15 @@ pub enum Event {
     Presence(Change),
     /// A session of a local account ended. Nodes close the connections that this credential
     /// authenticates. Ephemeral.
-    SignedOut { user: UserId, credential: Arc<str> },
+    SignedOut {
+        user: UserId,
+        credential: Arc<str>,
+        /// If the store does not have this yet, nodes refuse the credential by themselves.
+        is_stored: bool,
+    },
+    /// The sessions that a user opened until then ended, and the store does not have this yet.
+    /// Ephemeral.
+    SignedOutEverywhere { user: UserId, until: Timestamp },
 }
 
 /// Who receives an event.
@@ -70,7 +78,9 @@ impl Event {
             | Self::Receipt { to, .. }
             | Self::ConversationChanged { to, .. } => Audience::Users(to),
             // A node may have looked the session up for a connection that it does not hold yet.
-            Self::SignedOut { .. } | Self::Presence(_) => Audience::Everyone,
+            Self::SignedOut { .. } | Self::SignedOutEverywhere { .. } | Self::Presence(_) => {
+                Audience::Everyone
+            }
         }
     }
 
@@ -80,7 +90,10 @@ impl Event {
     pub fn is_durable(&self) -> bool {
         match self {
             Self::Appended { .. } | Self::Receipt { .. } | Self::ConversationChanged { .. } => true,
-            Self::Typing { .. } | Self::Presence(_) | Self::SignedOut { .. } => false,
+            Self::Typing { .. }
+            | Self::Presence(_)
+            | Self::SignedOut { .. }
+            | Self::SignedOutEverywhere { .. } => false,
         }
     }
 }

@@ -128,7 +128,11 @@ impl EventRouter {
                 self.updates.push(&conversation, &to);
             }
             Event::Presence(change) => self.roster.push(change),
-            Event::SignedOut { user, credential } => self.hub.sign_out(&user, &credential),
+            Event::SignedOut {
+                user, credential, ..
+            } => self.hub.sign_out(&user, &credential),
+            // The use cases find out which sessions these are.
+            Event::SignedOutEverywhere { .. } => {}
         }
     }
 

@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 use lamplight::config::{Config, Flags, LogFormat};
 use lamplight::wiring::Lamplight;
 use lamplight::{account, copies, doctor, migrate, token};
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -162,6 +163,8 @@ async fn begin_anew(address: SocketAddr, began: Instant, stop: watch::Receiver<b
     };
     let mut words = std::env::args_os();
     let name = words.next().unwrap_or_else(|| "lamplight".into());
+    // A flag has precedence over the environment.
+    let words = without_listen(words);
     let error = match program {
         Ok(program) => std::process::Command::new(program)
             .arg0(name)
@@ -172,6 +175,20 @@ async fn begin_anew(address: SocketAddr, began: Instant, stop: watch::Receiver<b
         Err(error) => error,
     };
     fail(&format!("The program cannot be started again: {error}."))
+}
+
+/// Leaves out the flag `--listen` and its value.
+fn without_listen(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut rest = Vec::new();
+    let mut words = words;
+    while let Some(word) = words.next() {
+        match word.to_str() {
+            Some("--listen") => drop(words.next()),
+            Some(text) if text.starts_with("--listen=") => {}
+            _ => rest.push(word),
+        }
+    }
+    rest
 }
 
 async fn is_set(mut stop: watch::Receiver<bool>) {
@@ -245,5 +262,31 @@ async fn stop_signal() {
     tokio::select! {
         _ = term.recv() => {}
         _ = interrupt.recv() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flag_of_an_address_gives_way_to_the_address_that_the_node_got() {
+        let rest = |words: &[&str]| {
+            let rest = without_listen(words.iter().map(OsString::from));
+            rest.into_iter()
+                .map(|word| word.into_string().expect("text"))
+                .collect::<Vec<_>>()
+        };
+        let others = ["serve", "--auth", "open", "--listening", "--node-id=a"];
+        assert_eq!(rest(&others), others);
+        assert_eq!(
+            rest(&["serve", "--listen", "[::1]:0", "--auth", "open"]),
+            ["serve", "--auth", "open"]
+        );
+        assert_eq!(
+            rest(&["serve", "--auth", "open", "--listen=127.0.0.1:0"]),
+            ["serve", "--auth", "open"]
+        );
+        assert_eq!(rest(&["serve", "--listen"]), ["serve"]);
     }
 }

@@ -88,6 +88,7 @@ impl Lamplight {
             clock: Arc::clone(&clock),
             ids: Arc::new(SystemIds::new()),
             shared_limits: backends.shared_limits,
+            shared_sign_outs: backends.shared_sign_outs,
         };
         let settings = Settings {
             identity: config.identity,
@@ -116,6 +117,7 @@ impl Lamplight {
         let mut background = Tasks::default();
         background.start(backends.components.iter().flat_map(|part| part.tasks()));
         join_all(backends.components.iter().map(|part| part.warm_up())).await;
+        handler.warm_up().await;
         roster
             .resync(&*ports.presence, &*ports.directory)
             .await

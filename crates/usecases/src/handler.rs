@@ -303,6 +303,12 @@ impl Handler {
         self.shared.typing.expire();
     }
 
+    /// Learns, for a bounded time, what has to be known before the first caller is served: which
+    /// sessions ended that the store still has.
+    pub async fn warm_up(&self) {
+        self.accounts.ended().exchange().await;
+    }
+
     /// Tries once to end in the store the sessions that ended in memory.
     /// [`Handler::run_background`] repeats it.
     pub async fn write_ended(&self) {

@@ -71,6 +71,8 @@ export class Reader {
 
   async write(other) {
     await this.person(other).first().click()
+    // Another conversation's field may be there still, and would take what is written.
+    await this.at("thread-name").filter({ hasText: other.name }).waitFor()
     await this.at("composer").waitFor()
   }
 

@@ -1,10 +1,10 @@
 // Users: their sockets with the received events, and their HTTP requests.
 import { io } from "socket.io-client"
 import { RosterView } from "./roster.mjs"
-import { until, within } from "./wait.mjs"
+import { PATIENCE_MS, until, within } from "./wait.mjs"
 
 /** The server answers within 5 s, a refusal included; a loaded machine adds to that. */
-const PATIENCE_MS = 30_000
+const ANSWER_MS = 60_000
 
 /** A socket that records all events. */
 export class Client {
@@ -37,7 +37,7 @@ export class Client {
   }
 
   /** Waits until this socket sees a user like that. */
-  async knows(userId, fits, limit = 8_000) {
+  async knows(userId, fits, limit = PATIENCE_MS) {
     const so = () => fits(this.roster.get(userId) ?? {})
     await until(so, "", limit).catch(() => {
       throw new Error(`${userId} does not look like ${fits} but ${JSON.stringify(this.roster.get(userId))}`)
@@ -61,7 +61,7 @@ export class Client {
         this.socket.once("connect", resolve)
         this.socket.once("connect_error", reject)
       }),
-      PATIENCE_MS,
+      ANSWER_MS,
       "connecting",
     )
     return this
@@ -69,7 +69,7 @@ export class Client {
 
   /** Emits and returns the acknowledgement. */
   ask(name, ...data) {
-    return this.socket.timeout(PATIENCE_MS).emitWithAck(name, ...data)
+    return this.socket.timeout(ANSWER_MS).emitWithAck(name, ...data)
   }
 
   /** Emits, and throws if it is refused. */
@@ -96,7 +96,7 @@ export class Client {
   }
 
   /** Waits for a matching event. */
-  async sees(name, fits = () => true, { since = 0, within: limit = 8_000 } = {}) {
+  async sees(name, fits = () => true, { since = 0, within: limit = PATIENCE_MS } = {}) {
     const find = () => this.events.slice(since).find((event) => event.name === name && fits(event.data))
     await until(find, "", limit).catch(() => {
       const came = this.events.slice(since).map((event) => `${event.name} ${JSON.stringify(event.data)}`)

@@ -1,11 +1,14 @@
 // Waits for conditions with a deadline, never for a fixed time.
 
+/** How long a loaded machine may take for what a test waits for. A test that passes does not wait as long. */
+export const PATIENCE_MS = 20_000
+
 /**
  * Waits until `look` returns a true value, and returns it.
  * @template T
  * @param {() => T | Promise<T>} look
  */
-export async function until(look, what = String(look), within = 8_000) {
+export async function until(look, what = String(look), within = PATIENCE_MS) {
   const end = performance.now() + within
   for (;;) {
     const found = await look()

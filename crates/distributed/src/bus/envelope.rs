@@ -74,12 +74,13 @@ pub(crate) fn decode(payload: &[u8]) -> Result<Contents, Malformed> {
     contents.ok_or_else(|| Malformed(format!("fields are missing for {kind}")))
 }
 
-const KINDS: [&str; 6] = [
+const KINDS: [&str; 7] = [
     "appended",
     "typing",
     "receipt",
     "conversation",
     "signed_out",
+    "signed_out_everywhere",
     "lost",
 ];
 
@@ -117,6 +118,11 @@ struct Envelope<'a> {
     read_seq: Option<u64>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     credential: Option<Cow<'a, str>>,
+    /// Absent from what earlier versions sent, which was stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_stored: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<i64>,
     #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
     to: Vec<Cow<'a, str>>,
 }
@@ -198,10 +204,21 @@ impl Writer {
                 to: names(to),
                 ..base
             },
-            Event::SignedOut { user, credential } => Envelope {
+            Event::SignedOut {
+                user,
+                credential,
+                is_stored,
+            } => Envelope {
                 kind: "signed_out".into(),
                 user: Some(user.as_str().into()),
                 credential: Some((&**credential).into()),
+                is_stored: Some(*is_stored),
+                ..base
+            },
+            Event::SignedOutEverywhere { user, until } => Envelope {
+                kind: "signed_out_everywhere".into(),
+                user: Some(user.as_str().into()),
+                until: Some(until.0),
                 ..base
             },
             Event::Presence(_) => return None,
@@ -289,6 +306,11 @@ impl Envelope<'_> {
             "signed_out" => Event::SignedOut {
                 user: user()?,
                 credential: self.credential.as_deref()?.into(),
+                is_stored: self.is_stored.unwrap_or(true),
+            },
+            "signed_out_everywhere" => Event::SignedOutEverywhere {
+                user: user()?,
+                until: Timestamp(self.until?),
             },
             "lost" => return Some(Contents::Lost),
             _ => return Some(Contents::Unknown),

@@ -187,6 +187,17 @@ impl RedisEventBus {
         self.0.shared.writer.run
     }
 
+    /// The place of what was published last, for [`RedisEventBus::has_sent`]. `None` while it is
+    /// unknown.
+    pub(crate) fn last_published(&self) -> Option<u64> {
+        self.0.shared.queue.last()
+    }
+
+    /// Whether Redis has everything up to this place: it outlives this node.
+    pub(crate) fn has_sent(&self, place: u64) -> bool {
+        self.0.shared.queue.is_done(place)
+    }
+
     /// Calls `announced` with what publishers announce, until the subscriber is dropped.
     pub(crate) fn on_announcements(
         &self,

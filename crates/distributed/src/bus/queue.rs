@@ -54,7 +54,11 @@ impl Item {
 
 /// A sign-out closes connections, so it is kept as long as what is durable.
 fn must_arrive(event: &Event) -> bool {
-    event.is_durable() || matches!(event, Event::SignedOut { .. })
+    event.is_durable()
+        || matches!(
+            event,
+            Event::SignedOut { .. } | Event::SignedOutEverywhere { .. }
+        )
 }
 
 /// The number of times that an event is published.
@@ -85,6 +89,10 @@ struct State {
     items: VecDeque<Item>,
     bytes: usize,
     number: u64,
+    /// The number of the last item of the batch that was taken.
+    taken: u64,
+    /// Up to here, Redis has what could be published.
+    done: u64,
     /// Events that had to be dropped and that other nodes have to be told of.
     has_lost: bool,
     dropped: u64,
@@ -137,7 +145,7 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// The next batch, once there is something.
+    /// The next batch, once there is something. The batch before is done.
     pub(super) async fn take(&self) -> Vec<Item> {
         loop {
             let batch = self.state.lock().take();
@@ -159,6 +167,17 @@ impl Queue {
 
     pub(super) fn len(&self) -> usize {
         self.state.lock().items.len()
+    }
+
+    /// The number of the last item. `None` while a notice of a loss waits for its place.
+    pub(super) fn last(&self) -> Option<u64> {
+        let state = self.state.lock();
+        (!state.has_lost).then_some(state.number)
+    }
+
+    /// Whether the items up to this number are published, or dropped because they were too old.
+    pub(super) fn is_done(&self, number: u64) -> bool {
+        self.state.lock().done >= number
     }
 
     /// How many ephemeral events were dropped, and how many that had to arrive.
@@ -186,6 +205,7 @@ impl State {
         if std::mem::take(&mut self.has_lost) {
             self.add(Outgoing::Lost, 0);
         }
+        self.done = self.taken;
         let mut batch = Vec::new();
         let mut published = 0;
         while batch.len() < BATCH_EVENTS
@@ -193,6 +213,7 @@ impl State {
             && let Some(item) = self.items.pop_front()
         {
             self.bytes -= item.weight;
+            self.taken = self.taken.max(item.number);
             published += item.weight * channels(&item.outgoing);
             if item.is_stale() {
                 self.dropped += 1;
@@ -248,6 +269,29 @@ mod tests {
         }
         assert_eq!(notices, 1);
         assert_eq!(queue.state.lock().bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn m10_a_batch_is_done_when_the_next_one_is_taken() {
+        let queue = Queue::default();
+        assert_eq!(queue.last(), Some(0));
+        assert!(queue.is_done(0));
+        queue.push(durable());
+        let one = queue.last().expect("nothing is lost");
+        let batch = queue.take().await;
+        assert_eq!(batch.len(), 1);
+        assert!(!queue.is_done(one), "it is on its way");
+        queue.push_probe(1);
+        queue.take().await;
+        assert!(queue.is_done(one));
+        queue.mark_lost();
+        assert_eq!(queue.last(), None, "the notice has no number yet");
+        queue.take().await;
+        let notice = queue.last().expect("it has");
+        assert!(notice > one && !queue.is_done(notice));
+        queue.push_probe(2);
+        queue.take().await;
+        assert!(queue.is_done(notice));
     }
 
     #[tokio::test(start_paused = true)]

@@ -107,8 +107,10 @@ const SESSIONS_OF: Sql = Sql {
 };
 
 const END_ALL: Sql = Sql {
-    text: "DELETE FROM sessions WHERE person = $1 AND digest IS DISTINCT FROM $2 RETURNING digest",
-    types: &[Type::INT8, Type::TEXT],
+    text:
+        "DELETE FROM sessions WHERE person = $1 AND digest IS DISTINCT FROM $2 AND created_at <= $3
+           RETURNING digest",
+    types: &[Type::INT8, Type::TEXT, Type::INT8],
 };
 
 const SET_PASSWORD: Sql = Sql {
@@ -264,13 +266,17 @@ impl Accounts for PostgresStore {
         Ok(digests(&rows)?)
     }
 
-    async fn end_sessions(&self, user: &UserId) -> StoreResult<Vec<String>> {
+    async fn end_sessions(
+        &self,
+        user: &UserId,
+        until: Option<Timestamp>,
+    ) -> StoreResult<Vec<String>> {
         let user = user.as_str();
         self.transact(Repeat::Never, |connection| async move {
             let Some((person, _)) = lock_person(&connection, user).await? else {
                 return Ok(Vec::new());
             };
-            end_all(&connection, person, None).await
+            end_all(&connection, person, None, until).await
         })
         .await
     }
@@ -294,7 +300,7 @@ impl Accounts for PostgresStore {
                 .execute(&SET_PASSWORD, &[&person, &password_hash])
                 .await?;
             connection.execute(&FORGET_NETWORKS, &[&person]).await?;
-            let ended = end_all(&connection, person, except).await?;
+            let ended = end_all(&connection, person, except, None).await?;
             Ok(Some(Some(ended)))
         });
         written.await?.ok_or_else(|| {
@@ -357,13 +363,19 @@ async fn open(
     digests(&ended)
 }
 
-/// Ends all sessions of a user but one; returns their digests.
+/// Ends the sessions of a user, but not `except` nor what was opened after `until`; returns their
+/// digests.
 async fn end_all(
     connection: &Connection,
     person: i64,
     except: Option<&str>,
+    until: Option<Timestamp>,
 ) -> Result<Vec<String>, Failure> {
-    digests(&connection.query(&END_ALL, &[&person, &except]).await?)
+    let until = until.map_or(i64::MAX, |until| until.0);
+    let ended = connection
+        .query(&END_ALL, &[&person, &except, &until])
+        .await?;
+    digests(&ended)
 }
 
 /// Stores a network that signed in, and deletes a few expired ones of any account.

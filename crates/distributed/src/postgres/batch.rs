@@ -16,9 +16,9 @@ use lamplight_usecases::ports::{AppendError, Appended, StoreError};
 use lamplight_usecases::throttle::{self, Due};
 use std::collections::HashMap;
 use std::time::Duration;
+use tokio::join;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, timeout_at};
-use tokio::{join, try_join};
 
 /// The first pause before another attempt; each one is twice as long as the one before.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -183,11 +183,7 @@ async fn in_transaction(
     batch: &[Append],
     unsettled: &mut Option<Plan>,
 ) -> Result<Settled, Failure> {
-    let (lock, find, draw) = try_join!(
-        connection.prepare(&LOCK),
-        connection.prepare(&FIND),
-        connection.prepare(&DRAW)
-    )?;
+    let [lock, find, draw] = connection.prepare_all([&LOCK, &FIND, &DRAW]).await?;
     let asked = Asked::of(batch);
     let count = to_db(batch.len() as u64);
     let of_lock: Params<'_> = &[&asked.distinct];
@@ -228,11 +224,8 @@ async fn write(
     plan: Plan,
     unsettled: &mut Option<Plan>,
 ) -> Result<Settled, Failure> {
-    let (insert, move_heads, move_marks) = try_join!(
-        connection.prepare(&INSERT),
-        connection.prepare(&MOVE_HEADS),
-        connection.prepare(&MOVE_MARKS)
-    )?;
+    let statements = [&INSERT, &MOVE_HEADS, &MOVE_MARKS];
+    let [insert, move_heads, move_marks] = connection.prepare_all(statements).await?;
     let authors = if plan.receipts.is_empty() {
         None
     } else {

@@ -67,8 +67,10 @@ impl Connection {
         self.execute_ready(&ready, params).await
     }
 
-    /// Prepares a statement once for each connection. To pipeline statements, prepare all of them,
-    /// then poll them together in their order (`join!`, `try_join!`): the first poll sends.
+    /// Prepares a statement once for each connection. To pipeline statements, prepare all of them
+    /// ([`Connection::prepare_all`]), then poll them together in their order (`join!`): the first
+    /// poll sends. Report the first failure in this order: once a statement of a transaction has
+    /// failed, those after it only say that the transaction is aborted. `try_join!` reports any.
     pub(crate) async fn prepare<'a>(&self, sql: &'a Sql) -> Result<Ready<'a>, Failure> {
         if !self.prepares {
             return Ok(Ready::Unnamed(sql));
@@ -76,6 +78,16 @@ impl Connection {
         self.guarded(self.client().prepare_typed_cached(sql.text, sql.types))
             .await
             .map(Ready::Prepared)
+    }
+
+    /// Prepares statements in one round trip.
+    pub(crate) async fn prepare_all<'a, const N: usize>(
+        &self,
+        statements: [&'a Sql; N],
+    ) -> Result<[Ready<'a>; N], Failure> {
+        let ready = join_all(statements.map(|sql| self.prepare(sql))).await;
+        let ready = ready.into_iter().collect::<Result<Vec<_>, Failure>>()?;
+        ready.try_into().map_err(|_| missing())
     }
 
     pub(crate) async fn query_ready(
@@ -135,8 +147,7 @@ impl Connection {
         let (begun, rows, committed) = join!(begin, reads, self.commit());
         begun.and(committed)?;
         let rows = rows.into_iter().collect::<Result<Vec<_>, Failure>>()?;
-        rows.try_into()
-            .map_err(|_| Failure::NoConnection("an answer is missing".into()))
+        rows.try_into().map_err(|_| missing())
     }
 
     /// Begins a transaction. Every one ends with [`Connection::commit`] or
@@ -192,6 +203,10 @@ impl Drop for Connection {
             drop(Object::take(client));
         }
     }
+}
+
+fn missing() -> Failure {
+    Failure::NoConnection("an answer is missing".into())
 }
 
 fn typed<'a>(sql: &Sql, params: Params<'a>) -> Vec<(&'a (dyn ToSql + Sync), Type)> {

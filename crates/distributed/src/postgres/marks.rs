@@ -24,7 +24,7 @@ use lamplight_domain::permission::{Action, Role, authorize};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::MarkUpdate;
 use std::collections::HashMap;
-use tokio::{join, try_join};
+use tokio::join;
 
 /// A mark that is to be moved.
 #[derive(Clone, Debug)]
@@ -132,11 +132,8 @@ pub(crate) async fn catch_up(
 }
 
 async fn read(connection: &Connection, moves: &[Move], begins: bool) -> Result<Read, Failure> {
-    let (lock, heads, statuses) = try_join!(
-        connection.prepare(&LOCK_MEMBERSHIPS),
-        connection.prepare(&HEADS),
-        connection.prepare(&STATUSES)
-    )?;
+    let statements = [&LOCK_MEMBERSHIPS, &HEADS, &STATUSES];
+    let [lock, heads, statuses] = connection.prepare_all(statements).await?;
     let conversations: Vec<&str> = moves.iter().map(|one| one.conversation.as_str()).collect();
     let users: Vec<&str> = moves.iter().map(|one| one.user.as_str()).collect();
     let begin = async {

@@ -112,6 +112,9 @@ impl Log {
         let position = bounded(self.follower.position(NAME)).await?;
         let mut position = position.unwrap_or(before);
         let mut confirmed = position;
+        // A position that can be confirmed once Redis has what it covers, and the place of that on
+        // the bus: this node may die with its queue.
+        let mut unconfirmed: Option<(CommitPosition, u64)> = None;
         let mut next_confirm = Instant::now() + CONFIRM;
         // When each page was read, to find out what is settled.
         let mut pages: VecDeque<(Instant, CommitPosition)> = VecDeque::new();
@@ -128,6 +131,7 @@ impl Log {
                 }
                 pages.push_back((Instant::now(), position));
             }
+            let looked_at = Instant::now();
             let due = state.machine.lock().take_due(state.now());
             for entry in due {
                 self.publish(entry).await?;
@@ -135,18 +139,26 @@ impl Log {
             let waiting = state.machine.lock().waiting();
             let waiting_count = u64::try_from(waiting).unwrap_or(u64::MAX);
             self.counts.waiting.store(waiting_count, Ordering::Relaxed);
+            if let Some((up_to, place)) = unconfirmed
+                && self.bus.has_sent(place)
+            {
+                bounded(self.follower.confirm(NAME, up_to)).await?;
+                confirmed = up_to;
+                unconfirmed = None;
+            }
             if Instant::now() >= next_confirm {
-                let settled = Limits::default().patience + POLL * 2;
-                let mut up_to = confirmed;
-                while let Some((at, last)) = pages.front()
-                    && at.elapsed() > settled
+                if unconfirmed.is_none()
+                    && let Some(place) = self.bus.last_published()
                 {
-                    up_to = *last;
-                    pages.pop_front();
-                }
-                if up_to > confirmed {
-                    bounded(self.follower.confirm(NAME, up_to)).await?;
-                    confirmed = up_to;
+                    let settled = Limits::default().patience + POLL * 2;
+                    let mut up_to = confirmed;
+                    while let Some((at, last)) = pages.front()
+                        && looked_at.saturating_duration_since(*at) > settled
+                    {
+                        up_to = *last;
+                        pages.pop_front();
+                    }
+                    unconfirmed = (up_to > confirmed).then_some((up_to, place));
                 }
                 let head = bounded(self.follower.head()).await?;
                 let behind = head.0.saturating_sub(position.0);

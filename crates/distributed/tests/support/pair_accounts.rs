@@ -56,8 +56,12 @@ impl Accounts for Pair {
         self.next().sessions_of(user).await
     }
 
-    async fn end_sessions(&self, user: &UserId) -> StoreResult<Vec<String>> {
-        self.next().end_sessions(user).await
+    async fn end_sessions(
+        &self,
+        user: &UserId,
+        until: Option<Timestamp>,
+    ) -> StoreResult<Vec<String>> {
+        self.next().end_sessions(user, until).await
     }
 
     async fn set_password(

@@ -167,13 +167,17 @@ impl Accounts for SqliteStore {
         .await
     }
 
-    async fn end_sessions(&self, user: &UserId) -> StoreResult<Vec<String>> {
+    async fn end_sessions(
+        &self,
+        user: &UserId,
+        until: Option<Timestamp>,
+    ) -> StoreResult<Vec<String>> {
         let user = user.clone();
         let ended = self.write(move |batch| {
             let Some(person) = person_row(batch.conn, &user)? else {
                 return Ok(Vec::new());
             };
-            end_all(batch.conn, person, None)
+            end_all(batch.conn, person, None, until)
         });
         ended.answer().await
     }
@@ -209,7 +213,7 @@ impl Accounts for SqliteStore {
                 .execute(params![person, hash])?;
             conn.prepare_cached("DELETE FROM account_networks WHERE person = ?1")?
                 .execute([person])?;
-            end_all(conn, person, except.as_deref()).map(|ended| Some(Some(ended)))
+            end_all(conn, person, except.as_deref(), None).map(|ended| Some(Some(ended)))
         });
         written.answer().await?.ok_or_else(|| {
             StoreError::Internal("a password is to be set for someone without an account".into())
@@ -222,12 +226,19 @@ fn has_password(conn: &Connection, person: i64, hash: &str) -> rusqlite::Result<
         .exists(params![person, hash])
 }
 
-/// Ends all sessions of a user but one; returns their digests.
-fn end_all(conn: &Connection, person: i64, except: Option<&str>) -> rusqlite::Result<Vec<String>> {
+/// Ends the sessions of a user, but not `except` nor what was opened after `until`; returns their
+/// digests.
+fn end_all(
+    conn: &Connection,
+    person: i64,
+    except: Option<&str>,
+    until: Option<Timestamp>,
+) -> rusqlite::Result<Vec<String>> {
+    let until = until.map_or(i64::MAX, |until| until.0);
     conn.prepare_cached(
-        "DELETE FROM sessions WHERE person = ?1 AND digest IS NOT ?2 RETURNING digest",
+        "DELETE FROM sessions WHERE person = ?1 AND digest IS NOT ?2 AND created_at <= ?3 RETURNING digest",
     )?
-    .query_map(params![person, except], |row| row.get(0))?
+    .query_map(params![person, except, until], |row| row.get(0))?
     .collect()
 }
 

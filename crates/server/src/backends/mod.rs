@@ -22,6 +22,7 @@ use lamplight_distributed::presence::{Feed, RedisPresence};
 use lamplight_distributed::redis::{RedisClient, RedisOptions, RedisUrlError};
 use lamplight_distributed::registry::NodeRegistry;
 use lamplight_distributed::republisher::Republisher;
+use lamplight_distributed::sign_outs::RedisSignOuts;
 use lamplight_domain::identity::NodeId;
 use lamplight_domain::presence::Rules;
 use lamplight_embedded::event_bus::EmbeddedEventBus;
@@ -29,7 +30,7 @@ use lamplight_embedded::messages::{OpenError, SqliteOptions, SqliteStore};
 use lamplight_embedded::presence::{EmbeddedPresence, VersionStore};
 use lamplight_usecases::ports::{
     Accounts, Clock, Directory, EventBus, LogFollower, Messages, PresenceStore, SharedLimits,
-    StoreError,
+    SharedSignOuts, StoreError,
 };
 use membership::MembershipComponent;
 use memory::MemoryPresence;
@@ -69,6 +70,7 @@ pub struct Backends {
     /// The log from which a node reads what the bus lost; a bus of one process loses nothing.
     pub log: Option<Arc<dyn LogFollower>>,
     pub shared_limits: Option<Arc<dyn SharedLimits>>,
+    pub shared_sign_outs: Option<Arc<dyn SharedSignOuts>>,
     /// The other nodes, with Redis.
     pub registry: Option<Arc<NodeRegistry>>,
     /// In the order of the start.
@@ -174,6 +176,9 @@ impl Backends {
             bus,
             log: redis.is_some().then_some(store.log),
             registry,
+            shared_sign_outs: redis
+                .as_ref()
+                .map(|redis| Arc::new(RedisSignOuts::new(redis.client.clone())) as _),
             shared_limits: redis.map(|redis| redis.limits as _),
             components,
         })

@@ -127,7 +127,7 @@ impl AccountService {
         let Some(ended) = deadline::store(set).await? else {
             return Err(not_current());
         };
-        self.publish_ended(user, ended);
+        self.ended.publish_stored(user, ended);
         Ok(Reply::Done)
     }
 }

@@ -46,7 +46,12 @@ impl AccountService {
             limits: Arc::clone(&shared.limits),
             locks: Arc::clone(&shared.locks),
             profiles: Arc::clone(&shared.profiles),
-            ended: EndedSessions::new(&ports.accounts, &ports.bus),
+            ended: EndedSessions::new(
+                &ports.accounts,
+                &ports.bus,
+                ports.shared_sign_outs.clone(),
+                settings.session_life,
+            ),
             search: Arc::new(Semaphore::new(1)),
             settings: *settings,
         }
@@ -96,7 +101,7 @@ impl AccountService {
     ) -> Result<Option<(UserId, Timestamp)>, Refusal> {
         let session = deadline::store(self.accounts.session(digest, self.now())).await?;
         // Checked last: the session may have ended while the store was read.
-        Ok(session.filter(|_| !self.ended.contains(digest)))
+        Ok(session.filter(|(user, expires)| !self.ended.contains(digest, user, *expires)))
     }
 
     /// The digest that the store keeps of a local session's token.

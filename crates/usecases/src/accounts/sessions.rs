@@ -10,9 +10,10 @@ use crate::network::login_network;
 use crate::ports::NewSession;
 use crate::refusal::Refusal;
 use lamplight_domain::event::Event;
-use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::identity::Profile;
 use lamplight_domain::text;
 use lamplight_domain::time::Timestamp;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 impl AccountService {
@@ -66,7 +67,7 @@ impl AccountService {
         let Some(ended) = deadline::store(self.accounts.open_session(session)).await? else {
             return Err(wrong_credentials());
         };
-        self.publish_ended(&user.id, ended);
+        self.ended.publish_stored(&user.id, ended);
         Ok(Reply::Accounts(AccountReply::SignedIn {
             user,
             token,
@@ -74,27 +75,17 @@ impl AccountService {
         }))
     }
 
-    /// Closes the sockets of sessions that ended.
-    pub(super) fn publish_ended(&self, user: &UserId, ended: Vec<String>) {
-        for digest in ended {
-            self.bus.publish(Event::SignedOut {
-                user: user.clone(),
-                credential: digest.into(),
-            });
-        }
-    }
-
     /// Waits until other nodes can know of a session that ended, at most for seconds. A client may
     /// close its socket as soon as it has the reply; a node that does not know by then that the
     /// session ended takes that for a lost connection, and shows the user for the grace period.
     async fn reach_other_nodes(&self) {
         // If it is unknown whether they know, the session is over all the same.
-        let _ = self.bus.settle().await;
+        let _ = tokio::join!(self.bus.settle(), self.ended.share());
     }
 
     /// Ends the caller's session and closes its sockets; the user goes offline at once unless they
-    /// are online on another device. If the store takes no writes, the session ends for as long as
-    /// this process lives, and the reply says that it was not written.
+    /// are online on another device. If the store takes no writes, every node refuses the session
+    /// until the store has it, and the reply says that it was not written.
     pub(super) async fn logout(&self, caller: &Caller) -> Result<Reply, Refusal> {
         let user = caller.verified_user()?;
         let credential = caller
@@ -104,12 +95,17 @@ impl AccountService {
         match deadline::store(self.accounts.end_session(&credential)).await {
             Ok(None) => Ok(Reply::Done),
             Ok(Some(user)) => {
-                self.bus.publish(Event::SignedOut { user, credential });
+                self.bus.publish(Event::SignedOut {
+                    user,
+                    credential,
+                    is_stored: true,
+                });
                 self.reach_other_nodes().await;
                 Ok(Reply::Done)
             }
             Err(refusal) => {
                 self.ended.end(user, credential);
+                self.reach_other_nodes().await;
                 Err(not_written(refusal))
             }
         }
@@ -118,29 +114,25 @@ impl AccountService {
     /// Ends every session of the caller's account, this one too.
     pub(super) async fn logout_all(&self, caller: &Caller) -> Result<Reply, Refusal> {
         let user = caller.verified_user()?;
-        match deadline::store(self.accounts.end_sessions(user)).await {
+        let until = self.now();
+        match deadline::store(self.accounts.end_sessions(user, None)).await {
             Ok(ended) => {
-                self.publish_ended(user, ended);
+                self.ended.publish_stored(user, ended);
                 self.reach_other_nodes().await;
                 Ok(Reply::Done)
             }
             Err(refusal) => {
-                // A store that takes no writes can often be read.
+                // A store that takes no writes can often be read: then their sockets can be closed.
                 let all = deadline::store(self.accounts.sessions_of(user))
                     .await
                     .unwrap_or_default();
-                let own = caller
-                    .credential
-                    .iter()
-                    .filter(|own| !all.iter().any(|digest| *digest == ***own))
-                    .cloned();
-                for digest in all
-                    .iter()
-                    .map(|digest| Arc::from(digest.as_str()))
-                    .chain(own)
-                {
+                let own = caller.credential.iter().cloned();
+                let all: HashSet<Arc<str>> = all.into_iter().map(Arc::from).chain(own).collect();
+                for digest in all {
                     self.ended.end(user, digest);
                 }
+                self.ended.end_all(user, until);
+                self.reach_other_nodes().await;
                 Err(not_written(refusal))
             }
         }

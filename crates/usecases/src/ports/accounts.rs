@@ -76,8 +76,12 @@ pub trait Accounts: Send + Sync + 'static {
     /// The digests of a user's sessions.
     async fn sessions_of(&self, user: &UserId) -> StoreResult<Vec<String>>;
 
-    /// Ends every session of a user; returns their digests.
-    async fn end_sessions(&self, user: &UserId) -> StoreResult<Vec<String>>;
+    /// Ends every session of a user, or those opened at `until` or before; returns their digests.
+    async fn end_sessions(
+        &self,
+        user: &UserId,
+        until: Option<Timestamp>,
+    ) -> StoreResult<Vec<String>>;
 
     /// Replaces the password's hash, ends every session of the user except `except`, and forgets the
     /// networks that signed in, in one transaction. Returns the digests of the sessions that ended.

@@ -13,6 +13,7 @@ mod messages;
 mod passwords;
 mod presence;
 mod shared_limits;
+mod shared_sign_outs;
 mod store;
 
 pub use accounts::{Account, Accounts, NewSession};
@@ -30,6 +31,7 @@ pub use messages::{
 pub use passwords::{HashError, HashFor, Passwords};
 pub use presence::{PresenceState, PresenceStore};
 pub use shared_limits::{SharedLimits, SharedRule};
+pub use shared_sign_outs::{Exchanged, SharedSignOuts, SignOut};
 pub use store::{Page, StoreError, StoreResult};
 
 use std::sync::Arc;
@@ -48,4 +50,6 @@ pub struct Ports {
     pub ids: Arc<dyn Ids>,
     /// `None` on a node that is alone.
     pub shared_limits: Option<Arc<dyn SharedLimits>>,
+    /// `None` on a node that is alone.
+    pub shared_sign_outs: Option<Arc<dyn SharedSignOuts>>,
 }

@@ -11,7 +11,7 @@ use lamplight_usecases::{
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-fn register(username: &str, password: &str) -> AccountCommand {
+pub(crate) fn register(username: &str, password: &str) -> AccountCommand {
     AccountCommand::Register {
         username: username.into(),
         password: password.into(),
@@ -19,14 +19,14 @@ fn register(username: &str, password: &str) -> AccountCommand {
     }
 }
 
-fn login(username: &str, password: &str) -> AccountCommand {
+pub(crate) fn login(username: &str, password: &str) -> AccountCommand {
     AccountCommand::Login {
         username: username.into(),
         password: password.into(),
     }
 }
 
-fn signed_in(answer: Answer) -> (String, String) {
+pub(crate) fn signed_in(answer: Answer) -> (String, String) {
     match answer.expect("signed in") {
         Reply::Accounts(AccountReply::SignedIn { user, token, .. }) => (user.id.to_string(), token),
         other => panic!("{other:?}"),
@@ -34,9 +34,11 @@ fn signed_in(answer: Answer) -> (String, String) {
 }
 
 /// The sessions that were told to be over: whose, and their digests.
-fn signed_out(app: &TestApp) -> Vec<(String, String)> {
+pub(crate) fn signed_out(app: &TestApp) -> Vec<(String, String)> {
     let told = app.events().into_iter().filter_map(|event| match event {
-        Event::SignedOut { user, credential } => Some((user.to_string(), credential.to_string())),
+        Event::SignedOut {
+            user, credential, ..
+        } => Some((user.to_string(), credential.to_string())),
         _ => None,
     });
     told.collect()
@@ -151,7 +153,7 @@ usecase_tests! {
         assert_eq!(app.handler.session(&app.handler.digest(&token)).await.expect("an answer"), None);
         assert!(app.handler.session(&app.handler.digest(&other)).await.expect("an answer").is_some(), "another device stays");
         let gone: Vec<_> = app.events().into_iter().filter(|event| matches!(event, Event::SignedOut { .. })).collect();
-        let [Event::SignedOut { user: who, credential }] = &gone[..] else { panic!("told once: {gone:?}") };
+        let [Event::SignedOut { user: who, credential, .. }] = &gone[..] else { panic!("told once: {gone:?}") };
         assert_eq!((who, &**credential), (&user(&id), &*app.handler.digest(&token)));
         assert_eq!(code(app.ask(&nobody(), AccountCommand::Logout).await), Code::Unauthenticated);
     }
@@ -302,46 +304,5 @@ usecase_tests! {
         assert!(app.events().is_empty(), "nobody is signed in by it");
         assert_eq!(signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await).0, user.id.to_string());
         assert_eq!(code(app.ask(&host(), register("ada", "lovelace1")).await), Code::Conflict);
-    }
-
-    async fn h11_signing_out_counts_at_once_though_the_store_takes_no_writes() {
-        let app = TestApp::new(Identity::Local);
-        let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
-        let (_, other) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
-        let (digest, kept) = (app.handler.digest(&token), app.handler.digest(&other));
-        let caller = Caller { credential: Some(digest.clone().into()), ..by_http(&id) };
-        let shut = app.lock_writes();
-        assert_eq!(code(app.ask(&caller, AccountCommand::Logout).await), Code::Unavailable);
-        assert_eq!(app.handler.session(&digest).await.expect("an answer"), None, "it is over");
-        assert!(app.handler.session(&kept).await.expect("an answer").is_some());
-        assert_eq!(signed_out(&app), [(id.clone(), digest.clone())], "and its sockets are told");
-        assert_eq!(app.handler.table_sizes().ended, 1);
-        drop(shut);
-        app.handler.write_ended().await;
-        assert_eq!(app.handler.table_sizes().ended, 0);
-        assert_eq!(app.handler.session(&digest).await.expect("an answer"), None);
-        let app = app.restart().await;
-        assert_eq!(app.handler.session(&digest).await.expect("an answer"), None, "it was written");
-        assert!(app.handler.session(&kept).await.expect("an answer").is_some());
-    }
-
-    async fn h11_the_same_for_signing_out_everywhere() {
-        let app = TestApp::new(Identity::Local);
-        let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
-        let (_, other) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
-        let digests = [token, other].map(|token| app.handler.digest(&token));
-        let caller = Caller { credential: Some(digests[0].clone().into()), ..by_http(&id) };
-        let shut = app.lock_writes();
-        assert_eq!(code(app.ask(&caller, AccountCommand::LogoutAll).await), Code::Unavailable);
-        for digest in &digests {
-            assert_eq!(app.handler.session(digest).await.expect("an answer"), None);
-        }
-        assert_eq!(signed_out(&app).len(), 2);
-        drop(shut);
-        app.handler.write_ended().await;
-        let app = app.restart().await;
-        for digest in &digests {
-            assert_eq!(app.handler.session(digest).await.expect("an answer"), None);
-        }
     }
 }

@@ -11,5 +11,6 @@ mod identity;
 mod limits;
 mod people;
 mod sending;
+mod sign_outs;
 mod support;
 mod typing;

@@ -60,6 +60,11 @@ fn events() -> Vec<Event> {
         Event::SignedOut {
             user: UserId::trusted("ann"),
             credential: "secret".into(),
+            is_stored: false,
+        },
+        Event::SignedOutEverywhere {
+            user: UserId::trusted("ann"),
+            until: Timestamp(1_700_000_000_123),
         },
     ]
 }

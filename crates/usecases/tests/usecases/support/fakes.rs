@@ -10,18 +10,21 @@ use lamplight_domain::roster_feed::{Mode, RosterFeed};
 use lamplight_domain::time::Timestamp;
 use lamplight_embedded::messages::SqliteStore;
 use lamplight_usecases::ports::{
-    ConnectionRegistry, Directory, EventBus, HashError, HashFor, Ids, MarkUpdate, Page, Passwords,
-    Person, ProfileSource, StoreError, StoreResult, Subscriber, Subscription, WatchedPresence,
+    BusMessage, ConnectionRegistry, Directory, EventBus, Exchanged, HashError, HashFor, Ids,
+    MarkUpdate, Page, Passwords, Person, ProfileSource, SharedSignOuts, SignOut, StoreError,
+    StoreResult, Subscriber, Subscription, WatchedPresence,
 };
+use lamplight_usecases::subscribers::Subscribers;
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::watch;
 
 /// Records every event, and what the use cases do with the sockets of this node.
 #[derive(Default)]
 pub(crate) struct FakeHub {
     pub(super) recorder: Recorder,
+    subscribers: Subscribers,
     feed: Mutex<Option<RosterFeed<ConnectionId>>>,
     pub(crate) admitted: Mutex<Vec<(ConnectionId, UserId)>>,
     pub(crate) followed: Mutex<Vec<(ConnectionId, Mode)>>,
@@ -47,11 +50,12 @@ impl EventBus for FakeHub {
                 .get_or_insert_with(|| RosterFeed::new(0))
                 .push(change.clone());
         }
-        self.recorder.publish(event);
+        self.recorder.publish(event.clone());
+        self.subscribers.send(BusMessage::Event(event));
     }
 
     fn subscribe(&self, subscriber: Subscriber) -> Subscription {
-        self.recorder.subscribe(subscriber)
+        self.subscribers.add(subscriber)
     }
 }
 
@@ -93,6 +97,32 @@ impl ConnectionRegistry for FakeHub {
         if let Some(feed) = &mut *self.feed.lock() {
             feed.unwatch(session, users);
         }
+    }
+}
+
+/// The list of sign-outs of several nodes. Each node has its own view of one list.
+#[derive(Clone, Default)]
+pub(crate) struct SignOutList {
+    pub(crate) all: Arc<Mutex<Vec<SignOut>>>,
+    /// Set by a test that loses the list.
+    pub(crate) began_anew: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl SharedSignOuts for SignOutList {
+    async fn exchange(&self, add: &[SignOut], remove: &[SignOut]) -> StoreResult<Exchanged> {
+        let mut all = self.all.lock();
+        all.retain(|item| !remove.contains(item));
+        let new: Vec<_> = add
+            .iter()
+            .filter(|item| !all.contains(item))
+            .cloned()
+            .collect();
+        all.extend(new);
+        Ok(Exchanged {
+            began_anew: self.began_anew.load(Ordering::Relaxed),
+            all: Some(all.clone()),
+        })
     }
 }
 

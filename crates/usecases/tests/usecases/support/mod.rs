@@ -3,7 +3,7 @@
 
 mod fakes;
 
-use fakes::{CountedIds, FakeHub, HeldDirectory, PlainPasswords};
+use fakes::{CountedIds, FakeHub, HeldDirectory, PlainPasswords, SignOutList};
 use lamplight_conformance::presence::ManualClock;
 use lamplight_domain::conversation::{Members, Receipt};
 use lamplight_domain::entry::Entry;
@@ -36,6 +36,8 @@ pub(crate) struct TestApp {
     pub(crate) store: Arc<SqliteStore>,
     settings: Settings,
     home: Arc<tempfile::TempDir>,
+    /// What outlives a restart beside the database.
+    pub(crate) list: SignOutList,
 }
 
 impl TestApp {
@@ -48,10 +50,20 @@ impl TestApp {
 
     pub(crate) fn with(settings: Settings) -> Self {
         let home = Arc::new(tempfile::tempdir().expect("a directory"));
-        Self::open(settings, home, Arc::new(ManualClock::default()))
+        Self::open(
+            settings,
+            home,
+            Arc::new(ManualClock::default()),
+            SignOutList::default(),
+        )
     }
 
-    fn open(settings: Settings, home: Arc<tempfile::TempDir>, clock: Arc<ManualClock>) -> Self {
+    fn open(
+        settings: Settings,
+        home: Arc<tempfile::TempDir>,
+        clock: Arc<ManualClock>,
+        list: SignOutList,
+    ) -> Self {
         let hub = Arc::new(FakeHub::default());
         let store = SqliteStore::open(
             SqliteOptions::new(home.path().join("lamplight.db")),
@@ -77,6 +89,7 @@ impl TestApp {
             clock: clock.clone(),
             ids: Arc::new(CountedIds::default()),
             shared_limits: None,
+            shared_sign_outs: Some(Arc::new(list.clone())),
         };
         Self {
             handler: Handler::new(&ports, settings),
@@ -88,19 +101,21 @@ impl TestApp {
             store,
             settings,
             home,
+            list,
         }
     }
 
     /// Restarts the node on its database.
     pub(crate) async fn restart(self) -> Self {
         self.store.close().await;
-        let (settings, home, clock) = (
+        let (settings, home, clock, list) = (
             self.settings,
             Arc::clone(&self.home),
             Arc::clone(&self.clock),
+            self.list.clone(),
         );
         drop(self);
-        Self::open(settings, home, clock)
+        Self::open(settings, home, clock, list)
     }
 
     /// Locks the database against writes until the returned connection is dropped, as a backup may.

@@ -1,0 +1,128 @@
+//! Signing out while the store takes no writes.
+
+use crate::accounts::{login, register, signed_in, signed_out};
+use crate::support::*;
+use lamplight_domain::event::Event;
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::ports::EventBus as _;
+use lamplight_usecases::{AccountCommand, Caller, Code, Identity};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+usecase_tests! {
+    async fn h11_signing_out_counts_at_once_though_the_store_takes_no_writes() {
+        let app = TestApp::new(Identity::Local);
+        let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
+        let (_, other) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
+        let (digest, kept) = (app.handler.digest(&token), app.handler.digest(&other));
+        let caller = Caller { credential: Some(digest.clone().into()), ..by_http(&id) };
+        let shut = app.lock_writes();
+        assert_eq!(code(app.ask(&caller, AccountCommand::Logout).await), Code::Unavailable);
+        assert_eq!(app.handler.session(&digest).await.expect("an answer"), None, "it is over");
+        assert!(app.handler.session(&kept).await.expect("an answer").is_some());
+        assert_eq!(signed_out(&app), [(id.clone(), digest.clone())], "and its sockets are told");
+        assert_eq!(app.handler.table_sizes().ended, 1);
+        drop(shut);
+        app.handler.write_ended().await;
+        assert_eq!(app.handler.table_sizes().ended, 0);
+        assert_eq!(app.handler.session(&digest).await.expect("an answer"), None);
+        let app = app.restart().await;
+        assert_eq!(app.handler.session(&digest).await.expect("an answer"), None, "it was written");
+        assert!(app.handler.session(&kept).await.expect("an answer").is_some());
+    }
+
+    async fn h11_the_same_for_signing_out_everywhere() {
+        let app = TestApp::new(Identity::Local);
+        let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
+        let (_, other) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
+        let digests = [token, other].map(|token| app.handler.digest(&token));
+        let caller = Caller { credential: Some(digests[0].clone().into()), ..by_http(&id) };
+        let shut = app.lock_writes();
+        assert_eq!(code(app.ask(&caller, AccountCommand::LogoutAll).await), Code::Unavailable);
+        for digest in &digests {
+            assert_eq!(app.handler.session(digest).await.expect("an answer"), None);
+        }
+        assert_eq!(signed_out(&app).len(), 2);
+        drop(shut);
+        app.handler.write_ended().await;
+        let app = app.restart().await;
+        for digest in &digests {
+            assert_eq!(app.handler.session(digest).await.expect("an answer"), None);
+        }
+    }
+
+    async fn h11_a_sign_out_outlives_the_node_that_took_it() {
+        let app = TestApp::new(Identity::Local);
+        let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
+        let digest = app.handler.digest(&token);
+        let caller = Caller { credential: Some(digest.clone().into()), ..by_http(&id) };
+        let shut = app.lock_writes();
+        assert_eq!(code(app.ask(&caller, AccountCommand::Logout).await), Code::Unavailable);
+        assert_eq!(app.list.all.lock().len(), 1, "shared before the answer");
+        drop(shut);
+        let app = app.restart().await;
+        assert!(app.handler.session(&digest).await.expect("an answer").is_some(), "the store has it");
+        app.handler.warm_up().await;
+        assert_eq!(app.handler.session(&digest).await.expect("an answer"), None);
+        assert_eq!(signed_out(&app), [(id, digest.clone())], "for sockets that the bus left out");
+        app.handler.write_ended().await;
+        app.handler.warm_up().await;
+        assert!(app.list.all.lock().is_empty(), "the store needs no help any more");
+        assert_eq!(app.handler.table_sizes().ended, 0);
+        assert_eq!(app.handler.session(&digest).await.expect("an answer"), None);
+    }
+
+    async fn h11_every_node_refuses_what_one_has_ended() {
+        let app = TestApp::new(Identity::Local);
+        let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
+        let (_, other) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
+        let (digest, kept) = (app.handler.digest(&token), app.handler.digest(&other));
+        let from_another_node = |is_stored| Event::SignedOut { user: user(&id), credential: digest.as_str().into(), is_stored };
+        app.hub.publish(from_another_node(true));
+        assert_eq!(app.handler.table_sizes().ended, 0, "the store is asked for what it knows");
+        app.hub.publish(from_another_node(false));
+        app.hub.publish(from_another_node(false));
+        assert_eq!(app.handler.table_sizes().ended, 1);
+        assert_eq!(app.handler.session(&digest).await.expect("an answer"), None);
+        assert!(app.handler.session(&kept).await.expect("an answer").is_some());
+        // This node adds it too: the other one may have died before it could.
+        app.handler.warm_up().await;
+        assert_eq!(app.list.all.lock().len(), 1);
+        // A list that was lost is filled again; what somebody took from a list is in the store.
+        app.list.began_anew.store(true, Ordering::Relaxed);
+        app.list.all.lock().clear();
+        app.handler.warm_up().await;
+        assert_eq!(app.handler.session(&digest).await.expect("an answer"), None);
+        app.handler.warm_up().await;
+        assert_eq!(app.list.all.lock().len(), 1);
+        app.list.began_anew.store(false, Ordering::Relaxed);
+        app.handler.warm_up().await;
+        app.list.all.lock().clear();
+        app.handler.warm_up().await;
+        assert_eq!(app.handler.table_sizes().ended, 0);
+    }
+
+    async fn h11_a_late_sign_out_everywhere_spares_what_was_opened_after_it() {
+        let app = TestApp::new(Identity::Local);
+        let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
+        let (_, another) = signed_in(app.ask(&nobody(), register("lin", "torvalds1")).await);
+        let until = app.now();
+        app.clock.pass(Duration::from_secs(1));
+        let (_, later) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
+        app.hub.publish(Event::SignedOutEverywhere { user: user(&id), until });
+        // An older one changes nothing.
+        app.hub.publish(Event::SignedOutEverywhere { user: user(&id), until: Timestamp(until.0 - 5) });
+        let [digest, later, another] = [token, later, another].map(|token| app.handler.digest(&token));
+        let holds = async || {
+            assert_eq!(app.handler.session(&digest).await.expect("an answer"), None);
+            for digest in [&later, &another] {
+                assert!(app.handler.session(digest).await.expect("an answer").is_some());
+            }
+        };
+        holds().await;
+        app.handler.write_ended().await;
+        assert_eq!(app.handler.table_sizes().ended, 0);
+        holds().await;
+        assert_eq!(signed_out(&app), [(id, digest.clone())], "its sockets are closed");
+    }
+}

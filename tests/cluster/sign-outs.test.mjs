@@ -1,0 +1,108 @@
+// A sign-out holds on every node, also while PostgreSQL takes no writes.
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { startCluster } from "../e2e/support/cluster.mjs"
+import { crowd, get, post, register } from "../e2e/support/person.mjs"
+import { LOCAL } from "../e2e/support/server.mjs"
+import { startPostgres, startRedis } from "../e2e/support/services.mjs"
+import { until } from "../e2e/support/wait.mjs"
+
+/** How long a loaded machine may take. */
+const PATIENCE = 30_000
+const PASSWORD = "a lamp in the window"
+const SESSION = "/api/auth/session"
+
+const gone = (client) =>
+  client.sees("(disconnect)", (reason) => reason === "io server disconnect", { within: PATIENCE })
+
+async function start(t, nodes) {
+  const [redis, postgres] = await Promise.all([startRedis(), startPostgres()])
+  t.after(() => Promise.all([redis.stop(), postgres.stop()]))
+  const cluster = await startCluster({ nodes, redis, postgres, settings: LOCAL })
+  t.after(() => cluster.dispose())
+  return { ...cluster, nodes: cluster.nodes, postgres }
+}
+
+async function signIn(node, { username }) {
+  const { body } = await post(node, "/api/auth/login", { username, password: PASSWORD })
+  return body.token
+}
+
+async function refuseWrites(node, postgres, token) {
+  await postgres.set({ default_transaction_read_only: "on" })
+  // The server's processes read the new setting one after the other.
+  const isReadOnly = async () => (await get(node, "/readyz")).status === 503
+  await until(isReadOnly, "the store takes no writes", PATIENCE)
+  assert.equal((await get(node, SESSION, { token })).status, 200, "it can be read")
+}
+
+async function takeWrites(postgres) {
+  await postgres.query("ALTER SYSTEM RESET default_transaction_read_only")
+  await postgres.query("SELECT pg_reload_conf()")
+}
+
+const statusOf = async (node, token) => (await get(node, SESSION, { token })).status
+
+async function isRefused(node, token) {
+  await until(async () => (await statusOf(node, token)) === 401, `${node.port} refuses it`, PATIENCE)
+}
+
+/** Until nothing waits to be written. */
+async function isWritten(node) {
+  const nothing = async () => /lamplight_held\{table="ended"\} 0/.test((await get(node, "/metrics")).text)
+  await until(nothing, "the sign-outs are written", PATIENCE)
+}
+
+test("H11: a sign-out while PostgreSQL takes no writes holds on every node, and outlives them", async (t) => {
+  const { nodes, postgres } = await start(t, 3)
+  const asha = await register(nodes[0])
+  const phone = { ...asha, token: await signIn(nodes[0], asha) }
+  const [far, other] = [await crowd(t, nodes[1]).enter(asha), await crowd(t, nodes[1]).enter(phone)]
+  for (const node of nodes) await refuseWrites(node, postgres, asha.token)
+
+  const out = await post(nodes[0], "/api/auth/logout", {}, { token: asha.token })
+  assert.deepEqual([out.status, out.body.code], [503, "unavailable"])
+  assert.match(out.body.error, /You are signed out/)
+  for (const node of nodes) await isRefused(node, asha.token)
+  await gone(far)
+  for (const node of nodes) assert.equal(await statusOf(node, phone.token), 200)
+  await other.must("user_activity")
+
+  // Nobody who learned of it is left, and the store still has the session.
+  for (const node of nodes) await node.kill()
+  const sessions = "SELECT count(*)::int AS count FROM sessions"
+  const database = new URL(nodes[0].settings.DATABASE_URL).pathname.slice(1)
+  assert.equal(String(await postgres.query(sessions, database)).trim(), "2")
+  await takeWrites(postgres)
+  await nodes[1].start()
+  assert.equal(await statusOf(nodes[1], asha.token), 401, "it is known from the first request on")
+  assert.equal(await statusOf(nodes[1], phone.token), 200)
+  await isWritten(nodes[1])
+  await until(
+    async () => String(await postgres.query(sessions, database)).trim() === "1",
+    "the store has ended it",
+    PATIENCE,
+  )
+})
+
+test("H11: the same for a sign-out everywhere, which spares what is opened later", async (t) => {
+  const { nodes, postgres } = await start(t, 2)
+  const asha = await register(nodes[0])
+  const phone = { ...asha, token: await signIn(nodes[1], asha) }
+  const sockets = [await crowd(t, nodes[0]).enter(asha), await crowd(t, nodes[1]).enter(phone)]
+  for (const node of nodes) await refuseWrites(node, postgres, asha.token)
+
+  const out = await post(nodes[0], "/api/auth/logout-all", {}, { token: asha.token })
+  assert.deepEqual([out.status, out.body.code], [503, "unavailable"])
+  for (const socket of sockets) await gone(socket)
+  for (const node of nodes) for (const { token } of [asha, phone]) await isRefused(node, token)
+
+  await takeWrites(postgres)
+  let later
+  await until(async () => (later = await signIn(nodes[1], asha)), "one can sign in", PATIENCE)
+  for (const node of nodes) await isWritten(node)
+  for (const node of nodes) {
+    assert.equal(await statusOf(node, later), 200)
+    for (const { token } of [asha, phone]) assert.equal(await statusOf(node, token), 401)
+  }
+})
