@@ -4,10 +4,12 @@ use super::insert::{EntryRow, insert};
 use super::schema::{MIGRATIONS, migrate};
 use super::{OpenError, SqliteOptions, SqliteStore};
 use lamplight_conformance::{Recorder, Subject};
+use lamplight_domain::emoji::Emoji;
+use lamplight_domain::entry::MessageAction;
 use lamplight_domain::identity::{ConversationId, MessageId, UserId};
 use lamplight_domain::message::Content;
 use lamplight_domain::time::Timestamp;
-use lamplight_domain::write::NewEntry;
+use lamplight_domain::write::{NewEntry, Write};
 use lamplight_usecases::ports::{Accounts as _, Directory as _, Messages as _, Range, StoreError};
 use rusqlite::{Connection, OpenFlags, StatementStatus};
 use std::path::Path;
@@ -276,11 +278,19 @@ fn what_becomes_of_messages_is_found_by_index() {
         ),
         (
             super::messages_now::OLDER,
-            "SEARCH e USING INDEX entries_by_seq",
+            "SEARCH e USING INDEX entries_by_seq (conversation=? AND seq=?)",
+        ),
+        (
+            super::messages_now::OLDER,
+            "SEARCH m USING COVERING INDEX entries_by_seq (conversation=? AND seq<?)",
         ),
         (
             super::messages_now::NEWER,
-            "SEARCH e USING INDEX entries_by_seq",
+            "SEARCH e USING INDEX entries_by_seq (conversation=? AND seq=?)",
+        ),
+        (
+            super::messages_now::NEWER,
+            "SEARCH m USING COVERING INDEX entries_by_seq (conversation=? AND seq>?)",
         ),
         (
             super::messages_now::CHANGES,
@@ -345,6 +355,69 @@ fn what_every_append_runs_is_planned_once() {
             while rows.next().unwrap().is_some() {}
         }
         assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{sql}");
+    }
+}
+
+/// However many messages, replies and reactions it has.
+#[tokio::test]
+async fn a_page_of_messages_runs_each_query_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("lamplight.db");
+    let store = open(&path);
+    let (a, c) = (UserId::trusted("a"), ConversationId::trusted("c"));
+    let members = [a.clone(), UserId::trusted("b")];
+    store
+        .put_conversation(&c, &members, Timestamp(0))
+        .await
+        .unwrap();
+    let append = async |id: String, write: Write| {
+        let new = NewEntry {
+            id: MessageId::trusted(id),
+            conversation: c.clone(),
+            sender: a.clone(),
+            write,
+            key: None,
+            created_at: Timestamp(1),
+            editable_since: None,
+        };
+        assert!(!store.append(new, None).await.unwrap().duplicate);
+    };
+    for number in 0..50 {
+        let message = Write::Message {
+            content: Content::trusted("hello"),
+            reply_to: (number > 0).then(|| MessageId::trusted("m0")),
+            mentions: Vec::new(),
+        };
+        append(format!("m{number}"), message).await;
+        for (which, emoji) in ["👍", "❤️", "😀"].into_iter().enumerate() {
+            let reaction = Write::Change {
+                message: MessageId::trusted(format!("m{number}")),
+                action: MessageAction::React {
+                    emoji: Emoji::trusted(emoji),
+                    added: true,
+                },
+            };
+            append(format!("r{number} {which}"), reaction).await;
+        }
+    }
+    store.close().await;
+
+    let conn = super::connection::connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let page = super::messages(&conn, &a, &c, Range::Newest, 50).unwrap();
+    let page = page.unwrap();
+    assert_eq!(page.messages.len(), 50);
+    for message in &page.messages {
+        assert_eq!(message.reactions.len(), 3);
+    }
+    let quoted = page.messages[49].entry.extras().unwrap();
+    assert_eq!(&*quoted.reply_to.as_ref().unwrap().excerpt, "hello");
+    for sql in [
+        super::messages_now::OLDER,
+        super::messages_now::CHANGES,
+        super::messages_now::REACTIONS,
+    ] {
+        let statement = conn.prepare_cached(sql).unwrap();
+        assert_eq!(statement.get_status(StatementStatus::Run), 1, "{sql}");
     }
 }
 
