@@ -3,8 +3,10 @@
 mod support;
 
 use lamplight_domain::conversation::Conversation;
-use lamplight_domain::entry::Entry;
+use lamplight_domain::entry::{Entry, MessageAction};
+use lamplight_domain::identity::MessageId;
 use lamplight_domain::message::{Content, SendKey};
+use lamplight_domain::write::{NewEntry, Write};
 use lamplight_embedded::messages::SqliteStore;
 use lamplight_usecases::ports::{Directory as _, Messages as _, Range, SyncPosition};
 use rusqlite::Connection;
@@ -94,5 +96,33 @@ async fn a_database_of_schema_7_keeps_its_logs_marks_and_keys() {
     let other = store.append(temporary, None).await.expect("an append");
     assert_eq!((other.duplicate, other.entry.seq), (false, 3));
     assert_eq!(list(&store, "2").await[0], row("8", 1, 3, 2, Some("other")));
+
+    // Messages of the release can be edited and deleted.
+    let change = |on: &str, action, id: &str| NewEntry {
+        write: Write::Change {
+            message: MessageId::trusted(on),
+            action,
+        },
+        ..message("7", "1", "", id)
+    };
+    let edit = MessageAction::Edit {
+        content: Content::trusted("edited"),
+        mentions: Vec::new(),
+    };
+    let (second, third) = (log.entries[1].id.as_str(), log.entries[2].id.as_str());
+    for (on, action, id) in [
+        (second, edit, "an edit"),
+        (third, MessageAction::Delete, "a deletion"),
+    ] {
+        let appended = store.append(change(on, action, id), None).await;
+        assert!(!appended.expect("an append").duplicate);
+    }
+    let again = store.append(message("7", "1", "message 3", "id-3"), None);
+    let again = again.await.expect("a repetition").message;
+    assert!(again.expect("as it is now").deleted_at.is_some());
+    assert_eq!(
+        list(&store, "2").await[1],
+        row("7", 1, 5, 1, Some("edited"))
+    );
     store.close().await;
 }

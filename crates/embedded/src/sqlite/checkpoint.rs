@@ -11,6 +11,7 @@ use lamplight_usecases::throttle::{self, Due};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Commits after which the counter `changes` moves. A copy that is at most this many commits old
 /// can pass for the current database.
@@ -19,6 +20,9 @@ const CHANGES_AT: u32 = 256;
 /// attempt if readers blocked it.
 const CHECKPOINT_PAGES: i32 = 1_000;
 const CHECKPOINT_RETRY_PAGES: i32 = 250;
+
+/// How long what was erased may stay in the write-ahead log while writes leave no quiet time.
+const ERASED_AT_MOST: Duration = Duration::from_secs(30);
 
 const EPOCH: &str = "epoch";
 const CHANGES: &str = "changes";
@@ -153,8 +157,8 @@ pub(crate) struct Checkpointer {
     /// A sync failed while it did. The operating system reports that once, and may never write
     /// those pages: later commits would be lost with them.
     is_suspect: bool,
-    /// The file of the write-ahead log may have older pages with what was erased since.
-    holds_erased: bool,
+    /// Since when the file of the write-ahead log may have older pages with what was erased.
+    erased_at: Option<Instant>,
 }
 
 impl Checkpointer {
@@ -184,7 +188,7 @@ impl Checkpointer {
             checkpoint_at: CHECKPOINT_PAGES,
             is_unsynced: false,
             is_suspect: false,
-            holds_erased: false,
+            erased_at: None,
         })
     }
 
@@ -235,6 +239,11 @@ impl Checkpointer {
         if self.uncounted >= CHANGES_AT {
             self.count(conn, health);
         }
+        let is_due = |at: Instant| at.elapsed() >= ERASED_AT_MOST;
+        if self.erased_at.is_some_and(is_due) {
+            self.count(conn, health);
+            self.truncate(conn, health);
+        }
         if pages < CHECKPOINT_PAGES {
             self.checkpoint_at = CHECKPOINT_PAGES;
         }
@@ -279,18 +288,18 @@ impl Checkpointer {
 
     /// Notes that a commit erased something.
     pub(crate) fn erased(&mut self) {
-        self.holds_erased = true;
+        self.erased_at.get_or_insert_with(Instant::now);
     }
 
     /// Whether a quiet time has something to do.
     pub(crate) fn is_behind(&self) -> bool {
-        self.uncounted > 0 || self.holds_erased
+        self.uncounted > 0 || self.erased_at.is_some()
     }
 
     /// Truncates the write-ahead log if it may have what was erased. Does not wait for readers: one
-    /// that still needs the log leaves this to the next quiet time.
+    /// that still needs the log leaves this to the next time.
     pub(crate) fn truncate(&mut self, conn: &Connection, health: &Health) {
-        if !self.holds_erased {
+        if self.erased_at.is_none() {
             return;
         }
         self.check_file(health);
@@ -298,7 +307,8 @@ impl Checkpointer {
             return;
         }
         drop(conn.busy_timeout(Duration::ZERO));
-        self.holds_erased = !self.checkpoint_fully(conn);
+        let is_whole = self.checkpoint_fully(conn);
+        self.erased_at = (!is_whole).then(Instant::now);
         drop(conn.busy_timeout(BUSY));
     }
 

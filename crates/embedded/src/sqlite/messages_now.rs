@@ -16,11 +16,22 @@ use lamplight_usecases::record;
 use rusqlite::{Connection, Row, params};
 use std::collections::HashMap;
 
+// The inner query passes entries of other kinds in two indexes, without reading them: a message can
+// have thousands of reactions.
 pub(super) const OLDER: &str = entries!(
-    "WHERE e.conversation = ?1 AND e.seq < ?2 AND o.kind IS NULL ORDER BY e.seq DESC LIMIT ?3"
+    "WHERE e.conversation = ?1 AND e.seq IN (
+         SELECT m.seq FROM entries m WHERE m.conversation = ?1 AND m.seq < ?2 AND NOT EXISTS (
+             SELECT 1 FROM other_entries WHERE conversation = ?1 AND seq = m.seq)
+         ORDER BY m.seq DESC LIMIT ?3)
+     ORDER BY e.seq DESC"
 );
-pub(super) const NEWER: &str =
-    entries!("WHERE e.conversation = ?1 AND e.seq > ?2 AND o.kind IS NULL ORDER BY e.seq LIMIT ?3");
+pub(super) const NEWER: &str = entries!(
+    "WHERE e.conversation = ?1 AND e.seq IN (
+         SELECT m.seq FROM entries m WHERE m.conversation = ?1 AND m.seq > ?2 AND NOT EXISTS (
+             SELECT 1 FROM other_entries WHERE conversation = ?1 AND seq = m.seq)
+         ORDER BY m.seq LIMIT ?3)
+     ORDER BY e.seq"
+);
 pub(super) const CHANGES: &str =
     "SELECT seq, content, mentions, edited_at, deleted_at, pinned_at FROM message_changes
      WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3";

@@ -25,6 +25,8 @@ mod messages_now;
 mod open;
 mod options;
 mod queries;
+#[cfg(test)]
+mod query_tests;
 mod readers;
 mod repeats;
 mod schema;

@@ -94,19 +94,20 @@ pub(super) fn blank<'a>(
     let digest_key = digest_key.as_bytes();
     for (seq, content) in entries {
         let there = entry_at(conn, row, conversation, seq)?;
-        let Some(write) = there.as_ref().and_then(Write::of) else {
-            continue;
-        };
-        conn.prepare_cached(
-            "INSERT INTO erased_entries (conversation, seq, digest) VALUES (?1, ?2, ?3)",
-        )?
-        .execute(params![row, to_db(seq), write.digest(digest_key)])?;
-        let key = conn
+        // A record that this version cannot read is blanked all the same.
+        let write = there.as_ref().and_then(Write::of);
+        let mut key = conn
             .prepare_cached("SELECT dedupe_key FROM entries WHERE conversation = ?1 AND seq = ?2")?
             .query_row(params![row, to_db(seq)], |row| {
                 row.get::<_, Option<String>>(0)
             })?;
-        let key = key.map(|key| write.erased_dedupe_key(&key, digest_key).unwrap_or(key));
+        if let Some(write) = write {
+            conn.prepare_cached(
+                "INSERT INTO erased_entries (conversation, seq, digest) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![row, to_db(seq), write.digest(digest_key)])?;
+            key = key.map(|key| write.erased_dedupe_key(&key, digest_key).unwrap_or(key));
+        }
         conn.prepare_cached(
             "UPDATE entries SET content = ?3, dedupe_key = ?4 WHERE conversation = ?1 AND seq = ?2",
         )?

@@ -9,7 +9,7 @@ use lamplight_domain::message::Content;
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{Accounts as _, Directory as _, Messages as _, Range, StoreError};
-use rusqlite::{Connection, OpenFlags, StatementStatus};
+use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -232,122 +232,6 @@ fn a_migration_that_fails_is_undone_and_the_one_before_stays() {
     assert_eq!(schema(&conn), (2, vec!["one".into(), "two".into()]));
 }
 
-/// The steps of a query's plan.
-fn plan(conn: &Connection, sql: &str) -> Vec<String> {
-    let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-    let parameters = plan.parameter_count();
-    plan.query_map(rusqlite::params_from_iter(vec![0; parameters]), |row| {
-        row.get("detail")
-    })
-    .unwrap()
-    .collect::<rusqlite::Result<_>>()
-    .unwrap()
-}
-
-#[test]
-fn what_every_append_looks_up_is_found_by_index() {
-    let mut conn = Connection::open_in_memory().unwrap();
-    migrate(&mut conn, Path::new("x"), MIGRATIONS).unwrap();
-    assert_eq!(
-        plan(&conn, super::repeats::BY_KEY),
-        [
-            "SEARCH entries USING INDEX entries_by_key (dedupe_key=? AND conversation=? AND sender=?)"
-        ]
-    );
-}
-
-/// Whatever a log has, and however many users reacted.
-#[test]
-fn what_becomes_of_messages_is_found_by_index() {
-    let mut conn = Connection::open_in_memory().unwrap();
-    migrate(&mut conn, Path::new("x"), MIGRATIONS).unwrap();
-    for (sql, step) in [
-        (super::changes::TARGET, "SEARCH e USING INDEX entries_by_id"),
-        (super::changes::KINDS, "SEARCH r USING PRIMARY KEY"),
-        (
-            super::changes::PINS,
-            "USING INDEX pinned_messages (conversation=?)",
-        ),
-        (super::deletions::EDITS, "USING PRIMARY KEY"),
-        (super::deletions::IS_DELETED, "(conversation=? AND seq=?)"),
-        (
-            super::history::DELETED_AFTER,
-            "USING INDEX deleted_messages (conversation=? AND seq>?)",
-        ),
-        (
-            super::messages_now::OLDER,
-            "SEARCH e USING INDEX entries_by_seq",
-        ),
-        (
-            super::messages_now::NEWER,
-            "SEARCH e USING INDEX entries_by_seq",
-        ),
-        (
-            super::messages_now::CHANGES,
-            "USING INDEX message_changes_by_seq (conversation=? AND seq>? AND seq<?)",
-        ),
-        (
-            super::messages_now::REACTIONS,
-            "SEARCH r USING PRIMARY KEY (conversation=? AND seq>? AND seq<?)",
-        ),
-    ] {
-        let steps = plan(&conn, sql);
-        assert!(
-            steps.iter().any(|found| found.contains(step)),
-            "{sql}: {steps:?}"
-        );
-        assert!(
-            !steps.iter().any(|step| step.starts_with("SCAN")
-                && !step.contains("kinds")
-                && !step.starts_with("SCAN k")),
-            "{sql}: {steps:?}"
-        );
-    }
-}
-
-#[test]
-fn what_every_append_runs_is_planned_once() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("lamplight.db");
-    let mut conn = super::connection::connect(
-        &path,
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
-    )
-    .unwrap();
-    migrate(&mut conn, &path, MIGRATIONS).unwrap();
-    conn.execute_batch(
-        "INSERT INTO people (id, user_id, user_folded, name, name_folded, source, created_at) VALUES (1, 'a', 'a', 'A', 'a', 1, 0);
-         INSERT INTO conversations (id, conversation_id, head_seq, last_at, created_at) VALUES (1, 'c', 1, 5, 5);
-         INSERT INTO members (conversation, person, read_seq) VALUES (1, 1, 1);",
-    )
-    .unwrap();
-    let statements = [
-        super::repeats::BY_KEY,
-        super::entries::AT,
-        super::entries::entries!(
-            "WHERE e.conversation = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3"
-        ),
-        super::history::NEAREST_OTHER,
-        "SELECT id, head_seq, last_at FROM conversations WHERE conversation_id = ?1",
-        super::batch::MEMBERS,
-        "UPDATE conversations SET head_seq = ?2, last_at = ?3, position = ?4 WHERE id = ?1",
-        super::marks::BEFORE_SEND,
-        super::marks::WRITE,
-        "SELECT id FROM people WHERE user_id = ?1",
-    ];
-    for sql in statements {
-        let mut statement = conn.prepare(sql).unwrap();
-        for value in 0..5 {
-            for parameter in 1..=statement.parameter_count() {
-                statement.raw_bind_parameter(parameter, value).unwrap();
-            }
-            let mut rows = statement.raw_query();
-            while rows.next().unwrap().is_some() {}
-        }
-        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{sql}");
-    }
-}
-
 /// As user names and names were folded before they were normalised.
 fn folded(text: &str) -> String {
     text.chars()
@@ -553,25 +437,4 @@ async fn m4_a_log_with_entries_of_other_kinds_goes_on_after_a_restart() {
         );
         store.close().await;
     }
-}
-
-#[test]
-fn how_far_a_log_had_got_is_found_by_index() {
-    let mut conn = Connection::open_in_memory().unwrap();
-    migrate(&mut conn, Path::new("x"), MIGRATIONS).unwrap();
-    let mut plan = conn
-        .prepare(&format!(
-            "EXPLAIN QUERY PLAN {}",
-            super::history::NEAREST_OTHER
-        ))
-        .unwrap();
-    let steps: Vec<String> = plan
-        .query_map([0, 0], |row| row.get("detail"))
-        .unwrap()
-        .collect::<rusqlite::Result<_>>()
-        .unwrap();
-    assert_eq!(
-        steps,
-        ["SEARCH other_entries USING PRIMARY KEY (conversation=? AND seq<?)"]
-    );
 }

@@ -1,0 +1,150 @@
+//! What is done to messages moves to another database with everything else, and a restart finds it.
+
+mod support;
+
+use lamplight_conformance::Recorder;
+use lamplight_domain::emoji::Emoji;
+use lamplight_domain::entry::{Entry, MessageAction};
+use lamplight_domain::fold::{Message, fold};
+use lamplight_domain::identity::MessageId;
+use lamplight_domain::message::Content;
+use lamplight_domain::write::{NewEntry, Write};
+use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
+use lamplight_usecases::ports::{CommitPosition, LogFollower, Messages as _, Range};
+use lamplight_usecases::transfer::{Options, transfer};
+use std::path::Path;
+use std::sync::Arc;
+use support::{at, conversation, message, open, user};
+
+fn act(on: &str, action: MessageAction, id: &str) -> NewEntry {
+    NewEntry {
+        write: Write::Change {
+            message: MessageId::trusted(on),
+            action,
+        },
+        ..message("c", "a", "", id)
+    }
+}
+
+fn edit(content: &str) -> MessageAction {
+    MessageAction::Edit {
+        content: Content::trusted(content),
+        mentions: vec![user("b")],
+    }
+}
+
+fn answer(on: &str, id: &str) -> NewEntry {
+    NewEntry {
+        write: Write::Message {
+            content: Content::trusted("an answer"),
+            reply_to: Some(MessageId::trusted(on)),
+            mentions: vec![user("a")],
+        },
+        ..message("c", "b", "", id)
+    }
+}
+
+fn writes() -> Vec<NewEntry> {
+    let react = |emoji: &str, added| MessageAction::React {
+        emoji: Emoji::trusted(emoji),
+        added,
+    };
+    vec![
+        message("c", "a", "one", "m1"),
+        message("c", "a", "two\u{0}", "m2"),
+        act("m1", edit("first\u{0}"), "e1"),
+        act("m1", MessageAction::Pin { pinned: true }, "p1"),
+        act("m1", edit("first of all"), "e2"),
+        act("m2", react("👍", true), "r1"),
+        act("m1", react("❤️", true), "r2"),
+        act("m1", react("😀", true), "r3"),
+        act("m1", react("😀", false), "r4"),
+        answer("m1", "m3"),
+        answer("m2", "m4"),
+        act("m2", edit("second"), "e3"),
+        act("m2", MessageAction::Delete, "d2"),
+        message("c", "a", "unread", "m6"),
+        message("c", "a", "the last", "m5"),
+        act("m5", MessageAction::Delete, "d5"),
+    ]
+}
+
+/// The log, and its messages as they are now.
+async fn read(store: &SqliteStore) -> (Vec<Entry>, Vec<Message>) {
+    let (caller, place) = (user("b"), conversation("c"));
+    let log = store.history(&caller, &place, Range::Newest, 100).await;
+    let log = log.expect("an answer").expect("a log").entries;
+    let page = store.messages(&caller, &place, Range::Newest, 100).await;
+    let messages = page.expect("an answer").expect("a page").messages;
+    assert_eq!(messages, fold(&log, &caller));
+    (log, messages)
+}
+
+async fn last_message(store: &SqliteStore) -> (u64, Option<MessageId>) {
+    let seen = store.conversation(&user("b"), &conversation("c")).await;
+    let seen = seen.expect("an answer").expect("a conversation");
+    (seen.unread, seen.last_message.map(|last| last.entry.id))
+}
+
+fn empty(directory: &Path) -> Arc<SqliteStore> {
+    let options = SqliteOptions {
+        for_transfer: true,
+        ..SqliteOptions::new(directory.join("lamplight.db"))
+    };
+    SqliteStore::open(options, Arc::new(Recorder::default())).expect("a store")
+}
+
+#[tokio::test]
+async fn m2_changes_of_messages_move_with_their_digests() {
+    let directories = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
+    let (source, _) = open(directories[0].path());
+    let (place, members) = (conversation("c"), [user("a"), user("b")]);
+    let made = source.put_conversation(&place, &members, at(0)).await;
+    made.expect("a conversation");
+    for write in writes() {
+        let appended = source.append(write, None).await.expect("an append");
+        assert!(!appended.duplicate);
+    }
+    let (log, messages) = read(&source).await;
+    assert_eq!(
+        last_message(&source).await,
+        (1, Some(MessageId::trusted("m6")))
+    );
+    let contents: Vec<&str> = messages.iter().map(Message::content).collect();
+    let expected = ["first of all", "", "an answer", "an answer", "unread", ""];
+    assert_eq!(contents, expected);
+
+    // A follower reads the same entries.
+    let followed = LogFollower::read(&*source, CommitPosition(0), 100).await;
+    let followed = followed.expect("entries").into_iter().map(|one| one.entry);
+    assert_eq!(followed.collect::<Vec<_>>(), log);
+
+    let target = empty(directories[1].path());
+    let options = Options {
+        rows: 2,
+        ..Options::default()
+    };
+    transfer(&*source, &*target, options, &mut |_| {})
+        .await
+        .expect("a transfer");
+    source.close().await;
+    target.close().await;
+    let (target, _) = open(directories[1].path());
+    assert_eq!(read(&target).await, (log.clone(), messages));
+    assert_eq!(
+        last_message(&target).await,
+        (1, Some(MessageId::trusted("m6")))
+    );
+    for (write, entry) in writes().into_iter().zip(&log) {
+        let again = target.append(write, None).await.expect("a repetition");
+        assert!(again.duplicate, "{entry:?}");
+        assert_eq!(*again.entry, *entry);
+    }
+    // What a restart reads of the log is what it was.
+    let deletion = act("m6", MessageAction::Delete, "d6");
+    let deleted = target.append(deletion, None).await.expect("a deletion");
+    assert_eq!(deleted.entry.seq, 17);
+    let last = MessageId::trusted("m4");
+    assert_eq!(last_message(&target).await, (0, Some(last)));
+    target.close().await;
+}
