@@ -15,6 +15,7 @@ import type {
   UnreadState,
 } from "./types.js"
 import type { Conversation, LogEntry, Message, PageAnswer, SyncedConversation } from "./wire.js"
+import { writtenEntry } from "./written.js"
 
 /** What the list needs to know of a conversation. */
 export interface ListOptions {
@@ -81,15 +82,32 @@ export function createList(core: Core, options: ListOptions): List {
   }
 
   function item(id: string): ConversationItem {
-    const unsent = options.unsent(id).filter(({ write }) => !write)
+    const all = options.unsent(id)
+    const unsent = all.filter(({ write }) => !write)
     const failed = unsent.filter(({ state }) => state === "failed").length
     const waiting = unsent.length - failed
+    const now = info(id) as ConversationInfo
     return remember(items, {
-      ...(info(id) as ConversationInfo),
+      ...now,
+      lastMessage: written(now.lastMessage, all),
       draft: options.draft(id),
       waiting,
       failed,
     })
+  }
+
+  /** A message with the edit or the deletion of it that is not sent yet. */
+  function written(message: Message | null, unsent: readonly OutboxItem[]): Message | null {
+    const texts = unsent.filter(({ write, state }) => {
+      const isText = write?.action.kind === "edit" || write?.action.kind === "delete"
+      return isText && state === "sending" && write?.messageId === message?.id
+    })
+    if (!message || !texts.length) return message
+    return apply(
+      message,
+      texts.flatMap((item) => writtenEntry(item, message.id)),
+      core.me(),
+    )
   }
 
   /** Returns the last object while it is equal. */

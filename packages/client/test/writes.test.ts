@@ -209,6 +209,21 @@ describe("what the user does", () => {
     expect(outbox({ client }).items).toEqual([])
   })
 
+  test("an edit and a deletion of the last message show in the list before they are sent", async () => {
+    const { id, seven, wires, cut, item, clock, server } = await ready(2)
+    wires.socketDown = wires.httpDown = true
+    cut()
+    await seven.edit(id(2), "edited")
+    expect(item()?.lastMessage).toMatchObject({ content: "edited", seq: 2 })
+    await seven.remove(id(2))
+    expect(item()?.lastMessage).toMatchObject({ content: "", deletedAt: expect.any(String) })
+    server.refuse = (what) => (/edit|delete|PATCH/i.test(what) ? refusal("forbidden") : undefined)
+    wires.socketDown = wires.httpDown = false
+    await clock.advance(40_000)
+    expect(item()?.lastMessage).toMatchObject({ content: "text 2" })
+    expect(seven.messages.get().rows.at(-1)).toMatchObject({ content: "text 2", deletedAt: null })
+  })
+
   test("a lost acknowledgement: over HTTP with the same id, stored once", async () => {
     const { clock, id, row, seven, stored, wires, server } = await ready()
     for (const event of ["edit_message", "react", "pin_message", "delete_message"]) wires.loseAck.add(event)

@@ -1,10 +1,13 @@
-import type { User } from "@lamplight/client"
+import type { OutboxItem, User } from "@lamplight/client"
 import { useConversations, useLamplight, useOutbox } from "@lamplight/react"
 import { useEffect, useRef, useState } from "react"
 import { toast } from "sonner"
 import { titleOf } from "../logic/members"
 import { words } from "../strings"
 import { reason } from "../ui/failure"
+
+/** Nobody waits for a reaction or a pin that was refused: the message shows that it is not there. */
+const isSmall = ({ write }: OutboxItem) => write?.action.kind === "reaction" || write?.action.kind === "pin"
 
 /**
  * Reports a refused message, or change of one, once, in whatever conversation the user is by then. Its row stays until the user
@@ -27,7 +30,10 @@ export function FailureWatch(props: {
     // Failures from before this page were reported then; their rows still show them.
     const before = told.current
     told.current = new Set(failed.map((item) => item.clientMessageId))
-    if (before === null) return
+    if (before === null) {
+      for (const item of failed) if (isSmall(item)) void outbox.discard(item.clientMessageId)
+      return
+    }
     for (const item of failed) {
       if (before.has(item.clientMessageId)) continue
       const members = conversations.find((it) => it.id === item.conversationId)?.members
@@ -36,15 +42,13 @@ export function FailureWatch(props: {
         ? words.message.notChanged[item.write.action.kind]
         : words.message.notSentTo(name)
       const why = reason(item.error)
-      // Nobody waits for a reaction or a pin: the message shows that it is not there.
-      const isSmall = item.write?.action.kind === "reaction" || item.write?.action.kind === "pin"
-      if (isSmall) void outbox.discard(item.clientMessageId)
+      if (isSmall(item)) void outbox.discard(item.clientMessageId)
       else if (item.conversationId === selected) {
         setSpoken(`${what}. ${why}`)
         continue
       }
       toast.error(what, {
-        id: isSmall ? `small-${item.clientMessageId}` : item.clientMessageId,
+        id: isSmall(item) ? `small-${item.clientMessageId}` : item.clientMessageId,
         description: why,
         action: { label: words.message.show, onClick: () => onShow(item.conversationId) },
       })

@@ -120,7 +120,9 @@ export function MessageLine(props: {
             >
               {clock(at)}
             </time>
-            {message.mine && message.state === "sent" && delivery !== null && <Receipt delivery={delivery} />}
+            {message.mine && message.state === "sent" && !isDeleted && delivery !== null && (
+              <Receipt delivery={delivery} />
+            )}
             {waits && waitsFor !== null && (
               <span className="message-wait" data-testid="waiting" title={words.message.waiting[waitsFor]}>
                 <Clock size={12} aria-hidden="true" />
