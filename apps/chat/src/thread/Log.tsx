@@ -321,7 +321,7 @@ export function Log(props: {
                 delivery={deliveryState(row, reader)}
                 newest={row.key === newestOwn}
                 canChange={messages.canChange}
-                active={row.key === hovered || row.key === current}
+                active={row.key === (hovered ?? current)}
                 menuOpen={row.key === menu}
                 onMenu={setMenu}
               />

@@ -1,7 +1,7 @@
 import type { MessageRow } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import type { Virtualizer } from "@tanstack/react-virtual"
-import { useCallback, useEffect, useLayoutEffect, useState } from "react"
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react"
 import type { Row } from "../logic/rows"
 import { words } from "../strings"
 import { showFailure } from "../ui/failure"
@@ -22,6 +22,7 @@ export function useShow(props: {
   /** A new object for each request, so that the same message can be gone to twice. */
   const [wanted, setWanted] = useState<{ seq: number } | null>(null)
   const [target, setTarget] = useState<string | null>(null)
+  const frame = useRef(0)
 
   const show = useCallback(
     (seq: number) => {
@@ -55,14 +56,16 @@ export function useShow(props: {
     setTarget(key)
     setWanted(null)
     // The row is drawn after the scroll.
-    const frame = requestAnimationFrame(() => {
+    cancelAnimationFrame(frame.current)
+    frame.current = requestAnimationFrame(() => {
       virtualizer.scrollToIndex(index, { align: "center" })
       document
         .querySelector<HTMLElement>(`.message[data-key="${CSS.escape(key)}"]`)
         ?.focus({ preventScroll: true })
     })
-    return () => cancelAnimationFrame(frame)
   }, [key, index, virtualizer, pin, setCurrent])
+
+  useEffect(() => () => cancelAnimationFrame(frame.current), [])
 
   useEffect(() => {
     if (target === null) return
