@@ -32,6 +32,7 @@ pub mod nodes;
 pub mod parallel;
 pub mod presence;
 mod recorder;
+pub mod search;
 pub mod servers;
 
 pub use recorder::{Published, Recorder};
@@ -192,6 +193,7 @@ mod tests {
             include_str!("follower.rs"),
             include_str!("bus.rs"),
             include_str!("nodes.rs"),
+            include_str!("search.rs"),
             concat!(
                 include_str!("presence/concurrent.rs"),
                 include_str!("presence/lifetime.rs"),
@@ -210,6 +212,7 @@ mod tests {
             include_str!("presence/mod.rs"),
             include_str!("bus.rs"),
             include_str!("nodes.rs"),
+            include_str!("search.rs"),
         ]
         .concat();
         for test in suites

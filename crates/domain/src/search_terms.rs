@@ -84,6 +84,16 @@ fn unspaced_query(run: &Run<'_>) -> Vec<QueryTerm> {
     terms.into_iter().enumerate().map(of_place).collect()
 }
 
+/// Whether a text has all terms of a query.
+#[must_use]
+pub fn finds(query: &[QueryTerm], text: &str) -> bool {
+    let terms = terms(text);
+    !query.is_empty()
+        && query
+            .iter()
+            .all(|asked| terms.iter().any(|term| asked.matches(term)))
+}
+
 /// The parts of a text that a query finds, in UTF-16 code units from its beginning: sorted, and
 /// neighbours in one.
 #[must_use]
@@ -255,12 +265,7 @@ mod tests {
     }
 
     fn finds(query: &str, text: &str) -> bool {
-        let terms = terms(text);
-        let query = query_terms(query);
-        !query.is_empty()
-            && query
-                .iter()
-                .all(|term| terms.iter().any(|found| term.matches(found)))
+        super::finds(&query_terms(query), text)
     }
 
     #[test]

@@ -4,4 +4,5 @@ pub mod event_bus;
 mod follower;
 pub mod messages;
 pub mod presence;
+mod search;
 mod sqlite;

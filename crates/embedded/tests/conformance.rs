@@ -24,6 +24,7 @@ mod sqlite {
     lamplight_conformance::accounts_suite!(fresh);
     lamplight_conformance::follower_suite!(fresh);
     lamplight_conformance::nodes_suite!(fresh);
+    lamplight_conformance::search_suite!(fresh);
 }
 
 mod memory {

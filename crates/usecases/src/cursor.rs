@@ -18,6 +18,12 @@ pub struct PersonKey {
     pub user: String,
 }
 
+/// The last message of a page of a search: its entry's row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SearchKey {
+    pub entry: i64,
+}
+
 fn open(cursor: &str, kind: char) -> Result<String, StoreError> {
     let bytes = URL_SAFE_NO_PAD
         .decode(cursor)
@@ -60,6 +66,18 @@ impl PersonKey {
     }
 }
 
+impl SearchKey {
+    pub fn write(self) -> String {
+        URL_SAFE_NO_PAD.encode(format!("s{}", self.entry))
+    }
+
+    pub fn read(cursor: &str) -> Result<Self, StoreError> {
+        let text = open(cursor, 's')?;
+        let entry = text.parse().map_err(|_| StoreError::BadCursor)?;
+        Ok(Self { entry })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +100,9 @@ mod tests {
                 "{bad}"
             );
         }
+        let search = SearchKey { entry: 9 };
+        assert_eq!(SearchKey::read(&search.write()).unwrap(), search);
+        assert!(SearchKey::read(&key.write()).is_err());
         assert!(matches!(
             PersonKey::read(&key.write()),
             Err(StoreError::BadCursor)

@@ -25,6 +25,7 @@ pub mod presence;
 pub mod quotas;
 pub mod record;
 pub mod refusal;
+pub mod search_index;
 pub mod settings;
 pub mod subscribers;
 pub mod throttle;

@@ -30,6 +30,8 @@ mod query_tests;
 mod readers;
 mod repeats;
 mod schema;
+mod search;
+mod search_index;
 mod sidecar;
 #[cfg(test)]
 mod tests;
@@ -50,6 +52,8 @@ pub use options::SqliteOptions;
 pub(crate) use queries::{
     conversation, conversations, direct, member_profiles, members, others, shared_with, summary,
 };
+pub(crate) use search::search;
+pub(crate) use search_index::{advance as advance_index, progress as index_progress, reindex};
 
 use batch::{Batch, to_db};
 use checkpoint::Checkpointer;
@@ -68,7 +72,8 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
-use work::{Call, Durability, Job};
+pub(crate) use work::Durability;
+use work::{Call, Job};
 
 /// `Messages`, `Directory` and `Accounts` in one SQLite file.
 pub struct SqliteStore {

@@ -20,6 +20,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0011_follower_positions.sql"),
     include_str!("../../migrations/0012_store_id.sql"),
     include_str!("../../migrations/0013_changes_of_messages.sql"),
+    include_str!("../../migrations/0014_search.sql"),
 ];
 
 /// Identifies Lamplight's databases in the file header ("Lamp").

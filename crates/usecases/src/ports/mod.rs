@@ -12,6 +12,7 @@ mod last_seen;
 mod messages;
 mod passwords;
 mod presence;
+mod search;
 mod shared_limits;
 mod shared_sign_outs;
 mod store;
@@ -30,6 +31,7 @@ pub use messages::{
 };
 pub use passwords::{HashError, HashFor, Passwords};
 pub use presence::{PresenceState, PresenceStore};
+pub use search::{IndexProgress, MessageSearch, Search};
 pub use shared_limits::{SharedLimits, SharedRule};
 pub use shared_sign_outs::{Exchanged, SharedSignOuts, SignOut};
 pub use store::{Page, StoreError, StoreResult};

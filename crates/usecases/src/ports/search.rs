@@ -1,0 +1,63 @@
+//! Searching the messages of a user's conversations.
+
+use super::follower::CommitPosition;
+use super::store::{Page, StoreResult};
+use async_trait::async_trait;
+use lamplight_domain::fold::Message;
+use lamplight_domain::identity::{ConversationId, UserId};
+use lamplight_domain::search_terms::QueryTerm;
+use lamplight_domain::time::Timestamp;
+
+/// What is looked for.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    /// A message must have all of them. None finds nothing.
+    pub terms: Vec<QueryTerm>,
+    /// In this conversation only.
+    pub conversation: Option<ConversationId>,
+    /// From this user only.
+    pub sender: Option<UserId>,
+    /// Sent before this time.
+    pub before: Option<Timestamp>,
+    /// Sent after this time.
+    pub after: Option<Timestamp>,
+}
+
+/// How far the index is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IndexProgress {
+    /// The entries up to here are in the index.
+    pub position: CommitPosition,
+    /// There are more entries after them.
+    pub is_behind: bool,
+}
+
+/// An index of the messages of all logs, and searches in it.
+///
+/// The index follows the log: [`MessageSearch::advance`] handles the entries after a position that is
+/// stored with the index and moves in the same transaction, so that nothing is missed over a crash.
+/// What it writes of a message is always what the message is now, so that an entry may be handled
+/// more than once. What was edited or deleted since is not found, also before the index has followed.
+#[async_trait]
+pub trait MessageSearch: Send + Sync + 'static {
+    /// Messages as they are now, in conversations that the caller is a member of now, newest first.
+    /// A page can have fewer than `limit`, even none, and a cursor: then there may be more. `None`
+    /// where the caller has no conversation with the id that is asked for.
+    ///
+    /// Of a caller in more than [`MOST_CONVERSATIONS`](crate::search_index::MOST_CONVERSATIONS), those
+    /// with the newest entries are searched, unless one is named.
+    async fn search(
+        &self,
+        caller: &UserId,
+        search: &Search,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> StoreResult<Option<Page<Message>>>;
+
+    /// Brings the index up to at most `limit` further entries. Where another node does so at the
+    /// moment, nothing is done.
+    async fn advance(&self, limit: usize) -> StoreResult<IndexProgress>;
+
+    /// Empties the index. [`MessageSearch::advance`] begins anew.
+    async fn reindex(&self) -> StoreResult<()>;
+}
