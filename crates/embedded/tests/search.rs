@@ -12,8 +12,9 @@ use lamplight_usecases::ports::{LogFollower, MessageSearch, Messages, Search};
 use lamplight_usecases::search_index::SearchIndexer;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use support::{at, conversation, open, user};
+use tokio::time::Instant;
 
 fn entry(number: u32, write: Write) -> NewEntry {
     NewEntry {
