@@ -117,10 +117,7 @@ impl RedisEventBus {
         let shared = Arc::new(Shared {
             channels: Channels::new(options.prefix(), run),
             options,
-            writer: Writer {
-                run,
-                node: node.into(),
-            },
+            writer: Writer::new(run, node),
             local: Subscribers::default(),
             queue: Queue::default(),
             seen: Mutex::default(),

@@ -1,10 +1,7 @@
 use super::*;
 
 fn writer() -> Writer {
-    Writer {
-        run: 0x00c0_ffee_0000_0001,
-        node: "a\"b:3000".into(),
-    }
+    Writer::new(0x00c0_ffee_0000_0001, "a\"b:3000")
 }
 
 fn members() -> Members {
