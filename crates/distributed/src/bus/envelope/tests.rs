@@ -107,7 +107,7 @@ fn c15_the_form_of_version_1_does_not_change() {
     );
     assert_eq!(
         written[5],
-        format!(r#"{head}"signed_out","user":"ann","credential":"secret"}}"#)
+        format!(r#"{head}"signed_out","user":"ann","credential":"secret","is_stored":false}}"#)
     );
 }
 
