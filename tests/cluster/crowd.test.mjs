@@ -39,7 +39,7 @@ async function observers(t, nodes) {
     nodes.map((node, index) => crowd(t, node).join(`observer-${index}`, { roster: "diff" })),
   )
   for (const observer of watching) {
-    await until(() => observer.roster.size >= 3 * EACH + 1, `${observer.roster.size} shown`, 20_000)
+    await until(() => observer.roster.size >= 3 * EACH + 1, "all are shown", 60_000)
   }
   // Observers may see each other come.
   await pass(500)

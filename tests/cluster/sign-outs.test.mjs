@@ -20,7 +20,7 @@ async function start(t, nodes) {
   t.after(() => Promise.all([redis.stop(), postgres.stop()]))
   const cluster = await startCluster({ nodes, redis, postgres, settings: LOCAL })
   t.after(() => cluster.dispose())
-  return { ...cluster, nodes: cluster.nodes, postgres }
+  return { ...cluster, nodes: cluster.nodes, redis, postgres }
 }
 
 async function signIn(node, { username }) {
@@ -105,4 +105,17 @@ test("H11: the same for a sign-out everywhere, which spares what is opened later
     assert.equal(await statusOf(node, later), 200)
     for (const { token } of [asha, phone]) assert.equal(await statusOf(node, token), 401)
   }
+})
+
+test("H11: a node that lost events closes the sockets of sessions that ended meanwhile", async (t) => {
+  const { nodes, redis, postgres } = await start(t, 1)
+  const asha = await register(nodes[0])
+  const phone = { ...asha, token: await signIn(nodes[0], asha) }
+  const [ended, stays] = [await crowd(t, nodes[0]).enter(asha), await crowd(t, nodes[0]).enter(phone)]
+  // As another node ends it whose event does not come.
+  const oldest = "DELETE FROM sessions WHERE created_at = (SELECT min(created_at) FROM sessions)"
+  await postgres.query(oldest, new URL(nodes[0].settings.DATABASE_URL).pathname.slice(1))
+  await redis.command("CLIENT", "KILL", "TYPE", "pubsub")
+  await gone(ended)
+  await stays.must("user_activity")
 })

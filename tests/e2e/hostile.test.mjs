@@ -443,7 +443,7 @@ describe("a hostile user", () => {
     assert.equal(body.data[0].seq, 3_001, "nothing is skipped for who comes back")
   })
 
-  test("sync, history and lists are the same for one who asks a thousand times at once", async (t) => {
+  test("sync, history and lists are the same for one who asks hundreds of times at once", async (t) => {
     const { join } = crowd(t, server)
     const a = somebody("a")
     const id = await conversationOf(server, a, somebody("b"))
@@ -451,14 +451,15 @@ describe("a hostile user", () => {
     for (let n = 0; n < 200; n++)
       client.socket.emit("send_private_message", { conversationId: id, content: "x".repeat(2_000) })
     const before = await server.memory()
-    for (let n = 0; n < 500; n++) client.socket.emit("sync", { conversations: { [id]: 0 } })
+    // Answers of 80 MB together, which a loaded machine can still give within the patience of one question.
+    for (let n = 0; n < 200; n++) client.socket.emit("sync", { conversations: { [id]: 0 } })
     const answer = await client.ask("sync", { conversations: { [id]: 0 } })
     // A limit on sends or on questions may refuse it; what is answered is bounded in bytes.
     const page = answer.conversations?.[id]
     if (page) assert.ok(page.entries.length > 100 && page.hasMore === page.entries.length < 200)
     const grown = ((await server.memory()) - before) / MIB
     t.diagnostic(`memory grew by ${grown.toFixed(1)} MiB`)
-    assert.ok(grown < 120, `${grown} MiB`)
+    assert.ok(grown < 40, `${grown} MiB`)
   })
 
   test("connections that are opened and dropped by the hundred leave nothing behind", async (t) => {

@@ -493,6 +493,17 @@ pub async fn h11_sessions_end_that_were_opened_until_a_time<S: Accounts + Direct
         store.sessions_of(&user("1")).await.expect("an answer"),
         ["c"]
     );
+    let asked = ["a", "c", "b", "never", "c"].map(str::to_owned);
+    let mut missing = store.without_session(&asked).await.expect("an answer");
+    missing.sort();
+    assert_eq!(missing, ["a", "b", "never"]);
+    assert!(
+        store
+            .without_session(&[])
+            .await
+            .expect("an answer")
+            .is_empty()
+    );
 }
 
 /// The one that asked for it stays.

@@ -7,7 +7,7 @@
 
 use crate::identity::ConversationId;
 use crate::time::Moment;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 /// What the machine may keep, and how long it waits.
@@ -39,7 +39,7 @@ type Key = (ConversationId, u64);
 pub struct Announcements<T> {
     limits: Limits,
     /// Announced and not read yet.
-    announced: BTreeSet<Key>,
+    announced: HashSet<Key>,
     /// The same, in the order in which they came; those that were read since are skipped.
     oldest: VecDeque<(Moment, Key)>,
     /// Read and not announced yet.
@@ -53,7 +53,7 @@ impl<T> Announcements<T> {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            announced: BTreeSet::new(),
+            announced: HashSet::new(),
             oldest: VecDeque::new(),
             waiting: HashMap::new(),
             due: VecDeque::new(),

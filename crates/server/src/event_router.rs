@@ -5,6 +5,7 @@ use crate::entry_delivery::{Appended, EntryDelivery};
 use crate::hub::Hub;
 use crate::log_repair::{LogRepair, RepairTarget};
 use crate::roster_feed::RosterPublisher;
+use crate::session_check::SessionCheck;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::ConversationId;
@@ -25,6 +26,7 @@ pub struct EventRouter {
     roster: Arc<RosterPublisher>,
     updates: ConversationUpdates,
     entries: EntryDelivery,
+    sessions: SessionCheck,
     presence: Arc<dyn PresenceStore>,
     directory: Arc<dyn Directory>,
     bus: Arc<dyn EventBus>,
@@ -43,6 +45,7 @@ impl EventRouter {
     ) -> Self {
         Self {
             updates: ConversationUpdates::new(Arc::clone(&hub), Arc::clone(&handler)),
+            sessions: SessionCheck::new(Arc::clone(&hub), Arc::clone(&handler)),
             entries: EntryDelivery::new(
                 Arc::clone(&hub),
                 handler.delivery_observer(),
@@ -86,10 +89,11 @@ impl EventRouter {
     pub fn receive(&self, message: BusMessage) {
         match message {
             BusMessage::Event(event) => self.route(event),
-            // The roster is read again, and what the log has since. Where that is too much, clients
+            // The roster is read again, which sessions ended, and what the log has since. Where that is too much, clients
             // see by the next entry of a log that they missed others.
             BusMessage::Lagged => {
                 self.lagged.notify_one();
+                self.sessions.lagged();
                 if let Some(repair) = &self.repair {
                     repair.lagged();
                 }
@@ -142,6 +146,7 @@ impl EventRouter {
             self.entries.run(),
             self.roster.run(),
             self.updates.run(),
+            self.sessions.run(),
             self.run_resyncs(),
             async {
                 if let Some(repair) = &self.repair {

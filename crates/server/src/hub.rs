@@ -234,6 +234,19 @@ impl Hub {
         }
     }
 
+    /// The credentials of local sessions that authenticate connections here, with their users.
+    #[must_use]
+    pub fn credentials(&self) -> HashMap<Arc<str>, UserId> {
+        let connections = self.connections.read();
+        let of_user = |(user, theirs): (&UserId, &UserConnections)| {
+            let credentials = theirs.list.iter().filter_map(|one| one.data().credential());
+            credentials
+                .map(|credential| (credential, user.clone()))
+                .collect::<Vec<_>>()
+        };
+        connections.by_user.iter().flat_map(of_user).collect()
+    }
+
     /// Closes the connections that a credential authenticates, now and for those that are just
     /// being made.
     pub fn sign_out(&self, user: &UserId, credential: &Arc<str>) {

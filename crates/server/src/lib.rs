@@ -29,6 +29,7 @@ pub mod origin;
 pub mod passwords;
 pub mod roster_feed;
 pub mod serve;
+pub mod session_check;
 pub mod socket;
 pub mod system;
 pub mod tasks;

@@ -166,6 +166,14 @@ impl Handler {
         self.accounts.session(digest).await
     }
 
+    /// Those of these digests that belong to no session in the store. At most a few hundred at once.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn without_session(&self, digests: &[String]) -> Result<Vec<String>, Refusal> {
+        self.accounts.without_session(digests).await
+    }
+
     /// The digest that the store keeps of a local session's token.
     #[must_use]
     pub fn digest(&self, token: &str) -> String {

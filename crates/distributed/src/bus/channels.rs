@@ -17,6 +17,9 @@ pub(super) struct Channels {
     pub(super) summaries: Arc<str>,
     /// What this node sends to itself.
     pub(super) probe: Arc<str>,
+    /// Begins the name of a channel that one connection of this node is subscribed to. Nothing is
+    /// published on it.
+    pub(super) mark: String,
     of_user: String,
 }
 
@@ -26,6 +29,7 @@ impl Channels {
             all: format!("{prefix}:all").into(),
             summaries: format!("{prefix}:announced").into(),
             probe: format!("{prefix}:probe:{run:016x}").into(),
+            mark: format!("{prefix}:probe:{run:016x}:"),
             of_user: format!("{prefix}:u:"),
         }
     }
@@ -34,19 +38,12 @@ impl Channels {
     pub(super) fn of_user(&self, user: &UserId) -> Arc<str> {
         format!("{}{user}", self.of_user).into()
     }
+}
 
-    /// Calls `publish` with each channel that an event goes to.
-    pub(super) fn each_of(&self, event: &Event, mut publish: impl FnMut(&str)) {
-        match event.audience() {
-            Audience::Users(users) if users.len() <= MOST_USERS => {
-                let mut name = self.of_user.clone();
-                for user in users {
-                    name.truncate(self.of_user.len());
-                    name.push_str(user.as_str());
-                    publish(&name);
-                }
-            }
-            _ => publish(&self.all),
-        }
+/// The users to whose channels an event goes; `None` if it goes to the channel of all nodes.
+pub(super) fn few_users(event: &Event) -> Option<&[UserId]> {
+    match event.audience() {
+        Audience::Users(users) if users.len() <= MOST_USERS => Some(users),
+        _ => None,
     }
 }

@@ -60,18 +60,15 @@ pub(crate) fn peek(payload: &[u8]) -> Option<Head> {
 /// Reads an envelope.
 pub(crate) fn decode(payload: &[u8]) -> Result<Contents, Malformed> {
     let malformed = |error: serde_json::Error| Malformed(error.to_string());
-    // A later version may give every other field another meaning.
-    let version: Version = serde_json::from_slice(payload).map_err(malformed)?;
-    if version.v != VERSION {
+    if !is_this_version(payload).map_err(malformed)? {
         return Ok(Contents::Unknown);
     }
     let envelope: Envelope = serde_json::from_slice(payload).map_err(malformed)?;
     if !KINDS.contains(&&*envelope.kind) {
         return Ok(Contents::Unknown);
     }
-    let kind = envelope.kind.clone().into_owned();
     let contents = envelope.contents();
-    contents.ok_or_else(|| Malformed(format!("fields are missing for {kind}")))
+    contents.ok_or_else(|| Malformed(format!("fields are missing for {}", &*envelope.kind)))
 }
 
 const KINDS: [&str; 7] = [
@@ -89,6 +86,36 @@ struct Version {
     v: u32,
 }
 
+/// A later version may give every other field another meaning, so this comes first.
+fn is_this_version(payload: &[u8]) -> serde_json::Result<bool> {
+    // As this version writes it: then one pass over the rest is enough.
+    if payload.starts_with(b"{\"v\":1,") {
+        return Ok(true);
+    }
+    let version: Version = serde_json::from_slice(payload)?;
+    Ok(version.v == VERSION)
+}
+
+/// Borrows from the payload where the text has no escapes. `serde` does that for `Cow` itself, but
+/// not within an `Option` or `Vec`.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl std::ops::Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+}
+
 /// All kinds have the same fields, most of them absent.
 #[derive(Default, Serialize, Deserialize)]
 struct Envelope<'a> {
@@ -101,13 +128,13 @@ struct Envelope<'a> {
     #[serde(borrow)]
     kind: Cow<'a, str>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    conversation: Option<Cow<'a, str>>,
+    conversation: Option<Text<'a>>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    user: Option<Cow<'a, str>>,
+    user: Option<Text<'a>>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     entry: Option<EntryFields<'a>>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    except: Option<Cow<'a, str>>,
+    except: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     is_typing: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,14 +144,14 @@ struct Envelope<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     read_seq: Option<u64>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    credential: Option<Cow<'a, str>>,
+    credential: Option<Text<'a>>,
     /// Absent from what earlier versions sent, which was stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     is_stored: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<i64>,
     #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
-    to: Vec<Cow<'a, str>>,
+    to: Vec<Text<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -135,10 +162,10 @@ struct EntryFields<'a> {
     #[serde(borrow)]
     sender: Cow<'a, str>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    client_message_id: Option<Cow<'a, str>>,
+    client_message_id: Option<Text<'a>>,
     /// Absent from entries of other kinds than messages, which show nothing.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    content: Option<Cow<'a, str>>,
+    content: Option<Text<'a>>,
     created_at: i64,
 }
 
@@ -146,11 +173,20 @@ struct EntryFields<'a> {
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(crate) run: u64,
+    run_text: String,
     /// For whoever looks at the traffic.
-    pub(crate) node: Arc<str>,
+    node: Arc<str>,
 }
 
 impl Writer {
+    pub(crate) fn new(run: u64, node: &str) -> Self {
+        Self {
+            run,
+            run_text: format!("{run:016x}"),
+            node: node.into(),
+        }
+    }
+
     /// `None` for events that do not leave the node: presence has a channel of its own.
     pub(crate) fn event(&self, number: u64, event: &Event) -> Option<Vec<u8>> {
         let base = self.base(number);
@@ -236,7 +272,7 @@ impl Writer {
     fn base(&self, number: u64) -> Envelope<'_> {
         Envelope {
             v: VERSION,
-            run: format!("{:016x}", self.run).into(),
+            run: (&*self.run_text).into(),
             n: number,
             node: (&*self.node).into(),
             ..Envelope::default()
@@ -245,17 +281,20 @@ impl Writer {
 }
 
 fn write(envelope: &Envelope<'_>) -> Vec<u8> {
+    // Most are smaller.
+    let mut payload = Vec::with_capacity(512);
     // Texts and numbers always have a form in JSON.
-    serde_json::to_vec(envelope).unwrap_or_default()
+    let _ = serde_json::to_writer(&mut payload, envelope);
+    payload
 }
 
-fn names(users: &Members) -> Vec<Cow<'_, str>> {
+fn names(users: &Members) -> Vec<Text<'_>> {
     users.iter().map(|user| user.as_str().into()).collect()
 }
 
 impl Envelope<'_> {
     /// `None` if a field is missing.
-    fn contents(self) -> Option<Contents> {
+    fn contents(&self) -> Option<Contents> {
         let conversation = || {
             let id = self.conversation.as_deref()?;
             Some(ConversationId::trusted(id))
@@ -352,8 +391,8 @@ impl<'a> Summary<'a> {
 
     /// `None` for versions that this code does not know.
     pub(crate) fn decode(payload: &'a [u8]) -> Option<Self> {
-        let version: Version = serde_json::from_slice(payload).ok()?;
-        (version.v == VERSION)
+        is_this_version(payload)
+            .ok()?
             .then(|| serde_json::from_slice(payload).ok())
             .flatten()
     }

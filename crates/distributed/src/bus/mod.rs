@@ -8,6 +8,8 @@ mod attachment;
 mod attachments;
 mod channels;
 mod envelope;
+mod listeners;
+mod plan;
 mod probes;
 mod publisher;
 mod queue;
@@ -71,6 +73,8 @@ pub struct BusStats {
     pub published: u64,
     /// Events of other nodes that were delivered here.
     pub received: u64,
+    /// Events that were not published since no other node listened.
+    pub unheard: u64,
     /// Envelopes that were dropped since they were this node's own.
     pub own: u64,
     /// Envelopes that were dropped since they came before.
@@ -113,10 +117,7 @@ impl RedisEventBus {
         let shared = Arc::new(Shared {
             channels: Channels::new(options.prefix(), run),
             options,
-            writer: Writer {
-                run,
-                node: node.into(),
-            },
+            writer: Writer::new(run, node),
             local: Subscribers::default(),
             queue: Queue::default(),
             seen: Mutex::default(),
@@ -133,7 +134,8 @@ impl RedisEventBus {
         let receiver = Arc::downgrade(&shared);
         let channels = [&shared.channels.all, &shared.channels.probe].map(Arc::clone);
         let options = shared.options.clone();
-        let subscriber = RedisSubscriber::start(options, channels, move |received| {
+        let mark = Some(shared.channels.mark.clone());
+        let subscriber = RedisSubscriber::start_marked(options, channels, mark, move |received| {
             if let Some(shared) = receiver.upgrade() {
                 shared.receive(received);
             }
@@ -172,6 +174,7 @@ impl RedisEventBus {
             queued: shared.queue.len(),
             published: count(&counts.published),
             received: count(&counts.received),
+            unheard: count(&counts.unheard),
             own: count(&counts.own),
             repeated: count(&counts.repeated),
             unknown: count(&counts.unknown),

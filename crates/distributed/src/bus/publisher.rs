@@ -1,13 +1,12 @@
-//! Publishes the queue: one pipeline a batch, one after the other, so that order is kept.
+//! Publishes the queue: one batch after the other, so that order is kept.
 
-use super::envelope::Summary;
+use super::listeners::Listeners;
+use super::plan::Plan;
 use super::queue::{Item, Outgoing};
-use super::round_trips::RoundTrips;
 use super::shared::Shared;
 use crate::redis::{Backoff, PlainConnection, RedisError};
-use lamplight_domain::event::Event;
 use lamplight_usecases::throttle::{self, Due};
-use redis::{Pipeline, Value};
+use redis::Value;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -15,12 +14,20 @@ use std::sync::atomic::Ordering;
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut connection = None;
     let mut attempt = 0;
+    let mut listeners = Listeners::new();
     loop {
         let mut batch = shared.queue.take().await;
         let mut backoff = Backoff::default();
         // A batch is repeated until Redis has it. Receivers know the numbers that they had.
         while !batch.is_empty() {
-            match send(&shared, &mut connection, &mut attempt, &batch).await {
+            let sent = send(
+                &shared,
+                &mut connection,
+                &mut attempt,
+                &mut listeners,
+                &batch,
+            );
+            match sent.await {
                 Ok(()) => break,
                 Err(reason) => {
                     connection = None;
@@ -41,6 +48,7 @@ async fn send(
     shared: &Shared,
     connection: &mut Option<PlainConnection>,
     attempt: &mut usize,
+    listeners: &mut Listeners,
     batch: &[Item],
 ) -> Result<(), RedisError> {
     // Another node of a cluster, if nothing came through this one.
@@ -55,11 +63,13 @@ async fn send(
             connection.insert(new)
         }
     };
-    let answers = connection.send(&encode(shared, batch)).await?;
-    let refusal = answers.into_iter().find_map(|answer| match answer {
-        Value::ServerError(error) => Some(error),
-        _ => None,
-    });
+    let plan = Plan::new(shared, batch, |channel| listeners.is_quiet(channel));
+    let refusal = if listeners.publish(shared, connection, &plan).await? {
+        None
+    } else {
+        // Also what is out already: receivers drop repetitions.
+        first_error(connection.send(&plan.pipeline()).await?)
+    };
     if let Some(refusal) = refusal {
         // Repeating the batch would not help: a user without the permission, for example.
         shared.queue.mark_lost();
@@ -84,39 +94,9 @@ async fn send(
     Ok(())
 }
 
-/// Each envelope is written once, however many channels it goes to.
-fn encode(shared: &Shared, batch: &[Item]) -> Pipeline {
-    let mut pipeline = Pipeline::with_capacity(batch.len() * 2 + 1);
-    let mut publish = |channel: &str, payload: &[u8]| {
-        pipeline.cmd("PUBLISH").arg(channel).arg(payload);
-    };
-    let mut summary = Summary::new();
-    for item in batch {
-        match &item.outgoing {
-            Outgoing::Event(event) => {
-                let Some(payload) = shared.writer.event(item.number, event) else {
-                    continue;
-                };
-                let channels = &shared.channels;
-                channels.each_of(event, |channel| publish(channel, &payload));
-                if let Event::Appended { entry, .. } = event {
-                    summary.add(entry.conversation.as_str(), entry.seq);
-                }
-            }
-            Outgoing::Lost => publish(&shared.channels.all, &shared.writer.lost(item.number)),
-            Outgoing::RoundTrip(number) => {
-                publish(
-                    &shared.channels.probe,
-                    RoundTrips::payload(*number).as_bytes(),
-                );
-            }
-            Outgoing::Probe(probe) => {
-                publish(&shared.channels.probe, probe.to_string().as_bytes());
-            }
-        }
-    }
-    if !summary.entries.is_empty() {
-        publish(&shared.channels.summaries, &summary.encode());
-    }
-    pipeline
+fn first_error(answers: Vec<Value>) -> Option<redis::ServerError> {
+    answers.into_iter().find_map(|answer| match answer {
+        Value::ServerError(error) => Some(error),
+        _ => None,
+    })
 }

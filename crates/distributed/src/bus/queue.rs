@@ -1,6 +1,6 @@
 //! What waits to be published: bounded, in order.
 
-use super::channels::MOST_USERS;
+use super::channels::few_users;
 use lamplight_domain::event::{Audience, Event};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -64,10 +64,7 @@ fn must_arrive(event: &Event) -> bool {
 /// The number of times that an event is published.
 fn channels(outgoing: &Outgoing) -> usize {
     match outgoing {
-        Outgoing::Event(event) => match event.audience() {
-            Audience::Users(users) if users.len() <= MOST_USERS => users.len(),
-            _ => 1,
-        },
+        Outgoing::Event(event) => few_users(event).map_or(1, <[_]>::len),
         Outgoing::Lost | Outgoing::Probe(_) | Outgoing::RoundTrip(_) => 1,
     }
 }

@@ -43,6 +43,7 @@ pub(super) struct Shared {
 pub(super) struct Counts {
     pub(super) published: AtomicU64,
     pub(super) received: AtomicU64,
+    pub(super) unheard: AtomicU64,
     pub(super) own: AtomicU64,
     pub(super) repeated: AtomicU64,
     pub(super) unknown: AtomicU64,

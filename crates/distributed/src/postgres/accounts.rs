@@ -96,6 +96,11 @@ const SESSION: Sql = Sql {
     types: &[Type::TEXT, Type::INT8],
 };
 
+const WITHOUT_SESSION: Sql = Sql {
+    text: "SELECT d FROM unnest($1) AS d WHERE NOT EXISTS (SELECT 1 FROM sessions WHERE digest = d)",
+    types: &[Type::TEXT_ARRAY],
+};
+
 const END: Sql = Sql {
     text: "DELETE FROM sessions s USING people p WHERE p.id = s.person AND s.digest = $1 RETURNING p.user_id",
     types: &[Type::TEXT],
@@ -259,6 +264,11 @@ impl Accounts for PostgresStore {
             Ok(user.transpose()?)
         })
         .await
+    }
+
+    async fn without_session(&self, of: &[String]) -> StoreResult<Vec<String>> {
+        let rows = self.rows(&WITHOUT_SESSION, &[&of]).await?;
+        Ok(digests(&rows)?)
     }
 
     async fn sessions_of(&self, user: &UserId) -> StoreResult<Vec<String>> {

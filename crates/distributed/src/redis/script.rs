@@ -19,6 +19,14 @@ impl RedisScript {
         }
     }
 
+    pub(crate) fn source(&self) -> &'static str {
+        self.source
+    }
+
+    pub(crate) fn hash(&self) -> &str {
+        &self.hash
+    }
+
     /// Begins a call.
     #[must_use]
     pub fn call(&self) -> ScriptCall<'_> {

@@ -59,10 +59,24 @@ struct Shared {
     received: AtomicU64,
     /// Whether every wanted channel was subscribed at some time on this connection.
     is_complete: watch::Sender<bool>,
+    /// Each connection also subscribes to this and its number, which identifies it in Redis.
+    mark: Option<String>,
+}
+
+/// A connection whose subscriptions Redis has, for as long as this is the same. See
+/// [`RedisSubscriber::standing`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// The channel that this connection alone is subscribed to.
+    pub(crate) mark: Arc<str>,
+    /// Counts channels that were given up.
+    released: u64,
 }
 
 #[derive(Default)]
 struct Channels {
+    /// `None` while there is no connection, or no mark.
+    standing: Option<Standing>,
     wanted: HashSet<Arc<str>>,
     subscribed: HashSet<Arc<str>>,
     /// Channels that may have to be subscribed or unsubscribed.
@@ -85,7 +99,19 @@ impl RedisSubscriber {
         channels: impl IntoIterator<Item = Arc<str>>,
         receive: impl Fn(Received<'_>) + Send + Sync + 'static,
     ) -> Self {
+        Self::start_marked(options, channels, None, receive)
+    }
+
+    /// The same, for a subscriber whose subscriptions are counted: see
+    /// [`RedisSubscriber::standing`]. `mark` begins the name of a channel that is its own.
+    pub(crate) fn start_marked(
+        options: RedisOptions,
+        channels: impl IntoIterator<Item = Arc<str>>,
+        mark: Option<String>,
+        receive: impl Fn(Received<'_>) + Send + Sync + 'static,
+    ) -> Self {
         let shared = Arc::new(Shared {
+            mark,
             options,
             receive: Box::new(receive),
             channels: Mutex::new(Channels {
@@ -186,6 +212,20 @@ impl RedisSubscriber {
         self.shared.is_complete.subscribe()
     }
 
+    /// What identifies the subscriptions, and which of these channels are among them. If Redis has
+    /// one subscriber of the mark, and this returns the same afterwards, then Redis counted this
+    /// process as a subscriber of exactly those channels. A connection that is broken without
+    /// anyone having noticed has no subscriber of its mark.
+    pub(crate) fn standing<'a>(
+        &self,
+        channels: impl Iterator<Item = &'a str>,
+    ) -> Option<(Standing, Vec<bool>)> {
+        let state = self.shared.channels.lock();
+        let standing = state.standing.clone()?;
+        let own = channels.map(|channel| state.subscribed.contains(channel));
+        Some((standing, own.collect()))
+    }
+
     /// Replaces the connection, since nothing comes through it.
     pub fn reconnect(&self) {
         self.shared.broken.notify_one();
@@ -203,7 +243,11 @@ async fn supervise(shared: Arc<Shared>) {
                 let ended = shared.serve(connection, number, &mut backoff, &mut is_first);
                 let reason = ended.await;
                 shared.current.store(0, Ordering::Relaxed);
-                shared.channels.lock().subscribed.clear();
+                {
+                    let mut channels = shared.channels.lock();
+                    channels.subscribed.clear();
+                    channels.standing = None;
+                }
                 if shared.is_complete.send_replace(false) {
                     (shared.receive)(Received::Interrupted);
                 }
@@ -257,6 +301,9 @@ impl Shared {
             channels.dirty = channels.wanted.iter().cloned().collect();
         }
         self.current.store(number, Ordering::Relaxed);
+        if let Err(reason) = self.subscribe_to_mark(&mut connection, number).await {
+            return reason;
+        }
         let mut is_complete = false;
         loop {
             if let Err(reason) = self.apply(&mut connection).await {
@@ -283,6 +330,21 @@ impl Shared {
                 }
             }
         }
+    }
+
+    async fn subscribe_to_mark(
+        &self,
+        connection: &mut MultiplexedConnection,
+        number: u64,
+    ) -> RedisResult<()> {
+        let Some(mark) = &self.mark else {
+            return Ok(());
+        };
+        let mark: Arc<str> = format!("{mark}{number}").into();
+        self.answered(async { Ok(connection.subscribe(&*mark).await?) })
+            .await?;
+        self.channels.lock().standing = Some(Standing { mark, released: 0 });
+        Ok(())
     }
 
     async fn ping(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
@@ -330,6 +392,9 @@ impl Shared {
                         (false, true) => {
                             // Before the answer: whoever wants it meanwhile has to wait.
                             channels.subscribed.remove(&channel);
+                            if let Some(standing) = &mut channels.standing {
+                                standing.released += 1;
+                            }
                             remove.push(channel);
                         }
                         _ => {}

@@ -52,6 +52,10 @@ impl Accounts for Pair {
         self.next().end_session(digest).await
     }
 
+    async fn without_session(&self, digests: &[String]) -> StoreResult<Vec<String>> {
+        self.next().without_session(digests).await
+    }
+
     async fn sessions_of(&self, user: &UserId) -> StoreResult<Vec<String>> {
         self.next().sessions_of(user).await
     }

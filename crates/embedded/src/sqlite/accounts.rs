@@ -158,6 +158,21 @@ impl Accounts for SqliteStore {
         ended.answer().await
     }
 
+    async fn without_session(&self, digests: &[String]) -> StoreResult<Vec<String>> {
+        let mut digests = digests.to_vec();
+        self.read(move |conn| {
+            let mut exists = conn.prepare_cached("SELECT 1 FROM sessions WHERE digest = ?1")?;
+            let mut missing = Vec::new();
+            for digest in digests.drain(..) {
+                if !exists.exists([&digest])? {
+                    missing.push(digest);
+                }
+            }
+            Ok(missing)
+        })
+        .await
+    }
+
     async fn sessions_of(&self, user: &UserId) -> StoreResult<Vec<String>> {
         let user = user.clone();
         self.read(move |conn| {

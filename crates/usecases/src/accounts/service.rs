@@ -104,6 +104,11 @@ impl AccountService {
         Ok(session.filter(|(user, expires)| !self.ended.contains(digest, user, *expires)))
     }
 
+    /// Those of these digests that belong to no session in the store.
+    pub(crate) async fn without_session(&self, digests: &[String]) -> Result<Vec<String>, Refusal> {
+        deadline::store(self.accounts.without_session(digests)).await
+    }
+
     /// The digest that the store keeps of a local session's token.
     pub(crate) fn digest(&self, token: &str) -> String {
         self.passwords.digest(token)

@@ -70,6 +70,9 @@ pub trait Accounts: Send + Sync + 'static {
         at: Timestamp,
     ) -> StoreResult<Option<(UserId, Timestamp)>>;
 
+    /// Those of these digests that belong to no session. At most a few hundred at once.
+    async fn without_session(&self, digests: &[String]) -> StoreResult<Vec<String>>;
+
     /// Ends a session; returns its user, if there was such a session.
     async fn end_session(&self, digest: &str) -> StoreResult<Option<UserId>>;
 

