@@ -11,6 +11,7 @@ mod connection;
 mod conversations;
 mod database;
 mod directory;
+mod entries;
 mod error;
 mod first_profiles;
 mod follower;
@@ -20,6 +21,7 @@ mod keys;
 mod mark_writer;
 mod marks;
 mod members;
+mod messages_now;
 pub(crate) mod nodes;
 mod open;
 mod options;
@@ -51,6 +53,7 @@ pub(crate) use follower::{
 pub(crate) use history::{history, sync};
 pub(crate) use mark_writer::MARKS_AT_ONCE;
 pub(crate) use marks::Move;
+pub(crate) use messages_now::messages;
 pub use options::PostgresOptions;
 pub use probe::{DatabaseReport, probe};
 pub(crate) use queries::{
