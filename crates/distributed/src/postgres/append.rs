@@ -5,17 +5,19 @@
 //! |---|---|
 //! | first | `BEGIN`, [`LOCK`], [`FIND`], [`DRAW`] |
 //! | only for members that are not cached | `MEMBERS` (`members.rs`) |
-//! | last | [`INSERT`], [`MOVE_HEADS`], [`MOVE_MARKS`], where a receipt needs it [`AUTHORS`], `COMMIT` |
+//! | only for writes on messages, and for repetitions | those that `states.rs` reads by |
+//! | last | [`INSERT`], [`MOVE_HEADS`], [`MOVE_MARKS`], for writes on messages those of `change_rows.rs`, where an answer needs it `AT` (`changes/sql.rs`), where a receipt needs it [`AUTHORS`], `COMMIT` |
 //!
 //! Conversations are locked in the order of their ids, and memberships after them in theirs, so no
 //! two batches wait for each other. Only the holder of its conversation's lock numbers an entry,
 //! adds or removes a member, or looks for a duplicate.
 
-use super::codec::from_db;
+use super::codec::{from_db, role_from_db};
 use super::connection::Sql;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::identity::ConnectionId;
 use lamplight_domain::marks::Marks;
+use lamplight_domain::permission::Role;
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
 use std::sync::Arc;
@@ -172,7 +174,9 @@ pub(super) struct Locked {
     pub(super) members: Members,
     pub(super) head_seq: u64,
     pub(super) last_at: Timestamp,
-    /// The id of the newest entry that this batch adds.
+    /// Whether this batch adds entries.
+    pub(super) is_moved: bool,
+    /// The id of the newest message that this batch adds.
     pub(super) position: Option<i64>,
 }
 
@@ -185,9 +189,42 @@ impl Locked {
             members: Arc::from([]),
             head_seq: from_db(row.try_get(2)?),
             last_at: Timestamp(row.try_get(3)?),
+            is_moved: false,
             position: None,
         };
         Ok((row.try_get(1)?, locked))
+    }
+}
+
+/// What [`FIND`] says of an append.
+pub(super) struct Found {
+    pub(super) person: i64,
+    pub(super) role: Role,
+    pub(super) marks: Marks,
+    /// The entry that an earlier write under the same key made.
+    pub(super) earlier: Option<u64>,
+}
+
+impl Found {
+    /// From the rows of [`FIND`], in the order of the batch.
+    pub(super) fn read(
+        rows: &[Row],
+        batch: &[Append],
+    ) -> Result<Vec<Option<Self>>, tokio_postgres::Error> {
+        let mut all: Vec<Option<Self>> = Vec::new();
+        all.resize_with(batch.len(), || None);
+        for row in rows {
+            let place = usize::try_from(row.try_get::<_, i64>(0)?).unwrap_or(0);
+            if let Some(found) = all.get_mut(place.wrapping_sub(1)) {
+                *found = Some(Self {
+                    person: row.try_get(1)?,
+                    role: role_from_db(row.try_get(2)?),
+                    marks: marks(row, 3)?,
+                    earlier: row.try_get::<_, Option<i64>>(8)?.map(from_db),
+                });
+            }
+        }
+        Ok(all)
     }
 }
 

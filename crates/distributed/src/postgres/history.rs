@@ -20,11 +20,22 @@ use tokio_postgres::types::Type;
 macro_rules! nearest {
     ($condition:literal, $order:literal, $limit:literal) => {
         concat!(
-            "SELECT ", entry_columns!(), " FROM (",
-            "SELECT e.*, sum(octet_length(e.content)) OVER (ORDER BY e.seq ", $order, " ROWS UNBOUNDED PRECEDING)",
+            "SELECT ",
+            entry_columns!(),
+            " FROM (",
+            "SELECT e.*, sum(octet_length(e.content)) OVER (ORDER BY e.seq ",
+            $order,
+            " ROWS UNBOUNDED PRECEDING)",
             " - octet_length(e.content) AS bytes_before FROM (",
-            "SELECT * FROM entries WHERE conversation = c.id AND ", $condition, " ORDER BY seq ", $order, " LIMIT ", $limit,
-            ") e) e", entry_joins!(), "WHERE e.bytes_before <= 1000000"
+            "SELECT * FROM entries WHERE conversation = c.id AND ",
+            $condition,
+            " ORDER BY seq ",
+            $order,
+            " LIMIT ",
+            $limit,
+            ") e) e",
+            entry_joins!(),
+            "WHERE e.bytes_before <= 1000000"
         )
     };
 }
@@ -197,7 +208,12 @@ fn sync_pages(
             pages.push(None);
             continue;
         };
-        if authorize(Some(role_from_db(first.try_get(ENTRY_COLUMNS + 1)?)), Action::View).is_err() {
+        if authorize(
+            Some(role_from_db(first.try_get(ENTRY_COLUMNS + 1)?)),
+            Action::View,
+        )
+        .is_err()
+        {
             pages.push(None);
             continue;
         }

@@ -3,6 +3,8 @@
 mod accounts;
 mod append;
 mod batch;
+mod change_rows;
+mod changes;
 mod checks;
 mod codec;
 mod connect;
@@ -27,11 +29,13 @@ mod open;
 mod options;
 mod outage;
 mod plan;
+mod planned;
 mod presence_version;
 mod probe;
 mod queries;
 mod readers;
 mod schema;
+mod states;
 #[cfg(test)]
 mod tests;
 mod tls;

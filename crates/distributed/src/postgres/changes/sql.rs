@@ -207,7 +207,8 @@ pub(in super::super) const ADD_ERASED: Sql = Sql {
 
 /// What goes with deleted messages.
 pub(in super::super) const DROP_EXTRAS: Sql = Sql {
-    text: "DELETE FROM message_extras x USING unnest($1::int8[], $2::int8[]) AS u (conversation, seq)
+    text:
+        "DELETE FROM message_extras x USING unnest($1::int8[], $2::int8[]) AS u (conversation, seq)
            WHERE x.conversation = u.conversation AND x.seq = u.seq",
     types: &[Type::INT8_ARRAY, Type::INT8_ARRAY],
 };
