@@ -15,6 +15,7 @@ use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConnectionId, ConversationId, MessageId, UserId};
 use lamplight_domain::message::Content;
 use lamplight_domain::time::Timestamp;
+use lamplight_usecases::record;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -136,9 +137,18 @@ struct EntryFields<'a> {
     sender: Cow<'a, str>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     client_message_id: Option<Cow<'a, str>>,
-    /// Absent from entries of other kinds than messages, which show nothing.
+    /// Absent from entries of other kinds than messages. The first versions know no others, and show
+    /// nothing of an entry without it.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     content: Option<Cow<'a, str>>,
+    /// What a message has besides its content: see `usecases::record`.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    extras: Option<Cow<'a, str>>,
+    /// The kind of an entry that is not a message, and its record.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    record: Option<Cow<'a, str>>,
     created_at: i64,
 }
 
@@ -164,6 +174,13 @@ impl Writer {
                     sender: entry.sender.as_str().into(),
                     client_message_id: entry.client_message_id.as_deref().map(Into::into),
                     content: entry.content().map(|content| content.as_str().into()),
+                    extras: entry
+                        .extras()
+                        .map(|extras| record::write_whole_extras(extras).into()),
+                    kind: entry.change().map(|change| change.action.name().into()),
+                    record: entry
+                        .change()
+                        .map(|change| record::write_change(change).into()),
                     created_at: entry.created_at.0,
                 }),
                 except: except.as_ref().map(|id| id.as_str().into()),
@@ -265,10 +282,7 @@ impl Envelope<'_> {
         let event = match &*self.kind {
             "appended" => {
                 let fields = self.entry.as_ref()?;
-                let kind = match &fields.content {
-                    Some(content) => EntryKind::message(Content::trusted(&**content)),
-                    None => EntryKind::Unknown,
-                };
+                let kind = fields.entry_kind();
                 Event::Appended {
                     entry: Arc::new(Entry {
                         id: MessageId::trusted(&*fields.id),
@@ -316,6 +330,22 @@ impl Envelope<'_> {
             _ => return Some(Contents::Unknown),
         };
         Some(Contents::Event(event))
+    }
+}
+
+impl EntryFields<'_> {
+    fn entry_kind(&self) -> EntryKind {
+        match (&self.content, &self.kind, &self.record) {
+            (Some(content), _, _) => EntryKind::Message {
+                content: Content::trusted(&**content),
+                extras: self
+                    .extras
+                    .as_deref()
+                    .and_then(|extras| record::read_extras(extras).boxed()),
+            },
+            (None, Some(kind), Some(record)) => record::read_change(kind, record),
+            (None, _, _) => EntryKind::Unknown,
+        }
     }
 }
 

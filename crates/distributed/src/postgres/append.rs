@@ -42,8 +42,7 @@ pub(super) const LOCK: Sql = Sql {
 /// The lock is in a query of its own beside the others, here and in `marks.rs`: PostgreSQL 18.1 drops rows
 /// when it waited for a lock and looks at a join with a subquery once more.
 pub(super) const FIND: Sql = Sql {
-    text: "SELECT a.n, m.person, m.role, m.read_seq, m.delivered_seq, m.visible_read_seq, m.visible_delivered_seq,
-               e.message_id, e.seq, e.content, e.created_at, o.kind IS NULL
+    text: "SELECT a.n, m.person, m.role, m.read_seq, m.delivered_seq, m.visible_read_seq, m.visible_delivered_seq, e.seq
            FROM (SELECT c.id AS conversation, p.id AS person, a.key, a.n
                FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS a (conversation, sender, key, n)
                JOIN conversations c ON c.conversation_id = a.conversation
@@ -51,8 +50,7 @@ pub(super) const FIND: Sql = Sql {
            CROSS JOIN LATERAL (SELECT * FROM members
                WHERE conversation = a.conversation AND person = a.person OFFSET 0 FOR NO KEY UPDATE) m
            LEFT JOIN LATERAL (SELECT * FROM entries
-               WHERE dedupe_key = a.key AND conversation = a.conversation AND sender = a.person OFFSET 0) e ON true
-           LEFT JOIN other_entries o ON o.conversation = e.conversation AND o.seq = e.seq",
+               WHERE dedupe_key = a.key AND conversation = a.conversation AND sender = a.person OFFSET 0) e ON true",
     types: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY],
 };
 
@@ -220,7 +218,7 @@ impl Found {
                     person: row.try_get(1)?,
                     role: role_from_db(row.try_get(2)?),
                     marks: marks(row, 3)?,
-                    earlier: row.try_get::<_, Option<i64>>(8)?.map(from_db),
+                    earlier: row.try_get::<_, Option<i64>>(7)?.map(from_db),
                 });
             }
         }

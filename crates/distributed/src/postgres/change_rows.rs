@@ -1,8 +1,8 @@
 //! The rows that a batch's writes on messages write besides their entries.
 
 use super::changes::sql::{
-    ADD_EDITS, ADD_ERASED, ADD_EXTRAS, ADD_OTHERS, BLANK, DROP_EXTRAS, DROP_REACTIONS, MOVE_SEQS,
-    PUT_CHANGES, PUT_REACTIONS, TAKE_REACTIONS,
+    ADD_EDITS, ADD_ERASED, ADD_EXTRAS, ADD_OTHERS, BLANK, BLANK_EDITS, DROP_EXTRAS, DROP_REACTIONS,
+    MOVE_SEQS, PUT_CHANGES, PUT_REACTIONS, TAKE_REACTIONS,
 };
 use super::codec::{content_to_db, to_db};
 use super::connection::Sql;
@@ -45,10 +45,10 @@ pub(super) struct ChangeRows {
     /// back.
     pub(super) reactions: HashMap<(i64, i64, Emoji, i64), Option<i64>>,
     pub(super) now: Vec<NowRow>,
-    /// Deleted messages.
-    pub(super) deleted: Vec<(i64, i64)>,
-    /// Conversation, `seq`, what the content becomes, the digest of what made it.
-    pub(super) erased: Vec<(i64, i64, String, String)>,
+    /// Deleted messages: conversation, `seq`, and what the contents of their edits become.
+    pub(super) deleted: Vec<(i64, i64, String)>,
+    /// Blanked entries: conversation, `seq`, the digest of what made it.
+    pub(super) erased: Vec<(i64, i64, String)>,
 }
 
 /// Columns of rows.
@@ -91,17 +91,17 @@ impl ChangeRows {
             columns!(edits, |row| row.0, |row| row.1, |row| row.2)
         });
         let deleted = &self.deleted;
-        for sql in [&DROP_EXTRAS, &DROP_REACTIONS] {
+        for sql in [&BLANK, &DROP_EXTRAS, &DROP_REACTIONS] {
             add(!deleted.is_empty(), sql, &|| {
                 columns!(deleted, |row| row.0, |row| row.1)
             });
         }
         let erased = &self.erased;
-        add(!erased.is_empty(), &BLANK, &|| {
-            columns!(erased, |row| row.0, |row| row.1, |row| row.2.clone())
+        add(!deleted.is_empty(), &BLANK_EDITS, &|| {
+            columns!(deleted, |row| row.0, |row| row.1, |row| row.2.clone())
         });
         add(!erased.is_empty(), &ADD_ERASED, &|| {
-            columns!(erased, |row| row.0, |row| row.1, |row| row.3.clone())
+            columns!(erased, |row| row.0, |row| row.1, |row| row.2.clone())
         });
         let emoji = |key: &(i64, i64, Emoji, i64)| key.2.as_str().to_owned();
         let taken = self.reactions.iter().filter(|(_, added)| added.is_none());

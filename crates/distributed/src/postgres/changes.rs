@@ -38,7 +38,7 @@ pub(super) struct Target {
     pub(super) kinds: HashMap<Emoji, u64>,
     /// The entries that added reactions, of people who react in this batch.
     pub(super) own: HashMap<(i64, Emoji), u64>,
-    /// Its edits that are not blank.
+    /// Its newest edits, if it is to be deleted.
     pub(super) edits: Vec<(u64, Write)>,
     /// Whether this batch edits, deletes or pins it.
     is_changed: bool,
@@ -310,17 +310,14 @@ impl Target {
         self.is_changed = true;
         self.kinds.clear();
         self.own.clear();
-        rows.deleted.push((row, seq));
+        let blank_edit = record::write_erased_edit(&change.message, self.seq);
+        rows.deleted.push((row, seq, blank_edit));
         rows.reactions
             .retain(|(conversation, of, _, _), _| (*conversation, *of) != (row, seq));
-        let blank_edit = record::write_erased_edit(&change.message, self.seq);
-        let edits = self.edits.drain(..);
-        let edits = edits.map(|(seq, write)| (seq, write, blank_edit.as_str()));
-        let sent = self.sent.take().map(|write| (self.seq, write, ""));
-        for (seq, write, blank) in sent.into_iter().chain(edits) {
+        let sent = self.sent.take().map(|write| (self.seq, write));
+        for (seq, write) in sent.into_iter().chain(self.edits.drain(..)) {
             let digest = write.digest(digest_key.as_bytes());
-            rows.erased
-                .push((row, to_db(seq), blank.to_owned(), digest));
+            rows.erased.push((row, to_db(seq), digest));
         }
     }
 }

@@ -33,6 +33,7 @@ const STATEMENTS: &[(&str, &Sql)] = &[
     ("take reactions", &changes::TAKE_REACTIONS),
     ("put reactions", &changes::PUT_REACTIONS),
     ("blank", &changes::BLANK),
+    ("blank edits", &changes::BLANK_EDITS),
     ("drop extras", &changes::DROP_EXTRAS),
     ("drop reactions", &changes::DROP_REACTIONS),
     ("members", &members::MEMBERS),

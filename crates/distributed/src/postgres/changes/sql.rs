@@ -45,13 +45,14 @@ pub(in super::super) const REACTIONS: Sql = Sql {
     types: &[Type::INT8_ARRAY, Type::TEXT_ARRAY, Type::INT8_ARRAY],
 };
 
-/// The entries that edited messages.
+/// The entries that edited messages: of each the newest ones, which may still be repeated.
 pub(in super::super) const EDITS: Sql = Sql {
     text: concat!(
         "SELECT a.n, t.entry_seq, w.content ",
         named!(),
-        "JOIN message_edits t ON t.conversation = e.conversation AND t.seq = e.seq
-         JOIN entries w ON w.conversation = t.conversation AND w.seq = t.entry_seq ORDER BY a.n, t.entry_seq"
+        "CROSS JOIN LATERAL (SELECT * FROM message_edits
+             WHERE conversation = e.conversation AND seq = e.seq ORDER BY entry_seq DESC LIMIT 200) t
+         JOIN entries w ON w.conversation = t.conversation AND w.seq = t.entry_seq"
     ),
     types: NAMED,
 };
@@ -193,10 +194,19 @@ pub(in super::super) const PUT_REACTIONS: Sql = Sql {
     ],
 };
 
-/// Blanks entries: what their contents become.
+/// Blanks the entries of messages.
 pub(in super::super) const BLANK: Sql = Sql {
-    text: "UPDATE entries e SET content = u.content FROM unnest($1::int8[], $2::int8[], $3::text[]) AS u (conversation, seq, content)
+    text: "UPDATE entries e SET content = '' FROM unnest($1::int8[], $2::int8[]) AS u (conversation, seq)
            WHERE e.conversation = u.conversation AND e.seq = u.seq",
+    types: &[Type::INT8_ARRAY, Type::INT8_ARRAY],
+};
+
+/// Blanks the entries that edited messages: what their contents become.
+pub(in super::super) const BLANK_EDITS: Sql = Sql {
+    text: "UPDATE entries e SET content = u.content
+           FROM unnest($1::int8[], $2::int8[], $3::text[]) AS u (conversation, seq, content)
+           JOIN message_edits t ON t.conversation = u.conversation AND t.seq = u.seq
+           WHERE e.conversation = t.conversation AND e.seq = t.entry_seq",
     types: &[Type::INT8_ARRAY, Type::INT8_ARRAY, Type::TEXT_ARRAY],
 };
 
