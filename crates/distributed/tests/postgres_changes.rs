@@ -10,14 +10,14 @@ use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::{Entry, MessageAction};
 use lamplight_domain::fold::{Message, fold};
 use lamplight_domain::identity::{ConversationId, MessageId, UserId};
-use lamplight_domain::message::Content;
+use lamplight_domain::message::{Content, SendKey};
 use lamplight_domain::message_rules::WriteRefused;
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::{NewEntry, Write};
 use lamplight_usecases::ports::{AppendError, Appended, Messages as _, Range};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use support::open;
+use support::{database_of, open, text};
 use tokio::time::sleep;
 
 const EMOJI: [&str; 4] = ["👍", "❤️", "🎉", "👀"];
@@ -309,6 +309,63 @@ fn m4_random_writes_in_batches_end_in_the_fold_of_the_log() {
         let messages = now(&store).await;
         let deleted = messages.iter().filter(|one| one.deleted_at.is_some());
         assert!(deleted.count() > 5 && messages.len() > 100);
+    });
+}
+
+/// The original pages send temporary ids, whose keys have a digest of the content.
+#[test]
+fn m2_a_deletion_leaves_nothing_to_guess_a_text_from() {
+    run(async {
+        let server = PostgresServer::shared();
+        let url = server.fresh_database();
+        let sql = text(server, database_of(&url));
+        let (store, _) = open(&url).await.expect("a store");
+        put(&store, &["a", "b"]).await;
+        let temporary = |entry: NewEntry, id: &str| NewEntry {
+            key: Some(SendKey::TempId(id.into())),
+            ..entry
+        };
+        let first = message("a", "hello");
+        let id = first.id.clone();
+        let writes = [
+            temporary(first, "temp-1"),
+            temporary(act("a", &id, edit("hello!")), "temp-2"),
+            message("a", "last"),
+        ];
+        for write in writes {
+            store.append(write, None).await.expect("an entry");
+        }
+        let keys = || sql("SELECT dedupe_key FROM entries WHERE seq < 3 ORDER BY seq");
+        let before = keys();
+        assert!(before.contains("ttemp-1:") && before.contains("ttemp-2:"));
+        let deletion = act("a", &id, MessageAction::Delete);
+        store.append(deletion, None).await.expect("a deletion");
+        let after = keys();
+        assert!(after.contains("ttemp-1:") && after.contains("ttemp-2:"));
+        for digest in before.split_whitespace() {
+            assert!(!after.contains(digest), "{after}");
+        }
+        assert_eq!(
+            sql("SELECT seq FROM entries WHERE content LIKE '%hello%'").trim(),
+            ""
+        );
+        // Repetitions are recognised, and other contents are other writes.
+        for (write, expected) in [
+            (temporary(message("a", "hello"), "temp-1"), Ok((1, true))),
+            (
+                temporary(act("a", &id, edit("hello!")), "temp-2"),
+                Ok((2, true)),
+            ),
+            (
+                temporary(act("a", &id, edit("other")), "temp-2"),
+                Err(WriteRefused::NoMessage),
+            ),
+            (temporary(message("a", "other"), "temp-1"), Ok((5, false))),
+            (temporary(message("b", "hello"), "temp-1"), Ok((6, false))),
+        ] {
+            let done = store.append(write, None).await;
+            assert_eq!(outcome(&done), expected);
+        }
     });
 }
 

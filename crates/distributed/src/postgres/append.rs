@@ -43,15 +43,20 @@ pub(super) const LOCK: Sql = Sql {
 /// when it waited for a lock and looks at a join with a subquery once more.
 pub(super) const FIND: Sql = Sql {
     text: "SELECT a.n, m.person, m.role, m.read_seq, m.delivered_seq, m.visible_read_seq, m.visible_delivered_seq, e.seq
-           FROM (SELECT c.id AS conversation, p.id AS person, a.key, a.n
-               FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS a (conversation, sender, key, n)
+           FROM (SELECT c.id AS conversation, p.id AS person, a.key, a.erased_key, a.n
+               FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS a (conversation, sender, key, erased_key, n)
                JOIN conversations c ON c.conversation_id = a.conversation
                JOIN people p ON p.user_id = a.sender ORDER BY c.id, p.id OFFSET 0) a
            CROSS JOIN LATERAL (SELECT * FROM members
                WHERE conversation = a.conversation AND person = a.person OFFSET 0 FOR NO KEY UPDATE) m
            LEFT JOIN LATERAL (SELECT * FROM entries
-               WHERE dedupe_key = a.key AND conversation = a.conversation AND sender = a.person OFFSET 0) e ON true",
-    types: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY],
+               WHERE dedupe_key = ANY(ARRAY[a.key, a.erased_key]) AND conversation = a.conversation AND sender = a.person OFFSET 0) e ON true",
+    types: &[
+        Type::TEXT_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::TEXT_ARRAY,
+    ],
 };
 
 /// Draws ids for entries. After the locks, so that ids and `seq`s have one order in a conversation,
@@ -120,18 +125,24 @@ pub(super) struct Append {
     pub(super) except: Option<ConnectionId>,
     /// As the column has it.
     pub(super) key: Option<String>,
+    /// As the column has it once the entry is erased, where that differs.
+    pub(super) erased_key: Option<String>,
 }
 
 impl Append {
-    pub(super) fn new(message: NewEntry, except: Option<ConnectionId>) -> Self {
+    pub(super) fn new(message: NewEntry, except: Option<ConnectionId>, digest_key: &str) -> Self {
         let key = message
             .key
             .as_ref()
             .map(|key| message.write.dedupe_key(key));
+        let erased_key = key
+            .as_deref()
+            .and_then(|key| message.write.erased_dedupe_key(key, digest_key.as_bytes()));
         Self {
             message,
             except,
             key,
+            erased_key,
         }
     }
 }
@@ -142,6 +153,7 @@ pub(super) struct Asked<'a> {
     pub(super) conversations: Vec<&'a str>,
     pub(super) senders: Vec<&'a str>,
     pub(super) keys: Vec<Option<&'a str>>,
+    pub(super) erased_keys: Vec<Option<&'a str>>,
 }
 
 impl<'a> Asked<'a> {
@@ -161,6 +173,10 @@ impl<'a> Asked<'a> {
                 .map(|append| append.message.sender.as_str())
                 .collect(),
             keys: batch.iter().map(|append| append.key.as_deref()).collect(),
+            erased_keys: batch
+                .iter()
+                .map(|append| append.erased_key.as_deref())
+                .collect(),
         }
     }
 }

@@ -97,7 +97,8 @@ async fn run_whole(
     loop {
         let attempt = async {
             let connection = database.connection().await?;
-            let outcome = in_transaction(database, &connection, batch, &mut unsettled).await;
+            let transaction = in_transaction(database, &connection, batch, &mut unsettled);
+            let outcome = Box::pin(transaction).await;
             end_failed(&connection, &outcome).await;
             outcome
         };
@@ -191,7 +192,12 @@ async fn in_transaction(
     let asked = Asked::of(batch);
     let count = to_db(batch.len() as u64);
     let of_lock: Params<'_> = &[&asked.distinct];
-    let of_find: Params<'_> = &[&asked.conversations, &asked.senders, &asked.keys];
+    let of_find: Params<'_> = &[
+        &asked.conversations,
+        &asked.senders,
+        &asked.keys,
+        &asked.erased_keys,
+    ];
     let of_draw: Params<'_> = &[&count];
     let (begun, locked, found, drawn) = join!(
         connection.begin(),
@@ -215,7 +221,7 @@ async fn in_transaction(
     }
     states::fill_members(database, connection, &mut conversations).await?;
     let found = Found::read(&found, batch)?;
-    let read = states::read(connection, batch, &conversations, &found).await?;
+    let read = states::read(database, connection, batch, &conversations, &found).await?;
     let plan = Planner::plan(batch, conversations, found, &drawn, read)?;
     if plan.entries.ids.is_empty() {
         return finish(connection, batch, plan).await;

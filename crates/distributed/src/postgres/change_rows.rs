@@ -2,7 +2,7 @@
 
 use super::changes::sql::{
     ADD_EDITS, ADD_ERASED, ADD_EXTRAS, ADD_OTHERS, BLANK, BLANK_EDITS, DROP_EXTRAS, DROP_REACTIONS,
-    MOVE_SEQS, PUT_CHANGES, PUT_REACTIONS, TAKE_REACTIONS,
+    MOVE_SEQS, PUT_CHANGES, PUT_KEYS, PUT_REACTIONS, TAKE_REACTIONS,
 };
 use super::codec::{content_to_db, to_db};
 use super::connection::Sql;
@@ -49,6 +49,8 @@ pub(super) struct ChangeRows {
     pub(super) deleted: Vec<(i64, i64, String)>,
     /// Blanked entries: conversation, `seq`, the digest of what made it.
     pub(super) erased: Vec<(i64, i64, String)>,
+    /// The keys of blanked entries that had digests of their contents.
+    pub(super) keys: Vec<(i64, i64, String)>,
 }
 
 /// Columns of rows.
@@ -100,6 +102,10 @@ impl ChangeRows {
         add(!deleted.is_empty(), &BLANK_EDITS, &|| {
             columns!(deleted, |row| row.0, |row| row.1, |row| row.2.clone())
         });
+        let keys = &self.keys;
+        add(!keys.is_empty(), &PUT_KEYS, &|| {
+            columns!(keys, |row| row.0, |row| row.1, |row| row.2.clone())
+        });
         add(!erased.is_empty(), &ADD_ERASED, &|| {
             columns!(erased, |row| row.0, |row| row.1, |row| row.2.clone())
         });
@@ -145,8 +151,8 @@ fn now(rows: &[NowRow]) -> Vec<Column> {
         rows,
         |row| row.conversation,
         |row| row.seq,
-        |row| content(row),
-        |row| mentions(row),
+        content,
+        mentions,
         |row| seq(edited(row)),
         |row| time(edited(row)),
         |row| seq(row.deleted),

@@ -19,6 +19,7 @@ use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::{NewEntry, Write};
 use lamplight_usecases::record;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// A message that writes of the batch are about.
 #[derive(Debug)]
@@ -38,8 +39,10 @@ pub(super) struct Target {
     pub(super) kinds: HashMap<Emoji, u64>,
     /// The entries that added reactions, of people who react in this batch.
     pub(super) own: HashMap<(i64, Emoji), u64>,
-    /// Its newest edits, if it is to be deleted.
-    pub(super) edits: Vec<(u64, Write)>,
+    /// The dedupe key of its entry.
+    pub(super) key: Option<String>,
+    /// Its newest edits with their dedupe keys, if it is to be deleted.
+    pub(super) edits: Vec<(u64, Write, Option<String>)>,
     /// Whether this batch edits, deletes or pins it.
     is_changed: bool,
 }
@@ -60,6 +63,7 @@ impl Target {
             pinned: None,
             kinds: HashMap::new(),
             own: HashMap::new(),
+            key: None,
             edits: Vec::new(),
             is_changed: false,
         }
@@ -100,19 +104,20 @@ pub(super) struct Counts {
 }
 
 /// The messages and conversations that a batch's writes on messages are about.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct States {
     /// By the conversation's row and the message's id.
     pub(super) targets: HashMap<(i64, MessageId), Target>,
     /// By the conversation's row: those with changes in the batch.
     pub(super) counts: HashMap<i64, Counts>,
-    pub(super) digest_key: String,
+    pub(super) digest_key: Arc<str>,
 }
 
 /// Who writes, and where.
 #[derive(Clone, Copy)]
 pub(super) struct Writer<'a> {
     pub(super) new: &'a NewEntry,
+    pub(super) key: Option<&'a str>,
     pub(super) row: i64,
     pub(super) person: i64,
     pub(super) role: Role,
@@ -189,12 +194,13 @@ impl States {
     }
 
     /// A message that is added. Later writes of the batch may be about it.
-    pub(super) fn sent(&mut self, row: i64, message: &Message, write: &Write) {
+    pub(super) fn sent(&mut self, row: i64, message: &Message, write: &Write, key: Option<&str>) {
         let seq = message.entry.seq;
         if let Some(counts) = self.counts.get_mut(&row) {
             counts.head = counts.head.next(true);
             counts.newest.push(seq);
-            let target = Target::new(Some(write.clone()), message);
+            let mut target = Target::new(Some(write.clone()), message);
+            target.key = key.map(str::to_owned);
             self.targets.insert((row, message.entry.id.clone()), target);
         }
     }
@@ -229,7 +235,8 @@ impl States {
                 target.content = content.clone();
                 target.mentions.clone_from(mentions);
                 target.edited = Some((seq, at));
-                target.edits.push((seq, by.new.write.clone()));
+                let key = by.key.map(str::to_owned);
+                target.edits.push((seq, by.new.write.clone(), key));
                 target.is_changed = true;
                 rows.edits.push((by.row, to_db(target.seq), to_db(seq)));
             }
@@ -314,9 +321,14 @@ impl Target {
         rows.deleted.push((row, seq, blank_edit));
         rows.reactions
             .retain(|(conversation, of, _, _), _| (*conversation, *of) != (row, seq));
-        let sent = self.sent.take().map(|write| (self.seq, write));
-        for (seq, write) in sent.into_iter().chain(self.edits.drain(..)) {
-            let digest = write.digest(digest_key.as_bytes());
+        let (sent, key) = (self.sent.take(), self.key.take());
+        let sent = sent.map(|write| (self.seq, write, key));
+        let digest_key = digest_key.as_bytes();
+        for (seq, write, key) in sent.into_iter().chain(self.edits.drain(..)) {
+            let erased_key = key.and_then(|key| write.erased_dedupe_key(&key, digest_key));
+            let erased_key = erased_key.map(|key| (row, to_db(seq), key));
+            rows.keys.extend(erased_key);
+            let digest = write.digest(digest_key);
             rows.erased.push((row, to_db(seq), digest));
         }
     }

@@ -103,6 +103,7 @@ impl<'a> Planner<'a> {
         let members = known.members.clone();
         let by = Writer {
             new: message,
+            key: key.as_deref(),
             row,
             person: found.person,
             role: found.role,
@@ -147,7 +148,9 @@ impl<'a> Planner<'a> {
         position: i64,
         extras: Option<Box<Extras>>,
     ) -> Arc<Entry> {
-        let new = &self.batch[place].message;
+        let Append {
+            message: new, key, ..
+        } = &self.batch[place];
         let content = new.write.content().cloned();
         let content = content.unwrap_or_else(|| Content::trusted(""));
         let record = extras.as_deref().map(record::write_extras);
@@ -159,7 +162,8 @@ impl<'a> Planner<'a> {
         }
         if !self.states.counts.is_empty() {
             let message = Message::from((*entry).clone());
-            self.states.sent(row, &message, &new.write);
+            let states = &mut self.states;
+            states.sent(row, &message, &new.write, key.as_deref());
         }
         self.sent(new, row, found, entry.seq);
         entry
@@ -200,6 +204,7 @@ impl<'a> Planner<'a> {
             message,
             except,
             key,
+            ..
         } = &self.batch[place];
         let known = self
             .locked

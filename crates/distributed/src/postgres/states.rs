@@ -3,7 +3,7 @@
 
 use super::append::{Append, Found, Locked};
 use super::change_rows::{Column, Statement};
-use super::changes::sql::{AT, DIGEST_KEY, EDITS, NEWEST, OTHERS, PINS, REACTIONS, TARGETS};
+use super::changes::sql::{AT, EDITS, NEWEST, OTHERS, PINS, REACTIONS, TARGETS};
 use super::changes::{Counts, States, Target};
 use super::codec::{content_from_db, from_db, to_db};
 use super::connection::Connection;
@@ -18,6 +18,7 @@ use lamplight_domain::identity::{ConversationId, MessageId};
 use lamplight_domain::write::Write;
 use lamplight_usecases::record;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -142,7 +143,6 @@ impl<'a> Needs<'a> {
         let (of, (heads, counts)): (Vec<i64>, (Vec<i64>, Vec<i64>)) = deleting
             .map(|(row, (head, count))| (*row, (*head, count + 1)))
             .unzip();
-        let needs_key = !self.deleted.is_empty() || !self.earlier.is_empty();
         let when = |is_needed: bool, statement: Statement| is_needed.then_some(statement);
         vec![
             when(!self.targets.is_empty(), (&TARGETS, named(&self.targets))),
@@ -163,7 +163,6 @@ impl<'a> Needs<'a> {
                     vec![Box::new(of), Box::new(heads), Box::new(counts)],
                 ),
             ),
-            when(needs_key, (&DIGEST_KEY, Vec::new())),
             when(
                 !self.earlier.is_empty(),
                 (&AT, at(self.earlier.iter().copied())),
@@ -203,6 +202,7 @@ pub(super) type Read = (States, HashMap<(i64, u64), Made>);
 
 /// Reads, under the locks of the conversations.
 pub(super) async fn read(
+    database: &Database,
     connection: &Connection,
     batch: &[Append],
     locked: &HashMap<ConversationId, Locked>,
@@ -213,25 +213,15 @@ pub(super) async fn read(
         return Ok(Read::default());
     }
     let answers = pipeline(connection, &needs.statements()).await?;
-    let [
-        targets,
-        reactions,
-        edits,
-        others,
-        pins,
-        newest,
-        digest_key,
-        earlier,
-    ] = &answers[..]
-    else {
+    let [targets, reactions, edits, others, pins, newest, earlier] = &answers[..] else {
         return Err(Failure::NoConnection("an answer is missing".into()));
     };
     // The conversation's id is in no answer of these.
     let of_no_matter = ConversationId::trusted("");
-    let mut states = States::default();
-    if let Some(row) = digest_key.first() {
-        states.digest_key = row.try_get(0)?;
-    }
+    let mut states = States {
+        digest_key: Arc::clone(&database.digest_key),
+        ..States::default()
+    };
     let places: Vec<(i64, &MessageId)> = needs.targets.iter().copied().collect();
     for row in targets {
         let Some((conversation, id)) = place(&places, row)? else {
@@ -329,6 +319,9 @@ fn place<T: Copy>(places: &[T], row: &Row) -> Result<Option<T>, tokio_postgres::
     Ok(places.get(number.wrapping_sub(1)).copied())
 }
 
+/// Among the columns of [`TARGETS`].
+const DEDUPE_KEY: usize = 5;
+
 /// From a row of [`TARGETS`], `None` if it is no message.
 fn target(
     row: &Row,
@@ -345,6 +338,7 @@ fn target(
     target.edited = seq(by)?.zip(now.edited_at);
     target.deleted = seq(by + 1)?.zip(now.deleted_at);
     target.pinned = seq(by + 2)?.zip(now.pinned_at);
+    target.key = row.try_get(DEDUPE_KEY)?;
     Ok(Some(target))
 }
 
@@ -368,7 +362,8 @@ fn add_edit(row: &Row, target: &mut Target) -> Result<(), tokio_postgres::Error>
             message: change.message,
             action: change.action,
         };
-        target.edits.push((from_db(row.try_get(1)?), write));
+        let (seq, key) = (from_db(row.try_get(1)?), row.try_get(3)?);
+        target.edits.push((seq, write, key));
     }
     Ok(())
 }

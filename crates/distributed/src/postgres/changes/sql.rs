@@ -48,7 +48,7 @@ pub(in super::super) const REACTIONS: Sql = Sql {
 /// The entries that edited messages: of each the newest ones, which may still be repeated.
 pub(in super::super) const EDITS: Sql = Sql {
     text: concat!(
-        "SELECT a.n, t.entry_seq, w.content ",
+        "SELECT a.n, t.entry_seq, w.content, w.dedupe_key ",
         named!(),
         "CROSS JOIN LATERAL (SELECT * FROM message_edits
              WHERE conversation = e.conversation AND seq = e.seq ORDER BY entry_seq DESC LIMIT 200) t
@@ -89,11 +89,6 @@ pub(in super::super) const NEWEST: Sql = Sql {
                    WHERE k.conversation = a.id AND k.seq = t.seq AND k.deleted_seq IS NOT NULL)
                LIMIT a.count) s",
     types: &[Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
-};
-
-pub(in super::super) const DIGEST_KEY: Sql = Sql {
-    text: "SELECT value FROM properties WHERE name = 'digest_key'",
-    types: &[],
 };
 
 /// Entries by their places, as they were appended and as they are now, with the digests of those that
@@ -194,19 +189,30 @@ pub(in super::super) const PUT_REACTIONS: Sql = Sql {
     ],
 };
 
-/// Blanks the entries of messages.
+/// Blanks the entries of messages, and the keys that have digests of their contents.
 pub(in super::super) const BLANK: Sql = Sql {
-    text: "UPDATE entries e SET content = '' FROM unnest($1::int8[], $2::int8[]) AS u (conversation, seq)
+    text: "UPDATE entries e SET content = '', dedupe_key = CASE WHEN e.dedupe_key LIKE 't%' THEN NULL ELSE e.dedupe_key END
+           FROM unnest($1::int8[], $2::int8[]) AS u (conversation, seq)
            WHERE e.conversation = u.conversation AND e.seq = u.seq",
     types: &[Type::INT8_ARRAY, Type::INT8_ARRAY],
 };
 
 /// Blanks the entries that edited messages: what their contents become.
 pub(in super::super) const BLANK_EDITS: Sql = Sql {
-    text: "UPDATE entries e SET content = u.content
+    text: "UPDATE entries e SET content = u.content,
+               dedupe_key = CASE WHEN e.dedupe_key LIKE 't%' THEN NULL ELSE e.dedupe_key END
            FROM unnest($1::int8[], $2::int8[], $3::text[]) AS u (conversation, seq, content)
            JOIN message_edits t ON t.conversation = u.conversation AND t.seq = u.seq
            WHERE e.conversation = t.conversation AND e.seq = t.entry_seq",
+    types: &[Type::INT8_ARRAY, Type::INT8_ARRAY, Type::TEXT_ARRAY],
+};
+
+/// Gives blanked entries keys that say nothing of their contents. A node of the version before, which
+/// does not know such a key, may have let a sender use it a second time.
+pub(in super::super) const PUT_KEYS: Sql = Sql {
+    text: "UPDATE entries e SET dedupe_key = u.key FROM unnest($1::int8[], $2::int8[], $3::text[]) AS u (conversation, seq, key)
+           WHERE e.conversation = u.conversation AND e.seq = u.seq AND NOT EXISTS (SELECT 1 FROM entries d
+               WHERE d.dedupe_key = u.key AND d.conversation = e.conversation AND d.sender = e.sender OFFSET 0)",
     types: &[Type::INT8_ARRAY, Type::INT8_ARRAY, Type::TEXT_ARRAY],
 };
 
