@@ -41,8 +41,7 @@ impl Messages for PostgresStore {
         range: Range,
         limit: usize,
     ) -> StoreResult<Option<MessagePage>> {
-        let _ = (caller, conversation, range, limit);
-        Err(StoreError::Internal("not built yet".into()))
+        postgres::messages(self, caller, conversation, range, limit).await
     }
 
     async fn history(

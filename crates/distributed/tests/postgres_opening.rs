@@ -5,14 +5,17 @@ mod support;
 use lamplight_conformance::run;
 use lamplight_conformance::servers::{PostgresConfig, PostgresServer};
 use lamplight_distributed::postgres::OpenError;
+use lamplight_domain::emoji::Emoji;
+use lamplight_domain::entry::MessageAction;
+use lamplight_domain::fold::Message;
 use lamplight_domain::identity::{
     ConversationId, MAX_ID_CHARS, MAX_NAME_CHARS, MessageId, Profile, UserId,
 };
-use lamplight_domain::message::Content;
+use lamplight_domain::message::{Content, SendKey};
 use lamplight_domain::text::search_key;
 use lamplight_domain::time::Timestamp;
-use lamplight_domain::write::NewEntry;
-use lamplight_usecases::ports::{Directory, Messages as _, ProfileSource};
+use lamplight_domain::write::{NewEntry, Write};
+use lamplight_usecases::ports::{Directory, Messages as _, ProfileSource, Range};
 use std::time::Duration;
 use support::{database_of, open, options, text};
 
@@ -128,6 +131,102 @@ fn c15_a_newer_schema_is_refused_only_where_it_says_so() {
         );
         let refused = open(&url).await.err().expect("refused");
         assert!(matches!(refused, OpenError::Newer { .. }), "{refused:?}");
+    });
+}
+
+/// A store of the first schema, and nodes of that version at work beside this one.
+#[test]
+fn c15_a_store_of_the_first_schema_is_brought_up_to_date_and_its_nodes_work_on() {
+    run(async {
+        let server = PostgresServer::shared();
+        let url = server.fresh_database();
+        let sql = text(server, database_of(&url));
+        sql(include_str!("../migrations/0001_schema.sql"));
+        sql(
+            "CREATE TABLE lamplight_schema (version INTEGER PRIMARY KEY, oldest_compatible INTEGER NOT NULL,
+                 applied_at TIMESTAMPTZ NOT NULL DEFAULT now());
+             INSERT INTO lamplight_schema VALUES (1, 1);
+             INSERT INTO people (user_id, user_folded, name, name_folded, source, created_at)
+                 VALUES ('a', 'a', 'a', 'a', 0, 0), ('b', 'b', 'b', 'b', 0, 0);
+             INSERT INTO conversations (conversation_id, head_seq, last_at, position, created_at, member_count)
+                 VALUES ('c', 1, 0, 1, 0, 2);
+             INSERT INTO members (conversation, person) VALUES (1, 1), (1, 2);
+             INSERT INTO entries (conversation, seq, message_id, sender, content, dedupe_key, created_at)
+                 VALUES (1, 1, 'm1', 1, 'hello', 'ck', 0);",
+        );
+        let (store, _) = open(&url).await.expect("a store");
+        let place = ConversationId::trusted("c");
+        let append = async |id: &str, sender: &str, write: Write, key: Option<&str>| {
+            let new = NewEntry {
+                id: MessageId::trusted(id),
+                conversation: place.clone(),
+                sender: UserId::trusted(sender),
+                write,
+                key: key.map(|key| SendKey::ClientMessageId(key.into())),
+                created_at: Timestamp(1),
+                editable_since: None,
+            };
+            let done = store.append(new, None).await.expect("an answer");
+            (done.entry.seq, done.duplicate)
+        };
+        let change = |message: &str, action| Write::Change {
+            message: MessageId::trusted(message),
+            action,
+        };
+        let edit = MessageAction::Edit {
+            content: Content::trusted("hello!"),
+            mentions: Vec::new(),
+        };
+        let hello = || Content::trusted("hello").into();
+        assert_eq!(append("m2", "a", hello(), Some("k")).await, (1, true));
+        assert_eq!(
+            append("m3", "a", change("m1", edit), None).await,
+            (2, false)
+        );
+        let answer = Write::Message {
+            content: Content::trusted("hi"),
+            reply_to: Some(MessageId::trusted("m1")),
+            mentions: vec![UserId::trusted("a")],
+        };
+        assert_eq!(append("m4", "b", answer, None).await, (3, false));
+        let deletion = change("m1", MessageAction::Delete);
+        assert_eq!(append("m5", "a", deletion, None).await, (4, false));
+        // What a node of the first version writes and reads.
+        sql(
+            "INSERT INTO entries (conversation, seq, message_id, sender, content, created_at) VALUES (1, 5, 'm6', 1, 'old', 2);
+             UPDATE conversations SET head_seq = 5, last_at = 2, position = (SELECT max(id) FROM entries);",
+        );
+        let read = sql("SELECT e.seq, e.content, o.kind IS NULL FROM entries e
+             LEFT JOIN other_entries o ON o.conversation = e.conversation AND o.seq = e.seq
+             WHERE o.kind IS NULL ORDER BY e.seq");
+        assert_eq!(read.trim(), "1||t\n3|hi|t\n5|old|t");
+        let page = store
+            .messages(&UserId::trusted("b"), &place, Range::Newest, 10)
+            .await
+            .expect("an answer")
+            .expect("a member");
+        let contents: Vec<&str> = page.messages.iter().map(Message::content).collect();
+        assert_eq!(contents, ["", "hi", "old"]);
+        assert_eq!(
+            append(
+                "m7",
+                "b",
+                change(
+                    "m6",
+                    MessageAction::React {
+                        emoji: Emoji::trusted("👍"),
+                        added: true,
+                    }
+                ),
+                None
+            )
+            .await,
+            (6, false)
+        );
+        let seen = store.summary(&UserId::trusted("b"), &place).await;
+        let seen = seen.expect("an answer").expect("a conversation");
+        let last = seen.last_message.map(|last| last.entry.seq);
+        assert_eq!((seen.unread, last), (1, Some(5)));
     });
 }
 

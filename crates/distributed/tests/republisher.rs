@@ -10,13 +10,14 @@ use lamplight_distributed::bus::RedisEventBus;
 use lamplight_distributed::postgres::PostgresStore;
 use lamplight_distributed::redis::{RedisClient, RedisOptions};
 use lamplight_distributed::republisher::Republisher;
+use lamplight_domain::entry::MessageAction;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, MessageId, UserId};
 use lamplight_domain::message::Content;
 use lamplight_domain::time::{Moment, Now, Timestamp};
-use lamplight_domain::write::NewEntry;
+use lamplight_domain::write::{NewEntry, Write};
 use lamplight_usecases::ports::{
-    Attachment, BusMessage, Clock, EventBus, LogFollower as _, Messages, Subscription,
+    Attachment, BusMessage, Clock, EventBus, LogFollower as _, Messages, Range, Subscription,
 };
 use proxy::Proxy;
 use std::collections::BTreeSet;
@@ -203,6 +204,60 @@ async fn m10_what_a_node_committed_and_did_not_publish_reaches_others_within_sec
         "only what was lost"
     );
     until("end of waiting", || republisher.stats().waiting == 0).await;
+}
+
+/// With a deletion it says that the conversation looks different, as the node would have done.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m10_a_deletion_that_was_not_published_reaches_others_as_the_store_has_it() {
+    let database = PostgresServer::shared().fresh_database();
+    let redis = RedisServer::start(RedisConfig::default());
+    let one = Node::start("one", &database, &redis).await;
+    make_conversation(&one.store).await;
+    let (sender, mut events) = unbounded_channel();
+    let _subscription = one.bus.subscribe(Box::new(move |message| {
+        if let BusMessage::Event(event) = message {
+            let _ = sender.send(event.clone());
+        }
+    }));
+    let attachment = one.bus.attach(&UserId::trusted("b"));
+    if let Some(ready) = attachment.ready() {
+        ready.await;
+    }
+    let republisher = one.republisher();
+    until("leader", || republisher.stats().is_leader).await;
+
+    let dead = PostgresStore::open(support::options(&database), Arc::new(Recorder::default()));
+    let dead = dead.await.expect("a store");
+    send(&dead).await;
+    let history = async |range| {
+        let (caller, place) = (UserId::trusted("b"), ConversationId::trusted("c"));
+        let page = one.store.history(&caller, &place, range, 10).await;
+        page.expect("an answer").expect("a member").entries
+    };
+    let message = history(Range::Newest).await[0].id.clone();
+    let deletion = NewEntry {
+        id: MessageId::trusted("the deletion"),
+        conversation: ConversationId::trusted("c"),
+        sender: UserId::trusted("a"),
+        write: Write::Change {
+            message,
+            action: MessageAction::Delete,
+        },
+        key: None,
+        created_at: SystemClock.now().wall,
+        editable_since: None,
+    };
+    dead.append(deletion, None).await.expect("a deletion");
+    let (mut published, mut has_changed) = (Vec::new(), false);
+    while published.len() < 2 || !has_changed {
+        let event = timeout(PATIENCE, events.recv()).await.expect("in time");
+        match event.expect("a bus") {
+            Event::Appended { entry, .. } => published.push((*entry).clone()),
+            Event::ConversationChanged { to, .. } => has_changed |= to.len() == 2,
+            _ => {}
+        }
+    }
+    assert_eq!(published[1..], history(Range::After(1)).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

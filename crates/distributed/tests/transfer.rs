@@ -5,15 +5,18 @@ mod support;
 use lamplight_conformance::run;
 use lamplight_conformance::servers::PostgresServer;
 use lamplight_distributed::postgres::{OpenError, PostgresOptions, PostgresStore};
+use lamplight_domain::emoji::Emoji;
+use lamplight_domain::entry::{Entry, MessageAction};
+use lamplight_domain::fold::Message;
 use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
 use lamplight_domain::message::{Content, SendKey};
 use lamplight_domain::presence::{ManualStatus, StatusOverride};
 use lamplight_domain::time::Timestamp;
-use lamplight_domain::write::NewEntry;
+use lamplight_domain::write::{NewEntry, Write};
 use lamplight_embedded::messages::{OpenError as SqliteError, SqliteOptions, SqliteStore};
 use lamplight_usecases::ports::{
-    Account, Accounts, CommitPosition, Directory, LogFollower, Messages, NewSession, ProfileSource,
-    Range,
+    Account, Accounts, AppendError, CommitPosition, Directory, LogFollower, Messages, NewSession,
+    ProfileSource, Range,
 };
 use lamplight_usecases::transfer::{
     Options, Progress, Summary, TABLES, Transfer, TransferError, summary, transfer,
@@ -131,6 +134,7 @@ async fn fill(store: &SqliteStore) {
         let sent = store.append(message(["1", "3"][n % 2], &content, &format!("k{n}")), None);
         sent.await.expect("appended");
     }
+    act(store).await;
     // Invisible, so that others do not see it.
     store
         .mark_read(&user("2"), &team, 30, at(6))
@@ -140,6 +144,85 @@ async fn fill(store: &SqliteStore) {
         .confirm("webhooks", CommitPosition(17))
         .await
         .expect("confirmed");
+}
+
+/// What is done to messages: the last two are deleted, with an edit of one.
+async fn act(store: &SqliteStore) {
+    let place = ConversationId::trusted("acted");
+    let members = ["1", "2"].map(user);
+    let put = store.put_conversation(&place, &members, at(4));
+    put.await.expect("a conversation");
+    let edit = |content: &str| MessageAction::Edit {
+        content: Content::trusted(content),
+        mentions: vec![user("2")],
+    };
+    let react = |emoji: &str| MessageAction::React {
+        emoji: Emoji::trusted(emoji),
+        added: true,
+    };
+    let answer = Write::Message {
+        content: Content::trusted("an answer"),
+        reply_to: Some(MessageId::trusted("m-a0")),
+        mentions: vec![user("1")],
+    };
+    let writes = [
+        Content::trusted("one").into(),
+        answer,
+        Content::trusted("three").into(),
+        Content::trusted("four").into(),
+        on("a0", edit("one \0 and \u{1}")),
+        on("a0", react("👍")),
+        on("a1", react("🎉")),
+        on("a1", MessageAction::Pin { pinned: true }),
+        on("a2", edit("edited three")),
+        on("a2", MessageAction::Delete),
+        on("a3", MessageAction::Delete),
+    ];
+    for (n, write) in writes.into_iter().enumerate() {
+        let sent = store.append(acted(write, &format!("a{n}")), None).await;
+        assert!(!sent.expect("appended").duplicate);
+    }
+}
+
+fn on(message: &str, action: MessageAction) -> Write {
+    Write::Change {
+        message: MessageId::trusted(format!("m-{message}")),
+        action,
+    }
+}
+
+fn acted(write: Write, id: &str) -> NewEntry {
+    NewEntry {
+        conversation: ConversationId::trusted("acted"),
+        write,
+        ..message("1", "", id)
+    }
+}
+
+/// Messages as they are now, and the log.
+async fn now(store: &dyn Messages) -> (Vec<Message>, Vec<Entry>) {
+    let (caller, place) = (user("2"), ConversationId::trusted("acted"));
+    let page = store.messages(&caller, &place, Range::Newest, 100).await;
+    let log = store.history(&caller, &place, Range::Newest, 100).await;
+    (
+        page.expect("an answer").expect("a member").messages,
+        log.expect("an answer").expect("a member").entries,
+    )
+}
+
+/// Who repeats a write over the move is recognised, also where its text is no longer stored.
+async fn check_repetitions(store: &dyn Messages) {
+    for (content, is_same) in [("three", true), ("other", false)] {
+        let write = Content::trusted(content).into();
+        let repeated = store.append(acted(write, "a2"), None).await;
+        match repeated {
+            Ok(repeated) => assert!(is_same && repeated.duplicate),
+            Err(error) => assert!(!is_same && matches!(error, AppendError::Conflict)),
+        }
+    }
+    let deletion = on("a2", MessageAction::Delete);
+    let again = store.append(acted(deletion, "a9"), None).await;
+    assert!(again.expect("an answer").duplicate);
 }
 
 async fn summaries(store: &dyn Transfer) -> Vec<Summary> {
@@ -185,6 +268,7 @@ fn p5_a_store_moves_to_postgres_and_back_and_goes_on_where_it_was_killed() {
         let source = sqlite(directory.path(), false).expect("a store");
         fill(&source).await;
         let before = summaries(&*source).await;
+        let messages = now(&*source).await;
         let generation = Messages::generation(&*source);
         let kept = source.keep_presence_version(VERSION).await;
         kept.expect("a version");
@@ -217,6 +301,8 @@ fn p5_a_store_moves_to_postgres_and_back_and_goes_on_where_it_was_killed() {
         assert_eq!(summaries(&*target).await, before);
         assert_eq!(Messages::generation(&*target), generation, "clients go on");
         check(&target).await;
+        assert_eq!(now(&*target).await, messages);
+        check_repetitions(&*target).await;
         let left = source.identity().await.expect("an identity");
         assert_ne!(left.generation, generation, "the source goes its own way");
         assert_ne!(left.store_id, identity.store_id);
@@ -269,6 +355,8 @@ fn p5_a_store_moves_to_postgres_and_back_and_goes_on_where_it_was_killed() {
                 "after a restart too"
             );
             assert_eq!(back.store_id(), identity.store_id);
+            assert_eq!(now(&*back).await, messages);
+            check_repetitions(&*back).await;
             // A version never goes back for a client that reconnects.
             assert_eq!(back.presence_version(), VERSION + 1);
             assert_eq!(

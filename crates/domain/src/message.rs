@@ -99,12 +99,19 @@ pub fn client_message_id(dedupe_key: &str) -> Option<Arc<str>> {
 /// The most characters of an excerpt.
 pub const MAX_EXCERPT_CHARS: usize = 140;
 
+/// The most characters of a message that its excerpt depends on, so that a store need not read the
+/// rest.
+pub const EXCERPT_DEPENDS_ON: usize = 1_000;
+
 /// The beginning of a message in one line, for where it is quoted: each run of white space is one
-/// space, and what is left out leaves an ellipsis.
+/// space, and what is left out of the first [`EXCERPT_DEPENDS_ON`] characters leaves an ellipsis.
 #[must_use]
 pub fn excerpt(content: &Content) -> Arc<str> {
     let mut line = String::new();
-    for (count, c) in spaced(content.as_str()).enumerate() {
+    let text = content.as_str();
+    let end = text.char_indices().nth(EXCERPT_DEPENDS_ON);
+    let text = end.map_or(text, |(end, _)| &text[..end]);
+    for (count, c) in spaced(text).enumerate() {
         if count == MAX_EXCERPT_CHARS {
             line.truncate(line.trim_end().len());
             line.push('…');
@@ -172,6 +179,8 @@ mod tests {
             format!("{}…", "x".repeat(139))
         );
         assert_eq!(of(""), "");
+        let far = format!("a{}b", " ".repeat(EXCERPT_DEPENDS_ON - 1));
+        assert_eq!(of(&far), "a", "what comes later does not count");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConnectionId, ConversationId, MessageId, UserId};
 use lamplight_domain::message::Content;
 use lamplight_domain::time::Timestamp;
+use lamplight_usecases::record;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -116,6 +117,12 @@ impl<'a> From<&'a str> for Text<'a> {
     }
 }
 
+impl From<String> for Text<'_> {
+    fn from(text: String) -> Self {
+        Self(Cow::Owned(text))
+    }
+}
+
 /// All kinds have the same fields, most of them absent.
 #[derive(Default, Serialize, Deserialize)]
 struct Envelope<'a> {
@@ -163,9 +170,18 @@ struct EntryFields<'a> {
     sender: Cow<'a, str>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     client_message_id: Option<Text<'a>>,
-    /// Absent from entries of other kinds than messages, which show nothing.
+    /// Absent from entries of other kinds than messages. The first versions know no others, and show
+    /// nothing of an entry without it.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     content: Option<Text<'a>>,
+    /// What a message has besides its content: see `usecases::record`.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    extras: Option<Text<'a>>,
+    /// The kind of an entry that is not a message, and its record.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    kind: Option<Text<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    record: Option<Text<'a>>,
     created_at: i64,
 }
 
@@ -200,6 +216,13 @@ impl Writer {
                     sender: entry.sender.as_str().into(),
                     client_message_id: entry.client_message_id.as_deref().map(Into::into),
                     content: entry.content().map(|content| content.as_str().into()),
+                    extras: entry
+                        .extras()
+                        .map(|extras| record::write_whole_extras(extras).into()),
+                    kind: entry.change().map(|change| change.action.name().into()),
+                    record: entry
+                        .change()
+                        .map(|change| record::write_change(change).into()),
                     created_at: entry.created_at.0,
                 }),
                 except: except.as_ref().map(|id| id.as_str().into()),
@@ -304,10 +327,7 @@ impl Envelope<'_> {
         let event = match &*self.kind {
             "appended" => {
                 let fields = self.entry.as_ref()?;
-                let kind = match &fields.content {
-                    Some(content) => EntryKind::message(Content::trusted(&**content)),
-                    None => EntryKind::Unknown,
-                };
+                let kind = fields.entry_kind();
                 Event::Appended {
                     entry: Arc::new(Entry {
                         id: MessageId::trusted(&*fields.id),
@@ -355,6 +375,22 @@ impl Envelope<'_> {
             _ => return Some(Contents::Unknown),
         };
         Some(Contents::Event(event))
+    }
+}
+
+impl EntryFields<'_> {
+    fn entry_kind(&self) -> EntryKind {
+        match (&self.content, &self.kind, &self.record) {
+            (Some(content), _, _) => EntryKind::Message {
+                content: Content::trusted(&**content),
+                extras: self
+                    .extras
+                    .as_deref()
+                    .and_then(|extras| record::read_extras(extras).boxed()),
+            },
+            (None, Some(kind), Some(record)) => record::read_change(kind, record),
+            (None, _, _) => EntryKind::Unknown,
+        }
     }
 }
 

@@ -5,17 +5,19 @@
 //! |---|---|
 //! | first | `BEGIN`, [`LOCK`], [`FIND`], [`DRAW`] |
 //! | only for members that are not cached | `MEMBERS` (`members.rs`) |
-//! | last | [`INSERT`], [`MOVE_HEADS`], [`MOVE_MARKS`], where a receipt needs it [`AUTHORS`], `COMMIT` |
+//! | only for writes on messages, and for repetitions | those that `states.rs` reads by |
+//! | last | [`INSERT`], [`MOVE_HEADS`], [`MOVE_MARKS`], for writes on messages those of `change_rows.rs`, where an answer needs it `AT` (`changes/sql.rs`), where a receipt needs it [`AUTHORS`], `COMMIT` |
 //!
 //! Conversations are locked in the order of their ids, and memberships after them in theirs, so no
 //! two batches wait for each other. Only the holder of its conversation's lock numbers an entry,
 //! adds or removes a member, or looks for a duplicate.
 
-use super::codec::from_db;
+use super::codec::{from_db, role_from_db};
 use super::connection::Sql;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::identity::ConnectionId;
 use lamplight_domain::marks::Marks;
+use lamplight_domain::permission::Role;
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
 use std::sync::Arc;
@@ -40,18 +42,21 @@ pub(super) const LOCK: Sql = Sql {
 /// The lock is in a query of its own beside the others, here and in `marks.rs`: PostgreSQL 18.1 drops rows
 /// when it waited for a lock and looks at a join with a subquery once more.
 pub(super) const FIND: Sql = Sql {
-    text: "SELECT a.n, m.person, m.role, m.read_seq, m.delivered_seq, m.visible_read_seq, m.visible_delivered_seq,
-               e.message_id, e.seq, e.content, e.created_at, o.kind IS NULL
-           FROM (SELECT c.id AS conversation, p.id AS person, a.key, a.n
-               FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS a (conversation, sender, key, n)
+    text: "SELECT a.n, m.person, m.role, m.read_seq, m.delivered_seq, m.visible_read_seq, m.visible_delivered_seq, e.seq
+           FROM (SELECT c.id AS conversation, p.id AS person, a.key, a.erased_key, a.n
+               FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS a (conversation, sender, key, erased_key, n)
                JOIN conversations c ON c.conversation_id = a.conversation
                JOIN people p ON p.user_id = a.sender ORDER BY c.id, p.id OFFSET 0) a
            CROSS JOIN LATERAL (SELECT * FROM members
                WHERE conversation = a.conversation AND person = a.person OFFSET 0 FOR NO KEY UPDATE) m
            LEFT JOIN LATERAL (SELECT * FROM entries
-               WHERE dedupe_key = a.key AND conversation = a.conversation AND sender = a.person OFFSET 0) e ON true
-           LEFT JOIN other_entries o ON o.conversation = e.conversation AND o.seq = e.seq",
-    types: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY],
+               WHERE dedupe_key = ANY(ARRAY[a.key, a.erased_key]) AND conversation = a.conversation AND sender = a.person OFFSET 0) e ON true",
+    types: &[
+        Type::TEXT_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::TEXT_ARRAY,
+    ],
 };
 
 /// Draws ids for entries. After the locks, so that ids and `seq`s have one order in a conversation,
@@ -120,18 +125,24 @@ pub(super) struct Append {
     pub(super) except: Option<ConnectionId>,
     /// As the column has it.
     pub(super) key: Option<String>,
+    /// As the column has it once the entry is erased, where that differs.
+    pub(super) erased_key: Option<String>,
 }
 
 impl Append {
-    pub(super) fn new(message: NewEntry, except: Option<ConnectionId>) -> Self {
+    pub(super) fn new(message: NewEntry, except: Option<ConnectionId>, digest_key: &str) -> Self {
         let key = message
             .key
             .as_ref()
             .map(|key| message.write.dedupe_key(key));
+        let erased_key = key
+            .as_deref()
+            .and_then(|key| message.write.erased_dedupe_key(key, digest_key.as_bytes()));
         Self {
             message,
             except,
             key,
+            erased_key,
         }
     }
 }
@@ -142,6 +153,7 @@ pub(super) struct Asked<'a> {
     pub(super) conversations: Vec<&'a str>,
     pub(super) senders: Vec<&'a str>,
     pub(super) keys: Vec<Option<&'a str>>,
+    pub(super) erased_keys: Vec<Option<&'a str>>,
 }
 
 impl<'a> Asked<'a> {
@@ -161,6 +173,10 @@ impl<'a> Asked<'a> {
                 .map(|append| append.message.sender.as_str())
                 .collect(),
             keys: batch.iter().map(|append| append.key.as_deref()).collect(),
+            erased_keys: batch
+                .iter()
+                .map(|append| append.erased_key.as_deref())
+                .collect(),
         }
     }
 }
@@ -172,7 +188,9 @@ pub(super) struct Locked {
     pub(super) members: Members,
     pub(super) head_seq: u64,
     pub(super) last_at: Timestamp,
-    /// The id of the newest entry that this batch adds.
+    /// Whether this batch adds entries.
+    pub(super) is_moved: bool,
+    /// The id of the newest message that this batch adds.
     pub(super) position: Option<i64>,
 }
 
@@ -185,9 +203,42 @@ impl Locked {
             members: Arc::from([]),
             head_seq: from_db(row.try_get(2)?),
             last_at: Timestamp(row.try_get(3)?),
+            is_moved: false,
             position: None,
         };
         Ok((row.try_get(1)?, locked))
+    }
+}
+
+/// What [`FIND`] says of an append.
+pub(super) struct Found {
+    pub(super) person: i64,
+    pub(super) role: Role,
+    pub(super) marks: Marks,
+    /// The entry that an earlier write under the same key made.
+    pub(super) earlier: Option<u64>,
+}
+
+impl Found {
+    /// From the rows of [`FIND`], in the order of the batch.
+    pub(super) fn read(
+        rows: &[Row],
+        batch: &[Append],
+    ) -> Result<Vec<Option<Self>>, tokio_postgres::Error> {
+        let mut all: Vec<Option<Self>> = Vec::new();
+        all.resize_with(batch.len(), || None);
+        for row in rows {
+            let place = usize::try_from(row.try_get::<_, i64>(0)?).unwrap_or(0);
+            if let Some(found) = all.get_mut(place.wrapping_sub(1)) {
+                *found = Some(Self {
+                    person: row.try_get(1)?,
+                    role: role_from_db(row.try_get(2)?),
+                    marks: marks(row, 3)?,
+                    earlier: row.try_get::<_, Option<i64>>(7)?.map(from_db),
+                });
+            }
+        }
+        Ok(all)
     }
 }
 

@@ -1,15 +1,19 @@
 //! The transaction of a batch of appends, run until its outcome is known or its time is over.
 
 use super::append::{
-    AUTHORS, Append, Asked, DRAW, FIND, INSERT, LOCK, Locked, MOVE_HEADS, MOVE_MARKS, WITNESS,
+    AUTHORS, Append, Asked, DRAW, FIND, Found, INSERT, LOCK, Locked, MOVE_HEADS, MOVE_MARKS,
+    WITNESS,
 };
+use super::changes::sql::AT;
 use super::codec::to_db;
 use super::connect::jittered;
 use super::connection::{Connection, Params};
 use super::database::{Database, READS};
 use super::error::Failure;
-use super::members::members_of;
-use super::plan::{Plan, Planner};
+use super::plan::Planner;
+use super::planned::Plan;
+use super::states;
+use futures_util::future::join_all;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::ConversationId;
 use lamplight_usecases::ports::{AppendError, Appended, StoreError};
@@ -93,7 +97,8 @@ async fn run_whole(
     loop {
         let attempt = async {
             let connection = database.connection().await?;
-            let outcome = in_transaction(database, &connection, batch, &mut unsettled).await;
+            let transaction = in_transaction(database, &connection, batch, &mut unsettled);
+            let outcome = Box::pin(transaction).await;
             end_failed(&connection, &outcome).await;
             outcome
         };
@@ -187,7 +192,12 @@ async fn in_transaction(
     let asked = Asked::of(batch);
     let count = to_db(batch.len() as u64);
     let of_lock: Params<'_> = &[&asked.distinct];
-    let of_find: Params<'_> = &[&asked.conversations, &asked.senders, &asked.keys];
+    let of_find: Params<'_> = &[
+        &asked.conversations,
+        &asked.senders,
+        &asked.keys,
+        &asked.erased_keys,
+    ];
     let of_draw: Params<'_> = &[&count];
     let (begun, locked, found, drawn) = join!(
         connection.begin(),
@@ -200,7 +210,7 @@ async fn in_transaction(
     if let Some(plan) = unsettled.as_ref() {
         let is_committed = is_committed(connection, plan).await?;
         if let Some(plan) = unsettled.take_if(|_| is_committed) {
-            return finish(connection, plan).await;
+            return finish(connection, batch, plan).await;
         }
         *unsettled = None;
     }
@@ -209,11 +219,12 @@ async fn in_transaction(
         let (id, locked) = Locked::read(row)?;
         conversations.insert(ConversationId::trusted(id), locked);
     }
-    fill_members(database, connection, &mut conversations).await?;
-    let plan = Planner::plan(batch, conversations, &found, &drawn)?;
+    states::fill_members(database, connection, &mut conversations).await?;
+    let found = Found::read(&found, batch)?;
+    let read = states::read(database, connection, batch, &conversations, &found).await?;
+    let plan = Planner::plan(batch, conversations, found, &drawn, read)?;
     if plan.entries.ids.is_empty() {
-        connection.rollback().await?;
-        return Ok(plan.into());
+        return finish(connection, batch, plan).await;
     }
     write(connection, batch, plan, unsettled).await
 }
@@ -230,6 +241,16 @@ async fn write(
         None
     } else {
         Some(connection.prepare(&AUTHORS).await?)
+    };
+    let mut further = Vec::new();
+    for (sql, columns) in plan.changes.statements() {
+        further.push((connection.prepare(sql).await?, columns));
+    }
+    let of_at = states::at(plan.pending());
+    let at = if plan.has_pending() {
+        Some(connection.prepare(&AT).await?)
+    } else {
+        None
     };
     let plan = unsettled.insert(plan);
     let (message_ids, contents, keys) = (
@@ -263,10 +284,28 @@ async fn write(
             None => Ok(Vec::new()),
         }
     };
-    let (inserted, moved_heads, moved_marks, authors, committed) = join!(
+    let of_further: Vec<_> = further
+        .iter()
+        .map(|(statement, columns)| (statement, states::borrowed(columns)))
+        .collect();
+    let further = join_all(
+        of_further
+            .iter()
+            .map(|(statement, params)| connection.execute_ready(statement, params)),
+    );
+    let of_at = states::borrowed(&of_at);
+    let at = async {
+        match &at {
+            Some(at) => connection.query_ready(at, &of_at).await,
+            None => Ok(Vec::new()),
+        }
+    };
+    let (inserted, moved_heads, moved_marks, further, there, authors, committed) = join!(
         connection.execute_ready(&insert, of_insert),
         connection.execute_ready(&move_heads, of_heads),
         connection.execute_ready(&move_marks, of_marks),
+        further,
+        at,
         authors,
         connection.commit(),
     );
@@ -276,7 +315,19 @@ async fn write(
     };
     // `COMMIT` after a failed statement rolls back and reports success: the answers to the
     // statements before it decide.
-    let failures = [inserted.err(), moved_heads.err(), moved_marks.err(), unread];
+    let (there, missing) = match there {
+        Ok(there) => (there, None),
+        Err(failure) => (Vec::new(), Some(failure)),
+    };
+    let further = further.into_iter().find_map(Result::err);
+    let failures = [
+        inserted.err(),
+        moved_heads.err(),
+        moved_marks.err(),
+        further,
+        missing,
+        unread,
+    ];
     let failure = failures.into_iter().flatten().next().or(committed.err());
     if let Some(failure) = failure {
         if !failure.is_lost_connection() {
@@ -288,6 +339,7 @@ async fn write(
         return Err(StoreError::Internal("the plan of a batch is gone".into()).into());
     };
     plan.address(&authors)?;
+    plan.answer(batch, &there)?;
     Ok(plan.into())
 }
 
@@ -308,8 +360,12 @@ async fn is_committed(connection: &Connection, plan: &Plan) -> Result<bool, Fail
     Ok(found.is_some())
 }
 
-/// Ends the transaction of a batch that turned out to be committed.
-async fn finish(connection: &Connection, mut plan: Plan) -> Result<Settled, Failure> {
+/// Ends the transaction of a batch that turned out to be committed, or that writes nothing.
+async fn finish(
+    connection: &Connection,
+    batch: &[Append],
+    mut plan: Plan,
+) -> Result<Settled, Failure> {
     if !plan.receipts.is_empty() {
         let receipts = &plan.receipts;
         let params: Params<'_> = &[
@@ -321,32 +377,11 @@ async fn finish(connection: &Connection, mut plan: Plan) -> Result<Settled, Fail
         let authors = connection.query(&AUTHORS, params).await?;
         plan.address(&authors)?;
     }
+    if plan.has_pending() {
+        let columns = states::at(plan.pending());
+        let there = connection.query(&AT, &states::borrowed(&columns)).await?;
+        plan.answer(batch, &there)?;
+    }
     connection.rollback().await?;
     Ok(plan.into())
-}
-
-/// Fills in the members of locked conversations, from the cache where it has this version.
-async fn fill_members(
-    database: &Database,
-    connection: &Connection,
-    conversations: &mut HashMap<ConversationId, Locked>,
-) -> Result<(), Failure> {
-    let mut missing = Vec::new();
-    for locked in conversations.values_mut() {
-        match database.members.get(locked.row, locked.version) {
-            Some(members) => locked.members = members,
-            None => missing.push(locked.row),
-        }
-    }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let mut read = members_of(connection, &missing).await?;
-    for locked in conversations.values_mut() {
-        if let Some(members) = read.remove(&locked.row) {
-            locked.members = members.clone();
-            database.members.put(locked.row, locked.version, members);
-        }
-    }
-    Ok(())
 }

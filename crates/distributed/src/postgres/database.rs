@@ -61,6 +61,8 @@ pub struct Database {
     readers: Arc<Readers>,
     pub(super) members: MembersCache,
     pub(super) outage: Outage,
+    /// The key of the digests of what was erased.
+    pub(super) digest_key: Arc<str>,
 }
 
 impl Database {
@@ -80,6 +82,7 @@ impl Database {
             readers: Readers::new(reads, options.queue),
             members: MembersCache::default(),
             outage: Outage::default(),
+            digest_key: opened.digest_key,
         }
     }
 

@@ -3,8 +3,8 @@
 use super::codec::{from_db, to_db};
 use super::connection::Sql;
 use super::database::{Database, Repeat};
+use super::entries::{ENTRY_COLUMNS, entry, entry_columns, entry_joins};
 use super::error::Failure;
-use super::history::entry;
 use lamplight_domain::identity::ConversationId;
 use lamplight_usecases::pages::ByteBudget;
 use lamplight_usecases::ports::{CommitPosition, CommittedEntry, StoreError, StoreResult};
@@ -34,13 +34,17 @@ const HAS_PASSED: Sql = Sql {
 
 /// Ends with the first entry that an answer has no room for, as pages of a log do.
 pub(super) const READ: Sql = Sql {
-    text: "SELECT e.message_id, e.seq, p.user_id, e.content, e.dedupe_key, e.created_at, o.kind IS NULL, e.id, c.conversation_id
+    text: concat!(
+        "SELECT ",
+        entry_columns!(),
+        ", e.id, c.conversation_id
            FROM (SELECT e.*, sum(octet_length(e.content)) OVER (ORDER BY e.id ROWS UNBOUNDED PRECEDING)
                    - octet_length(e.content) AS bytes_before
                FROM (SELECT * FROM entries WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3) e) e
-           JOIN people p ON p.id = e.sender JOIN conversations c ON c.id = e.conversation
-           LEFT JOIN other_entries o ON o.conversation = e.conversation AND o.seq = e.seq
-           WHERE e.bytes_before <= 1000000 AND pg_snapshot_xmin(pg_current_snapshot()) >= $4::text::xid8 ORDER BY e.id",
+           JOIN conversations c ON c.id = e.conversation",
+        entry_joins!(),
+        "WHERE e.bytes_before <= 1000000 AND pg_snapshot_xmin(pg_current_snapshot()) >= $4::text::xid8 ORDER BY e.id"
+    ),
     types: &[Type::INT8, Type::INT8, Type::INT8, Type::TEXT],
 };
 
@@ -142,7 +146,7 @@ fn committed(rows: &[Row]) -> Result<Vec<CommittedEntry>, tokio_postgres::Error>
     let mut budget = ByteBudget::default();
     let mut committed = Vec::with_capacity(rows.len());
     for row in rows {
-        let conversation = ConversationId::trusted(row.try_get::<_, &str>(8)?);
+        let conversation = ConversationId::trusted(row.try_get::<_, &str>(ENTRY_COLUMNS + 1)?);
         let Some(entry) = entry(row, 0, &conversation)? else {
             continue;
         };
@@ -150,7 +154,7 @@ fn committed(rows: &[Row]) -> Result<Vec<CommittedEntry>, tokio_postgres::Error>
             break;
         }
         committed.push(CommittedEntry {
-            position: CommitPosition(from_db(row.try_get(7)?)),
+            position: CommitPosition(from_db(row.try_get(ENTRY_COLUMNS)?)),
             entry,
         });
     }

@@ -1,33 +1,41 @@
 //! Reads of logs: pages and catch-ups.
 
-use super::codec::{content_from_db, from_db, role_from_db, to_db};
+use super::codec::{from_db, role_from_db, to_db};
 use super::connection::Sql;
 use super::database::Database;
+use super::entries::{ENTRY_COLUMNS, entry, entry_columns, entry_joins};
 use super::error::Failure;
 use lamplight_domain::conversation::Receipt;
-use lamplight_domain::entry::{Entry, EntryKind};
 use lamplight_domain::identity::{ConversationId, MessageId, UserId};
-use lamplight_domain::message::{Content, client_message_id};
 use lamplight_domain::permission::{Action, authorize};
-use lamplight_domain::time::Timestamp;
 use lamplight_usecases::pages::{self, Side};
 use lamplight_usecases::ports::{History, Range, StoreResult, SyncPage, SyncPosition};
 use lamplight_usecases::weight::ANSWER_BYTES;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-/// A select of entries in the columns that [`entry`] reads, nearest to an edge first. It ends with
+/// A select of entries in the columns that [`entry()`] reads, nearest to an edge first. It ends with
 /// the first entry that [`ANSWER_BYTES`] have no room for: whoever reads it stops there, and
 /// PostgreSQL would send all the others too.
 macro_rules! nearest {
     ($condition:literal, $order:literal, $limit:literal) => {
         concat!(
-            "SELECT e.message_id, e.seq, p.user_id, e.content, e.dedupe_key, e.created_at, o.kind IS NULL AS is_message FROM (",
-            "SELECT e.*, sum(octet_length(e.content)) OVER (ORDER BY e.seq ", $order, " ROWS UNBOUNDED PRECEDING)",
+            "SELECT ",
+            entry_columns!(),
+            " FROM (",
+            "SELECT e.*, sum(octet_length(e.content)) OVER (ORDER BY e.seq ",
+            $order,
+            " ROWS UNBOUNDED PRECEDING)",
             " - octet_length(e.content) AS bytes_before FROM (",
-            "SELECT * FROM entries WHERE conversation = c.id AND ", $condition, " ORDER BY seq ", $order, " LIMIT ", $limit,
-            ") e) e JOIN people p ON p.id = e.sender ",
-            "LEFT JOIN other_entries o ON o.conversation = e.conversation AND o.seq = e.seq WHERE e.bytes_before <= 1000000"
+            "SELECT * FROM entries WHERE conversation = c.id AND ",
+            $condition,
+            " ORDER BY seq ",
+            $order,
+            " LIMIT ",
+            $limit,
+            ") e) e",
+            entry_joins!(),
+            "WHERE e.bytes_before <= 1000000"
         )
     };
 }
@@ -109,33 +117,6 @@ pub(super) const RECEIPTS: Sql = Sql {
     types: &[Type::TEXT, Type::TEXT_ARRAY],
 };
 
-/// An entry from seven columns, the first of them at `at`; `None` where an outer join found none.
-pub(super) fn entry(
-    row: &Row,
-    at: usize,
-    conversation: &ConversationId,
-) -> Result<Option<Entry>, tokio_postgres::Error> {
-    let Some(id) = row.try_get::<_, Option<&str>>(at)? else {
-        return Ok(None);
-    };
-    Ok(Some(Entry {
-        id: MessageId::trusted(id),
-        conversation: conversation.clone(),
-        seq: from_db(row.try_get(at + 1)?),
-        sender: UserId::trusted(row.try_get::<_, &str>(at + 2)?),
-        // This version writes messages only, so an entry of any other kind is a newer version's.
-        kind: if row.try_get(at + 6)? {
-            EntryKind::message(Content::trusted(content_from_db(row.try_get(at + 3)?)))
-        } else {
-            EntryKind::Unknown
-        },
-        client_message_id: row
-            .try_get::<_, Option<&str>>(at + 4)?
-            .and_then(client_message_id),
-        created_at: Timestamp(row.try_get(at + 5)?),
-    }))
-}
-
 /// At most `limit` entries beyond `edge`, the nearest first; `None` for those who may not read them.
 async fn beyond(
     database: &Database,
@@ -155,7 +136,7 @@ async fn beyond(
     let Some(first) = rows.first() else {
         return Ok(None);
     };
-    let role = role_from_db(first.try_get(7).map_err(Failure::from)?);
+    let role = role_from_db(first.try_get(ENTRY_COLUMNS).map_err(Failure::from)?);
     if authorize(Some(role), Action::View).is_err() {
         return Ok(None);
     }
@@ -221,17 +202,22 @@ fn sync_pages(
     let (mut missed, mut receipts) = (missed, receipts);
     let mut pages = Vec::with_capacity(have.len());
     for (number, one) in (1_i64..).zip(have) {
-        let rows = take_while(&mut missed, 7, number)?;
+        let rows = take_while(&mut missed, ENTRY_COLUMNS, number)?;
         let receipts = take_while(&mut receipts, 0, number)?;
         let Some(first) = rows.first() else {
             pages.push(None);
             continue;
         };
-        if authorize(Some(role_from_db(first.try_get(8)?)), Action::View).is_err() {
+        if authorize(
+            Some(role_from_db(first.try_get(ENTRY_COLUMNS + 1)?)),
+            Action::View,
+        )
+        .is_err()
+        {
             pages.push(None);
             continue;
         }
-        let reset = first.try_get(9)?;
+        let reset = first.try_get(ENTRY_COLUMNS + 2)?;
         let found = rows
             .iter()
             .filter_map(|row| entry(row, 0, &one.conversation).transpose());
@@ -249,13 +235,13 @@ fn sync_pages(
         pages.push(Some(SyncPage {
             entries,
             reset,
-            head_seq: from_db(first.try_get(10)?),
-            read_seq: from_db(first.try_get(11)?),
+            head_seq: from_db(first.try_get(ENTRY_COLUMNS + 3)?),
+            read_seq: from_db(first.try_get(ENTRY_COLUMNS + 4)?),
             receipts: receipts
                 .iter()
                 .map(receipt)
                 .collect::<Result<_, tokio_postgres::Error>>()?,
-            first_seq: from_db(first.try_get(12)?),
+            first_seq: from_db(first.try_get(ENTRY_COLUMNS + 5)?),
             has_more,
         }));
     }

@@ -3,6 +3,8 @@
 mod accounts;
 mod append;
 mod batch;
+mod change_rows;
+mod changes;
 mod checks;
 mod codec;
 mod connect;
@@ -11,6 +13,7 @@ mod connection;
 mod conversations;
 mod database;
 mod directory;
+mod entries;
 mod error;
 mod first_profiles;
 mod follower;
@@ -20,16 +23,19 @@ mod keys;
 mod mark_writer;
 mod marks;
 mod members;
+mod messages_now;
 pub(crate) mod nodes;
 mod open;
 mod options;
 mod outage;
 mod plan;
+mod planned;
 mod presence_version;
 mod probe;
 mod queries;
 mod readers;
 mod schema;
+mod states;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -51,6 +57,7 @@ pub(crate) use follower::{
 pub(crate) use history::{history, sync};
 pub(crate) use mark_writer::MARKS_AT_ONCE;
 pub(crate) use marks::Move;
+pub(crate) use messages_now::messages;
 pub use options::PostgresOptions;
 pub use probe::{DatabaseReport, probe};
 pub(crate) use queries::{

@@ -28,6 +28,7 @@ pub(super) struct Opened {
     pub(super) prepares: bool,
     pub(super) timeouts: Timeouts,
     pub(super) head: i64,
+    pub(super) digest_key: Arc<str>,
 }
 
 pub(super) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError> {
@@ -47,6 +48,7 @@ pub(super) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError>
     let identity = Identity::open(&client)
         .await
         .map_err(|problem| of_problem(problem, &address))?;
+    let digest_key = digest_key(&client).await.map_err(database)?;
     let head = checks::heads_and_sequences(&client).await?;
     identity.committed(head);
     let identity = Arc::new(identity);
@@ -63,7 +65,16 @@ pub(super) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError>
         prepares,
         timeouts,
         head,
+        digest_key,
     })
+}
+
+/// The key of the digests in `erased_entries`, made once with the table.
+async fn digest_key(client: &ClientWrapper) -> Result<Arc<str>, tokio_postgres::Error> {
+    let sql = "SELECT value FROM properties WHERE name = 'digest_key'";
+    let rows = client.query_typed(sql, &[]).await?;
+    let key = rows.first().map(|row| row.try_get::<_, &str>(0));
+    Ok(key.transpose()?.unwrap_or_default().into())
 }
 
 /// Waits a while for a server that is not there yet, or is starting.

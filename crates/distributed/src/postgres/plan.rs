@@ -1,168 +1,62 @@
 //! Decides on each append of a batch, in their order: what is written, what is answered, and which
 //! events follow.
 
-use super::append::{Append, Locked, marks};
-use super::codec::{content_from_db, content_to_db, from_db, role_from_db, to_db};
-use lamplight_domain::conversation::Members;
-use lamplight_domain::entry::{Entry, EntryKind};
+use super::append::{Append, Found, Locked};
+use super::changes::{Judged, States, Writer};
+use super::codec::to_db;
+use super::planned::{Pending, Plan};
+use super::states::{Made, Read};
+use lamplight_domain::entry::{Change, Entry, EntryKind, Extras, MessageAction};
 use lamplight_domain::event::Event;
-use lamplight_domain::identity::{ConversationId, MessageId, UserId};
-use lamplight_domain::marks::{Covered, Marks, ReceiptAudience, owner_and_authors};
+use lamplight_domain::fold::Message;
+use lamplight_domain::identity::ConversationId;
+use lamplight_domain::marks::{Covered, Marks, ReceiptAudience};
 use lamplight_domain::message::{Content, client_message_id};
-use lamplight_domain::permission::{Action, Denied, Role, authorize};
-use lamplight_domain::time::Timestamp;
-use lamplight_domain::write::{NewEntry, Write};
-use lamplight_usecases::ports::{AppendError, Appended};
-use std::borrow::Cow;
+use lamplight_domain::permission::{Action, Denied, authorize};
+use lamplight_domain::write::NewEntry;
+use lamplight_usecases::ports::{AppendError, Appended, StoreError};
+use lamplight_usecases::record;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio_postgres::Row;
 
-/// The columns of the entries that are added.
-#[derive(Default)]
-pub(super) struct NewEntries {
-    pub(super) ids: Vec<i64>,
-    pub(super) conversations: Vec<i64>,
-    pub(super) seqs: Vec<i64>,
-    pub(super) message_ids: Vec<MessageId>,
-    pub(super) senders: Vec<i64>,
-    /// The appends' places in the batch; their contents and keys are not copied.
-    places: Vec<usize>,
-    pub(super) created_at: Vec<i64>,
-}
-
-impl NewEntries {
-    pub(super) fn message_ids(&self) -> Vec<&str> {
-        self.message_ids.iter().map(MessageId::as_str).collect()
-    }
-
-    pub(super) fn contents<'a>(&self, batch: &'a [Append]) -> Vec<Cow<'a, str>> {
-        let content = |place: &usize| {
-            content_to_db(
-                batch[*place]
-                    .message
-                    .write
-                    .content()
-                    .map_or("", |content| content.as_str()),
-            )
-        };
-        self.places.iter().map(content).collect()
-    }
-
-    pub(super) fn keys<'a>(&self, batch: &'a [Append]) -> Vec<Option<&'a str>> {
-        self.places
-            .iter()
-            .map(|place| batch[*place].key.as_deref())
-            .collect()
-    }
-}
-
-/// The columns of the conversations whose heads move.
-#[derive(Default)]
-pub(super) struct NewHeads {
-    pub(super) ids: Vec<i64>,
-    pub(super) seqs: Vec<i64>,
-    pub(super) last_at: Vec<i64>,
-    pub(super) positions: Vec<i64>,
-}
-
-/// The columns of the memberships whose marks move.
-#[derive(Default)]
-pub(super) struct NewMarks {
-    pub(super) conversations: Vec<i64>,
-    pub(super) persons: Vec<i64>,
-    pub(super) seqs: Vec<i64>,
-}
-
-/// Receipts that go to authors, and the parameters of `AUTHORS`.
-#[derive(Default)]
-pub(super) struct Receipts {
-    events: Vec<(usize, UserId, Members)>,
-    pub(super) conversations: Vec<i64>,
-    pub(super) after: Vec<i64>,
-    pub(super) up_to: Vec<i64>,
-    pub(super) persons: Vec<i64>,
-}
-
-impl Receipts {
-    pub(super) fn is_empty(&self) -> bool {
-        self.events.is_empty()
-    }
-}
-
-/// What a batch writes, and what follows from its commit.
-pub(super) struct Plan {
-    /// In the order of the batch.
-    pub(super) answers: Vec<Result<Appended, AppendError>>,
-    pub(super) events: Vec<Event>,
-    pub(super) entries: NewEntries,
-    pub(super) heads: NewHeads,
-    pub(super) marks: NewMarks,
-    pub(super) receipts: Receipts,
-}
-
-impl Plan {
-    /// Addresses the receipts that go to authors, from the rows of `AUTHORS`.
-    pub(super) fn address(&mut self, rows: &[Row]) -> Result<(), tokio_postgres::Error> {
-        let mut authors: HashMap<i64, Vec<&str>> = HashMap::new();
-        for row in rows {
-            authors
-                .entry(row.try_get(0)?)
-                .or_default()
-                .push(row.try_get(1)?);
-        }
-        for (number, (event, owner, members)) in (1..).zip(self.receipts.events.drain(..)) {
-            let authors = authors.remove(&number).unwrap_or_default();
-            if let Some(Event::Receipt { to, .. }) = self.events.get_mut(event) {
-                *to = owner_and_authors(&owner, authors, &members);
-            }
-        }
-        Ok(())
-    }
-}
-
 pub(super) struct Planner<'a> {
     batch: &'a [Append],
     locked: HashMap<ConversationId, Locked>,
+    states: States,
+    /// What made the entries under the keys of this batch.
+    earlier: HashMap<(i64, u64), Made>,
     /// The marks of the senders, moved to their newest entries.
     marks: HashMap<(i64, i64), Marks>,
-    /// Appends of this batch by conversation, sender and key.
-    keyed: HashMap<(i64, i64, &'a str), Arc<Entry>>,
+    /// Appends of this batch by conversation, sender and key: their places.
+    keyed: HashMap<(i64, i64, &'a str), (usize, Arc<Entry>)>,
     plan: Plan,
 }
 
 impl<'a> Planner<'a> {
-    /// From the locked conversations with their members, the rows of `FIND` and those of
-    /// `DRAW`.
+    /// From the locked conversations with their members, what `FIND` found, the rows of `DRAW`,
+    /// and what was read for writes on messages.
     pub(super) fn plan(
         batch: &'a [Append],
         locked: HashMap<ConversationId, Locked>,
-        rows: &[Row],
+        found: Vec<Option<Found>>,
         drawn: &[Row],
+        (states, earlier): Read,
     ) -> Result<Plan, tokio_postgres::Error> {
-        let mut findings: Vec<Option<Found>> = Vec::new();
-        findings.resize_with(batch.len(), || None);
-        for row in rows {
-            let place = usize::try_from(row.try_get::<_, i64>(0)?).unwrap_or(0);
-            if let Some(finding) = findings.get_mut(place.wrapping_sub(1)) {
-                *finding = Some(found(row)?);
-            }
-        }
         let mut planner = Self {
             batch,
             locked,
+            states,
+            earlier,
             marks: HashMap::new(),
             keyed: HashMap::new(),
             plan: Plan {
                 answers: Vec::with_capacity(batch.len()),
                 events: Vec::with_capacity(batch.len()),
-                entries: NewEntries::default(),
-                heads: NewHeads::default(),
-                marks: NewMarks::default(),
-                receipts: Receipts::default(),
+                ..Plan::default()
             },
         };
-        for ((place, found), drawn) in findings.into_iter().enumerate().zip(drawn) {
+        for ((place, found), drawn) in found.into_iter().enumerate().zip(drawn) {
             let answer = planner.append(place, found, drawn.try_get(0)?);
             planner.plan.answers.push(answer);
         }
@@ -176,88 +70,179 @@ impl<'a> Planner<'a> {
         position: i64,
     ) -> Result<Appended, AppendError> {
         let batch = self.batch;
-        let Append {
-            message,
-            except,
-            key,
-        } = &batch[place];
-        let Some(known) = self.locked.get_mut(&message.conversation) else {
+        let Append { message, key, .. } = &batch[place];
+        let (Some(known), Some(found)) = (self.locked.get(&message.conversation), found) else {
             return Err(AppendError::NotFound);
         };
-        let allowed = authorize(found.as_ref().map(|found| found.role), Action::Write);
-        let found = match (found, allowed) {
-            (Some(found), Ok(())) => found,
-            (Some(_), Err(Denied::Forbidden)) => return Err(AppendError::Forbidden),
-            (None, _) | (_, Err(Denied::NotAMember)) => return Err(AppendError::NotFound),
-        };
-        let Write::Message { content: text, .. } = &message.write else {
-            let unsupported = lamplight_usecases::ports::StoreError::Internal(
-                "changes of messages are not stored yet".into(),
-            );
-            return Err(unsupported.into());
-        };
-        let entry = |id: &MessageId, seq, content: &Content, created_at| {
-            Arc::new(Entry {
-                id: id.clone(),
-                conversation: message.conversation.clone(),
-                seq,
-                sender: message.sender.clone(),
-                kind: EntryKind::message(content.clone()),
-                client_message_id: key.as_deref().and_then(client_message_id),
-                created_at,
-            })
-        };
-        if let Some(earlier) = found.earlier {
-            return match earlier.content {
-                Some(content) if content == *text => Ok(Appended {
-                    entry: entry(&earlier.id, earlier.seq, &content, earlier.created_at),
-                    duplicate: true,
-                    message: None,
-                }),
+        let row = known.row;
+        if let Some(seq) = found.earlier {
+            let made = self.earlier.get(&(row, seq));
+            return match made {
+                Some(made) if made.is_by(&message.write, &self.states.digest_key) => {
+                    self.later(place, row, seq, true)
+                }
                 _ => Err(AppendError::Conflict),
             };
         }
-        let keyed = key.as_deref().map(|key| (known.row, found.person, key));
-        if let Some(earlier) = keyed.and_then(|keyed| self.keyed.get(&keyed)) {
-            return if earlier.content() == Some(text) {
-                Ok(Appended {
-                    entry: Arc::clone(earlier),
-                    duplicate: true,
-                    message: None,
-                })
-            } else {
-                Err(AppendError::Conflict)
-            };
+        let keyed = key.as_deref().map(|key| (row, found.person, key));
+        if let Some((earlier, entry)) = keyed.and_then(|keyed| self.keyed.get(&keyed)) {
+            if batch[*earlier].message.write != message.write {
+                return Err(AppendError::Conflict);
+            }
+            return Ok(Appended {
+                entry: Arc::clone(entry),
+                duplicate: true,
+                message: None,
+            });
         }
-        known.head_seq += 1;
-        // A clock that went back puts no entry before the one that it follows.
-        known.last_at = message.created_at.max(known.last_at);
-        known.position = Some(position);
-        let (seq, to) = (known.head_seq, known.members.clone());
-        let entry = entry(&message.id, seq, text, known.last_at);
+        match authorize(Some(found.role), Action::Write) {
+            Ok(()) => {}
+            Err(Denied::Forbidden) => return Err(AppendError::Forbidden),
+            Err(Denied::NotAMember) => return Err(AppendError::NotFound),
+        }
+        let members = known.members.clone();
+        let by = Writer {
+            new: message,
+            key: key.as_deref(),
+            row,
+            person: found.person,
+            role: found.role,
+            members: &members,
+        };
+        let entry = match self.states.judge(by).map_err(AppendError::Refused)? {
+            Judged::Message(extras) => self.add_message(place, &found, position, extras),
+            Judged::Change(change) => self.add_change(place, by, position, change),
+            Judged::Unchanged(seq) => return self.later(place, row, seq, false),
+        };
         if let Some(keyed) = keyed {
-            self.keyed.insert(keyed, Arc::clone(&entry));
+            self.keyed.insert(keyed, (place, Arc::clone(&entry)));
         }
-        let entries = &mut self.plan.entries;
-        entries.ids.push(position);
-        entries.conversations.push(known.row);
-        entries.seqs.push(to_db(seq));
-        entries.message_ids.push(message.id.clone());
-        entries.senders.push(found.person);
-        entries.places.push(place);
-        entries.created_at.push(known.last_at.0);
-        self.plan.events.push(Event::Appended {
-            entry: Arc::clone(&entry),
-            to,
-            except: except.clone(),
-        });
-        let row = known.row;
-        self.sent(message, row, &found, seq);
         Ok(Appended {
             entry,
             duplicate: false,
             message: None,
         })
+    }
+
+    /// The answer with an entry that is there, which is read once everything is written.
+    fn later(
+        &mut self,
+        place: usize,
+        conversation: i64,
+        seq: u64,
+        is_repetition: bool,
+    ) -> Result<Appended, AppendError> {
+        self.plan.pending.push(Pending {
+            place,
+            conversation,
+            seq,
+            is_repetition,
+        });
+        Err(StoreError::Internal("an entry that was there is not found".into()).into())
+    }
+
+    fn add_message(
+        &mut self,
+        place: usize,
+        found: &Found,
+        position: i64,
+        extras: Option<Box<Extras>>,
+    ) -> Arc<Entry> {
+        let Append {
+            message: new, key, ..
+        } = &self.batch[place];
+        let content = new.write.content().cloned();
+        let content = content.unwrap_or_else(|| Content::trusted(""));
+        let record = extras.as_deref().map(record::write_extras);
+        let kind = EntryKind::Message { content, extras };
+        let (row, entry) = self.add(place, found.person, position, kind, None);
+        if let Some(record) = record {
+            let extras = (row, to_db(entry.seq), record);
+            self.plan.changes.extras.push(extras);
+        }
+        if !self.states.counts.is_empty() {
+            let message = Message::from((*entry).clone());
+            let states = &mut self.states;
+            states.sent(row, &message, &new.write, key.as_deref());
+        }
+        self.sent(new, row, found, entry.seq);
+        entry
+    }
+
+    fn add_change(
+        &mut self,
+        place: usize,
+        by: Writer<'_>,
+        position: i64,
+        change: Change,
+    ) -> Arc<Entry> {
+        let is_deletion = matches!(change.action, MessageAction::Delete);
+        let record = Some(record::write_change(&change));
+        let kind = EntryKind::Change(Box::new(change.clone()));
+        let (_, entry) = self.add(place, by.person, position, kind, record);
+        let at = (entry.seq, entry.created_at);
+        self.states.apply(by, &change, at, &mut self.plan.changes);
+        if is_deletion {
+            self.plan.events.push(Event::ConversationChanged {
+                conversation: entry.conversation.clone(),
+                to: by.members.clone(),
+            });
+        }
+        entry
+    }
+
+    /// Adds an entry, and its event.
+    fn add(
+        &mut self,
+        place: usize,
+        person: i64,
+        position: i64,
+        kind: EntryKind,
+        record: Option<String>,
+    ) -> (i64, Arc<Entry>) {
+        let Append {
+            message,
+            except,
+            key,
+            ..
+        } = &self.batch[place];
+        let known = self
+            .locked
+            .get_mut(&message.conversation)
+            .expect("it was looked up");
+        known.head_seq += 1;
+        // A clock that went back puts no entry before the one that it follows.
+        known.last_at = message.created_at.max(known.last_at);
+        known.is_moved = true;
+        if kind.is_message() {
+            known.position = Some(position);
+        }
+        let (row, seq, created_at) = (known.row, known.head_seq, known.last_at);
+        let to = known.members.clone();
+        let entry = Arc::new(Entry {
+            id: message.id.clone(),
+            conversation: message.conversation.clone(),
+            seq,
+            sender: message.sender.clone(),
+            client_message_id: key.as_deref().and_then(client_message_id),
+            kind,
+            created_at,
+        });
+        let entries = &mut self.plan.entries;
+        entries.ids.push(position);
+        entries.conversations.push(row);
+        entries.seqs.push(to_db(seq));
+        entries.message_ids.push(message.id.clone());
+        entries.senders.push(person);
+        entries.places.push(place);
+        entries.records.push(record);
+        entries.created_at.push(created_at.0);
+        self.plan.events.push(Event::Appended {
+            entry: Arc::clone(&entry),
+            to,
+            except: except.clone(),
+        });
+        (row, entry)
     }
 
     /// Moves the sender's marks to the entry, and adds the events that follow it: none for an
@@ -308,6 +293,9 @@ impl<'a> Planner<'a> {
                 heads.seqs.push(to_db(known.head_seq));
                 heads.last_at.push(known.last_at.0);
                 heads.positions.push(position);
+            } else if known.is_moved {
+                let head = (known.row, to_db(known.head_seq), known.last_at.0);
+                self.plan.changes.heads.push(head);
             }
         }
         for ((conversation, person), marks) in self.marks {
@@ -315,44 +303,7 @@ impl<'a> Planner<'a> {
             self.plan.marks.persons.push(person);
             self.plan.marks.seqs.push(to_db(marks.read));
         }
+        self.states.finish(&mut self.plan.changes);
         self.plan
     }
-}
-/// What `FIND` says of an append.
-struct Found {
-    person: i64,
-    role: Role,
-    marks: Marks,
-    /// What an earlier send made.
-    earlier: Option<Earlier>,
-}
-
-struct Earlier {
-    id: MessageId,
-    seq: u64,
-    /// `None` in an entry that is not a message.
-    content: Option<Content>,
-    created_at: Timestamp,
-}
-
-fn found(row: &Row) -> Result<Found, tokio_postgres::Error> {
-    let earlier = match row.try_get::<_, Option<&str>>(7)? {
-        None => None,
-        Some(id) => Some(Earlier {
-            id: MessageId::trusted(id),
-            seq: from_db(row.try_get(8)?),
-            content: if row.try_get(11)? {
-                Some(Content::trusted(content_from_db(row.try_get(9)?)))
-            } else {
-                None
-            },
-            created_at: Timestamp(row.try_get(10)?),
-        }),
-    };
-    Ok(Found {
-        person: row.try_get(1)?,
-        role: role_from_db(row.try_get(2)?),
-        marks: marks(row, 3)?,
-        earlier,
-    })
 }

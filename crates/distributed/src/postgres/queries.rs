@@ -3,8 +3,10 @@
 use super::codec::{from_db, to_db};
 use super::connection::{Params, Sql};
 use super::database::Database;
+use super::entries::{
+    ENTRY_COLUMNS, change_columns, change_joins, changed, entry, entry_columns, entry_joins,
+};
 use super::error::Failure;
-use super::history::entry;
 use super::members::{MEMBERS, members_in};
 use lamplight_domain::conversation::{Conversation, ConversationSummary, MemberProfiles, Members};
 use lamplight_domain::entry::LogHead;
@@ -59,22 +61,24 @@ const LIST_TYPES: &[Type] = &[
 ];
 
 /// What a summary has, for conversations `l`. The counts follow from the nearest entries that are
-/// not messages. Where one of those is the head, it names the last message.
+/// not messages. Where one of those is the head, it names the last message that is not deleted.
 macro_rules! summaries {
     ($($conversations:tt)*) => {
         concat!(
             "SELECT l.id, l.conversation_id, l.head_seq, l.created_at, l.position, l.read_seq,
                  h.seq, h.message_count, h.last_message_seq, r.seq, r.message_count, r.last_message_seq,
-                 e.message_id, e.seq, p.user_id, e.content, e.dedupe_key, e.created_at, true
+                 (SELECT count(*) FROM message_changes d
+                     WHERE d.conversation = l.id AND d.seq > l.read_seq AND d.deleted_seq IS NOT NULL),
+                 ", entry_columns!(), ", ", change_columns!(), "
              FROM (", $($conversations)*, ") l
              LEFT JOIN LATERAL (SELECT seq, message_count, last_message_seq FROM other_entries
                  WHERE conversation = l.id AND seq <= l.head_seq ORDER BY seq DESC LIMIT 1) h ON true
              LEFT JOIN LATERAL (SELECT seq, message_count, last_message_seq FROM other_entries
                  WHERE conversation = l.id AND seq <= l.read_seq ORDER BY seq DESC LIMIT 1) r ON true
              LEFT JOIN entries e ON e.conversation = l.id
-                 AND e.seq = CASE WHEN h.seq = l.head_seq THEN h.last_message_seq ELSE l.head_seq END
-             LEFT JOIN people p ON p.id = e.sender
-             ORDER BY l.position DESC, l.id DESC"
+                 AND e.seq = CASE WHEN h.seq = l.head_seq THEN h.last_message_seq ELSE l.head_seq END",
+            entry_joins!(), change_joins!(),
+            "ORDER BY l.position DESC, l.id DESC"
         )
     };
 }
@@ -161,9 +165,11 @@ fn summary_of(row: &Row) -> RowResult<ConversationSummary> {
     };
     let head = LogHead::at(head_seq, nearest(6)?);
     let read = LogHead::at(read_seq, nearest(9)?);
+    let deleted = from_db(row.try_get(12)?);
+    let last = entry(row, 13, &id)?.map(|entry| changed(row, 13 + ENTRY_COLUMNS, entry));
     Ok(ConversationSummary {
-        last_message: entry(row, 12, &id)?.map(Into::into),
-        unread: head.unread(read),
+        last_message: last.transpose()?,
+        unread: head.unread(read).saturating_sub(deleted),
         head_seq,
         read_seq,
         created_at: Timestamp(row.try_get(3)?),

@@ -18,10 +18,16 @@ struct Migration {
 }
 
 /// In order; a schema's number is its place, from 1.
-const MIGRATIONS: &[Migration] = &[Migration {
-    sql: include_str!("../../migrations/0001_schema.sql"),
-    oldest_compatible: 1,
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        sql: include_str!("../../migrations/0001_schema.sql"),
+        oldest_compatible: 1,
+    },
+    Migration {
+        sql: include_str!("../../migrations/0002_changes_of_messages.sql"),
+        oldest_compatible: 1,
+    },
+];
 
 const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS lamplight_schema (
     version           INTEGER PRIMARY KEY,

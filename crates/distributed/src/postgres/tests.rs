@@ -1,10 +1,11 @@
 //! Every statement of messages finds its rows by an index, whatever a database holds.
 
+use super::changes::sql as changes;
 use super::connect::PLANNER;
 use super::connection::Sql;
 use super::{
     PostgresOptions, PostgresStore, append, conversations, follower, history, marks, members,
-    queries,
+    messages_now, queries,
 };
 use lamplight_conformance::servers::PostgresServer;
 use lamplight_conformance::{Recorder, run};
@@ -19,6 +20,22 @@ const STATEMENTS: &[(&str, &Sql)] = &[
     ("move marks", &append::MOVE_MARKS),
     ("authors", &append::AUTHORS),
     ("witness", &append::WITNESS),
+    ("targets", &changes::TARGETS),
+    ("reactions", &changes::REACTIONS),
+    ("edits", &changes::EDITS),
+    ("others", &changes::OTHERS),
+    ("pins", &changes::PINS),
+    ("newest", &changes::NEWEST),
+    ("at", &changes::AT),
+    ("move seqs", &changes::MOVE_SEQS),
+    ("put changes", &changes::PUT_CHANGES),
+    ("take reactions", &changes::TAKE_REACTIONS),
+    ("put reactions", &changes::PUT_REACTIONS),
+    ("blank", &changes::BLANK),
+    ("put keys", &changes::PUT_KEYS),
+    ("blank edits", &changes::BLANK_EDITS),
+    ("drop extras", &changes::DROP_EXTRAS),
+    ("drop reactions", &changes::DROP_REACTIONS),
     ("members", &members::MEMBERS),
     ("lock memberships", &marks::LOCK_MEMBERSHIPS),
     ("heads", &marks::HEADS),
@@ -28,6 +45,8 @@ const STATEMENTS: &[(&str, &Sql)] = &[
     ("behind", &marks::BEHIND),
     ("older", &history::OLDER),
     ("newer", &history::NEWER),
+    ("older messages", &messages_now::OLDER),
+    ("newer messages", &messages_now::NEWER),
     ("missed", &history::MISSED),
     ("receipts", &history::RECEIPTS),
     ("summary", &queries::SUMMARY),
@@ -50,11 +69,24 @@ const ONE_MEMBERSHIP: &[&str] = &[
     "lock memberships",
     "older",
     "newer",
+    "older messages",
+    "newer messages",
     "missed",
     "receipts",
     "summary",
     "own profiles",
     "direct",
+];
+
+/// Statements that are to use an index, and not another one that seems as good in a new database.
+const INDEXES: &[(&str, &str)] = &[
+    ("targets", "entries_by_id"),
+    ("reactions", "entries_by_id"),
+    ("edits", "entries_by_id"),
+    ("pins", "pinned_messages"),
+    ("summary", "deleted_messages"),
+    ("direct", "deleted_messages"),
+    ("list", "deleted_messages"),
 ];
 
 /// Three quarters of the entries are in one conversation of 500 members; one person is in all.
@@ -72,6 +104,14 @@ fn fill(entries: usize) -> String {
              UNION ALL SELECT c, n, 'b' || c || '-' || n, 1, 'hello', 'cb' || c || '-' || n, 0
                  FROM generate_series(2, 1000) c, generate_series(1, {small}) n;
          INSERT INTO other_entries SELECT 1, 10 * n, 'edit', 9 * n, 10 * n - 1 FROM generate_series(1, {large} / 10) n;
+         INSERT INTO message_changes (conversation, seq, content, deleted_seq, pinned_seq)
+             SELECT 1, 10 * n - 1, 'x', CASE n % 20 WHEN 0 THEN 10 * n END, CASE WHEN n % 20 = 1 AND n < 1000 THEN 10 * n END
+             FROM generate_series(1, {large} / 10) n;
+         INSERT INTO message_extras SELECT 1, 10 * n - 2, '{{\"reply_to\":{{\"id\":\"a1\",\"seq\":1,\"sender\":\"u1\"}}}}'
+             FROM generate_series(1, {large} / 10) n;
+         INSERT INTO reactions SELECT 1, 10 * n - 3, 'x', p, 10 * n FROM generate_series(1, {large} / 10) n, generate_series(1, 3) p;
+         INSERT INTO message_edits SELECT 1, 10 * n - 1, 10 * n FROM generate_series(1, {large} / 10) n;
+         INSERT INTO erased_entries SELECT 1, 10 * n, 'x' FROM generate_series(1, {large} / 10) n;
          ANALYZE;",
         large = entries * 3 / 4,
         small = entries / 4 / 999,
@@ -176,6 +216,10 @@ fn every_statement_finds_its_rows_by_index() {
                 }
                 if ONE_MEMBERSHIP.contains(name) && !finds_one_membership(&plan) {
                     found.push(format!("{name}, {is_full}: more than one membership"));
+                }
+                let mut indexes = INDEXES.iter().filter(|(of, _)| of == name);
+                if indexes.any(|(_, index)| !plan.contains(&format!(" {index} "))) {
+                    found.push(format!("{name}, {is_full}: another index"));
                 }
                 found.extend(
                     whole_scans(&plan, &first_columns)

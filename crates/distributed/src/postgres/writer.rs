@@ -53,6 +53,7 @@ pub(super) struct AppendQueue {
     /// Appends that are queued or under way.
     depth: Arc<AtomicUsize>,
     limit: usize,
+    digest_key: Arc<str>,
     /// The writer, and the end of the publisher.
     tasks: Mutex<Option<(JoinHandle<()>, oneshot::Receiver<()>)>>,
 }
@@ -77,6 +78,7 @@ impl AppendQueue {
             queue: Mutex::new(Some(queue)),
             depth,
             limit: options.queue,
+            digest_key: Arc::clone(&database.digest_key),
             tasks: Mutex::new(Some((tokio::spawn(writer.run(incoming)), published))),
         }
     }
@@ -94,7 +96,7 @@ impl AppendQueue {
         }
         let (reply, answer) = oneshot::channel();
         let queued = Queued {
-            append: Append::new(message, except),
+            append: Append::new(message, except, &self.digest_key),
             reply,
             queued_at: Instant::now(),
         };

@@ -3,7 +3,7 @@
 use super::counts::Counts;
 use crate::bus::RedisEventBus;
 use lamplight_domain::announcements::{Announcements, Limits};
-use lamplight_domain::entry::Entry;
+use lamplight_domain::entry::{Entry, MessageAction};
 use lamplight_domain::event::Event;
 use lamplight_domain::time::Moment;
 use lamplight_usecases::deadline::STORE_DEADLINE;
@@ -212,11 +212,22 @@ impl Log {
                 "published again an entry that its node had not announced"
             );
         }
+        // Its node had not published either that lists look different after a deletion.
+        let is_deletion = entry
+            .change()
+            .is_some_and(|change| change.action == MessageAction::Delete);
+        let changed = is_deletion.then(|| Event::ConversationChanged {
+            conversation: entry.conversation.clone(),
+            to: to.clone(),
+        });
         self.bus.publish(Event::Appended {
             entry,
             to,
             except: None,
         });
+        if let Some(changed) = changed {
+            self.bus.publish(changed);
+        }
         Ok(())
     }
 }

@@ -1,4 +1,6 @@
 use super::*;
+use lamplight_domain::emoji::Emoji;
+use lamplight_domain::entry::{Change, Extras, MessageAction, Quote};
 
 fn writer() -> Writer {
     Writer::new(0x00c0_ffee_0000_0001, "a\"b:3000")
@@ -20,6 +22,26 @@ fn entry(kind: EntryKind) -> Arc<Entry> {
     })
 }
 
+fn answer() -> Extras {
+    Extras {
+        reply_to: Some(Quote {
+            id: MessageId::trusted("m0"),
+            seq: 3,
+            sender: UserId::trusted("cé"),
+            excerpt: "what it \"said\"".into(),
+        }),
+        mentions: vec![UserId::trusted("ann")],
+    }
+}
+
+fn change(action: MessageAction) -> Arc<Entry> {
+    entry(EntryKind::Change(Box::new(Change {
+        message: MessageId::trusted("m0"),
+        message_seq: 3,
+        action,
+    })))
+}
+
 fn events() -> Vec<Event> {
     let conversation = ConversationId::trusted("c1");
     let content = Content::trusted("hi \u{1f600} \"there\"\n");
@@ -31,6 +53,40 @@ fn events() -> Vec<Event> {
         },
         Event::Appended {
             entry: entry(EntryKind::Unknown),
+            to: members(),
+            except: None,
+        },
+        Event::Appended {
+            entry: entry(EntryKind::Message {
+                content: Content::trusted("an answer"),
+                extras: answer().boxed(),
+            }),
+            to: members(),
+            except: None,
+        },
+        Event::Appended {
+            entry: change(MessageAction::Edit {
+                content: Content::trusted("bet\u{0}ter \"\n\u{1f600}"),
+                mentions: vec![UserId::trusted("bo\"b")],
+            }),
+            to: members(),
+            except: Some(ConnectionId::trusted("s1")),
+        },
+        Event::Appended {
+            entry: change(MessageAction::Delete),
+            to: members(),
+            except: None,
+        },
+        Event::Appended {
+            entry: change(MessageAction::React {
+                emoji: Emoji::trusted("👍🏽"),
+                added: false,
+            }),
+            to: members(),
+            except: None,
+        },
+        Event::Appended {
+            entry: change(MessageAction::Pin { pinned: true }),
             to: members(),
             except: None,
         },
@@ -100,13 +156,25 @@ fn c15_the_form_of_version_1_does_not_change() {
         )
     );
     assert_eq!(
-        written[3],
+        written[2],
+        format!(
+            r#"{head}"appended","conversation":"c1","entry":{{"id":"m1","seq":7,"sender":"ann","client_message_id":"k\\1","content":"an answer","extras":"{{\"reply_to\":{{\"id\":\"m0\",\"seq\":3,\"sender\":\"cé\",\"excerpt\":\"what it \\\"said\\\"\"}},\"mentions\":[\"ann\"]}}","created_at":1700000000123}},{to}"#
+        )
+    );
+    assert_eq!(
+        written[6],
+        format!(
+            r#"{head}"appended","conversation":"c1","entry":{{"id":"m1","seq":7,"sender":"ann","client_message_id":"k\\1","kind":"pin","record":"{{\"message\":\"m0\",\"seq\":3,\"on\":true}}","created_at":1700000000123}},{to}"#
+        )
+    );
+    assert_eq!(
+        written[8],
         format!(
             r#"{head}"receipt","conversation":"c1","user":"ann","delivered_seq":9,"read_seq":8,{to}"#
         )
     );
     assert_eq!(
-        written[5],
+        written[10],
         format!(r#"{head}"signed_out","user":"ann","credential":"secret","is_stored":false}}"#)
     );
 }
@@ -136,6 +204,39 @@ fn c15_other_versions_kinds_and_fields_are_skipped() {
     let reordered = r#"{"n":1,"v":1,"run":"00c0ffee00000001","kind":"lost","node":"a"}"#;
     assert_eq!(peek(reordered.as_bytes()), None);
     assert!(matches!(decode(reordered.as_bytes()), Ok(Contents::Lost)));
+}
+
+/// The entry as the first versions read it.
+#[derive(Deserialize)]
+struct FirstFields {
+    seq: u64,
+    content: Option<String>,
+}
+
+#[test]
+fn c15_the_first_versions_read_messages_and_show_nothing_of_other_kinds() {
+    let mut contents = Vec::new();
+    for event in &events()[..7] {
+        let payload = writer().event(1, event).expect("an envelope");
+        let envelope: serde_json::Value = serde_json::from_slice(&payload).expect("JSON");
+        let entry = envelope["entry"].clone();
+        let entry: FirstFields = serde_json::from_value(entry).expect("an entry");
+        assert_eq!(entry.seq, 7);
+        contents.push(entry.content);
+    }
+    let shown: Vec<_> = contents.iter().map(Option::is_some).collect();
+    assert_eq!(shown, [true, false, true, false, false, false, false]);
+    // A kind of a later version, and a record that this version cannot read.
+    for (kind, record) in [("poll", "{}"), ("pin", "nonsense")] {
+        let payload = format!(
+            r#"{{"v":1,"run":"00c0ffee00000001","n":1,"node":"a","kind":"appended","conversation":"c1","entry":{{"id":"m1","seq":7,"sender":"ann","kind":"{kind}","record":"{record}","created_at":1}},"to":["ann"]}}"#
+        );
+        let read = decode(payload.as_bytes());
+        let Ok(Contents::Event(Event::Appended { entry, .. })) = read else {
+            panic!("{read:?}");
+        };
+        assert_eq!(entry.kind, EntryKind::Unknown);
+    }
 }
 
 #[test]

@@ -1,0 +1,132 @@
+//! Pages of messages as they are now.
+
+use super::codec::{from_db, role_from_db, to_db};
+use super::connection::{Params, Sql};
+use super::database::Database;
+use super::entries::{
+    CHANGE_COLUMNS, ENTRY_COLUMNS, changed, entry, entry_columns, entry_joins, reacted,
+    reaction_columns, reaction_joins,
+};
+use super::error::Failure;
+use lamplight_domain::fold::Message;
+use lamplight_domain::identity::{ConversationId, UserId};
+use lamplight_domain::permission::{Action, authorize};
+use lamplight_usecases::pages::{self, FoundMessages, Side};
+use lamplight_usecases::ports::{MessagePage, Range, StoreResult};
+use lamplight_usecases::weight::ANSWER_BYTES;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+/// Messages beyond an edge, nearest first: no row for those who are not members, one without a
+/// message where there is none. The content of an edited message is that of its last edit. Ends with
+/// the first message that [`ANSWER_BYTES`] have no room for, as pages of the log do.
+macro_rules! page {
+    ($condition:literal, $order:literal) => {
+        concat!(
+            "SELECT h.*, m.role, c.head_seq,
+                 coalesce((SELECT x.seq FROM entries x WHERE x.conversation = c.id ORDER BY x.seq LIMIT 1), c.head_seq + 1)
+             FROM (SELECT c.id, c.head_seq, me.id AS person FROM conversations c, people me
+                 WHERE c.conversation_id = $1 AND me.user_id = $2 OFFSET 0) c
+             JOIN members m ON m.conversation = c.id AND m.person = c.person
+             LEFT JOIN LATERAL (SELECT ",
+            entry_columns!(),
+            ", NULL::text AS now, e.mentions, e.edited_at, e.deleted_at, e.pinned_at, ",
+            reaction_columns!(),
+            " FROM (SELECT e.*, sum(octet_length(e.content)) OVER (ORDER BY e.seq ", $order, " ROWS UNBOUNDED PRECEDING)
+                      - octet_length(e.content) AS bytes_before
+                  FROM (SELECT e.conversation, e.seq, e.message_id, e.sender, coalesce(k.content, e.content) AS content,
+                          e.dedupe_key, e.created_at, k.mentions, k.edited_at, k.deleted_at, k.pinned_at
+                      FROM entries e LEFT JOIN message_changes k ON k.conversation = e.conversation AND k.seq = e.seq
+                      WHERE e.conversation = c.id AND ", $condition, " AND NOT EXISTS (
+                          SELECT 1 FROM other_entries o WHERE o.conversation = e.conversation AND o.seq = e.seq)
+                      ORDER BY e.seq ", $order, " LIMIT $4) e) e",
+            entry_joins!(),
+            reaction_joins!(),
+            "WHERE e.bytes_before <= 1000000) h ON true ORDER BY h.seq ",
+            $order
+        )
+    };
+}
+
+const _: () = assert!(ANSWER_BYTES == 1_000_000, "the statement says so too");
+
+const PAGE_TYPES: &[Type] = &[Type::TEXT, Type::TEXT, Type::INT8, Type::INT8];
+
+pub(super) const OLDER: Sql = Sql {
+    text: page!("e.seq < $3", "DESC"),
+    types: PAGE_TYPES,
+};
+
+pub(super) const NEWER: Sql = Sql {
+    text: page!("e.seq > $3", "ASC"),
+    types: PAGE_TYPES,
+};
+
+/// Where the columns about the conversation begin.
+const OF_CONVERSATION: usize = ENTRY_COLUMNS + CHANGE_COLUMNS + 2;
+
+/// Messages of a part of a log, all of one snapshot with the log's head.
+pub(crate) async fn messages(
+    database: &Database,
+    caller: &UserId,
+    conversation: &ConversationId,
+    range: Range,
+    limit: usize,
+) -> StoreResult<Option<MessagePage>> {
+    let (id, user) = (conversation.as_str(), caller.as_str());
+    let wanted = to_db(limit as u64).saturating_add(1);
+    let edge = match range {
+        Range::Newest => i64::MAX,
+        Range::Before(seq) | Range::After(seq) | Range::Around(seq) => to_db(seq),
+    };
+    // Of `Around`, the entry itself is among the newer ones.
+    let edge_before = edge.saturating_sub(1);
+    let params: Params<'_> = &[&id, &user, &edge, &wanted];
+    let from: Params<'_> = &[&id, &user, &edge_before, &wanted];
+    let (rows, others) = match range {
+        Range::Newest | Range::Before(_) => (database.rows(&OLDER, params).await?, None),
+        Range::After(_) => (database.rows(&NEWER, params).await?, None),
+        Range::Around(_) => {
+            let statements = [(&OLDER, params), (&NEWER, from)];
+            let [older, newer] = database.snapshot(statements).await?;
+            (older, Some(newer))
+        }
+    };
+    let Some(first) = rows.first() else {
+        return Ok(None);
+    };
+    let number = |at| Ok::<i64, Failure>(first.try_get(OF_CONVERSATION + at)?);
+    let role: i16 = first.try_get(OF_CONVERSATION).map_err(Failure::from)?;
+    if authorize(Some(role_from_db(role)), Action::View).is_err() {
+        return Ok(None);
+    }
+    let (head_seq, first_seq) = (from_db(number(1)?), from_db(number(2)?));
+    let side = |rows: &[Row]| -> Result<Side<Message>, Failure> {
+        let found = rows
+            .iter()
+            .filter_map(|row| message(row, conversation, caller).transpose());
+        Ok(Side::nearest(found, limit)?)
+    };
+    let near = side(&rows)?;
+    let found = match (range, others) {
+        (Range::After(_), _) => FoundMessages::Newer(near),
+        (_, Some(newer)) => FoundMessages::Both(near, side(&newer)?),
+        (_, None) => FoundMessages::Older(near),
+    };
+    Ok(Some(pages::messages(
+        found, range, limit, first_seq, head_seq,
+    )))
+}
+
+fn message(
+    row: &Row,
+    conversation: &ConversationId,
+    viewer: &UserId,
+) -> Result<Option<Message>, tokio_postgres::Error> {
+    let Some(entry) = entry(row, 0, conversation)? else {
+        return Ok(None);
+    };
+    let mut message = changed(row, ENTRY_COLUMNS, entry)?;
+    reacted(row, ENTRY_COLUMNS + CHANGE_COLUMNS, &mut message, viewer)?;
+    Ok(Some(message))
+}
