@@ -46,9 +46,11 @@ export function Announcer({
     )
   }, [rows, ready, nameOf])
 
+  // What was deleted since is not left for a screen reader to find.
+  const kept = said.filter(({ key }) => !rows.some((row) => row.key === key && row.deletedAt))
   return (
     <div className="sr-only" aria-live="polite" data-testid="announcer">
-      {said.map(({ key, text }) => (
+      {kept.map(({ key, text }) => (
         <p key={key}>{text}</p>
       ))}
     </div>
