@@ -20,7 +20,10 @@ async function whole(server, id, as) {
   const all = []
   for (;;) {
     const after = all.at(-1)?.seq ?? 0
-    const { body } = await get(server, `/api/privatechat/messages/${id}?after=${after}&limit=200`, { as })
+    const path = `/api/privatechat/messages/${id}?after=${after}&limit=200`
+    // Again where nginx has just lost a node, as a client does.
+    const page = async () => (await get(server, path, { as }).catch(() => null))?.body
+    const body = await until(page)
     all.push(...body.data)
     if (!body.hasMore) return all
   }
