@@ -133,8 +133,26 @@ export class Redis {
 
   /** Runs `redis-cli` with these words, and returns what it prints. */
   async command(...words) {
-    const { stdout } = await run("redis-cli", ["-p", String(this.port), ...words], { timeout: 10_000 })
+    const { stdout } = await run("redis-cli", ["-p", String(this.port), ...words], { timeout: 60_000 })
     return stdout
+  }
+
+  /**
+   * The bytes of each key. With one process for all keys: to start hundreds stops this process, and every proxy in it,
+   * for seconds.
+   * @returns {Promise<Map<string, number>>}
+   */
+  async sizes() {
+    const script =
+      "local all = {} for _, key in ipairs(redis.call('KEYS', '*')) do " +
+      "all[#all + 1] = key .. ' ' .. (redis.call('MEMORY', 'USAGE', key, 'SAMPLES', '0') or 0) end return all"
+    const lines = (await this.command("EVAL", script, "0")).trim().split("\n").filter(Boolean)
+    return new Map(
+      lines.map((line) => {
+        const at = line.lastIndexOf(" ")
+        return [line.slice(0, at), Number(line.slice(at + 1))]
+      }),
+    )
   }
 
   signal(name) {
