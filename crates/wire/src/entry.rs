@@ -9,6 +9,23 @@ use serde::Serialize;
 use ts_rs::TS;
 use utoipa::ToSchema;
 
+/// The schemas of `kind`, each of one value, by which the kinds of entries are told apart.
+mod kind {
+    use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+
+    macro_rules! kinds {
+        ($($name:ident)*) => {$(
+            pub(super) fn $name() -> Object {
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .enum_values(Some([stringify!($name)]))
+                    .build()
+            }
+        )*};
+    }
+    kinds!(message edit delete reaction pin hidden);
+}
+
 /// An entry of a log. A client that meets a `kind` that it does not know moves its position past
 /// the entry and shows nothing.
 #[derive(Serialize, TS, ToSchema)]
@@ -102,6 +119,7 @@ pub struct EditEntry<'a> {
     pub about: ChangeFields<'a>,
     /// Always `edit`.
     #[ts(type = "\"edit\"")]
+    #[schema(schema_with = kind::edit)]
     pub kind: &'static str,
     /// As typed. Empty once the message is deleted.
     pub content: &'a str,
@@ -118,6 +136,7 @@ pub struct DeleteEntry<'a> {
     pub about: ChangeFields<'a>,
     /// Always `delete`.
     #[ts(type = "\"delete\"")]
+    #[schema(schema_with = kind::delete)]
     pub kind: &'static str,
 }
 
@@ -128,6 +147,7 @@ pub struct ReactionEntry<'a> {
     pub about: ChangeFields<'a>,
     /// Always `reaction`.
     #[ts(type = "\"reaction\"")]
+    #[schema(schema_with = kind::reaction)]
     pub kind: &'static str,
     pub emoji: &'a str,
     /// Whether the sender adds the reaction or takes it back.
@@ -141,6 +161,7 @@ pub struct PinEntry<'a> {
     pub about: ChangeFields<'a>,
     /// Always `pin`.
     #[ts(type = "\"pin\"")]
+    #[schema(schema_with = kind::pin)]
     pub kind: &'static str,
     pub pinned: bool,
 }
@@ -153,6 +174,7 @@ pub struct Hidden<'a> {
     pub id: &'a str,
     /// Always `hidden`.
     #[ts(type = "\"hidden\"")]
+    #[schema(schema_with = kind::hidden)]
     pub kind: &'static str,
     pub conversation_id: &'a str,
     /// Position in the log, from 1.
@@ -184,6 +206,7 @@ pub struct Message<'a> {
     pub id: &'a str,
     /// Always `message`.
     #[ts(type = "\"message\"")]
+    #[schema(schema_with = kind::message)]
     pub kind: &'static str,
     pub conversation_id: &'a str,
     /// Position in the log, from 1.
