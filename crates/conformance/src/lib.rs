@@ -11,6 +11,7 @@
 //!     lamplight_conformance::directory_suite!(fresh);
 //!     lamplight_conformance::accounts_suite!(fresh);
 //!     lamplight_conformance::follower_suite!(fresh);
+//!     lamplight_conformance::search_suite!(fresh);
 //! }
 //! ```
 //!

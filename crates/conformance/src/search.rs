@@ -84,6 +84,7 @@ async fn index<S: MessageSearch>(store: &S, limit: usize) -> CommitPosition {
         let IndexProgress {
             position,
             is_behind,
+            ..
         } = store.advance(limit).await.expect("a step");
         assert!(position >= before, "a position never goes back");
         before = position;

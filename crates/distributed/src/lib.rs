@@ -11,4 +11,5 @@ pub mod presence;
 pub mod redis;
 pub mod registry;
 pub mod republisher;
+mod search;
 pub mod sign_outs;

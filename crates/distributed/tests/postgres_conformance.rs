@@ -13,6 +13,7 @@ mod postgresql {
     lamplight_conformance::directory_suite!(fresh);
     lamplight_conformance::accounts_suite!(fresh);
     lamplight_conformance::follower_suite!(fresh);
+    lamplight_conformance::search_suite!(fresh);
     lamplight_conformance::nodes_suite!(fresh);
 }
 

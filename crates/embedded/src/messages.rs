@@ -1,6 +1,8 @@
 //! [`Messages`] on SQLite; the queries are in `sqlite/`.
 
-pub use crate::sqlite::{OpenError, Restored, SqliteOptions, SqliteStore, backup, restore};
+pub use crate::sqlite::{
+    OpenError, Restored, SqliteOptions, SqliteStore, backup, reindex_file, restore,
+};
 
 use crate::sqlite;
 use async_trait::async_trait;

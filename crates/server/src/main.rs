@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use lamplight::config::{Config, Flags, LogFormat};
 use lamplight::wiring::Lamplight;
-use lamplight::{account, copies, doctor, migrate, token};
+use lamplight::{account, copies, doctor, migrate, reindex, token};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -47,6 +47,8 @@ enum Command {
     Restore(copies::Restore),
     /// Move everything from one database to another one; stop the servers first.
     Migrate(migrate::Migrate),
+    /// Make the search index of messages anew; servers may run.
+    Reindex(reindex::Reindex),
     /// Print the OpenAPI 3.1 document of the HTTP API.
     Openapi,
     /// Mint a token to test AUTH=jwt.
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Command::Backup(options) => options.run(),
         Command::Restore(options) => options.run(),
         Command::Migrate(options) => run(migrate::run(options)),
+        Command::Reindex(options) => run(options.run()),
         Command::Openapi => {
             println!("{}", lamplight::http::openapi::document());
             ExitCode::SUCCESS

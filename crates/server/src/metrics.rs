@@ -115,6 +115,10 @@ const ADAPTER_GAUGES: &[(&str, &str)] = &[
         "Since this node renewed its row in PostgreSQL; renewed every second.",
     ),
     (
+        "lamplight_search_behind",
+        "Entries of the log that are not in the search index yet.",
+    ),
+    (
         "lamplight_republisher_leader",
         "1 on the node that follows the log.",
     ),

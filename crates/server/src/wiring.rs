@@ -79,6 +79,7 @@ impl Lamplight {
 
         let ports = Ports {
             messages: backends.messages,
+            search: backends.search,
             directory: backends.directory,
             accounts: backends.accounts,
             passwords: Arc::new(Argon2Passwords::new()),

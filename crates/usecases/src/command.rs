@@ -6,6 +6,7 @@ use crate::conversations::command::{ConversationCommand, ConversationReply};
 use crate::messages::command::{MessageCommand, MessageReply};
 use crate::metadata::Metadata;
 use crate::presence::command::{PresenceCommand, PresenceReply};
+use crate::search::command::{SearchCommand, SearchReply};
 use crate::weight::ROW;
 
 /// A command of any area.
@@ -14,6 +15,7 @@ pub enum Command {
     Presence(PresenceCommand),
     Conversations(ConversationCommand),
     Messages(MessageCommand),
+    Search(SearchCommand),
     Accounts(AccountCommand),
     Admin(AdminCommand),
 }
@@ -26,6 +28,7 @@ impl Command {
             Self::Presence(command) => command.metadata(),
             Self::Conversations(command) => command.metadata(),
             Self::Messages(command) => command.metadata(),
+            Self::Search(command) => command.metadata(),
             Self::Accounts(command) => command.metadata(),
             Self::Admin(command) => command.metadata(),
         }
@@ -40,6 +43,7 @@ pub enum Reply {
     Presence(PresenceReply),
     Conversations(ConversationReply),
     Messages(MessageReply),
+    Search(SearchReply),
     Accounts(AccountReply),
     Admin(AdminReply),
 }
@@ -52,6 +56,7 @@ impl Reply {
             Self::Presence(reply) => reply.cost(),
             Self::Conversations(reply) => reply.cost(),
             Self::Messages(reply) => reply.cost(),
+            Self::Search(reply) => reply.cost(),
             Self::Accounts(reply) => reply.cost(),
         }
     }
@@ -79,6 +84,7 @@ from_area! {
     Presence: PresenceCommand, PresenceReply;
     Conversations: ConversationCommand, ConversationReply;
     Messages: MessageCommand, MessageReply;
+    Search: SearchCommand, SearchReply;
     Accounts: AccountCommand, AccountReply;
     Admin: AdminCommand, AdminReply;
 }

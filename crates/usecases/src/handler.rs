@@ -15,6 +15,7 @@ use crate::presence::last_seen::LastSeenWriter;
 use crate::presence::service::PresenceService;
 use crate::read_budget::ReadBudget;
 use crate::refusal::Refusal;
+use crate::search::service::SearchService;
 use crate::settings::{Identity, Settings};
 use crate::shared::Shared;
 use crate::throttle;
@@ -52,6 +53,7 @@ pub struct Handler {
     presence: PresenceService,
     conversations: ConversationService,
     messages: MessageService,
+    search: SearchService,
     accounts: AccountService,
     admin: AdminService,
 }
@@ -66,6 +68,7 @@ impl Handler {
             presence: PresenceService::new(ports, &settings, &shared),
             conversations: ConversationService::new(ports, &settings, &shared),
             messages: MessageService::new(ports, &shared, &settings),
+            search: SearchService::new(ports, &shared),
             accounts: AccountService::new(ports, &settings, &shared),
             admin: AdminService::new(ports, &settings, &shared),
             last_seen: LastSeenWriter::new(ports),
@@ -150,6 +153,7 @@ impl Handler {
                 Box::pin(self.conversations.handle(caller, command)).await
             }
             Command::Messages(command) => self.messages.handle(caller, command).await,
+            Command::Search(command) => Box::pin(self.search.handle(caller, command)).await,
             Command::Accounts(command) => Box::pin(self.accounts.handle(caller, command)).await,
             Command::Admin(command) => Box::pin(self.admin.handle(command)).await,
         }

@@ -77,6 +77,7 @@ pub fn query_token(conversation: i64, term: &QueryTerm) -> String {
 #[derive(Default)]
 pub struct SearchIndexer {
     position: AtomicU64,
+    newest: AtomicU64,
 }
 
 impl SearchIndexer {
@@ -84,6 +85,13 @@ impl SearchIndexer {
     #[must_use]
     pub fn position(&self) -> CommitPosition {
         CommitPosition(self.position.load(Ordering::Relaxed))
+    }
+
+    /// Positions of the log that are committed and not indexed, as far as this node knows.
+    #[must_use]
+    pub fn behind(&self) -> u64 {
+        let newest = self.newest.load(Ordering::Relaxed);
+        newest.saturating_sub(self.position.load(Ordering::Relaxed))
     }
 
     /// Follows the log for as long as it is polled.
@@ -102,6 +110,7 @@ impl SearchIndexer {
                     continue;
                 }
             };
+            self.newest.store(progress.newest.0, Ordering::Relaxed);
             self.position.store(progress.position.0, Ordering::Relaxed);
             if progress.is_behind {
                 sleep(PAUSE).await;

@@ -9,6 +9,7 @@ use lamplight_domain::presence::{Change, Presence};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::{
     AccountReply, AdminReply, ConversationReply, MessageReply, PresenceReply, Refusal, Reply,
+    SearchReply,
 };
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -314,6 +315,13 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
             has_before: history.around.map(|more| more.before),
             has_after: history.around.map(|more| more.after),
             store,
+        }),
+        Reply::Search(SearchReply { found, next }) => success(Paged {
+            data: found.iter().filter_map(shape::SearchHit::of).collect(),
+            store,
+            count: None,
+            next_cursor: next.clone(),
+            degraded: false,
         }),
         Reply::Accounts(AccountReply::Users(page)) => success(Paged {
             data: page.items.iter().map(User::from).collect(),

@@ -9,6 +9,7 @@ pub mod body;
 pub mod decode;
 pub mod encode;
 pub mod loose;
+mod search;
 pub mod shape;
 pub mod time;
 pub mod typescript;

@@ -3,6 +3,7 @@
 pub use crate::entry::{
     DeleteEntry, EditEntry, Entry, Hidden, Message, PinEntry, Quote, Reaction, ReactionEntry,
 };
+pub use crate::search::SearchHit;
 use crate::time;
 use lamplight_domain::conversation as model;
 use lamplight_domain::identity::Profile;

@@ -44,6 +44,7 @@ pub fn declarations() -> String {
         shape::PinEntry<'_>,
         shape::Hidden<'_>,
         shape::Entry<'_>,
+        shape::SearchHit<'_>,
         shape::Conversation<'_>,
         shape::Marks<'_>,
         shape::Receipt<'_>,

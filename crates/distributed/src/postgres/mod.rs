@@ -35,6 +35,8 @@ mod probe;
 mod queries;
 mod readers;
 mod schema;
+mod search;
+mod search_index;
 mod states;
 #[cfg(test)]
 mod tests;
@@ -63,6 +65,8 @@ pub use probe::{DatabaseReport, probe};
 pub(crate) use queries::{
     conversation, conversations, direct, member_profiles, members, others, shared_with, summary,
 };
+pub(crate) use search::search;
+pub(crate) use search_index::{advance as advance_index, reindex};
 
 use first_profiles::FirstProfiles;
 use lamplight_domain::identity::ConnectionId;

@@ -5,7 +5,7 @@ use super::connect::PLANNER;
 use super::connection::Sql;
 use super::{
     PostgresOptions, PostgresStore, append, conversations, follower, history, marks, members,
-    messages_now, queries,
+    messages_now, queries, search, search_index,
 };
 use lamplight_conformance::servers::PostgresServer;
 use lamplight_conformance::{Recorder, run};
@@ -61,6 +61,15 @@ const STATEMENTS: &[(&str, &Sql)] = &[
     ("lock members", &conversations::LOCK_MEMBERS),
     ("fence", &follower::FENCE),
     ("read", &follower::READ),
+    ("index now", &search_index::NOW),
+    ("index put", &search_index::PUT),
+    ("index drop", &search_index::DROP),
+    ("searched", &search::OWN),
+    ("searched one", &search::ONE),
+    ("searched person", &search::PERSON),
+    ("hits", &search::HITS),
+    ("hits in time", &search::HITS_IN_TIME),
+    ("found", &search::FOUND),
 ];
 
 /// They look for the memberships of one person in one conversation each.

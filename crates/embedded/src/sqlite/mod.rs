@@ -53,6 +53,7 @@ pub(crate) use queries::{
     conversation, conversations, direct, member_profiles, members, others, shared_with, summary,
 };
 pub(crate) use search::search;
+pub use search_index::reindex_file;
 pub(crate) use search_index::{advance as advance_index, progress as index_progress, reindex};
 
 use batch::{Batch, to_db};

@@ -2,13 +2,18 @@
 
 use super::batch::Batch;
 use super::codec::{from_db, to_db};
+use super::connection::connect;
+use super::error::OpenError;
 use super::follower::commit_head;
+use super::lock::resolve;
 use lamplight_domain::entry::{EntryKind, MessageAction};
 use lamplight_usecases::ports::{CommitPosition, IndexProgress};
 use lamplight_usecases::record;
 use lamplight_usecases::search_index::{index_text, tokens};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// Bytes of entries that one step reads.
 const MOST_BYTES: i64 = 256 * 1_024;
@@ -26,9 +31,11 @@ const NOW: &str = "SELECT e.id, e.sender, CASE WHEN c.deleted_seq IS NULL THEN i
 /// How far the index is.
 pub(crate) fn progress(conn: &Connection) -> rusqlite::Result<IndexProgress> {
     let position = CommitPosition(from_db(position(conn)?));
+    let newest = commit_head(conn)?;
     Ok(IndexProgress {
         position,
-        is_behind: position < commit_head(conn)?,
+        is_behind: position < newest,
+        newest,
     })
 }
 
@@ -61,6 +68,7 @@ pub(crate) fn advance(batch: &mut Batch<'_>, limit: usize) -> rusqlite::Result<I
     Ok(IndexProgress {
         position: CommitPosition(from_db(reached)),
         is_behind,
+        newest: commit_head(conn)?,
     })
 }
 
@@ -160,4 +168,32 @@ pub(crate) fn reindex(conn: &Connection) -> rusqlite::Result<()> {
          DELETE FROM search_texts;
          UPDATE search_position SET position = 0;",
     )
+}
+
+/// Empties the index of the database at `path`, whether or not a server uses it: that one notices, and
+/// makes the index anew.
+///
+/// # Errors
+/// When the database cannot be used; nothing was changed.
+pub fn reindex_file(path: &Path) -> Result<(), OpenError> {
+    let path = resolve(path);
+    if !path.is_file() {
+        return Err(OpenError::Missing {
+            what: "database",
+            path,
+        });
+    }
+    let failed = |source| OpenError::of(&path, source);
+    let mut conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
+    // Whoever opens the database next decides about its write-ahead log.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        .map_err(failed)?;
+    conn.pragma_update_and_check(None, "secure_delete", true, |row| row.get::<_, i64>(0))
+        .map_err(failed)?;
+    let empty = |conn: &mut Connection| {
+        let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        reindex(&transaction)?;
+        transaction.commit()
+    };
+    empty(&mut conn).map_err(failed)
 }

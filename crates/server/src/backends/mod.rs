@@ -8,6 +8,7 @@ mod postgres;
 mod redis;
 mod registry;
 mod republisher;
+mod search;
 mod sqlite;
 pub(crate) mod urls;
 
@@ -29,8 +30,8 @@ use lamplight_embedded::event_bus::EmbeddedEventBus;
 use lamplight_embedded::messages::{OpenError, SqliteOptions, SqliteStore};
 use lamplight_embedded::presence::{EmbeddedPresence, VersionStore};
 use lamplight_usecases::ports::{
-    Accounts, Clock, Directory, EventBus, LogFollower, Messages, PresenceStore, SharedLimits,
-    SharedSignOuts, StoreError,
+    Accounts, Clock, Directory, EventBus, LogFollower, MessageSearch, Messages, PresenceStore,
+    SharedLimits, SharedSignOuts, StoreError,
 };
 use membership::MembershipComponent;
 use memory::MemoryPresence;
@@ -38,6 +39,7 @@ use postgres::{PostgresComponent, PostgresVersions};
 use redis::{BusComponent, RedisPresenceComponent};
 use registry::RegistryComponent;
 use republisher::RepublisherComponent;
+use search::SearchComponent;
 use sqlite::SqliteComponent;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -63,6 +65,7 @@ pub enum BackendError {
 /// The ports that the settings chose adapters for.
 pub struct Backends {
     pub messages: Arc<dyn Messages>,
+    pub search: Arc<dyn MessageSearch>,
     pub directory: Arc<dyn Directory>,
     pub accounts: Arc<dyn Accounts>,
     pub presence: Arc<dyn PresenceStore>,
@@ -100,6 +103,10 @@ impl Backends {
         };
         let store = Store::open(&config.database, &bus).await?;
         let mut components = vec![store.component];
+        components.push(Arc::new(SearchComponent::new(
+            Arc::clone(&store.search),
+            Arc::clone(&store.log),
+        )));
         if redis.is_some() || store.postgres.is_some() {
             let membership = Membership::join(MembershipOptions {
                 node_id: node_id.to_owned(),
@@ -170,6 +177,7 @@ impl Backends {
         };
         Ok(Self {
             messages: store.messages,
+            search: store.search,
             directory: store.directory,
             accounts: store.accounts,
             presence,
@@ -188,6 +196,7 @@ impl Backends {
 /// The store of messages, people and accounts.
 struct Store {
     messages: Arc<dyn Messages>,
+    search: Arc<dyn MessageSearch>,
     directory: Arc<dyn Directory>,
     accounts: Arc<dyn Accounts>,
     log: Arc<dyn LogFollower>,
@@ -207,6 +216,7 @@ impl Store {
                 let store = SqliteStore::open(SqliteOptions::new(file), Arc::clone(bus))?;
                 Ok(Self {
                     messages: Arc::clone(&store) as _,
+                    search: Arc::clone(&store) as _,
                     directory: Arc::clone(&store) as _,
                     accounts: Arc::clone(&store) as _,
                     log: Arc::clone(&store) as _,
@@ -222,6 +232,7 @@ impl Store {
                 let store = PostgresStore::open(options, Arc::clone(bus)).await?;
                 Ok(Self {
                     messages: Arc::clone(&store) as _,
+                    search: Arc::clone(&store) as _,
                     directory: Arc::clone(&store) as _,
                     accounts: Arc::clone(&store) as _,
                     log: Arc::clone(&store) as _,
@@ -232,6 +243,30 @@ impl Store {
                     component: Arc::new(PostgresComponent(store)),
                 })
             }
+        }
+    }
+}
+
+/// Empties the index of messages, which the servers of this database make anew.
+pub(crate) async fn reindex(database: &Database) -> Result<(), BackendError> {
+    match database {
+        Database::Sqlite(file) if SqliteStore::is_held(file) => {
+            Ok(lamplight_embedded::messages::reindex_file(file)?)
+        }
+        Database::Sqlite(file) => {
+            let bus = Arc::new(EmbeddedEventBus::new());
+            let store = SqliteStore::open(SqliteOptions::new(file), bus)?;
+            let outcome = store.reindex().await;
+            store.close().await;
+            Ok(outcome?)
+        }
+        Database::Postgres(url) => {
+            let options = PostgresOptions::new(url.expose());
+            let bus = Arc::new(EmbeddedEventBus::new());
+            let store = PostgresStore::open(options, bus).await?;
+            let outcome = store.reindex().await;
+            store.close().await;
+            Ok(outcome?)
         }
     }
 }

@@ -25,7 +25,7 @@ const PAGE: usize = 50;
 type Params<T> = Result<Query<T>, QueryRejection>;
 type Id = Result<Path<String>, PathRejection>;
 
-fn params<T>(params: Params<T>) -> Result<T, Refusal> {
+pub(super) fn params<T>(params: Params<T>) -> Result<T, Refusal> {
     params.map(|Query(params)| params).map_err(|error| {
         let said = error.body_text();
         let said = said

@@ -10,6 +10,7 @@ mod ops;
 mod pages;
 mod request_body;
 mod schemas;
+mod search;
 mod state;
 
 use crate::headers::bearer;
@@ -62,6 +63,7 @@ pub fn router(state: Arc<AppState>) -> Router {
             "/api/privatechat/messages/{id}/{message}/pin",
             put(changes::pin).delete(changes::unpin),
         )
+        .route("/api/privatechat/search", get(search::search))
         .route("/api/privatechat/message", post(api::send))
         .route("/api/users", get(api::users))
         .route("/api/users/{id}", put(api::put_user))

@@ -29,6 +29,7 @@ use utoipa::{Modify, OpenApi};
         super::api::mark_read,
         super::api::messages,
         super::api::send,
+        super::search::search,
         super::changes::edit,
         super::changes::delete,
         super::changes::react,

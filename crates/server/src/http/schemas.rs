@@ -108,6 +108,16 @@ answers! {
         /// The change was stored before, or would change nothing.
         duplicate: bool,
     }
+    /// Messages that a search found.
+    SearchAnswer {
+        /// One page, newest first.
+        data: Vec<shape::SearchHit<'static>>,
+        /// The cursor of the next page.
+        next_cursor: Option<String>,
+        /// The store's generation. If it differs from the previous one, the data went back in time:
+        /// discard what you hold.
+        store: String,
+    }
     /// Users.
     UsersAnswer {
         /// One page.

@@ -50,6 +50,7 @@ pub(crate) struct Limits {
     profiles: RateLimit<UserId>,
     writes: RateLimit<UserId>,
     searches: RateLimit<UserId>,
+    message_searches: RateLimit<UserId>,
     reads: RateLimit<UserId>,
     /// Of callers without a user.
     anonymous_reads: RateLimit<IpAddr>,
@@ -77,6 +78,12 @@ impl Limits {
                 clock,
             ),
             searches: RateLimit::new(
+                "You are searching too fast.",
+                quotas.sends.div_ceil(SENDS_PER_SEARCH),
+                second,
+                clock,
+            ),
+            message_searches: RateLimit::new(
                 "You are searching too fast.",
                 quotas.sends.div_ceil(SENDS_PER_SEARCH),
                 second,
@@ -201,6 +208,11 @@ impl Limits {
         self.searches.check(user)
     }
 
+    /// A search of the user's messages.
+    pub(crate) fn message_search(&self, user: &UserId) -> Result<(), Refusal> {
+        self.message_searches.check(user)
+    }
+
     pub(crate) fn typing(&self, user: &UserId) -> Result<(), Refusal> {
         self.typing.check(user)
     }
@@ -275,6 +287,7 @@ impl Limits {
         self.tokens.forget_idle();
         self.writes.forget_idle();
         self.searches.forget_idle();
+        self.message_searches.forget_idle();
         self.reads.forget_idle();
         self.anonymous_reads.forget_idle();
         self.changes.forget_idle();
@@ -293,6 +306,7 @@ impl Limits {
         let reads = self.reads.len() + self.anonymous_reads.len() + self.requests.len();
         let refusals = self.refusals.len() + self.address_refusals.len();
         let by_user = self.searches.len()
+            + self.message_searches.len()
             + self.conversations.len()
             + self.profiles.len()
             + self.changes.len();

@@ -42,6 +42,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Ports {
     pub messages: Arc<dyn Messages>,
+    pub search: Arc<dyn MessageSearch>,
     pub directory: Arc<dyn Directory>,
     pub accounts: Arc<dyn Accounts>,
     pub passwords: Arc<dyn Passwords>,

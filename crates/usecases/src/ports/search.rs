@@ -30,6 +30,8 @@ pub struct IndexProgress {
     pub position: CommitPosition,
     /// There are more entries after them.
     pub is_behind: bool,
+    /// The position of the newest entry, as far as is known.
+    pub newest: CommitPosition,
 }
 
 /// An index of the messages of all logs, and searches in it.

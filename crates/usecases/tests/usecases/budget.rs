@@ -63,6 +63,11 @@ every_command! {
         History => History { conversation: conversation("7"), range: Range::Newest, limit: 50 },
         Entries => Entries { conversation: conversation("7"), range: Range::Newest, limit: 50 },
     }
+    Search(SearchCommand) {
+        Messages => Messages(MessageQuery {
+            query: "x".into(), conversation: None, sender: None, before: None, after: None, cursor: None, limit: 20,
+        }),
+    }
     Accounts(AccountCommand) {
         Register => Register { username: "ada".into(), password: "short".into(), name: None },
         Login => Login { username: "ada".into(), password: "wrong".into() },

@@ -10,6 +10,7 @@ mod conversations;
 mod identity;
 mod limits;
 mod people;
+mod search;
 mod sending;
 mod sign_outs;
 mod support;

@@ -350,6 +350,19 @@ createdAt: string, };
 export type Entry = Message | EditEntry | DeleteEntry | ReactionEntry | PinEntry | Hidden;
 
 /**
+ * A message that a search found.
+ */
+export type SearchHit = { 
+/**
+ * As it is now.
+ */
+message: Message, 
+/**
+ * The parts of its content that match: the first code unit (UTF-16) and the one after the last.
+ */
+highlights: Array<[number, number]>, };
+
+/**
  * A conversation as its receiver sees it.
  */
 export type Conversation = { id: string, members: Array<User>, 

@@ -80,6 +80,7 @@ impl TestApp {
         let passwords = Arc::new(PlainPasswords::default());
         let ports = Ports {
             messages: store.clone(),
+            search: store.clone(),
             directory: directory.clone(),
             accounts: store.clone(),
             passwords: passwords.clone(),
