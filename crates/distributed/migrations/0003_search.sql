@@ -1,4 +1,4 @@
--- The index of messages. It follows the log (docs/decisions/0039): a message costs its sender nothing.
+-- The index of messages. It follows the log (docs/decisions/0040): a message costs its sender nothing.
 
 -- The tokens of each message that has any: see usecases/search_index.rs. "entry" is entries.id. A row that goes takes what
 -- the index has of it along with the next vacuum, as the blanked content of a deleted message does.

@@ -1,4 +1,4 @@
--- The index of messages. It follows the log (docs/decisions/0039): a message costs its sender nothing.
+-- The index of messages. It follows the log (docs/decisions/0040): a message costs its sender nothing.
 
 -- The tokens of each message: see usecases/search_index.rs. The rowid is entries.id. It holds places only, no text and no
 -- positions within a text. Tokens have ASCII letters and digits and what is not ASCII, which this tokenizer splits nowhere.
