@@ -1,0 +1,137 @@
+import type { Browser } from "playwright-core"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { violations } from "./axe"
+import { canRun, launch, Person, Server, until } from "./world"
+
+describe.skipIf(!canRun)("what can be done to messages", () => {
+  let browser: Browser
+  const server = new Server()
+  let asha: Person
+  let ben: Person
+
+  beforeAll(async () => {
+    ;[browser] = await Promise.all([launch(), server.start()])
+    asha = await (await Person.arrive(browser, server, "Asha", { bypassCSP: true })).signUp()
+    ben = await (await Person.arrive(browser, server, "Ben")).signUp()
+    await asha.open(ben)
+    await ben.open(asha)
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await server.stop()
+  })
+
+  /** Opens the menu of a message with the mouse. */
+  async function menu(person: Person, text: string) {
+    await person.message(text).hover()
+    await person.on("message-menu").click()
+    await person.page.getByRole("menu").waitFor()
+  }
+  const item = (person: Person, name: string) => person.page.getByRole("menuitem", { name, exact: true })
+
+  it("30 31: an edit shows on both sides, keeps its place and says so", async () => {
+    await asha.say("The ferry leaves at nine")
+    await ben.message("The ferry leaves at nine").waitFor()
+    await asha.on("composer").press("ArrowUp")
+    await asha.on("edit-field").fill("The ferry leaves at ten")
+    await asha.on("edit-field").press("Enter")
+    for (const person of [asha, ben]) {
+      await person.message("The ferry leaves at ten").waitFor()
+      await person.message("The ferry leaves at ten").locator('[data-testid="edited"]').waitFor()
+      expect(await person.message("at nine").count()).toBe(0)
+    }
+    // The draft comes back, and Escape ends an edit without one.
+    await asha.on("composer").fill("half a thought")
+    await menu(asha, "The ferry leaves at ten")
+    await item(asha, "Edit").click()
+    await asha.on("edit-field").fill("never")
+    await asha.on("edit-field").press("Escape")
+    await until(async () => (await asha.on("composer").inputValue()) === "half a thought")
+    await asha.on("composer").fill("")
+    await asha.message("The ferry leaves at ten").waitFor()
+  })
+
+  it("31: a reaction is added, counted and taken back, and moves no row above", async () => {
+    await ben.message("The ferry leaves at ten").hover()
+    await ben.page.getByRole("button", { name: "React with 👍" }).click()
+    const chip = (person: Person) => person.on("reaction").filter({ hasText: "👍" })
+    await chip(asha).filter({ hasText: "1" }).waitFor()
+    await until(async () => (await chip(asha).getAttribute("aria-pressed")) === "false")
+    await chip(asha).click()
+    for (const person of [asha, ben]) await chip(person).filter({ hasText: "2" }).waitFor()
+    await chip(ben).click()
+    for (const person of [asha, ben]) await chip(person).filter({ hasText: "1" }).waitFor()
+    await until(async () => (await chip(ben).getAttribute("aria-pressed")) === "false")
+    expect(await violations(asha.page)).toEqual([])
+  })
+
+  it("19: a reply quotes, and a click leads to what it quotes, however far away", async () => {
+    await asha.pour(150, (n) => `Between ${n}.`)
+    await ben.message("Between 149.").waitFor()
+    await ben.say("Which pier?")
+    await ben.message("Which pier?").waitFor()
+    await ben.page.reload()
+    await ben.message("Which pier?").waitFor()
+    await menu(ben, "Between 149.")
+    await item(ben, "Reply").click()
+    await ben.on("replying").waitFor()
+    await ben.say("The old one, I think")
+    await asha.on("quote").filter({ hasText: "Between 149." }).waitFor()
+    // A reply to the very first message, over the wire.
+    await ben.page.evaluate(async () => {
+      const id = decodeURIComponent(location.hash.slice("#/c/".length))
+      const path = `/api/privatechat/messages/${encodeURIComponent(id)}?after=0&limit=1`
+      const { data } = await (await fetch(path)).json()
+      await fetch("/api/privatechat/message", {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ conversationId: id, content: "So at ten", replyTo: data[0].id }),
+      })
+    })
+    await ben.message("So at ten").waitFor()
+    await ben.page.reload()
+    await ben.message("So at ten").locator('[data-testid="quote"]').click()
+    const target = ben.message("The ferry leaves at ten").filter({ hasNot: ben.on("quote") })
+    await target.waitFor()
+    await until(() => target.evaluate((row) => row === document.activeElement))
+    await ben.on("to-end").click()
+    await ben.message("So at ten").waitFor()
+  })
+
+  it("30: a deletion asks, leaves a mark on both sides, and empties the quotes of it", async () => {
+    await asha.say("A secret")
+    await ben.message("A secret").waitFor()
+    await menu(ben, "A secret")
+    expect(await item(ben, "Delete").count()).toBe(0)
+    await item(ben, "Reply").click()
+    await ben.say("An answer to it")
+    await asha.message("An answer to it").waitFor()
+    // With the keyboard alone: up to the message, Enter, and the last item of its menu.
+    await asha.page.locator(".message", { hasText: "A secret" }).first().focus()
+    await asha.page.keyboard.press("Enter")
+    await asha.page.getByRole("menu").waitFor()
+    await asha.page.keyboard.press("End")
+    await asha.page.keyboard.press("Enter")
+    await asha.on("delete-confirm").click()
+    for (const person of [asha, ben]) {
+      await person.message("An answer to it").filter({ hasText: "Message deleted" }).waitFor()
+      await until(async () => (await person.on("log").getByText("A secret").count()) === 0)
+    }
+    await ben.page.reload()
+    await ben.message("An answer to it").filter({ hasText: "Message deleted" }).waitFor()
+    expect(await ben.on("log").getByText("A secret").count()).toBe(0)
+  })
+
+  it("46: without a network it shows at once, and arrives when that is back", async () => {
+    await asha.say("Bring bread")
+    await ben.message("Bring bread").waitFor()
+    await asha.context.setOffline(true)
+    await asha.on("composer").press("ArrowUp")
+    await asha.on("edit-field").fill("Bring bread and cheese")
+    await asha.on("edit-field").press("Enter")
+    await asha.message("Bring bread and cheese").waitFor()
+    await asha.context.setOffline(false)
+    await ben.message("Bring bread and cheese").waitFor()
+    expect([asha.complaints, ben.complaints]).toEqual([[], []])
+  })
+})
