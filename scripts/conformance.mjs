@@ -28,6 +28,11 @@ const TABLES = [
     },
   },
   {
+    title: "Search of messages",
+    suites: ["search"],
+    adapters: { sqlite: "SQLite", postgresql: "PostgreSQL" },
+  },
+  {
     title: "Presence and the event bus",
     suites: ["presence", "bus"],
     adapters: { memory: "memory", redis: "Redis", redis_cluster: "Redis Cluster" },
@@ -62,7 +67,9 @@ const problems = []
 function casesOf(suite) {
   const isFolder = readdirSync(SOURCE).includes(suite)
   const files = isFolder
-    ? readdirSync(join(SOURCE, suite)).map((file) => join(SOURCE, suite, file))
+    ? readdirSync(join(SOURCE, suite), { recursive: true })
+        .filter((file) => file.endsWith(".rs"))
+        .map((file) => join(SOURCE, suite, file))
     : [join(SOURCE, `${suite}.rs`)]
   const text = files.map((file) => readFileSync(file, "utf8")).join("\n")
   const macro = new RegExp(`macro_rules! ${suite}_suite \\{([\\s\\S]*?)^\\}`, "m").exec(text)?.[1]
