@@ -111,8 +111,11 @@ impl SearchIndexer {
                 }
             };
             self.newest.store(progress.newest.0, Ordering::Relaxed);
-            self.position.store(progress.position.0, Ordering::Relaxed);
-            if progress.is_behind {
+            let before = self.position.swap(progress.position.0, Ordering::Relaxed);
+            let moved = progress.position.0.saturating_sub(before);
+            // A smaller step reached the end of what can be read: the rest is gathered, or waits for
+            // a transaction that is open.
+            if progress.is_behind && moved >= STEP as u64 {
                 sleep(PAUSE).await;
                 continue;
             }
