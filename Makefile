@@ -28,19 +28,9 @@ node_modules/.installed: package.json package-lock.json $(wildcard packages/*/pa
 tools:
 	@scripts/tools.sh
 
+# All tests. With AGAIN=1, a suite that failed runs once more, and is listed.
 test: tools page
-	node scripts/conformance.mjs -- cargo test --locked --workspace
-	cargo test --locked --quiet -p socketio --all-features -- --skip chromium --skip python
-	$(MAKE) --no-print-directory test-clients
-	npm run --silent test:packages
-	cargo build --locked -p lamplight
-	npm run --silent test:e2e
-	npm run --silent test:cluster
-	npm run --silent test:nodes
-	npm run --silent test:hostile
-	npm run --silent test:soak
-	npm run --silent test:browser
-	npm run --silent test:browser:cluster
+	node scripts/test.mjs $(if $(AGAIN),--again)
 
 test-rust: page
 	node scripts/conformance.mjs -- cargo test --locked --workspace
