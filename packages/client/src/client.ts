@@ -180,6 +180,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     core,
     (id) => threads.find(id)?.sendError() ?? null,
     (id, clientMessageId) => threads.find(id)?.findSent(clientMessageId),
+    (entry) => session.confirm(entry),
   )
   const drafts = createDrafts(core)
   const handover = createHandover(core, outbox, drafts, hasToken, () => session.settle())

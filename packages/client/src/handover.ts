@@ -17,7 +17,7 @@ interface Written {
 /** `isUncertain`: whether a release makes the user uncertain. `settle` resolves when the user is known as well as possible. */
 export function createHandover(
   core: Core,
-  { outbox, add, write, of }: OutboxController,
+  { outbox, add, write, of, certain }: OutboxController,
   drafts: Drafts,
   isUncertain: boolean,
   settle: () => Promise<void>,
@@ -51,20 +51,27 @@ export function createHandover(
   events.on("token", (isOther) => {
     const written = uncertain
     uncertain = null
-    if (isOther && core.me() && written) takeBack(written)
+    if (!written) return
+    if (!isOther) for (const id of written.keys()) certain(id)
+    else if (core.me()) takeBack(written)
   })
   events.on("signedIn", assign)
 
   /** Notes what `put` puts into the outbox for as long as it is not certain who the user is. */
-  async function noted(mine: Written | null, put: () => Promise<SendResult>): Promise<SendResult> {
+  async function noted(
+    mine: Written | null,
+    put: (mark: Pick<SendExtras, "uncertain">) => Promise<SendResult>,
+  ): Promise<SendResult> {
     const written = uncertain
     await settle()
     const author = core.me()
-    const result = await put()
+    const result = await put(uncertain ? { uncertain: true } : {})
     if (result.ok && written) {
       written.set(result.clientMessageId, mine)
       // The token came while it was being stored.
-      if (uncertain !== written && core.me() !== author) {
+      if (uncertain === written) return result
+      if (core.me() === author) certain(result.clientMessageId)
+      else {
         takeBack(written)
         if (core.me()) assign()
       }
@@ -75,8 +82,8 @@ export function createHandover(
   return {
     /** Puts a message into the outbox, and clears the draft that it was. */
     async send(conversationId: string, content: string, extras?: SendExtras): Promise<SendResult> {
-      const result = await noted({ conversationId, content, extras }, () =>
-        add(conversationId, content, extras),
+      const result = await noted({ conversationId, content, extras }, (mark) =>
+        add(conversationId, content, { ...extras, ...mark }),
       )
       // Only now, and only if nothing newer has been written since.
       if (result.ok && drafts.get(conversationId) === content) drafts.set(conversationId, "")
@@ -84,6 +91,6 @@ export function createHandover(
     },
     /** Puts a change of a message into the outbox. */
     write: (conversationId: string, target: WriteTarget, action: MessageAction): Promise<SendResult> =>
-      noted(null, () => write(conversationId, target, action)),
+      noted(null, (mark) => write(conversationId, target, action, mark)),
   }
 }

@@ -38,6 +38,8 @@ export interface Identity {
   freshToken(reason: TokenRequest["reason"], used?: string): Promise<string>
   /** The user, as far as the options or the token tell without the server. */
   known(): User | null
+  /** Resolves to a token that was requested after that time. */
+  requestedAfter(time: number): Promise<string>
   /** The last token, for the doctor. */
   lastToken(): string | null
   /** Drops the token, and the pending request for one: the next token may be another person's. */
@@ -67,6 +69,8 @@ export function createIdentity(
   /** The user of the last token; null if its `sub` could not be read. */
   let person: string | null | undefined
   let isReleased = false
+  /** When the last token was requested. */
+  let requestedAt = 0
   /** Grows when the token is dropped. An answer of `getToken` from before is not used. */
   let generation = 0
   /**
@@ -108,6 +112,7 @@ export function createIdentity(
 
   async function ask(): Promise<string> {
     const mine = generation
+    const time = clock.now()
     const { signal } = controller
     const cancel = clock.after(TOKEN_LIMIT_MS, () => abort(`gave nothing within ${TOKEN_LIMIT_MS / 1000} s`))
     const given = await new Promise<unknown>((resolve, reject) => {
@@ -134,6 +139,7 @@ export function createIdentity(
       })
     }
     take(fresh)
+    requestedAt = time
     const last = person
     person = subject(fresh)
     // Without a readable `sub`, the first token after a release may be another person's.
@@ -170,6 +176,14 @@ export function createIdentity(
     last.abort()
   }
 
+  function forget(): void {
+    generation++
+    isReleased = true
+    token = rejected = null
+    reason = "connect"
+    abort()
+  }
+
   return {
     cookies: !getToken && !userId,
     async headers(refused) {
@@ -195,13 +209,11 @@ export function createIdentity(
         : { id: String(id), name: options.name ?? String(id), avatarUrl: options.avatarUrl ?? null }
     },
     lastToken: () => token,
-    forget() {
-      generation++
-      isReleased = true
-      token = rejected = null
-      reason = "connect"
-      abort()
+    requestedAfter(time) {
+      if (requestedAt <= time) forget()
+      return current()
     },
+    forget,
   }
 }
 

@@ -75,6 +75,11 @@ export interface OutboxRecord {
   mentions?: string[]
   /** A change of a message, and no message: `content` is empty then. */
   write?: MessageWrite
+  /**
+   * It was written after a release, before a token told whether the user is still the same. A tab sends it only after it has
+   * asked for a token since.
+   */
+  uncertain?: true | undefined
 }
 
 /**

@@ -4,6 +4,7 @@ import type { Core } from "./core.js"
 import { LamplightError, toError, Unauthorized } from "./errors.js"
 import { encodeId, type Http } from "./http.js"
 import type { Identity } from "./identity.js"
+import type { OutboxRecord } from "./options.js"
 import { inBackground } from "./store.js"
 import type { SessionAnswer, User } from "./wire.js"
 
@@ -22,6 +23,8 @@ export interface Session {
   authenticate(): Promise<Headers>
   /** Resolves when the user is known as well as possible before a message is written. */
   settle(): Promise<void>
+  /** Resolves when the user is certain to be the one who wrote the record, unless another user is signed in by then. */
+  confirm(entry: { record: OutboxRecord }): Promise<void>
   /** The server does not know the user of the socket. Whether another attempt may succeed. */
   unknownCaller(): Promise<boolean>
   signIn(way: "register" | "login", body: object): Promise<User>
@@ -43,11 +46,15 @@ export function createSession(
   let verifying: Promise<void> = Promise.resolve()
   let releases = 0
 
+  /** After a refusal nothing is requested, and no token asked for, until `connect()` is called. */
+  function checkRefused(): void {
+    const { status, error } = connection.state.get()
+    if (status === "refused" && error && !identity.cookies) throw error
+  }
+
   async function headers(path: string, refused?: Headers): Promise<Headers | null> {
     const id = account.id()
-    const { status, error } = connection.state.get()
-    // After a refusal nothing is requested, and no token asked for, until `connect()` is called.
-    if (status === "refused" && error && !identity.cookies) throw error
+    checkRefused()
     const given = await identity.headers(refused)
     if (identity.cookies) {
       if (!id || AUTH_PATHS.test(path)) return given
@@ -149,6 +156,14 @@ export function createSession(
       await verifying
       // Right after the start it may not be known yet.
       if (connection.retained() && account.state.get().status === "unknown") await identify().catch(() => {})
+    },
+    async confirm(entry) {
+      if (!entry.record.uncertain) return
+      checkRefused()
+      // The token for which this tab waits since its release may tell already.
+      await identity.handshake()
+      // It was written in another tab, which waits for a token of its own.
+      if (entry.record.uncertain) await identity.requestedAfter(Date.parse(entry.record.createdAt))
     },
     async unknownCaller() {
       identity.reject("refused", socketToken)

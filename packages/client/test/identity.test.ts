@@ -191,6 +191,56 @@ describe("F4 the next person does not act as the previous one", () => {
     client.close()
   })
 
+  describe("F4 what is written after a release waits for a token, in every tab", () => {
+    async function twoTabs() {
+      const world = makeWorld()
+      const state = { person: "asha", failing: false, asked: 0 }
+      const { log } = world.server.addConversation("7", "asha", "ben")
+      const getToken = async () => {
+        if (state.failing) throw new Error("503")
+        return known(world, state.person, {}, `sig${++state.asked}`)
+      }
+      const writer = makeTokenTab(world, getToken)
+      const other = makeTab(world, { userId: undefined as never, getToken }, writer.browser)
+      const release = writer.client.retain()
+      other.client.retain()
+      await world.clock.advance(1_000)
+      state.failing = true
+      writer.cut()
+      release()
+      return { world, state, log, writer, other }
+    }
+
+    test("F4 another tab does not send it in the former name", async () => {
+      const { world, state, log, writer, other } = await twoTabs()
+      state.person = "ben"
+      writer.client.retain()
+      await writer.client.conversation("7").send("by Ben")
+      await world.clock.advance(2_000)
+      // The other tab is still connected as Asha, and nothing has told it otherwise.
+      expect(other.client.connection.get().status).toBe("connected")
+      expect(log).toEqual([])
+      state.failing = false
+      await world.clock.advance(60_000)
+      expect(log.map(({ senderId, content }) => [senderId, content])).toEqual([["ben", "by Ben"]])
+      for (const { client } of [writer, other]) client.close()
+    })
+
+    test("F4 another tab sends it once it knows that the person is the same", async () => {
+      const { world, state, log, writer, other } = await twoTabs()
+      writer.client.retain()
+      await writer.client.conversation("7").send("by Asha")
+      writer.client.close()
+      await world.clock.advance(2_000)
+      expect(log).toEqual([])
+      state.failing = false
+      await world.clock.advance(60_000)
+      expect(log.map(({ senderId, content }) => [senderId, content])).toEqual([["asha", "by Asha"]])
+      expect(other.client.outbox.get().items).toEqual([])
+      other.client.close()
+    })
+  })
+
   test("F4 a token that was being fetched when everybody let go is not used", async () => {
     const world = makeWorld()
     const answers: ((token: string) => void)[] = []

@@ -103,7 +103,7 @@ async function change(seed: number, steps: number, way: "token" | "opaque token"
   expect(sent.length, why).toBeGreaterThan(0)
 }
 
-const SEEDS = Number(process.env.SEEDS ?? 6)
+const SEEDS = Number(process.env.SEEDS ?? 30)
 const FIRST = Number(process.env.SEED ?? 1)
 for (const way of ["token", "opaque token", "cookie"] as const)
   test(`two persons, one browser: ${way}`, async () => {

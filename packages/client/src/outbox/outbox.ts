@@ -6,13 +6,13 @@ import { isMessage } from "../fold.js"
 import type { MessageAction, OutboxRecord } from "../options.js"
 import type { Outbox, OutboxItem, SendResult } from "../types.js"
 import { createQueue, type OutboxEntry, untried } from "./queue.js"
-import { createSender } from "./sender.js"
+import { type Confirm, createSender } from "./sender.js"
 import { createOutboxStorage } from "./storage.js"
 import { createOutboxView } from "./view.js"
 import { createWrites, type FindSent, isUnsent, type Target } from "./writes.js"
 
 /** What a message has besides its text. */
-export type SendExtras = Pick<OutboxRecord, "replyTo" | "mentions">
+export type SendExtras = Pick<OutboxRecord, "replyTo" | "mentions" | "uncertain">
 
 /** A message: by its id, or by its `clientMessageId` while it is not sent. */
 export type WriteTarget = { messageId: string } | { clientMessageId: string }
@@ -21,8 +21,15 @@ export type WriteTarget = { messageId: string } | { clientMessageId: string }
 export interface OutboxController {
   outbox: Outbox
   add(conversationId: string, content: string, extras?: SendExtras): Promise<SendResult>
+  /** The user who wrote it is certain now. */
+  certain(clientMessageId: string): void
   /** Puts a change of a message into the outbox, or makes it in the outbox if the message is not sent yet. */
-  write(conversationId: string, target: WriteTarget, action: MessageAction): Promise<SendResult>
+  write(
+    conversationId: string,
+    target: WriteTarget,
+    action: MessageAction,
+    extras?: SendExtras,
+  ): Promise<SendResult>
   /** The unsent messages of a conversation, in order. */
   of(conversationId: string): readonly OutboxItem[]
   /** Tries everything that waits now. `isFresh`: the delays start small again. */
@@ -36,12 +43,13 @@ export function createOutbox(
   core: Core,
   sendError: (conversationId: string) => LamplightError | null,
   findSent: FindSent,
+  confirm: Confirm,
 ): OutboxController {
   const { events } = core
   const queue = createQueue(changed)
   const storage = createOutboxStorage(core, queue, changed)
   const writes = createWrites(queue, storage, remove, findSent)
-  const sender = createSender(core, queue, storage, writes, changed, refused)
+  const sender = createSender(core, queue, storage, writes, changed, refused, confirm)
   const { store, items } = createOutboxView(core, queue)
   const { entries } = queue
   const { drain } = sender
@@ -95,6 +103,7 @@ export function createOutbox(
     conversationId: string,
     target: WriteTarget,
     action: MessageAction,
+    extras?: SendExtras,
   ): Promise<SendResult> {
     const content = action.kind === "edit" ? action.content : ""
     const refuse = (error: LamplightError): SendResult => ({ ok: false, error, content })
@@ -113,7 +122,7 @@ export function createOutbox(
     const isNeeded = writes.prepare(of, action)
     if (typeof isNeeded === "object") return refuse(isNeeded)
     return isNeeded
-      ? put(conversationId, { content: "", write: { ...of, action } })
+      ? put(conversationId, { ...extras, content: "", write: { ...of, action } })
       : { ok: true, clientMessageId: id }
   }
 
@@ -225,6 +234,10 @@ export function createOutbox(
     },
     write,
     add,
+    certain(id) {
+      const entry = entries.get(id)
+      if (entry) void storage.update(entry, { uncertain: undefined })
+    },
     of: items,
     kick,
     notPersistent() {

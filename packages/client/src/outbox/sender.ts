@@ -15,6 +15,9 @@ const FIRST_RETRY_MS = 1_000
 const LAST_RETRY_MS = 30_000
 const LOCK_LIMIT_MS = 20_000
 
+/** Resolves when the user is certain to be the one who wrote the entry, unless another user is signed in by then. */
+export type Confirm = (entry: OutboxEntry) => Promise<void>
+
 export function createSender(
   core: Core,
   queue: OutboxQueue,
@@ -23,6 +26,7 @@ export function createSender(
   changed: (conversationId: string) => void,
   /** A message was refused for good. */
   refused: (entry: OutboxEntry) => Promise<void>,
+  confirm: Confirm,
 ) {
   const { entries } = queue
   /** The conversations that are being sent. */
@@ -104,12 +108,14 @@ export function createSender(
     entry.inFlight = true
     tryAt(entry, null)
     entry.attempts++
-    // Stored before it is sent: from now on it may have arrived, even if this page ends.
-    if (!entry.record.dispatched) await storage.update(entry, { dispatched: true })
     changed(conversationId)
     const isHere = () => core.isUser(me) && entries.get(clientMessageId) === entry
-    const epoch = core.epoch()
     try {
+      await confirm(entry)
+      if (!isHere()) throw 0
+      const epoch = core.epoch()
+      // Stored before it is sent: from now on it may have arrived, even if this page ends.
+      if (!entry.record.dispatched) await storage.update(entry, { dispatched: true })
       const stored = await deliver(core, entry.record)
       entry.inFlight = false
       if (!core.isUser(me)) return false
