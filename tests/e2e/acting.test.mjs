@@ -3,6 +3,7 @@
 import assert from "node:assert/strict"
 import { randomUUID } from "node:crypto"
 import { after, describe, test } from "node:test"
+import { fold } from "./support/fold.mjs"
 import { conversationOf, crowd, get, put, request, somebody } from "./support/person.mjs"
 import { isCluster, OPEN, SERVER_KEY, serve } from "./support/server.mjs"
 import { until } from "./support/wait.mjs"
@@ -84,51 +85,6 @@ function refused(answer, code) {
   assert.equal(answer?.success, false, JSON.stringify(answer))
   assert.equal(answer.code, code, answer.error)
   assert.match(answer.error, /^[^\n]{10,200}[.]$/, "a sentence")
-}
-
-/** Messages as a client folds them from a log. */
-function fold(entries, viewer) {
-  const messages = new Map()
-  for (const { messageSeq, ...entry } of entries) {
-    const { kind, senderId, createdAt } = entry
-    if (kind === "message") messages.set(entry.seq, { ...entry })
-    const message = messages.get(messageSeq)
-    if (!message || message.deletedAt) continue
-    if (kind === "edit") {
-      message.content = entry.content
-      message.editedAt = createdAt
-      delete message.mentions
-      if (entry.mentions) message.mentions = entry.mentions
-    } else if (kind === "delete") {
-      const { id, kind, conversationId, seq, senderId, clientMessageId, createdAt: sentAt } = message
-      const kept = {
-        id,
-        kind,
-        conversationId,
-        seq,
-        senderId,
-        content: "",
-        createdAt: sentAt,
-        deletedAt: createdAt,
-      }
-      messages.set(messageSeq, clientMessageId === undefined ? kept : { ...kept, clientMessageId })
-    } else if (kind === "pin") {
-      delete message.pinnedAt
-      if (entry.pinned) message.pinnedAt = createdAt
-    } else if (kind === "reaction") {
-      const others = (message.added ?? []).filter(
-        (one) => one.emoji !== entry.emoji || one.senderId !== senderId,
-      )
-      message.added = entry.added ? [...others, { emoji: entry.emoji, senderId }] : others
-    }
-  }
-  return [...messages.values()].map(({ added = [], ...message }) => {
-    const reactions = [...new Set(added.map((one) => one.emoji))].map((emoji) => {
-      const userIds = added.filter((one) => one.emoji === emoji).map((one) => one.senderId)
-      return { emoji, count: userIds.length, mine: userIds.includes(viewer), userIds: userIds.slice(0, 20) }
-    })
-    return reactions.length > 0 ? { ...message, reactions } : message
-  })
 }
 
 for (const wire of [socket, overHttp]) {

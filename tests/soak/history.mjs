@@ -1,23 +1,32 @@
 // Checks what happened against what must always hold. Pure: it knows nothing of servers.
 
+import { isDeepStrictEqual } from "node:util"
+import { fold } from "../e2e/support/fold.mjs"
+
 /**
- * A message that a client tried to send, until it was acknowledged or given up.
- * @typedef {object} Send
+ * A message that a client tried to send, or a change of one, until it was acknowledged or given up.
+ * @typedef {object} Write
  * @property {string} clientMessageId
+ * @property {"message" | "edit" | "delete" | "reaction"} kind
  * @property {string} user
  * @property {string} conversation
- * @property {string} content unique in a run
+ * @property {string} [content] of a message or an edit, unique in a run
+ * @property {string} [messageId] of a change: the message
+ * @property {string} [emoji] @property {boolean} [added] of a reaction
  * @property {number} invokedAt when the first attempt began
  * @property {number} [ackedAt]
  * @property {{ id: string, seq: number }} [ack]
  * @property {{ id: string, seq: number }[]} repeats what later attempts were answered
  * @property {number} [burst] sends of one burst left one after the other on one socket
  * @property {boolean} [isFirstAttempt] it was acknowledged on the first attempt
+ * @property {boolean} [isUnchanged] it was answered with another write's entry, since it would have changed nothing
+ * @property {boolean} [isNotFound] refused: the message is not there any more
  */
 
 /**
- * An entry as the store has it.
- * @typedef {{ seq: number, id: string, senderId: string, content: string }} Entry
+ * An entry as the store has it. A deletion leaves no content.
+ * @typedef {{ seq: number, id: string, kind: string, senderId: string, clientMessageId: string, createdAt: string,
+ *   content?: string, messageId?: string, messageSeq?: number, emoji?: string, added?: boolean }} Entry
  */
 
 const MOST = 20
@@ -51,92 +60,127 @@ export class Violations {
 }
 
 /**
- * M1, M3, M4, M5: acknowledged messages are stored once, under the acknowledged number, in an order that agrees with
+ * M1, M3, M4, M5: acknowledged writes are stored once, under the acknowledged number, in an order that agrees with
  * the order in which clients saw them stored.
- * @param {Send[]} sends @param {Map<string, Entry[]>} logs @param {Violations} violations
+ * @param {Write[]} writes @param {Map<string, Entry[]>} logs @param {Violations} violations
  */
-export function checkSends(sends, logs, violations) {
-  const byContent = new Map()
+export function checkWrites(writes, logs, violations) {
+  const byKey = new Map()
+  const contents = new Map()
+  const deleted = new Set()
   for (const [conversation, log] of logs) {
     for (const [index, entry] of log.entries()) {
       if (entry.seq !== index + 1) {
         violations.add("gap in the store", `${conversation}: ${entry.seq} at place ${index + 1}`)
       }
+      if (entry.kind === "delete") deleted.add(entry.messageId)
       const at = `${conversation}/${entry.seq}`
-      const before = byContent.get(entry.content)
-      if (before) violations.add("stored twice", `${before.at} and ${at}: ${entry.content}`)
-      byContent.set(entry.content, { at, entry, conversation })
+      const { clientMessageId: key, content } = entry
+      const before = byKey.get(key) ?? (content && contents.get(content))
+      if (before) violations.add("stored twice", `${before.at} and ${at}: ${key} ${content}`)
+      byKey.set(key, { at, entry })
+      if (content) contents.set(content, { at })
     }
   }
   const known = new Set()
-  for (const send of sends) {
-    known.add(send.content)
-    const stored = byContent.get(send.content)
-    if (!send.ack) continue
-    const ack = `${send.conversation}/${send.ack.seq} ${send.ack.id}`
-    if (!stored) violations.add("lost", `acknowledged as ${ack}: ${send.content}`)
-    else if (`${stored.at} ${stored.entry.id}` !== ack) {
-      violations.add("other answer", `acknowledged as ${ack}, stored as ${stored.at} ${stored.entry.id}`)
-    } else if (stored.entry.senderId !== send.user) {
-      violations.add("other sender", `${ack} by ${stored.entry.senderId}, sent by ${send.user}`)
+  for (const write of writes) {
+    known.add(write.clientMessageId)
+    const stored = byKey.get(write.clientMessageId)
+    if (write.isNotFound && !deleted.has(write.messageId)) {
+      violations.add("refused", `${write.kind} ${write.clientMessageId}: ${write.messageId} is there`)
     }
-    for (const repeat of send.repeats) {
-      if (repeat.seq !== send.ack.seq || repeat.id !== send.ack.id) {
+    if (!write.ack) continue
+    const ack = `${write.conversation}/${write.ack.seq} ${write.ack.id}`
+    const what = `${write.kind} ${write.clientMessageId}`
+    const answered = logs.get(write.conversation)?.[write.ack.seq - 1]
+    const entry = write.isUnchanged ? answered : stored?.entry
+    if (!entry) violations.add("lost", `acknowledged as ${ack}: ${what}`)
+    else if (entry !== answered || entry.id !== write.ack.id) {
+      violations.add("other answer", `acknowledged as ${ack}, stored as ${entry.seq} ${entry.id}`)
+    } else if (isNeverThere(entry, write)) {
+      // As it has been since the message was sent.
+    } else if (entry.senderId !== write.user) {
+      violations.add("other sender", `${ack} by ${entry.senderId}, sent by ${write.user}`)
+    } else if (!isStoredAs(entry, write, deleted)) {
+      violations.add("other content", `${ack}: ${JSON.stringify(entry)}, written as ${JSON.stringify(write)}`)
+    }
+    for (const repeat of write.repeats) {
+      if (repeat.seq !== write.ack.seq || repeat.id !== write.ack.id) {
         violations.add("other answer", `${ack}, and to a repetition ${repeat.seq} ${repeat.id}`)
       }
     }
   }
-  for (const [content, { at }] of byContent) {
-    if (!known.has(content)) violations.add("never sent", `${at}: ${content}`)
-  }
-  checkOrder(sends, byContent, violations)
+  for (const [key, { at }] of byKey) if (!known.has(key)) violations.add("never sent", `${at}: ${key}`)
+  checkOrder(
+    writes.filter((write) => !write.isUnchanged),
+    byKey,
+    violations,
+  )
 }
 
-/** A send that began after another's acknowledgement came after it, whoever sent them. */
-function checkOrder(sends, byContent, violations) {
+/** A reaction was to be taken back that was never there: the answer is the message. */
+const isNeverThere = (entry, write) =>
+  write.isUnchanged && write.kind === "reaction" && !write.added && entry.id === write.messageId
+
+/** @param {Entry} entry @param {Write} write @param {Set<string>} deleted ids of deleted messages */
+function isStoredAs(entry, write, deleted) {
+  const isErased = deleted.has(write.kind === "message" ? entry.id : entry.messageId)
+  const hasText = write.kind === "message" || write.kind === "edit"
+  return (
+    entry.kind === write.kind &&
+    entry.messageId === write.messageId &&
+    (!hasText || (entry.content || "") === (isErased ? "" : write.content)) &&
+    entry.emoji === write.emoji &&
+    entry.added === write.added
+  )
+}
+
+/** A write that began after another's acknowledgement came after it, whoever made them. */
+function checkOrder(writes, byKey, violations) {
   const conversations = new Map()
-  for (const send of sends) {
-    const stored = byContent.get(send.content)
+  for (const write of writes) {
+    const stored = byKey.get(write.clientMessageId)
     if (!stored) continue
-    const list = conversations.get(send.conversation) ?? []
-    list.push({ send, seq: stored.entry.seq })
-    conversations.set(send.conversation, list)
+    const list = conversations.get(write.conversation) ?? []
+    list.push({ write, seq: stored.entry.seq })
+    conversations.set(write.conversation, list)
   }
   for (const [conversation, list] of conversations) {
     list.sort((one, other) => other.seq - one.seq)
     // From the end: the earliest acknowledgement among later entries.
     let earliest = { at: Number.POSITIVE_INFINITY, seq: 0 }
-    for (const { send, seq } of list) {
-      if (earliest.at < send.invokedAt) {
+    for (const { write, seq } of list) {
+      if (earliest.at < write.invokedAt) {
         violations.add(
           "out of order",
-          `${conversation}: ${seq} was sent ${(send.invokedAt - earliest.at).toFixed(0)} ms after ${earliest.seq} was acknowledged`,
+          `${conversation}: ${seq} was sent ${(write.invokedAt - earliest.at).toFixed(0)} ms after ${earliest.seq} was acknowledged`,
         )
       }
-      const at = send.ackedAt ?? Number.POSITIVE_INFINITY
+      const at = write.ackedAt ?? Number.POSITIVE_INFINITY
       if (at < earliest.at) earliest = { at, seq }
     }
     const bursts = new Map()
-    for (const { send, seq } of list.reverse()) {
-      if (send.burst === undefined || !send.isFirstAttempt) continue
-      const last = bursts.get(send.burst)
-      if (last && last.invokedAt > send.invokedAt) {
+    for (const { write, seq } of list.reverse()) {
+      if (write.burst === undefined || !write.isFirstAttempt) continue
+      const last = bursts.get(write.burst)
+      if (last && last.invokedAt > write.invokedAt) {
         violations.add("out of order", `${conversation}: ${seq} left its socket before an earlier entry`)
       }
-      bursts.set(send.burst, send)
+      bursts.set(write.burst, write)
     }
   }
 }
 
 /**
- * M4, M10: what a tab holds is what the store has, and, once everything is quiet, all of it.
- * @param {{ name: string, conversation: string, base: number, seen: Map<number, string> }[]} views
+ * M4, M10: what a tab holds is what the store has, and, once everything is quiet, all of it; its messages are what the
+ * store's are.
+ * @param {{ name: string, user: string, conversation: string, base: number, seen: Map<number, Entry> }[]} views
  * @param {Map<string, Entry[]>} logs @param {Violations} violations
  */
 export function checkViews(views, logs, violations) {
-  for (const { name, conversation, base, seen } of views) {
+  for (const { name, user, conversation, base, seen } of views) {
     const log = logs.get(conversation) ?? []
-    for (const [seq, id] of seen) {
+    for (const [seq, { id }] of seen) {
       if (log[seq - 1]?.id !== id) {
         violations.add(
           "not committed",
@@ -144,14 +188,37 @@ export function checkViews(views, logs, violations) {
         )
       }
     }
-    const missing = log.filter((entry) => entry.seq > base && !seen.has(entry.seq))
+    const later = log.filter((entry) => entry.seq > base)
+    const missing = later.filter((entry) => !seen.has(entry.seq))
     if (missing.length > 0) {
       const first = missing[0].seq
       violations.add(
         "gap left",
         `${name} misses ${missing.length} of ${conversation} from ${first} of ${log.length}`,
       )
+    } else {
+      const held = [...seen.values()]
+        .filter(({ seq }) => seq > base)
+        .sort((one, other) => one.seq - other.seq)
+      checkMessages(`${name} in ${conversation}`, fold(held, user), fold(later, user), violations)
     }
+  }
+}
+
+/**
+ * Messages as they are now: what somebody shows against the truth.
+ * @param {string} where @param {any[]} shown @param {any[]} truth @param {Violations} violations
+ */
+export function checkMessages(where, shown, truth, violations) {
+  if (shown.length !== truth.length) {
+    violations.add("other messages", `${where}: ${shown.length}, in truth ${truth.length}`)
+  }
+  for (const [at, message] of truth.entries()) {
+    if (isDeepStrictEqual(shown[at], message)) continue
+    violations.add(
+      "other messages",
+      `${where}: ${JSON.stringify(shown[at])}, in truth ${JSON.stringify(message)}`,
+    )
   }
 }
 
@@ -164,7 +231,9 @@ export function checkViews(views, logs, violations) {
 export function checkPushes(pushes, logs, violations) {
   for (const { name, conversation, from, all, sent } of pushes) {
     const log = logs.get(conversation) ?? []
-    const missing = log.filter(({ seq, content }) => seq > from && !all.has(seq) && !sent.has(content))
+    const missing = log.filter(
+      ({ seq, clientMessageId }) => seq > from && !all.has(seq) && !sent.has(clientMessageId),
+    )
     if (missing.length > 0) {
       const seqs = missing.slice(0, 5).map((entry) => entry.seq)
       const what = `${name} was not pushed ${missing.length} of ${conversation}, which has ${log.length}`
@@ -176,7 +245,7 @@ export function checkPushes(pushes, logs, violations) {
 /**
  * M9: the list of a user's conversations agrees with the log and with what was marked.
  * @param {string} user
- * @param {{ id: string, unread: number, readSeq: number, headSeq: number }[]} list
+ * @param {{ id: string, unread: number, readSeq: number, headSeq: number, lastMessage?: any }[]} list
  * @param {Map<string, Entry[]>} logs
  * @param {Map<string, { confirmed: number, attempted: Set<number> }>} marks
  * @param {Violations} violations
@@ -191,17 +260,24 @@ export function checkUnread(user, list, logs, marks, violations) {
       violations.add("not listed", what)
       continue
     }
-    const own = log.findLast((entry) => entry.senderId === user)?.seq ?? 0
+    const messages = fold(log, user)
+    const own = messages.findLast((message) => message.senderId === user)?.seq ?? 0
     const least = Math.max(confirmed, own)
     // A mark without an answer may have been stored.
     const possible = [least, ...[...attempted].filter((seq) => seq > least)]
     if (!possible.includes(shown.readSeq)) {
       violations.add("read mark", `${what}: ${shown.readSeq}, expected one of ${possible}`)
     }
-    const truth = log.filter((entry) => entry.seq > shown.readSeq && entry.senderId !== user).length
+    const isUnread = (one) => one.seq > shown.readSeq && one.senderId !== user && !one.deletedAt
+    const truth = messages.filter(isUnread).length
     if (shown.unread !== truth) violations.add("unread", `${what}: ${shown.unread}, in truth ${truth}`)
     if (shown.headSeq !== log.length) {
       violations.add("head", `${what}: ${shown.headSeq}, in truth ${log.length}`)
+    }
+    const last = messages.findLast((message) => !message.deletedAt)
+    const { id, content } = shown.lastMessage ?? {}
+    if (id !== last?.id || content !== last?.content) {
+      violations.add("last message", `${what}: ${id} ${content}, in truth ${last?.id} ${last?.content}`)
     }
   }
 }

@@ -1,11 +1,38 @@
 // The checker finds what it must: each kind of fault, planted in a small history.
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { checkOnline, checkPushes, checkSends, checkUnread, checkViews, Violations } from "./history.mjs"
+import { fold } from "../e2e/support/fold.mjs"
+import {
+  checkMessages,
+  checkOnline,
+  checkPushes,
+  checkUnread,
+  checkViews,
+  checkWrites,
+  Violations,
+} from "./history.mjs"
 
-const entry = (seq, senderId, content) => ({ seq, id: `id-${content}`, senderId, content })
+const entry = (seq, senderId, content) => ({
+  seq,
+  id: `id-${content}`,
+  kind: "message",
+  senderId,
+  content,
+  clientMessageId: content,
+  createdAt: `at ${seq}`,
+})
+const change = (seq, senderId, kind, of, more = {}) => ({
+  ...entry(seq, senderId, undefined),
+  id: `id-${seq}`,
+  clientMessageId: `key-${seq}`,
+  kind,
+  messageId: `id-${of}`,
+  messageSeq: { one: 1, two: 2, three: 3 }[of],
+  ...more,
+})
 const send = (user, content, invokedAt, ackedAt, seq, more = {}) => ({
   clientMessageId: content,
+  kind: "message",
   user,
   conversation: "c",
   content,
@@ -26,7 +53,7 @@ function judge(change) {
   const { sends, logs } = right()
   change(sends, logs.get("c"), logs)
   const violations = new Violations()
-  checkSends(sends, logs, violations)
+  checkWrites(sends, logs, violations)
   return violations
 }
 
@@ -77,11 +104,11 @@ test("M10: an entry that the store does not have, or has under another id; and a
   assert.equal(judge((_, log) => log.push(entry(4, "x", "four"))).of("never sent"), 1)
   const violations = new Violations()
   const seen = new Map([
-    [1, "id-one"],
-    [2, "id-other"],
-    [4, "id-four"],
+    [1, entry(1, "a", "one")],
+    [2, entry(2, "a", "other")],
+    [4, entry(4, "a", "four")],
   ])
-  checkViews([{ name: "tab", conversation: "c", base: 0, seen }], right().logs, violations)
+  checkViews([{ name: "tab", user: "a", conversation: "c", base: 0, seen }], right().logs, violations)
   assert.equal(violations.of("not committed"), 2)
   assert.equal(violations.of("gap left"), 1)
 })
@@ -89,7 +116,7 @@ test("M10: an entry that the store does not have, or has under another id; and a
 test("M4: what came before a tab was opened is no gap of it", () => {
   const violations = new Violations()
   checkViews(
-    [{ name: "tab", conversation: "c", base: 2, seen: new Map([[3, "id-three"]]) }],
+    [{ name: "tab", user: "a", conversation: "c", base: 2, seen: new Map([[3, entry(3, "a", "three")]]) }],
     right().logs,
     violations,
   )
@@ -111,7 +138,7 @@ test("M10: what a connection was not pushed, but what came before it and what it
 test("M9: marks and counts of unread messages", () => {
   const judged = (shown, mark) => {
     const violations = new Violations()
-    const list = [{ id: "c", headSeq: 3, ...shown }]
+    const list = [{ id: "c", headSeq: 3, lastMessage: entry(3, "a", "three"), ...shown }]
     checkUnread("b", list, right().logs, new Map([["c", mark]]), violations)
     return violations
   }
@@ -120,6 +147,116 @@ test("M9: marks and counts of unread messages", () => {
   assert.equal(judged({ readSeq: 3, unread: 0 }, mark).count, 0, "the mark without an answer was stored")
   assert.equal(judged({ readSeq: 1, unread: 1 }, mark).of("read mark"), 1)
   assert.equal(judged({ readSeq: 2, unread: 2 }, mark).of("unread"), 1)
+})
+
+/** The right history, and then a message is edited and another deleted, which somebody had reacted to. */
+function changed() {
+  const { sends, logs } = right()
+  const log = logs.get("c")
+  log[1].content = ""
+  log.push(
+    change(4, "a", "edit", "one", { content: "uno" }),
+    change(5, "a", "reaction", "two", { emoji: "👍", added: true }),
+    change(6, "b", "delete", "two"),
+  )
+  const made = (user, kind, seq, of, more) => ({
+    ...send(user, `key-${seq}`, 10 + 2 * seq, 11 + 2 * seq, seq),
+    content: undefined,
+    ack: { id: `id-${seq}`, seq },
+    kind,
+    messageId: `id-${of}`,
+    ...more,
+  })
+  const writes = [
+    ...sends,
+    made("a", "edit", 4, "one", { content: "uno" }),
+    made("a", "reaction", 5, "two", { emoji: "👍", added: true }),
+    made("b", "delete", 6, "two"),
+  ]
+  return { writes, log, logs, made }
+}
+
+test("M3: edits, deletions and reactions are stored as they were written, and a deletion erases", () => {
+  const judged = (spoil) => {
+    const all = changed()
+    spoil(all)
+    const violations = new Violations()
+    checkWrites(all.writes, all.logs, violations)
+    return violations
+  }
+  const right = judged(() => {})
+  assert.equal(right.count, 0, String(right))
+  assert.equal(judged(({ log }) => (log[3].content = "one")).of("other content"), 1)
+  assert.equal(judged(({ log }) => (log[4].added = false)).of("other content"), 1)
+  assert.equal(judged(({ log }) => (log[4].messageId = "id-one")).of("other content"), 1)
+  assert.equal(judged(({ log }) => (log[1].content = "two")).of("other content"), 1, "not erased")
+  assert.equal(judged(({ log }) => log.pop()).of("lost"), 1)
+  // A write that changed nothing is answered with the entry that made the state.
+  const again = (more) => (all) => {
+    const write = all.made("a", "reaction", 5, "two", { emoji: "👍", added: true })
+    all.writes.push({ ...write, clientMessageId: "again", isUnchanged: true, ...more })
+  }
+  assert.equal(judged(again({})).count, 0)
+  assert.equal(judged(again({ added: false })).of("other content"), 1)
+  const never = { added: false, ack: { id: "id-two", seq: 2 } }
+  assert.equal(judged(again(never)).count, 0, "or with the message, if nothing made it")
+  assert.equal(judged(again({ ...never, messageId: "id-one" })).count, 1)
+  // Only what is deleted may be refused as not found.
+  const gone = (of) => (all) =>
+    all.writes.push({ ...all.made("a", "edit", 9, of), ack: undefined, isNotFound: true })
+  assert.equal(judged(gone("two")).count, 0)
+  assert.equal(judged(gone("one")).of("refused"), 1)
+})
+
+test("M10: a tab and a fresh reader show the messages of the log", () => {
+  const { log, logs } = changed()
+  const judged = (spoil) => {
+    const violations = new Violations()
+    const seen = new Map(log.map((entry) => [entry.seq, { ...entry }]))
+    spoil(seen)
+    checkViews([{ name: "tab", user: "b", conversation: "c", base: 0, seen }], logs, violations)
+    return violations.of("other messages")
+  }
+  assert.equal(
+    judged(() => {}),
+    0,
+  )
+  // What it had before the deletion.
+  assert.equal(
+    judged((seen) => (seen.get(2).content = "two")),
+    0,
+  )
+  assert.equal(
+    judged((seen) => (seen.get(4).content = "eins")),
+    1,
+  )
+  assert.equal(
+    judged((seen) => (seen.get(6).messageSeq = 3)),
+    2,
+  )
+  const shown = fold(log, "b")
+  const told = (messages) => {
+    const violations = new Violations()
+    checkMessages("history", messages, shown, violations)
+    return violations.of("other messages")
+  }
+  assert.equal(told(fold(log, "b")), 0)
+  assert.equal(told(shown.slice(1)), 4)
+  assert.equal(told(shown.map((message) => ({ ...message, content: "" }))), 2)
+})
+
+test("M9: deleted messages are not unread, and not the last one", () => {
+  const { logs } = changed()
+  const judged = (shown) => {
+    const violations = new Violations()
+    const marks = new Map([["c", { confirmed: 0, attempted: new Set() }]])
+    checkUnread("a", [{ id: "c", headSeq: 6, readSeq: 3, ...shown }], logs, marks, violations)
+    return violations
+  }
+  const three = { id: "id-three", content: "three" }
+  assert.equal(judged({ unread: 0, lastMessage: three }).count, 0)
+  assert.equal(judged({ unread: 1, lastMessage: three }).of("unread"), 1)
+  assert.equal(judged({ unread: 0, lastMessage: { id: "id-two", content: "" } }).of("last message"), 1)
 })
 
 test("P1: ghosts, and users who are not shown", () => {

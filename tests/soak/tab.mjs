@@ -12,7 +12,7 @@ const GAP_MS = 500
 class View {
   /** Entries up to here were there before the tab; unknown at first. */
   base = Number.POSITIVE_INFINITY
-  /** The id by `seq`, of what came later. */
+  /** The entry by `seq`, of what came later. */
   seen = new Map()
   /** Everything after `base` and up to here is held. */
   top = 0
@@ -24,8 +24,9 @@ class View {
     this.#advance()
   }
 
-  take(seq, id) {
-    if (seq > this.base || !this.isKnown) this.seen.set(seq, id)
+  take(entry) {
+    const { seq } = entry
+    if (seq > this.base || !this.isKnown) this.seen.set(seq, entry)
     this.#highest = Math.max(this.#highest, seq)
     this.#advance()
   }
@@ -65,7 +66,7 @@ export class Tab {
   #heartbeat = null
   /** What this connection was pushed, by conversation. @type {Map<string, Pushed>} */
   #pushed = new Map()
-  /** The contents that were sent over this connection, which it is not pushed. */
+  /** The ids of what was written over this connection, which it is not pushed. */
   #sent = new Set()
   #gapTimers = new Map()
 
@@ -142,7 +143,7 @@ export class Tab {
     socket.on("connect_error", over)
     socket.on("disconnect", over)
     socket.onAny((name, data) => {
-      if (name === "new_private_message") this.#message(data)
+      if (name === "new_private_message" || name === "conversation_entry") this.#entry(data)
       else this.roster.take(name, data)
     })
     socket.on("connect", () => {
@@ -195,7 +196,7 @@ export class Tab {
       for (const [id, part] of Object.entries(answer.conversations)) {
         if (part.success === false) throw new Error(`sync of ${id}: ${part.error}`)
         if (part.reset) this.world.violations.add("reset", `${this.name} in ${id}`)
-        for (const entry of part.entries) this.views.get(id).take(entry.seq, entry.id)
+        for (const entry of part.entries) this.views.get(id).take(entry)
         this.#pushed.get(id).from = part.headSeq
         if (part.hasMore) next.push(id)
       }
@@ -209,10 +210,10 @@ export class Tab {
     return this.#socket.timeout(PATIENCE_MS).emitWithAck(name, data)
   }
 
-  /** Sends a message over this connection. */
-  send({ conversation: conversationId, content, clientMessageId }) {
-    this.#sent.add(content)
-    return this.ask("send_private_message", { conversationId, content, clientMessageId })
+  /** Writes an entry over this connection. */
+  write(event, body) {
+    this.#sent.add(body.clientMessageId)
+    return this.ask(event, body)
   }
 
   /** What this connection was pushed, to be compared with the logs. */
@@ -226,8 +227,8 @@ export class Tab {
     }))
   }
 
-  #message(message) {
-    const { conversationId, seq, id } = message
+  #entry(entry) {
+    const { conversationId, seq } = entry
     const view = this.views.get(conversationId)
     const what = `${this.name} on ${this.node?.name}: ${conversationId}/${seq}`
     if (!view) return this.world.violations.add("not a member", what)
@@ -241,13 +242,13 @@ export class Tab {
     }
     pushed.top = Math.max(pushed.top, seq)
     pushed.all.add(seq)
-    this.take(conversationId, seq, id)
+    this.take(conversationId, entry)
   }
 
   /** An entry that came by whichever way. */
-  take(conversation, seq, id) {
+  take(conversation, entry) {
     const view = this.views.get(conversation)
-    view.take(seq, id)
+    view.take(entry)
     if (view.hasGap && !this.#gapTimers.has(conversation)) {
       this.#gapTimers.set(
         conversation,
@@ -261,12 +262,12 @@ export class Tab {
     try {
       while (this.isOpen && view.hasGap) {
         this.world.counts.gaps++
-        const entries = await this.user.page(
+        const entries = await this.user.entries(
           this.random.pick(this.world.cluster.nodes),
           conversation,
           view.top,
         )
-        for (const { seq, id } of entries) view.take(seq, id)
+        for (const entry of entries) view.take(entry)
       }
     } catch (error) {
       this.world.note(`${this.name}: ${error.message}`)

@@ -1,8 +1,9 @@
-// A user: tabs, sends by socket and HTTP that are repeated until they are answered, read marks.
+// A user: tabs, read marks, and writes by socket and HTTP that are repeated until they are answered.
 import { randomUUID } from "node:crypto"
 import { PATIENCE_MS, Tab } from "./tab.mjs"
 
 const MODES = ["full", "diff", "diff", "watch", "none"]
+const EMOJIS = ["👍", "🎉", "❤️", "👩🏽‍🚀"]
 /** Refusals after which the outcome is unknown or another attempt helps. */
 const RETRIED = new Set(["unavailable", "internal", "rate_limited", "unauthenticated"])
 
@@ -15,6 +16,8 @@ export class User {
   isHere = true
   /** By conversation: the highest mark that was confirmed, and all that were tried. */
   marks = new Map()
+  /** By conversation: ids of this user's messages that it did not delete. */
+  own = new Map()
   #serial = 0
 
   /** @param {import("./world.mjs").World} world */
@@ -25,6 +28,7 @@ export class User {
     this.friends = friends
     this.random = random
     for (const conversation of conversations) {
+      this.own.set(conversation, [])
       this.marks.set(conversation, { confirmed: 0, attempted: new Set() })
     }
   }
@@ -59,9 +63,13 @@ export class User {
 
   async #act() {
     const what = this.random.next()
-    if (what < 0.72) await this.send(this.random.pick(this.conversations))
-    else if (what < 0.78) await this.#burst(this.random.pick(this.conversations))
-    else if (what < 0.9) await this.#markRead(this.random.pick(this.conversations))
+    const conversation = this.random.pick(this.conversations)
+    if (what < 0.58) await this.send(conversation)
+    else if (what < 0.64) await this.#burst(conversation)
+    else if (what < 0.7) await this.#edit(conversation)
+    else if (what < 0.73) await this.#delete(conversation)
+    else if (what < 0.81) await this.#react(conversation)
+    else if (what < 0.9) await this.#markRead(conversation)
     else if (what < 0.94) {
       if (this.tabs.length < 3) this.openTab()
     } else if (what < 0.98) {
@@ -77,28 +85,57 @@ export class User {
     }
   }
 
+  /** @returns {import("./history.mjs").Write} */
   #record(conversation, more) {
     const clientMessageId = randomUUID()
-    const send = {
+    const write = {
       clientMessageId,
+      kind: "message",
       user: this.id,
       conversation,
-      content: `${clientMessageId} by ${this.id}`,
       invokedAt: performance.now(),
       repeats: [],
       ...more,
     }
-    this.world.sends.push(send)
-    return send
+    if (write.kind === "message" || write.kind === "edit") write.content = `${clientMessageId} by ${this.id}`
+    if (write.kind === "message") this.world.sends.push(write)
+    else this.world.changes.push(write)
+    return write
   }
 
   /** Sends one message, and repeats it under the same id until it is acknowledged. */
   async send(conversation) {
-    const send = this.#record(conversation)
-    await this.#attempts(send)
-    if (send.ack && this.random.chance(0.02)) {
+    await this.#finish(this.#record(conversation))
+  }
+
+  async #edit(conversation) {
+    const own = this.own.get(conversation)
+    if (own.length === 0) return
+    await this.#finish(this.#record(conversation, { kind: "edit", messageId: this.random.pick(own) }))
+  }
+
+  async #delete(conversation) {
+    const own = this.own.get(conversation)
+    if (own.length === 0) return
+    const [messageId] = own.splice(this.random.whole(0, own.length), 1)
+    await this.#finish(this.#record(conversation, { kind: "delete", messageId }))
+  }
+
+  /** Reacts to a message of anybody, or takes a reaction back, whether it is there or not. */
+  async #react(conversation) {
+    const held = [...(this.#readyTab()?.views.get(conversation).seen.values() ?? [])]
+    const messages = held.filter((entry) => entry.kind === "message")
+    if (messages.length === 0) return
+    const { id: messageId } = this.random.pick(messages)
+    const reaction = { emoji: this.random.pick(EMOJIS), added: this.random.chance(0.7) }
+    await this.#finish(this.#record(conversation, { kind: "reaction", messageId, ...reaction }))
+  }
+
+  async #finish(write) {
+    await this.#attempts(write)
+    if (write.ack && !write.isUnchanged && this.random.chance(0.02)) {
       // A repetition of what is known to be stored, on any wire and node.
-      await this.#attempt(send).catch(() => {})
+      await this.#attempt(write).catch(() => {})
     }
   }
 
@@ -110,7 +147,7 @@ export class User {
     const sends = Array.from({ length: this.random.whole(3, 8) }, () => this.#record(conversation, { burst }))
     await Promise.all(
       sends.map((send) =>
-        tab.send(send).then(
+        tab.write(...overSocket(send)).then(
           (answer) => {
             this.#answered(send, answer, tab)
             send.isFirstAttempt = Boolean(send.ack)
@@ -122,51 +159,55 @@ export class User {
     for (const send of sends) if (!send.ack) await this.#attempts(send)
   }
 
-  async #attempts(send) {
-    while (!send.ack && !send.isRefused && !this.world.isPatienceOver) {
-      await this.#attempt(send).catch(() => {})
-      if (!send.ack) await pass(this.random.between(100, 1_000))
+  async #attempts(write) {
+    while (!write.ack && !write.isRefused && !this.world.isPatienceOver) {
+      await this.#attempt(write).catch(() => {})
+      if (!write.ack && !write.isRefused) await pass(this.random.between(100, 1_000))
     }
   }
 
-  async #attempt(send) {
+  async #attempt(write) {
     const tab = this.#readyTab()
     this.world.counts.attempts++
     if (tab && this.random.chance(0.7)) {
       let answer
       try {
-        answer = await tab.send(send)
+        answer = await tab.write(...overSocket(write))
       } catch (error) {
         tab.drop()
         throw error
       }
-      this.#answered(send, answer, tab)
+      this.#answered(write, answer, tab)
     } else {
-      const { conversation: conversationId, content, clientMessageId } = send
       const node = this.random.pick(this.world.cluster.nodes)
-      const answer = await this.http(node, "POST", "/api/privatechat/message", {
-        conversationId,
-        content,
-        clientMessageId,
-      })
-      this.#answered(send, answer)
+      this.#answered(write, await this.http(node, ...overHttp(write)))
     }
   }
 
-  #answered(send, answer, tab) {
+  #answered(write, answer, tab) {
     if (answer.success) {
-      const { id, seq } = answer.message
-      if (send.ack) send.repeats.push({ id, seq })
+      const { entry } = answer
+      const { id, seq } = entry
+      if (write.ack) write.repeats.push({ id, seq })
       else {
-        send.ack = { id, seq }
-        send.ackedAt = performance.now()
-        this.world.counts.acknowledged++
+        write.ack = { id, seq }
+        write.ackedAt = performance.now()
+        write.isUnchanged = entry.clientMessageId !== write.clientMessageId
+        if (write.isUnchanged) this.world.counts.unchanged++
+        else if (write.kind === "message") this.own.get(write.conversation).push(id)
+        if (write.kind === "message") this.world.counts.acknowledged++
+        else this.world.counts.changed++
       }
-      // The socket that sent it is not sent the message itself.
-      tab?.take(send.conversation, seq, id)
+      // The socket that wrote it is not sent the entry itself.
+      tab?.take(write.conversation, entry)
+    } else if (answer.code === "not_found" && write.messageId) {
+      // Whether it is deleted, the log tells.
+      write.isRefused = true
+      write.isNotFound = true
+      this.world.counts.gone++
     } else if (!RETRIED.has(answer.code)) {
-      send.isRefused = true
-      this.world.violations.add("refused", `${send.content}: ${answer.code} ${answer.error}`)
+      write.isRefused = true
+      this.world.violations.add("refused", `${write.kind} ${write.content}: ${answer.code} ${answer.error}`)
     } else this.world.counts.refusals++
   }
 
@@ -206,9 +247,18 @@ export class User {
     return all
   }
 
-  /** A page of a log. */
-  async page(node, conversation, after) {
-    const path = `/api/privatechat/messages/${conversation}?after=${after}&limit=200`
+  /** A page of raw entries. */
+  entries(node, conversation, after) {
+    return this.#page(node, `${conversation}?kind=all&after=${after}`)
+  }
+
+  /** A page of messages as they are now. */
+  messages(node, conversation, after) {
+    return this.#page(node, `${conversation}?after=${after}`)
+  }
+
+  async #page(node, query) {
+    const path = `/api/privatechat/messages/${query}&limit=200`
     const answer = await this.http(node, "GET", path)
     if (!answer.success) throw new Error(`page: ${answer.error}`)
     return answer.data
@@ -223,4 +273,35 @@ export class User {
     })
     return response.json()
   }
+}
+
+const EVENTS = {
+  message: "send_private_message",
+  edit: "edit_message",
+  delete: "delete_message",
+  reaction: "react",
+}
+
+/** The event and the payload of a write. */
+function overSocket({
+  kind,
+  conversation: conversationId,
+  messageId,
+  content,
+  emoji,
+  added,
+  clientMessageId,
+}) {
+  return [EVENTS[kind], { conversationId, messageId, content, emoji, added, clientMessageId }]
+}
+
+/** The method, the path and the body of a write. */
+function overHttp({ kind, conversation: conversationId, messageId, content, emoji, added, clientMessageId }) {
+  if (kind === "message") {
+    return ["POST", "/api/privatechat/message", { conversationId, content, clientMessageId }]
+  }
+  const path = `/api/privatechat/messages/${conversationId}/${messageId}`
+  if (kind === "edit") return ["PATCH", path, { content, clientMessageId }]
+  if (kind === "delete") return ["DELETE", path, { clientMessageId }]
+  return [added ? "PUT" : "DELETE", `${path}/reactions/${encodeURIComponent(emoji)}`, { clientMessageId }]
 }

@@ -1,5 +1,14 @@
 // The users of a run, what they did, and the judgement at the end.
-import { checkOnline, checkPushes, checkSends, checkUnread, checkViews, Violations } from "./history.mjs"
+import { fold } from "../e2e/support/fold.mjs"
+import {
+  checkMessages,
+  checkOnline,
+  checkPushes,
+  checkUnread,
+  checkViews,
+  checkWrites,
+  Violations,
+} from "./history.mjs"
 import { User } from "./user.mjs"
 
 const pass = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -12,17 +21,23 @@ const QUIET_MS = 30_000
 const MOST_NOTES = 400
 
 export class World {
+  /** Messages that were to be sent. @type {import("./history.mjs").Write[]} */
   sends = []
+  /** Edits, deletions and reactions. @type {import("./history.mjs").Write[]} */
+  changes = []
   counts = {
     acknowledged: 0,
     attempts: 0,
     bursts: 0,
+    changed: 0,
     connects: 0,
     drops: 0,
     gaps: 0,
+    gone: 0,
     late: 0,
     pushes: 0,
     refusals: 0,
+    unchanged: 0,
   }
   violations = new Violations()
   notes = []
@@ -98,8 +113,8 @@ export class World {
     const passed = performance.now() - this.#began
     const left = Math.max(sends - this.sends.length, 1)
     const time = Math.max(ms - passed, 1)
-    // Of an act, about 1.05 sends: bursts make up for acts that send nothing.
-    const rest = (time / left) * this.users.length * 1.05
+    // Of an act, about 0.9 sends: bursts make up for some of the acts that send nothing.
+    const rest = (time / left) * this.users.length * 0.9
     return Math.min(Math.max(rest, 20), 15_000)
   }
 
@@ -127,8 +142,10 @@ export class World {
     await Promise.all(users)
     clearTimeout(patience)
     this.isPatienceOver = true
-    for (const send of this.sends) {
-      if (!send.ack) this.violations.add("not answered", send.content)
+    for (const write of [...this.sends, ...this.changes]) {
+      if (!write.ack && !write.isRefused) {
+        this.violations.add("not answered", `${write.kind} ${write.clientMessageId}`)
+      }
     }
   }
 
@@ -158,11 +175,12 @@ export class World {
     await pass(QUIET_MS - PRESENCE_MS)
 
     const logs = await this.#logs()
-    checkSends(this.sends, logs, this.violations)
+    checkWrites([...this.sends, ...this.changes], logs, this.violations)
     const views = this.users.flatMap((user) =>
       user.tabs.flatMap((tab) =>
         [...tab.views].map(([conversation, { base, seen }]) => ({
           name: tab.name,
+          user: user.id,
           conversation,
           base,
           seen,
@@ -176,6 +194,11 @@ export class World {
     for (const user of this.users) {
       const node = this.random.pick(this.cluster.nodes)
       checkUnread(user.id, await user.list(node), logs, user.marks, this.violations)
+      // Somebody who opens a conversation only now.
+      const conversation = this.random.pick(user.conversations)
+      const shown = await all((after) => user.messages(node, conversation, after))
+      const where = `history of ${conversation} for ${user.id}`
+      checkMessages(where, shown, fold(logs.get(conversation), user.id), this.violations)
     }
     return logs
   }
@@ -185,14 +208,8 @@ export class World {
     for (const user of this.users) {
       for (const conversation of user.conversations) {
         if (logs.has(conversation)) continue
-        const log = []
         const node = this.random.pick(this.cluster.nodes)
-        for (;;) {
-          const page = await user.page(node, conversation, log.at(-1)?.seq ?? 0)
-          if (page.length === 0) break
-          log.push(...page)
-        }
-        logs.set(conversation, log)
+        logs.set(conversation, await all((after) => user.entries(node, conversation, after)))
       }
     }
     return logs
@@ -202,6 +219,16 @@ export class World {
     this.isOver = true
     this.isPatienceOver = true
     for (const user of this.users) user.leave()
+  }
+}
+
+/** All pages of a log. */
+async function all(pageAfter) {
+  const entries = []
+  for (;;) {
+    const page = await pageAfter(entries.at(-1)?.seq ?? 0)
+    if (page.length === 0) return entries
+    entries.push(...page)
   }
 }
 
