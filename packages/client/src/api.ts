@@ -11,7 +11,32 @@ import type {
   Store,
   UnreadState,
 } from "./types.js"
-import type { Activity, ChosenStatus, Conversation, Message, PageAnswer, User } from "./wire.js"
+import type { Activity, ChosenStatus, Conversation, Message, PageAnswer, SearchHit, User } from "./wire.js"
+
+/** What narrows a search of messages, and where it continues. */
+export interface SearchOptions {
+  /** Only in this conversation. */
+  conversationId?: string | undefined
+  /** Only from this user. */
+  senderId?: string | undefined
+  /** Only what was sent before this time. */
+  before?: Date | string | undefined
+  /** Only what was sent after this time. */
+  after?: Date | string | undefined
+  /** The `nextCursor` of the page before. */
+  cursor?: string | undefined
+  /** 1 to 50; 20 by default. */
+  limit?: number | undefined
+  /** Gives the search up: it rejects with the code `aborted`. */
+  signal?: AbortSignal | undefined
+}
+
+/** Messages that a search found, newest first. */
+export interface SearchPage {
+  hits: SearchHit[]
+  /** For the next page; null: there are no more. */
+  nextCursor: string | null
+}
 
 /** A problem that `doctor()` found. */
 export interface Finding {
@@ -81,6 +106,12 @@ export interface Lamplight {
   session(): Promise<User | null>
   /** Searches the directory. */
   users(query?: string, options?: { cursor?: string; signal?: AbortSignal }): Promise<PageAnswer<User>>
+  /**
+   * Searches the messages that the user may read: words and their beginnings, all of which a message must have. A new message is
+   * found about a second after it was sent. While the server is busy the client waits and asks again. Give an earlier search up
+   * with its `signal` when another one takes its place.
+   */
+  search(query: string, options?: SearchOptions): Promise<SearchPage>
   /** Finds or creates the conversation with a person. */
   openConversation(userId: string): Promise<Conversation>
   /** Loads the next page of the list. */

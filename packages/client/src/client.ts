@@ -1,12 +1,13 @@
 import { createAccount } from "./account.js"
 import type { Lamplight } from "./api.js"
+import { delayAfter } from "./backoff.js"
 import { createCatchUp } from "./catch-up.js"
 import { createConnection } from "./connection.js"
 import type { Core } from "./core.js"
 import { browserChannel, browserEnvironment, browserLock, randomId, systemClock } from "./defaults.js"
 import { createDiagnostics } from "./diagnostics.js"
 import { createDrafts } from "./drafts.js"
-import { LamplightError } from "./errors.js"
+import { LamplightError, toError } from "./errors.js"
 import { createEmitter, type InternalEvents } from "./events.js"
 import { createGeneration } from "./generation.js"
 import { createHandover } from "./handover.js"
@@ -268,6 +269,10 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       http<PageAnswer<User>>(`/api/users${query({ query: text || undefined, cursor })}`, undefined, {
         signal,
       }),
+    async search(text, given = {}) {
+      const { searchMessages } = await import("./search.js")
+      return searchMessages(core, { delayAfter, toError, query, LamplightError }, text, given)
+    },
     async openConversation(userId) {
       const path = "/api/privatechat/conversations"
       const { conversation } = await http<{ conversation: Conversation }>(path, { userId })

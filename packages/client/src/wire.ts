@@ -76,6 +76,14 @@ export interface Message extends SentMessage {
   mentions?: string[]
 }
 
+/** A message that a search found. */
+export interface SearchHit {
+  /** The message as it is now. */
+  message: Message
+  /** The parts of its `content` that match, in order: the first code unit (UTF-16) and the one after the last. */
+  highlights: [start: number, end: number][]
+}
+
 /** What all entries of a conversation's log have. */
 export interface EntryBase {
   id: string

@@ -14,3 +14,5 @@ export { useConversation, useDraft, useMessages, useReaders, useTyping } from ".
 export type { LamplightProviderProps } from "./provider.js"
 export { LamplightProvider, useLamplight, useStore } from "./provider.js"
 export { usePresence, usePresences, useRoster } from "./roster.js"
+export type { SearchFilter, SearchView } from "./search.js"
+export { useSearch } from "./search.js"

@@ -404,6 +404,7 @@ export class TestServer {
       this.users.set(user, changed)
       return { success: true, user: changed }
     }
+    if (at === "GET /api/privatechat/search") return this.search(user, url.searchParams)
     if (at === "GET /api/users") return { success: true, data: [...this.users.values()] }
     if (at === "GET /api/privatechat/conversations") {
       const mine = this.newestFirst(user)
@@ -438,6 +439,25 @@ export class TestServer {
     const history = /^GET \/api\/privatechat\/messages\/(.+)$/.exec(at)
     if (history) return this.history(user, decodeURIComponent(history[1] as string), url.searchParams)
     return refusal("not_found")
+  }
+
+  /** Messages that contain the words, newest first; pages of `limit` messages, those that match and those that do not. */
+  search(user: string, params: URLSearchParams): Reply {
+    const text = String(params.get("query")).toLowerCase()
+    const limit = Number(params.get("limit") ?? 20)
+    const all = [...this.conversations.values()]
+      .filter(
+        ({ id, members }) => members.includes(user) && [null, id].includes(params.get("conversationId")),
+      )
+      .flatMap(({ log }) => foldAll(log, user))
+      .sort((one, other) => Number(other.id.split(".")[2]) - Number(one.id.split(".")[2]))
+    const from = Number(params.get("cursor") ?? 0)
+    const data = all.slice(from, from + limit).flatMap((message) => {
+      const start = message.content.toLowerCase().indexOf(text)
+      return start < 0 ? [] : [{ message, highlights: [[start, start + text.length]] }]
+    })
+    const next = from + limit < all.length ? { nextCursor: String(from + limit) } : {}
+    return { success: true, data, ...next, store: this.generation }
   }
 
   /** The conversations of a user, newest first. */
