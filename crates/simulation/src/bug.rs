@@ -32,6 +32,10 @@ pub enum Bug {
     SlowReadersSkipped,
     /// M15: the members of a conversation are cached on the nodes.
     MembersCached,
+    /// What is done to a message is appended without asking whether it is still there.
+    NotJudged,
+    /// M9: a deleted message stays unread.
+    DeletedStayUnread,
     /// P2: late writes of an incarnation that ended are accepted.
     NoFencing,
     /// P8: a second disconnect of a session is counted as another session.
@@ -61,7 +65,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::NoDedupe,
         Self::DedupeInMemory,
         Self::AcknowledgedBeforeCommit,
@@ -76,6 +80,8 @@ impl Bug {
         Self::JoinBeforeSubscription,
         Self::SlowReadersSkipped,
         Self::MembersCached,
+        Self::NotJudged,
+        Self::DeletedStayUnread,
         Self::NoFencing,
         Self::PresenceCounter,
         Self::LeavesLostOnHeal,

@@ -1,9 +1,9 @@
 //! What must hold once everything is healed and quiet.
 
 use crate::Report;
+use crate::acting::{Change, Kind, messages};
 use crate::names::{CLIENTS, CONVERSATIONS, NODES};
 use crate::world::World;
-use lamplight_domain::entry::LogHead;
 use lamplight_domain::presence::{ManualStatus, Status};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +30,11 @@ impl World {
                 for (conversation, members) in CONVERSATIONS.iter().enumerate() {
                     let log = self.clients[c].logs[conversation].entries.len();
                     if members.contains(&CLIENTS[c]) && log > 0 {
-                        self.mark_read(c, conversation, log as u64);
+                        // All of it, or some.
+                        let all = log as u64;
+                        let some = self.rng.range(0, all + 1);
+                        let seq = if self.rng.one_in(2) { all } else { some };
+                        self.mark_read(c, conversation, seq);
                     }
                 }
             }
@@ -51,6 +55,7 @@ impl World {
     fn check_messages(&mut self) {
         for conversation in 0..CONVERSATIONS.len() {
             self.check_log(conversation);
+            self.check_changes(conversation);
         }
         for c in 0..CLIENTS.len() {
             for entry in self.clients[c].acknowledged.clone() {
@@ -95,6 +100,30 @@ impl World {
                 self.violate("M5", || {
                     format!("c{conversation} has message {count} of client {client} after {before}")
                 });
+            }
+        }
+    }
+
+    /// A message that is deleted is changed no more, and each reaction comes and goes in turn.
+    fn check_changes(&mut self, conversation: usize) {
+        let log = self.database.conversations[conversation].log.clone();
+        let mut deleted = BTreeSet::new();
+        let mut reactions = BTreeSet::new();
+        for entry in &log {
+            let Kind::Change { of, change } = entry.kind else {
+                continue;
+            };
+            let is_new = match change {
+                Change::Edit { .. } => true,
+                Change::Delete => !deleted.contains(&of),
+                Change::React { emoji, added: true } => reactions.insert((of, emoji, entry.sender)),
+                Change::React { emoji, .. } => reactions.remove(&(of, emoji, entry.sender)),
+            };
+            if !is_new || deleted.contains(&of) {
+                self.violate("acting", || format!("{entry:?} changes nothing"));
+            }
+            if change == Change::Delete {
+                deleted.insert(of);
             }
         }
     }
@@ -155,14 +184,18 @@ impl World {
                 let marks = held.members[&user];
                 let log = &self.clients[c].logs[conversation];
                 let unread = |read: u64, entries: &[crate::database::Entry]| {
-                    entries
+                    messages(entries, user)
                         .iter()
-                        .filter(|entry| entry.seq > read && entry.sender != user)
-                        .count()
+                        .filter(|message| {
+                            message.entry.seq > read
+                                && message.entry.sender != self.names.users[user]
+                                && message.deleted_at.is_none()
+                        })
+                        .count() as u64
                 };
-                let in_store = held.head.unread(LogHead::at(marks.read, None));
-                let counted = unread(marks.read, &held.log) as u64;
-                let shown = unread(log.read, &log.entries) as u64;
+                let in_store = held.unread(marks.read);
+                let counted = unread(marks.read, &held.log);
+                let shown = unread(log.read, &log.entries);
                 let own = (marks.read, log.read);
                 let receipts = held
                     .members
@@ -176,10 +209,17 @@ impl World {
                     })
                     .map(|(other, _)| *other)
                     .next();
-                let is_wrong = own.0 != own.1 || in_store != counted || shown != counted;
+                let folded = messages(&held.log, user);
+                let last = folded.iter().rfind(|message| message.deleted_at.is_none());
+                let last = (
+                    last.map_or(0, |message| message.entry.seq),
+                    held.head.last_message_seq,
+                );
+                let is_wrong =
+                    last.0 != last.1 || own.0 != own.1 || in_store != counted || shown != counted;
                 if is_wrong {
                     self.violate("M9", || {
-                        format!("u{user} read c{conversation} up to {own:?}; unread: {in_store} in the store, {counted} counted, {shown} at client {c}")
+                        format!("u{user} read c{conversation} up to {own:?}; unread: {in_store} in the store, {counted} counted, {shown} at client {c}; last: {last:?}")
                     });
                 }
                 if let Some(other) = receipts {

@@ -1,6 +1,7 @@
 //! A simulated client: the rules of `@lamplight/client` that the promises rest on. An outbox with
 //! ids of its own that sends over two wires, contiguous logs that sync over gaps, and a roster.
 
+use crate::acting::{Change, EMOJIS, Kind};
 use crate::bug::Bug;
 use crate::database::{ClientMessageId, Entry};
 use crate::messages::{ConnectionNumber, Reply, Request, Shown, ToClient, ToNode};
@@ -36,6 +37,7 @@ pub(crate) struct Pushed {
 struct Unsent {
     conversation: usize,
     key: ClientMessageId,
+    kind: Kind,
     /// The request that carries it now.
     request: Option<u64>,
 }
@@ -66,6 +68,8 @@ pub(crate) struct Client {
     syncing: Option<u64>,
     syncs_again: bool,
     wanted_status: Option<ManualStatus>,
+    /// By conversation, a read mark that is not confirmed.
+    wanted_marks: BTreeMap<usize, u64>,
     /// How each user is shown, at which version.
     pub(crate) view: BTreeMap<usize, (u64, Option<Status>)>,
     /// What was refused. An earlier attempt that was not answered may commit all the same, in any
@@ -73,6 +77,8 @@ pub(crate) struct Client {
     pub(crate) refused: BTreeSet<ClientMessageId>,
     /// What was acknowledged.
     pub(crate) acknowledged: Vec<Entry>,
+    /// The user's own messages that this client deleted, by conversation and `seq`.
+    deleted: BTreeSet<(usize, u64)>,
 }
 
 impl Client {
@@ -92,9 +98,11 @@ impl Client {
             syncing: None,
             syncs_again: false,
             wanted_status: None,
+            wanted_marks: BTreeMap::new(),
             view: BTreeMap::new(),
             refused: BTreeSet::new(),
             acknowledged: Vec::new(),
+            deleted: BTreeSet::new(),
         }
     }
 
@@ -116,6 +124,14 @@ impl World {
                 .any(|asked| matches!(asked.request, Request::SetStatus(_)));
             if !has_asked {
                 self.ask(c, Request::SetStatus(status), false);
+            }
+        }
+        for (conversation, seq) in self.clients[c].wanted_marks.clone() {
+            let has_asked = self.clients[c].requests.values().any(|asked| {
+                matches!(asked.request, Request::MarkRead { conversation: of, .. } if of == conversation)
+            });
+            if !has_asked && self.clients[c].is_open {
+                self.ask(c, Request::MarkRead { conversation, seq }, false);
             }
         }
     }
@@ -246,8 +262,8 @@ impl World {
                     self.sync(c);
                 }
             }
-            Request::SetStatus(_) => self.wake_soon(c),
-            Request::MarkRead { .. } | Request::SignOut => {}
+            Request::SetStatus(_) | Request::MarkRead { .. } => self.wake_soon(c),
+            Request::SignOut => {}
         }
     }
 
@@ -403,8 +419,15 @@ impl World {
                 self.sync(c);
                 self.send_outbox(c);
             }
-            (Request::Send { conversation, key }, Reply::Acknowledged(entry)) => {
-                self.acknowledged(c, *conversation, *key, entry);
+            (
+                Request::Send {
+                    conversation,
+                    key,
+                    kind,
+                },
+                Reply::Acknowledged(entry),
+            ) => {
+                self.acknowledged(c, *conversation, (*key, *kind), entry);
             }
             (Request::Send { key, .. }, Reply::NotFound) => {
                 let client = &mut self.clients[c];
@@ -431,20 +454,40 @@ impl World {
                     *wanted = None;
                 }
             }
+            (Request::MarkRead { conversation, seq }, Reply::Done | Reply::NotFound) => {
+                let wanted = &mut self.clients[c].wanted_marks;
+                if wanted.get(conversation).is_some_and(|wanted| wanted <= seq) {
+                    wanted.remove(conversation);
+                } else {
+                    self.wake_soon(c);
+                }
+            }
             (_, Reply::Unavailable) => self.unanswered_request(c, number, asked),
             _ => {}
         }
     }
 
-    fn acknowledged(&mut self, c: usize, conversation: usize, key: ClientMessageId, entry: Entry) {
-        if entry.key != key || entry.conversation != conversation || !self.database.has(&entry) {
+    fn acknowledged(
+        &mut self,
+        c: usize,
+        conversation: usize,
+        (key, kind): (ClientMessageId, Kind),
+        entry: Entry,
+    ) {
+        let is_own = entry.key == key && entry.kind == kind;
+        if !is_own && !makes(self.clients[c].user, kind, &entry)
+            || entry.conversation != conversation
+            || !self.database.has(&entry)
+        {
             self.violate("M3", || {
                 format!("client {c} got an acknowledgement of {key:?} without a commit: {entry:?}")
             });
         }
         let client = &mut self.clients[c];
         client.outbox.retain(|unsent| unsent.key != key);
-        client.acknowledged.push(entry);
+        if is_own {
+            client.acknowledged.push(entry);
+        }
         self.take_entry(c, entry);
         self.send_outbox(c);
     }
@@ -502,7 +545,7 @@ impl World {
         }
         let ignores_gaps = self.has(Bug::GapsIgnored);
         let log = &mut self.clients[c].logs[entry.conversation];
-        if entry.sender == user {
+        if entry.sender == user && entry.kind == Kind::Message {
             log.read = log.read.max(entry.seq);
         }
         let next = log.entries.last().map_or(1, |last| last.seq + 1);
@@ -554,17 +597,55 @@ impl World {
         self.clients[c].syncing = Some(number);
     }
 
-    /// Writes a message.
+    /// Writes a message, or does something to one.
     pub(crate) fn write(&mut self, c: usize, conversation: usize) {
+        let kind = match self.rng.below(10) {
+            0..3 => self.change(c, conversation).unwrap_or(Kind::Message),
+            _ => Kind::Message,
+        };
         let client = &mut self.clients[c];
         client.keys += 1;
         let key = (c, client.keys);
         client.outbox.push_back(Unsent {
             conversation,
             key,
+            kind,
             request: None,
         });
         self.send_outbox(c);
+    }
+
+    /// Something to do to one of the last messages that the client shows, which others may be
+    /// changing or deleting.
+    fn change(&mut self, c: usize, conversation: usize) -> Option<Kind> {
+        let user = self.clients[c].user;
+        let shown = self.clients[c].logs[conversation].entries.iter().rev();
+        let messages = shown.filter(|entry| entry.kind == Kind::Message).take(8);
+        let messages: Vec<Entry> = messages.copied().collect();
+        let what = self.rng.below(10);
+        let may = |entry: &&Entry| {
+            !self.clients[c].deleted.contains(&(conversation, entry.seq))
+                && (what >= 5 || entry.sender == user)
+        };
+        let open: Vec<&Entry> = messages.iter().filter(may).collect();
+        if open.is_empty() {
+            return None;
+        }
+        let of = open[self.rng.below(open.len())].seq;
+        let change = match what {
+            0..3 => Change::Edit {
+                text: self.rng.range(1, 1_000_000),
+            },
+            3..5 => {
+                self.clients[c].deleted.insert((conversation, of));
+                Change::Delete
+            }
+            _ => Change::React {
+                emoji: self.rng.below(EMOJIS.len()),
+                added: self.rng.below(3) > 0,
+            },
+        };
+        Some(Kind::Change { of, change })
     }
 
     /// Sends the first unsent message of each conversation. The next one follows its
@@ -579,13 +660,19 @@ impl World {
             let Unsent {
                 conversation,
                 key,
+                kind,
                 request,
             } = self.clients[c].outbox[place].clone();
             if std::mem::replace(&mut seen[conversation], true) && !is_eager {
                 continue;
             }
             if request.is_none() {
-                let number = self.ask(c, Request::Send { conversation, key }, false);
+                let request = Request::Send {
+                    conversation,
+                    key,
+                    kind,
+                };
+                let number = self.ask(c, request, false);
                 self.clients[c].outbox[place].request = Some(number);
             }
         }
@@ -595,6 +682,11 @@ impl World {
         let log = &mut self.clients[c].logs[conversation];
         let seq = seq.min(log.entries.len() as u64);
         log.read = log.read.max(seq);
+        let wanted = self.clients[c]
+            .wanted_marks
+            .entry(conversation)
+            .or_default();
+        *wanted = seq.max(*wanted);
         self.ask(c, Request::MarkRead { conversation, seq }, false);
     }
 
@@ -614,5 +706,18 @@ impl World {
             }
             self.disconnect(c);
         }
+    }
+}
+
+/// Whether an entry, which another write appended, makes the state that a write is about.
+fn makes(user: usize, kind: Kind, entry: &Entry) -> bool {
+    let Kind::Change { of, change } = kind else {
+        return false;
+    };
+    match change {
+        // It was never there.
+        Change::React { added: false, .. } if entry.seq == of => true,
+        Change::React { .. } => entry.kind == kind && entry.sender == user,
+        Change::Edit { .. } | Change::Delete => entry.kind == kind,
     }
 }

@@ -1,12 +1,14 @@
 //! The simulated PostgreSQL: one order of commits. Permissions, marks and counts are the domain's.
 
+use crate::acting::{Change, Kind, Refused, judge};
 use crate::bug::Bug;
 use lamplight_domain::entry::LogHead;
 use lamplight_domain::marks::{Mark, Marks};
+use lamplight_domain::message_rules::Verdict;
 use lamplight_domain::permission::{Action, Role, authorize};
 use lamplight_domain::presence::{ManualStatus, SavedStatus, StatusOverride, next_version};
 use lamplight_domain::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// A client's own message id: the client and its count.
@@ -20,6 +22,7 @@ pub(crate) struct Entry {
     pub(crate) id: u64,
     pub(crate) sender: usize,
     pub(crate) key: ClientMessageId,
+    pub(crate) kind: Kind,
 }
 
 #[derive(Clone, Debug)]
@@ -27,6 +30,10 @@ pub(crate) struct Conversation {
     pub(crate) members: BTreeMap<usize, Marks>,
     pub(crate) log: Vec<Entry>,
     pub(crate) head: LogHead,
+    /// The heads at the entries that are no messages.
+    others: BTreeMap<u64, LogHead>,
+    /// Deleted messages.
+    deleted: BTreeSet<u64>,
     /// Users who are not members any more, with the head at their removal.
     pub(crate) removed: BTreeMap<usize, u64>,
     /// For [`Bug::SeqFromSequence`].
@@ -79,6 +86,36 @@ pub(crate) struct Database {
     bug: Option<Bug>,
 }
 
+impl Conversation {
+    /// The head after one more entry.
+    fn head_after(&self, kind: Kind) -> LogHead {
+        let deletes_last = matches!(kind, Kind::Change { of, change: Change::Delete }
+            if of == self.head.last_message_seq);
+        if !deletes_last {
+            return self.head.next(kind == Kind::Message);
+        }
+        let mut before = self.head.last_message_seq;
+        loop {
+            before = self.head_at(before - 1).last_message_seq;
+            if before == 0 || !self.deleted.contains(&before) {
+                return self.head.next_without_last(before);
+            }
+        }
+    }
+
+    /// How far the log had got at a `seq`, from the heads that are kept.
+    pub(crate) fn head_at(&self, seq: u64) -> LogHead {
+        let nearest = self.others.range(..=seq).next_back();
+        LogHead::at(seq, nearest.map(|(_, head)| *head))
+    }
+
+    /// Messages past a mark that are not deleted, from what is kept beside the log.
+    pub(crate) fn unread(&self, mark: u64) -> u64 {
+        let deleted = self.deleted.range(mark + 1..).count() as u64;
+        self.head.unread(self.head_at(mark)) - deleted
+    }
+}
+
 impl Database {
     pub(crate) fn new(members: &[&[usize]], users: usize, bug: Option<Bug>) -> Self {
         let conversations = members.iter().map(|members| Conversation {
@@ -88,6 +125,8 @@ impl Database {
                 .collect(),
             log: Vec::new(),
             head: LogHead::default(),
+            others: BTreeMap::new(),
+            deleted: BTreeSet::new(),
             removed: BTreeMap::new(),
             sequence: 0,
         });
@@ -115,33 +154,51 @@ impl Database {
         authorize(is_member.then_some(Role::Member), action).is_ok()
     }
 
-    /// One transaction: membership, deduplication, the next `seq`, the entry, the sender's marks.
-    /// `None` if the sender is not in the conversation. `keyed` is whether a repetition is looked
-    /// for.
+    /// One transaction: membership, deduplication, the rules for what is done to messages, the next
+    /// `seq`, the entry, the sender's marks. `keyed` is whether a repetition is looked for.
+    ///
+    /// # Errors
+    /// If the sender is not in the conversation, or the rules refuse the change.
     pub(crate) fn append(
         &mut self,
         sender: usize,
         conversation: usize,
         key: ClientMessageId,
+        kind: Kind,
         keyed: bool,
-    ) -> Option<Appended> {
+    ) -> Result<Appended, Refused> {
         if !self.may(sender, conversation, Action::Write) {
-            return None;
+            return Err(Refused);
         }
         let to = self.members(conversation);
         let dedupe_key = (conversation, sender, key);
         if keyed && let Some(place) = self.dedupe.get(&dedupe_key) {
-            return Some(Appended {
+            return Ok(Appended {
                 entry: self.conversations[conversation].log[*place],
                 duplicate: true,
                 to,
                 receipt: None,
             });
         }
+        if let Kind::Change { of, change } = kind
+            && self.bug != Some(Bug::NotJudged)
+        {
+            let held = &self.conversations[conversation];
+            let is_direct = held.members.len() == 2;
+            if let Verdict::Unchanged(seq) = judge(&held.log, sender, of, change, is_direct)? {
+                let made_by = held.log.iter().find(|entry| entry.seq == seq);
+                return Ok(Appended {
+                    entry: *made_by.ok_or(Refused)?,
+                    duplicate: true,
+                    to,
+                    receipt: None,
+                });
+            }
+        }
         self.last_id += 1;
         let id = self.last_id;
         let held = &mut self.conversations[conversation];
-        held.head = held.head.next(true);
+        held.head = held.head_after(kind);
         held.sequence += 1;
         let seq = if self.bug == Some(Bug::SeqFromSequence) {
             held.sequence
@@ -154,21 +211,33 @@ impl Database {
             id,
             sender,
             key,
+            kind,
         };
-        let marks = held.members.entry(sender).or_default();
-        let receipt = marks.covered_by_send(seq).map(|_| Receipt {
-            conversation,
-            user: sender,
-            read: seq,
-            visible_read: seq,
-            to: Rc::clone(&to),
-        });
-        *marks = Marks::all_at(seq);
+        let mut receipt = None;
+        match kind {
+            Kind::Message => {
+                let marks = held.members.entry(sender).or_default();
+                receipt = marks.covered_by_send(seq).map(|_| Receipt {
+                    conversation,
+                    user: sender,
+                    read: seq,
+                    visible_read: seq,
+                    to: Rc::clone(&to),
+                });
+                *marks = Marks::all_at(seq);
+            }
+            Kind::Change { of, change } => {
+                held.others.insert(seq, held.head);
+                if change == Change::Delete && self.bug != Some(Bug::DeletedStayUnread) {
+                    held.deleted.insert(of);
+                }
+            }
+        }
         held.log.push(entry);
         let place = held.log.len() - 1;
         self.commits.push((conversation, place));
         self.dedupe.insert(dedupe_key, place);
-        Some(Appended {
+        Ok(Appended {
             entry,
             duplicate: false,
             to,

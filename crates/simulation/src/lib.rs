@@ -11,6 +11,7 @@
     reason = "users, clients, nodes and conversations are numbers, and each number has several tables"
 )]
 
+mod acting;
 mod bug;
 mod check;
 mod client;
@@ -40,7 +41,7 @@ pub struct Config {
 /// What a check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Its number in `docs/invariants.md`.
+    /// Its number in `docs/invariants.md`, or `acting` for the rules of what is done to messages.
     pub invariant: &'static str,
     pub what: String,
     pub at_ms: u64,

@@ -1,5 +1,6 @@
 //! What the parts of the simulation send to each other.
 
+use crate::acting::Kind;
 use crate::database::{Appended, ClientMessageId, Entry, Person, Receipt, SyncPage};
 use crate::redis::{Committed, Ended, Poll, Read, Write};
 use lamplight_domain::presence::{
@@ -22,6 +23,7 @@ pub(crate) enum Request {
     Send {
         conversation: usize,
         key: ClientMessageId,
+        kind: Kind,
     },
     MarkRead {
         conversation: usize,
@@ -166,6 +168,7 @@ pub(crate) enum DatabaseCall {
         sender: usize,
         conversation: usize,
         key: ClientMessageId,
+        kind: Kind,
         keyed: bool,
     },
     MarkRead {

@@ -60,6 +60,8 @@ found! {
     m6_join_before_subscription: JoinBeforeSubscription as "M6" | "M10";
     m12_slow_readers_skipped: SlowReadersSkipped as "M6" | "M10" | "M9" | "P5" | "P8" | "P1" | "P11";
     m15_members_cached: MembersCached as "M15";
+    not_judged: NotJudged as "acting";
+    m9_deleted_stay_unread: DeletedStayUnread as "M9";
     p2_no_fencing: NoFencing as "P1";
     p8_presence_counter: PresenceCounter as "P1" | "P8";
     p7_leaves_lost_on_heal: LeavesLostOnHeal as "P1" | "P5" | "P11";

@@ -288,7 +288,11 @@ impl World {
             Request::Sync(have) => {
                 self.ask_database(n, Pending::Sync(asker), DatabaseCall::Sync { user, have });
             }
-            Request::Send { conversation, key } => self.send(n, asker, user, conversation, key),
+            Request::Send {
+                conversation,
+                key,
+                kind,
+            } => self.send(n, asker, user, conversation, (key, kind)),
             Request::MarkRead { conversation, seq } => {
                 let call = DatabaseCall::MarkRead {
                     user,

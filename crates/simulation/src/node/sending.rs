@@ -1,6 +1,7 @@
 //! Messages: from a request to the database, and after the commit to the bus; and the republisher.
 
 use super::{Asker, Outgoing, Pending};
+use crate::acting::Kind;
 use crate::bug::Bug;
 use crate::database::{Appended, ClientMessageId, Entry};
 use crate::messages::{BusEvent, DatabaseCall, RedisCommand, Reply};
@@ -21,7 +22,7 @@ impl World {
         asker: Asker,
         sender: usize,
         conversation: usize,
-        key: ClientMessageId,
+        (key, kind): (ClientMessageId, Kind),
     ) {
         let keyed = match self.config.bug {
             Some(Bug::NoDedupe) => false,
@@ -29,7 +30,7 @@ impl World {
             _ => true,
         };
         if self.has(Bug::DeliveredBeforeCommit) || self.has(Bug::AcknowledgedBeforeCommit) {
-            let entry = self.expected(sender, conversation, key);
+            let entry = self.expected(sender, conversation, key, kind);
             if self.has(Bug::AcknowledgedBeforeCommit) {
                 self.answer(asker, Reply::Acknowledged(entry));
             } else {
@@ -42,19 +43,27 @@ impl World {
             sender,
             conversation,
             key,
+            kind,
             keyed,
         };
         self.ask_database(n, Pending::Append(asker), call);
     }
 
     /// What the entry will be, if nothing comes between.
-    fn expected(&self, sender: usize, conversation: usize, key: ClientMessageId) -> Entry {
+    fn expected(
+        &self,
+        sender: usize,
+        conversation: usize,
+        key: ClientMessageId,
+        kind: Kind,
+    ) -> Entry {
         Entry {
             conversation,
             seq: self.database.conversations[conversation].head.seq + 1,
             id: self.database.commits.len() as u64 + 1,
             sender,
             key,
+            kind,
         }
     }
 

@@ -217,9 +217,10 @@ impl World {
                 sender,
                 conversation,
                 key,
+                kind,
                 keyed,
             } => database
-                .append(sender, conversation, key, keyed)
+                .append(sender, conversation, key, kind, keyed)
                 .map_or(DatabaseReply::NotFound, DatabaseReply::Appended),
             DatabaseCall::MarkRead {
                 user,

@@ -1,0 +1,156 @@
+//! What is done to messages: edits, deletions and reactions. The domain judges and folds.
+
+use crate::database::Entry;
+use lamplight_domain::emoji::Emoji;
+use lamplight_domain::entry::{self, EntryKind, MessageAction};
+use lamplight_domain::fold::{Message, fold};
+use lamplight_domain::identity::{ConversationId, MessageId, UserId};
+use lamplight_domain::message::Content;
+use lamplight_domain::message_rules::{Actor, MessageState, ReactionState, Verdict};
+use lamplight_domain::permission::Role;
+use lamplight_domain::time::Timestamp;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Message,
+    Change {
+        /// The `seq` of the message.
+        of: u64,
+        change: Change,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Edit { text: u64 },
+    Delete,
+    React { emoji: usize, added: bool },
+}
+
+/// A write that the store refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused;
+
+pub(crate) const EMOJIS: [&str; 3] = ["👍", "🎉", "❤️"];
+
+/// Decides what becomes of a change, in the store's transaction.
+///
+/// # Errors
+/// When it is refused.
+pub(crate) fn judge(
+    log: &[Entry],
+    sender: usize,
+    of: u64,
+    change: Change,
+    is_direct: bool,
+) -> Result<Verdict, Refused> {
+    let message = log
+        .iter()
+        .find(|entry| entry.seq == of && entry.kind == Kind::Message);
+    let message = message.ok_or(Refused)?;
+    let mut state = MessageState {
+        seq: of,
+        sender: user(message.sender),
+        created_at: Timestamp(0),
+        content: sent_text(message),
+        mentions: Vec::new(),
+        content_seq: of,
+        deleted_seq: None,
+        pinned_seq: None,
+        reactions: ReactionState::default(),
+    };
+    let mut there: Vec<(usize, usize, u64)> = Vec::new();
+    for entry in log {
+        let Kind::Change { of: other, change } = entry.kind else {
+            continue;
+        };
+        if other != of {
+            continue;
+        }
+        match change {
+            Change::Edit { text } => {
+                state.content = Content::trusted(text.to_string());
+                state.content_seq = entry.seq;
+            }
+            Change::Delete => state.deleted_seq = Some(entry.seq),
+            Change::React { emoji, added } => {
+                there.retain(|(kind, by, _)| (*kind, *by) != (emoji, entry.sender));
+                if added {
+                    there.push((emoji, entry.sender, entry.seq));
+                }
+            }
+        }
+    }
+    if let Change::React { emoji, .. } = change {
+        let is_own = |(_, by, _): &&(usize, usize, u64)| *by == sender;
+        state.reactions = ReactionState {
+            kinds: (0..EMOJIS.len())
+                .filter(|kind| there.iter().any(|(one, ..)| one == kind))
+                .count(),
+            has_kind: there.iter().any(|(kind, ..)| *kind == emoji),
+            own: there.iter().filter(is_own).count(),
+            own_seq: there
+                .iter()
+                .filter(is_own)
+                .find(|(kind, ..)| *kind == emoji)
+                .map(|(.., seq)| *seq),
+        };
+    }
+    let actor = Actor {
+        user: &user(sender),
+        role: Role::Member,
+        is_direct,
+        pins: 0,
+        editable_since: None,
+    };
+    lamplight_domain::message_rules::judge(&action(change), &state, &actor).map_err(|_| Refused)
+}
+
+/// The messages of a log as they are now.
+pub(crate) fn messages(log: &[Entry], viewer: usize) -> Vec<Message> {
+    let entries: Vec<entry::Entry> = log.iter().map(domain_entry).collect();
+    fold(&entries, &user(viewer))
+}
+
+fn domain_entry(entry: &Entry) -> entry::Entry {
+    let id = |seq: u64| MessageId::trusted(format!("c{}-{seq}", entry.conversation));
+    entry::Entry {
+        id: id(entry.seq),
+        conversation: ConversationId::trusted(format!("c{}", entry.conversation)),
+        seq: entry.seq,
+        sender: user(entry.sender),
+        client_message_id: None,
+        kind: match entry.kind {
+            Kind::Message => EntryKind::message(sent_text(entry)),
+            Kind::Change { of, change } => EntryKind::Change(Box::new(entry::Change {
+                message: id(of),
+                message_seq: of,
+                action: action(change),
+            })),
+        },
+        created_at: Timestamp(i64::try_from(entry.seq).unwrap_or(i64::MAX)),
+    }
+}
+
+fn action(change: Change) -> MessageAction {
+    match change {
+        Change::Edit { text } => MessageAction::Edit {
+            content: Content::trusted(text.to_string()),
+            mentions: Vec::new(),
+        },
+        Change::Delete => MessageAction::Delete,
+        Change::React { emoji, added } => MessageAction::React {
+            emoji: Emoji::trusted(EMOJIS[emoji]),
+            added,
+        },
+    }
+}
+
+/// The text that a message was sent with.
+fn sent_text(entry: &Entry) -> Content {
+    Content::trusted(format!("as sent: {}", entry.id))
+}
+
+fn user(number: usize) -> UserId {
+    UserId::trusted(format!("u{number}"))
+}
