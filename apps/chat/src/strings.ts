@@ -180,6 +180,25 @@ export const words = {
     unread: (n: number) => count(n, "unread message", "unread messages"),
   },
 
+  search: {
+    field: "Search",
+    fieldIn: (name: string) => `Search in ${name}`,
+    inside: (name: string) => `In ${isolate(name)}`,
+    everywhere: "Search in all conversations",
+    here: "Search in this conversation",
+    clear: "End the search",
+    hint: "Type a word that a message has, or its beginning.",
+    conversations: "Conversations",
+    messages: "Messages",
+    loading: "Searching…",
+    found: (n: number, more: boolean) =>
+      `${count(n, "message", "messages")} found${more ? ", and there are more" : ""}`,
+    none: (query: string) => `No results for “${isolate(query)}”.`,
+    noneLead: "Messages must have all words, or words that begin with them.",
+    failed: "The messages could not be searched.",
+    more: "Show older results",
+  },
+
   people: {
     title: "People",
     count: (n: number) => (n === 0 ? "Only you are online" : count(n, "person online", "people online")),
@@ -264,6 +283,7 @@ export const words = {
     reactions: "Reactions",
     quoteOf: (name: string) => `In reply to ${isolate(name)}`,
     quoteGone: "The message cannot be loaded.",
+    gone: "That message is not there any more.",
     reaction: (emoji: string, n: number, mine: boolean) =>
       `${emoji}, ${count(n, "reaction", "reactions")}${mine ? ", yours too" : ""}`,
     more: (n: number) => `and ${n.toLocaleString()} more`,

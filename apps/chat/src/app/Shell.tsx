@@ -7,6 +7,7 @@ import { Conversations } from "../conversations/Conversations"
 import { badge } from "../logic/title"
 import { People } from "../people/People"
 import { StatusMenu } from "../presence/StatusMenu"
+import { focusSearch, noSearch, type SearchRequest } from "../search/SearchField"
 import { words } from "../strings"
 import { NoThread } from "../thread/NoThread"
 import { Thread } from "../thread/Thread"
@@ -31,6 +32,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
   const { since: restoredAt } = useRestored()
   const selected = route.view === "thread" ? route.conversationId : null
   const openedBy = useRef<HTMLElement | null>(null)
+  const [search, setSearch] = useState(noSearch)
 
   const select = useCallback((conversationId: string, focus: boolean) => {
     go({ view: "thread", conversationId })
@@ -39,6 +41,22 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
   }, [])
 
   const show = useCallback((conversationId: string) => select(conversationId, false), [select])
+
+  const showMessage = useCallback((conversationId: string, seq: number) => {
+    go({ view: "thread", conversationId, seq })
+    setSheet(false)
+  }, [])
+
+  /** Searches in all conversations, or in one. */
+  const openSearch = useCallback(
+    (scope: SearchRequest["scope"]) => {
+      setSearch((last) => (scope || last.scope ? { query: "", scope } : last))
+      setSheet(false)
+      if (phone) go({ view: "conversations" })
+      focusSearch()
+    },
+    [phone],
+  )
 
   const openPeople = useCallback(() => {
     openedBy.current = document.activeElement as HTMLElement | null
@@ -63,13 +81,16 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
       if (event.key === "F6") {
         event.preventDefault()
         cycleRegions(event.shiftKey)
+      } else if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.altKey) {
+        event.preventDefault()
+        openSearch(null)
       } else if (event.key === "Escape" && sheet && !event.defaultPrevented) {
         closePeople()
       }
     }
     addEventListener("keydown", onKey)
     return () => removeEventListener("keydown", onKey)
-  }, [sheet, closePeople])
+  }, [sheet, closePeople, openSearch])
 
   return (
     <div className="shell">
@@ -93,7 +114,10 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
           selected={selected}
           shown={route.view === "conversations"}
           inert={modal}
+          search={search}
+          onSearch={setSearch}
           onSelect={select}
+          onShow={showMessage}
           onFind={wide ? focusPeople : openPeople}
           onLeave={onLeave}
         />
@@ -115,6 +139,8 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
               id={selected}
               self={self}
               wide={wide}
+              target={route.view === "thread" && route.seq !== undefined ? route.seq : null}
+              onSearch={openSearch}
               onPeople={openPeople}
               onOut={focusList}
             />

@@ -9,6 +9,9 @@ describe("routes", () => {
         conversationId: id,
       })
     }
+    const message = { view: "thread", conversationId: "a/b 7", seq: 41 } as const
+    expect(parseRoute(hashOf(message))).toEqual(message)
+    expect(parseRoute("#/c/7/0")).toEqual({ view: "thread", conversationId: "7" })
     expect(parseRoute(hashOf({ view: "people" }))).toEqual({ view: "people" })
   })
 

@@ -4,13 +4,16 @@ import { useSyncExternalStore } from "react"
 export type Route =
   | { view: "conversations" }
   | { view: "people" }
-  | { view: "thread"; conversationId: string }
+  /** `seq`: the message to show, until it is shown. */
+  | { view: "thread"; conversationId: string; seq?: number }
 
 export function parseRoute(hash: string): Route {
-  const thread = /^#\/c\/(.+)$/.exec(hash)
+  const thread = /^#\/c\/(.+?)(?:\/(\d{1,15}))?$/.exec(hash)
   if (thread?.[1]) {
     try {
-      return { view: "thread", conversationId: decodeURIComponent(thread[1]) }
+      const conversationId = decodeURIComponent(thread[1])
+      const seq = Number(thread[2])
+      return { view: "thread", conversationId, ...(seq > 0 && { seq }) }
     } catch {
       // A broken escape sequence in an address that was typed by hand.
       return { view: "conversations" }
@@ -20,8 +23,16 @@ export function parseRoute(hash: string): Route {
 }
 
 export function hashOf(route: Route): string {
-  if (route.view === "thread") return `#/c/${encodeURIComponent(route.conversationId)}`
+  if (route.view === "thread") {
+    const { conversationId, seq } = route
+    return `#/c/${encodeURIComponent(conversationId)}${seq === undefined ? "" : `/${seq}`}`
+  }
   return route.view === "people" ? "#/people" : "#/"
+}
+
+/** The address of a message, for whoever is a member of the conversation. */
+export function permalink(conversationId: string, seq: number): string {
+  return location.origin + location.pathname + hashOf({ view: "thread", conversationId, seq })
 }
 
 let seen = ""
@@ -58,6 +69,14 @@ export function go(route: Route): void {
   if (hash === location.hash) return
   if (from.view === "thread" && route.view === "thread") history.replaceState(history.state, "", hash)
   else history.pushState({ from: from.view }, "", hash)
+  for (const listener of listeners) listener()
+}
+
+/** The message of the address is shown, or cannot be: a reload begins as usual, and its link can be followed again. */
+export function endJump(): void {
+  const { view, ...rest } = read()
+  if (view !== "thread" || !("conversationId" in rest)) return
+  history.replaceState(history.state, "", hashOf({ view, conversationId: rest.conversationId }))
   for (const listener of listeners) listener()
 }
 

@@ -1,9 +1,10 @@
 import type { User } from "@lamplight/client"
 import { useConversations, useOutbox, usePresences } from "@lamplight/react"
-import { useCallback, useMemo } from "react"
+import { lazy, Suspense, useCallback, useMemo } from "react"
 import { useToday } from "../app/hooks"
 import { PresenceIcon } from "../presence/PresenceIcon"
 import { StatusMenu } from "../presence/StatusMenu"
+import { isSearching, SearchField, type SearchRequest } from "../search/SearchField"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
 import { showFailure } from "../ui/failure"
@@ -11,6 +12,9 @@ import { useRoving } from "../ui/roving"
 import { Skeleton, State } from "../ui/State"
 import { ConversationRow } from "./ConversationRow"
 import { useHeldOrder } from "./useHeldOrder"
+
+/** Loaded with the first search. */
+const SearchResults = lazy(() => import("../search/SearchResults"))
 
 /**
  * The list of conversations, newest first. It does not reorder while the user points at it or moves through
@@ -22,11 +26,14 @@ export function Conversations(props: {
   selected: string | null
   shown: boolean
   inert: boolean
+  search: SearchRequest
+  onSearch: (search: SearchRequest) => void
   onSelect: (conversationId: string, focus: boolean) => void
+  onShow: (conversationId: string, seq: number) => void
   onFind: () => void
   onLeave: () => void
 }) {
-  const { self, mode, selected, shown, inert, onSelect, onFind, onLeave } = props
+  const { self, mode, selected, shown, inert, search, onSearch, onSelect, onShow, onFind, onLeave } = props
   return (
     <nav
       className="panel"
@@ -42,9 +49,18 @@ export function Conversations(props: {
           {words.product}
         </p>
       </header>
-      <div className="scroller" data-testid="conversations">
-        <List selected={selected} selfId={self.id} onSelect={onSelect} onFind={onFind} />
-      </div>
+      <SearchField search={search} onSearch={onSearch} />
+      {isSearching(search) ? (
+        <div className="scroller" key="results">
+          <Suspense fallback={<Skeleton rows={4} kind="list" label={words.search.loading} />}>
+            <SearchResults self={self} search={search} onSelect={onSelect} onShow={onShow} />
+          </Suspense>
+        </div>
+      ) : (
+        <div className="scroller" data-testid="conversations">
+          <List selected={selected} selfId={self.id} onSelect={onSelect} onFind={onFind} />
+        </div>
+      )}
       <StatusMenu self={self} mode={mode} onLeave={onLeave} look="card" />
     </nav>
   )

@@ -1,9 +1,9 @@
 import type { User } from "@lamplight/client"
 import { useConversation } from "@lamplight/react"
-import { useCallback, useEffect, useMemo, useRef, useState } from "react"
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
 import { useReading } from "../app/hooks"
 import { focusComposer } from "../app/regions"
-import { goBack } from "../app/route"
+import { endJump, goBack } from "../app/route"
 import { Composer } from "../composer/Composer"
 import { EditMessage } from "../composer/EditMessage"
 import { namesById, titleOf } from "../logic/members"
@@ -18,6 +18,7 @@ import { DeleteDialog } from "./DeleteDialog"
 import { Log, type LogControl } from "./Log"
 import { ThreadHead } from "./ThreadHead"
 import { TypingStrip } from "./TypingStrip"
+import { useArrival } from "./useArrival"
 import { useDivider } from "./useDivider"
 import { useMessageActions } from "./useMessageActions"
 
@@ -39,10 +40,13 @@ export function Thread(props: {
   id: string
   self: User
   wide: boolean
+  /** The `seq` of a message to show; null: none. */
+  target: number | null
+  onSearch: (scope: { id: string; name: string }) => void
   onPeople: () => void
   onOut: () => void
 }) {
-  const { id, self, wide, onPeople, onOut } = props
+  const { id, self, wide, target, onSearch, onPeople, onOut } = props
   const conversation = useConversation(id)
   const { messages, item } = conversation
   const reading = useReading()
@@ -60,7 +64,10 @@ export function Thread(props: {
 
   const options = { hasOlder: messages.hasOlder, unreadAfter: divider.unreadAfter, selfId: self.id }
   const [pages, setPages] = useState(0)
+  const isArriving = useArrival(conversation, target)
   const placed =
+    // The messages around the one to show are there, wherever the first unread one is.
+    messages.hasNewer ||
     divider.unreadAfter === null ||
     firstUnreadIsKnown(messages.rows, options) ||
     pages >= PAGES_TO_FIRST_UNREAD ||
@@ -83,6 +90,15 @@ export function Thread(props: {
   const { actions, reply, editing, deleting, endReply, endEdit, editLast, setDeleting, remove } =
     useMessageActions({ id, selfId: self.id, nameOf, log })
 
+  const isShown =
+    messages.rows.length > 0 && (started || placed) && !isArriving && messages.status !== "loading"
+  // Before the paint, so that the end is not shown first.
+  useLayoutEffect(() => {
+    if (target === null || !isShown) return
+    log.current?.show(target)
+    endJump()
+  }, [target, isShown])
+
   const denied = messages.status === "error" && messages.error?.code === "not_found"
   if (denied) {
     return (
@@ -102,9 +118,16 @@ export function Thread(props: {
 
   return (
     <ThreadActionsContext.Provider value={actions}>
-      <ThreadHead item={item} self={self} name={name} wide={wide} onPeople={onPeople} />
+      <ThreadHead
+        item={item}
+        self={self}
+        name={name}
+        wide={wide}
+        onSearch={() => onSearch({ id, name })}
+        onPeople={onPeople}
+      />
       <div className="log-frame">
-        {messages.rows.length > 0 && (started || placed) && messages.status !== "loading" ? (
+        {isShown ? (
           <Log
             ref={log}
             conversation={conversation}

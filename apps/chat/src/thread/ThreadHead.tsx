@@ -1,6 +1,6 @@
 import type { ConversationInfo, PresenceView, User } from "@lamplight/client"
 import { usePresence, useUnread } from "@lamplight/react"
-import { ChevronLeft, UsersRound } from "lucide-react"
+import { ChevronLeft, Search, UsersRound } from "lucide-react"
 import { useNow } from "../app/hooks"
 import { goBack } from "../app/route"
 import { faceOf } from "../logic/members"
@@ -17,9 +17,10 @@ export function ThreadHead(props: {
   self: User
   name: string
   wide: boolean
+  onSearch: () => void
   onPeople: () => void
 }) {
-  const { item, self, name, wide, onPeople } = props
+  const { item, self, name, wide, onSearch, onPeople } = props
   const unread = useUnread().total
   return (
     <header className="panel-head thread-head">
@@ -42,6 +43,11 @@ export function ThreadHead(props: {
         <Company item={item} selfId={self.id} name={name} />
       ) : (
         <div className="flex-1" />
+      )}
+      {item && (
+        <IconButton label={words.search.here} data-testid="search-here" onClick={onSearch}>
+          <Search size={20} aria-hidden="true" />
+        </IconButton>
       )}
       {!wide && (
         <IconButton label={words.regions.openPeople} className="only-wide-enough" onClick={onPeople}>

@@ -2,6 +2,7 @@ import type { MessageRow } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import type { Virtualizer } from "@tanstack/react-virtual"
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react"
+import { toast } from "sonner"
 import type { Row } from "../logic/rows"
 import { words } from "../strings"
 import { showFailure } from "../ui/failure"
@@ -32,7 +33,7 @@ export function useShow(props: {
         () => {
           if (handle.messages.get().rows.some((row) => row.seq === seq)) return
           setWanted(null)
-          showFailure(words.message.quoteGone, null)
+          toast(words.message.gone)
         },
         (thrown: unknown) => {
           setWanted(null)

@@ -1,0 +1,135 @@
+import type { Browser } from "playwright-core"
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
+import { violations } from "./axe"
+import { canRun, launch, Person, resize, restore, Server, until } from "./world"
+
+describe.skipIf(!canRun)("search and permalinks", () => {
+  let browser: Browser
+  const server = new Server()
+  let asha: Person
+  let ben: Person
+
+  beforeAll(async () => {
+    ;[browser] = await Promise.all([launch(), server.start()])
+    asha = await (await Person.arrive(browser, server, "Asha", { bypassCSP: true })).signUp()
+    ben = await (await Person.arrive(browser, server, "Ben")).signUp()
+    await asha.open(ben)
+    await ben.open(asha)
+    await asha.pour(300, (n) => (n === 20 ? "Der Bäcker on the ferry sells bread" : `Line ${n} of the log`))
+    await ben.message("Line 299 ").waitFor()
+  })
+  afterEach(() => restore(asha))
+  afterAll(async () => {
+    await browser?.close()
+    await server.stop()
+  })
+
+  const hit = (text: string) => asha.on("hit").filter({ hasText: text })
+  /** Searches until it is found: the index is a moment behind the log. */
+  async function find(query: string, text: string): Promise<void> {
+    await until(async () => {
+      await asha.on("search").fill("")
+      await asha.on("search").fill(query)
+      await asha.page.locator('[data-testid="search-results"] [role="status"]:has-text("found")').waitFor()
+      return (await hit(text).count()) > 0
+    }, 60_000)
+  }
+
+  it("20: a hit far up is found without case and marks, and from it both ways page without a hole", async () => {
+    await find("backer FERR", "Bäcker")
+    expect(await hit("Bäcker").locator("mark").allTextContents()).toEqual(["Bäcker", "ferry"])
+    await asha.on("search").press("ArrowDown")
+    await until(() => hit("Bäcker").evaluate((row) => row === document.activeElement))
+    const began = Date.now()
+    await asha.page.keyboard.press("Enter")
+    const target = asha.message("Bäcker")
+    await target.waitFor()
+    await until(() => target.evaluate((row) => row === document.activeElement))
+    // The goal is a second on a machine at rest.
+    expect(Date.now() - began).toBeLessThan(10_000)
+    const seqs = () =>
+      asha.page.$$eval('[data-testid="message"]', (rows) =>
+        rows.map((row) => Number((row as HTMLElement).dataset.seq)),
+      )
+    const seen = new Set<number>()
+    for (const [key, last] of [
+      ["Home", 1],
+      ["End", 300],
+    ] as const) {
+      await asha.on("log").focus()
+      await until(async () => {
+        await asha.page.keyboard.press(key === "Home" ? "PageUp" : "PageDown")
+        for (const seq of await seqs()) seen.add(seq)
+        return seen.has(last)
+      }, 60_000)
+    }
+    expect(seen.size).toBe(300)
+  })
+
+  it("the keyboard opens the search, and Escape ends it", async () => {
+    await asha.on("composer").focus()
+    await asha.page.keyboard.press("Control+k")
+    await until(async () => (await asha.focused()) === "search")
+    await asha.on("search").fill("Ben")
+    await asha.on("found-conversation").filter({ hasText: "Ben" }).waitFor()
+    expect(await violations(asha.page)).toEqual([])
+    await asha.page.keyboard.press("Escape")
+    await asha.on("conversations").waitFor()
+    expect(await asha.on("search").inputValue()).toBe("")
+  })
+
+  it("60: nothing found, a failure and a busy server each say so", async () => {
+    await asha.on("search").fill("zzzyx")
+    await asha.page.getByText("No results for").waitFor()
+    expect(await violations(asha.page)).toEqual([])
+    let refusal: object | null = { success: false, error: "It broke.", code: "internal", retryable: false }
+    await asha.page.route("**/api/privatechat/search*", (route) =>
+      refusal ? route.fulfill({ status: 500, json: refusal }) : route.continue(),
+    )
+    await asha.on("search").fill("bäcker")
+    const retry = asha.page.locator(".state").getByRole("button", { name: "Try again" })
+    await retry.waitFor()
+    refusal = null
+    await retry.click()
+    await hit("Bäcker").waitFor()
+    refusal = { success: false, error: "Wait.", code: "rate_limited", retryable: true, retryAfterMs: 300 }
+    await asha.on("search").fill("bäcker on")
+    setTimeout(() => {
+      refusal = null
+    }, 1_000)
+    await hit("Bäcker").waitFor()
+    await asha.page.getByRole("button", { name: "End the search" }).click()
+  })
+
+  it("searches in one conversation, also on a phone, and comes back to the results", async () => {
+    await resize(asha.page, 390, 844)
+    await asha.on("search-here").click()
+    await until(async () => (await asha.focused()) === "search")
+    await asha.on("search").fill("bread")
+    await hit("Bäcker").click()
+    await asha.message("Bäcker").waitFor()
+    await asha.on("back").click()
+    await hit("Bäcker").waitFor()
+    expect(await violations(asha.page)).toEqual([])
+    await asha.page.getByRole("button", { name: "End the search" }).click()
+  })
+
+  it("19: a permalink leads to its message, stays there, and says when there is none", async () => {
+    const id = await ben.conversationId()
+    await ben.page.goto(`${server.url}/chat#/c/${id}/21`)
+    const target = ben.message("Bäcker")
+    await target.waitFor()
+    await until(() => target.evaluate((row) => row === document.activeElement))
+    // It is told once: a reload begins as usual.
+    await until(() => ben.page.evaluate(() => !location.hash.endsWith("/21")))
+    const top = await target.evaluate((row) => row.getBoundingClientRect().top)
+    await ben.page.waitForTimeout(3_000)
+    expect(Math.abs((await target.evaluate((row) => row.getBoundingClientRect().top)) - top)).toBeLessThan(2)
+    await ben.page.goto(`${server.url}/chat#/c/${id}/4000`)
+    await ben.page.getByText("That message is not there").waitFor()
+    await ben.page.goto(`${server.url}/chat#/c/987654321/3`)
+    await ben.page.getByText("This conversation cannot be shown").waitFor()
+    await ben.page.goto(`${server.url}/chat#/c/${id}`)
+    await ben.on("composer").waitFor()
+  })
+})

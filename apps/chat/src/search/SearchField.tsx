@@ -1,0 +1,95 @@
+import { Search, X } from "lucide-react"
+import type { KeyboardEvent } from "react"
+import { words } from "../strings"
+import { IconButton } from "../ui/Button"
+
+/** The server takes no longer query. */
+const MAX_QUERY = 200
+
+/** What is searched for, and in which conversation; null: in all. */
+export interface SearchRequest {
+  query: string
+  scope: { id: string; name: string } | null
+}
+
+export const noSearch: SearchRequest = { query: "", scope: null }
+
+export const isSearching = ({ query, scope }: SearchRequest): boolean => query.trim() !== "" || scope !== null
+
+/** The field of the search over conversations and messages. The results are below it in the same panel. */
+export function SearchField(props: { search: SearchRequest; onSearch: (search: SearchRequest) => void }) {
+  const { search, onSearch } = props
+  const { query, scope } = search
+
+  function onKeyDown(event: KeyboardEvent<HTMLInputElement>) {
+    if (event.nativeEvent.isComposing) return
+    if (event.key === "Escape" && isSearching(search)) {
+      event.preventDefault()
+      // First the text, then the conversation.
+      onSearch(query ? { ...search, query: "" } : noSearch)
+    } else if (event.key === "Backspace" && !query && scope) {
+      onSearch(noSearch)
+    } else if (event.key === "ArrowDown" || (event.key === "Enter" && query.trim())) {
+      const row = event.currentTarget.closest("nav")?.querySelector<HTMLElement>("[data-roving]")
+      if (!row) return
+      event.preventDefault()
+      if (event.key === "Enter") row.click()
+      else row.focus()
+    }
+  }
+
+  return (
+    <search className="search" data-scoped={scope ? "" : undefined}>
+      <Search size={16} className="search-icon" aria-hidden="true" />
+      {scope && (
+        <span className="search-scope">
+          <span className="truncate">{words.search.inside(scope.name)}</span>
+          <button
+            type="button"
+            className="search-scope-end"
+            aria-label={words.search.everywhere}
+            title={words.search.everywhere}
+            onClick={() => onSearch({ query, scope: null })}
+          >
+            <X size={14} aria-hidden="true" />
+          </button>
+        </span>
+      )}
+      <input
+        className="field"
+        type="text"
+        inputMode="search"
+        enterKeyHint="search"
+        data-testid="search"
+        data-search-field=""
+        aria-label={scope ? words.search.fieldIn(scope.name) : words.search.field}
+        placeholder={scope ? "" : words.search.field}
+        aria-keyshortcuts="Control+K Meta+K"
+        autoComplete="off"
+        spellCheck={false}
+        dir="auto"
+        maxLength={MAX_QUERY}
+        value={query}
+        onChange={(event) => onSearch({ ...search, query: event.target.value })}
+        onKeyDown={onKeyDown}
+      />
+      {isSearching(search) && (
+        <IconButton
+          label={words.search.clear}
+          className="search-clear"
+          onClick={({ currentTarget }) => {
+            onSearch(noSearch)
+            currentTarget.closest("search")?.querySelector("input")?.focus()
+          }}
+        >
+          <X size={16} aria-hidden="true" />
+        </IconButton>
+      )}
+    </search>
+  )
+}
+
+/** After the next paint, since the field may not be visible yet. */
+export function focusSearch(): void {
+  requestAnimationFrame(() => document.querySelector<HTMLInputElement>("[data-search-field]")?.focus())
+}
