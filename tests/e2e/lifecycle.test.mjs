@@ -53,6 +53,14 @@ describe("stopping", { concurrency: 4 }, () => {
     for (const seq of acknowledged) assert.ok(seq <= newest, "acknowledged and not there")
   })
 
+  test("SIGTERM as soon as it says that it is ready: exit 0", async (t) => {
+    const server = await serve(t, OPEN)
+    for (let round = 0; round < 5; round++) {
+      assert.deepEqual(await server.stop(), { code: 0, signal: null }, `round ${round}`)
+      await server.start()
+    }
+  })
+
   test("SIGTERM with hundreds connected and a body that trickles: exit 0 within 10 s all the same", async (t) => {
     const server = await serve(t, OPEN)
     const { join } = crowd(t, server)

@@ -5,6 +5,7 @@ use lamplight::config::{Config, Flags, LogFormat};
 use lamplight::wiring::Lamplight;
 use lamplight::{account, copies, doctor, migrate, reindex, token};
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -128,12 +129,19 @@ fn serve(settings: &Flags) -> ExitCode {
             Err(error) => return fail(&error.to_string()),
         };
         tokio::spawn(return_memory());
-        println!("{}", ready_line(address, config.log_format));
         let (stopping, stop) = watch::channel(false);
+        // From before it says that it is ready: whoever waits for that may stop it at once.
+        let stop_signal = stop_signal();
         tokio::spawn(async move {
-            stop_signal().await;
+            stop_signal.await;
             let _ = stopping.send(true);
         });
+        // Nobody may listen; it serves all the same.
+        let _ = writeln!(
+            std::io::stdout(),
+            "{}",
+            ready_line(address, config.log_format)
+        );
         match lamplight.serve(listener, is_set(stop.clone())).await {
             Ok(()) => {
                 tracing::info!("stopped");
@@ -253,18 +261,22 @@ fn start_log(config: &Config) {
         .init();
 }
 
-async fn stop_signal() {
+/// Listens for signals from the call on; the future ends when one came.
+fn stop_signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut interrupt)) = (
+    let signals = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
-    ) else {
-        tracing::error!("signals cannot be heard; only SIGKILL stops this process");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = interrupt.recv() => {}
+    );
+    async {
+        let (Ok(mut term), Ok(mut interrupt)) = signals else {
+            tracing::error!("signals cannot be heard; only SIGKILL stops this process");
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 
