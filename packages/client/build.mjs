@@ -195,59 +195,9 @@ const REPLACED = [
   ],
 ]
 
-/**
- * Parts of engine.io-client's own socket that the bundle leaves out or shortens: options that this client never sets, and WebTransport.
- * Each must be found, so that another version of engine.io-client is noticed.
- */
-const SHORTENED = [
-  [
-    /if \(uri && "object" === typeof uri\) \{.*?if \(withEventListeners\) \{.*?(?=\n {12}if \(this\.hostname !== "localhost"\))/s,
-    `const { host, protocol, port } = parse(uri)
-        installTimerFunctions(this)
-        this.secure = protocol === "https"
-        this.hostname = host
-        this.port = port || (this.secure ? "443" : "80")
-        this.transports = []
-        this._transportsByName = {}
-        for (const one of opts.transportImplementations) {
-            this.transports.push(one.prototype.name)
-            this._transportsByName[one.prototype.name] = one
-        }
-        const path = opts.path + (opts.addTrailingSlash === false ? "" : "/")
-        this.opts = { ...opts, path, upgrade: true, timestampParam: "t" }
-        if (withEventListeners) {`,
-  ],
-  [/if \(this\.opts\.withCredentials\) \{.*?\n {8}\}/s, ""],
-  [/if \(this\._beforeunloadEventListener\) \{.*?\n {16}\}/s, ""],
-  [/if \(this\.transports\.length === 0\) \{.*?\n {8}\}/s, ""],
-  [/this\.opts\.rememberUpgrade &&.*?\? "websocket"\s*:/s, ""],
-  [/if \(this\._upgrades\.indexOf\("webtransport"\).*?\n {8}else \{\s*(transport\.open\(\);)\s*\}/s, "$1"],
-  [/if \(this\.opts\.autoUnref\) \{.*?\n {8}\}/s, ""],
-  [/_hasPingExpired\(\) \{.*?\n {4}\}/s, ""],
-  [/write\(msg, options, fn\) \{.*?\n {4}\}/s, ""],
-  [/if \("function" === typeof data\) \{.*?(?=if \("closing")/s, ""],
-  [/, this\.opts\.transportOptions\[name\]/, ""],
-  [/\n *Socket\.priorWebsocketSuccess = [^;]*;/g, ""],
-  [/\nSocket\.protocol = protocol;/, ""],
-]
-
-function shortenSocket(source) {
-  let text = source
-  for (const [from, to] of SHORTENED) {
-    const before = text
-    text = before.replace(from, to)
-    if (text === before) throw new Error(`engine.io-client's socket.js has no ${from} any more.`)
-  }
-  return text
-}
-
 export const withoutUnused = {
   name: "without-unused",
   setup({ onLoad }) {
-    onLoad({ filter: /engine\.io-client.build.esm.socket\.js$/ }, async ({ path }) => ({
-      contents: shortenSocket(await readFile(path, "utf8")),
-      resolveDir: dirname(path),
-    }))
     for (const [name, contents] of REPLACED) {
       const filter = new RegExp(`(engine\\.io-(client|parser).build|@socket\\.io).*${name.source}`)
       onLoad({ filter }, ({ path }) => ({ contents, resolveDir: dirname(path) }))
