@@ -188,6 +188,7 @@ mod tests {
                 include_str!("messages/reading.rs"),
                 include_str!("messages/membership.rs"),
                 include_str!("messages/marks.rs"),
+                include_str!("messages/settings.rs"),
             ),
             include_str!("directory.rs"),
             include_str!("accounts.rs"),

@@ -9,6 +9,7 @@ use lamplight_domain::conversation::{
 };
 use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, UserId};
 use lamplight_domain::marks::Mark;
+use lamplight_domain::member_settings::SettingsChange;
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
 use lamplight_usecases::cursor::ConversationKey;
@@ -79,11 +80,25 @@ impl Messages for PostgresStore {
     async fn conversations(
         &self,
         caller: &UserId,
+        archived: Option<bool>,
         cursor: Option<&str>,
         limit: usize,
     ) -> StoreResult<Page<Conversation>> {
         let after = cursor.map(ConversationKey::read).transpose()?;
-        postgres::conversations(self, caller, after, limit).await
+        postgres::conversations(self, caller, archived, after, limit).await
+    }
+
+    async fn total_unread(&self, caller: &UserId, at: Timestamp) -> StoreResult<u64> {
+        postgres::total_unread(self, caller, at).await
+    }
+
+    async fn set_settings(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        change: SettingsChange,
+    ) -> StoreResult<bool> {
+        postgres::set_settings(self, caller, conversation, change).await
     }
 
     async fn conversation(

@@ -2,6 +2,7 @@
 
 use crate::fold::Message;
 use crate::identity::{ConversationId, Profile, UserId};
+use crate::member_settings::MemberSettings;
 use crate::time::Timestamp;
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ pub struct Conversation {
     pub head_seq: u64,
     /// How far the viewer has read.
     pub read_seq: u64,
+    /// What the viewer has set.
+    pub settings: MemberSettings,
     pub created_at: Timestamp,
 }
 
@@ -30,6 +33,7 @@ pub struct ConversationSummary {
     pub unread: u64,
     pub head_seq: u64,
     pub read_seq: u64,
+    pub settings: MemberSettings,
     pub created_at: Timestamp,
 }
 
@@ -43,6 +47,7 @@ impl ConversationSummary {
             unread: self.unread,
             head_seq: self.head_seq,
             read_seq: self.read_seq,
+            settings: self.settings,
             created_at: self.created_at,
         }
     }

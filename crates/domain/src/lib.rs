@@ -12,6 +12,7 @@ pub mod event;
 pub mod fold;
 pub mod identity;
 pub mod marks;
+pub mod member_settings;
 pub mod message;
 pub mod message_rules;
 pub mod ordering;

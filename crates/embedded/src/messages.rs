@@ -13,6 +13,7 @@ use lamplight_domain::conversation::{
 };
 use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, UserId};
 use lamplight_domain::marks::Mark;
+use lamplight_domain::member_settings::SettingsChange;
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
 use lamplight_usecases::cursor::ConversationKey;
@@ -96,12 +97,31 @@ impl Messages for SqliteStore {
     async fn conversations(
         &self,
         caller: &UserId,
+        archived: Option<bool>,
         cursor: Option<&str>,
         limit: usize,
     ) -> StoreResult<Page<Conversation>> {
         let caller = caller.clone();
         let after = cursor.map(ConversationKey::read).transpose()?;
-        self.read(move |conn| sqlite::conversations(conn, &caller, after, limit))
+        self.read(move |conn| sqlite::conversations(conn, &caller, archived, after, limit))
+            .await
+    }
+
+    async fn total_unread(&self, caller: &UserId, at: Timestamp) -> StoreResult<u64> {
+        let caller = caller.clone();
+        self.read(move |conn| sqlite::total_unread(conn, &caller, at))
+            .await
+    }
+
+    async fn set_settings(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        change: SettingsChange,
+    ) -> StoreResult<bool> {
+        let (caller, conversation) = (caller.clone(), conversation.clone());
+        self.write(move |batch| sqlite::set_settings(batch, &caller, &conversation, change))
+            .answer()
             .await
     }
 

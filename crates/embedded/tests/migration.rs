@@ -20,7 +20,7 @@ fn restore_dump(directory: &Path, dump: &str) {
 
 /// Id, unread, head, read mark and last message of each of a user's conversations.
 async fn list(store: &SqliteStore, id: &str) -> Vec<(String, u64, u64, u64, Option<String>)> {
-    let page = store.conversations(&user(id), None, 10).await;
+    let page = store.conversations(&user(id), None, None, 10).await;
     let row = |one: Conversation| {
         (
             one.id.as_str().to_owned(),

@@ -173,6 +173,17 @@ pub const TABLES: &[Table] = &[
         ],
     },
     Table {
+        name: "member_settings",
+        key: 2,
+        columns: &[
+            number("conversation"),
+            number("person"),
+            number("muted_until"),
+            small("archived"),
+            small("pinned"),
+        ],
+    },
+    Table {
         name: "entries",
         key: 1,
         columns: &[

@@ -33,6 +33,8 @@ const RECEIPT: usize = 75;
 const MEMBER: usize = 45;
 /// A conversation in a list, without its members and its last message.
 const CONVERSATION: usize = 165;
+/// A flag of a conversation.
+const FLAG: usize = 16;
 /// An online user in a roster, without texts.
 const PRESENCE: usize = 130;
 /// An activity without its texts.
@@ -110,7 +112,11 @@ pub(crate) fn bare_page(conversation: &ConversationId) -> usize {
 #[must_use]
 pub fn conversation(conversation: &Conversation) -> usize {
     let members: usize = conversation.members.iter().map(member).sum();
+    let settings = &conversation.settings;
+    let flags = usize::from(settings.archived) + usize::from(settings.pinned);
     CONVERSATION
+        + settings.muted_until.map_or(0, |_| TIME)
+        + flags * FLAG
         + text(conversation.id.as_str())
         + members
         + conversation.last_message.as_ref().map_or(0, message)

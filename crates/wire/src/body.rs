@@ -372,6 +372,39 @@ pub struct PutConversation {
     pub member_ids: Vec<LooseId>,
 }
 
+/// `set_conversation_settings`. Missing fields stay as they are.
+#[derive(Debug, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SetConversationSettings {
+    #[ts(type = "string | number")]
+    pub conversation_id: LooseId,
+    /// Muted until this time, RFC 3339; `null` ends the mute.
+    #[serde(default, deserialize_with = "given")]
+    #[ts(optional, type = "string | null")]
+    pub muted_until: Option<Option<String>>,
+    #[serde(default)]
+    #[ts(optional)]
+    pub archived: Option<bool>,
+    #[serde(default)]
+    #[ts(optional)]
+    pub pinned: Option<bool>,
+}
+
+/// The body of `PUT /api/privatechat/conversations/{id}/settings`. Missing fields stay as they are.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SettingsBody {
+    /// Muted until this time, RFC 3339; `null` ends the mute.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub muted_until: Option<Option<String>>,
+    /// A new message ends it, unless the conversation is muted.
+    #[serde(default)]
+    pub archived: Option<bool>,
+    #[serde(default)]
+    pub pinned: Option<bool>,
+}
+
 /// The body of `PUT /api/users/{id}`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -6,6 +6,7 @@ use crate::time;
 use lamplight_domain::identity::{
     ConversationId, MessageId, Profile, UserId, parse_avatar_url, parse_name,
 };
+use lamplight_domain::member_settings::SettingsChange;
 use lamplight_domain::message::SendKey;
 use lamplight_domain::presence::{Activity, ManualStatus, StatusOverride, parse_kind, parse_text};
 use lamplight_domain::roster_feed::Mode;
@@ -174,6 +175,15 @@ pub fn event_by(
                 seq: mark.seq,
             }
             .into()
+        }
+        "set_conversation_settings" => {
+            let set: body::SetConversationSettings = json(payload.as_bytes())?;
+            let settings = body::SettingsBody {
+                muted_until: set.muted_until,
+                archived: set.archived,
+                pinned: set.pinned,
+            };
+            conversation_settings(&set.conversation_id, settings)?.into()
         }
         "sync" => sync(json(payload.as_bytes())?)?.into(),
         "authenticate" => {
@@ -414,6 +424,31 @@ pub fn put_conversation(id: &str, put: &body::PutConversation) -> Result<AdminCo
     Ok(AdminCommand::PutConversation {
         conversation: LooseId(id.to_owned()).conversation()?,
         members: user_ids(&put.member_ids)?,
+    })
+}
+
+/// Reads what a member sets for a conversation, of either transport.
+///
+/// # Errors
+/// `invalid`, with what is wrong.
+pub fn conversation_settings(
+    conversation: &LooseId,
+    set: body::SettingsBody,
+) -> Result<ConversationCommand, Refusal> {
+    let muted_until = match set.muted_until {
+        None => None,
+        Some(None) => Some(None),
+        Some(Some(until)) => Some(Some(time::parse(&until).ok_or_else(|| {
+            Refusal::invalid("mutedUntil is an RFC 3339 time, such as 2026-01-31T12:00:00Z.")
+        })?)),
+    };
+    Ok(ConversationCommand::Set {
+        conversation: conversation.conversation()?,
+        change: SettingsChange {
+            muted_until,
+            archived: set.archived,
+            pinned: set.pinned,
+        },
     })
 }
 

@@ -139,6 +139,8 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
         #[serde(skip_serializing_if = "Option::is_none")]
         count: Option<usize>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        total_unread: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         next_cursor: Option<String>,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         degraded: bool,
@@ -271,6 +273,7 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
                 .collect(),
             store,
             count: Some(*count),
+            total_unread: None,
             next_cursor: next.clone(),
             degraded: *degraded,
         }),
@@ -278,10 +281,11 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
             count: *count,
             degraded: *degraded,
         }),
-        Reply::Conversations(ConversationReply::Page(page)) => success(Paged {
+        Reply::Conversations(ConversationReply::Page { page, total_unread }) => success(Paged {
             data: page.items.iter().map(shape::Conversation::from).collect(),
             store,
             count: None,
+            total_unread: Some(*total_unread),
             next_cursor: page.next.clone(),
             degraded: false,
         }),
@@ -320,6 +324,7 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
             data: found.iter().filter_map(shape::SearchHit::of).collect(),
             store,
             count: None,
+            total_unread: None,
             next_cursor: next.clone(),
             degraded: false,
         }),
@@ -327,6 +332,7 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
             data: page.items.iter().map(User::from).collect(),
             store,
             count: None,
+            total_unread: None,
             next_cursor: page.next.clone(),
             degraded: false,
         }),

@@ -211,6 +211,18 @@ pub struct Conversation<'a> {
     pub head_seq: u64,
     /// The receiver's read mark.
     pub read_seq: u64,
+    /// The receiver has muted the conversation until this time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub muted_until: Option<String>,
+    /// The receiver has archived it. A new message ends that, unless the conversation is muted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub archived: Option<bool>,
+    /// The receiver has pinned it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub pinned: Option<bool>,
     pub created_at: String,
 }
 
@@ -223,6 +235,9 @@ impl<'a> From<&'a model::Conversation> for Conversation<'a> {
             unread: conversation.unread,
             head_seq: conversation.head_seq,
             read_seq: conversation.read_seq,
+            muted_until: conversation.settings.muted_until.map(time::format),
+            archived: conversation.settings.archived.then_some(true),
+            pinned: conversation.settings.pinned.then_some(true),
             created_at: time::format(conversation.created_at),
         }
     }

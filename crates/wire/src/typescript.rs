@@ -66,6 +66,7 @@ pub fn declarations() -> String {
         body::PinMessage,
         body::TypingBody,
         body::MarkRead,
+        body::SetConversationSettings,
         body::SyncBody,
         body::Authenticate,
     );

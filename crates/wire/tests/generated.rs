@@ -15,6 +15,7 @@ use lamplight_domain::fold::{Message, Reactions};
 use lamplight_domain::identity::{
     ConnectionId, ConversationId, Generation, MessageId, Profile, UserId,
 };
+use lamplight_domain::member_settings::MemberSettings;
 use lamplight_domain::message::Content;
 use lamplight_domain::presence::{
     Activity, Change, ManualStatus, Offline, OfflineReason, Presence, Status, StatusOverride,
@@ -206,7 +207,20 @@ fn conversation() -> Conversation {
         unread: 1,
         head_seq: 2,
         read_seq: 1,
+        settings: MemberSettings::default(),
         created_at: AT,
+    }
+}
+
+fn set() -> Conversation {
+    Conversation {
+        id: ConversationId::trusted("c2"),
+        settings: MemberSettings {
+            muted_until: Some(AT),
+            archived: true,
+            pinned: true,
+        },
+        ..conversation()
     }
 }
 
@@ -391,10 +405,13 @@ fn frames() -> Value {
         ),
         (
             "conversations",
-            Reply::Conversations(ConversationReply::Page(Page {
-                items: vec![conversation()],
-                next: None,
-            })),
+            Reply::Conversations(ConversationReply::Page {
+                page: Page {
+                    items: vec![conversation(), set()],
+                    next: None,
+                },
+                total_unread: 1,
+            }),
         ),
         (
             "conversation",
@@ -593,6 +610,22 @@ fn received() -> Vec<(&'static str, Value)> {
         ("mark_read", json!({ "conversationId": "7", "seq": 5 })),
         ("mark_read", json!({ "conversationId": "7", "seq": -1 })),
         ("mark_read", json!({ "conversationId": "7", "seq": 1.5 })),
+ (
+            "set_conversation_settings",
+            json!({ "conversationId": "7", "mutedUntil": "2026-01-31T12:00:00Z", "archived": true }),
+        ),
+        (
+            "set_conversation_settings",
+            json!({ "conversationId": 7, "mutedUntil": null, "pinned": false }),
+        ),
+        (
+            "set_conversation_settings",
+            json!({ "conversationId": "7", "mutedUntil": "later" }),
+        ),
+        (
+            "set_conversation_settings",
+            json!({ "conversationId": "7", "archived": 1 }),
+        ),
         ("sync", json!({ "conversations": { "7": 5, "8": 0 } })),
         (
             "sync",

@@ -17,6 +17,7 @@ import type {
   Conversation as SentConversation,
   Message as SentMessage,
   SetActivity,
+  SetConversationSettings,
   SetStatus,
   SyncBody,
   SyncPage,
@@ -283,6 +284,7 @@ export interface ClientEvents {
   pin_message: WriteRef & { pinned: boolean }
   typing: TypingBody
   mark_read: MarkRead
+  set_conversation_settings: SetConversationSettings
   sync: SyncBody
   authenticate: Authenticate
 }

@@ -70,7 +70,7 @@ pub async fn two_people_who_ask_at_once_get_one_conversation<S: Messages>(subjec
     assert_eq!(
         subject
             .store
-            .conversations(&user("a"), None, 10)
+            .conversations(&user("a"), None, None, 10)
             .await
             .expect("a page")
             .items
@@ -224,7 +224,7 @@ pub async fn m15_who_is_removed_gets_nothing_more<S: Messages>(subject: Subject<
     );
     assert!(
         store
-            .conversations(&x, None, 10)
+            .conversations(&x, None, None, 10)
             .await
             .expect("a page")
             .items

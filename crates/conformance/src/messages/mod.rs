@@ -7,6 +7,7 @@ mod membership;
 mod model;
 mod other_kinds;
 mod reading;
+mod settings;
 
 pub use acting::*;
 pub use appending::*;
@@ -15,6 +16,7 @@ pub use membership::*;
 pub use model::model;
 pub use other_kinds::other_kinds;
 pub use reading::*;
+pub use settings::*;
 
 use crate::{at, conversation, user};
 use lamplight_domain::entry::Entry;
@@ -90,6 +92,11 @@ macro_rules! messages_suite {
                 m10_a_deletion_tells_every_member_that_the_conversation_changed,
                 m7_pages_of_messages_cover_the_log_without_a_hole,
                 m1_changes_raced_at_once_end_in_one_state,
+                settings_are_a_members_own_and_keep_what_is_not_named,
+                lists_have_what_is_archived_or_what_is_not,
+                m10_a_message_ends_the_archive_of_members_who_have_not_muted_it,
+                m9_the_total_counts_what_is_neither_muted_nor_archived,
+                m15_settings_go_with_the_membership,
             ]
             /// Random operations agree with a simple model in memory.
             #[test]

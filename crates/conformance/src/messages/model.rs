@@ -321,7 +321,7 @@ async fn compare<S: Messages>(store: &S, model: &Model) {
             .map(|(place, _)| place.clone());
         let mine: BTreeSet<String> = mine.collect();
         let listed = store
-            .conversations(&viewer, None, 100)
+            .conversations(&viewer, None, None, 100)
             .await
             .expect("a page")
             .items;

@@ -62,7 +62,7 @@ pub async fn other_kinds<S: Messages>(
         1
     );
     append_other(store, "c", "a").await;
-    let list = store.conversations(&user("b"), None, 10).await;
+    let list = store.conversations(&user("b"), None, None, 10).await;
     let order: Vec<String> = list
         .expect("a page")
         .items
@@ -132,7 +132,7 @@ async fn views<S: Messages>(store: &S, viewer: &str) -> (u64, u64, Option<u64>) 
         .expect("a conversation");
     let lists = [
         store
-            .conversations(&viewer, None, 10)
+            .conversations(&viewer, None, None, 10)
             .await
             .expect("a page")
             .items,

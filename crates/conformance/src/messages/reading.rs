@@ -340,7 +340,7 @@ pub async fn conversations_come_newest_entry_first_and_page_stably<S: Messages>(
     let mut pages = 0;
     loop {
         let page = store
-            .conversations(&user("b"), cursor.as_deref(), 4)
+            .conversations(&user("b"), None, cursor.as_deref(), 4)
             .await
             .expect("a page");
         assert!(page.items.len() <= 4);
@@ -376,7 +376,7 @@ pub async fn conversations_come_newest_entry_first_and_page_stably<S: Messages>(
         "those without an entry count from when they were made"
     );
     let whole = store
-        .conversations(&user("b"), None, 25)
+        .conversations(&user("b"), None, None, 25)
         .await
         .expect("a page");
     assert_eq!(
@@ -413,7 +413,7 @@ pub async fn f16_a_clock_that_goes_back_changes_no_order<S: Messages>(subject: S
         .expect("a conversation");
     let list = |cursor: Option<String>, limit| async move {
         let page = store
-            .conversations(&user("b"), cursor.as_deref(), limit)
+            .conversations(&user("b"), None, cursor.as_deref(), limit)
             .await
             .expect("a page");
         (
@@ -456,7 +456,7 @@ pub async fn a_cursor_of_no_page_is_refused<S: Messages + Directory>(subject: Su
     for bad in ["", "7", "!", "AAAA", "..", "Y29udmVyc2F0aW9u"] {
         assert!(
             matches!(
-                store.conversations(&user("a"), Some(bad), 4).await,
+                store.conversations(&user("a"), None, Some(bad), 4).await,
                 Err(StoreError::BadCursor)
             ),
             "{bad:?}"
@@ -516,7 +516,7 @@ pub async fn a_conversation_looks_different_to_each_member<S: Messages + Directo
         .expect("a member");
     assert_eq!((mine.head_seq, mine.read_seq, mine.unread), (1, 1, 0));
     let listed = store
-        .conversations(&user("b"), None, 10)
+        .conversations(&user("b"), None, None, 10)
         .await
         .expect("a page");
     assert_eq!(

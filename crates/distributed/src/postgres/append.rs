@@ -5,6 +5,7 @@
 //! |---|---|
 //! | first | `BEGIN`, [`LOCK`], [`FIND`], [`DRAW`] |
 //! | only for members that are not cached | `MEMBERS` (`members.rs`) |
+//! | only where a member may have archived a conversation | `ARCHIVED` (`settings.rs`) |
 //! | only for writes on messages, and for repetitions | those that `states.rs` reads by |
 //! | last | [`INSERT`], [`MOVE_HEADS`], [`MOVE_MARKS`], for writes on messages those of `change_rows.rs`, where an answer needs it `AT` (`changes/sql.rs`), where a receipt needs it [`AUTHORS`], `COMMIT` |
 //!
@@ -14,6 +15,7 @@
 
 use super::codec::{from_db, role_from_db};
 use super::connection::Sql;
+use super::settings::Archived;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::identity::ConnectionId;
 use lamplight_domain::marks::Marks;
@@ -26,7 +28,7 @@ use tokio_postgres::types::Type;
 
 /// Locks the conversations. `FOR NO KEY UPDATE` lets foreign keys refer to them meanwhile.
 pub(super) const LOCK: Sql = Sql {
-    text: "SELECT id, conversation_id, head_seq, last_at, members_version FROM conversations
+    text: "SELECT id, conversation_id, head_seq, last_at, members_version, has_archived FROM conversations
            WHERE conversation_id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
     types: &[Type::TEXT_ARRAY],
 };
@@ -192,6 +194,10 @@ pub(super) struct Locked {
     pub(super) is_moved: bool,
     /// The id of the newest message that this batch adds.
     pub(super) position: Option<i64>,
+    /// Whether a member may have archived it.
+    pub(super) has_archived: bool,
+    /// The members who have archived it, filled in where there may be one.
+    pub(super) archived: Vec<Archived>,
 }
 
 impl Locked {
@@ -205,6 +211,8 @@ impl Locked {
             last_at: Timestamp(row.try_get(3)?),
             is_moved: false,
             position: None,
+            has_archived: row.try_get(5)?,
+            archived: Vec::new(),
         };
         Ok((row.try_get(1)?, locked))
     }

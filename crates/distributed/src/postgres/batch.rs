@@ -12,7 +12,7 @@ use super::database::{Database, READS};
 use super::error::Failure;
 use super::plan::Planner;
 use super::planned::Plan;
-use super::states;
+use super::{settings, states};
 use futures_util::future::join_all;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::ConversationId;
@@ -220,6 +220,7 @@ async fn in_transaction(
         conversations.insert(ConversationId::trusted(id), locked);
     }
     states::fill_members(database, connection, &mut conversations).await?;
+    settings::fill_archived(connection, &mut conversations).await?;
     let found = Found::read(&found, batch)?;
     let read = states::read(database, connection, batch, &conversations, &found).await?;
     let plan = Planner::plan(batch, conversations, found, &drawn, read)?;

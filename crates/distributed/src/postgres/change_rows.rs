@@ -6,6 +6,7 @@ use super::changes::sql::{
 };
 use super::codec::{content_to_db, to_db};
 use super::connection::Sql;
+use super::settings::{BRING_BACK, CLEAR};
 use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::LogHead;
 use lamplight_domain::identity::UserId;
@@ -49,6 +50,10 @@ pub(super) struct ChangeRows {
     pub(super) deleted: Vec<(i64, i64, String)>,
     /// Blanked entries: conversation, `seq`, the digest of what made it.
     pub(super) erased: Vec<(i64, i64, String)>,
+    /// Members for whom a message took a conversation out of the archive: conversation, person.
+    pub(super) brought_back: Vec<(i64, i64)>,
+    /// Conversations that no member has archived any more.
+    pub(super) unarchived: Vec<i64>,
     /// The keys of blanked entries that had digests of their contents.
     pub(super) keys: Vec<(i64, i64, String)>,
 }
@@ -129,6 +134,14 @@ impl ChangeRows {
                 |(key, _)| key.3,
                 |(_, seq)| *seq
             )
+        });
+        let back = &self.brought_back;
+        add(!back.is_empty(), &BRING_BACK, &|| {
+            columns!(back, |row| row.0, |row| row.1)
+        });
+        let unarchived = &self.unarchived;
+        add(!unarchived.is_empty(), &CLEAR, &|| {
+            columns!(unarchived, |row| *row)
         });
         add(!self.now.is_empty(), &PUT_CHANGES, &|| now(&self.now));
         all

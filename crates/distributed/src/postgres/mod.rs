@@ -37,6 +37,7 @@ mod readers;
 mod schema;
 mod search;
 mod search_index;
+mod settings;
 mod states;
 #[cfg(test)]
 mod tests;
@@ -64,9 +65,11 @@ pub use options::PostgresOptions;
 pub use probe::{DatabaseReport, probe};
 pub(crate) use queries::{
     conversation, conversations, direct, member_profiles, members, others, shared_with, summary,
+    total_unread,
 };
 pub(crate) use search::search;
 pub(crate) use search_index::{advance as advance_index, reindex};
+pub(crate) use settings::set_settings;
 
 use first_profiles::FirstProfiles;
 use lamplight_domain::identity::ConnectionId;

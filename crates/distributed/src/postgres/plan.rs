@@ -5,6 +5,7 @@ use super::append::{Append, Found, Locked};
 use super::changes::{Judged, States, Writer};
 use super::codec::to_db;
 use super::planned::{Pending, Plan};
+use super::settings::Archived;
 use super::states::{Made, Read};
 use lamplight_domain::entry::{Change, Entry, EntryKind, Extras, MessageAction};
 use lamplight_domain::event::Event;
@@ -166,6 +167,7 @@ impl<'a> Planner<'a> {
             states.sent(row, &message, &new.write, key.as_deref());
         }
         self.sent(new, row, found, entry.seq);
+        self.bring_back(&entry);
         entry
     }
 
@@ -285,6 +287,25 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Takes the conversation of a new message out of the archives of its members.
+    fn bring_back(&mut self, entry: &Entry) {
+        let Some(known) = self.locked.get_mut(&entry.conversation) else {
+            return;
+        };
+        let at = entry.created_at;
+        let is_back = |one: &mut Archived| one.settings.is_brought_back(at);
+        let back: Vec<Archived> = known.archived.extract_if(.., is_back).collect();
+        if back.is_empty() {
+            return;
+        }
+        let rows = back.iter().map(|one| (known.row, one.person));
+        self.plan.changes.brought_back.extend(rows);
+        self.plan.events.push(Event::ConversationChanged {
+            conversation: entry.conversation.clone(),
+            to: back.into_iter().map(|one| one.user).collect(),
+        });
+    }
+
     fn finish(mut self) -> Plan {
         for known in self.locked.values() {
             if let Some(position) = known.position {
@@ -293,6 +314,9 @@ impl<'a> Planner<'a> {
                 heads.seqs.push(to_db(known.head_seq));
                 heads.last_at.push(known.last_at.0);
                 heads.positions.push(position);
+                if known.has_archived && known.archived.is_empty() {
+                    self.plan.changes.unarchived.push(known.row);
+                }
             } else if known.is_moved {
                 let head = (known.row, to_db(known.head_seq), known.last_at.0);
                 self.plan.changes.heads.push(head);

@@ -4,10 +4,12 @@ use super::codec::{from_db, to_db};
 use super::connection::{Params, Sql};
 use super::database::Database;
 use super::entries::{
-    ENTRY_COLUMNS, change_columns, change_joins, changed, entry, entry_columns, entry_joins,
+    CHANGE_COLUMNS, ENTRY_COLUMNS, change_columns, change_joins, changed, entry, entry_columns,
+    entry_joins,
 };
 use super::error::Failure;
 use super::members::{MEMBERS, members_in};
+use super::settings::settings;
 use lamplight_domain::conversation::{Conversation, ConversationSummary, MemberProfiles, Members};
 use lamplight_domain::entry::LogHead;
 use lamplight_domain::identity::{ConversationId, Profile, UserId};
@@ -29,10 +31,11 @@ const MEMBERS_AT_MOST: i64 = (ANSWER_BYTES / 47) as i64;
 macro_rules! own {
     ($condition:literal) => {
         concat!(
-            "SELECT c.id, c.conversation_id, c.head_seq, c.created_at, c.position, m.read_seq
+            "SELECT c.id, c.conversation_id, c.head_seq, c.created_at, c.position, m.read_seq, s.muted_until, s.archived, s.pinned
              FROM (SELECT c.*, me.id AS person FROM conversations c, people me WHERE me.user_id = $1 AND ",
             $condition,
-            " OFFSET 0) c JOIN members m ON m.conversation = c.id AND m.person = c.person OFFSET 0"
+            " OFFSET 0) c JOIN members m ON m.conversation = c.id AND m.person = c.person
+             LEFT JOIN member_settings s ON s.conversation = m.conversation AND s.person = m.person OFFSET 0"
         )
     };
 }
@@ -42,9 +45,12 @@ macro_rules! listed {
     () => {
         "SELECT * FROM (
              SELECT l.*, sum(l.member_count) OVER w - l.member_count AS members_before, row_number() OVER w AS place
-             FROM (SELECT c.id, c.conversation_id, c.head_seq, c.created_at, c.position, m.read_seq, c.member_count
+             FROM (SELECT c.id, c.conversation_id, c.head_seq, c.created_at, c.position, m.read_seq, c.member_count,
+                     s.muted_until, s.archived, s.pinned
                  FROM people me JOIN members m ON m.person = me.id JOIN conversations c ON c.id = m.conversation
+                 LEFT JOIN member_settings s ON s.conversation = m.conversation AND s.person = m.person
                  WHERE me.user_id = $1 AND (c.position, c.id) < ($2, $3) AND c.conversation_id <> ALL ($5)
+                     AND ($7 IS NULL OR $7 = (coalesce(s.archived, 0) = 1))
                  ORDER BY c.position DESC, c.id DESC LIMIT $4) l
              WINDOW w AS (ORDER BY l.position DESC, l.id DESC ROWS UNBOUNDED PRECEDING)
          ) l WHERE l.members_before <= $6 OR l.place = 2"
@@ -58,6 +64,7 @@ const LIST_TYPES: &[Type] = &[
     Type::INT8,
     Type::TEXT_ARRAY,
     Type::INT8,
+    Type::BOOL,
 ];
 
 /// What a summary has, for conversations `l`. The counts follow from the nearest entries that are
@@ -69,7 +76,7 @@ macro_rules! summaries {
                  h.seq, h.message_count, h.last_message_seq, r.seq, r.message_count, r.last_message_seq,
                  (SELECT count(*) FROM message_changes d
                      WHERE d.conversation = l.id AND d.seq > l.read_seq AND d.deleted_seq IS NOT NULL),
-                 ", entry_columns!(), ", ", change_columns!(), "
+                 ", entry_columns!(), ", ", change_columns!(), ", l.muted_until, l.archived, l.pinned
              FROM (", $($conversations)*, ") l
              LEFT JOIN LATERAL (SELECT seq, message_count, last_message_seq FROM other_entries
                  WHERE conversation = l.id AND seq <= l.head_seq ORDER BY seq DESC LIMIT 1) h ON true
@@ -125,6 +132,26 @@ pub(super) const LIST_PROFILES: Sql = Sql {
     types: LIST_TYPES,
 };
 
+/// The sum over the conversations that [`is_counted`] names, of what [`summary_of`] calculates for one.
+///
+/// [`is_counted`]: lamplight_domain::member_settings::MemberSettings::is_counted
+pub(super) const TOTAL_UNREAD: Sql = Sql {
+    text: "SELECT coalesce(sum(greatest(0,
+                   l.head_seq - coalesce(h.seq - h.message_count, 0) - l.read_seq + coalesce(r.seq - r.message_count, 0) - d.count)), 0)::int8
+           FROM (SELECT c.id, c.head_seq, m.read_seq
+               FROM people me JOIN members m ON m.person = me.id JOIN conversations c ON c.id = m.conversation
+               LEFT JOIN member_settings s ON s.conversation = m.conversation AND s.person = m.person
+               WHERE me.user_id = $1 AND c.head_seq > m.read_seq AND coalesce(s.archived, 0) = 0
+                   AND (s.muted_until IS NULL OR s.muted_until <= $2) OFFSET 0) l
+           LEFT JOIN LATERAL (SELECT seq, message_count FROM other_entries
+               WHERE conversation = l.id AND seq <= l.head_seq ORDER BY seq DESC LIMIT 1) h ON true
+           LEFT JOIN LATERAL (SELECT seq, message_count FROM other_entries
+               WHERE conversation = l.id AND seq <= l.read_seq ORDER BY seq DESC LIMIT 1) r ON true
+           CROSS JOIN LATERAL (SELECT count(*) FROM message_changes
+               WHERE conversation = l.id AND seq > l.read_seq AND deleted_seq IS NOT NULL) d",
+    types: &[Type::TEXT, Type::INT8],
+};
+
 const MEMBER_PROFILES: Sql = Sql {
     text: "SELECT p.user_id, p.name, p.avatar_url FROM conversations c
            LEFT JOIN members m ON m.conversation = c.id LEFT JOIN people p ON p.id = m.person
@@ -172,6 +199,7 @@ fn summary_of(row: &Row) -> RowResult<ConversationSummary> {
         unread: head.unread(read).saturating_sub(deleted),
         head_seq,
         read_seq,
+        settings: settings(row, 13 + ENTRY_COLUMNS + CHANGE_COLUMNS)?,
         created_at: Timestamp(row.try_get(3)?),
         id,
     })
@@ -273,6 +301,7 @@ pub(crate) async fn member_profiles(
 async fn list(
     database: &Database,
     caller: &UserId,
+    archived: Option<bool>,
     after: Option<ConversationKey>,
     known: &[&str],
     limit: usize,
@@ -290,6 +319,7 @@ async fn list(
         &wanted,
         &known,
         &MEMBERS_AT_MOST,
+        &archived,
     ];
     let [summaries, profiles] = database
         .snapshot([(&LIST, params), (&LIST_PROFILES, params)])
@@ -309,15 +339,27 @@ async fn list(
 pub(crate) async fn conversations(
     database: &Database,
     caller: &UserId,
+    archived: Option<bool>,
     after: Option<ConversationKey>,
     limit: usize,
 ) -> StoreResult<Page<Conversation>> {
-    let (items, has_more) = list(database, caller, after, &[], limit).await?;
+    let (items, has_more) = list(database, caller, archived, after, &[], limit).await?;
     let last = items.last().filter(|_| has_more);
     Ok(Page {
         next: last.map(|(key, _)| key.write()),
         items: items.into_iter().map(|(_, one)| one).collect(),
     })
+}
+
+pub(crate) async fn total_unread(
+    database: &Database,
+    caller: &UserId,
+    at: Timestamp,
+) -> StoreResult<u64> {
+    let params: Params<'_> = &[&caller.as_str(), &at.0];
+    let row = database.row(&TOTAL_UNREAD, params).await?;
+    let total = row.map(|row| row.try_get::<_, i64>(0)).transpose();
+    Ok(from_db(total.map_err(Failure::from)?.unwrap_or(0)))
 }
 
 pub(crate) async fn others(
@@ -327,7 +369,7 @@ pub(crate) async fn others(
     limit: usize,
 ) -> StoreResult<Vec<Conversation>> {
     let known: Vec<&str> = known.iter().map(ConversationId::as_str).collect();
-    let (items, _) = list(database, caller, None, &known, limit).await?;
+    let (items, _) = list(database, caller, None, None, &known, limit).await?;
     Ok(items.into_iter().map(|(_, one)| one).collect())
 }
 

@@ -5,7 +5,7 @@ use super::connect::PLANNER;
 use super::connection::Sql;
 use super::{
     PostgresOptions, PostgresStore, append, conversations, follower, history, marks, members,
-    messages_now, queries, search, search_index,
+    messages_now, queries, search, search_index, settings,
 };
 use lamplight_conformance::servers::PostgresServer;
 use lamplight_conformance::{Recorder, run};
@@ -55,6 +55,12 @@ const STATEMENTS: &[(&str, &Sql)] = &[
     ("list", &queries::LIST),
     ("list profiles", &queries::LIST_PROFILES),
     ("shared", &queries::SHARED),
+    ("total unread", &queries::TOTAL_UNREAD),
+    ("archived", &settings::ARCHIVED),
+    ("bring back", &settings::BRING_BACK),
+    ("clear archived", &settings::CLEAR),
+    ("set", &settings::SET),
+    ("drop settings", &settings::DROP),
     ("lock one", &conversations::LOCK_ONE),
     ("add", &conversations::ADD),
     ("remove", &conversations::REMOVE),
@@ -121,6 +127,8 @@ fn fill(entries: usize) -> String {
          INSERT INTO reactions SELECT 1, 10 * n - 3, 'x', p, 10 * n FROM generate_series(1, {large} / 10) n, generate_series(1, 3) p;
          INSERT INTO message_edits SELECT 1, 10 * n - 1, 10 * n FROM generate_series(1, {large} / 10) n;
          INSERT INTO erased_entries SELECT 1, 10 * n, 'x' FROM generate_series(1, {large} / 10) n;
+         INSERT INTO member_settings SELECT 1, n, NULL, 1, 0 FROM generate_series(1, 100) n;
+         INSERT INTO member_settings SELECT n, 1, NULL, n % 2, 1 FROM generate_series(2, 1000) n;
          ANALYZE;",
         large = entries * 3 / 4,
         small = entries / 4 / 999,

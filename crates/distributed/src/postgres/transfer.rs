@@ -266,6 +266,9 @@ impl Transfer for PostgresStore {
             "UPDATE conversations c SET member_count = m.count
                  FROM (SELECT conversation, count(*) AS count FROM members GROUP BY conversation) m
                  WHERE m.conversation = c.id AND c.member_count <> m.count;
+             UPDATE conversations c SET has_archived = true
+                 FROM (SELECT DISTINCT conversation FROM member_settings WHERE archived = 1) s
+                 WHERE s.conversation = c.id AND NOT c.has_archived;
              SELECT setval(pg_get_serial_sequence('people', 'id'), max(id)) FROM people HAVING max(id) IS NOT NULL;
              SELECT setval(pg_get_serial_sequence('conversations', 'id'), max(id)) FROM conversations HAVING max(id) IS NOT NULL;
              SELECT setval(pg_get_serial_sequence('entries', 'id'), max(id)) FROM entries HAVING max(id) IS NOT NULL;

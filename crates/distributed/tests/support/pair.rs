@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use lamplight_distributed::postgres::PostgresStore;
 use lamplight_domain::conversation::{Conversation, ConversationSummary, MemberProfiles, Members};
 use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, Profile, UserId};
+use lamplight_domain::member_settings::SettingsChange;
 use lamplight_domain::presence::{SavedStatus, StatusOverride};
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
@@ -90,10 +91,26 @@ impl Messages for Pair {
     async fn conversations(
         &self,
         caller: &UserId,
+        archived: Option<bool>,
         cursor: Option<&str>,
         limit: usize,
     ) -> StoreResult<Page<Conversation>> {
-        self.next().conversations(caller, cursor, limit).await
+        let store = self.next();
+        store.conversations(caller, archived, cursor, limit).await
+    }
+
+    async fn total_unread(&self, caller: &UserId, at: Timestamp) -> StoreResult<u64> {
+        self.next().total_unread(caller, at).await
+    }
+
+    async fn set_settings(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        change: SettingsChange,
+    ) -> StoreResult<bool> {
+        let store = self.next();
+        store.set_settings(caller, conversation, change).await
     }
 
     async fn conversation(

@@ -7,6 +7,7 @@ use super::entries::entry_at;
 use super::insert::{EntryRow, Inserted, insert};
 use super::marks::sent;
 use super::repeats;
+use super::settings::bring_back;
 use lamplight_domain::entry::{Entry, EntryKind, Extras, MessageAction};
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConnectionId, MessageId, UserId};
@@ -109,7 +110,7 @@ pub(crate) fn append(
 
 enum Outcome {
     /// The entry, its kind, and the events that follow its own.
-    Appended(Inserted, EntryKind, [Option<Event>; 2]),
+    Appended(Inserted, EntryKind, [Option<Event>; 3]),
     /// The entry at this `seq` made the state that the write asks for.
     Unchanged(u64),
     Refused(WriteRefused),
@@ -144,9 +145,15 @@ fn message(
             record::write_extras(extras)
         ])?;
     }
-    let news = sent(conn, known, &new.conversation, &new.sender, member.person)?;
+    let [receipt, changed] = sent(conn, known, &new.conversation, &new.sender, member.person)?;
+    let back = if known.has_archived {
+        bring_back(conn, known, &new.conversation, inserted.created_at)?
+    } else {
+        None
+    };
     let content = content.clone();
     let kind = EntryKind::Message { content, extras };
+    let news = [receipt, changed, back];
     Ok(Outcome::Appended(inserted, kind, news))
 }
 
@@ -195,6 +202,6 @@ fn change(
     Ok(Outcome::Appended(
         inserted,
         EntryKind::Change(change),
-        [news, None],
+        [news, None, None],
     ))
 }

@@ -2,6 +2,7 @@
 
 pub(super) use super::codec::{from_db, person_row, role_from_db, to_db};
 use super::history::log_head;
+use super::settings::has_archived;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::entry::LogHead;
 use lamplight_domain::event::Event;
@@ -29,6 +30,8 @@ pub(crate) struct CachedConversation {
     /// When the newest entry was made, or the conversation if it has none. No later entry gets an
     /// earlier time, whatever the clock shows.
     pub(crate) last_at: Timestamp,
+    /// Whether a member may have archived it.
+    pub(crate) has_archived: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +98,7 @@ impl KnownConversations {
             places: places.into(),
             head: log_head(conn, row, from_db(head_seq))?,
             last_at: Timestamp(last_at),
+            has_archived: has_archived(conn, row)?,
         }))
     }
 }

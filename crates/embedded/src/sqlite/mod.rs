@@ -32,6 +32,7 @@ mod repeats;
 mod schema;
 mod search;
 mod search_index;
+mod settings;
 mod sidecar;
 #[cfg(test)]
 mod tests;
@@ -51,10 +52,12 @@ pub(crate) use messages_now::messages;
 pub use options::SqliteOptions;
 pub(crate) use queries::{
     conversation, conversations, direct, member_profiles, members, others, shared_with, summary,
+    total_unread,
 };
 pub(crate) use search::search;
 pub use search_index::reindex_file;
 pub(crate) use search_index::{advance as advance_index, progress as index_progress, reindex};
+pub(crate) use settings::set_settings;
 
 use batch::{Batch, to_db};
 use checkpoint::Checkpointer;

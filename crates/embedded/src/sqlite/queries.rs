@@ -5,6 +5,7 @@ use super::batch::{from_db, to_db};
 use super::entries::entry_at;
 use super::history::{News, news};
 use super::messages_now::without_reactions;
+use super::settings::settings;
 use lamplight_domain::conversation::{Conversation, ConversationSummary, MemberProfiles, Members};
 use lamplight_domain::identity::{ConversationId, Profile, UserId};
 use lamplight_domain::time::Timestamp;
@@ -39,9 +40,15 @@ fn summarise(
     person: i64,
     outline: Outline,
 ) -> rusqlite::Result<ConversationSummary> {
-    let read_seq = conn
-        .prepare_cached("SELECT read_seq FROM members WHERE conversation = ?1 AND person = ?2")?
-        .query_row(params![outline.row, person], |row| row.get(0).map(from_db))?;
+    let (read_seq, settings) = conn
+        .prepare_cached(
+            "SELECT m.read_seq, s.muted_until, s.archived, s.pinned FROM members m
+             LEFT JOIN member_settings s ON s.conversation = m.conversation AND s.person = m.person
+             WHERE m.conversation = ?1 AND m.person = ?2",
+        )?
+        .query_row(params![outline.row, person], |row| {
+            Ok((from_db(row.get(0)?), settings(row, 1)?))
+        })?;
     let head_seq = from_db(outline.head_seq);
     let News {
         unread,
@@ -58,6 +65,7 @@ fn summarise(
         unread,
         head_seq,
         read_seq,
+        settings,
         created_at: Timestamp(outline.created_at),
     })
 }
@@ -157,11 +165,14 @@ pub(crate) fn direct(
 const BY_NEWEST: &str = "SELECT c.id, c.conversation_id, c.head_seq, c.created_at, c.position
      FROM members m JOIN conversations c ON c.id = m.conversation
      WHERE m.person = ?1 AND (c.position, c.id) < (?2, ?3)
+     AND (?5 IS NULL OR ?5 = EXISTS (SELECT 1 FROM member_settings s
+         WHERE s.conversation = m.conversation AND s.person = m.person AND s.archived = 1))
      ORDER BY c.position DESC, c.id DESC LIMIT ?4";
 
 pub(crate) fn conversations(
     conn: &Connection,
     caller: &UserId,
+    archived: Option<bool>,
     after: Option<ConversationKey>,
     limit: usize,
 ) -> rusqlite::Result<Page<Conversation>> {
@@ -178,7 +189,10 @@ pub(crate) fn conversations(
     let wanted = to_db(limit as u64).saturating_add(1);
     let mut found = conn
         .prepare_cached(BY_NEWEST)?
-        .query_map(params![person, after.position, after.row, wanted], outline)?
+        .query_map(
+            params![person, after.position, after.row, wanted, archived],
+            outline,
+        )?
         .collect::<rusqlite::Result<Vec<Outline>>>()?;
     let mut has_more = found.len() > limit;
     found.truncate(limit);
@@ -202,6 +216,34 @@ pub(crate) fn conversations(
     Ok(Page { items, next })
 }
 
+/// Those with entries past the read mark.
+pub(super) const COUNTED: &str =
+    "SELECT c.id, c.head_seq, m.read_seq, s.muted_until, s.archived, s.pinned
+     FROM members m JOIN conversations c ON c.id = m.conversation
+     LEFT JOIN member_settings s ON s.conversation = m.conversation AND s.person = m.person
+     WHERE m.person = ?1 AND c.head_seq > m.read_seq";
+
+/// What is unread in the caller's conversations that are neither muted nor archived.
+pub(crate) fn total_unread(
+    conn: &Connection,
+    caller: &UserId,
+    at: Timestamp,
+) -> rusqlite::Result<u64> {
+    let Some(person) = person(conn, caller)? else {
+        return Ok(0);
+    };
+    let mut statement = conn.prepare_cached(COUNTED)?;
+    let mut found = statement.query([person])?;
+    let mut total = 0;
+    while let Some(row) = found.next()? {
+        if settings(row, 3)?.is_counted(at) {
+            let (head_seq, read_seq) = (from_db(row.get(1)?), from_db(row.get(2)?));
+            total += news(conn, row.get(0)?, head_seq, read_seq)?.unread;
+        }
+    }
+    Ok(total)
+}
+
 pub(crate) fn others(
     conn: &Connection,
     caller: &UserId,
@@ -214,7 +256,7 @@ pub(crate) fn others(
     // This many conversations include `limit` unknown ones, if that many exist.
     let wanted = to_db(limit as u64).saturating_add(to_db(known.len() as u64));
     let mut statement = conn.prepare_cached(BY_NEWEST)?;
-    let found = statement.query_map(params![person, i64::MAX, 0, wanted], outline)?;
+    let found = statement.query_map(params![person, i64::MAX, 0, wanted, None::<bool>], outline)?;
     let (mut items, mut budget) = (Vec::new(), ByteBudget::default());
     for found in found {
         let found = found?;

@@ -194,7 +194,7 @@ async fn f16_conversations_of_an_older_schema_keep_their_order() {
     let mut cursor: Option<String> = None;
     loop {
         let page = store
-            .conversations(&UserId::trusted("a"), cursor.as_deref(), 2)
+            .conversations(&UserId::trusted("a"), None, cursor.as_deref(), 2)
             .await
             .unwrap();
         found.extend(page.items.into_iter().map(|one| one.id.as_str().to_owned()));

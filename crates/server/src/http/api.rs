@@ -23,7 +23,7 @@ const PAGE_AT_MOST: usize = 200;
 const PAGE: usize = 50;
 
 type Params<T> = Result<Query<T>, QueryRejection>;
-type Id = Result<Path<String>, PathRejection>;
+pub(super) type Id = Result<Path<String>, PathRejection>;
 
 pub(super) fn params<T>(params: Params<T>) -> Result<T, Refusal> {
     params.map(|Query(params)| params).map_err(|error| {
@@ -54,7 +54,7 @@ fn in_plain_words(said: &str) -> String {
     )
 }
 
-fn id(id: Id) -> Result<String, Refusal> {
+pub(super) fn id(id: Id) -> Result<String, Refusal> {
     id.map(|Path(id)| id)
         .map_err(|_| Refusal::invalid("The id in the address is not UTF-8."))
 }
@@ -126,10 +126,13 @@ pub(crate) async fn online_users(
     )
 }
 
-/// A page of a list.
+/// A page of conversations.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(crate) struct PageParams {
+pub(crate) struct ConversationsParams {
+    /// `true`: those that the caller has archived. `false`: those that the caller has not. `all` by
+    /// default.
+    archived: Option<String>,
     /// The `nextCursor` of an earlier answer.
     cursor: Option<String>,
     /// 1 to 200; 50 by default.
@@ -137,17 +140,24 @@ pub(crate) struct PageParams {
 }
 
 /// The caller's conversations, newest entry first.
-#[utoipa::path(get, path = "/api/privatechat/conversations", tag = "messages", params(PageParams), security(("bearer" = []), ("cookie" = [])),
+#[utoipa::path(get, path = "/api/privatechat/conversations", tag = "messages", params(ConversationsParams), security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The caller's conversations", body = docs::ConversationsAnswer), docs::Refusals))]
 pub(crate) async fn list_conversations(
     State(state): State<Arc<AppState>>,
-    query: Params<PageParams>,
+    query: Params<ConversationsParams>,
     request: Request,
 ) -> Response {
     answer(
         execute(&state, request, no_claimed_user, |_| {
             let query = params(query)?;
+            let archived = match query.archived.as_deref() {
+                None | Some("" | "all") => None,
+                Some("true") => Some(true),
+                Some("false") => Some(false),
+                Some(_) => return Err(Refusal::invalid("archived is true, false or all.")),
+            };
             Ok(ConversationCommand::List {
+                archived,
                 cursor: query.cursor,
                 limit: page_length(query.limit)?,
             })

@@ -11,6 +11,7 @@ mod pages;
 mod request_body;
 mod schemas;
 mod search;
+mod settings;
 mod state;
 
 use crate::headers::bearer;
@@ -49,6 +50,10 @@ pub fn router(state: Arc<AppState>) -> Router {
         .route(
             "/api/privatechat/conversations/{id}/read",
             post(api::mark_read),
+        )
+        .route(
+            "/api/privatechat/conversations/{id}/settings",
+            put(settings::put_settings),
         )
         .route("/api/privatechat/messages/{id}", get(api::messages))
         .route(

@@ -27,6 +27,7 @@ use utoipa::{Modify, OpenApi};
         super::api::open_conversation,
         super::api::put_conversation,
         super::api::mark_read,
+        super::settings::put_settings,
         super::api::messages,
         super::api::send,
         super::search::search,

@@ -48,6 +48,9 @@ answers! {
     ConversationsAnswer {
         /// One page.
         data: Vec<shape::Conversation<'static>>,
+        /// What is unread in all conversations of the caller that are neither muted nor archived,
+        /// on this page or not.
+        total_unread: u64,
         /// The cursor of the next page.
         next_cursor: Option<String>,
         /// The store's generation. If it differs from the previous one, the data went back in time:

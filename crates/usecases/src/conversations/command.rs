@@ -5,6 +5,7 @@ use crate::ports::Page;
 use crate::weight::{self, ROW};
 use lamplight_domain::conversation::Conversation;
 use lamplight_domain::identity::{ConversationId, UserId};
+use lamplight_domain::member_settings::SettingsChange;
 
 /// The conversations of a user.
 #[derive(Clone, Debug)]
@@ -12,6 +13,8 @@ pub enum ConversationCommand {
     /// Returns the direct conversation with another user, created if there is none.
     Open(UserId),
     List {
+        /// Only those that the user has archived, or only the others.
+        archived: Option<bool>,
         cursor: Option<String>,
         limit: usize,
     },
@@ -19,6 +22,11 @@ pub enum ConversationCommand {
     View(ConversationId),
     /// The user no longer looks at it.
     Unview(ConversationId),
+    /// Changes what the user has set for a conversation.
+    Set {
+        conversation: ConversationId,
+        change: SettingsChange,
+    },
 }
 
 impl ConversationCommand {
@@ -27,7 +35,7 @@ impl ConversationCommand {
     pub const fn metadata(&self) -> Metadata {
         use {Budget as B, Dispatch as D, Scope as S};
         match self {
-            Self::Open(_) => Metadata::new(S::User, B::Write, D::Concurrent),
+            Self::Open(_) | Self::Set { .. } => Metadata::new(S::User, B::Write, D::Concurrent),
             Self::List { .. } => Metadata::new(S::User, B::Read, D::Concurrent),
             Self::View(_) | Self::Unview(_) => {
                 Metadata::new(S::Connection, B::Lookup, D::Concurrent)
@@ -44,14 +52,18 @@ pub enum ConversationReply {
         /// The command created it.
         created: bool,
     },
-    Page(Page<Conversation>),
+    Page {
+        page: Page<Conversation>,
+        /// What is unread in all conversations of the user that are neither muted nor archived.
+        total_unread: u64,
+    },
 }
 
 impl ConversationReply {
     pub(crate) fn cost(&self) -> usize {
         match self {
             Self::One { conversation, .. } => weight::conversation(conversation),
-            Self::Page(page) => page
+            Self::Page { page, .. } => page
                 .items
                 .iter()
                 .map(|one| ROW * (1 + one.members.len()) + weight::conversation(one))

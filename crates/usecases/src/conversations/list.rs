@@ -6,17 +6,23 @@ use crate::caller::Caller;
 use crate::command::Reply;
 use crate::deadline;
 use crate::refusal::Refusal;
+use futures_util::future;
 
 impl ConversationService {
     pub(super) async fn list(
         &self,
         caller: &Caller,
+        archived: Option<bool>,
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Reply, Refusal> {
         let user = caller.user()?;
-        Ok(Reply::Conversations(ConversationReply::Page(
-            deadline::store(self.messages.conversations(user, cursor, limit)).await?,
-        )))
+        let page = self.messages.conversations(user, archived, cursor, limit);
+        let total = self.messages.total_unread(user, self.now());
+        let (page, total_unread) = deadline::store(future::try_join(page, total)).await?;
+        Ok(Reply::Conversations(ConversationReply::Page {
+            page,
+            total_unread,
+        }))
     }
 }

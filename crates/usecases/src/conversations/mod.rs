@@ -6,6 +6,7 @@ pub(crate) mod service;
 
 mod list;
 mod open;
+mod settings;
 mod view;
 
 pub use command::{ConversationCommand, ConversationReply};

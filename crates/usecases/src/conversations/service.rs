@@ -47,10 +47,16 @@ impl ConversationService {
     ) -> Result<Reply, Refusal> {
         match command {
             ConversationCommand::Open(other) => self.open(caller, &other).await,
-            ConversationCommand::List { cursor, limit } => {
-                self.list(caller, cursor.as_deref(), limit).await
-            }
+            ConversationCommand::List {
+                archived,
+                cursor,
+                limit,
+            } => self.list(caller, archived, cursor.as_deref(), limit).await,
             ConversationCommand::View(conversation) => self.view(caller, &conversation).await,
+            ConversationCommand::Set {
+                conversation,
+                change,
+            } => self.set(caller, &conversation, change).await,
             // The server keeps nothing about who looks at a conversation.
             ConversationCommand::Unview(_) => Ok(Reply::Done),
         }

@@ -9,6 +9,7 @@ use lamplight_domain::conversation::{
 use lamplight_domain::entry::Entry;
 use lamplight_domain::fold::Message;
 use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, MessageId, UserId};
+use lamplight_domain::member_settings::SettingsChange;
 use lamplight_domain::message_rules::WriteRefused;
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
@@ -233,13 +234,34 @@ pub trait Messages: Send + Sync + 'static {
     ) -> StoreResult<Vec<Conversation>>;
 
     /// The caller's conversations, newest entry first (one without entries counts from when it was
-    /// made). A cursor of no earlier page is [`StoreError::BadCursor`].
+    /// made). With `archived` only those that the caller has archived, or only those that the
+    /// caller has not. A cursor of no earlier page is [`StoreError::BadCursor`].
     async fn conversations(
         &self,
         caller: &UserId,
+        archived: Option<bool>,
         cursor: Option<&str>,
         limit: usize,
     ) -> StoreResult<Page<Conversation>>;
+
+    /// What is unread in all conversations of the caller that are neither archived nor muted at
+    /// `at`: the sum of their [`Conversation::unread`].
+    async fn total_unread(&self, caller: &UserId, at: Timestamp) -> StoreResult<u64>;
+
+    /// Changes what the caller has set for a conversation. `false` if there is none for them.
+    ///
+    /// An append of a message takes the conversation out of the archive of every member for whom
+    /// [`is_brought_back`] says so, in its transaction; an [`Event::ConversationChanged`] for these
+    /// members follows.
+    ///
+    /// [`is_brought_back`]: lamplight_domain::member_settings::MemberSettings::is_brought_back
+    /// [`Event::ConversationChanged`]: lamplight_domain::event::Event::ConversationChanged
+    async fn set_settings(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        change: SettingsChange,
+    ) -> StoreResult<bool>;
 
     /// One conversation as the caller sees it.
     async fn conversation(

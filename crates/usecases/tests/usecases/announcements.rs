@@ -53,10 +53,11 @@ fn told(app: &TestApp) -> Vec<(u64, u64)> {
 
 /// Their own read mark and what is unread, as b's devices see them.
 async fn own(app: &TestApp, b: &Caller) -> (u64, u64) {
-    let Ok(Reply::Conversations(ConversationReply::Page(page))) = app
+    let Ok(Reply::Conversations(ConversationReply::Page { page, .. })) = app
         .ask(
             b,
             ConversationCommand::List {
+                archived: None,
                 cursor: None,
                 limit: 10,
             },

@@ -381,7 +381,19 @@ headSeq: number,
 /**
  * The receiver's read mark.
  */
-readSeq: number, createdAt: string, };
+readSeq: number, 
+/**
+ * The receiver has muted the conversation until this time.
+ */
+mutedUntil?: string, 
+/**
+ * The receiver has archived it. A new message ends that, unless the conversation is muted.
+ */
+archived?: boolean, 
+/**
+ * The receiver has pinned it.
+ */
+pinned?: boolean, createdAt: string, };
 
 /**
  * The marks of a member in a conversation that the context names.
@@ -631,6 +643,15 @@ export type TypingBody = { conversationId: string | number, isTyping: boolean, }
  * `mark_read`.
  */
 export type MarkRead = { conversationId: string | number, seq: number, };
+
+/**
+ * `set_conversation_settings`. Missing fields stay as they are.
+ */
+export type SetConversationSettings = { conversationId: string | number, 
+/**
+ * Muted until this time, RFC 3339; `null` ends the mute.
+ */
+mutedUntil?: string | null, archived?: boolean, pinned?: boolean, };
 
 /**
  * `sync`.

@@ -58,7 +58,7 @@ async fn view<S: Messages>(store: &S, viewer: &str) -> (u64, Option<(u64, String
     let summary = summary.expect("an answer").expect("a conversation");
     assert_eq!(summary.clone().with_members(one.members.clone()), one);
     let list = store
-        .conversations(&viewer, None, 10)
+        .conversations(&viewer, None, None, 10)
         .await
         .expect("a page")
         .items;
@@ -83,7 +83,7 @@ pub async fn m9_only_messages_move_marks_and_the_list<S: Messages>(subject: Subj
     done(store, "c", "b", &one, react("👍", true)).await;
     done(store, "c", "a", &one, edit("two")).await;
     let list = store
-        .conversations(&user("b"), None, 10)
+        .conversations(&user("b"), None, None, 10)
         .await
         .expect("a page");
     let seen: Vec<_> = list
