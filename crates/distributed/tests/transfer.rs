@@ -9,6 +9,7 @@ use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::{Entry, MessageAction};
 use lamplight_domain::fold::Message;
 use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
+use lamplight_domain::member_settings::SettingsChange;
 use lamplight_domain::message::{Content, SendKey};
 use lamplight_domain::presence::{ManualStatus, StatusOverride};
 use lamplight_domain::time::Timestamp;
@@ -135,6 +136,12 @@ async fn fill(store: &SqliteStore) {
         sent.await.expect("appended");
     }
     act(store).await;
+    let archive = SettingsChange {
+        archived: Some(true),
+        ..SettingsChange::default()
+    };
+    let set = store.set_settings(&user("2"), &team, archive).await;
+    assert!(set.expect("an answer"));
     // Invisible, so that others do not see it.
     store
         .mark_read(&user("2"), &team, 30, at(6))
@@ -386,6 +393,7 @@ async fn check(store: &PostgresStore) {
         .expect("an answer");
     let unread = unread.expect("a conversation");
     assert_eq!((unread.read_seq, unread.unread), (30, 30));
+    assert!(unread.settings.archived);
     let marks = unread_marks(store, &team).await;
     assert_eq!(marks, 0, "the mark of someone invisible");
     let repeated = store
@@ -398,6 +406,12 @@ async fn check(store: &PostgresStore) {
         .await
         .expect("appended");
     assert_eq!((next.entry.seq, next.duplicate), (61, false));
+    let archived = async |store: &PostgresStore| {
+        let summary = store.summary(&user("2"), &team).await;
+        let summary = summary.expect("an answer").expect("a conversation");
+        summary.settings.archived
+    };
+    assert!(!archived(store).await, "the append has ended it");
     let person = store
         .person(&user("2"))
         .await

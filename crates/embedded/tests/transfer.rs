@@ -7,7 +7,9 @@ use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::{Entry, MessageAction};
 use lamplight_domain::fold::{Message, fold};
 use lamplight_domain::identity::MessageId;
+use lamplight_domain::member_settings::{MemberSettings, SettingsChange};
 use lamplight_domain::message::Content;
+use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::{NewEntry, Write};
 use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
 use lamplight_usecases::ports::{CommitPosition, LogFollower, Messages as _, Range};
@@ -25,6 +27,12 @@ fn act(on: &str, action: MessageAction, id: &str) -> NewEntry {
         ..message("c", "a", "", id)
     }
 }
+
+const SET: SettingsChange = SettingsChange {
+    muted_until: Some(Some(Timestamp(5))),
+    archived: Some(true),
+    pinned: None,
+};
 
 fn edit(content: &str) -> MessageAction {
     MessageAction::Edit {
@@ -105,6 +113,8 @@ async fn m2_changes_of_messages_move_with_their_digests() {
         let appended = source.append(write, None).await.expect("an append");
         assert!(!appended.duplicate);
     }
+    let set = source.set_settings(&user("b"), &place, SET).await;
+    assert!(set.expect("an answer"));
     let (log, messages) = read(&source).await;
     assert_eq!(
         last_message(&source).await,
@@ -131,6 +141,9 @@ async fn m2_changes_of_messages_move_with_their_digests() {
     target.close().await;
     let (target, _) = open(directories[1].path());
     assert_eq!(read(&target).await, (log.clone(), messages));
+    let moved = target.summary(&user("b"), &place).await;
+    let moved = moved.expect("an answer").expect("a conversation");
+    assert_eq!(moved.settings, MemberSettings::default().with(SET));
     assert_eq!(
         last_message(&target).await,
         (1, Some(MessageId::trusted("m6")))

@@ -15,10 +15,10 @@
 
 use super::codec::{from_db, role_from_db};
 use super::connection::Sql;
-use super::settings::Archived;
 use lamplight_domain::conversation::Members;
-use lamplight_domain::identity::ConnectionId;
+use lamplight_domain::identity::{ConnectionId, UserId};
 use lamplight_domain::marks::Marks;
+use lamplight_domain::member_settings::MemberSettings;
 use lamplight_domain::permission::Role;
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
@@ -181,6 +181,13 @@ impl<'a> Asked<'a> {
                 .collect(),
         }
     }
+}
+
+/// A member who has archived a conversation.
+pub(super) struct Archived {
+    pub(super) person: i64,
+    pub(super) user: UserId,
+    pub(super) settings: MemberSettings,
 }
 
 /// A conversation under its lock.

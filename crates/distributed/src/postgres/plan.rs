@@ -1,11 +1,10 @@
 //! Decides on each append of a batch, in their order: what is written, what is answered, and which
 //! events follow.
 
-use super::append::{Append, Found, Locked};
+use super::append::{Append, Archived, Found, Locked};
 use super::changes::{Judged, States, Writer};
 use super::codec::to_db;
 use super::planned::{Pending, Plan};
-use super::settings::Archived;
 use super::states::{Made, Read};
 use lamplight_domain::entry::{Change, Entry, EntryKind, Extras, MessageAction};
 use lamplight_domain::event::Event;

@@ -1,7 +1,7 @@
 //! What members have set for their conversations. Under the lock of the conversation, which every
 //! append to it takes.
 
-use super::append::Locked;
+use super::append::{Archived, Locked};
 use super::connection::{Connection, Sql};
 use super::database::{Database, Repeat};
 use super::error::Failure;
@@ -63,13 +63,6 @@ const NOTE: Sql = Sql {
     text: "UPDATE conversations SET has_archived = true WHERE id = $1 AND NOT has_archived",
     types: &[Type::INT8],
 };
-
-/// A member who has archived a conversation.
-pub(super) struct Archived {
-    pub(super) person: i64,
-    pub(super) user: UserId,
-    pub(super) settings: MemberSettings,
-}
 
 /// From three columns, the first of them at `at`. All are null where nothing is set.
 pub(super) fn settings(row: &Row, at: usize) -> Result<MemberSettings, tokio_postgres::Error> {

@@ -2,7 +2,6 @@
 
 pub(super) use super::codec::{from_db, person_row, role_from_db, to_db};
 use super::history::log_head;
-use super::settings::has_archived;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::entry::LogHead;
 use lamplight_domain::event::Event;
@@ -52,6 +51,11 @@ pub(super) const MEMBERS: &str =
     "SELECT p.user_id, p.id, m.role FROM members m JOIN people p ON p.id = m.person
      WHERE m.conversation = ?1 ORDER BY p.user_id";
 
+/// Whether a member has archived a conversation.
+pub(super) const HAS_ARCHIVED: &str =
+    "SELECT 1 FROM member_settings INDEXED BY archived_conversations
+     WHERE conversation = ?1 AND archived = 1";
+
 /// The conversations lately written to. Only the writer changes them, so what is cached is true as
 /// long as its transactions are committed; one that fails empties the cache.
 #[derive(Debug, Default)]
@@ -98,7 +102,7 @@ impl KnownConversations {
             places: places.into(),
             head: log_head(conn, row, from_db(head_seq))?,
             last_at: Timestamp(last_at),
-            has_archived: has_archived(conn, row)?,
+            has_archived: conn.prepare_cached(HAS_ARCHIVED)?.exists([row])?,
         }))
     }
 }

@@ -61,6 +61,14 @@ fn what_becomes_of_messages_is_found_by_index() {
             "USING INDEX deleted_messages (conversation=? AND seq>?)",
         ),
         (
+            super::batch::HAS_ARCHIVED,
+            "INDEX archived_conversations (conversation=?)",
+        ),
+        (
+            super::queries::COUNTED,
+            "SEARCH m USING INDEX members_by_person (person=?)",
+        ),
+        (
             super::messages_now::OLDER,
             "SEARCH e USING INDEX entries_by_seq (conversation=? AND seq=?)",
         ),

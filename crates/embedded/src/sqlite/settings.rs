@@ -68,15 +68,6 @@ fn write(
     Ok(())
 }
 
-/// Whether a member has archived the conversation.
-pub(super) fn has_archived(conn: &Connection, conversation: i64) -> rusqlite::Result<bool> {
-    conn.prepare_cached(HAS_ARCHIVED)?.exists([conversation])
-}
-
-pub(super) const HAS_ARCHIVED: &str =
-    "SELECT 1 FROM member_settings INDEXED BY archived_conversations
-     WHERE conversation = ?1 AND archived = 1";
-
 /// Takes a conversation to which a message was added out of the archives of its members. Returns the
 /// event for them, if there are any. To be called only where a member has archived it.
 pub(super) fn bring_back(
