@@ -70,6 +70,11 @@ pub(crate) fn append(
                 .ok_or_else(|| missing().into()));
         }
     };
+    let back = if kind.is_message() && known.has_archived {
+        bring_back(conn, known, &new.conversation, inserted.created_at)?
+    } else {
+        None
+    };
     let to = known.members.clone();
     let entry = Arc::new(Entry {
         id: new.id.clone(),
@@ -89,7 +94,7 @@ pub(crate) fn append(
         to,
         except: except.cloned(),
     });
-    for event in news.into_iter().flatten() {
+    for event in news.into_iter().flatten().chain(back) {
         batch.publish(event);
     }
     if matches!(
@@ -110,7 +115,7 @@ pub(crate) fn append(
 
 enum Outcome {
     /// The entry, its kind, and the events that follow its own.
-    Appended(Inserted, EntryKind, [Option<Event>; 3]),
+    Appended(Inserted, EntryKind, [Option<Event>; 2]),
     /// The entry at this `seq` made the state that the write asks for.
     Unchanged(u64),
     Refused(WriteRefused),
@@ -145,15 +150,9 @@ fn message(
             record::write_extras(extras)
         ])?;
     }
-    let [receipt, changed] = sent(conn, known, &new.conversation, &new.sender, member.person)?;
-    let back = if known.has_archived {
-        bring_back(conn, known, &new.conversation, inserted.created_at)?
-    } else {
-        None
-    };
+    let news = sent(conn, known, &new.conversation, &new.sender, member.person)?;
     let content = content.clone();
     let kind = EntryKind::Message { content, extras };
-    let news = [receipt, changed, back];
     Ok(Outcome::Appended(inserted, kind, news))
 }
 
@@ -202,6 +201,6 @@ fn change(
     Ok(Outcome::Appended(
         inserted,
         EntryKind::Change(change),
-        [news, None, None],
+        [news, None],
     ))
 }
