@@ -2,6 +2,7 @@
 
 use crate::support::*;
 use lamplight_domain::identity::MessageId;
+use lamplight_domain::member_settings::SettingsChange;
 use lamplight_domain::presence::{Activity, OfflineReason, StatusOverride};
 use lamplight_domain::roster_feed::Mode;
 use lamplight_usecases::ports::Range;
@@ -51,7 +52,8 @@ every_command! {
     }
     Conversations(ConversationCommand) {
         Open => Open(user("b")),
-        List => List { cursor: None, limit: 50 },
+        List => List { archived: None, cursor: None, limit: 50 },
+        Set => Set { conversation: conversation("7"), change: SettingsChange::default() },
         View => View(conversation("7")),
         Unview => Unview(conversation("7")),
     }
