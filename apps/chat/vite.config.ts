@@ -1,8 +1,12 @@
+import { createHash } from "node:crypto"
+import { readFileSync } from "node:fs"
+import { createRequire } from "node:module"
 import tailwindcss from "@tailwindcss/vite"
 import react from "@vitejs/plugin-react"
 import type { Plugin } from "vite"
 import { defineConfig } from "vitest/config"
 
+const require = createRequire(import.meta.url)
 const themeFile = new URL("./src/styles/theme-boot.js", import.meta.url)
 
 /**
@@ -47,9 +51,56 @@ function beforeFirstPaint(): Plugin {
   }
 }
 
+/** The data of the emoji picker, from the package: what the picker reads of it, in files of this page. */
+function emojiData(): Plugin {
+  const read = (name: string) =>
+    JSON.parse(readFileSync(require.resolve(`emojibase-data/en/${name}.json`), "utf8"))
+  const emojis = read("data").map(({ emoji, group, subgroup, label, version, tags, skins }: Emojibase) => ({
+    emoji,
+    group,
+    subgroup,
+    label,
+    version,
+    tags,
+    skins: skins?.map((skin) => ({ emoji: skin.emoji, tone: skin.tone })),
+  }))
+  const files = new Map([
+    ["data.json", JSON.stringify(emojis)],
+    ["messages.json", JSON.stringify(read("messages"))],
+  ])
+  const hash = createHash("sha256")
+    .update([...files.values()].join(""))
+    .digest("base64url")
+    .slice(0, 8)
+  const folder = `assets/emoji-${hash}`
+  return {
+    name: "lamplight-emoji-data",
+    config: () => ({ define: { __EMOJI_DATA__: JSON.stringify(`/chat/${folder}`) } }),
+    configureServer(server) {
+      server.middlewares.use(`/chat/${folder}/en/`, (request, response) => {
+        response.setHeader("content-type", "application/json").end(files.get(request.url?.slice(1) ?? ""))
+      })
+    },
+    generateBundle() {
+      for (const [name, source] of files)
+        this.emitFile({ type: "asset", fileName: `${folder}/en/${name}`, source })
+    },
+  }
+}
+
+interface Emojibase {
+  emoji: string
+  group?: number
+  subgroup?: number
+  label: string
+  version: number
+  tags?: string[]
+  skins?: { emoji: string; tone: number | number[] }[]
+}
+
 export default defineConfig({
   base: "/chat/",
-  plugins: [react(), tailwindcss(), beforeFirstPaint()],
+  plugins: [react(), tailwindcss(), beforeFirstPaint(), emojiData()],
   build: {
     target: "es2022",
     sourcemap: false,

@@ -199,6 +199,26 @@ export const words = {
     more: "Show older results",
   },
 
+  emoji: {
+    open: "Add an emoji",
+    label: "Emoji",
+    search: "Search emoji",
+    recent: "Used last",
+    loading: "Loading emoji…",
+    none: "No emoji found.",
+    choose: "Choose an emoji",
+    toneTitle: "Skin tone",
+    tone: (name: string) => `Skin tone: ${name.toLocaleLowerCase()}`,
+    tones: {
+      none: "Default",
+      light: "Light",
+      "medium-light": "Medium light",
+      medium: "Medium",
+      "medium-dark": "Medium dark",
+      dark: "Dark",
+    },
+  },
+
   people: {
     title: "People",
     count: (n: number) => (n === 0 ? "Only you are online" : count(n, "person online", "people online")),
@@ -290,6 +310,12 @@ export const words = {
     bar: "Actions on this message",
     menu: "More actions",
     reactWith: (emoji: string) => `React with ${emoji}`,
+    otherEmoji: "React with another emoji",
+    pin: "Pin",
+    unpin: "Unpin",
+    pinned: "Pinned",
+    copyLink: "Copy link",
+    linkCopied: "The link is copied.",
     reply: "Reply",
     replyingTo: (name: string) => `Reply to ${isolate(name)}`,
     cancelReply: "Do not reply",
@@ -350,6 +376,7 @@ export const words = {
   },
 
   errors: {
+    notLoaded: "This part of the page could not be loaded.",
     generic: "Something went wrong. Nothing was changed.",
     network: "The server cannot be reached right now.",
     rate_limited: "Too many requests. Wait a moment.",

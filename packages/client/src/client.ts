@@ -270,7 +270,9 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
         signal,
       }),
     async search(text, given = {}) {
-      const { searchMessages } = await import("./search.js")
+      const { searchMessages } = await import("./search.js").catch((thrown) => {
+        throw toError(thrown)
+      })
       return searchMessages(core, { delayAfter, toError, query, LamplightError }, text, given)
     },
     async openConversation(userId) {

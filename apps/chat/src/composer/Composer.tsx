@@ -1,7 +1,9 @@
 import { isVisible, type MessageRow } from "@lamplight/client"
-import { ArrowUp, X } from "lucide-react"
-import { type KeyboardEvent, useCallback, useId, useRef } from "react"
+import { ArrowUp, Smile, X } from "lucide-react"
+import { type KeyboardEvent, useCallback, useId, useRef, useState } from "react"
+import { flushSync } from "react-dom"
 import { useTouch } from "../app/hooks"
+import { EmojiPopover } from "../emoji/EmojiPopover"
 import { sends } from "../logic/keys"
 import { lengthOf, MAX_LENGTH, TELL_FROM } from "../logic/length"
 import { words } from "../strings"
@@ -38,6 +40,22 @@ export function Composer(props: {
   const length = lengthOf(text)
   const over = length - MAX_LENGTH
   const ready = isVisible(text) && over <= 0
+
+  const opener = useRef<HTMLButtonElement>(null)
+  const [picking, setPicking] = useState(false)
+
+  /** In place of what is selected. The caret goes behind it. */
+  function insert(emoji: string) {
+    const element = field.current
+    if (!element) return
+    const { selectionStart, selectionEnd } = element
+    flushSync(() => {
+      write(text.slice(0, selectionStart) + emoji + text.slice(selectionEnd))
+      setPicking(false)
+    })
+    element.focus()
+    element.setSelectionRange(selectionStart + emoji.length, selectionStart + emoji.length)
+  }
 
   function onKeyDown(event: KeyboardEvent<HTMLTextAreaElement>) {
     if (event.key === "Escape" && !event.nativeEvent.isComposing) {
@@ -110,6 +128,19 @@ export function Composer(props: {
           onBlur={leave}
         />
         <button
+          ref={opener}
+          type="button"
+          className="composer-tool"
+          data-testid="open-emoji"
+          aria-label={words.emoji.open}
+          title={words.emoji.open}
+          aria-haspopup="dialog"
+          aria-expanded={picking}
+          onClick={() => setPicking(!picking)}
+        >
+          <Smile size={20} aria-hidden="true" />
+        </button>
+        <button
           type="submit"
           className="composer-send"
           data-testid="send"
@@ -123,6 +154,17 @@ export function Composer(props: {
           <ArrowUp size={20} strokeWidth={2.25} aria-hidden="true" />
         </button>
       </div>
+      {picking && opener.current && (
+        <EmojiPopover
+          anchor={opener.current}
+          align="end"
+          onPick={insert}
+          onClose={(isEscape) => {
+            setPicking(false)
+            if (isEscape) field.current?.focus()
+          }}
+        />
+      )}
       <span id={hint} className="sr-only">
         {touch ? words.composer.touchHint : words.composer.keyHint}
       </span>

@@ -1,6 +1,6 @@
 import type { User } from "@lamplight/client"
 import { useConversations, useOutbox, usePresences } from "@lamplight/react"
-import { lazy, Suspense, useCallback, useMemo } from "react"
+import { useCallback, useMemo } from "react"
 import { useToday } from "../app/hooks"
 import { PresenceIcon } from "../presence/PresenceIcon"
 import { StatusMenu } from "../presence/StatusMenu"
@@ -8,13 +8,17 @@ import { isSearching, SearchField, type SearchRequest } from "../search/SearchFi
 import { words } from "../strings"
 import { Button } from "../ui/Button"
 import { showFailure } from "../ui/failure"
+import { later } from "../ui/later"
 import { useRoving } from "../ui/roving"
 import { Skeleton, State } from "../ui/State"
 import { ConversationRow } from "./ConversationRow"
 import { useHeldOrder } from "./useHeldOrder"
 
 /** Loaded with the first search. */
-const SearchResults = lazy(() => import("../search/SearchResults"))
+const SearchResults = later(
+  () => import("../search/SearchResults"),
+  <Skeleton rows={4} kind="list" label={words.search.loading} />,
+)
 
 /**
  * The list of conversations, newest first. It does not reorder while the user points at it or moves through
@@ -52,9 +56,7 @@ export function Conversations(props: {
       <SearchField search={search} onSearch={onSearch} />
       {isSearching(search) ? (
         <div className="scroller" key="results">
-          <Suspense fallback={<Skeleton rows={4} kind="list" label={words.search.loading} />}>
-            <SearchResults self={self} search={search} onSelect={onSelect} onShow={onShow} />
-          </Suspense>
+          <SearchResults self={self} search={search} onSelect={onSelect} onShow={onShow} />
         </div>
       ) : (
         <div className="scroller" data-testid="conversations">

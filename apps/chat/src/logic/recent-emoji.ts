@@ -1,30 +1,57 @@
-/** The emoji that the user reacted with last, on this device. */
+/** The emoji that the user chose last, and their skin tone, on this device. */
 const KEY = "lamplight:recent-emoji"
+const TONE_KEY = "lamplight:skin-tone"
 const USUAL = ["👍", "❤️", "😂", "🎉", "😮", "🙏"]
+/** Beyond the usual ones, where there is more space. */
+const MORE = ["😊", "🔥", "👏", "😢", "✅", "👀"]
+const KEPT = 16
+const TONES = ["none", "light", "medium-light", "medium", "medium-dark", "dark"] as const
 
-/** As many as there are usual ones, the last used first. */
-export function recentEmoji(): readonly string[] {
-  return merge(stored())
+export type Tone = (typeof TONES)[number]
+
+/** As many as there are usual ones, or so many; the last used first. */
+export function recentEmoji(count: number = USUAL.length): readonly string[] {
+  return merge(stored(), count)
 }
 
 /** Puts an emoji to the front. */
 export function rememberEmoji(emoji: string): void {
-  try {
-    localStorage.setItem(KEY, JSON.stringify(merge([emoji, ...stored()])))
-  } catch {
-    // Without storage the usual ones are offered.
-  }
+  save(KEY, JSON.stringify([...new Set([emoji, ...stored()])].slice(0, KEPT)))
 }
 
-export function merge(used: readonly string[]): string[] {
-  return [...new Set([...used, ...USUAL])].slice(0, USUAL.length)
+export function merge(used: readonly string[], count: number = USUAL.length): string[] {
+  return [...new Set([...used, ...USUAL, ...MORE])].slice(0, count)
+}
+
+export function skinTone(): Tone {
+  const tone = load(TONE_KEY)
+  return TONES.find((one) => one === tone) ?? "none"
+}
+
+export function rememberSkinTone(tone: Tone): void {
+  save(TONE_KEY, tone)
 }
 
 function stored(): string[] {
   try {
-    const value: unknown = JSON.parse(localStorage.getItem(KEY) ?? "[]")
+    const value: unknown = JSON.parse(load(KEY) ?? "[]")
     return Array.isArray(value) ? value.filter((one): one is string => typeof one === "string") : []
   } catch {
     return []
   }
+}
+
+// Without storage the usual ones are offered.
+function load(key: string): string | null {
+  try {
+    return localStorage.getItem(key)
+  } catch {
+    return null
+  }
+}
+
+function save(key: string, value: string): void {
+  try {
+    localStorage.setItem(key, value)
+  } catch {}
 }

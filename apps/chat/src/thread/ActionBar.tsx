@@ -1,5 +1,5 @@
 import type { MessageRow } from "@lamplight/client"
-import { Copy, Ellipsis, PencilLine, Reply, Trash2 } from "lucide-react"
+import { Copy, Ellipsis, Link, PencilLine, Pin, PinOff, Reply, SmilePlus, Trash2 } from "lucide-react"
 import { DropdownMenu } from "radix-ui"
 import { type ReactNode, useRef } from "react"
 import { recentEmoji } from "../logic/recent-emoji"
@@ -19,6 +19,14 @@ export function ActionBar(props: {
 }) {
   const { row, open, onOpen, focusMessage } = props
   const actions = useThreadActions()
+  const bar = useRef<HTMLDivElement>(null)
+
+  /** The bar may be gone when the picker is open, and its bubble is not. */
+  function pickEmoji() {
+    const bubble = bar.current?.closest<HTMLElement>(".bubble-line")
+    if (bubble) actions.pickEmoji(row, bubble)
+  }
+
   // What was chosen moves the focus itself.
   const moved = useRef(false)
   const emoji = recentEmoji()
@@ -41,6 +49,7 @@ export function ActionBar(props: {
 
   return (
     <div
+      ref={bar}
       className="action-bar"
       role="toolbar"
       aria-label={words.message.bar}
@@ -59,6 +68,16 @@ export function ActionBar(props: {
           {one}
         </button>
       ))}
+      <button
+        type="button"
+        className="action"
+        data-testid="react"
+        aria-label={words.message.otherEmoji}
+        title={words.message.otherEmoji}
+        onClick={pickEmoji}
+      >
+        <SmilePlus size={17} aria-hidden="true" />
+      </button>
       <button
         type="button"
         className="action"
@@ -105,6 +124,16 @@ export function ActionBar(props: {
                   {one}
                 </DropdownMenu.Item>
               ))}
+              <DropdownMenu.Item
+                className="menu-emoji-item"
+                aria-label={words.message.otherEmoji}
+                onSelect={() => {
+                  moved.current = true
+                  pickEmoji()
+                }}
+              >
+                <SmilePlus size={19} aria-hidden="true" />
+              </DropdownMenu.Item>
             </div>
             {item(<Reply size={17} aria-hidden="true" />, words.message.reply, () => actions.reply(row))}
             {row.mine &&
@@ -112,6 +141,18 @@ export function ActionBar(props: {
             <DropdownMenu.Item className="menu-item" onSelect={() => actions.copy(row)}>
               <Copy size={17} aria-hidden="true" />
               {words.message.copy}
+            </DropdownMenu.Item>
+            <DropdownMenu.Item className="menu-item" onSelect={() => actions.copyLink(row)}>
+              <Link size={17} aria-hidden="true" />
+              {words.message.copyLink}
+            </DropdownMenu.Item>
+            <DropdownMenu.Item className="menu-item" onSelect={() => actions.pin(row)}>
+              {row.pinnedAt === null ? (
+                <Pin size={17} aria-hidden="true" />
+              ) : (
+                <PinOff size={17} aria-hidden="true" />
+              )}
+              {row.pinnedAt === null ? words.message.pin : words.message.unpin}
             </DropdownMenu.Item>
             {row.mine &&
               item(

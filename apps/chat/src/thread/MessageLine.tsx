@@ -1,6 +1,6 @@
 import type { MessageRow } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
-import { CircleDashed, Clock } from "lucide-react"
+import { CircleDashed, Clock, Pin } from "lucide-react"
 import { useId, useRef, useState } from "react"
 import { toast } from "sonner"
 import { useOlderThan } from "../app/hooks"
@@ -112,6 +112,12 @@ export function MessageLine(props: {
             />
           )}
           <span className="message-side">
+            {message.pinnedAt !== null && (
+              <span className="pinned-mark" data-testid="pinned" title={words.message.pinned}>
+                <Pin size={12} aria-hidden="true" />
+                <span className="sr-only">{words.message.pinned}</span>
+              </span>
+            )}
             <time
               id={`${id}-time`}
               className={waits ? "sr-only" : undefined}

@@ -6,6 +6,7 @@ import { focusComposer } from "../app/regions"
 import { endJump, goBack } from "../app/route"
 import { Composer } from "../composer/Composer"
 import { EditMessage } from "../composer/EditMessage"
+import { EmojiPopover } from "../emoji/EmojiPopover"
 import { namesById, titleOf } from "../logic/members"
 import { firstUnreadIsKnown } from "../logic/rows"
 import { words } from "../strings"
@@ -87,8 +88,9 @@ export function Thread(props: {
     }
   }, [ready, started, placed, messages.loadingOlder, loadOlder])
 
-  const { actions, reply, editing, deleting, endReply, endEdit, editLast, setDeleting, remove } =
-    useMessageActions({ id, selfId: self.id, nameOf, log })
+  const todo = useMessageActions({ id, selfId: self.id, nameOf, log })
+  const { actions, reply, editing, deleting, reacting, endReply, endEdit, endReacting, editLast } = todo
+  const { setDeleting, remove } = todo
 
   const isShown =
     messages.rows.length > 0 && (started || placed) && !isArriving && messages.status !== "loading"
@@ -185,6 +187,17 @@ export function Thread(props: {
           }}
         />
       </div>
+      {reacting && (
+        <EmojiPopover
+          anchor={reacting.anchor}
+          align={reacting.row.mine ? "end" : "start"}
+          onPick={(emoji) => {
+            actions.react(reacting.row, emoji)
+            endReacting(true)
+          }}
+          onClose={endReacting}
+        />
+      )}
       {deleting && (
         <DeleteDialog
           row={deleting}

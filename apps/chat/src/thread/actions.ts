@@ -7,6 +7,11 @@ export interface ThreadActions {
   edit(row: MessageRow): void
   /** Adds a reaction or takes it back. */
   react(row: MessageRow, emoji: string): void
+  /** Opens the emoji picker beside an element, to react. */
+  pickEmoji(row: MessageRow, anchor: HTMLElement): void
+  /** Pins the message, or unpins it. */
+  pin(row: MessageRow): void
+  copyLink(row: MessageRow): void
   /** Asks first. */
   remove(row: MessageRow): void
   copy(row: MessageRow): void

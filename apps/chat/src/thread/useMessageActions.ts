@@ -3,6 +3,7 @@ import { useLamplight } from "@lamplight/react"
 import { type RefObject, useCallback, useMemo, useState } from "react"
 import { toast } from "sonner"
 import { focusComposer } from "../app/regions"
+import { permalink } from "../app/route"
 import { rememberEmoji } from "../logic/recent-emoji"
 import { words } from "../strings"
 import { copyText } from "../ui/clipboard"
@@ -22,6 +23,7 @@ export function useMessageActions(props: {
   const [reply, setReply] = useState<MessageRow | null>(null)
   const [editing, setEditing] = useState<MessageRow | null>(null)
   const [deleting, setDeleting] = useState<MessageRow | null>(null)
+  const [reacting, setReacting] = useState<{ row: MessageRow; anchor: HTMLElement } | null>(null)
 
   const actions = useMemo<ThreadActions>(
     () => ({
@@ -39,6 +41,21 @@ export function useMessageActions(props: {
           if (!result.ok) showFailure(words.message.notChanged.reaction, result.error)
         })
       },
+      pickEmoji: (row, anchor) => setReacting({ row, anchor }),
+      pin(row) {
+        const messageId = row.message?.id
+        if (messageId === undefined) return
+        void conversation.pin(messageId, row.pinnedAt === null).then((result) => {
+          if (!result.ok) showFailure(words.message.notChanged.pin, result.error)
+        })
+      },
+      copyLink(row) {
+        if (row.seq === null) return
+        copyText(permalink(id, row.seq)).then(
+          () => toast(words.message.linkCopied),
+          (thrown: unknown) => showFailure(words.message.copyFailed, thrown),
+        )
+      },
       remove: setDeleting,
       copy(row) {
         copyText(row.content).then(
@@ -49,7 +66,7 @@ export function useMessageActions(props: {
       jump: (seq) => log.current?.show(seq),
       nameOf: (userId) => (userId === selfId ? words.thread.you : nameOf(userId)),
     }),
-    [conversation, selfId, nameOf, log],
+    [conversation, id, selfId, nameOf, log],
   )
 
   const endReply = useCallback(() => setReply(null), [])
@@ -72,5 +89,22 @@ export function useMessageActions(props: {
     })
   }
 
-  return { actions, reply, editing, deleting, endReply, endEdit, editLast, setDeleting, remove }
+  function endReacting(hasFocus: boolean) {
+    if (hasFocus) reacting?.anchor.closest<HTMLElement>(".message")?.focus({ preventScroll: true })
+    setReacting(null)
+  }
+
+  return {
+    actions,
+    reply,
+    editing,
+    deleting,
+    reacting,
+    endReply,
+    endEdit,
+    endReacting,
+    editLast,
+    setDeleting,
+    remove,
+  }
 }

@@ -1,0 +1,105 @@
+import type { Browser } from "playwright-core"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { violations } from "./axe"
+import { canRun, launch, Person, Server, until } from "./world"
+
+describe.skipIf(!canRun)("emoji, pins, links and mentions", () => {
+  let browser: Browser
+  const server = new Server()
+  let asha: Person
+  let ben: Person
+  /** Where the page got its files from. */
+  const origins = new Set<string>()
+
+  beforeAll(async () => {
+    ;[browser] = await Promise.all([launch(), server.start()])
+    asha = await (await Person.arrive(browser, server, "Asha", { bypassCSP: true })).signUp()
+    ben = await (await Person.arrive(browser, server, "Ben")).signUp()
+    asha.page.on("request", (request) => origins.add(new URL(request.url()).origin))
+    await asha.open(ben)
+    await ben.open(asha)
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await server.stop()
+  })
+
+  const picker = () => asha.on("emoji-picker")
+  const emoji = (name: string) => picker().locator(".emoji-viewport").getByTitle(name, { exact: true })
+  async function menu(person: Person, text: string) {
+    await person.message(text).hover()
+    await person.on("message-menu").click()
+    await person.page.getByRole("menu").waitFor()
+  }
+  const item = (person: Person, name: string) => person.page.getByRole("menuitem", { name, exact: true })
+
+  it("an emoji goes where the caret is, by keyboard alone, and is offered first the next time", async () => {
+    await asha.on("composer").fill("Good  morning")
+    await asha.on("composer").evaluate((field: HTMLTextAreaElement) => field.setSelectionRange(5, 5))
+    await asha.on("open-emoji").focus()
+    await asha.page.keyboard.press("Enter")
+    await emoji("Grinning face").waitFor()
+    await until(async () => (await asha.focused()) === "emoji-search")
+    expect(await violations(asha.page)).toEqual([])
+    await asha.on("emoji-search").fill("turtle")
+    await emoji("Turtle").waitFor()
+    await until(() => emoji("Grinning face").isHidden())
+    await asha.page.keyboard.press("Enter")
+    await until(async () => (await asha.on("composer").inputValue()) === "Good 🐢 morning")
+    await until(async () => (await asha.focused()) === "composer")
+    await asha.page.keyboard.press("Enter")
+    await ben.message("Good 🐢 morning").waitFor()
+    await asha.on("open-emoji").click()
+    await picker().locator(".emoji-recent button").first().filter({ hasText: "🐢" }).waitFor()
+    await asha.page.keyboard.press("Escape")
+    await picker().waitFor({ state: "hidden" })
+    expect([...origins]).toEqual([new URL(server.url).origin])
+  })
+
+  it("a skin tone is kept, and an emoji of the picker is a reaction", async () => {
+    await ben.say("Are you coming?")
+    await asha.message("Are you coming?").hover()
+    await asha.on("react").click()
+    await emoji("Grinning face").waitFor()
+    await asha.on("skin-tone").click()
+    await asha.page.getByRole("button", { name: "Medium", exact: true }).click()
+    await asha.on("emoji-search").fill("raised hand")
+    await emoji("Raised hand").click()
+    await picker().waitFor({ state: "hidden" })
+    await ben.on("reaction").filter({ hasText: "✋🏽" }).waitFor()
+    await asha.on("open-emoji").click()
+    await asha.on("skin-tone").filter({ hasText: "✋🏽" }).waitFor()
+    await asha.page.keyboard.press("Escape")
+    await picker().waitFor({ state: "hidden" })
+    // From the menu too, as on touch.
+    await menu(asha, "Are you coming?")
+    await item(asha, "React with another emoji").click()
+    await asha.on("emoji-search").fill("rocket")
+    await emoji("Rocket").click()
+    await ben.on("reaction").filter({ hasText: "🚀" }).waitFor()
+  })
+
+  it("a message is pinned and unpinned for both", async () => {
+    await menu(asha, "Are you coming?")
+    await item(asha, "Pin").click()
+    for (const person of [asha, ben])
+      await person.message("Are you coming?").locator('[data-testid="pinned"]').waitFor()
+    await menu(ben, "Are you coming?")
+    await item(ben, "Unpin").click()
+    for (const person of [asha, ben])
+      await person.message("Are you coming?").locator('[data-testid="pinned"]').waitFor({ state: "hidden" })
+  })
+
+  it("the link of a message is copied, and leads there", async () => {
+    await asha.context.grantPermissions(["clipboard-read", "clipboard-write"])
+    await menu(asha, "Are you coming?")
+    await item(asha, "Copy link").click()
+    await asha.page.getByText("The link is copied.").waitFor()
+    const link = await asha.page.evaluate(() => navigator.clipboard.readText())
+    expect(link.startsWith(`${server.url}/chat#/c/`)).toBe(true)
+    await ben.page.goto(link)
+    const target = ben.message("Are you coming?")
+    await until(() => target.evaluate((row) => row === document.activeElement))
+    expect([asha.complaints, ben.complaints]).toEqual([[], []])
+  })
+})

@@ -1,0 +1,155 @@
+import { EmojiPicker, type SkinTone } from "frimousse"
+import { type AriaAttributes, type ComponentProps, useEffect, useRef, useState } from "react"
+import { useTouch } from "../app/hooks"
+import { recentEmoji, rememberEmoji, rememberSkinTone, skinTone } from "../logic/recent-emoji"
+import { words } from "../strings"
+
+const COLUMNS = 8
+
+/** ARIA counts rows and columns from 1, and the package from 0. */
+function fromOne(attributes: AriaAttributes): AriaAttributes {
+  const { "aria-rowindex": row, "aria-colindex": column } = attributes
+  return {
+    ...(row !== undefined && { "aria-rowindex": row + 1 }),
+    ...(column !== undefined && { "aria-colindex": column + 1 }),
+  }
+}
+
+/** Outside of the panel: new components would mount the list anew with each key. */
+const components: NonNullable<ComponentProps<typeof EmojiPicker.List>["components"]> = {
+  CategoryHeader: ({ category, ...rest }) => (
+    <div {...rest} className="emoji-category">
+      {category.label}
+    </div>
+  ),
+  Row: ({ children, ...rest }) => (
+    <div {...rest} {...fromOne(rest)} className="emoji-row">
+      {children}
+    </div>
+  ),
+  Emoji: ({ emoji, ...rest }) => (
+    <button {...rest} {...fromOne(rest)} type="button" className="emoji-one" title={emoji.label}>
+      {emoji.emoji}
+    </button>
+  ),
+}
+
+/** Emoji by category, with a search, the last used ones, and skin tones. */
+export default function EmojiPanel({ onPick }: { onPick: (emoji: string) => void }) {
+  const touch = useTouch()
+  const [tone] = useState(skinTone)
+  const [query, setQuery] = useState("")
+  const [recent] = useState(() => recentEmoji(COLUMNS))
+  const field = useRef<HTMLInputElement>(null)
+
+  // On touch the keyboard would cover the emoji.
+  useEffect(() => {
+    if (!touch) field.current?.focus()
+  }, [touch])
+
+  function pick(emoji: string) {
+    rememberEmoji(emoji)
+    onPick(emoji)
+  }
+
+  return (
+    <EmojiPicker.Root
+      className="emoji-panel"
+      locale="en"
+      emojibaseUrl={__EMOJI_DATA__}
+      columns={COLUMNS}
+      skinTone={tone}
+      onEmojiSelect={({ emoji }) => pick(emoji)}
+    >
+      <div className="emoji-search">
+        <EmojiPicker.Search
+          ref={field}
+          className="field"
+          data-testid="emoji-search"
+          aria-label={words.emoji.search}
+          placeholder={words.emoji.search}
+          value={query}
+          onChange={(event) => setQuery(event.target.value)}
+        />
+        <EmojiPicker.SkinTone emoji="✋">
+          {({ skinTone, setSkinTone, skinToneVariations }) => (
+            <SkinTones
+              tone={skinTone}
+              all={skinToneVariations}
+              onTone={(next) => {
+                setSkinTone(next)
+                rememberSkinTone(next)
+              }}
+            />
+          )}
+        </EmojiPicker.SkinTone>
+      </div>
+      {!query && (
+        <fieldset className="emoji-recent" aria-label={words.emoji.recent}>
+          {recent.map((emoji) => (
+            <button key={emoji} type="button" className="emoji-one" onClick={() => pick(emoji)}>
+              {emoji}
+            </button>
+          ))}
+        </fieldset>
+      )}
+      <EmojiPicker.Viewport className="emoji-viewport" tabIndex={0} aria-label={words.emoji.label}>
+        <EmojiPicker.Loading className="emoji-wait">{words.emoji.loading}</EmojiPicker.Loading>
+        <EmojiPicker.Empty className="emoji-wait">{words.emoji.none}</EmojiPicker.Empty>
+        <EmojiPicker.List className="emoji-list" components={components} />
+      </EmojiPicker.Viewport>
+      <EmojiPicker.ActiveEmoji>
+        {({ emoji }) => (
+          <p className="emoji-active" aria-hidden="true">
+            {emoji ? `${emoji.emoji} ${emoji.label}` : words.emoji.choose}
+          </p>
+        )}
+      </EmojiPicker.ActiveEmoji>
+    </EmojiPicker.Root>
+  )
+}
+
+/** The skin tones behind one button: a press shows them all. */
+function SkinTones(props: {
+  tone: SkinTone
+  all: readonly { skinTone: SkinTone; emoji: string }[]
+  onTone: (tone: SkinTone) => void
+}) {
+  const { tone, all, onTone } = props
+  const [open, setOpen] = useState(false)
+  const current = all.find((one) => one.skinTone === tone)
+  return (
+    <div className="emoji-tones">
+      <button
+        type="button"
+        className="emoji-one"
+        data-testid="skin-tone"
+        aria-expanded={open}
+        aria-label={words.emoji.tone(words.emoji.tones[tone])}
+        title={words.emoji.toneTitle}
+        onClick={() => setOpen(!open)}
+      >
+        {current?.emoji ?? "✋"}
+      </button>
+      {open && (
+        <fieldset className="emoji-tone-choices" aria-label={words.emoji.toneTitle}>
+          {all.map((one) => (
+            <button
+              key={one.skinTone}
+              type="button"
+              className="emoji-one"
+              aria-pressed={one.skinTone === tone}
+              aria-label={words.emoji.tones[one.skinTone]}
+              onClick={() => {
+                onTone(one.skinTone)
+                setOpen(false)
+              }}
+            >
+              {one.emoji}
+            </button>
+          ))}
+        </fieldset>
+      )}
+    </div>
+  )
+}
