@@ -44,6 +44,8 @@ async function talk(asha, ben) {
   asha.conversation(id).open()
   await asha.conversation(id).send("hello")
   await eventually(() => texts(ben.conversation(id)).some(([text]) => text === "hello"), 10_000)
+  // The acknowledgement may come after ben was told.
+  await eventually(() => texts(asha.conversation(id)).every(([, state]) => state === "sent"))
   assert.deepEqual(texts(asha.conversation(id)), [["hello", "sent"]])
   return asha.conversation(id)
 }
