@@ -12,6 +12,7 @@
 //!     lamplight_conformance::accounts_suite!(fresh);
 //!     lamplight_conformance::follower_suite!(fresh);
 //!     lamplight_conformance::search_suite!(fresh);
+//!     lamplight_conformance::blocks_suite!(fresh);
 //! }
 //! ```
 //!
@@ -23,6 +24,7 @@
 //! A test's name begins with the number of the invariant it holds.
 
 pub mod accounts;
+pub mod blocks;
 pub mod bus;
 pub mod directory;
 pub mod faulty_bus;
@@ -196,6 +198,7 @@ mod tests {
             include_str!("bus.rs"),
             include_str!("nodes.rs"),
             include_str!("search.rs"),
+            include_str!("blocks.rs"),
             concat!(
                 include_str!("presence/concurrent.rs"),
                 include_str!("presence/lifetime.rs"),
@@ -215,6 +218,7 @@ mod tests {
             include_str!("bus.rs"),
             include_str!("nodes.rs"),
             include_str!("search.rs"),
+            include_str!("blocks.rs"),
         ]
         .concat();
         for test in suites

@@ -1,6 +1,7 @@
 //! The ports where several nodes act as one: messages, people and accounts in PostgreSQL, presence
 //! and the event bus in Redis or Valkey.
 
+pub mod blocks;
 pub mod bus;
 mod follower;
 pub mod limits;

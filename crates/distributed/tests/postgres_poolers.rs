@@ -30,4 +30,5 @@ mod pgbouncer {
     lamplight_conformance::accounts_suite!(pooled);
     lamplight_conformance::follower_suite!(pooled);
     lamplight_conformance::nodes_suite!(pooled);
+    lamplight_conformance::blocks_suite!(pooled);
 }

@@ -53,6 +53,7 @@ mod two_nodes {
     lamplight_conformance::accounts_suite!(pair);
     lamplight_conformance::follower_suite!(pair);
     lamplight_conformance::nodes_suite!(pair);
+    lamplight_conformance::blocks_suite!(pair);
 }
 
 fn user(id: &str) -> UserId {

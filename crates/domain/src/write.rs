@@ -133,6 +133,19 @@ impl Write {
         Some(format!("t{id}:{}", self.digest(key)))
     }
 
+    /// Whether it may be written in a conversation of two people of whom one has blocked the other.
+    /// Only one's own messages can be deleted there.
+    #[must_use]
+    pub fn passes_block(&self) -> bool {
+        matches!(
+            self,
+            Self::Change {
+                action: MessageAction::Delete,
+                ..
+            }
+        )
+    }
+
     /// What made an entry that is not erased, `None` for kinds that this version does not know.
     #[must_use]
     pub fn of(entry: &Entry) -> Option<Self> {

@@ -1,5 +1,6 @@
 //! The ports on one machine: SQLite, memory, in process.
 
+pub mod blocks;
 pub mod event_bus;
 mod follower;
 pub mod messages;

@@ -25,6 +25,7 @@ mod sqlite {
     lamplight_conformance::follower_suite!(fresh);
     lamplight_conformance::nodes_suite!(fresh);
     lamplight_conformance::search_suite!(fresh);
+    lamplight_conformance::blocks_suite!(fresh);
 }
 
 mod memory {

@@ -80,6 +80,7 @@ impl Lamplight {
         let ports = Ports {
             messages: backends.messages,
             search: backends.search,
+            blocks: backends.blocks,
             directory: backends.directory,
             accounts: backends.accounts,
             passwords: Arc::new(Argon2Passwords::new()),

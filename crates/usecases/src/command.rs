@@ -2,6 +2,7 @@
 
 use crate::accounts::command::{AccountCommand, AccountReply};
 use crate::admin::command::{AdminCommand, AdminReply};
+use crate::blocks::command::{BlockCommand, BlockReply};
 use crate::conversations::command::{ConversationCommand, ConversationReply};
 use crate::messages::command::{MessageCommand, MessageReply};
 use crate::metadata::Metadata;
@@ -16,6 +17,7 @@ pub enum Command {
     Conversations(ConversationCommand),
     Messages(MessageCommand),
     Search(SearchCommand),
+    Blocks(BlockCommand),
     Accounts(AccountCommand),
     Admin(AdminCommand),
 }
@@ -29,6 +31,7 @@ impl Command {
             Self::Conversations(command) => command.metadata(),
             Self::Messages(command) => command.metadata(),
             Self::Search(command) => command.metadata(),
+            Self::Blocks(command) => command.metadata(),
             Self::Accounts(command) => command.metadata(),
             Self::Admin(command) => command.metadata(),
         }
@@ -44,6 +47,7 @@ pub enum Reply {
     Conversations(ConversationReply),
     Messages(MessageReply),
     Search(SearchReply),
+    Blocks(BlockReply),
     Accounts(AccountReply),
     Admin(AdminReply),
 }
@@ -57,6 +61,7 @@ impl Reply {
             Self::Conversations(reply) => reply.cost(),
             Self::Messages(reply) => reply.cost(),
             Self::Search(reply) => reply.cost(),
+            Self::Blocks(reply) => reply.cost(),
             Self::Accounts(reply) => reply.cost(),
         }
     }
@@ -85,6 +90,7 @@ from_area! {
     Conversations: ConversationCommand, ConversationReply;
     Messages: MessageCommand, MessageReply;
     Search: SearchCommand, SearchReply;
+    Blocks: BlockCommand, BlockReply;
     Accounts: AccountCommand, AccountReply;
     Admin: AdminCommand, AdminReply;
 }

@@ -2,6 +2,7 @@
 
 use crate::accounts::service::AccountService;
 use crate::admin::service::AdminService;
+use crate::blocks::service::BlockService;
 use crate::caller::{Caller, Principal};
 use crate::command::{Command, Reply};
 use crate::conversations::service::ConversationService;
@@ -54,6 +55,7 @@ pub struct Handler {
     conversations: ConversationService,
     messages: MessageService,
     search: SearchService,
+    blocks: BlockService,
     accounts: AccountService,
     admin: AdminService,
 }
@@ -69,6 +71,7 @@ impl Handler {
             conversations: ConversationService::new(ports, &settings, &shared),
             messages: MessageService::new(ports, &shared, &settings),
             search: SearchService::new(ports, &shared),
+            blocks: BlockService::new(ports, &settings),
             accounts: AccountService::new(ports, &settings, &shared),
             admin: AdminService::new(ports, &settings, &shared),
             last_seen: LastSeenWriter::new(ports),
@@ -154,6 +157,7 @@ impl Handler {
             }
             Command::Messages(command) => self.messages.handle(caller, command).await,
             Command::Search(command) => Box::pin(self.search.handle(caller, command)).await,
+            Command::Blocks(command) => Box::pin(self.blocks.handle(caller, command)).await,
             Command::Accounts(command) => Box::pin(self.accounts.handle(caller, command)).await,
             Command::Admin(command) => Box::pin(self.admin.handle(command)).await,
         }

@@ -7,6 +7,7 @@
 
 pub mod accounts;
 pub mod admin;
+pub mod blocks;
 pub mod caller;
 pub mod command;
 pub mod conversations;
@@ -41,6 +42,7 @@ mod user_locks;
 
 pub use accounts::{AccountCommand, AccountReply};
 pub use admin::{AdminCommand, AdminReply};
+pub use blocks::{BlockCommand, BlockReply};
 pub use caller::{Caller, Principal};
 pub use command::{Command, Reply};
 pub use conversations::{ConversationCommand, ConversationReply};

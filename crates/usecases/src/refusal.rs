@@ -116,6 +116,12 @@ impl Refusal {
         Self::new(Code::NotFound, "There is no such conversation.")
     }
 
+    /// A block, or the role of the caller, forbids it. Which one it is, is private.
+    #[must_use]
+    pub fn no_writing() -> Self {
+        Self::new(Code::Forbidden, "You cannot write in this conversation.")
+    }
+
     /// The host application sent what only a user can send.
     #[must_use]
     pub fn not_a_user() -> Self {

@@ -120,6 +120,11 @@ pub const TABLES: &[Table] = &[
         ],
     },
     Table {
+        name: "blocks",
+        key: 2,
+        columns: &[number("person"), number("blocked"), number("created_at")],
+    },
+    Table {
         name: "accounts",
         key: 1,
         columns: &[

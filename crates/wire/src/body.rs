@@ -118,6 +118,14 @@ pub struct WatchPresence {
     pub user_ids: Vec<LooseId>,
 }
 
+/// `block_user` and `unblock_user`.
+#[derive(Debug, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct UserRef {
+    #[ts(type = "string | number")]
+    pub user_id: LooseId,
+}
+
 /// `join_conversation` and `leave_conversation` with an object.
 #[derive(Debug, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]

@@ -12,8 +12,8 @@ use lamplight_domain::presence::{Activity, ManualStatus, StatusOverride, parse_k
 use lamplight_domain::roster_feed::Mode;
 use lamplight_usecases::ports::SyncPosition;
 use lamplight_usecases::{
-    AccountCommand, AdminCommand, Command, ConversationCommand, MessageChange, MessageCommand,
-    PresenceCommand, Refusal,
+    AccountCommand, AdminCommand, BlockCommand, Command, ConversationCommand, MessageChange,
+    MessageCommand, PresenceCommand, Refusal,
 };
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -176,6 +176,8 @@ pub fn event_by(
             }
             .into()
         }
+        "block_user" => BlockCommand::Block(user_ref(payload)?).into(),
+        "unblock_user" => BlockCommand::Unblock(user_ref(payload)?).into(),
         "set_conversation_settings" => {
             let set: body::SetConversationSettings = json(payload.as_bytes())?;
             let settings = body::SettingsBody {
@@ -309,6 +311,12 @@ fn activity(activity: body::ActivityBody) -> Result<Activity, Refusal> {
 
 fn user_ids(ids: &[LooseId]) -> Result<Vec<UserId>, Refusal> {
     ids.iter().map(|id| id.user("A user id")).collect()
+}
+
+fn user_ref(payload: &str) -> Result<UserId, Refusal> {
+    json::<body::UserRef>(payload.as_bytes())?
+        .user_id
+        .user("userId")
 }
 
 fn conversation_ref(payload: &str) -> Result<ConversationId, Refusal> {

@@ -8,8 +8,8 @@ use lamplight_domain::identity::{ConversationId, Generation, Profile, UserId};
 use lamplight_domain::presence::{Change, Presence};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::{
-    AccountReply, AdminReply, ConversationReply, MessageReply, PresenceReply, Refusal, Reply,
-    SearchReply,
+    AccountReply, AdminReply, BlockReply, ConversationReply, MessageReply, PresenceReply, Refusal,
+    Reply, SearchReply,
 };
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -328,14 +328,16 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
             next_cursor: next.clone(),
             degraded: false,
         }),
-        Reply::Accounts(AccountReply::Users(page)) => success(Paged {
-            data: page.items.iter().map(User::from).collect(),
-            store,
-            count: None,
-            total_unread: None,
-            next_cursor: page.next.clone(),
-            degraded: false,
-        }),
+        Reply::Blocks(BlockReply(page)) | Reply::Accounts(AccountReply::Users(page)) => {
+            success(Paged {
+                data: page.items.iter().map(User::from).collect(),
+                store,
+                count: None,
+                total_unread: None,
+                next_cursor: page.next.clone(),
+                degraded: false,
+            })
+        }
         Reply::Accounts(AccountReply::User(user)) | Reply::Admin(AdminReply::Profile(user)) => {
             success(OneUser { user: user.into() })
         }

@@ -58,6 +58,7 @@ pub fn declarations() -> String {
         body::ActivityBody,
         body::SetActivity,
         body::WatchPresence,
+        body::UserRef,
         body::ConversationRef,
         body::SendMessage,
         body::EditMessage,

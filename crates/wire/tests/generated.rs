@@ -610,6 +610,10 @@ fn received() -> Vec<(&'static str, Value)> {
         ("mark_read", json!({ "conversationId": "7", "seq": 5 })),
         ("mark_read", json!({ "conversationId": "7", "seq": -1 })),
         ("mark_read", json!({ "conversationId": "7", "seq": 1.5 })),
+        ("block_user", json!({ "userId": 42 })),
+        ("block_user", json!("42")),
+        ("unblock_user", json!({ "userId": "42" })),
+        ("unblock_user", json!({ "userId": "" })),
         (
             "set_conversation_settings",
             json!({ "conversationId": "7", "mutedUntil": "2026-01-31T12:00:00Z", "archived": true }),

@@ -26,6 +26,7 @@ import type {
   User,
   UserActivity,
   UserOffline,
+  UserRef,
   WatchPresence,
 } from "./generated/wire.js"
 
@@ -285,6 +286,8 @@ export interface ClientEvents {
   typing: TypingBody
   mark_read: MarkRead
   set_conversation_settings: SetConversationSettings
+  block_user: UserRef
+  unblock_user: UserRef
   sync: SyncBody
   authenticate: Authenticate
 }

@@ -13,6 +13,7 @@
 //! two batches wait for each other. Only the holder of its conversation's lock numbers an entry,
 //! adds or removes a member, or looks for a duplicate.
 
+use super::block_check::is_blocked;
 use super::codec::{from_db, role_from_db};
 use super::connection::Sql;
 use lamplight_domain::conversation::Members;
@@ -44,15 +45,18 @@ pub(super) const LOCK: Sql = Sql {
 /// The lock is in a query of its own beside the others, here and in `marks.rs`: PostgreSQL 18.1 drops rows
 /// when it waited for a lock and looks at a join with a subquery once more.
 pub(super) const FIND: Sql = Sql {
-    text: "SELECT a.n, m.person, m.role, m.read_seq, m.delivered_seq, m.visible_read_seq, m.visible_delivered_seq, e.seq
-           FROM (SELECT c.id AS conversation, p.id AS person, a.key, a.erased_key, a.n
+    text: concat!(
+        "SELECT a.n, m.person, m.role, m.read_seq, m.delivered_seq, m.visible_read_seq, m.visible_delivered_seq, e.seq, ",
+        is_blocked!(),
+        " FROM (SELECT c.id AS conversation, p.id AS person, c.member_count, p.has_blocks, a.key, a.erased_key, a.n
                FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS a (conversation, sender, key, erased_key, n)
                JOIN conversations c ON c.conversation_id = a.conversation
                JOIN people p ON p.user_id = a.sender ORDER BY c.id, p.id OFFSET 0) a
            CROSS JOIN LATERAL (SELECT * FROM members
                WHERE conversation = a.conversation AND person = a.person OFFSET 0 FOR NO KEY UPDATE) m
            LEFT JOIN LATERAL (SELECT * FROM entries
-               WHERE dedupe_key = ANY(ARRAY[a.key, a.erased_key]) AND conversation = a.conversation AND sender = a.person OFFSET 0) e ON true",
+               WHERE dedupe_key = ANY(ARRAY[a.key, a.erased_key]) AND conversation = a.conversation AND sender = a.person OFFSET 0) e ON true"
+    ),
     types: &[
         Type::TEXT_ARRAY,
         Type::TEXT_ARRAY,
@@ -232,6 +236,8 @@ pub(super) struct Found {
     pub(super) marks: Marks,
     /// The entry that an earlier write under the same key made.
     pub(super) earlier: Option<u64>,
+    /// Whether the conversation is one of two people of whom one has blocked the other.
+    pub(super) is_blocked: bool,
 }
 
 impl Found {
@@ -250,6 +256,7 @@ impl Found {
                     role: role_from_db(row.try_get(2)?),
                     marks: marks(row, 3)?,
                     earlier: row.try_get::<_, Option<i64>>(7)?.map(from_db),
+                    is_blocked: row.try_get(8)?,
                 });
             }
         }

@@ -84,7 +84,7 @@ fn texts(users: &[UserId]) -> Vec<&str> {
 }
 
 /// Makes bare profiles of those whom the directory does not know.
-async fn ensure_people(
+pub(super) async fn ensure_people(
     connection: &Connection,
     users: &[UserId],
     at: Timestamp,

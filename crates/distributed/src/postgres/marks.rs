@@ -61,6 +61,8 @@ struct Membership {
     person: i64,
     role: Role,
     marks: Marks,
+    /// The conversation is one of two people of whom one has blocked the other.
+    is_blocked: bool,
 }
 
 /// What a transaction has read under its locks.
@@ -166,6 +168,7 @@ async fn read(connection: &Connection, moves: &[Move], begins: bool) -> Result<R
                 person: row.try_get(2)?,
                 role: role_from_db(row.try_get(3)?),
                 marks: marks(&row, 4)?,
+                is_blocked: row.try_get(8)?,
             });
         }
     }
@@ -194,6 +197,7 @@ fn decide(moves: &[Move], read: &Read, written: &Written) -> (Vec<Moved>, Writte
             person,
             role,
             marks,
+            is_blocked,
         }) = membership
         else {
             continue;
@@ -208,8 +212,8 @@ fn decide(moves: &[Move], read: &Read, written: &Written) -> (Vec<Moved>, Writte
         }
         let key = (*conversation, *person);
         let stored = writes.get(&key).map_or(*marks, |(_, after)| *after);
-        let is_invisible = invisible_at(*status, *until, one.at);
-        let after = stored.advance(one.mark, one.seq, head.seq, is_invisible);
+        let is_hidden = *is_blocked || invisible_at(*status, *until, one.at);
+        let after = stored.advance(one.mark, one.seq, head.seq, is_hidden);
         if after != stored {
             writes.entry(key).or_insert((stored, after)).1 = after;
         }

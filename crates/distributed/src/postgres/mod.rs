@@ -3,6 +3,8 @@
 mod accounts;
 mod append;
 mod batch;
+mod block_check;
+mod blocks;
 mod change_rows;
 mod changes;
 mod checks;
@@ -47,6 +49,7 @@ mod transfer_source;
 mod url;
 mod writer;
 
+pub(crate) use blocks::{block, blocked_by, blocks_between, unblock};
 pub(crate) use codec::{from_db, to_db};
 pub(crate) use connection::{Connection, Sql};
 pub(crate) use conversations::{ensure_direct, put};

@@ -95,6 +95,9 @@ impl<'a> Planner<'a> {
                 message: None,
             });
         }
+        if found.is_blocked && !message.write.passes_block() {
+            return Err(AppendError::Forbidden);
+        }
         match authorize(Some(found.role), Action::Write) {
             Ok(()) => {}
             Err(Denied::Forbidden) => return Err(AppendError::Forbidden),

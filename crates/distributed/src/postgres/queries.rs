@@ -206,7 +206,7 @@ fn summary_of(row: &Row) -> RowResult<ConversationSummary> {
 }
 
 /// A profile from three columns, the first of them at `at`.
-fn profile_of(row: &Row, at: usize) -> RowResult<Profile> {
+pub(super) fn profile_of(row: &Row, at: usize) -> RowResult<Profile> {
     Ok(Profile {
         id: UserId::trusted(row.try_get::<_, &str>(at)?),
         name: row.try_get::<_, &str>(at + 1)?.into(),

@@ -4,8 +4,8 @@ use super::changes::sql as changes;
 use super::connect::PLANNER;
 use super::connection::Sql;
 use super::{
-    PostgresOptions, PostgresStore, append, conversations, follower, history, marks, members,
-    messages_now, queries, search, search_index, settings,
+    PostgresOptions, PostgresStore, append, blocks, conversations, follower, history, marks,
+    members, messages_now, queries, search, search_index, settings,
 };
 use lamplight_conformance::servers::PostgresServer;
 use lamplight_conformance::{Recorder, run};
@@ -55,6 +55,14 @@ const STATEMENTS: &[(&str, &Sql)] = &[
     ("list", &queries::LIST),
     ("list profiles", &queries::LIST_PROFILES),
     ("shared", &queries::SHARED),
+    ("count blocks", &blocks::COUNT),
+    ("add block", &blocks::ADD),
+    ("note blocks", &blocks::NOTE),
+    ("lock theirs", &blocks::LOCK_THEIRS),
+    ("lock members of theirs", &blocks::LOCK_MEMBERS),
+    ("remove block", &blocks::REMOVE),
+    ("blocked by", &blocks::BLOCKED_BY),
+    ("between", &blocks::BETWEEN),
     ("total unread", &queries::TOTAL_UNREAD),
     ("archived", &settings::ARCHIVED),
     ("bring back", &settings::BRING_BACK),
@@ -129,6 +137,8 @@ fn fill(entries: usize) -> String {
          INSERT INTO erased_entries SELECT 1, 10 * n, 'x' FROM generate_series(1, {large} / 10) n;
          INSERT INTO member_settings SELECT 1, n, NULL, 1, 0 FROM generate_series(1, 100) n;
          INSERT INTO member_settings SELECT n, 1, NULL, n % 2, 1 FROM generate_series(2, 1000) n;
+         INSERT INTO blocks SELECT n, n + 1, 0 FROM generate_series(1, 4000) n;
+         UPDATE people SET has_blocks = true;
          ANALYZE;",
         large = entries * 3 / 4,
         small = entries / 4 / 999,

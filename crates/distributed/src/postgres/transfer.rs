@@ -266,6 +266,8 @@ impl Transfer for PostgresStore {
             "UPDATE conversations c SET member_count = m.count
                  FROM (SELECT conversation, count(*) AS count FROM members GROUP BY conversation) m
                  WHERE m.conversation = c.id AND c.member_count <> m.count;
+             UPDATE people p SET has_blocks = true
+                 FROM (SELECT person AS id FROM blocks UNION SELECT blocked FROM blocks) b WHERE b.id = p.id AND NOT p.has_blocks;
              UPDATE conversations c SET has_archived = true
                  FROM (SELECT DISTINCT conversation FROM member_settings WHERE archived = 1) s
                  WHERE s.conversation = c.id AND NOT c.has_archived;

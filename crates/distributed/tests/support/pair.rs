@@ -12,9 +12,9 @@ use lamplight_domain::presence::{SavedStatus, StatusOverride};
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{
-    AppendError, Appended, CommitPosition, CommittedEntry, Directory, History, LogFollower,
-    MarkUpdate, MessagePage, Messages, Page, Person, ProfileSource, Range, StoreResult, SyncPage,
-    SyncPosition,
+    AppendError, Appended, BlockOutcome, Blocks, CommitPosition, CommittedEntry, Directory,
+    History, LogFollower, MarkUpdate, MessagePage, Messages, Page, Person, ProfileSource, Range,
+    StoreResult, SyncPage, SyncPosition,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,6 +27,36 @@ pub(crate) struct Pair {
 impl Pair {
     pub(crate) fn next(&self) -> &PostgresStore {
         &self.nodes[self.asked.fetch_add(1, Ordering::Relaxed) % 2]
+    }
+}
+
+#[async_trait]
+impl Blocks for Pair {
+    async fn block(
+        &self,
+        user: &UserId,
+        blocked: &UserId,
+        limit: usize,
+        at: Timestamp,
+    ) -> StoreResult<BlockOutcome> {
+        self.next().block(user, blocked, limit, at).await
+    }
+
+    async fn unblock(&self, user: &UserId, blocked: &UserId) -> StoreResult<()> {
+        self.next().unblock(user, blocked).await
+    }
+
+    async fn blocked_by(
+        &self,
+        user: &UserId,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> StoreResult<Page<Profile>> {
+        self.next().blocked_by(user, cursor, limit).await
+    }
+
+    async fn between(&self, user: &UserId, others: &[UserId]) -> StoreResult<Vec<UserId>> {
+        self.next().between(user, others).await
     }
 }
 

@@ -39,6 +39,9 @@ pub(crate) fn append(
     {
         return Ok(answer);
     }
+    if known.is_blocked && !new.write.passes_block() {
+        return Ok(Err(AppendError::Forbidden));
+    }
     if authorize(Some(member.role), Action::Write).is_err() {
         return Ok(Err(AppendError::Forbidden));
     }

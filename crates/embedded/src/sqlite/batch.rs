@@ -31,6 +31,8 @@ pub(crate) struct CachedConversation {
     pub(crate) last_at: Timestamp,
     /// Whether a member may have archived it.
     pub(crate) has_archived: bool,
+    /// Whether it is one of two people of whom one has blocked the other.
+    pub(crate) is_blocked: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +57,18 @@ pub(super) const MEMBERS: &str =
 pub(super) const HAS_ARCHIVED: &str =
     "SELECT 1 FROM member_settings INDEXED BY archived_conversations
      WHERE conversation = ?1 AND archived = 1";
+
+/// Whether one of two people has blocked the other.
+pub(super) const IS_BLOCKED: &str = "SELECT 1 FROM blocks WHERE person = ?1 AND blocked = ?2
+     UNION ALL SELECT 1 FROM blocks WHERE person = ?2 AND blocked = ?1";
+
+fn is_blocked(conn: &Connection, places: &[CachedMember]) -> rusqlite::Result<bool> {
+    let [one, other] = places else {
+        return Ok(false);
+    };
+    conn.prepare_cached(IS_BLOCKED)?
+        .exists([one.person, other.person])
+}
 
 /// The conversations lately written to. Only the writer changes them, so what is cached is true as
 /// long as its transactions are committed; one that fails empties the cache.
@@ -96,8 +110,10 @@ impl KnownConversations {
                 role: role_from_db(member.get(2)?),
             });
         }
+        let is_blocked = is_blocked(conn, &places)?;
         Ok(Some(CachedConversation {
             row,
+            is_blocked,
             members: members.into(),
             places: places.into(),
             head: log_head(conn, row, from_db(head_seq))?,
@@ -178,6 +194,17 @@ impl<'a> Batch<'a> {
     pub(crate) fn membership_changed(&mut self, conversation: &ConversationId, members: Members) {
         self.known.0.remove(conversation);
         self.changed.push((conversation.clone(), members));
+    }
+
+    /// Brings what is cached of the conversations of two people up to date with their blocks.
+    pub(crate) fn blocks_changed(&mut self, one: &UserId, other: &UserId) -> rusqlite::Result<()> {
+        let pair = [one.min(other), one.max(other)];
+        for known in self.known.0.values_mut() {
+            if known.members.iter().eq(pair) {
+                known.is_blocked = is_blocked(self.conn, &known.places)?;
+            }
+        }
+        Ok(())
     }
 
     /// An entry was inserted at a position, which is higher than every one before.

@@ -34,7 +34,8 @@ pub(crate) fn mark(
     let Some((before, is_invisible)) = find(conn, known.row, member.person, at)? else {
         return Ok(None);
     };
-    let after = before.advance(mark, seq, known.head.seq, is_invisible);
+    let is_hidden = is_invisible || known.is_blocked;
+    let after = before.advance(mark, seq, known.head.seq, is_hidden);
     if after != before {
         write(conn, known.row, member.person, after)?;
     }

@@ -4,6 +4,7 @@ mod accounts;
 mod append;
 mod backup;
 mod batch;
+mod blocks;
 mod changes;
 mod checkpoint;
 mod codec;
@@ -43,6 +44,7 @@ mod writer;
 
 pub(crate) use append::append;
 pub use backup::{Restored, backup, restore};
+pub(crate) use blocks::{block, blocked_by, blocks_between, unblock};
 pub(crate) use conversations::{ensure_direct, put};
 pub use error::OpenError;
 pub(crate) use follower::{commit_head, committed_after, confirm, follower_position};

@@ -22,6 +22,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0013_changes_of_messages.sql"),
     include_str!("../../migrations/0014_search.sql"),
     include_str!("../../migrations/0015_member_settings.sql"),
+    include_str!("../../migrations/0016_blocks.sql"),
 ];
 
 /// Identifies Lamplight's databases in the file header ("Lamp").

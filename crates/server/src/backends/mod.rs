@@ -30,8 +30,8 @@ use lamplight_embedded::event_bus::EmbeddedEventBus;
 use lamplight_embedded::messages::{OpenError, SqliteOptions, SqliteStore};
 use lamplight_embedded::presence::{EmbeddedPresence, VersionStore};
 use lamplight_usecases::ports::{
-    Accounts, Clock, Directory, EventBus, LogFollower, MessageSearch, Messages, PresenceStore,
-    SharedLimits, SharedSignOuts, StoreError,
+    Accounts, Blocks, Clock, Directory, EventBus, LogFollower, MessageSearch, Messages,
+    PresenceStore, SharedLimits, SharedSignOuts, StoreError,
 };
 use membership::MembershipComponent;
 use memory::MemoryPresence;
@@ -66,6 +66,7 @@ pub enum BackendError {
 pub struct Backends {
     pub messages: Arc<dyn Messages>,
     pub search: Arc<dyn MessageSearch>,
+    pub blocks: Arc<dyn Blocks>,
     pub directory: Arc<dyn Directory>,
     pub accounts: Arc<dyn Accounts>,
     pub presence: Arc<dyn PresenceStore>,
@@ -178,6 +179,7 @@ impl Backends {
         Ok(Self {
             messages: store.messages,
             search: store.search,
+            blocks: store.blocks,
             directory: store.directory,
             accounts: store.accounts,
             presence,
@@ -197,6 +199,7 @@ impl Backends {
 struct Store {
     messages: Arc<dyn Messages>,
     search: Arc<dyn MessageSearch>,
+    blocks: Arc<dyn Blocks>,
     directory: Arc<dyn Directory>,
     accounts: Arc<dyn Accounts>,
     log: Arc<dyn LogFollower>,
@@ -217,6 +220,7 @@ impl Store {
                 Ok(Self {
                     messages: Arc::clone(&store) as _,
                     search: Arc::clone(&store) as _,
+                    blocks: Arc::clone(&store) as _,
                     directory: Arc::clone(&store) as _,
                     accounts: Arc::clone(&store) as _,
                     log: Arc::clone(&store) as _,
@@ -233,6 +237,7 @@ impl Store {
                 Ok(Self {
                     messages: Arc::clone(&store) as _,
                     search: Arc::clone(&store) as _,
+                    blocks: Arc::clone(&store) as _,
                     directory: Arc::clone(&store) as _,
                     accounts: Arc::clone(&store) as _,
                     log: Arc::clone(&store) as _,

@@ -59,7 +59,7 @@ pub(super) fn id(id: Id) -> Result<String, Refusal> {
         .map_err(|_| Refusal::invalid("The id in the address is not UTF-8."))
 }
 
-fn page_length(limit: Option<u64>) -> Result<usize, Refusal> {
+pub(super) fn page_length(limit: Option<u64>) -> Result<usize, Refusal> {
     match limit {
         None => Ok(PAGE),
         Some(limit @ 1..=200) => Ok(usize::try_from(limit).unwrap_or(PAGE_AT_MOST)),

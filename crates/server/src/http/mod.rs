@@ -4,6 +4,7 @@ mod accounts;
 mod answer;
 mod api;
 mod assets;
+mod blocks;
 mod changes;
 pub mod openapi;
 mod ops;
@@ -70,6 +71,11 @@ pub fn router(state: Arc<AppState>) -> Router {
         )
         .route("/api/privatechat/search", get(search::search))
         .route("/api/privatechat/message", post(api::send))
+        .route("/api/blocks", get(blocks::list))
+        .route(
+            "/api/blocks/{userId}",
+            put(blocks::block).delete(blocks::unblock),
+        )
         .route("/api/users", get(api::users))
         .route("/api/users/{id}", put(api::put_user))
         .merge(accounts::routes(state.handler.identity()))

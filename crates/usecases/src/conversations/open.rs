@@ -26,6 +26,11 @@ impl ConversationService {
                 created: false,
             }));
         }
+        // A new one would appear in the list of the other user.
+        let blocked = self.blocks.between(user, std::slice::from_ref(other));
+        if !deadline::store(blocked).await?.is_empty() {
+            return Err(Refusal::no_writing());
+        }
         self.limits.conversation(user)?;
         self.ensure_exists(other).await?;
         self.profiles

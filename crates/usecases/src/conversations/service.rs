@@ -5,7 +5,7 @@ use crate::caller::Caller;
 use crate::command::Reply;
 use crate::deadline;
 use crate::limits::Limits;
-use crate::ports::{Clock, Directory, EventBus, Ids, Messages, Ports};
+use crate::ports::{Blocks, Clock, Directory, EventBus, Ids, Messages, Ports};
 use crate::profiles::Profiles;
 use crate::refusal::Refusal;
 use crate::settings::{Identity, Settings};
@@ -18,6 +18,7 @@ use std::sync::Arc;
 pub(crate) struct ConversationService {
     pub(super) messages: Arc<dyn Messages>,
     pub(super) directory: Arc<dyn Directory>,
+    pub(super) blocks: Arc<dyn Blocks>,
     pub(super) bus: Arc<dyn EventBus>,
     clock: Arc<dyn Clock>,
     pub(super) ids: Arc<dyn Ids>,
@@ -31,6 +32,7 @@ impl ConversationService {
         Self {
             messages: Arc::clone(&ports.messages),
             directory: Arc::clone(&ports.directory),
+            blocks: Arc::clone(&ports.blocks),
             bus: Arc::clone(&ports.bus),
             clock: Arc::clone(&ports.clock),
             ids: Arc::clone(&ports.ids),

@@ -59,9 +59,7 @@ impl Kind {
 fn refusal(error: AppendError, change: Option<Kind>) -> Refusal {
     match error {
         AppendError::NotFound => Refusal::no_conversation(),
-        AppendError::Forbidden => {
-            Refusal::new(Code::Forbidden, "You cannot write in this conversation.")
-        }
+        AppendError::Forbidden => Refusal::no_writing(),
         AppendError::Conflict => Refusal::new(
             Code::Conflict,
             match change {

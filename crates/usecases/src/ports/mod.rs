@@ -2,6 +2,7 @@
 //! `crates/conformance`.
 
 mod accounts;
+mod blocks;
 mod bus;
 mod clock;
 mod connections;
@@ -18,6 +19,7 @@ mod shared_sign_outs;
 mod store;
 
 pub use accounts::{Account, Accounts, NewSession};
+pub use blocks::{BlockOutcome, Blocks};
 pub use bus::{Attached, Attachment, BusMessage, EventBus, Subscriber, Subscription};
 pub use clock::Clock;
 pub use connections::{ConnectionRegistry, WatchedPresence};
@@ -43,6 +45,7 @@ use std::sync::Arc;
 pub struct Ports {
     pub messages: Arc<dyn Messages>,
     pub search: Arc<dyn MessageSearch>,
+    pub blocks: Arc<dyn Blocks>,
     pub directory: Arc<dyn Directory>,
     pub accounts: Arc<dyn Accounts>,
     pub passwords: Arc<dyn Passwords>,

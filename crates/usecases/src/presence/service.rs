@@ -6,7 +6,7 @@ use crate::caller::Caller;
 use crate::command::Reply;
 use crate::limits::Limits;
 use crate::ports::{
-    Clock, ConnectionRegistry, Directory, EventBus, Messages, Ports, PresenceStore,
+    Blocks, Clock, ConnectionRegistry, Directory, EventBus, Messages, Ports, PresenceStore,
 };
 use crate::profiles::Profiles;
 use crate::refusal::Refusal;
@@ -21,6 +21,7 @@ pub(crate) struct PresenceService {
     pub(super) connections: Arc<dyn ConnectionRegistry>,
     pub(super) directory: Arc<dyn Directory>,
     pub(super) messages: Arc<dyn Messages>,
+    pub(super) blocks: Arc<dyn Blocks>,
     pub(super) bus: Arc<dyn EventBus>,
     clock: Arc<dyn Clock>,
     pub(super) limits: Arc<Limits>,
@@ -38,6 +39,7 @@ impl PresenceService {
             connections: Arc::clone(&ports.connections),
             directory: Arc::clone(&ports.directory),
             messages: Arc::clone(&ports.messages),
+            blocks: Arc::clone(&ports.blocks),
             bus: Arc::clone(&ports.bus),
             clock: Arc::clone(&ports.clock),
             limits: Arc::clone(&shared.limits),

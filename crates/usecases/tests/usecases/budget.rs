@@ -70,6 +70,11 @@ every_command! {
             query: "x".into(), conversation: None, sender: None, before: None, after: None, cursor: None, limit: 20,
         }),
     }
+    Blocks(BlockCommand) {
+        Block => Block(user("b")),
+        Unblock => Unblock(user("b")),
+        List => List { cursor: None, limit: 50 },
+    }
     Accounts(AccountCommand) {
         Register => Register { username: "ada".into(), password: "short".into(), name: None },
         Login => Login { username: "ada".into(), password: "wrong".into() },

@@ -549,6 +549,11 @@ activity: ActivityBody | null, };
 export type WatchPresence = { userIds: Array<string | number>, };
 
 /**
+ * `block_user` and `unblock_user`.
+ */
+export type UserRef = { userId: string | number, };
+
+/**
  * `join_conversation` and `leave_conversation` with an object.
  */
 export type ConversationRef = { conversationId: string | number, };

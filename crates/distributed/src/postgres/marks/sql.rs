@@ -1,17 +1,21 @@
 //! The statements of marks.
 
+use super::super::block_check::is_blocked;
 use super::super::connection::Sql;
 use tokio_postgres::types::Type;
 
 /// Locks memberships, and returns them with their marks.
 pub(in super::super) const LOCK_MEMBERSHIPS: Sql = Sql {
-    text: "SELECT a.n, m.conversation, m.person, m.role, m.read_seq, m.delivered_seq, m.visible_read_seq, m.visible_delivered_seq
-           FROM (SELECT c.id AS conversation, p.id AS person, a.n
+    text: concat!(
+        "SELECT a.n, m.conversation, m.person, m.role, m.read_seq, m.delivered_seq, m.visible_read_seq, m.visible_delivered_seq, ",
+        is_blocked!(),
+        " FROM (SELECT c.id AS conversation, p.id AS person, c.member_count, p.has_blocks, a.n
                FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS a (conversation, member, n)
                JOIN conversations c ON c.conversation_id = a.conversation
                JOIN people p ON p.user_id = a.member ORDER BY c.id, p.id OFFSET 0) a
            CROSS JOIN LATERAL (SELECT * FROM members
-               WHERE conversation = a.conversation AND person = a.person OFFSET 0 FOR NO KEY UPDATE) m",
+               WHERE conversation = a.conversation AND person = a.person OFFSET 0 FOR NO KEY UPDATE) m"
+    ),
     types: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY],
 };
 

@@ -81,6 +81,7 @@ impl TestApp {
         let ports = Ports {
             messages: store.clone(),
             search: store.clone(),
+            blocks: store.clone(),
             directory: directory.clone(),
             accounts: store.clone(),
             passwords: passwords.clone(),

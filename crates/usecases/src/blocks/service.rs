@@ -1,0 +1,73 @@
+//! Blocks: runs the commands of this area.
+
+use super::command::{BlockCommand, BlockReply};
+use crate::caller::Caller;
+use crate::command::Reply;
+use crate::deadline;
+use crate::ports::{BlockOutcome, Blocks, Clock, Directory, Ports};
+use crate::refusal::{Code, Refusal};
+use crate::settings::{Identity, Settings};
+use lamplight_domain::identity::UserId;
+use std::sync::Arc;
+
+/// The most users that one user blocks.
+const MOST_BLOCKED: usize = 1_000;
+
+pub(crate) struct BlockService {
+    blocks: Arc<dyn Blocks>,
+    directory: Arc<dyn Directory>,
+    clock: Arc<dyn Clock>,
+    identity: Identity,
+}
+
+impl BlockService {
+    pub(crate) fn new(ports: &Ports, settings: &Settings) -> Self {
+        Self {
+            blocks: Arc::clone(&ports.blocks),
+            directory: Arc::clone(&ports.directory),
+            clock: Arc::clone(&ports.clock),
+            identity: settings.identity,
+        }
+    }
+
+    pub(crate) async fn handle(
+        &self,
+        caller: &Caller,
+        command: BlockCommand,
+    ) -> Result<Reply, Refusal> {
+        let user = caller.user()?;
+        match command {
+            BlockCommand::Block(other) => self.block(user, &other).await,
+            BlockCommand::Unblock(other) => {
+                deadline::store(self.blocks.unblock(user, &other)).await?;
+                Ok(Reply::Done)
+            }
+            BlockCommand::List { cursor, limit } => {
+                let page = self.blocks.blocked_by(user, cursor.as_deref(), limit);
+                Ok(Reply::Blocks(BlockReply(deadline::store(page).await?)))
+            }
+        }
+    }
+
+    async fn block(&self, user: &UserId, other: &UserId) -> Result<Reply, Refusal> {
+        if user == other {
+            return Err(Refusal::invalid("You cannot block yourself."));
+        }
+        // Otherwise the host application knows its users, and the store makes a bare profile.
+        if self.identity == Identity::Local
+            && deadline::store(self.directory.person(other))
+                .await?
+                .is_none()
+        {
+            return Err(Refusal::new(Code::NotFound, "There is no such user."));
+        }
+        let now = self.clock.now().wall;
+        let outcome = self.blocks.block(user, other, MOST_BLOCKED, now);
+        match deadline::store(outcome).await? {
+            BlockOutcome::Blocked => Ok(Reply::Done),
+            BlockOutcome::TooMany => Err(Refusal::invalid(format!(
+                "You have blocked {MOST_BLOCKED} users. Unblock one of them first."
+            ))),
+        }
+    }
+}
