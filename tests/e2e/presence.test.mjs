@@ -215,7 +215,9 @@ describe("coming and going", { concurrency: 8 }, () => {
       const took = performance.now() - began
       t.diagnostic(`${end}: told after ${took.toFixed(0)} ms with a grace of ${GRACE} ms`)
       assert.ok(took >= GRACE - 20 && took < GRACE + TOLD_WITHIN, `${took} ms`)
-      assert.ok(Math.abs(Date.parse(offline.lastSeenAt) - wall) < 500)
+      // The server may notice late, and tells no sooner than the grace period later.
+      const seen = Date.parse(offline.lastSeenAt)
+      assert.ok(seen >= wall - 20 && seen <= Date.now() - GRACE + 20, `${seen - wall} ms after the end`)
     }
   })
 

@@ -1,10 +1,13 @@
 // Users: their sockets with the received events, and their HTTP requests.
 import { io } from "socket.io-client"
 import { RosterView } from "./roster.mjs"
-import { PATIENCE_MS, until, within } from "./wait.mjs"
+import { PATIENCE_MS, pass, until, within } from "./wait.mjs"
 
 /** The server answers within 5 s, a refusal included; a loaded machine adds to that. */
 const ANSWER_MS = 60_000
+
+/** Requests that may be made twice. */
+const REPEATABLE = new Set(["join_user", "set_status", "watch_presence", "mark_read"])
 
 /** A socket that records all events. */
 export class Client {
@@ -72,9 +75,14 @@ export class Client {
     return this.socket.timeout(ANSWER_MS).emitWithAck(name, ...data)
   }
 
-  /** Emits, and throws if it is refused. */
+  /** Emits, and throws if it is refused. What a loaded store is too late for is asked again where that is safe. */
   async must(name, ...data) {
-    const answer = await this.ask(name, ...data)
+    const end = performance.now() + PATIENCE_MS
+    let answer = await this.ask(name, ...data)
+    while (answer?.code === "unavailable" && REPEATABLE.has(name) && performance.now() < end) {
+      await pass(answer.retryAfterMs)
+      answer = await this.ask(name, ...data)
+    }
     if (answer?.success !== true) throw new Error(`${name} was refused: ${JSON.stringify(answer)}`)
     return answer
   }
