@@ -90,6 +90,57 @@ describe.skipIf(!canRun)("emoji, pins, links and mentions", () => {
       await person.message("Are you coming?").locator('[data-testid="pinned"]').waitFor({ state: "hidden" })
   })
 
+  it("a mention is completed by keyboard and by touch, sent as an id, and marked for whom it means", async () => {
+    const name = ben.name
+    await asha.on("composer").fill("")
+    await asha.on("composer").pressSequentially("Hello @")
+    const option = asha.on("mention-option").filter({ hasText: name })
+    await option.waitFor()
+    expect(await violations(asha.page)).toEqual([])
+    await asha.on("composer").pressSequentially(name.slice(0, 2).toUpperCase())
+    await until(async () => (await option.getAttribute("aria-selected")) === "true")
+    await asha.page.keyboard.press("Escape")
+    await option.waitFor({ state: "hidden" })
+    await asha.on("composer").press("Backspace")
+    await asha.on("composer").press("Backspace")
+    await asha.on("composer").press("Backspace")
+    await asha.on("composer").pressSequentially("@b")
+    await option.waitFor()
+    await asha.page.keyboard.press("Enter")
+    await until(async () => (await asha.on("composer").inputValue()) === `Hello @${name} `)
+    await asha.on("composer").pressSequentially("and all")
+    await asha.page.keyboard.press("Enter")
+    const mention = (person: Person, text: string) =>
+      person
+        .message(text)
+        .locator('[data-testid="mention"]')
+        .filter({ hasText: `@${name}` })
+    await mention(ben, "and all").waitFor()
+    expect(await mention(ben, "and all").getAttribute("data-me")).toBe("")
+    await mention(asha, "and all").waitFor()
+    expect(await mention(asha, "and all").getAttribute("data-me")).toBeNull()
+    const sent = await asha.page.evaluate(async () => {
+      const id = location.hash.slice("#/c/".length)
+      const { data } = await (await fetch(`/api/privatechat/messages/${id}?limit=1`)).json()
+      return data[0].mentions
+    })
+    expect(sent).toEqual([await ben.userId()])
+    // A press on the option, which keeps the focus in the field.
+    await asha.on("composer").pressSequentially("@")
+    await option.click()
+    await until(async () => (await asha.focused()) === "composer")
+    expect(await asha.on("composer").inputValue()).toBe(`@${name} `)
+    await asha.page.keyboard.press("Enter")
+    // An edit that takes the name out takes the mention out.
+    await mention(ben, `@${name}`).nth(1).waitFor()
+    await asha.on("composer").press("ArrowUp")
+    await asha.on("edit-field").fill("nobody at all")
+    await asha.on("edit-field").press("Enter")
+    await ben.message("nobody at all").waitFor()
+    expect(await mention(ben, "nobody at all").count()).toBe(0)
+    await asha.on("composer").waitFor()
+  })
+
   it("the link of a message is copied, and leads there", async () => {
     await asha.context.grantPermissions(["clipboard-read", "clipboard-write"])
     await menu(asha, "Are you coming?")

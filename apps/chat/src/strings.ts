@@ -337,6 +337,9 @@ export const words = {
   },
 
   composer: {
+    mention: "Mention somebody",
+    mentions: (n: number) =>
+      `${count(n, "person", "people")} to mention. Up and Down choose, Enter takes one.`,
     label: (name: string) => (name ? `Write to ${name}` : "Write a message"),
     placeholder: (name: string) => (name ? `Message ${isolate(name)}` : ""),
     send: "Send",

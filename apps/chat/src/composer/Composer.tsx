@@ -1,4 +1,4 @@
-import { isVisible, type MessageRow } from "@lamplight/client"
+import { isVisible, type MessageRow, type User } from "@lamplight/client"
 import { ArrowUp, Smile, X } from "lucide-react"
 import { type KeyboardEvent, useCallback, useId, useRef, useState } from "react"
 import { flushSync } from "react-dom"
@@ -8,8 +8,10 @@ import { sends } from "../logic/keys"
 import { lengthOf, MAX_LENGTH, TELL_FROM } from "../logic/length"
 import { words } from "../strings"
 import { toKeyPress } from "./keyPress"
+import { MentionList } from "./MentionList"
 import { useAutoGrow } from "./useAutoGrow"
 import { useComposer } from "./useComposer"
+import { useMentions } from "./useMentions"
 
 /**
  * The field in which the user writes. It is never disabled: a message that cannot be sent waits in the
@@ -18,6 +20,8 @@ import { useComposer } from "./useComposer"
 export function Composer(props: {
   id: string
   name: string
+  members: readonly User[]
+  selfId: string
   /** The message that the next one answers. */
   reply: MessageRow | null
   replyName: string
@@ -27,14 +31,16 @@ export function Composer(props: {
   onSent: () => void
   onOut: () => void
 }) {
-  const { id, name, reply, replyName, onReplyDone, onEditLast, onOut } = props
+  const { id, name, members, selfId, reply, replyName, onReplyDone, onEditLast, onOut } = props
   const onSent = useCallback(() => {
     props.onSent()
     onReplyDone()
   }, [props.onSent, onReplyDone])
-  const { text, write, send, enter, leave } = useComposer(id, onSent, reply?.message?.id)
+  const { text, write, send: sendWith, enter, leave } = useComposer(id, onSent, reply?.message?.id)
   const touch = useTouch()
   const field = useAutoGrow(text)
+  const mentions = useMentions({ field, text, write, members, selfId })
+  const send = () => sendWith(mentions.mentions)
   const composedAt = useRef(Number.NEGATIVE_INFINITY)
   const hint = useId()
   const length = lengthOf(text)
@@ -58,6 +64,7 @@ export function Composer(props: {
   }
 
   function onKeyDown(event: KeyboardEvent<HTMLTextAreaElement>) {
+    if (mentions.onKey(event)) return
     if (event.key === "Escape" && !event.nativeEvent.isComposing) {
       event.preventDefault()
       if (reply) onReplyDone()
@@ -105,6 +112,7 @@ export function Composer(props: {
           </button>
         </div>
       )}
+      <MentionList mentions={mentions} />
       <div className="composer-field">
         <textarea
           ref={field}
@@ -119,13 +127,21 @@ export function Composer(props: {
           value={text}
           enterKeyHint={touch ? "enter" : "send"}
           autoCapitalize="sentences"
-          onChange={(event) => write(event.target.value)}
+          onChange={(event) => {
+            write(event.target.value)
+            mentions.look()
+          }}
+          onSelect={mentions.look}
+          {...mentions.aria}
           onKeyDown={onKeyDown}
           onCompositionEnd={(event) => {
             composedAt.current = event.timeStamp
           }}
           onFocus={enter}
-          onBlur={leave}
+          onBlur={() => {
+            leave()
+            mentions.look()
+          }}
         />
         <button
           ref={opener}

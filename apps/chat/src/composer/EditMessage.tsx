@@ -1,4 +1,4 @@
-import { isVisible, type MessageRow } from "@lamplight/client"
+import { isVisible, type MessageRow, type User } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import { Check, X } from "lucide-react"
 import { type KeyboardEvent, useEffect, useId, useRef, useState } from "react"
@@ -8,14 +8,23 @@ import { lengthOf, MAX_LENGTH } from "../logic/length"
 import { words } from "../strings"
 import { showFailure } from "../ui/failure"
 import { toKeyPress } from "./keyPress"
+import { MentionList } from "./MentionList"
 import { useAutoGrow } from "./useAutoGrow"
+import { useMentions } from "./useMentions"
 
 /** Edits one of the user's messages in place of the composer, whose draft stays as it is. */
-export function EditMessage({ row, onDone }: { row: MessageRow; onDone: () => void }) {
+export function EditMessage(props: {
+  row: MessageRow
+  members: readonly User[]
+  selfId: string
+  onDone: () => void
+}) {
+  const { row, members, selfId, onDone } = props
   const conversation = useLamplight().conversation(row.conversationId)
   const [text, setText] = useState(row.content)
   const touch = useTouch()
   const field = useAutoGrow(text)
+  const mentions = useMentions({ field, text, write: setText, members, selfId })
   const composedAt = useRef(Number.NEGATIVE_INFINITY)
   const hint = useId()
   const over = lengthOf(text) - MAX_LENGTH
@@ -30,12 +39,13 @@ export function EditMessage({ row, onDone }: { row: MessageRow; onDone: () => vo
   async function save() {
     const id = row.message?.id ?? row.clientMessageId
     if (!ready || id === null) return
-    const result = await conversation.edit(id, text)
+    const result = await conversation.edit(id, text, { mentions: mentions.mentions(text) })
     if (result.ok) onDone()
     else showFailure(words.message.notChanged.edit, result.error)
   }
 
   function onKeyDown(event: KeyboardEvent<HTMLTextAreaElement>) {
+    if (mentions.onKey(event)) return
     if (event.key === "Escape" && !event.nativeEvent.isComposing) {
       event.preventDefault()
       onDone()
@@ -65,6 +75,7 @@ export function EditMessage({ row, onDone }: { row: MessageRow; onDone: () => vo
           <X size={16} aria-hidden="true" />
         </button>
       </div>
+      <MentionList mentions={mentions} />
       <div className="composer-field">
         <textarea
           ref={field}
@@ -78,7 +89,13 @@ export function EditMessage({ row, onDone }: { row: MessageRow; onDone: () => vo
           value={text}
           enterKeyHint={touch ? "enter" : "done"}
           autoCapitalize="sentences"
-          onChange={(event) => setText(event.target.value)}
+          onChange={(event) => {
+            setText(event.target.value)
+            mentions.look()
+          }}
+          onSelect={mentions.look}
+          onBlur={mentions.look}
+          {...mentions.aria}
           onKeyDown={onKeyDown}
           onCompositionEnd={(event) => {
             composedAt.current = event.timeStamp

@@ -61,28 +61,33 @@ export function useComposer(id: string, onSent: () => void, replyTo: string | un
 
   useEffect(() => takeBack(id, (back) => write(above(back, writing.current))), [id, write])
 
-  const send = useCallback(async () => {
-    const content = writing.current
-    const over = lengthOf(content) - MAX_LENGTH
-    if (over > 0) {
-      toast.error(words.composer.overToast(over), { id: "composer-over" })
-      return
-    }
-    if (!isVisible(content)) return
-    known.current = content
-    typed.current = false
-    show("")
-    handle.setTyping(false)
-    onSent()
-    const result = await handle.send(content, { replyTo })
-    if (!result.ok) giveBack(handle, result.content, reason(result.error))
-    // The draft did not change when the message was refused, so the field is set directly.
-    if (!result.ok && writing.current === "" && handle.draft.get() === result.content) {
-      known.current = result.content
-      typed.current = true
-      show(result.content)
-    }
-  }, [handle, show, onSent, replyTo])
+  /** `mentionsOf` tells whom a text mentions. */
+  const send = useCallback(
+    async (mentionsOf: (content: string) => string[]) => {
+      const content = writing.current
+      const over = lengthOf(content) - MAX_LENGTH
+      if (over > 0) {
+        toast.error(words.composer.overToast(over), { id: "composer-over" })
+        return
+      }
+      if (!isVisible(content)) return
+      known.current = content
+      typed.current = false
+      show("")
+      handle.setTyping(false)
+      onSent()
+      const mentions = mentionsOf(content)
+      const result = await handle.send(content, { replyTo, ...(mentions.length > 0 && { mentions }) })
+      if (!result.ok) giveBack(handle, result.content, reason(result.error))
+      // The draft did not change when the message was refused, so the field is set directly.
+      if (!result.ok && writing.current === "" && handle.draft.get() === result.content) {
+        known.current = result.content
+        typed.current = true
+        show(result.content)
+      }
+    },
+    [handle, show, onSent, replyTo],
+  )
 
   const enter = useCallback(() => {
     inside.current = true

@@ -91,7 +91,11 @@ export function MessageLine(props: {
             data-deleted={isDeleted ? "" : undefined}
           >
             {message.replyTo && <Quote quote={message.replyTo} />}
-            {isDeleted ? words.message.deleted : <Content text={message.content} />}
+            {isDeleted ? (
+              words.message.deleted
+            ) : (
+              <Content text={message.content} mentions={message.mentions} />
+            )}
             {message.editedAt !== null && (
               <span
                 className="edited"

@@ -170,12 +170,16 @@ export function Thread(props: {
         )}
       </div>
       <TypingStrip id={id} nameOf={nameOf} />
-      {editing && <EditMessage key={editing.key} row={editing} onDone={endEdit} />}
+      {editing && (
+        <EditMessage key={editing.key} row={editing} members={members} selfId={self.id} onDone={endEdit} />
+      )}
       {/* It stays mounted during an edit, so that nothing of its text is lost. */}
       <div hidden={editing !== null}>
         <Composer
           id={id}
           name={name}
+          members={members}
+          selfId={self.id}
           reply={reply}
           replyName={reply ? actions.nameOf(reply.senderId) : ""}
           onReplyDone={endReply}

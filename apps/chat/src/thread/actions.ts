@@ -17,6 +17,9 @@ export interface ThreadActions {
   copy(row: MessageRow): void
   /** Shows the message with this `seq`. */
   jump(seq: number): void
+  selfId: string
+  /** The name of a user, also of the user themself. */
+  memberName(userId: string): string
   /** The name of a user, for the user themself "You". */
   nameOf(userId: string): string
 }

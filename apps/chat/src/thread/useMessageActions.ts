@@ -63,6 +63,8 @@ export function useMessageActions(props: {
           (thrown: unknown) => showFailure(words.message.copyFailed, thrown),
         )
       },
+      selfId,
+      memberName: nameOf,
       jump: (seq) => log.current?.show(seq),
       nameOf: (userId) => (userId === selfId ? words.thread.you : nameOf(userId)),
     }),

@@ -1,0 +1,39 @@
+import { words } from "../strings"
+import { Avatar } from "../ui/Avatar"
+import type { useMentions } from "./useMentions"
+
+/** The people whom a mention may mean, above the field that has the focus. */
+export function MentionList({ mentions }: { mentions: ReturnType<typeof useMentions> }) {
+  const { listId, options, active, choose } = mentions
+  return (
+    <>
+      <p className="sr-only" role="status">
+        {options.length > 0 && words.composer.mentions(options.length)}
+      </p>
+      {options.length > 0 && (
+        <div className="menu mention-list" id={listId} role="listbox" aria-label={words.composer.mention}>
+          {options.map((person, at) => (
+            <button
+              type="button"
+              key={person.id}
+              id={`${listId}-${at}`}
+              className="menu-item mention-option"
+              role="option"
+              tabIndex={-1}
+              data-testid="mention-option"
+              aria-selected={at === active}
+              // The field keeps the focus, and on a phone its keyboard.
+              onPointerDown={(event) => event.preventDefault()}
+              onClick={() => choose(person)}
+            >
+              <Avatar id={person.id} name={person.name} avatarUrl={person.avatarUrl} size="sm" />
+              <span className="truncate" dir="auto">
+                {person.name}
+              </span>
+            </button>
+          ))}
+        </div>
+      )}
+    </>
+  )
+}
