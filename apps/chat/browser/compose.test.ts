@@ -84,10 +84,20 @@ describe.skipIf(!canRun)("emoji, pins, links and mentions", () => {
     await item(asha, "Pin").click()
     for (const person of [asha, ben])
       await person.message("Are you coming?").locator('[data-testid="pinned"]').waitFor()
+    // The list in the header leads to it.
+    await ben.on("pins").click()
+    await ben.on("pinned-message").filter({ hasText: "Are you coming?" }).waitFor()
+    await asha.on("pins").click()
+    expect(await violations(asha.page)).toEqual([])
+    await asha.page.keyboard.press("Escape")
+    await ben.on("pinned-message").click()
+    const target = ben.message("Are you coming?")
+    await until(() => target.evaluate((row) => row === document.activeElement))
     await menu(ben, "Are you coming?")
     await item(ben, "Unpin").click()
     for (const person of [asha, ben])
       await person.message("Are you coming?").locator('[data-testid="pinned"]').waitFor({ state: "hidden" })
+    for (const person of [asha, ben]) await person.on("pins").waitFor({ state: "hidden" })
   })
 
   it("a mention is completed by keyboard and by touch, sent as an id, and marked for whom it means", async () => {

@@ -1,7 +1,7 @@
 import type { Browser } from "playwright-core"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { violations } from "./axe"
-import { canRun, launch, Person, resize, restore, Server, until } from "./world"
+import { canRun, launch, Person, resize, restore, Server, settled, until } from "./world"
 
 describe.skipIf(!canRun)("search and permalinks", () => {
   let browser: Browser
@@ -15,8 +15,8 @@ describe.skipIf(!canRun)("search and permalinks", () => {
     ben = await (await Person.arrive(browser, server, "Ben")).signUp()
     await asha.open(ben)
     await ben.open(asha)
-    await asha.pour(300, (n) => (n === 20 ? "Der Bäcker on the ferry sells bread" : `Line ${n} of the log`))
-    await ben.message("Line 299 ").waitFor()
+    await asha.pour(160, (n) => (n === 20 ? "Der Bäcker on the ferry sells bread" : `Line ${n} of the log`))
+    await ben.message("Line 159 ").waitFor()
   })
   afterEach(() => restore(asha))
   afterAll(async () => {
@@ -40,30 +40,27 @@ describe.skipIf(!canRun)("search and permalinks", () => {
     expect(await hit("Bäcker").locator("mark").allTextContents()).toEqual(["Bäcker", "ferry"])
     await asha.on("search").press("ArrowDown")
     await until(() => hit("Bäcker").evaluate((row) => row === document.activeElement))
-    const began = Date.now()
     await asha.page.keyboard.press("Enter")
     const target = asha.message("Bäcker")
     await target.waitFor()
     await until(() => target.evaluate((row) => row === document.activeElement))
-    // The goal is a second on a machine at rest.
-    expect(Date.now() - began).toBeLessThan(10_000)
-    const seqs = () =>
-      asha.page.$$eval('[data-testid="message"]', (rows) =>
-        rows.map((row) => Number((row as HTMLElement).dataset.seq)),
-      )
     const seen = new Set<number>()
+    const rows = () =>
+      asha.page.$$eval('[data-testid="message"]', (all) =>
+        all.map((row) => Number((row as HTMLElement).dataset.seq)),
+      )
     for (const [key, last] of [
-      ["Home", 1],
-      ["End", 300],
+      ["PageUp", 1],
+      ["PageDown", 160],
     ] as const) {
       await asha.on("log").focus()
-      await until(async () => {
-        await asha.page.keyboard.press(key === "Home" ? "PageUp" : "PageDown")
-        for (const seq of await seqs()) seen.add(seq)
-        return seen.has(last)
-      }, 60_000)
+      while (!seen.has(last)) {
+        await asha.page.keyboard.press(key)
+        // The view has to rest, or two presses would skip rows.
+        for (const seq of await settled(asha.page, rows)) seen.add(seq)
+      }
     }
-    expect(seen.size).toBe(300)
+    expect(seen.size).toBe(160)
   })
 
   it("the keyboard opens the search, and Escape ends it", async () => {
@@ -93,11 +90,11 @@ describe.skipIf(!canRun)("search and permalinks", () => {
     await retry.click()
     await hit("Bäcker").waitFor()
     refusal = { success: false, error: "Wait.", code: "rate_limited", retryable: true, retryAfterMs: 300 }
-    await asha.on("search").fill("bäcker on")
+    await asha.on("search").fill("bread")
     setTimeout(() => {
       refusal = null
     }, 1_000)
-    await hit("Bäcker").waitFor()
+    await hit("Bäcker").locator("mark", { hasText: "bread" }).waitFor()
     await asha.page.getByRole("button", { name: "End the search" }).click()
   })
 

@@ -81,7 +81,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
       if (event.key === "F6") {
         event.preventDefault()
         cycleRegions(event.shiftKey)
-      } else if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.altKey) {
+      } else if (opensSearch(event)) {
         event.preventDefault()
         openSearch(null)
       } else if (event.key === "Escape" && sheet && !event.defaultPrevented) {
@@ -167,6 +167,12 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
       {route.view !== "thread" && <Tabs self={self} mode={mode} view={route.view} onLeave={onLeave} />}
     </div>
   )
+}
+
+/** Cmd + K, and Ctrl + K but on a Mac, where that deletes the rest of a line. */
+function opensSearch({ key, ctrlKey, metaKey, altKey, shiftKey }: KeyboardEvent): boolean {
+  const isMac = /mac|iphone|ipad/i.test(navigator.platform)
+  return key.toLowerCase() === "k" && !altKey && !shiftKey && (metaKey || (ctrlKey && !isMac))
 }
 
 /** The navigation between panels on a phone. A thread has a back button instead. */

@@ -125,6 +125,7 @@ export function Thread(props: {
         self={self}
         name={name}
         wide={wide}
+        rows={messages.rows}
         onSearch={() => onSearch({ id, name })}
         onPeople={onPeople}
       />

@@ -1,4 +1,4 @@
-import type { ConversationInfo, PresenceView, User } from "@lamplight/client"
+import type { ConversationInfo, MessageRow, PresenceView, User } from "@lamplight/client"
 import { usePresence, useUnread } from "@lamplight/react"
 import { ChevronLeft, Search, UsersRound } from "lucide-react"
 import { useNow } from "../app/hooks"
@@ -10,6 +10,7 @@ import { presenceDetail } from "../presence/view"
 import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
 import { IconButton } from "../ui/Button"
+import { Pins } from "./Pins"
 
 /** The header of a conversation with one person: name and presence. */
 export function ThreadHead(props: {
@@ -17,10 +18,12 @@ export function ThreadHead(props: {
   self: User
   name: string
   wide: boolean
+  /** The messages that are loaded. */
+  rows: readonly MessageRow[]
   onSearch: () => void
   onPeople: () => void
 }) {
-  const { item, self, name, wide, onSearch, onPeople } = props
+  const { item, self, name, wide, rows, onSearch, onPeople } = props
   const unread = useUnread().total
   return (
     <header className="panel-head thread-head">
@@ -44,6 +47,7 @@ export function ThreadHead(props: {
       ) : (
         <div className="flex-1" />
       )}
+      <Pins rows={rows} />
       {item && (
         <IconButton label={words.search.here} data-testid="search-here" onClick={onSearch}>
           <Search size={20} aria-hidden="true" />
