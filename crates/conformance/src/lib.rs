@@ -13,6 +13,7 @@
 //!     lamplight_conformance::follower_suite!(fresh);
 //!     lamplight_conformance::search_suite!(fresh);
 //!     lamplight_conformance::blocks_suite!(fresh);
+//!     lamplight_conformance::files_suite!(fresh);
 //! }
 //! ```
 //!
@@ -28,6 +29,7 @@ pub mod blocks;
 pub mod bus;
 pub mod directory;
 pub mod faulty_bus;
+pub mod files;
 pub mod follower;
 pub mod messages;
 pub mod nodes;
@@ -199,6 +201,7 @@ mod tests {
             include_str!("nodes.rs"),
             include_str!("search.rs"),
             include_str!("blocks.rs"),
+            include_str!("files.rs"),
             concat!(
                 include_str!("presence/concurrent.rs"),
                 include_str!("presence/lifetime.rs"),
@@ -219,6 +222,7 @@ mod tests {
             include_str!("nodes.rs"),
             include_str!("search.rs"),
             include_str!("blocks.rs"),
+            include_str!("files.rs"),
         ]
         .concat();
         for test in suites

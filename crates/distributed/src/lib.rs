@@ -3,6 +3,7 @@
 
 pub mod blocks;
 pub mod bus;
+mod files;
 mod follower;
 pub mod limits;
 pub mod membership;

@@ -70,6 +70,7 @@ fn reply(sender: &str, content: &str, to: &MessageId, mentions: &[&str]) -> NewE
             content: Content::trusted(content),
             reply_to: Some(to.clone()),
             mentions: mentions.iter().map(|id| user(id)).collect(),
+            attachments: Vec::new(),
         },
     )
 }

@@ -15,6 +15,7 @@ mod postgresql {
     lamplight_conformance::follower_suite!(fresh);
     lamplight_conformance::search_suite!(fresh);
     lamplight_conformance::blocks_suite!(fresh);
+    lamplight_conformance::files_suite!(fresh);
     lamplight_conformance::nodes_suite!(fresh);
 }
 

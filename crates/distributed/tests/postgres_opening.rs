@@ -187,6 +187,7 @@ fn c15_a_store_of_the_first_schema_is_brought_up_to_date_and_its_nodes_work_on()
             content: Content::trusted("hi"),
             reply_to: Some(MessageId::trusted("m1")),
             mentions: vec![UserId::trusted("a")],
+            attachments: Vec::new(),
         };
         assert_eq!(append("m4", "b", answer, None).await, (3, false));
         let deletion = change("m1", MessageAction::Delete);

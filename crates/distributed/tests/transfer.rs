@@ -171,6 +171,7 @@ async fn act(store: &SqliteStore) {
         content: Content::trusted("an answer"),
         reply_to: Some(MessageId::trusted("m-a0")),
         mentions: vec![user("1")],
+        attachments: Vec::new(),
     };
     let writes = [
         Content::trusted("one").into(),

@@ -1,6 +1,7 @@
 //! A log's entries and their kinds, and how messages are counted among them.
 
 use crate::emoji::Emoji;
+use crate::file::Attachment;
 use crate::identity::{ConversationId, MessageId, UserId};
 use crate::message::Content;
 use crate::time::Timestamp;
@@ -44,6 +45,8 @@ pub struct Extras {
     pub reply_to: Option<Quote>,
     /// Members who are mentioned, each once.
     pub mentions: Vec<UserId>,
+    /// The files that it brings, in its sender's order.
+    pub attachments: Vec<Attachment>,
 }
 
 impl Extras {

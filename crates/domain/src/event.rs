@@ -5,6 +5,7 @@
 
 use crate::conversation::{Members, Receipt};
 use crate::entry::Entry;
+use crate::file::FileProgress;
 use crate::identity::{ConnectionId, ConversationId, UserId};
 use crate::presence::Change;
 use crate::time::Timestamp;
@@ -28,6 +29,12 @@ pub enum Event {
         is_typing: bool,
         /// When typing ends unless it is reported again.
         expires_at: Timestamp,
+        /// The other members.
+        to: Members,
+    },
+    /// An upload went on, or ended. Ephemeral.
+    FileProgress {
+        progress: Box<FileProgress>,
         /// The other members.
         to: Members,
     },
@@ -75,6 +82,7 @@ impl Event {
         match self {
             Self::Appended { to, .. }
             | Self::Typing { to, .. }
+            | Self::FileProgress { to, .. }
             | Self::Receipt { to, .. }
             | Self::ConversationChanged { to, .. } => Audience::Users(to),
             // A node may have looked the session up for a connection that it does not hold yet.
@@ -91,6 +99,7 @@ impl Event {
         match self {
             Self::Appended { .. } | Self::Receipt { .. } | Self::ConversationChanged { .. } => true,
             Self::Typing { .. }
+            | Self::FileProgress { .. }
             | Self::Presence(_)
             | Self::SignedOut { .. }
             | Self::SignedOutEverywhere { .. } => false,

@@ -57,11 +57,11 @@ impl Message {
 
     /// Gives it the content and mentions of an edit.
     pub fn edit(&mut self, content: Content, mentions: Vec<UserId>, at: Timestamp) {
-        let reply_to = self
-            .entry
-            .extras()
-            .and_then(|extras| extras.reply_to.clone());
-        let extras = Extras { reply_to, mentions }.boxed();
+        let extras = Extras {
+            mentions,
+            ..self.entry.extras().cloned().unwrap_or_default()
+        };
+        let extras = extras.boxed();
         self.entry.kind = EntryKind::Message { content, extras };
         self.edited_at = Some(at);
     }
@@ -266,7 +266,7 @@ mod tests {
             content: Content::trusted("answer"),
             extras: Extras {
                 reply_to: Some(quote),
-                mentions: Vec::new(),
+                ..Extras::default()
             }
             .boxed(),
         };

@@ -110,6 +110,10 @@ id!(
     MessageId
 );
 id!(
+    /// A file that a member uploads. It cannot be guessed.
+    FileId
+);
+id!(
     /// One live connection of a user: a tab, a phone. The same text as its socket's public id.
     ConnectionId
 );

@@ -9,6 +9,7 @@ pub mod conversation;
 pub mod emoji;
 pub mod entry;
 pub mod event;
+pub mod file;
 pub mod fold;
 pub mod identity;
 pub mod marks;

@@ -81,6 +81,8 @@ pub enum WriteRefused {
     UnknownReply,
     /// Somebody is mentioned who is not a member.
     UnknownMention,
+    /// A file that is not the sender's, not ready, of another conversation, or sent already.
+    UnknownFile,
     TooManyReactionKinds,
     TooManyOwnReactions,
     TooManyPins,

@@ -1,7 +1,7 @@
 //! What may be written to a log.
 
 use crate::entry::{Entry, EntryKind, MessageAction};
-use crate::identity::{ConversationId, MessageId, UserId};
+use crate::identity::{ConversationId, FileId, MessageId, UserId};
 use crate::message::{Content, SendKey, dedupe_key};
 use crate::time::Timestamp;
 use base64::Engine as _;
@@ -33,6 +33,8 @@ pub enum Write {
         reply_to: Option<MessageId>,
         /// Each once.
         mentions: Vec<UserId>,
+        /// Files of the sender's, each once.
+        attachments: Vec<FileId>,
     },
     Change {
         /// A message of the same log.
@@ -48,6 +50,7 @@ impl From<Content> for Write {
             content,
             reply_to: None,
             mentions: Vec::new(),
+            attachments: Vec::new(),
         }
     }
 }
@@ -69,7 +72,20 @@ impl Write {
     /// What a store recognises a repetition of it by: see [`dedupe_key`].
     #[must_use]
     pub fn dedupe_key(&self, key: &SendKey) -> String {
-        dedupe_key(key, self.content().unwrap_or(&Content::trusted("")))
+        let content = self.content().cloned();
+        let content = content.unwrap_or_else(|| Content::trusted(""));
+        match self {
+            // A temporary id stands for the files too.
+            Self::Message { attachments, .. } if !attachments.is_empty() => {
+                let mut all = content.as_str().to_owned();
+                for file in attachments {
+                    all.push('\0');
+                    all.push_str(file.as_str());
+                }
+                dedupe_key(key, &Content::trusted(all))
+            }
+            _ => dedupe_key(key, &content),
+        }
     }
 
     /// Whether this is what made an entry that is not erased: a repetition under the same key is a
@@ -93,11 +109,17 @@ impl Write {
                 content,
                 reply_to,
                 mentions,
+                attachments,
             } => {
                 add("message");
                 add(content.as_str());
                 add(reply_to.as_ref().map_or("", MessageId::as_str));
                 mentions.iter().for_each(|user| add(user.as_str()));
+                // Nothing is added where there are none: older digests stay the same.
+                for file in attachments {
+                    add("file");
+                    add(file.as_str());
+                }
             }
             Self::Change { message, action } => {
                 add(action.name());
@@ -156,6 +178,7 @@ impl Write {
                     content: content.clone(),
                     reply_to: extras.reply_to.map(|quote| quote.id),
                     mentions: extras.mentions,
+                    attachments: extras.attachments.into_iter().map(|file| file.id).collect(),
                 })
             }
             EntryKind::Change(change) => Some(Self::Change {
@@ -199,6 +222,7 @@ mod tests {
             content: Content::trusted(content),
             reply_to: reply_to.map(MessageId::trusted),
             mentions: mention(ids),
+            attachments: Vec::new(),
         };
         let change = |action| Write::Change {
             message: MessageId::trusted("m"),

@@ -2,6 +2,7 @@
 
 pub mod blocks;
 pub mod event_bus;
+mod files;
 mod follower;
 pub mod messages;
 pub mod presence;

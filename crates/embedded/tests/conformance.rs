@@ -26,6 +26,7 @@ mod sqlite {
     lamplight_conformance::nodes_suite!(fresh);
     lamplight_conformance::search_suite!(fresh);
     lamplight_conformance::blocks_suite!(fresh);
+    lamplight_conformance::files_suite!(fresh);
 }
 
 mod memory {

@@ -47,6 +47,7 @@ fn answer(on: &str, id: &str) -> NewEntry {
             content: Content::trusted("an answer"),
             reply_to: Some(MessageId::trusted(on)),
             mentions: vec![user("a")],
+            attachments: Vec::new(),
         },
         ..message("c", "b", "", id)
     }

@@ -121,6 +121,10 @@ impl EventRouter {
             } => self.hub.send("typing", &to, || {
                 encode::typing(&conversation, &user, is_typing, expires_at)
             }),
+            Event::FileProgress { progress, to } => {
+                self.hub
+                    .send("file_progress", &to, || encode::file_progress(&progress));
+            }
             Event::Receipt {
                 conversation,
                 receipt,

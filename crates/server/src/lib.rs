@@ -13,6 +13,7 @@ pub mod entry_delivery;
 pub mod event_router;
 pub mod expiry;
 pub mod fair_queue;
+mod files;
 pub mod headers;
 pub mod health;
 pub mod http;

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::connections::ConnectionCounts;
 use crate::event_router::EventRouter;
 use crate::expiry::TokenExpiry;
+use crate::files::{FileStore, FileTransfers, UploadLocks};
 use crate::health::HealthProbe;
 use crate::http::{self, AppState};
 use crate::hub::Hub;
@@ -81,6 +82,7 @@ impl Lamplight {
             messages: backends.messages,
             search: backends.search,
             blocks: backends.blocks,
+            files: backends.files,
             directory: backends.directory,
             accounts: backends.accounts,
             passwords: Arc::new(Argon2Passwords::new()),
@@ -175,6 +177,7 @@ impl Lamplight {
             token_expiry: Arc::clone(&token_expiry),
             io: io.clone(),
         });
+        let file_store = Arc::new(FileStore::in_directory(&config.files));
         let state = Arc::new(AppState {
             handler: Arc::clone(&handler),
             authenticator,
@@ -186,6 +189,11 @@ impl Lamplight {
                 config.roster_limit
             },
             max_payload: config.max_payload,
+            files: FileTransfers {
+                store: Arc::clone(&file_store),
+                locks: UploadLocks::default(),
+                rules: config.file_rules.clone(),
+            },
             received: {
                 let io = io.clone();
                 Box::new(move |address| Box::new(io.received(address)))
@@ -198,6 +206,11 @@ impl Lamplight {
                     .map_or(usize::MAX / 2, |limit| limit.saturating_mul(UNSENT_SHARES)),
             ),
         });
+        let sweep = (Arc::clone(&handler), file_store);
+        background.start([Task::new("files", async move {
+            let (handler, bytes) = sweep;
+            handler.files().run_sweep(&*bytes).await;
+        })]);
         let service = Service {
             router: http::router(state),
             io,

@@ -8,6 +8,7 @@ use crate::command::{Command, Reply};
 use crate::conversations::service::ConversationService;
 use crate::deadline::STORE_DEADLINE;
 use crate::delivery::DeliveryObserver;
+use crate::files::FileService;
 use crate::flow::{Flow, Urgency};
 use crate::messages::service::MessageService;
 use crate::metadata::{Budget, Metadata};
@@ -42,6 +43,8 @@ pub struct TableSizes {
     pub marks: usize,
     /// Sessions that ended and that the store still has.
     pub ended: usize,
+    /// Uploads that others are told of.
+    pub uploads: usize,
 }
 
 /// The use cases.
@@ -56,6 +59,7 @@ pub struct Handler {
     messages: MessageService,
     search: SearchService,
     blocks: BlockService,
+    files: FileService,
     accounts: AccountService,
     admin: AdminService,
 }
@@ -72,6 +76,7 @@ impl Handler {
             messages: MessageService::new(ports, &shared, &settings),
             search: SearchService::new(ports, &shared),
             blocks: BlockService::new(ports, &settings),
+            files: FileService::new(ports, &shared),
             accounts: AccountService::new(ports, &settings, &shared),
             admin: AdminService::new(ports, &settings, &shared),
             last_seen: LastSeenWriter::new(ports),
@@ -90,6 +95,12 @@ impl Handler {
     #[must_use]
     pub fn identity(&self) -> Identity {
         self.settings.identity
+    }
+
+    /// Uploads and downloads, which are no commands: their bytes pass by the transport.
+    #[must_use]
+    pub fn files(&self) -> &FileService {
+        &self.files
     }
 
     #[must_use]
@@ -289,6 +300,7 @@ impl Handler {
             self.last_seen.run(),
             self.shared.marks.run(),
             self.accounts.ended().run(),
+            self.files.run_progress(),
             self.run_timers(),
         );
     }
@@ -346,6 +358,7 @@ impl Handler {
             typing: self.shared.typing.len(),
             marks: self.shared.marks.len() + self.last_seen.queue().len(),
             ended: self.accounts.ended().len(),
+            uploads: self.files.uploads(),
         }
     }
 }
@@ -361,6 +374,6 @@ mod tests {
         }
         // The transport allocates it for every command: it was 3,400 bytes when all areas were in it.
         let size = size(Handler::handle);
-        assert!(size <= 1_280, "{size}");
+        assert!(size <= 1_376, "{size}");
     }
 }

@@ -3,7 +3,8 @@
 
 use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::{Change, EntryKind, Extras, MessageAction, Quote};
-use lamplight_domain::identity::{MessageId, UserId};
+use lamplight_domain::file::{Attachment, Dimensions, FileProgress, FileState};
+use lamplight_domain::identity::{ConversationId, FileId, MessageId, UserId};
 use lamplight_domain::message::Content;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -33,6 +34,51 @@ struct ExtrasRecord<'a> {
     reply_to: Option<QuoteRecord<'a>>,
     #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
     mentions: Vec<Cow<'a, str>>,
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    files: Vec<FileRecord<'a>>,
+}
+
+/// A file that is ready, and so does not change.
+#[derive(Serialize, Deserialize)]
+struct FileRecord<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow, rename = "type")]
+    media_type: Cow<'a, str>,
+    size: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dimensions: Option<(u32, u32)>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    thumbnail: bool,
+}
+
+impl<'a> From<&'a Attachment> for FileRecord<'a> {
+    fn from(file: &'a Attachment) -> Self {
+        Self {
+            id: file.id.as_str().into(),
+            name: (*file.name).into(),
+            media_type: (*file.media_type).into(),
+            size: file.size,
+            dimensions: file.dimensions.map(|of| (of.width, of.height)),
+            thumbnail: file.has_thumbnail,
+        }
+    }
+}
+
+impl From<FileRecord<'_>> for Attachment {
+    fn from(record: FileRecord<'_>) -> Self {
+        let dimensions = |(width, height)| Dimensions { width, height };
+        Self {
+            id: FileId::trusted(&*record.id),
+            name: (*record.name).into(),
+            media_type: (*record.media_type).into(),
+            size: record.size,
+            dimensions: record.dimensions.map(dimensions),
+            has_thumbnail: record.thumbnail,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -153,6 +199,7 @@ fn extras_record(extras: &Extras, with_excerpt: bool) -> String {
             excerpt: with_excerpt.then(|| (*quote.excerpt).into()),
         }),
         mentions: names(&extras.mentions),
+        files: extras.attachments.iter().map(FileRecord::from).collect(),
     })
 }
 
@@ -173,7 +220,52 @@ pub fn read_extras(record: &str) -> Extras {
                 .map_or_else(|| Arc::from(""), |text| Arc::from(&*text)),
         }),
         mentions: users(&record.mentions),
+        attachments: record.files.into_iter().map(Attachment::from).collect(),
     }
+}
+
+#[derive(Serialize, Deserialize)]
+struct ProgressRecord<'a> {
+    #[serde(borrow)]
+    conversation: Cow<'a, str>,
+    #[serde(borrow)]
+    file: Cow<'a, str>,
+    #[serde(borrow)]
+    user: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    size: u64,
+    received: u64,
+    state: i16,
+}
+
+/// The record of how far an upload is, which nodes send to each other.
+#[must_use]
+pub fn write_progress(progress: &FileProgress) -> String {
+    write(&ProgressRecord {
+        conversation: progress.conversation.as_str().into(),
+        file: progress.file.as_str().into(),
+        user: progress.user.as_str().into(),
+        name: (*progress.name).into(),
+        size: progress.size,
+        received: progress.received,
+        state: progress.state.number(),
+    })
+}
+
+/// How far an upload is; `None` where the record cannot be read.
+#[must_use]
+pub fn read_progress(record: &str) -> Option<FileProgress> {
+    let record: ProgressRecord<'_> = serde_json::from_str(record).ok()?;
+    Some(FileProgress {
+        conversation: ConversationId::trusted(&*record.conversation),
+        file: FileId::trusted(&*record.file),
+        user: UserId::trusted(&*record.user),
+        name: (*record.name).into(),
+        size: record.size,
+        received: record.received,
+        state: FileState::from_number(record.state.into()),
+    })
 }
 
 /// The record of a list of mentions.
@@ -241,6 +333,17 @@ mod tests {
                 excerpt: "what it said".into(),
             }),
             mentions: vec![UserId::trusted("b")],
+            attachments: vec![Attachment {
+                id: FileId::trusted("f"),
+                name: "a \"name\".png".into(),
+                media_type: "image/png".into(),
+                size: 7,
+                dimensions: Some(Dimensions {
+                    width: 1,
+                    height: 2,
+                }),
+                has_thumbnail: true,
+            }],
         };
         assert_eq!(read_extras(&write_whole_extras(&extras)), extras);
         let mut stored = extras.clone();

@@ -4,6 +4,7 @@
 use crate::ports::WatchedPresence;
 use lamplight_domain::conversation::{Conversation, Receipt};
 use lamplight_domain::entry::{Entry, EntryKind, Extras, MessageAction};
+use lamplight_domain::file::Attachment;
 use lamplight_domain::fold::{Message, Reactions};
 use lamplight_domain::identity::{ConversationId, Profile, UserId};
 use lamplight_domain::presence::{Change, Presence};
@@ -21,6 +22,8 @@ pub(crate) const ENTRY: usize = 160;
 const CHANGED: usize = 60;
 /// The message that another one answers, without its texts.
 const QUOTE: usize = 60;
+/// A file without its texts.
+const ATTACHMENT: usize = 150;
 /// The name of a list and its brackets.
 const LIST: usize = 20;
 /// A time with its name.
@@ -69,7 +72,12 @@ fn extra(extras: &Extras) -> usize {
     let quote = extras.reply_to.as_ref().map_or(0, |quote| {
         QUOTE + text(quote.id.as_str()) + text(quote.sender.as_str()) + text(&quote.excerpt)
     });
-    quote + users(&extras.mentions)
+    quote + users(&extras.mentions) + rows(&extras.attachments, attachment)
+}
+
+/// Its names appear in two addresses besides.
+fn attachment(file: &Attachment) -> usize {
+    ATTACHMENT + text(&file.name) + text(&file.media_type) + 3 * text(file.id.as_str())
 }
 
 fn action(action: &MessageAction) -> usize {

@@ -153,6 +153,12 @@ pub struct SendMessage {
     #[ts(optional, type = "Array<string | number>")]
     #[schema(value_type = Option<Vec<String>>)]
     pub mentions: Option<Vec<LooseId>>,
+    /// The ids of files to send along, at most 10: uploaded to this conversation by the sender, and
+    /// not sent yet. The content may be empty then.
+    #[serde(default)]
+    #[ts(optional, type = "string[]")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub attachments: Option<Vec<LooseId>>,
     /// Makes the send repeatable; preferably a UUID.
     #[serde(default)]
     #[ts(optional, type = "string | number")]

@@ -3,8 +3,9 @@
 use crate::body::{self, Object};
 use crate::loose::LooseId;
 use crate::time;
+use lamplight_domain::file::MAX_ATTACHMENTS;
 use lamplight_domain::identity::{
-    ConversationId, MessageId, Profile, UserId, parse_avatar_url, parse_name,
+    ConversationId, FileId, MessageId, Profile, UserId, parse_avatar_url, parse_name,
 };
 use lamplight_domain::member_settings::SettingsChange;
 use lamplight_domain::message::SendKey;
@@ -12,7 +13,7 @@ use lamplight_domain::presence::{Activity, ManualStatus, StatusOverride, parse_k
 use lamplight_domain::roster_feed::Mode;
 use lamplight_usecases::ports::SyncPosition;
 use lamplight_usecases::{
-    AccountCommand, AdminCommand, BlockCommand, Command, ConversationCommand, MessageChange,
+    AccountCommand, AdminCommand, BlockCommand, Code, Command, ConversationCommand, MessageChange,
     MessageCommand, PresenceCommand, Refusal,
 };
 use serde::de::DeserializeOwned;
@@ -346,6 +347,7 @@ pub fn send(send: body::SendMessage) -> Result<MessageCommand, Refusal> {
             .map(|message| message.message("replyTo"))
             .transpose()?,
         mentions: mentions(send.mentions)?,
+        attachments: files(send.attachments)?,
         key,
         temp_id,
     })
@@ -355,6 +357,24 @@ pub fn send(send: body::SendMessage) -> Result<MessageCommand, Refusal> {
 fn own_id(field: &str, id: Option<LooseId>) -> Result<Option<Arc<str>>, Refusal> {
     id.map(|id| id.user(field).map(|checked| Arc::from(checked.as_str())))
         .transpose()
+}
+
+/// Each once, in the order of the request.
+fn files(ids: Option<Vec<LooseId>>) -> Result<Vec<FileId>, Refusal> {
+    let mut files: Vec<FileId> = Vec::new();
+    for id in ids.unwrap_or_default() {
+        let id = FileId::trusted(id.user("A file's id")?.as_str());
+        if !files.contains(&id) {
+            files.push(id);
+        }
+        if files.len() > MAX_ATTACHMENTS {
+            return Err(Refusal::new(
+                Code::TooLong,
+                format!("A message has at most {MAX_ATTACHMENTS} attachments."),
+            ));
+        }
+    }
+    Ok(files)
 }
 
 /// Each once, in the order of the request.

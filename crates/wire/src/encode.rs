@@ -4,6 +4,7 @@ use crate::shape::{self, Marks, OnlineUsers, PresenceChanges, User};
 use crate::{Json, time};
 use lamplight_domain::conversation::{Conversation, Receipt};
 use lamplight_domain::entry::{Entry, EntryKind};
+use lamplight_domain::file::FileProgress;
 use lamplight_domain::identity::{ConversationId, Generation, Profile, UserId};
 use lamplight_domain::presence::{Change, Presence};
 use lamplight_domain::time::Timestamp;
@@ -45,6 +46,21 @@ fn success<T: Serialize>(rest: T) -> Json {
 #[must_use]
 pub fn refusal(refusal: &Refusal) -> Json {
     write(&shape::Refusal::from(refusal))
+}
+
+/// The answer to `POST /api/files/{id}/url`.
+#[must_use]
+pub fn signed_url(url: &str, expires_at: Timestamp) -> Json {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Signed<'a> {
+        url: &'a str,
+        expires_at: String,
+    }
+    success(Signed {
+        url,
+        expires_at: time::format(expires_at),
+    })
 }
 
 /// The answer to `GET /api/auth/session`. `registration` tells the page whether to show its form.
@@ -470,6 +486,20 @@ pub fn typing(
         user_id: user.as_str(),
         is_typing,
         expires_at: time::format(expires_at),
+    })
+}
+
+/// `file_progress`.
+#[must_use]
+pub fn file_progress(progress: &FileProgress) -> Json {
+    write(&shape::FileProgress {
+        conversation_id: progress.conversation.as_str(),
+        file_id: progress.file.as_str(),
+        user_id: progress.user.as_str(),
+        name: &progress.name,
+        size: progress.size,
+        received: progress.received,
+        state: progress.state.as_str(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::time;
 use lamplight_domain::entry::{self, EntryKind, MessageAction};
+use lamplight_domain::file::Attachment;
 use lamplight_domain::fold;
 use lamplight_domain::identity::UserId;
 use lamplight_domain::message::Content;
@@ -228,6 +229,11 @@ pub struct Message<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub mentions: Option<Vec<&'a str>>,
+    /// The files that it brings.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[ts(optional, as = "Option<Vec<SharedFile<'a>>>")]
+    #[schema(required = false)]
+    pub attachments: Vec<SharedFile<'a>>,
     /// When it was edited last.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
@@ -245,6 +251,52 @@ pub struct Message<'a> {
     #[ts(optional, as = "Option<Vec<Reaction<'a>>>")]
     #[schema(required = false)]
     pub reactions: Vec<Reaction<'a>>,
+}
+
+/// A file.
+#[derive(Serialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SharedFile<'a> {
+    pub id: &'a str,
+    /// As its sender named it, without path parts, control characters and marks of direction.
+    pub name: &'a str,
+    /// What its content was found to be; `application/octet-stream` where that is not known.
+    #[serde(rename = "type")]
+    pub media_type: &'a str,
+    pub size: u64,
+    /// Of an image, in pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub width: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub height: Option<u32>,
+    /// A small picture of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub thumbnail_url: Option<String>,
+    /// Where its bytes are, for members of the conversation.
+    pub url: String,
+    /// Always `ready`.
+    #[ts(type = "\"ready\"")]
+    pub state: &'static str,
+}
+
+impl<'a> From<&'a Attachment> for SharedFile<'a> {
+    fn from(file: &'a Attachment) -> Self {
+        let url = format!("/api/files/{}", file.id);
+        Self {
+            id: file.id.as_str(),
+            name: &file.name,
+            media_type: &file.media_type,
+            size: file.size,
+            width: file.dimensions.map(|of| of.width),
+            height: file.dimensions.map(|of| of.height),
+            thumbnail_url: file.has_thumbnail.then(|| format!("{url}/thumbnail")),
+            url,
+            state: "ready",
+        }
+    }
 }
 
 /// The message that another one answers.
@@ -289,6 +341,9 @@ impl<'a> Message<'a> {
                 .and_then(|extras| extras.reply_to.as_ref())
                 .map(Quote::from),
             mentions: extras.and_then(|extras| ids(&extras.mentions)),
+            attachments: extras
+                .map(|extras| extras.attachments.iter().map(SharedFile::from).collect())
+                .unwrap_or_default(),
             edited_at: None,
             deleted_at: None,
             pinned_at: None,

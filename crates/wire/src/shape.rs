@@ -2,6 +2,7 @@
 
 pub use crate::entry::{
     DeleteEntry, EditEntry, Entry, Hidden, Message, PinEntry, Quote, Reaction, ReactionEntry,
+    SharedFile,
 };
 pub use crate::search::SearchHit;
 use crate::time;
@@ -281,6 +282,21 @@ pub struct Typing<'a> {
     pub is_typing: bool,
     /// The end, unless another `typing` arrives earlier.
     pub expires_at: String,
+}
+
+/// `file_progress`: how far an upload of another member is.
+#[derive(Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct FileProgress<'a> {
+    pub conversation_id: &'a str,
+    pub file_id: &'a str,
+    pub user_id: &'a str,
+    pub name: &'a str,
+    pub size: u64,
+    pub received: u64,
+    /// The last one is `ready`, `failed` or `blocked`. After `failed` the upload may go on.
+    #[ts(type = "\"uploading\" | \"processing\" | \"ready\" | \"failed\" | \"blocked\"")]
+    pub state: &'static str,
 }
 
 /// A manual status.

@@ -11,9 +11,10 @@ use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::{
     Change as MessageChange, Entry, EntryKind, Extras, MessageAction, Quote,
 };
+use lamplight_domain::file::{Attachment, Dimensions};
 use lamplight_domain::fold::{Message, Reactions};
 use lamplight_domain::identity::{
-    ConnectionId, ConversationId, Generation, MessageId, Profile, UserId,
+    ConnectionId, ConversationId, FileId, Generation, MessageId, Profile, UserId,
 };
 use lamplight_domain::member_settings::MemberSettings;
 use lamplight_domain::message::Content;
@@ -168,6 +169,17 @@ fn reply() -> Entry {
             excerpt: "Hi".into(),
         }),
         mentions: vec![UserId::trusted("7")],
+        attachments: vec![Attachment {
+            id: FileId::trusted("f1"),
+            name: "plan.png".into(),
+            media_type: "image/png".into(),
+            size: 4_096,
+            dimensions: Some(Dimensions {
+                width: 640,
+                height: 480,
+            }),
+            has_thumbnail: true,
+        }],
     };
     Entry {
         kind: EntryKind::Message {

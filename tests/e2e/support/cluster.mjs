@@ -126,6 +126,8 @@ export async function startCluster({ nodes = 3, settings = {}, redis, postgres, 
     DATABASE_URL: database,
     REDIS_URL: services.redis.url,
     REDIS_PREFIX: `test-${process.pid}-${clusters}`,
+    // The nodes share a directory, as they must.
+    FILES: join(home, "files"),
     // nginx reports the addresses of clients.
     TRUSTED_PROXIES: "127.0.0.1",
     ...settings,

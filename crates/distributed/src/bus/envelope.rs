@@ -144,6 +144,9 @@ struct Envelope<'a> {
     except: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     is_typing: Option<bool>,
+    /// The record of an upload's progress.
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    file: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -226,6 +229,12 @@ impl Writer {
                     created_at: entry.created_at.0,
                 }),
                 except: except.as_ref().map(|id| id.as_str().into()),
+                to: names(to),
+                ..base
+            },
+            Event::FileProgress { progress, to } => Envelope {
+                kind: "file_progress".into(),
+                file: Some(Text(record::write_progress(progress).into())),
                 to: names(to),
                 ..base
             },
@@ -342,6 +351,10 @@ impl Envelope<'_> {
                     except: self.except.as_deref().map(ConnectionId::trusted),
                 }
             }
+            "file_progress" => Event::FileProgress {
+                progress: Box::new(record::read_progress(&self.file.as_ref()?.0)?),
+                to: to(),
+            },
             "typing" => Event::Typing {
                 conversation: conversation()?,
                 user: user()?,

@@ -1,15 +1,15 @@
 //! The rows that a batch's writes on messages write besides their entries.
 
 use super::changes::sql::{
-    ADD_EDITS, ADD_ERASED, ADD_EXTRAS, ADD_OTHERS, BLANK, BLANK_EDITS, DROP_EXTRAS, DROP_REACTIONS,
-    MOVE_SEQS, PUT_CHANGES, PUT_KEYS, PUT_REACTIONS, TAKE_REACTIONS,
+    ADD_EDITS, ADD_ERASED, ADD_EXTRAS, ADD_OTHERS, ATTACH, BLANK, BLANK_EDITS, DROP_EXTRAS,
+    DROP_FILES, DROP_REACTIONS, MOVE_SEQS, PUT_CHANGES, PUT_KEYS, PUT_REACTIONS, TAKE_REACTIONS,
 };
 use super::codec::{content_to_db, to_db};
 use super::connection::Sql;
 use super::settings::{BRING_BACK, CLEAR};
 use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::LogHead;
-use lamplight_domain::identity::UserId;
+use lamplight_domain::identity::{FileId, UserId};
 use lamplight_domain::message::Content;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::record;
@@ -38,6 +38,8 @@ pub(super) struct ChangeRows {
     pub(super) heads: Vec<(i64, i64, i64)>,
     /// Conversation, `seq`, record.
     pub(super) extras: Vec<(i64, i64, String)>,
+    /// Files that messages bring: id, and `seq` of the message.
+    pub(super) files: Vec<(FileId, i64)>,
     /// Entries that are not messages, each with the head of its log.
     pub(super) others: Vec<(i64, &'static str, LogHead)>,
     /// Conversation, message, entry.
@@ -82,6 +84,10 @@ impl ChangeRows {
         add(!extras.is_empty(), &ADD_EXTRAS, &|| {
             columns!(extras, |row| row.0, |row| row.1, |row| row.2.clone())
         });
+        let files = &self.files;
+        add(!files.is_empty(), &ATTACH, &|| {
+            columns!(files, |row| row.0.as_str().to_owned(), |row| row.1)
+        });
         let others = &self.others;
         add(!others.is_empty(), &ADD_OTHERS, &|| {
             columns!(
@@ -98,7 +104,7 @@ impl ChangeRows {
             columns!(edits, |row| row.0, |row| row.1, |row| row.2)
         });
         let deleted = &self.deleted;
-        for sql in [&BLANK, &DROP_EXTRAS, &DROP_REACTIONS] {
+        for sql in [&BLANK, &DROP_EXTRAS, &DROP_REACTIONS, &DROP_FILES] {
             add(!deleted.is_empty(), sql, &|| {
                 columns!(deleted, |row| row.0, |row| row.1)
             });

@@ -8,8 +8,9 @@ use super::codec::to_db;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::{Change, Extras, LogHead, MessageAction, Quote};
+use lamplight_domain::file::Attachment;
 use lamplight_domain::fold::Message;
-use lamplight_domain::identity::{MessageId, UserId};
+use lamplight_domain::identity::{FileId, MessageId, UserId};
 use lamplight_domain::message::{Content, excerpt};
 use lamplight_domain::message_rules::{
     Actor, MessageState, ReactionState, Verdict, WriteRefused, judge,
@@ -110,6 +111,8 @@ pub(super) struct States {
     pub(super) targets: HashMap<(i64, MessageId), Target>,
     /// By the conversation's row: those with changes in the batch.
     pub(super) counts: HashMap<i64, Counts>,
+    /// Files that may be sent, each with the rows of its conversation and its owner.
+    pub(super) files: HashMap<FileId, (i64, i64, Attachment)>,
     pub(super) digest_key: Arc<str>,
 }
 
@@ -138,17 +141,40 @@ impl States {
     pub(super) fn judge(&self, by: Writer<'_>) -> Result<Judged, WriteRefused> {
         match &by.new.write {
             Write::Message {
-                reply_to, mentions, ..
+                reply_to,
+                mentions,
+                attachments,
+                ..
             } => {
                 let reply_to = match reply_to {
                     None => None,
                     Some(id) => Some(self.quote(by.row, id)?),
                 };
                 are_members(by.members, mentions)?;
-                let mentions = mentions.clone();
-                Ok(Judged::Message(Extras { reply_to, mentions }.boxed()))
+                let files = attachments.iter().map(|id| self.file(by, id));
+                let extras = Extras {
+                    reply_to,
+                    mentions: mentions.clone(),
+                    attachments: files.collect::<Result<_, _>>()?,
+                };
+                Ok(Judged::Message(extras.boxed()))
             }
             Write::Change { message, action } => self.judge_change(by, message, action),
+        }
+    }
+
+    fn file(&self, by: Writer<'_>, id: &FileId) -> Result<Attachment, WriteRefused> {
+        match self.files.get(id) {
+            Some((row, person, file)) if (*row, *person) == (by.row, by.person) => Ok(file.clone()),
+            _ => Err(WriteRefused::UnknownFile),
+        }
+    }
+
+    /// Gives files to the message at a `seq`.
+    pub(super) fn attach(&mut self, files: &[Attachment], seq: u64, rows: &mut ChangeRows) {
+        for file in files {
+            self.files.remove(&file.id);
+            rows.files.push((file.id.clone(), to_db(seq)));
         }
     }
 

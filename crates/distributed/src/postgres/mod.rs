@@ -17,6 +17,7 @@ mod database;
 mod directory;
 mod entries;
 mod error;
+mod files;
 mod first_profiles;
 mod follower;
 mod history;
@@ -57,6 +58,10 @@ pub(crate) use database::Repeat;
 pub use database::{Database, PoolUse};
 pub use error::OpenError;
 pub(crate) use error::{CLOSED, Failure};
+pub(crate) use files::{
+    advance_file, create_file, deleted_files, discard_file, discard_unsent_files, examined_file,
+    file, forget_files, signing_key,
+};
 pub(crate) use follower::{
     confirm, head as commit_head, newest, position as follower_position, read as committed_after,
 };

@@ -159,6 +159,10 @@ impl<'a> Planner<'a> {
         let record = extras.as_deref().map(record::write_extras);
         let kind = EntryKind::Message { content, extras };
         let (row, entry) = self.add(place, found.person, position, kind, None);
+        if let Some(extras) = entry.extras() {
+            let rows = &mut self.plan.changes;
+            self.states.attach(&extras.attachments, entry.seq, rows);
+        }
         if let Some(record) = record {
             let extras = (row, to_db(entry.seq), record);
             self.plan.changes.extras.push(extras);

@@ -3,18 +3,19 @@
 
 use super::append::{Append, Found, Locked};
 use super::change_rows::{Column, Statement};
-use super::changes::sql::{AT, EDITS, NEWEST, OTHERS, PINS, REACTIONS, TARGETS};
+use super::changes::sql::{AT, EDITS, FILES, NEWEST, OTHERS, PINS, REACTIONS, TARGETS};
 use super::changes::{Counts, States, Target};
 use super::codec::{content_from_db, from_db, to_db};
 use super::connection::Connection;
 use super::database::Database;
 use super::entries::{CHANGE_COLUMNS, ENTRY_COLUMNS, changed, entry};
 use super::error::Failure;
+use super::files::attachment;
 use super::members::members_of;
 use futures_util::future::join_all;
 use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::{EntryKind, LogHead, MessageAction};
-use lamplight_domain::identity::{ConversationId, MessageId};
+use lamplight_domain::identity::{ConversationId, FileId, MessageId};
 use lamplight_domain::write::Write;
 use lamplight_usecases::record;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -60,6 +61,8 @@ struct Needs<'a> {
     /// Conversations with changes: the head, and how many deletions there are.
     changed: BTreeMap<i64, (i64, i64)>,
     pinned: BTreeSet<i64>,
+    /// Files that messages bring.
+    files: BTreeSet<&'a FileId>,
     /// Entries that earlier writes under the same keys made.
     earlier: BTreeSet<(i64, i64)>,
 }
@@ -81,7 +84,12 @@ impl<'a> Needs<'a> {
                 continue;
             }
             match &append.message.write {
-                Write::Message { reply_to, .. } => {
+                Write::Message {
+                    reply_to,
+                    attachments,
+                    ..
+                } => {
+                    needs.files.extend(attachments);
                     needs
                         .targets
                         .extend(reply_to.iter().map(|id| (locked.row, id)));
@@ -93,6 +101,7 @@ impl<'a> Needs<'a> {
         for named in [&mut needs.targets, &mut needs.reacted, &mut needs.deleted] {
             named.retain(|(_, id)| !id.as_str().contains('\u{0}'));
         }
+        needs.files.retain(|id| !id.as_str().contains('\u{0}'));
         needs
     }
 
@@ -122,7 +131,10 @@ impl<'a> Needs<'a> {
     }
 
     fn is_empty(&self) -> bool {
-        self.targets.is_empty() && self.changed.is_empty() && self.earlier.is_empty()
+        self.targets.is_empty()
+            && self.changed.is_empty()
+            && self.files.is_empty()
+            && self.earlier.is_empty()
     }
 
     /// In the order in which [`read`] takes the answers; `None` where nothing is to be read.
@@ -166,6 +178,18 @@ impl<'a> Needs<'a> {
             when(
                 !self.earlier.is_empty(),
                 (&AT, at(self.earlier.iter().copied())),
+            ),
+            when(
+                !self.files.is_empty(),
+                (
+                    &FILES,
+                    vec![Box::new(
+                        self.files
+                            .iter()
+                            .map(|id| id.as_str().to_owned())
+                            .collect::<Vec<String>>(),
+                    )],
+                ),
             ),
         ]
     }
@@ -213,7 +237,17 @@ pub(super) async fn read(
         return Ok(Read::default());
     }
     let answers = pipeline(connection, &needs.statements()).await?;
-    let [targets, reactions, edits, others, pins, newest, earlier] = &answers[..] else {
+    let [
+        targets,
+        reactions,
+        edits,
+        others,
+        pins,
+        newest,
+        earlier,
+        files,
+    ] = &answers[..]
+    else {
         return Err(Failure::NoConnection("an answer is missing".into()));
     };
     // The conversation's id is in no answer of these.
@@ -274,6 +308,11 @@ pub(super) async fn read(
     }
     for counts in states.counts.values_mut() {
         counts.newest.sort_unstable();
+    }
+    for row in files {
+        let file = attachment(row, 2)?;
+        let of = (row.try_get(0)?, row.try_get(1)?, file.clone());
+        states.files.insert(file.id, of);
     }
     let places: Vec<(i64, i64)> = needs.earlier.iter().copied().collect();
     let mut made = HashMap::with_capacity(earlier.len());

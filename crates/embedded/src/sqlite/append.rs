@@ -4,13 +4,14 @@
 use super::batch::{Batch, CachedConversation, CachedMember, to_db};
 use super::changes::{self, Judged, are_members, quote};
 use super::entries::entry_at;
+use super::files;
 use super::insert::{EntryRow, Inserted, insert};
 use super::marks::sent;
 use super::repeats;
 use super::settings::bring_back;
 use lamplight_domain::entry::{Entry, EntryKind, Extras, MessageAction};
 use lamplight_domain::event::Event;
-use lamplight_domain::identity::{ConnectionId, MessageId, UserId};
+use lamplight_domain::identity::{ConnectionId, FileId, MessageId, UserId};
 use lamplight_domain::message::{Content, SendKey};
 use lamplight_domain::message_rules::WriteRefused;
 use lamplight_domain::permission::{Action, authorize};
@@ -50,7 +51,16 @@ pub(crate) fn append(
             content,
             reply_to,
             mentions,
-        } => match extras(conn, known, new, reply_to.as_ref(), mentions)? {
+            attachments,
+        } => match extras(
+            conn,
+            known,
+            new,
+            member.person,
+            reply_to.as_ref(),
+            mentions,
+            attachments,
+        )? {
             Ok(extras) => message(conn, known, member, new, key.as_deref(), content, extras)?,
             Err(refused) => Outcome::Refused(refused),
         },
@@ -152,6 +162,7 @@ fn message(
             to_db(inserted.seq),
             record::write_extras(extras)
         ])?;
+        files::attach(conn, inserted.seq, &extras.attachments)?;
     }
     let news = sent(conn, known, &new.conversation, &new.sender, member.person)?;
     let content = content.clone();
@@ -164,8 +175,10 @@ fn extras(
     conn: &Connection,
     known: &CachedConversation,
     new: &NewEntry,
+    person: i64,
     reply_to: Option<&MessageId>,
     mentions: &[UserId],
+    attachments: &[FileId],
 ) -> rusqlite::Result<Result<Option<Box<Extras>>, WriteRefused>> {
     let reply_to = match reply_to {
         None => None,
@@ -177,8 +190,16 @@ fn extras(
     if !are_members(known, mentions) {
         return Ok(Err(WriteRefused::UnknownMention));
     }
-    let mentions = mentions.to_vec();
-    Ok(Ok(Extras { reply_to, mentions }.boxed()))
+    let attachments = match files::attachments(conn, known.row, person, attachments)? {
+        Ok(attachments) => attachments,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let extras = Extras {
+        reply_to,
+        mentions: mentions.to_vec(),
+        attachments,
+    };
+    Ok(Ok(extras.boxed()))
 }
 
 fn change(

@@ -4,6 +4,7 @@
 use super::batch::{CachedConversation, CachedMember, from_db, to_db};
 use super::deletions::{erase, last_before};
 use super::entries::{entries, entry};
+use super::files::delete_of_message;
 use super::insert::{EntryRow, Inserted, insert};
 use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::{Change, Entry, EntryKind, MessageAction, Quote};
@@ -253,6 +254,7 @@ pub(super) fn append(
         }
         MessageAction::Delete => {
             erase(conn, row, &new.conversation, change)?;
+            delete_of_message(conn, row, change.message_seq, inserted.created_at)?;
             conn.prepare_cached(
                 "INSERT OR REPLACE INTO message_changes (conversation, seq, deleted_seq, deleted_at)
                  VALUES (?1, ?2, ?3, ?4)",

@@ -14,6 +14,7 @@ mod deletions;
 mod directory;
 mod entries;
 mod error;
+mod files;
 mod follower;
 mod health;
 mod history;
@@ -47,6 +48,10 @@ pub use backup::{Restored, backup, restore};
 pub(crate) use blocks::{block, blocked_by, blocks_between, unblock};
 pub(crate) use conversations::{ensure_direct, put};
 pub use error::OpenError;
+pub(crate) use files::{
+    advance_file, create_file, deleted_files, discard_file, discard_unsent_files, examined_file,
+    file, forget_files, signing_key,
+};
 pub(crate) use follower::{commit_head, committed_after, confirm, follower_position};
 pub(crate) use history::{history, sync_page};
 pub(crate) use marks::mark;

@@ -179,6 +179,7 @@ async fn a_page_of_messages_runs_each_query_once() {
             content: Content::trusted("hello"),
             reply_to: (number > 0).then(|| MessageId::trusted("m0")),
             mentions: Vec::new(),
+            attachments: Vec::new(),
         };
         append(format!("m{number}"), message).await;
         for (which, emoji) in ["👍", "❤️", "😀"].into_iter().enumerate() {

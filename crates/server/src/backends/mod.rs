@@ -30,7 +30,7 @@ use lamplight_embedded::event_bus::EmbeddedEventBus;
 use lamplight_embedded::messages::{OpenError, SqliteOptions, SqliteStore};
 use lamplight_embedded::presence::{EmbeddedPresence, VersionStore};
 use lamplight_usecases::ports::{
-    Accounts, Blocks, Clock, Directory, EventBus, LogFollower, MessageSearch, Messages,
+    Accounts, Blocks, Clock, Directory, EventBus, Files, LogFollower, MessageSearch, Messages,
     PresenceStore, SharedLimits, SharedSignOuts, StoreError,
 };
 use membership::MembershipComponent;
@@ -67,6 +67,7 @@ pub struct Backends {
     pub messages: Arc<dyn Messages>,
     pub search: Arc<dyn MessageSearch>,
     pub blocks: Arc<dyn Blocks>,
+    pub files: Arc<dyn Files>,
     pub directory: Arc<dyn Directory>,
     pub accounts: Arc<dyn Accounts>,
     pub presence: Arc<dyn PresenceStore>,
@@ -180,6 +181,7 @@ impl Backends {
             messages: store.messages,
             search: store.search,
             blocks: store.blocks,
+            files: store.files,
             directory: store.directory,
             accounts: store.accounts,
             presence,
@@ -200,6 +202,7 @@ struct Store {
     messages: Arc<dyn Messages>,
     search: Arc<dyn MessageSearch>,
     blocks: Arc<dyn Blocks>,
+    files: Arc<dyn Files>,
     directory: Arc<dyn Directory>,
     accounts: Arc<dyn Accounts>,
     log: Arc<dyn LogFollower>,
@@ -221,6 +224,7 @@ impl Store {
                     messages: Arc::clone(&store) as _,
                     search: Arc::clone(&store) as _,
                     blocks: Arc::clone(&store) as _,
+                    files: Arc::clone(&store) as _,
                     directory: Arc::clone(&store) as _,
                     accounts: Arc::clone(&store) as _,
                     log: Arc::clone(&store) as _,
@@ -238,6 +242,7 @@ impl Store {
                     messages: Arc::clone(&store) as _,
                     search: Arc::clone(&store) as _,
                     blocks: Arc::clone(&store) as _,
+                    files: Arc::clone(&store) as _,
                     directory: Arc::clone(&store) as _,
                     accounts: Arc::clone(&store) as _,
                     log: Arc::clone(&store) as _,

@@ -9,8 +9,8 @@ use super::types::{
 use super::values;
 use crate::backends::urls;
 use ipnet::IpNet;
-use lamplight_usecases::Identity;
 use lamplight_usecases::quotas::Quotas;
+use lamplight_usecases::{FileRules, Identity};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -151,6 +151,13 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
     let keep_alive = reader.value("keep-alive", values::duration);
     let limit_unsent = reader.value("limit-unsent", values::unsent);
     let max_payload = reader.value("max-payload", values::payload);
+    let files = reader.text("files").map(PathBuf::from);
+    if files.is_none() && redis.is_some() {
+        reader.warn("Files are kept in a directory of this node. Nodes that share Redis need one that they share: set FILES.");
+    }
+    let max_file_size = reader.value("max-file-size", values::bytes);
+    let file_quota = reader.value("file-quota", values::bytes);
+    let file_types = reader.value("file-types", values::media_types);
 
     if let (Some(listen), Some(identity)) = (listen, identity) {
         check_open(&mut reader, identity, listen, is_open_on_purpose);
@@ -159,6 +166,7 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
     check_server_key(&mut reader, server_key.as_ref());
     advise(&mut reader, &trusted_proxies, presence_ttl, max_payload);
 
+    let files = files.unwrap_or_else(|| data_dir.join("files"));
     let whole = (|| {
         Some(Config {
             listen: listen?,
@@ -194,6 +202,12 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
             keep_alive: Some(keep_alive?).filter(|keep_alive| !keep_alive.is_zero()),
             limit_unsent: limit_unsent?,
             max_payload: max_payload?,
+            files,
+            file_rules: FileRules {
+                max_size: max_file_size?,
+                quota: file_quota?,
+                types: file_types.unwrap_or_default(),
+            },
             warnings: std::mem::take(&mut reader.warnings),
         })
     })();

@@ -1,8 +1,8 @@
 //! The settings, checked and typed.
 
 use ipnet::IpNet;
-use lamplight_usecases::Identity;
 use lamplight_usecases::quotas::Quotas;
+use lamplight_usecases::{FileRules, Identity};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -152,6 +152,9 @@ pub struct Config {
     /// Maximum bytes of one packet or body. "No limit" is 2^31 - 1, which clients in every language
     /// can read.
     pub max_payload: usize,
+    /// The directory of files.
+    pub files: PathBuf,
+    pub file_rules: FileRules,
     pub(super) warnings: Vec<String>,
 }
 

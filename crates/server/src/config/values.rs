@@ -5,6 +5,7 @@ use ipnet::IpNet;
 use lamplight_usecases::Identity;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
@@ -103,6 +104,32 @@ pub(super) fn payload(text: &str) -> Read<usize> {
         Ok(bytes @ 1_024..=NO_LIMIT) => Ok(bytes),
         _ => Err("a number of bytes from 1024 to 2147483647, or 0 for no limit".to_owned()),
     }
+}
+
+pub(super) fn bytes(text: &str) -> Read<u64> {
+    match text.replace('_', "").parse::<u64>() {
+        Ok(bytes) if bytes <= i64::MAX as u64 => Ok(bytes),
+        _ => Err("a number of bytes, or 0 for no limit".to_owned()),
+    }
+}
+
+/// Types of files, and families of them.
+pub(super) fn media_types(text: &str) -> Read<Vec<Arc<str>>> {
+    let is_part = |part: &str| {
+        part == "*"
+            || !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-.+_".contains(&byte))
+    };
+    list(text)
+        .map(|one| match one.split_once('/') {
+            Some((family, name)) if is_part(family) && is_part(name) => {
+                Ok(one.to_ascii_lowercase().into())
+            }
+            _ => Err("types such as image/png or image/*, separated by commas".to_owned()),
+        })
+        .collect()
 }
 
 pub(super) fn roster(text: &str) -> Read<usize> {

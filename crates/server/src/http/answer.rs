@@ -4,6 +4,7 @@ use super::request_body;
 use super::state::{Address, AppState};
 use crate::auth::{Credentials, claimed};
 use crate::headers;
+use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::extract::{Query, Request};
 use axum::response::{IntoResponse, Response};
@@ -107,6 +108,16 @@ struct OpenQuery {
     user_id: Option<String>,
 }
 
+/// Pages of the original system name no user when they fetch; in `open` the query of a read can name
+/// one.
+fn named(parts: &Parts) -> Option<String> {
+    let reads = parts.method == Method::GET || parts.method == Method::HEAD;
+    Query::<OpenQuery>::try_from_uri(&parts.uri)
+        .ok()
+        .and_then(|Query(query)| query.user_id)
+        .filter(|_| reads)
+}
+
 impl ApiRequest {
     /// Reads a request whose body, if it has one, is JSON.
     pub(super) async fn read(state: &AppState, request: Request) -> Result<Self, Refusal> {
@@ -129,12 +140,7 @@ impl ApiRequest {
         if !says_nothing && (!bytes.is_empty() || !may_be_empty) {
             request_body::check_media(&parts.headers)?;
         }
-        // Pages of the original system name no user when they fetch; in `open` the query can name
-        // one.
-        let named = Query::<OpenQuery>::try_from_uri(&parts.uri)
-            .ok()
-            .and_then(|Query(query)| query.user_id)
-            .filter(|_| reads);
+        let named = named(&parts);
         Ok(Self {
             headers: parts.headers,
             address,
@@ -142,6 +148,31 @@ impl ApiRequest {
             _received: received,
             named,
         })
+    }
+
+    /// A request whose body is read elsewhere, or not at all.
+    fn without_body(state: &AppState, parts: &Parts) -> Self {
+        let address = parts
+            .extensions
+            .get::<Address>()
+            .map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |address| address.0);
+        Self {
+            headers: parts.headers.clone(),
+            address,
+            bytes: Vec::new(),
+            _received: (state.received)(address),
+            named: named(parts),
+        }
+    }
+
+    /// The caller, whom no body names.
+    async fn caller_alone(&self, state: &AppState) -> Result<Caller, Refusal> {
+        let (caller, _) = self.caller(state, no_claimed_user).await?;
+        let is_open = state.handler.identity() == Identity::Open;
+        if is_open && caller.principal == Principal::Anonymous {
+            return Err(nameless());
+        }
+        Ok(caller)
     }
 
     pub(super) fn body<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
@@ -207,6 +238,13 @@ impl ApiRequest {
         let said = body_says(identity).or_else(|| self.named.clone().map(LooseId));
         said.map(|id| id.user("The user id")).transpose()
     }
+}
+
+/// The caller of a request whose body is read elsewhere, or not at all.
+pub(super) async fn caller_of(state: &AppState, parts: &Parts) -> Result<Caller, Refusal> {
+    ApiRequest::without_body(state, parts)
+        .caller_alone(state)
+        .await
 }
 
 /// Reads the request, authenticates the caller, and executes what `command` decodes.

@@ -6,6 +6,7 @@ mod api;
 mod assets;
 mod blocks;
 mod changes;
+mod files;
 pub mod openapi;
 mod ops;
 mod pages;
@@ -91,8 +92,17 @@ pub fn router(state: Arc<AppState>) -> Router {
             Arc::clone(&state),
             check_origin,
         ));
+    // Neither limit is for these: an upload is written as it arrives, a download is read as it is
+    // sent.
+    let files = files::routes()
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&state),
+            check_origin,
+        ));
     Router::new()
         .merge(api)
+        .merge(files)
         .merge(pages::routes())
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
@@ -255,18 +265,24 @@ async fn check_origin(
         );
         headers.insert(
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("retry-after, x-request-id"),
+            HeaderValue::from_static(
+                "retry-after, x-request-id, location, tus-resumable, tus-version, tus-extension, tus-max-size, \
+                 tus-checksum-algorithm, upload-offset, upload-length, upload-metadata, upload-expires, \
+                 content-disposition, content-range, accept-ranges, etag",
+            ),
         );
         headers.append(header::VARY, HeaderValue::from_static("origin"));
         if preflight {
             headers.insert(
                 header::ACCESS_CONTROL_ALLOW_METHODS,
-                HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE"),
+                HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE"),
             );
             headers.insert(
                 header::ACCESS_CONTROL_ALLOW_HEADERS,
                 HeaderValue::from_static(
-                    "authorization, content-type, x-request-id, x-socket-id, x-user-id",
+                    "authorization, content-type, x-request-id, x-socket-id, x-user-id, range, if-none-match, \
+                     if-range, tus-resumable, upload-length, upload-metadata, upload-offset, upload-checksum, \
+                     upload-defer-length",
                 ),
             );
             headers.insert(

@@ -122,7 +122,8 @@ pub(super) async fn read(
     }
 }
 
-async fn drain(mut body: Body) {
+/// Reads and discards what is left of a body, within bounds.
+pub(super) async fn drain(mut body: Body) {
     let deadline = Instant::now() + DRAIN_TIMEOUT;
     let mut left = DRAIN_BYTES;
     while let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await {

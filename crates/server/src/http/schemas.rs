@@ -44,6 +44,13 @@ answers! {
         #[schema(required = false)]
         store: String,
     }
+    /// An address of a file for one user.
+    SignedUrlAnswer {
+        /// A path of this server.
+        url: String,
+        /// Until then it works.
+        expires_at: String,
+    }
     /// Conversations.
     ConversationsAnswer {
         /// One page.

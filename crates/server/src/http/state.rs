@@ -2,6 +2,7 @@
 
 use super::request_body::Received;
 use crate::auth::Authenticator;
+use crate::files::FileTransfers;
 use crate::unsent::Unsent;
 use lamplight_usecases::Handler;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -21,6 +22,8 @@ pub struct AppState {
     pub max_payload: usize,
     /// Counts incomplete input by address.
     pub received: Box<dyn Fn(IpAddr) -> Box<dyn Received> + Send + Sync>,
+    /// The bytes of files.
+    pub(crate) files: FileTransfers,
     /// Counts unsent answers by address.
     pub unsent: Unsent,
 }

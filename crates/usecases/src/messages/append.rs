@@ -6,7 +6,7 @@ use crate::deadline::STORE_DEADLINE;
 use crate::ports::{AppendError, Appended};
 use crate::refusal::{Code, Refusal};
 use lamplight_domain::entry::MessageAction;
-use lamplight_domain::identity::UserId;
+use lamplight_domain::identity::{FileId, UserId};
 use lamplight_domain::message::{Content, InvalidContent};
 use lamplight_domain::message_rules::{
     MAX_OWN_REACTIONS, MAX_PINS, MAX_REACTION_KINDS, WriteRefused,
@@ -93,6 +93,9 @@ fn refused(why: WriteRefused, change: Option<Kind>) -> Refusal {
         WriteRefused::UnknownMention => {
             Refusal::invalid("mentions has a user who is not in this conversation.")
         }
+        WriteRefused::UnknownFile => Refusal::invalid(
+            "attachments has a file that is not yours, not ready, of another conversation, or sent already.",
+        ),
         WriteRefused::TooManyReactionKinds => Refusal::invalid(format!(
             "This message has {MAX_REACTION_KINDS} different reactions. Choose one of them."
         )),
@@ -114,6 +117,14 @@ pub(super) fn content(text: &str) -> Result<Content, Refusal> {
         };
         Refusal::new(code, error.to_string())
     })
+}
+
+/// Checks the text of a message that may have files, and then need have no text.
+pub(super) fn content_beside(files: &[FileId], text: &str) -> Result<Content, Refusal> {
+    if text.is_empty() && !files.is_empty() {
+        return Ok(Content::trusted(""));
+    }
+    content(text)
 }
 
 /// Whether they are members is checked by the store.
@@ -141,6 +152,7 @@ mod tests {
             (WriteRefused::NotAnAdmin, Code::Forbidden),
             (WriteRefused::UnknownReply, Code::Invalid),
             (WriteRefused::UnknownMention, Code::Invalid),
+            (WriteRefused::UnknownFile, Code::Invalid),
             (WriteRefused::TooManyReactionKinds, Code::Invalid),
             (WriteRefused::TooManyOwnReactions, Code::Invalid),
             (WriteRefused::TooManyPins, Code::Invalid),

@@ -7,7 +7,7 @@ use crate::weight::{self, PAGE, ROW};
 use lamplight_domain::conversation::Conversation;
 use lamplight_domain::entry::Entry;
 use lamplight_domain::fold::Message;
-use lamplight_domain::identity::{ConversationId, MessageId, UserId};
+use lamplight_domain::identity::{ConversationId, FileId, MessageId, UserId};
 use lamplight_domain::message::SendKey;
 use std::sync::Arc;
 
@@ -22,6 +22,8 @@ pub enum MessageCommand {
         reply_to: Option<MessageId>,
         /// Each once.
         mentions: Vec<UserId>,
+        /// Files of the sender's, each once.
+        attachments: Vec<FileId>,
         /// The key that makes a repeated send a duplicate.
         key: Option<SendKey>,
         /// Returned to the sender alone.
@@ -86,6 +88,7 @@ pub(super) struct Sending {
     pub(super) content: String,
     pub(super) reply_to: Option<MessageId>,
     pub(super) mentions: Vec<UserId>,
+    pub(super) attachments: Vec<FileId>,
     pub(super) key: Option<SendKey>,
     pub(super) temp_id: Option<Arc<str>>,
 }

@@ -21,12 +21,13 @@ impl MessageService {
             content,
             reply_to,
             mentions,
+            attachments,
             key,
             temp_id,
         } = sending;
         let append = || {
             let user = caller.user()?;
-            let content = append::content(&content)?;
+            let content = append::content_beside(&attachments, &content)?;
             append::check_mentions(&mentions)?;
             self.limits.send(user)?;
             let created_at = self.now();
@@ -38,6 +39,7 @@ impl MessageService {
                     content,
                     reply_to,
                     mentions,
+                    attachments,
                 },
                 key,
                 created_at,

@@ -54,6 +54,7 @@ impl MessageService {
                 content,
                 reply_to,
                 mentions,
+                attachments,
                 key,
                 temp_id,
             } => {
@@ -62,6 +63,7 @@ impl MessageService {
                     content,
                     reply_to,
                     mentions,
+                    attachments,
                     key,
                     temp_id,
                 };

@@ -1,6 +1,6 @@
 //! Ids and secrets.
 
-use lamplight_domain::identity::{ConversationId, MessageId, UserId};
+use lamplight_domain::identity::{ConversationId, FileId, MessageId, UserId};
 use lamplight_domain::time::Timestamp;
 
 /// Ids and secrets.
@@ -10,6 +10,10 @@ pub trait Ids: Send + Sync + 'static {
     fn conversation(&self, at: Timestamp) -> ConversationId;
     /// An id for the user of a new local account.
     fn user(&self, at: Timestamp) -> UserId;
+    /// An id for a file, which cannot be guessed.
+    fn file(&self) -> FileId {
+        FileId::trusted(self.secret())
+    }
     /// A secret of 256 bits from the system's random source, in URL-safe characters.
     fn secret(&self) -> String;
 }

@@ -7,6 +7,8 @@ mod bus;
 mod clock;
 mod connections;
 mod directory;
+mod file_bytes;
+mod files;
 mod follower;
 mod ids;
 mod last_seen;
@@ -24,6 +26,8 @@ pub use bus::{Attached, Attachment, BusMessage, EventBus, Subscriber, Subscripti
 pub use clock::Clock;
 pub use connections::{ConnectionRegistry, WatchedPresence};
 pub use directory::{Directory, Person, ProfileSource, ProfileUpdate, StoredPerson};
+pub use file_bytes::FileBytes;
+pub use files::{Examined, FileQuota, Files, LEAST_COUNTED_BYTES, NewFile, NewFileError};
 pub use follower::{CommitPosition, CommittedEntry, LogFollower};
 pub use ids::Ids;
 pub use last_seen::LastSeenQueue;
@@ -46,6 +50,7 @@ pub struct Ports {
     pub messages: Arc<dyn Messages>,
     pub search: Arc<dyn MessageSearch>,
     pub blocks: Arc<dyn Blocks>,
+    pub files: Arc<dyn Files>,
     pub directory: Arc<dyn Directory>,
     pub accounts: Arc<dyn Accounts>,
     pub passwords: Arc<dyn Passwords>,

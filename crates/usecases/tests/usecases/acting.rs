@@ -46,6 +46,7 @@ fn naming(
         content: "hello".into(),
         reply_to: reply_to.cloned(),
         mentions,
+        attachments: Vec::new(),
         key: None,
         temp_id: None,
     }

@@ -58,7 +58,7 @@ every_command! {
         Unview => Unview(conversation("7")),
     }
     Messages(MessageCommand) {
-        Send => Send { conversation: conversation("7"), content: "hello".into(), reply_to: None, mentions: vec![], key: None, temp_id: None },
+        Send => Send { conversation: conversation("7"), content: "hello".into(), reply_to: None, mentions: vec![], attachments: vec![], key: None, temp_id: None },
         Change => Change { conversation: conversation("7"), message: MessageId::trusted("m"), change: MessageChange::Delete, key: None },
         MarkRead => MarkRead { conversation: conversation("7"), seq: 1 },
         Sync => Sync { have: vec![], refused: vec![] },

@@ -46,6 +46,7 @@ usecase_tests! {
             content: content.to_owned(),
             reply_to: None,
             mentions: vec![],
+            attachments: Vec::new(),
             key: Some(SendKey::TempId("temp-1".into())),
             temp_id: Some("temp-1".into()),
         };

@@ -125,6 +125,35 @@ mine: boolean,
 userIds: Array<string>, };
 
 /**
+ * A file.
+ */
+export type SharedFile = { id: string, 
+/**
+ * As its sender named it, without path parts, control characters and marks of direction.
+ */
+name: string, 
+/**
+ * What its content was found to be; `application/octet-stream` where that is not known.
+ */
+type: string, size: number, 
+/**
+ * Of an image, in pixels.
+ */
+width?: number, height?: number, 
+/**
+ * A small picture of it.
+ */
+thumbnailUrl?: string, 
+/**
+ * Where its bytes are, for members of the conversation.
+ */
+url: string, 
+/**
+ * Always `ready`.
+ */
+state: "ready", };
+
+/**
  * A message. As an entry of a log it is as it was sent, and empty once it is deleted. In history,
  * in `lastMessage` and in the answer to a send it is as it is now.
  */
@@ -161,6 +190,10 @@ replyTo?: Quote,
  * The members who are mentioned.
  */
 mentions?: Array<string>, 
+/**
+ * The files that it brings.
+ */
+attachments?: Array<SharedFile>, 
 /**
  * When it was edited last.
  */
@@ -423,6 +456,15 @@ export type Typing = { conversationId: string, userId: string, isTyping: boolean
 expiresAt: string, };
 
 /**
+ * `file_progress`: how far an upload of another member is.
+ */
+export type FileProgress = { conversationId: string, fileId: string, userId: string, name: string, size: number, received: number, 
+/**
+ * The last one is `ready`, `failed` or `blocked`. After `failed` the upload may go on.
+ */
+state: "uploading" | "processing" | "ready" | "failed" | "blocked", };
+
+/**
  * A manual status.
  */
 export type ChosenStatus = { status: "online" | "away" | "busy" | "invisible", 
@@ -574,6 +616,11 @@ replyTo?: string | number,
  * The ids of members to mention, at most 100.
  */
 mentions?: Array<string | number>, 
+/**
+ * The ids of files to send along, at most 10: uploaded to this conversation by the sender, and
+ * not sent yet. The content may be empty then.
+ */
+attachments?: string[], 
 /**
  * Makes the send repeatable; preferably a UUID.
  */

@@ -96,6 +96,7 @@ fn reply(place: &str, sender: &str, content: &str, to: &MessageId, mentions: &[&
             content: Content::trusted(content),
             reply_to: Some(to.clone()),
             mentions: mentions.iter().map(|id| user(id)).collect(),
+            attachments: Vec::new(),
         },
         ..message(place, sender, "")
     }

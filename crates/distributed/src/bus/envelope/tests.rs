@@ -1,6 +1,8 @@
 use super::*;
 use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::{Change, Extras, MessageAction, Quote};
+use lamplight_domain::file::Attachment;
+use lamplight_domain::identity::FileId;
 
 fn writer() -> Writer {
     Writer::new(0x00c0_ffee_0000_0001, "a\"b:3000")
@@ -31,6 +33,14 @@ fn answer() -> Extras {
             excerpt: "what it \"said\"".into(),
         }),
         mentions: vec![UserId::trusted("ann")],
+        attachments: vec![Attachment {
+            id: FileId::trusted("f"),
+            name: "né.png".into(),
+            media_type: "image/png".into(),
+            size: 1,
+            dimensions: None,
+            has_thumbnail: false,
+        }],
     }
 }
 

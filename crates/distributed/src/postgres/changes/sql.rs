@@ -7,6 +7,7 @@ use super::super::connection::Sql;
 use super::super::entries::{
     change_columns, change_joins, entry_columns, entry_joins, reaction_columns, reaction_joins,
 };
+use super::super::files::attachment_columns;
 use tokio_postgres::types::Type;
 
 /// Entries by their ids, from two parameters: the rows of their conversations, and the ids.
@@ -123,6 +124,29 @@ pub(in super::super) const MOVE_SEQS: Sql = Sql {
 pub(in super::super) const ADD_EXTRAS: Sql = Sql {
     text: "INSERT INTO message_extras (conversation, seq, record) SELECT * FROM unnest($1::int8[], $2::int8[], $3::text[])",
     types: &[Type::INT8_ARRAY, Type::INT8_ARRAY, Type::TEXT_ARRAY],
+};
+
+/// Files that their owners may send, by their ids; locked, so that no sweep takes them. In the order
+/// of their ids, as every batch locks them.
+pub(in super::super) const FILES: Sql = Sql {
+    text: concat!(
+        "SELECT f.conversation, f.owner, ",
+        attachment_columns!(),
+        " FROM files f WHERE f.id = ANY ($1) AND f.state = 2 AND f.seq IS NULL ORDER BY f.id FOR NO KEY UPDATE"
+    ),
+    types: &[Type::TEXT_ARRAY],
+};
+
+pub(in super::super) const ATTACH: Sql = Sql {
+    text: "UPDATE files f SET seq = u.seq FROM unnest($1::text[], $2::int8[]) AS u (id, seq) WHERE f.id = u.id",
+    types: &[Type::TEXT_ARRAY, Type::INT8_ARRAY],
+};
+
+/// The bytes of the files go by the sweep.
+pub(in super::super) const DROP_FILES: Sql = Sql {
+    text: "UPDATE files f SET state = 5, name = '', type = '' FROM unnest($1::int8[], $2::int8[]) AS u (conversation, seq)
+           WHERE f.conversation = u.conversation AND f.seq = u.seq AND f.seq IS NOT NULL",
+    types: &[Type::INT8_ARRAY, Type::INT8_ARRAY],
 };
 
 pub(in super::super) const ADD_OTHERS: Sql = Sql {

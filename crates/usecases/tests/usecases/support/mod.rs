@@ -82,6 +82,7 @@ impl TestApp {
             messages: store.clone(),
             search: store.clone(),
             blocks: store.clone(),
+            files: store.clone(),
             directory: directory.clone(),
             accounts: store.clone(),
             passwords: passwords.clone(),
@@ -329,6 +330,7 @@ pub(crate) fn send(conversation: &ConversationId, content: &str) -> MessageComma
         content: content.to_owned(),
         reply_to: None,
         mentions: vec![],
+        attachments: Vec::new(),
         key: None,
         temp_id: None,
     }
@@ -341,6 +343,7 @@ pub(crate) fn send_as(conversation: &ConversationId, content: &str, id: &str) ->
         content: content.to_owned(),
         reply_to: None,
         mentions: vec![],
+        attachments: Vec::new(),
         key,
         temp_id: None,
     }

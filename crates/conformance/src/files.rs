@@ -1,0 +1,501 @@
+//! The suite for `Files`, on a store that is `Messages` too.
+
+use crate::{Subject, at, client_id, conversation, message, temp_id, user};
+use lamplight_domain::entry::{EntryKind, MessageAction};
+use lamplight_domain::file::{Attachment, Dimensions, FileState};
+use lamplight_domain::fold::fold;
+use lamplight_domain::identity::{FileId, MessageId};
+use lamplight_domain::message::Content;
+use lamplight_domain::message_rules::WriteRefused;
+use lamplight_domain::write::{NewEntry, Write};
+use lamplight_usecases::ports::{
+    AppendError, Appended, Examined, FileQuota, Files, LEAST_COUNTED_BYTES, Messages, NewFile,
+    NewFileError, Range,
+};
+use std::sync::Arc;
+
+/// Joins the suite: `files_suite!(factory)`, the factory an `async fn` that makes an empty
+/// [`crate::Subject`].
+#[macro_export]
+macro_rules! files_suite {
+    ($factory:path) => {
+        $crate::suite!(
+            files,
+            $factory,
+            [
+                only_members_register_files_and_within_a_quota,
+                m15_a_file_is_found_by_members_of_its_conversation,
+                m3_an_upload_moves_only_from_where_it_is,
+                a_message_takes_files_that_are_ready_and_its_senders_own,
+                m1_a_repeated_send_with_files_is_a_duplicate,
+                messages_with_files_are_the_fold_of_the_log,
+                a_deletion_deletes_the_files_of_its_message,
+                files_that_are_not_sent_are_discarded_after_a_while,
+                two_messages_at_once_do_not_both_take_a_file,
+            ]
+        );
+    };
+}
+
+async fn put<S: Messages>(store: &S, id: &str, members: &[&str]) {
+    let members: Vec<_> = members.iter().map(|id| user(id)).collect();
+    store
+        .put_conversation(&conversation(id), &members, at(0))
+        .await
+        .expect("a conversation");
+}
+
+fn id(id: &str) -> FileId {
+    FileId::trusted(id)
+}
+
+fn new(file: &str, owner: &str, place: &str, size: u64, millis: i64) -> NewFile {
+    NewFile {
+        id: id(file),
+        owner: user(owner),
+        conversation: conversation(place),
+        name: "a \u{1}name\".png".into(),
+        media_type: "image/png".into(),
+        size,
+        created_at: at(millis),
+    }
+}
+
+async fn create<S: Files>(store: &S, file: &str, owner: &str, place: &str) {
+    let created = store.create(new(file, owner, place, 10, 0), None).await;
+    created.expect("a file");
+}
+
+/// A file whose bytes are all there, and that was found to be a picture.
+async fn ready<S: Files>(store: &S, file: &str, owner: &str, place: &str) {
+    create(store, file, owner, place).await;
+    assert!(store.advance(&id(file), 0, 10, at(1)).await.expect("moved"));
+    let examined = store.examined(&id(file), picture(), at(2)).await;
+    assert!(examined.expect("examined"));
+}
+
+fn picture() -> Examined {
+    Examined {
+        media_type: "image/webp".into(),
+        dimensions: Some(Dimensions {
+            width: 30,
+            height: 20,
+        }),
+        has_thumbnail: true,
+        state: FileState::Ready,
+    }
+}
+
+fn sending(place: &str, sender: &str, files: &[&str]) -> NewEntry {
+    NewEntry {
+        write: Write::Message {
+            content: Content::trusted(""),
+            reply_to: None,
+            mentions: Vec::new(),
+            attachments: files.iter().map(|file| id(file)).collect(),
+        },
+        ..message(place, sender, "")
+    }
+}
+
+async fn send<S: Messages>(
+    store: &S,
+    place: &str,
+    sender: &str,
+    files: &[&str],
+) -> Result<Appended, AppendError> {
+    store.append(sending(place, sender, files), None).await
+}
+
+async fn act<S: Messages>(store: &S, place: &str, by: &str, on: &MessageId, action: MessageAction) {
+    let write = Write::Change {
+        message: on.clone(),
+        action,
+    };
+    let entry = NewEntry {
+        write,
+        ..message(place, by, "")
+    };
+    store.append(entry, None).await.expect("an append");
+}
+
+fn files_of(kind: &EntryKind) -> Vec<Attachment> {
+    match kind {
+        EntryKind::Message {
+            extras: Some(extras),
+            ..
+        } => extras.attachments.clone(),
+        _ => Vec::new(),
+    }
+}
+
+pub async fn only_members_register_files_and_within_a_quota<S: Messages + Files>(
+    Subject { store, .. }: Subject<S>,
+) {
+    put(&*store, "c", &["a", "b"]).await;
+    for (owner, place) in [("c", "c"), ("a", "other")] {
+        let refused = store.create(new("x", owner, place, 1, 0), None).await;
+        assert!(
+            matches!(refused, Err(NewFileError::NotFound)),
+            "{refused:?}"
+        );
+    }
+    let large = 10 * LEAST_COUNTED_BYTES;
+    let quota = |since| {
+        Some(FileQuota {
+            bytes: 2 * large,
+            since: at(since),
+        })
+    };
+    for (name, size) in [("f1", large), ("f2", large)] {
+        let created = store.create(new(name, "a", "c", size, 10), quota(0)).await;
+        created.expect("within the quota");
+    }
+    // Every file counts something.
+    let refused = store.create(new("f3", "a", "c", 0, 10), quota(0)).await;
+    assert!(matches!(refused, Err(NewFileError::OverQuota)));
+    // Others have a quota of their own, and it is of the time since.
+    let created = store.create(new("f4", "b", "c", large, 10), quota(0)).await;
+    created.expect("another's");
+    let created = store
+        .create(new("f5", "a", "c", large, 30), quota(20))
+        .await;
+    created.expect("later");
+    // What is discarded counts what it has received.
+    assert!(
+        store
+            .advance(&id("f5"), 0, large, at(31))
+            .await
+            .expect("moved")
+    );
+    assert!(store.discard(&id("f5"), at(32)).await.expect("discarded"));
+    assert!(store.discard(&id("f2"), at(32)).await.expect("discarded"));
+    let refused = store.create(new("f6", "a", "c", large, 33), quota(0)).await;
+    assert!(matches!(refused, Err(NewFileError::OverQuota)));
+    let created = store
+        .create(new("f6", "a", "c", large, 33), quota(20))
+        .await;
+    created.expect("within the quota");
+}
+
+pub async fn m15_a_file_is_found_by_members_of_its_conversation<S: Messages + Files>(
+    Subject { store, .. }: Subject<S>,
+) {
+    put(&*store, "c", &["a", "b", "d"]).await;
+    put(&*store, "other", &["a", "e"]).await;
+    create(&*store, "f", "a", "c").await;
+    let found = store.file(&user("b"), &id("f")).await.expect("an answer");
+    let found = found.expect("a member's");
+    assert_eq!(found.owner, user("a"));
+    assert_eq!(found.conversation, conversation("c"));
+    assert_eq!(&*found.file.name, "a \u{1}name\".png");
+    assert_eq!((found.file.size, found.received), (10, 0));
+    assert_eq!(found.state, FileState::Uploading);
+    assert!(!found.is_for(&user("b")) && !found.is_for(&user("a")));
+    for (who, file) in [("e", "f"), ("nobody", "f"), ("a", "g"), ("a", "g\u{0}")] {
+        let found = store.file(&user(who), &id(file)).await.expect("an answer");
+        assert!(found.is_none(), "{who} {file}");
+    }
+    put(&*store, "c", &["a", "d"]).await;
+    let found = store.file(&user("b"), &id("f")).await.expect("an answer");
+    assert!(found.is_none(), "was removed");
+    put(&*store, "c", &["b", "d"]).await;
+    let found = store.file(&user("a"), &id("f")).await.expect("an answer");
+    assert!(found.is_none(), "the owner was removed");
+}
+
+pub async fn m3_an_upload_moves_only_from_where_it_is<S: Messages + Files>(
+    Subject { store, .. }: Subject<S>,
+) {
+    put(&*store, "c", &["a", "b"]).await;
+    create(&*store, "f", "a", "c").await;
+    let of = id("f");
+    let received = async || {
+        let found = store.file(&user("a"), &of).await.expect("an answer");
+        found.map(|found| (found.received, found.changed_at))
+    };
+    assert!(!store.advance(&of, 3, 4, at(1)).await.expect("an answer"));
+    assert!(store.advance(&of, 0, 4, at(2)).await.expect("an answer"));
+    assert_eq!(received().await, Some((4, at(2))));
+    assert!(!store.advance(&of, 0, 5, at(3)).await.expect("an answer"));
+    assert!(!store.advance(&of, 4, 11, at(3)).await.expect("an answer"));
+    assert!(
+        !store
+            .examined(&of, picture(), at(3))
+            .await
+            .expect("an answer")
+    );
+    assert!(store.advance(&of, 4, 10, at(4)).await.expect("an answer"));
+    assert!(
+        store
+            .examined(&of, picture(), at(5))
+            .await
+            .expect("an answer")
+    );
+    assert!(
+        !store
+            .examined(&of, picture(), at(6))
+            .await
+            .expect("an answer")
+    );
+    assert!(!store.advance(&of, 10, 10, at(6)).await.expect("an answer"));
+    let found = store.file(&user("a"), &of).await.expect("an answer");
+    let found = found.expect("a file");
+    assert_eq!(found.state, FileState::Ready);
+    assert!(found.is_for(&user("a")) && !found.is_for(&user("b")));
+    assert_eq!(
+        found.file,
+        Attachment {
+            id: of.clone(),
+            name: "a \u{1}name\".png".into(),
+            media_type: "image/webp".into(),
+            size: 10,
+            dimensions: Some(Dimensions {
+                width: 30,
+                height: 20,
+            }),
+            has_thumbnail: true,
+        }
+    );
+}
+
+pub async fn a_message_takes_files_that_are_ready_and_its_senders_own<S: Messages + Files>(
+    Subject { store, .. }: Subject<S>,
+) {
+    put(&*store, "c", &["a", "b"]).await;
+    put(&*store, "other", &["a", "b"]).await;
+    for file in ["f1", "f2", "f3"] {
+        ready(&*store, file, "a", "c").await;
+    }
+    ready(&*store, "bs", "b", "c").await;
+    ready(&*store, "elsewhere", "a", "other").await;
+    create(&*store, "unfinished", "a", "c").await;
+    for files in [
+        &["bs"][..],
+        &["elsewhere"],
+        &["unfinished"],
+        &["nowhere"],
+        &["no\u{0}where"],
+        &["f1", "unfinished"],
+    ] {
+        let refused = send(&*store, "c", "a", files).await;
+        assert!(
+            matches!(
+                refused,
+                Err(AppendError::Refused(WriteRefused::UnknownFile))
+            ),
+            "{files:?}: {refused:?}"
+        );
+    }
+    let sent = send(&*store, "c", "a", &["f2", "f1"]).await.expect("sent");
+    let names: Vec<_> = files_of(&sent.entry.kind)
+        .into_iter()
+        .map(|file| file.id)
+        .collect();
+    assert_eq!(names, [id("f2"), id("f1")], "in the sender's order");
+    let found = store.file(&user("b"), &id("f1")).await.expect("an answer");
+    let found = found.expect("a file");
+    assert_eq!(found.message_seq, Some(sent.entry.seq));
+    assert!(found.is_for(&user("b")));
+    for again in [&["f1"][..], &["f3", "f2"]] {
+        let refused = send(&*store, "c", "a", again).await;
+        assert!(
+            matches!(
+                refused,
+                Err(AppendError::Refused(WriteRefused::UnknownFile))
+            ),
+            "sent already"
+        );
+    }
+    assert!(!store.discard(&id("f1"), at(9)).await.expect("an answer"));
+    send(&*store, "c", "a", &["f3"])
+        .await
+        .expect("not taken by what was refused");
+}
+
+pub async fn m1_a_repeated_send_with_files_is_a_duplicate<S: Messages + Files>(
+    Subject { store, .. }: Subject<S>,
+) {
+    put(&*store, "c", &["a", "b"]).await;
+    for file in ["f1", "f2", "f3", "f4"] {
+        ready(&*store, file, "a", "c").await;
+    }
+    for (key, one, other) in [
+        (client_id("k"), "f1", "f2"),
+        (temp_id("temp-1"), "f3", "f4"),
+    ] {
+        let is_client = matches!(
+            key,
+            Some(lamplight_domain::message::SendKey::ClientMessageId(_))
+        );
+        let with = |file: &str| NewEntry {
+            key: key.clone(),
+            ..sending("c", "a", &[file])
+        };
+        let first = store.append(with(one), None).await.expect("sent");
+        let again = store.append(with(one), None).await.expect("sent");
+        assert!(again.duplicate);
+        assert_eq!(again.entry, first.entry);
+        act(&*store, "c", "a", &first.entry.id, MessageAction::Delete).await;
+        let again = store.append(with(one), None).await.expect("sent");
+        assert!(again.duplicate);
+        assert_eq!(again.entry.id, first.entry.id);
+        assert!(files_of(&again.entry.kind).is_empty());
+        let another = store.append(with(other), None).await;
+        if is_client {
+            assert!(matches!(another, Err(AppendError::Conflict)), "{another:?}");
+        } else {
+            assert!(!another.expect("another message").duplicate);
+        }
+    }
+}
+
+pub async fn messages_with_files_are_the_fold_of_the_log<S: Messages + Files>(
+    Subject { store, .. }: Subject<S>,
+) {
+    put(&*store, "c", &["a", "b"]).await;
+    for file in ["f1", "f2"] {
+        ready(&*store, file, "a", "c").await;
+    }
+    let first = send(&*store, "c", "a", &["f1"]).await.expect("sent");
+    let edit = MessageAction::Edit {
+        content: Content::trusted("with a text"),
+        mentions: Vec::new(),
+    };
+    act(&*store, "c", "a", &first.entry.id, edit).await;
+    let second = send(&*store, "c", "a", &["f2"]).await.expect("sent");
+    let check = async || {
+        let place = conversation("c");
+        let log = store.history(&user("b"), &place, Range::Newest, 50).await;
+        let log = log.expect("an answer").expect("a log").entries;
+        let now = store.messages(&user("b"), &place, Range::Newest, 50).await;
+        let now = now.expect("an answer").expect("a page").messages;
+        assert_eq!(now, fold(&log, &user("b")));
+        now
+    };
+    let now = check().await;
+    assert_eq!(now[0].content(), "with a text");
+    assert_eq!(files_of(&now[0].entry.kind).len(), 1, "an edit keeps files");
+    let list = store
+        .conversations(&user("b"), None, None, 10)
+        .await
+        .expect("a list");
+    let last = list.items[0].last_message.as_ref().expect("a message");
+    assert_eq!(files_of(&last.entry.kind).len(), 1);
+    act(&*store, "c", "a", &second.entry.id, MessageAction::Delete).await;
+    act(&*store, "c", "a", &first.entry.id, MessageAction::Delete).await;
+    let now = check().await;
+    assert!(
+        now.iter()
+            .all(|message| files_of(&message.entry.kind).is_empty())
+    );
+}
+
+pub async fn a_deletion_deletes_the_files_of_its_message<S: Messages + Files>(
+    Subject { store, .. }: Subject<S>,
+) {
+    put(&*store, "c", &["a", "b"]).await;
+    for file in ["f1", "f2", "f3"] {
+        ready(&*store, file, "a", "c").await;
+    }
+    let gone = send(&*store, "c", "a", &["f1", "f2"]).await.expect("sent");
+    let kept = send(&*store, "c", "a", &["f3"]).await.expect("sent");
+    act(&*store, "c", "a", &gone.entry.id, MessageAction::Delete).await;
+    for file in ["f1", "f2"] {
+        let found = store.file(&user("a"), &id(file)).await.expect("an answer");
+        assert!(found.is_none(), "{file}");
+    }
+    let found = store.file(&user("b"), &id("f3")).await.expect("an answer");
+    assert_eq!(
+        found.and_then(|file| file.message_seq),
+        Some(kept.entry.seq)
+    );
+    let mut deleted = store.deleted(10).await.expect("a list");
+    deleted.sort();
+    assert_eq!(deleted, [id("f1"), id("f2")]);
+    assert_eq!(store.deleted(1).await.expect("a list").len(), 1);
+    store.forget(&[id("f1")], at(0)).await.expect("forgotten");
+    assert_eq!(store.deleted(10).await.expect("a list"), [id("f2")]);
+    store
+        .forget(&[id("f2"), id("f3")], at(1_000))
+        .await
+        .expect("forgotten");
+    assert!(store.deleted(10).await.expect("a list").is_empty());
+    let found = store.file(&user("b"), &id("f3")).await.expect("an answer");
+    assert!(found.is_some(), "one that is not deleted is not forgotten");
+}
+
+pub async fn files_that_are_not_sent_are_discarded_after_a_while<S: Messages + Files>(
+    Subject { store, .. }: Subject<S>,
+) {
+    put(&*store, "c", &["a", "b"]).await;
+    for file in ["sent", "ready"] {
+        ready(&*store, file, "a", "c").await;
+    }
+    send(&*store, "c", "a", &["sent"]).await.expect("sent");
+    create(&*store, "begun", "a", "c").await;
+    create(&*store, "going on", "a", "c").await;
+    assert!(
+        store
+            .advance(&id("going on"), 0, 5, at(100))
+            .await
+            .expect("moved")
+    );
+    assert_eq!(
+        store
+            .discard_unsent(at(50), at(200), 1)
+            .await
+            .expect("a step"),
+        1
+    );
+    assert_eq!(
+        store
+            .discard_unsent(at(50), at(200), 10)
+            .await
+            .expect("a step"),
+        1
+    );
+    assert_eq!(
+        store
+            .discard_unsent(at(50), at(200), 10)
+            .await
+            .expect("a step"),
+        0
+    );
+    let mut deleted = store.deleted(10).await.expect("a list");
+    deleted.sort();
+    assert_eq!(deleted, [id("begun"), id("ready")]);
+    let refused = send(&*store, "c", "a", &["ready"]).await;
+    assert!(matches!(
+        refused,
+        Err(AppendError::Refused(WriteRefused::UnknownFile))
+    ));
+    let found = store
+        .file(&user("a"), &id("going on"))
+        .await
+        .expect("an answer");
+    assert_eq!(found.map(|file| file.received), Some(5));
+}
+
+pub async fn two_messages_at_once_do_not_both_take_a_file<S: Messages + Files>(
+    Subject { store, .. }: Subject<S>,
+) {
+    put(&*store, "c", &["a", "b"]).await;
+    for round in 0..10 {
+        let file = format!("f{round}");
+        ready(&*store, &file, "a", "c").await;
+        let sends = (0..4).map(|_| {
+            let (store, file) = (Arc::clone(&store), file.clone());
+            tokio::spawn(async move { send(&*store, "c", "a", &[&file]).await })
+        });
+        let mut taken = 0;
+        for sent in sends.collect::<Vec<_>>() {
+            match sent.await.expect("no panic") {
+                Ok(_) => taken += 1,
+                Err(AppendError::Refused(WriteRefused::UnknownFile)) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(taken, 1);
+    }
+}

@@ -1,0 +1,318 @@
+//! The records of files.
+
+use super::codec::{content_from_db, content_to_db, from_db, role_from_db, to_db};
+use super::connection::{Connection, Sql};
+use super::database::{Database, Repeat};
+use super::error::Failure;
+use lamplight_domain::file::{Attachment, Dimensions, FileState, StoredFile};
+use lamplight_domain::identity::{ConversationId, FileId, UserId};
+use lamplight_domain::permission::{Action, authorize};
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::ports::{
+    Examined, FileQuota, LEAST_COUNTED_BYTES, NewFile, NewFileError, StoreResult,
+};
+use std::sync::Arc;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+/// The columns that [`attachment`] reads, of files `f`.
+macro_rules! attachment_columns {
+    () => {
+        "f.id, f.name, f.type, f.size, f.width, f.height, f.thumbnail"
+    };
+}
+pub(super) use attachment_columns;
+
+/// The number of [`attachment_columns`].
+pub(super) const ATTACHMENT_COLUMNS: usize = 7;
+
+const FILE: Sql = Sql {
+    text: concat!(
+        "SELECT ",
+        attachment_columns!(),
+        ", o.user_id, c.conversation_id, f.received, f.state, f.seq, f.created_at, f.changed_at
+         FROM files f JOIN people o ON o.id = f.owner JOIN conversations c ON c.id = f.conversation
+         WHERE f.id = $1 AND f.state < 5 AND EXISTS (SELECT 1 FROM members m
+             WHERE m.conversation = f.conversation AND m.person = (SELECT id FROM people WHERE user_id = $2))"
+    ),
+    types: &[Type::TEXT, Type::TEXT],
+};
+
+/// Locks the owner's row, so that two files at once do not both take the last of the quota.
+const OWNER: Sql = Sql {
+    text: "SELECT p.id, c.id, m.role FROM people p, conversations c, members m
+           WHERE p.user_id = $1 AND c.conversation_id = $2 AND m.conversation = c.id AND m.person = p.id
+           FOR NO KEY UPDATE OF p",
+    types: &[Type::TEXT, Type::TEXT],
+};
+
+const BEGUN: Sql = Sql {
+    text: "SELECT coalesce(sum(greatest(size, $3)), 0)::int8 FROM files WHERE owner = $1 AND created_at > $2",
+    types: &[Type::INT8, Type::INT8, Type::INT8],
+};
+
+const INSERT: Sql = Sql {
+    text: "INSERT INTO files (id, owner, conversation, name, type, size, created_at, changed_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (id) DO NOTHING",
+    types: &[
+        Type::TEXT,
+        Type::INT8,
+        Type::INT8,
+        Type::TEXT,
+        Type::TEXT,
+        Type::INT8,
+        Type::INT8,
+    ],
+};
+
+const ADVANCE: Sql = Sql {
+    text: "UPDATE files SET received = $3, changed_at = $4
+           WHERE id = $1 AND received = $2 AND $3 <= size AND state = 0",
+    types: &[Type::TEXT, Type::INT8, Type::INT8, Type::INT8],
+};
+
+const EXAMINED: Sql = Sql {
+    text: "UPDATE files SET type = $2, width = $3, height = $4, thumbnail = $5, state = $6, changed_at = $7
+           WHERE id = $1 AND received = size AND state < 2",
+    types: &[
+        Type::TEXT,
+        Type::TEXT,
+        Type::INT8,
+        Type::INT8,
+        Type::INT2,
+        Type::INT2,
+        Type::INT8,
+    ],
+};
+
+/// A deleted file counts what it has received.
+const DISCARD: Sql = Sql {
+    text: "UPDATE files SET state = 5, name = '', type = '', size = received, changed_at = $2
+           WHERE id = $1 AND seq IS NULL AND state < 5",
+    types: &[Type::TEXT, Type::INT8],
+};
+
+const DISCARD_UNSENT: Sql = Sql {
+    text: "UPDATE files SET state = 5, name = '', type = '', size = received, changed_at = $2
+           WHERE id IN (SELECT id FROM files WHERE seq IS NULL AND state < 5 AND changed_at < $1
+               ORDER BY changed_at LIMIT $3 FOR UPDATE SKIP LOCKED)",
+    types: &[Type::INT8, Type::INT8, Type::INT8],
+};
+
+const DELETED: Sql = Sql {
+    text: "SELECT id FROM files WHERE state >= 5 AND state = 5 ORDER BY created_at LIMIT $1",
+    types: &[Type::INT8],
+};
+
+const GONE: Sql = Sql {
+    text: "UPDATE files SET state = 6 WHERE id = ANY ($1) AND state = 5",
+    types: &[Type::TEXT_ARRAY],
+};
+
+const FORGET: Sql = Sql {
+    text: "DELETE FROM files WHERE state >= 5 AND state = 6 AND created_at < $1",
+    types: &[Type::INT8],
+};
+
+/// From [`attachment_columns`], the first of them at `at`.
+pub(super) fn attachment(row: &Row, at: usize) -> Result<Attachment, tokio_postgres::Error> {
+    let number = |at| {
+        let number = row.try_get::<_, Option<i64>>(at)?;
+        Ok::<_, tokio_postgres::Error>(number.and_then(|number| u32::try_from(number).ok()))
+    };
+    Ok(Attachment {
+        id: FileId::trusted(row.try_get::<_, &str>(at)?),
+        name: content_from_db(row.try_get(at + 1)?).as_ref().into(),
+        media_type: row.try_get::<_, &str>(at + 2)?.into(),
+        size: from_db(row.try_get(at + 3)?),
+        dimensions: number(at + 4)?
+            .zip(number(at + 5)?)
+            .map(|(width, height)| Dimensions { width, height }),
+        has_thumbnail: row.try_get::<_, i16>(at + 6)? != 0,
+    })
+}
+
+fn stored(row: &Row) -> Result<StoredFile, tokio_postgres::Error> {
+    let at = ATTACHMENT_COLUMNS;
+    Ok(StoredFile {
+        file: attachment(row, 0)?,
+        owner: UserId::trusted(row.try_get::<_, &str>(at)?),
+        conversation: ConversationId::trusted(row.try_get::<_, &str>(at + 1)?),
+        received: from_db(row.try_get(at + 2)?),
+        state: FileState::from_number(row.try_get::<_, i16>(at + 3)?.into()),
+        message_seq: row.try_get::<_, Option<i64>>(at + 4)?.map(from_db),
+        created_at: Timestamp(row.try_get(at + 5)?),
+        changed_at: Timestamp(row.try_get(at + 6)?),
+    })
+}
+
+pub(crate) async fn create_file(
+    database: &Database,
+    file: &NewFile,
+    quota: Option<FileQuota>,
+) -> Result<(), NewFileError> {
+    database
+        .transact(Repeat::Safe, |connection| async move {
+            create(&connection, file, quota).await
+        })
+        .await?
+}
+
+async fn create(
+    connection: &Connection,
+    file: &NewFile,
+    quota: Option<FileQuota>,
+) -> Result<Result<(), NewFileError>, Failure> {
+    let (owner, conversation) = (file.owner.as_str(), file.conversation.as_str());
+    let Some(row) = connection
+        .query_opt(&OWNER, &[&owner, &conversation])
+        .await?
+    else {
+        return Ok(Err(NewFileError::NotFound));
+    };
+    let (person, conversation): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    if authorize(Some(role_from_db(row.try_get(2)?)), Action::Write).is_err() {
+        return Ok(Err(NewFileError::Forbidden));
+    }
+    if let Some(quota) = quota {
+        let least = to_db(LEAST_COUNTED_BYTES);
+        let begun = connection
+            .query_opt(&BEGUN, &[&person, &quota.since.0, &least])
+            .await?;
+        let begun = match begun {
+            Some(row) => from_db(row.try_get(0)?),
+            None => 0,
+        };
+        if begun.saturating_add(file.size.max(LEAST_COUNTED_BYTES)) > quota.bytes {
+            return Ok(Err(NewFileError::OverQuota));
+        }
+    }
+    connection
+        .execute(
+            &INSERT,
+            &[
+                &file.id.as_str(),
+                &person,
+                &conversation,
+                &content_to_db(&file.name),
+                &&*file.media_type,
+                &to_db(file.size),
+                &file.created_at.0,
+            ],
+        )
+        .await?;
+    Ok(Ok(()))
+}
+
+pub(crate) async fn file(
+    database: &Database,
+    caller: &UserId,
+    id: &FileId,
+) -> StoreResult<Option<StoredFile>> {
+    // PostgreSQL's text has no U+0000.
+    if id.as_str().contains('\u{0}') {
+        return Ok(None);
+    }
+    let row = database
+        .row(&FILE, &[&id.as_str(), &caller.as_str()])
+        .await?;
+    let file = row.as_ref().map(stored).transpose();
+    Ok(file.map_err(Failure::from)?)
+}
+
+/// Runs a statement, and says whether it changed a row. After a lost connection a repetition may
+/// find its own change, and then says that it changed nothing.
+async fn change(
+    database: &Database,
+    sql: &Sql,
+    params: &[&(dyn tokio_postgres::types::ToSql + Sync)],
+) -> StoreResult<u64> {
+    database
+        .transact(Repeat::Never, |connection| async move {
+            connection.execute(sql, params).await
+        })
+        .await
+}
+
+pub(crate) async fn advance_file(
+    database: &Database,
+    id: &FileId,
+    from: u64,
+    to: u64,
+    at: Timestamp,
+) -> StoreResult<bool> {
+    let (id, from, to) = (id.as_str(), to_db(from), to_db(to));
+    let changed = change(database, &ADVANCE, &[&id, &from, &to, &at.0]).await?;
+    Ok(changed > 0)
+}
+
+pub(crate) async fn examined_file(
+    database: &Database,
+    id: &FileId,
+    found: &Examined,
+    at: Timestamp,
+) -> StoreResult<bool> {
+    let width = found.dimensions.map(|of| i64::from(of.width));
+    let height = found.dimensions.map(|of| i64::from(of.height));
+    let changed = change(
+        database,
+        &EXAMINED,
+        &[
+            &id.as_str(),
+            &&*found.media_type,
+            &width,
+            &height,
+            &i16::from(found.has_thumbnail),
+            &found.state.number(),
+            &at.0,
+        ],
+    )
+    .await?;
+    Ok(changed > 0)
+}
+
+pub(crate) async fn discard_file(
+    database: &Database,
+    id: &FileId,
+    at: Timestamp,
+) -> StoreResult<bool> {
+    Ok(change(database, &DISCARD, &[&id.as_str(), &at.0]).await? > 0)
+}
+
+pub(crate) async fn discard_unsent_files(
+    database: &Database,
+    before: Timestamp,
+    at: Timestamp,
+    limit: usize,
+) -> StoreResult<usize> {
+    let limit = to_db(limit as u64);
+    let changed = change(database, &DISCARD_UNSENT, &[&before.0, &at.0, &limit]).await?;
+    Ok(usize::try_from(changed).unwrap_or(usize::MAX))
+}
+
+pub(crate) async fn deleted_files(database: &Database, limit: usize) -> StoreResult<Vec<FileId>> {
+    let rows = database.rows(&DELETED, &[&to_db(limit as u64)]).await?;
+    let id = |row: &Row| Ok(FileId::trusted(row.try_get::<_, &str>(0)?));
+    let ids: Result<Vec<FileId>, tokio_postgres::Error> = rows.iter().map(id).collect();
+    Ok(ids.map_err(Failure::from)?)
+}
+
+pub(crate) async fn forget_files(
+    database: &Database,
+    gone: &[FileId],
+    began_before: Timestamp,
+) -> StoreResult<()> {
+    let gone: Vec<&str> = gone.iter().map(FileId::as_str).collect();
+    let gone = &gone;
+    let began_before = &began_before.0;
+    database
+        .transact(Repeat::Safe, |connection| async move {
+            connection.execute(&GONE, &[gone]).await?;
+            connection.execute(&FORGET, &[began_before]).await.map(drop)
+        })
+        .await
+}
+
+pub(crate) fn signing_key(database: &Database) -> Arc<str> {
+    Arc::clone(&database.digest_key)
+}

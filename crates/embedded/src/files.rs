@@ -1,0 +1,72 @@
+//! [`Files`] on SQLite; the queries are in `sqlite/`.
+
+use crate::sqlite::{self, SqliteStore};
+use async_trait::async_trait;
+use lamplight_domain::file::StoredFile;
+use lamplight_domain::identity::{FileId, UserId};
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::ports::{Examined, FileQuota, Files, NewFile, NewFileError, StoreResult};
+use std::sync::Arc;
+
+#[async_trait]
+impl Files for SqliteStore {
+    async fn create(&self, file: NewFile, quota: Option<FileQuota>) -> Result<(), NewFileError> {
+        self.write(move |batch| sqlite::create_file(batch, &file, quota))
+            .answer()
+            .await?
+    }
+
+    async fn file(&self, caller: &UserId, id: &FileId) -> StoreResult<Option<StoredFile>> {
+        let (caller, id) = (caller.clone(), id.clone());
+        self.read(move |conn| sqlite::file(conn, &caller, &id))
+            .await
+    }
+
+    async fn advance(&self, id: &FileId, from: u64, to: u64, at: Timestamp) -> StoreResult<bool> {
+        let id = id.clone();
+        self.write(move |batch| sqlite::advance_file(batch.conn, &id, from, to, at))
+            .answer()
+            .await
+    }
+
+    async fn examined(&self, id: &FileId, found: Examined, at: Timestamp) -> StoreResult<bool> {
+        let id = id.clone();
+        self.write(move |batch| sqlite::examined_file(batch.conn, &id, &found, at))
+            .answer()
+            .await
+    }
+
+    async fn discard(&self, id: &FileId, at: Timestamp) -> StoreResult<bool> {
+        let id = id.clone();
+        self.write(move |batch| sqlite::discard_file(batch.conn, &id, at))
+            .answer()
+            .await
+    }
+
+    async fn discard_unsent(
+        &self,
+        before: Timestamp,
+        at: Timestamp,
+        limit: usize,
+    ) -> StoreResult<usize> {
+        self.write(move |batch| sqlite::discard_unsent_files(batch.conn, before, at, limit))
+            .answer()
+            .await
+    }
+
+    async fn deleted(&self, limit: usize) -> StoreResult<Vec<FileId>> {
+        self.read(move |conn| sqlite::deleted_files(conn, limit))
+            .await
+    }
+
+    async fn forget(&self, gone: &[FileId], began_before: Timestamp) -> StoreResult<()> {
+        let gone = gone.to_vec();
+        self.write(move |batch| sqlite::forget_files(batch.conn, &gone, began_before))
+            .answer()
+            .await
+    }
+
+    async fn signing_key(&self) -> StoreResult<Arc<str>> {
+        self.read(sqlite::signing_key).await
+    }
+}

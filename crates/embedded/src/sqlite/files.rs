@@ -1,0 +1,266 @@
+//! The records of files.
+
+use super::batch::{Batch, from_db, to_db};
+use lamplight_domain::file::{Attachment, Dimensions, FileState, StoredFile};
+use lamplight_domain::identity::{ConversationId, FileId, UserId};
+use lamplight_domain::message_rules::WriteRefused;
+use lamplight_domain::permission::{Action, authorize};
+use lamplight_domain::time::Timestamp;
+use lamplight_usecases::ports::{Examined, FileQuota, LEAST_COUNTED_BYTES, NewFile, NewFileError};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use std::sync::Arc;
+
+/// The columns that [`attachment`] reads.
+macro_rules! attachment_columns {
+    () => {
+        "f.id, f.name, f.type, f.size, f.width, f.height, f.thumbnail"
+    };
+}
+
+pub(super) const FILE: &str = concat!(
+    "SELECT ",
+    attachment_columns!(),
+    ", o.user_id, c.conversation_id, f.received, f.state, f.seq, f.created_at, f.changed_at
+     FROM files f JOIN people o ON o.id = f.owner JOIN conversations c ON c.id = f.conversation
+     JOIN people me ON me.user_id = ?2
+     JOIN members m ON m.conversation = f.conversation AND m.person = me.id
+     WHERE f.id = ?1 AND f.state < 5"
+);
+pub(super) const BEGUN: &str =
+    "SELECT coalesce(sum(max(size, ?3)), 0) FROM files INDEXED BY files_of_owners
+     WHERE owner = ?1 AND created_at > ?2";
+pub(super) const UNSENT: &str = "SELECT id FROM files INDEXED BY unsent_files
+     WHERE seq IS NULL AND state < 5 AND changed_at < ?1 ORDER BY changed_at LIMIT ?2";
+pub(super) const DELETED: &str = "SELECT id FROM files INDEXED BY deleted_files
+     WHERE state >= 5 AND state = 5 ORDER BY created_at LIMIT ?1";
+pub(super) const OF_MESSAGE: &str =
+    "UPDATE files INDEXED BY files_of_messages SET state = 5, name = '', type = '', changed_at = ?3
+     WHERE conversation = ?1 AND seq = ?2 AND seq IS NOT NULL";
+/// A deleted file counts what it has received.
+const DISCARD: &str =
+    "UPDATE files SET state = 5, name = '', type = '', size = received, changed_at = ?2
+     WHERE id = ?1 AND seq IS NULL AND state < 5";
+const READY: &str = concat!(
+    "SELECT ",
+    attachment_columns!(),
+    " FROM files f WHERE f.id = ?1 AND f.conversation = ?2 AND f.owner = ?3 AND f.state = 2 AND f.seq IS NULL"
+);
+
+pub(crate) fn create_file(
+    batch: &mut Batch<'_>,
+    file: &NewFile,
+    quota: Option<FileQuota>,
+) -> rusqlite::Result<Result<(), NewFileError>> {
+    let Some((conn, known)) = batch.known(&file.conversation)? else {
+        return Ok(Err(NewFileError::NotFound));
+    };
+    let Some(member) = known.member(&file.owner) else {
+        return Ok(Err(NewFileError::NotFound));
+    };
+    if authorize(Some(member.role), Action::Write).is_err() {
+        return Ok(Err(NewFileError::Forbidden));
+    }
+    if let Some(quota) = quota {
+        let least = to_db(LEAST_COUNTED_BYTES);
+        let begun: i64 = conn
+            .prepare_cached(BEGUN)?
+            .query_row(params![member.person, quota.since.0, least], |row| {
+                row.get(0)
+            })?;
+        let counted = file.size.max(LEAST_COUNTED_BYTES);
+        if from_db(begun).saturating_add(counted) > quota.bytes {
+            return Ok(Err(NewFileError::OverQuota));
+        }
+    }
+    conn.prepare_cached(
+        "INSERT INTO files (id, owner, conversation, name, type, size, created_at, changed_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
+    )?
+    .execute(params![
+        file.id.as_str(),
+        member.person,
+        known.row,
+        file.name,
+        file.media_type,
+        to_db(file.size),
+        file.created_at.0
+    ])?;
+    Ok(Ok(()))
+}
+
+/// From the first columns of a row.
+fn attachment(row: &Row<'_>) -> rusqlite::Result<Attachment> {
+    let number = |at| row.get::<_, Option<u32>>(at);
+    Ok(Attachment {
+        id: FileId::trusted(row.get_ref(0)?.as_str()?),
+        name: row.get_ref(1)?.as_str()?.into(),
+        media_type: row.get_ref(2)?.as_str()?.into(),
+        size: from_db(row.get(3)?),
+        dimensions: number(4)?
+            .zip(number(5)?)
+            .map(|(width, height)| Dimensions { width, height }),
+        has_thumbnail: row.get(6)?,
+    })
+}
+
+pub(crate) fn file(
+    conn: &Connection,
+    caller: &UserId,
+    id: &FileId,
+) -> rusqlite::Result<Option<StoredFile>> {
+    conn.prepare_cached(FILE)?
+        .query_row(params![id.as_str(), caller.as_str()], |row| {
+            Ok(StoredFile {
+                file: attachment(row)?,
+                owner: UserId::trusted(row.get_ref(7)?.as_str()?),
+                conversation: ConversationId::trusted(row.get_ref(8)?.as_str()?),
+                received: from_db(row.get(9)?),
+                state: FileState::from_number(row.get(10)?),
+                message_seq: row.get::<_, Option<i64>>(11)?.map(from_db),
+                created_at: Timestamp(row.get(12)?),
+                changed_at: Timestamp(row.get(13)?),
+            })
+        })
+        .optional()
+}
+
+pub(crate) fn advance_file(
+    conn: &Connection,
+    id: &FileId,
+    from: u64,
+    to: u64,
+    at: Timestamp,
+) -> rusqlite::Result<bool> {
+    let changed = conn
+        .prepare_cached(
+            "UPDATE files SET received = ?3, changed_at = ?4
+             WHERE id = ?1 AND received = ?2 AND ?3 <= size AND state = 0",
+        )?
+        .execute(params![id.as_str(), to_db(from), to_db(to), at.0])?;
+    Ok(changed > 0)
+}
+
+pub(crate) fn examined_file(
+    conn: &Connection,
+    id: &FileId,
+    found: &Examined,
+    at: Timestamp,
+) -> rusqlite::Result<bool> {
+    let changed = conn
+        .prepare_cached(
+            "UPDATE files SET type = ?2, width = ?3, height = ?4, thumbnail = ?5, state = ?6, changed_at = ?7
+             WHERE id = ?1 AND received = size AND state < 2",
+        )?
+        .execute(params![
+            id.as_str(),
+            found.media_type,
+            found.dimensions.map(|of| of.width),
+            found.dimensions.map(|of| of.height),
+            found.has_thumbnail,
+            found.state.number(),
+            at.0
+        ])?;
+    Ok(changed > 0)
+}
+
+pub(crate) fn discard_file(
+    conn: &Connection,
+    id: &FileId,
+    at: Timestamp,
+) -> rusqlite::Result<bool> {
+    let changed = conn
+        .prepare_cached(DISCARD)?
+        .execute(params![id.as_str(), at.0])?;
+    Ok(changed > 0)
+}
+
+fn ids(
+    statement: &str,
+    conn: &Connection,
+    params: impl rusqlite::Params,
+) -> rusqlite::Result<Vec<FileId>> {
+    let id = |row: &Row<'_>| Ok(FileId::trusted(row.get_ref(0)?.as_str()?));
+    conn.prepare_cached(statement)?
+        .query_map(params, id)?
+        .collect()
+}
+
+pub(crate) fn discard_unsent_files(
+    conn: &Connection,
+    before: Timestamp,
+    at: Timestamp,
+    limit: usize,
+) -> rusqlite::Result<usize> {
+    let unsent = ids(UNSENT, conn, params![before.0, to_db(limit as u64)])?;
+    for id in &unsent {
+        discard_file(conn, id, at)?;
+    }
+    Ok(unsent.len())
+}
+
+pub(crate) fn deleted_files(conn: &Connection, limit: usize) -> rusqlite::Result<Vec<FileId>> {
+    ids(DELETED, conn, params![to_db(limit as u64)])
+}
+
+pub(crate) fn forget_files(
+    conn: &Connection,
+    gone: &[FileId],
+    began_before: Timestamp,
+) -> rusqlite::Result<()> {
+    let mut mark = conn.prepare_cached("UPDATE files SET state = 6 WHERE id = ?1 AND state = 5")?;
+    for id in gone {
+        mark.execute([id.as_str()])?;
+    }
+    conn.prepare_cached(
+        "DELETE FROM files INDEXED BY deleted_files WHERE state >= 5 AND state = 6 AND created_at < ?1",
+    )?
+    .execute([began_before.0])?;
+    Ok(())
+}
+
+/// The files that a message brings, if its sender may send them.
+pub(super) fn attachments(
+    conn: &Connection,
+    row: i64,
+    person: i64,
+    wanted: &[FileId],
+) -> rusqlite::Result<Result<Vec<Attachment>, WriteRefused>> {
+    let mut found = Vec::with_capacity(wanted.len());
+    for id in wanted {
+        let file = conn
+            .prepare_cached(READY)?
+            .query_row(params![id.as_str(), row, person], attachment)
+            .optional()?;
+        match file {
+            Some(file) => found.push(file),
+            None => return Ok(Err(WriteRefused::UnknownFile)),
+        }
+    }
+    Ok(Ok(found))
+}
+
+/// Gives files to the message at a `seq`.
+pub(super) fn attach(conn: &Connection, seq: u64, files: &[Attachment]) -> rusqlite::Result<()> {
+    for file in files {
+        conn.prepare_cached("UPDATE files SET seq = ?2 WHERE id = ?1")?
+            .execute(params![file.id.as_str(), to_db(seq)])?;
+    }
+    Ok(())
+}
+
+/// Deletes the files of a message.
+pub(super) fn delete_of_message(
+    conn: &Connection,
+    row: i64,
+    seq: u64,
+    at: Timestamp,
+) -> rusqlite::Result<()> {
+    conn.prepare_cached(OF_MESSAGE)?
+        .execute(params![row, to_db(seq), at.0])?;
+    Ok(())
+}
+
+pub(crate) fn signing_key(conn: &Connection) -> rusqlite::Result<Arc<str>> {
+    conn.prepare_cached("SELECT value FROM properties WHERE name = 'digest_key'")?
+        .query_row([], |row| Ok(row.get_ref(0)?.as_str()?.into()))
+}

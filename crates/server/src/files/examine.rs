@@ -1,0 +1,117 @@
+//! Finds out what a file is once all its bytes are there, and takes it as a whole.
+
+use super::picture;
+use super::store::{FileStore, StoreFailure};
+use lamplight_domain::file::{
+    DOWNLOAD_ONLY, FileState, SNIFFED_BYTES, StoredFile, is_type_allowed, media_type, sniff,
+};
+use lamplight_usecases::ports::Examined;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+/// One picture at a time, since a large one takes much memory.
+static PICTURES: Semaphore = Semaphore::const_new(1);
+/// How long an upload waits for others' pictures.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What became of a file.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Ready(Examined),
+    /// The operator does not allow what it was found to be.
+    NotAllowed(Arc<str>),
+}
+
+impl FileStore {
+    /// Examines a file whose bytes are all there. May be repeated after a crash at any point.
+    ///
+    /// # Errors
+    /// When its bytes cannot be read, or are not all there.
+    pub(crate) async fn examine(
+        self: &Arc<Self>,
+        file: &StoredFile,
+        allowed: &[Arc<str>],
+    ) -> Result<Outcome, StoreFailure> {
+        let store = Arc::clone(self);
+        let id = file.file.id.clone();
+        let size = file.file.size;
+        let (path, found) = spawn_blocking(move || {
+            store.make_directories()?;
+            let path = store.present_path(&id);
+            if size == 0 && !path.is_file() {
+                File::create(&path)?.sync_all()?;
+            }
+            let (head, length) = head(&path)?;
+            if length != size {
+                return Err(StoreFailure::Missing);
+            }
+            Ok((path, sniff(&head)))
+        })
+        .await
+        .map_err(std::io::Error::other)??;
+        let mut media_type = media_type(found, &file.file.media_type);
+        let mut dimensions = None;
+        let mut thumbnail = None;
+        if let Some(found) = found.filter(|found| picture::is_known(found)) {
+            let of = path.clone();
+            let looked = spawn_blocking(move || picture::look_at(&of, found)).await;
+            match looked.map_err(std::io::Error::other)? {
+                Some(picture) => {
+                    dimensions = Some(picture.dimensions);
+                    if picture.is_small_enough && is_type_allowed(allowed, &media_type) {
+                        thumbnail = small(path, found).await;
+                    }
+                }
+                // It begins as a picture and is none.
+                None => media_type = DOWNLOAD_ONLY.into(),
+            }
+        }
+        if !is_type_allowed(allowed, &media_type) {
+            return Ok(Outcome::NotAllowed(media_type));
+        }
+        let id = &file.file.id;
+        let has_thumbnail = thumbnail.is_some();
+        if let Some(thumbnail) = thumbnail {
+            self.put_thumbnail(id, thumbnail).await?;
+        }
+        let (store, of) = (Arc::clone(self), id.clone());
+        spawn_blocking(move || store.take_upload(&of))
+            .await
+            .map_err(std::io::Error::other)??;
+        Ok(Outcome::Ready(Examined {
+            media_type,
+            dimensions,
+            has_thumbnail,
+            state: FileState::Ready,
+        }))
+    }
+}
+
+/// A thumbnail; `None` too where others have to wait for so many that it would take too long.
+async fn small(path: PathBuf, media_type: &'static str) -> Option<Vec<u8>> {
+    let one = timeout(PATIENCE, PICTURES.acquire()).await.ok()?;
+    let made = spawn_blocking(move || picture::thumbnail(&path, media_type)).await;
+    drop(one);
+    made.ok()?
+}
+
+/// The first bytes of a file, and its length.
+fn head(path: &Path) -> Result<(Vec<u8>, u64), StoreFailure> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(StoreFailure::Missing);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let length = file.metadata()?.len();
+    let mut head = Vec::with_capacity(SNIFFED_BYTES);
+    file.take(SNIFFED_BYTES as u64).read_to_end(&mut head)?;
+    Ok((head, length))
+}

@@ -1,0 +1,131 @@
+//! One request at a time writes an upload. A new one takes over from one whose client is gone, which
+//! the server cannot always see.
+
+use lamplight_domain::identity::FileId;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, OwnedMutexGuard};
+use tokio::time::timeout;
+
+/// How long a request waits for the one before it, which writes what it has and ends.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Default)]
+struct Entry {
+    lock: Arc<tokio::sync::Mutex<()>>,
+    waiting: AtomicUsize,
+    wanted: Notify,
+}
+
+/// The uploads that requests of this node write.
+#[derive(Clone, Default)]
+pub(crate) struct UploadLocks(Arc<Mutex<HashMap<FileId, Arc<Entry>>>>);
+
+/// The right to write an upload, until it is dropped.
+pub(crate) struct UploadLock {
+    id: FileId,
+    entry: Arc<Entry>,
+    locks: UploadLocks,
+    held: Option<OwnedMutexGuard<()>>,
+}
+
+impl UploadLocks {
+    /// Waits for the request that writes the upload, which is asked to end. `None` if it does not.
+    pub(crate) async fn take(&self, id: &FileId) -> Option<UploadLock> {
+        let mut taken = UploadLock {
+            id: id.clone(),
+            entry: Arc::clone(self.0.lock().entry(id.clone()).or_default()),
+            locks: self.clone(),
+            held: None,
+        };
+        let lock = Arc::clone(&taken.entry.lock);
+        if let Ok(held) = Arc::clone(&lock).try_lock_owned() {
+            taken.held = Some(held);
+            return Some(taken);
+        }
+        let held = {
+            let _waits = Waits::on(&taken.entry);
+            timeout(PATIENCE, lock.lock_owned()).await
+        };
+        taken.held = Some(held.ok()?);
+        Some(taken)
+    }
+
+    /// Uploads that a request writes or waits for.
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.0.lock().len()
+    }
+}
+
+/// Counts a request that waits.
+struct Waits<'a>(&'a Entry);
+
+impl<'a> Waits<'a> {
+    fn on(entry: &'a Entry) -> Self {
+        entry.waiting.fetch_add(1, Ordering::SeqCst);
+        entry.wanted.notify_one();
+        Self(entry)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl UploadLock {
+    /// Resolves when another request wants to go on with the upload.
+    pub(crate) async fn is_wanted(&self) {
+        while self.entry.waiting.load(Ordering::SeqCst) == 0 {
+            self.entry.wanted.notified().await;
+        }
+    }
+}
+
+impl Drop for UploadLock {
+    fn drop(&mut self) {
+        self.held = None;
+        let mut all = self.locks.0.lock();
+        // The table's and this one: whoever waits has a third.
+        if Arc::strong_count(&self.entry) <= 2 {
+            all.remove(&self.id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_wants_an_upload_ends_the_one_before() {
+        let locks = UploadLocks::default();
+        let id = FileId::trusted("f");
+        let first = locks.take(&id).await.expect("free");
+        let (other, of) = (locks.clone(), id.clone());
+        let second = tokio::spawn(async move { other.take(&of).await.is_some() });
+        first.is_wanted().await;
+        drop(first);
+        assert!(second.await.expect("no panic"));
+        assert_eq!(locks.len(), 0);
+        let third = locks.take(&id).await.expect("free");
+        let wanted = timeout(Duration::from_millis(50), third.is_wanted()).await;
+        assert!(wanted.is_err(), "an earlier wish is not one of now");
+        assert_eq!(locks.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_waits_no_longer_than_its_patience() {
+        let locks = UploadLocks::default();
+        let id = FileId::trusted("f");
+        let held = locks.take(&id).await;
+        assert!(locks.take(&id).await.is_none());
+        drop(held);
+        assert_eq!(locks.len(), 0);
+    }
+}

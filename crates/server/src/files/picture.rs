@@ -1,0 +1,197 @@
+//! Thumbnails. The bytes come from strangers: what a picture may take is bounded before it is
+//! decoded.
+
+use image::codecs::jpeg::JpegEncoder;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use lamplight_domain::file::Dimensions;
+use std::fs::File;
+use std::io::{BufReader, Cursor};
+use std::path::Path;
+
+/// The longest side of a thumbnail.
+const SIDE: u32 = 480;
+/// The longest side of a picture, and how much memory a decoded one may take.
+const MOST_SIDE: u32 = 16_384;
+const MOST_BYTES: u64 = 128 << 20;
+/// Smaller files are their own thumbnails.
+const SMALL_SIDE: u32 = 320;
+const QUALITY: u8 = 80;
+
+/// A picture that can be read.
+pub(super) struct Picture {
+    /// As it is shown.
+    pub(super) dimensions: Dimensions,
+    /// Whether it can be decoded within the bounds.
+    pub(super) is_small_enough: bool,
+}
+
+fn format(media_type: &str) -> Option<ImageFormat> {
+    Some(match media_type {
+        "image/png" => ImageFormat::Png,
+        "image/jpeg" => ImageFormat::Jpeg,
+        "image/gif" => ImageFormat::Gif,
+        "image/webp" => ImageFormat::WebP,
+        _ => return None,
+    })
+}
+
+/// Whether pictures of this type can be read.
+pub(super) fn is_known(media_type: &str) -> bool {
+    format(media_type).is_some()
+}
+
+fn decoder(path: &Path, media_type: &str) -> Option<impl ImageDecoder> {
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MOST_BYTES);
+    let reader = BufReader::new(File::open(path).ok()?);
+    let mut reader = ImageReader::with_format(reader, format(media_type)?);
+    reader.limits(limits);
+    reader.into_decoder().ok()
+}
+
+/// Reads the head of a picture; `None` if it is none. Blocks.
+pub(super) fn look_at(path: &Path, media_type: &str) -> Option<Picture> {
+    let mut decoder = decoder(path, media_type)?;
+    let (width, height) = decoder.dimensions();
+    if width == 0 || height == 0 {
+        return None;
+    }
+    let orientation = decoder.orientation().ok();
+    let is_turned = orientation.is_some_and(|orientation| orientation.to_exif() >= 5);
+    let dimensions = if is_turned {
+        Dimensions {
+            width: height,
+            height: width,
+        }
+    } else {
+        Dimensions { width, height }
+    };
+    Some(Picture {
+        dimensions,
+        is_small_enough: width <= MOST_SIDE
+            && height <= MOST_SIDE
+            && decoder.total_bytes() <= MOST_BYTES,
+    })
+}
+
+/// A thumbnail, encoded anew, without what the picture said besides. `None` where it is damaged.
+/// Blocks, and takes as much memory as the picture, up to [`MOST_BYTES`].
+pub(super) fn thumbnail(path: &Path, media_type: &str) -> Option<Vec<u8>> {
+    let mut decoder = decoder(path, media_type)?;
+    let orientation = decoder.orientation().ok();
+    let image = DynamicImage::from_decoder(decoder).ok()?;
+    let (width, height) = (image.width(), image.height());
+    let mut small = if width > SMALL_SIDE || height > SMALL_SIDE {
+        image.thumbnail(SIDE.min(width), SIDE.min(height))
+    } else {
+        image
+    };
+    if let Some(orientation) = orientation {
+        small.apply_orientation(orientation);
+    }
+    encode(&small)
+}
+
+fn encode(image: &DynamicImage) -> Option<Vec<u8>> {
+    let mut bytes = Cursor::new(Vec::new());
+    if image.color().has_alpha() {
+        let image = DynamicImage::ImageRgba8(image.to_rgba8());
+        image.write_to(&mut bytes, ImageFormat::Png).ok()?;
+    } else {
+        let encoder = JpegEncoder::new_with_quality(&mut bytes, QUALITY);
+        image.to_rgb8().write_with_encoder(encoder).ok()?;
+    }
+    Some(bytes.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{Rgb, RgbImage};
+
+    fn write(bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("picture");
+        std::fs::write(&path, bytes).unwrap();
+        (home, path)
+    }
+
+    /// Red on the left, blue on the right.
+    fn jpeg(width: u32, height: u32) -> Vec<u8> {
+        let image = RgbImage::from_fn(width, height, |x, _| {
+            if x < width / 2 {
+                Rgb([255, 0, 0])
+            } else {
+                Rgb([0, 0, 255])
+            }
+        });
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
+        bytes.into_inner()
+    }
+
+    /// With an EXIF segment that says how it is turned, and where it was taken.
+    fn turned(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+        let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0".to_vec();
+        exif.extend([
+            0x12,
+            0x01,
+            3,
+            0,
+            1,
+            0,
+            0,
+            0,
+            orientation,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+        ]);
+        exif.extend(b"a secret place");
+        let length = u16::try_from(exif.len() + 2).unwrap().to_be_bytes();
+        let mut bytes = jpeg[..2].to_vec();
+        bytes.extend([0xff, 0xe1]);
+        bytes.extend(length);
+        bytes.extend(exif);
+        bytes.extend(&jpeg[2..]);
+        bytes
+    }
+
+    #[test]
+    fn a_thumbnail_is_turned_as_the_picture_says_and_says_nothing_itself() {
+        let (_home, path) = write(&turned(&jpeg(1_000, 500), 6));
+        let picture = look_at(&path, "image/jpeg").unwrap();
+        let expected = Dimensions {
+            width: 500,
+            height: 1_000,
+        };
+        assert_eq!(picture.dimensions, expected);
+        assert!(picture.is_small_enough);
+        let small = thumbnail(&path, "image/jpeg").unwrap();
+        assert!(!small.windows(6).any(|part| part == b"secret"));
+        assert!(!small.windows(4).any(|part| part == b"Exif"));
+        let small = image::load_from_memory(&small).unwrap().to_rgb8();
+        assert_eq!((small.width(), small.height()), (240, 480));
+        // Turned clockwise, what was left is on top.
+        let (top, bottom) = (small.get_pixel(120, 20), small.get_pixel(120, 460));
+        assert!(top.0[0] > 200 && bottom.0[2] > 200, "{top:?} {bottom:?}");
+    }
+
+    #[test]
+    fn what_is_no_picture_or_too_large_is_not_decoded() {
+        let (_home, path) = write(b"GIF89a<script>");
+        assert!(look_at(&path, "image/gif").is_none());
+        assert!(thumbnail(&path, "image/gif").is_none());
+        let mut huge = jpeg(64, 64);
+        let frame = huge.windows(2).position(|part| part == [0xff, 0xc0]);
+        let frame = frame.unwrap();
+        huge[frame + 5..frame + 9].copy_from_slice(&[0xff, 0x00, 0xff, 0x00]);
+        let (_home, path) = write(&huge);
+        let found = look_at(&path, "image/jpeg");
+        assert!(found.is_none_or(|found| !found.is_small_enough));
+    }
+}

@@ -1,0 +1,579 @@
+//! tus 1.0.0 (<https://tus.io/protocols/resumable-upload>) with the extensions creation,
+//! creation-with-upload, checksum, termination and expiration.
+
+use super::download::{download, log};
+use crate::files::{Checksum, Outcome, StoreFailure, Upload, UploadEnd, UploadFailure};
+use crate::http::answer::{caller_of, refused};
+use crate::http::request_body::drain;
+use crate::http::schemas as docs;
+use crate::http::state::AppState;
+use ::http::request::Parts;
+use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use lamplight_domain::file::{FileState, StoredFile};
+use lamplight_domain::identity::{ConversationId, FileId};
+use lamplight_usecases::files::not_allowed;
+use lamplight_usecases::{Caller, Code, NewUpload, Refusal};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+const VERSION: &str = "1.0.0";
+const EXTENSIONS: &str = "creation,creation-with-upload,checksum,termination,expiration";
+const ALGORITHMS: &str = "sha1,sha256";
+const BYTES: &str = "application/offset+octet-stream";
+
+const RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
+const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+const LENGTH: HeaderName = HeaderName::from_static("upload-length");
+const METADATA: HeaderName = HeaderName::from_static("upload-metadata");
+const EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
+const CHECKSUM: HeaderName = HeaderName::from_static("upload-checksum");
+
+/// A refusal, with what tus says besides.
+struct Refused {
+    /// Where it is not the refusal's own.
+    status: Option<u16>,
+    refusal: Refusal,
+    offset: Option<u64>,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            status: None,
+            refusal,
+            offset: None,
+        }
+    }
+}
+
+impl Refused {
+    fn with(status: u16, code: Code, message: impl Into<std::borrow::Cow<'static, str>>) -> Self {
+        Self {
+            status: Some(status),
+            ..Refusal::new(code, message).into()
+        }
+    }
+}
+
+impl From<UploadFailure> for Refused {
+    fn from(failure: UploadFailure) -> Self {
+        match failure {
+            UploadFailure::NotHere => not_here(),
+            UploadFailure::Busy => busy(),
+            UploadFailure::WrongChecksum => Self::with(
+                460,
+                Code::Invalid,
+                "The bytes do not have this checksum. Send them again.",
+            ),
+            UploadFailure::TooMany => {
+                Refusal::new(Code::TooLong, "The request has more bytes than the file.").into()
+            }
+            UploadFailure::Disk(error) => {
+                log(&error);
+                Refusal::unavailable().into()
+            }
+            UploadFailure::Refused(refusal) => refusal.into(),
+        }
+    }
+}
+
+/// What was uploaded is on another node's disk, or lost: the client begins anew.
+fn not_here() -> Refused {
+    Refused::with(
+        410,
+        Code::NotFound,
+        "The bytes that were uploaded before are not on this node. Upload the file anew.",
+    )
+}
+
+fn busy() -> Refused {
+    Refused::with(
+        423,
+        Code::Conflict,
+        "Another request writes this upload. Try again in a moment.",
+    )
+}
+
+fn answered(result: Result<Response, Refused>) -> Response {
+    let mut response = result.unwrap_or_else(|refused_with| {
+        let mut response = refused(&refused_with.refusal);
+        let status = refused_with
+            .status
+            .and_then(|code| StatusCode::from_u16(code).ok());
+        if let Some(status) = status {
+            *response.status_mut() = status;
+        }
+        if status == Some(StatusCode::PRECONDITION_FAILED) {
+            let version = HeaderName::from_static("tus-version");
+            response
+                .headers_mut()
+                .insert(version, HeaderValue::from_static(VERSION));
+        }
+        if let Some(offset) = refused_with.offset {
+            response
+                .headers_mut()
+                .insert(OFFSET, HeaderValue::from(offset));
+        }
+        response
+    });
+    response
+        .headers_mut()
+        .insert(RESUMABLE, HeaderValue::from_static(VERSION));
+    response
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn check_version(headers: &HeaderMap) -> Result<(), Refused> {
+    if text(headers, &RESUMABLE) == Some(VERSION) {
+        return Ok(());
+    }
+    Err(Refused::with(
+        412,
+        Code::Invalid,
+        "Uploads go by tus 1.0.0: send Tus-Resumable: 1.0.0.",
+    ))
+}
+
+fn number(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u64>, Refused> {
+    let Some(value) = headers.get(name) else {
+        return Ok(None);
+    };
+    let value = value.to_str().unwrap_or("?");
+    let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    match value.parse() {
+        // The store's integers are signed.
+        Ok(number) if is_number && number <= i64::MAX as u64 => Ok(Some(number)),
+        _ => Err(Refusal::invalid(format!("{name} is a number of bytes.")).into()),
+    }
+}
+
+fn has_bytes(headers: &HeaderMap) -> bool {
+    text(headers, &header::CONTENT_TYPE).is_some_and(|kind| kind.eq_ignore_ascii_case(BYTES))
+}
+
+/// `Upload-Metadata`: keys, each with a value in Base64.
+fn metadata(headers: &HeaderMap) -> Result<HashMap<String, String>, Refused> {
+    let wrong = || {
+        Refused::from(Refusal::invalid(
+            "Upload-Metadata has keys with values in Base64, of UTF-8: filename, filetype, conversationId.",
+        ))
+    };
+    let Some(value) = headers.get(&METADATA) else {
+        return Ok(HashMap::new());
+    };
+    let value = value.to_str().map_err(|_| wrong())?;
+    let mut pairs = HashMap::new();
+    for pair in value
+        .split(',')
+        .map(str::trim)
+        .filter(|pair| !pair.is_empty())
+    {
+        let (key, encoded) = pair.split_once(' ').unwrap_or((pair, ""));
+        let bytes = STANDARD.decode(encoded.trim()).map_err(|_| wrong())?;
+        let decoded = String::from_utf8(bytes).map_err(|_| wrong())?;
+        pairs.insert(key.to_owned(), decoded);
+    }
+    Ok(pairs)
+}
+
+fn checksum(headers: &HeaderMap) -> Result<Option<Checksum>, Refused> {
+    let Some(value) = headers.get(&CHECKSUM) else {
+        return Ok(None);
+    };
+    let wrong = || {
+        Refused::from(Refusal::invalid(
+            "Upload-Checksum is an algorithm (sha1 or sha256), a space, and the sum in Base64.",
+        ))
+    };
+    let (algorithm, sum) = value
+        .to_str()
+        .ok()
+        .and_then(|value| value.trim().split_once(' '))
+        .ok_or_else(wrong)?;
+    let sum = STANDARD.decode(sum.trim()).map_err(|_| wrong())?;
+    match (algorithm.to_ascii_lowercase().as_str(), sum.len()) {
+        ("sha256", 32) => Ok(Some(Checksum::Sha256(sum))),
+        ("sha1", 20) => Ok(Some(Checksum::Sha1(sum))),
+        _ => Err(wrong()),
+    }
+}
+
+/// What the server can do, for tus clients.
+pub(crate) async fn options(State(state): State<Arc<AppState>>) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let headers = response.headers_mut();
+    for (name, value) in [
+        ("tus-version", VERSION),
+        ("tus-extension", EXTENSIONS),
+        ("tus-checksum-algorithm", ALGORITHMS),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if state.files.rules.max_size > 0 {
+        headers.insert(
+            "tus-max-size",
+            HeaderValue::from(state.files.rules.max_size),
+        );
+    }
+    answered(Ok(response))
+}
+
+/// Begins an upload by tus 1.0.0. `Upload-Metadata` has `filename`, `filetype` and `conversationId`,
+/// each in Base64. The last part of `Location` is the file's id.
+#[utoipa::path(post, path = "/api/files", tag = "files",
+    params(("Tus-Resumable" = String, Header, description = "1.0.0"), ("Upload-Length" = u64, Header, description = "The bytes of the file"),
+        ("Upload-Metadata" = String, Header, description = "filename, filetype, conversationId")),
+    responses((status = 201, description = "The upload has begun"), docs::Refusals))]
+pub(crate) async fn create(State(state): State<Arc<AppState>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    answered(begin(&state, &parts, body).await)
+}
+
+async fn begin(state: &Arc<AppState>, parts: &Parts, body: Body) -> Result<Response, Refused> {
+    let headers = &parts.headers;
+    let caller = caller_of(state, parts).await?;
+    caller.user()?;
+    check_version(headers)?;
+    if headers.contains_key("upload-defer-length") {
+        let why = "The length of a file is known at its beginning: send Upload-Length.";
+        return Err(Refusal::invalid(why).into());
+    }
+    let size =
+        number(headers, &LENGTH)?.ok_or_else(|| Refusal::invalid("Upload-Length is missing."))?;
+    let checksum = checksum(headers)?;
+    let mut pairs = metadata(headers)?;
+    let mut take = |key: &str| pairs.remove(key).unwrap_or_default();
+    let conversation = ConversationId::parse(&take("conversationId"))
+        .map_err(|why| Refusal::invalid(format!("conversationId in Upload-Metadata {why}.")))?;
+    let upload = NewUpload {
+        conversation,
+        name: take("filename"),
+        media_type: take("filetype"),
+        size,
+    };
+    let files = state.handler.files();
+    let mut file = files.create(&caller, upload, &state.files.rules).await?;
+    let id = file.file.id.clone();
+    let received = if has_bytes(headers) {
+        let wanted = Wanted {
+            caller,
+            id: id.clone(),
+            offset: 0,
+            checksum,
+        };
+        run(state, wanted, parts, body).await
+    } else if size == 0 {
+        finish(state, &file).await.map(|()| file.clone())
+    } else {
+        Ok(file.clone())
+    };
+    // The upload is there, whatever became of the first bytes.
+    let mut response = match received {
+        Ok(received) => {
+            file = received;
+            StatusCode::CREATED.into_response()
+        }
+        Err(refused) => answered(Err(refused)),
+    };
+    let headers = response.headers_mut();
+    if let Ok(location) = HeaderValue::from_str(&format!("/api/files/{id}")) {
+        headers.insert(header::LOCATION, location);
+    }
+    headers.insert(OFFSET, HeaderValue::from(file.received));
+    expires(state, &file, headers);
+    Ok(response)
+}
+
+fn expires(state: &AppState, file: &StoredFile, headers: &mut HeaderMap) {
+    let at = state.handler.files().expires_at(file);
+    let since = Duration::from_millis(u64::try_from(at.0).unwrap_or(0));
+    if let Ok(value) = HeaderValue::from_str(&httpdate::fmt_http_date(UNIX_EPOCH + since)) {
+        headers.insert(EXPIRES, value);
+    }
+}
+
+/// Goes on with an upload.
+#[utoipa::path(patch, path = "/api/files/{id}", tag = "files",
+    params(("id" = String, Path, description = "The file"), ("Tus-Resumable" = String, Header, description = "1.0.0"),
+        ("Upload-Offset" = u64, Header, description = "The bytes that the server has"),
+        ("Upload-Checksum" = Option<String>, Header, description = "sha1 or sha256, and the sum in Base64")),
+    responses((status = 204, description = "`Upload-Offset` says how many bytes there are now"),
+        (status = 409, description = "The server has another number of bytes: `Upload-Offset`"),
+        (status = 410, description = "What was uploaded before is not on this node: begin anew"),
+        (status = 423, description = "Another request writes the upload"),
+        (status = 460, description = "The checksum is another one"), docs::Refusals))]
+pub(crate) async fn patch(
+    State(state): State<Arc<AppState>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    answered(go_on(&state, FileId::trusted(id), &parts, body).await)
+}
+
+async fn go_on(
+    state: &Arc<AppState>,
+    id: FileId,
+    parts: &Parts,
+    body: Body,
+) -> Result<Response, Refused> {
+    let caller = caller_of(state, parts).await?;
+    caller.user()?;
+    let headers = &parts.headers;
+    check_version(headers)?;
+    if !has_bytes(headers) {
+        let why = format!("An upload goes on with Content-Type: {BYTES}.");
+        return Err(Refusal::new(Code::UnsupportedMedia, why).into());
+    }
+    let wanted = Wanted {
+        caller,
+        id,
+        offset: number(headers, &OFFSET)?
+            .ok_or_else(|| Refusal::invalid("Upload-Offset is missing."))?,
+        checksum: checksum(headers)?,
+    };
+    let file = run(state, wanted, parts, body).await?;
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let headers = response.headers_mut();
+    headers.insert(OFFSET, HeaderValue::from(file.received));
+    expires(state, &file, headers);
+    Ok(response)
+}
+
+/// A request with bytes.
+struct Wanted {
+    caller: Caller,
+    id: FileId,
+    offset: u64,
+    checksum: Option<Checksum>,
+}
+
+/// Takes the bytes in a task of its own: hyper drops the handler of a connection that is cut, and
+/// what has arrived is to be kept.
+async fn run(
+    state: &Arc<AppState>,
+    wanted: Wanted,
+    parts: &Parts,
+    body: Body,
+) -> Result<StoredFile, Refused> {
+    let length = number(&parts.headers, &header::CONTENT_LENGTH)?;
+    let state = Arc::clone(state);
+    let task = tokio::spawn(async move { receive(&state, wanted, length, body).await });
+    task.await
+        .unwrap_or_else(|_| Err(Refusal::new(Code::Internal, "The upload failed.").into()))
+}
+
+async fn receive(
+    state: &Arc<AppState>,
+    wanted: Wanted,
+    length: Option<u64>,
+    body: Body,
+) -> Result<StoredFile, Refused> {
+    let files = state.handler.files();
+    let id = &wanted.id;
+    // Before the lock, so that a stranger cannot end an upload.
+    files.own(&wanted.caller, id).await?;
+    let Some(lock) = state.files.locks.take(id).await else {
+        return Err(busy());
+    };
+    let file = files.own(&wanted.caller, id).await?;
+    if wanted.offset != file.received {
+        drain(body).await;
+        let why = format!("{} bytes of this file are there.", file.received);
+        return Err(Refused {
+            offset: Some(file.received),
+            ..Refusal::new(Code::Conflict, why).into()
+        });
+    }
+    if length.is_some_and(|length| length > file.file.size - file.received) {
+        drain(body).await;
+        return Err(UploadFailure::TooMany.into());
+    }
+    if file.state != FileState::Uploading {
+        return Ok(file);
+    }
+    let mut upload = Upload {
+        store: &state.files.store,
+        files,
+        lock: &lock,
+        file,
+    };
+    let outcome = if upload.file.received == upload.file.file.size {
+        Ok(UploadEnd::Whole)
+    } else {
+        let of = upload.file.clone();
+        let report = |received| files.report(&of, received, FileState::Uploading);
+        report(of.received);
+        upload.write(body, wanted.checksum, &report).await
+    };
+    let file = upload.file;
+    outcome?;
+    if file.received == file.file.size {
+        finish(state, &file).await?;
+    }
+    Ok(file)
+}
+
+/// Examines a file whose bytes are all there.
+async fn finish(state: &Arc<AppState>, file: &StoredFile) -> Result<(), Refused> {
+    let files = state.handler.files();
+    let report = |state| files.report(file, file.received, state);
+    report(FileState::Processing);
+    let ended = examine(state, file).await;
+    report(match &ended {
+        Ok(()) => FileState::Ready,
+        Err(_) => FileState::Failed,
+    });
+    ended
+}
+
+async fn examine(state: &Arc<AppState>, file: &StoredFile) -> Result<(), Refused> {
+    let files = state.handler.files();
+    match state
+        .files
+        .store
+        .examine(file, &state.files.rules.types)
+        .await
+    {
+        Ok(Outcome::Ready(found)) => Ok(files.examined(&file.file.id, found).await?),
+        Ok(Outcome::NotAllowed(kind)) => {
+            files.refuse(&file.file.id).await?;
+            Err(not_allowed(&kind).into())
+        }
+        Err(StoreFailure::Missing) => Err(not_here()),
+        Err(error) => {
+            log(&error);
+            Err(Refusal::unavailable().into())
+        }
+    }
+}
+
+/// How far an upload is; without `Tus-Resumable`, what a download would say.
+#[utoipa::path(head, path = "/api/files/{id}", tag = "files",
+    params(("id" = String, Path, description = "The file"), ("Tus-Resumable" = String, Header, description = "1.0.0")),
+    responses((status = 200, description = "`Upload-Offset` and `Upload-Length`"),
+        (status = 410, description = "What was uploaded before is not on this node: begin anew"), docs::Refusals))]
+pub(crate) async fn head(
+    state: State<Arc<AppState>>,
+    path: Path<String>,
+    request: Request,
+) -> Response {
+    if !request.headers().contains_key(RESUMABLE) {
+        return download(state, path, request).await;
+    }
+    let (parts, _) = request.into_parts();
+    let state = Arc::clone(&state);
+    // In a task of its own, so that a file is examined to its end.
+    let answer =
+        tokio::spawn(async move { progress(&state, &FileId::trusted(path.0), &parts).await });
+    answered(
+        answer
+            .await
+            .unwrap_or_else(|_| Err(Refusal::new(Code::Internal, "The upload failed.").into())),
+    )
+}
+
+async fn progress(state: &Arc<AppState>, id: &FileId, parts: &Parts) -> Result<Response, Refused> {
+    let caller = caller_of(state, parts).await?;
+    caller.user()?;
+    check_version(&parts.headers)?;
+    let files = state.handler.files();
+    files.own(&caller, id).await?;
+    let Some(_lock) = state.files.locks.take(id).await else {
+        return Err(busy());
+    };
+    let file = files.own(&caller, id).await?;
+    if file.state == FileState::Uploading {
+        if file.received == file.file.size {
+            // A crash came before it was examined.
+            finish(state, &file).await?;
+        } else if file.received > 0 && !state.files.store.upload_path(id).is_file() {
+            return Err(not_here());
+        }
+    }
+    let mut response = StatusCode::OK.into_response();
+    let headers = response.headers_mut();
+    headers.insert(OFFSET, HeaderValue::from(file.received));
+    headers.insert(LENGTH, HeaderValue::from(file.file.size));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let pairs = [
+        ("filename", &*file.file.name),
+        ("filetype", &*file.file.media_type),
+        ("conversationId", file.conversation.as_str()),
+    ];
+    let pairs = pairs.map(|(key, value)| format!("{key} {}", STANDARD.encode(value)));
+    if let Ok(value) = HeaderValue::from_str(&pairs.join(",")) {
+        headers.insert(METADATA, value);
+    }
+    if file.message_seq.is_none() {
+        expires(state, &file, headers);
+    }
+    Ok(response)
+}
+
+/// Deletes a file that was not sent.
+#[utoipa::path(delete, path = "/api/files/{id}", tag = "files", params(("id" = String, Path, description = "The file")),
+    responses((status = 204, description = "Deleted"), docs::Refusals))]
+pub(crate) async fn delete(
+    State(state): State<Arc<AppState>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    let deleted = async {
+        let caller = caller_of(&state, &parts).await?;
+        let files = state.handler.files();
+        files.discard(&caller, &FileId::trusted(id)).await?;
+        Ok(StatusCode::NO_CONTENT.into_response())
+    };
+    answered(deleted.await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
+    }
+
+    #[test]
+    fn metadata_has_values_in_base64() {
+        let read = |value: &str| metadata(&with(METADATA, value)).ok();
+        let pairs = read("filename w6kucG5n,conversationId Yw==, empty").unwrap();
+        assert_eq!(pairs["filename"], "é.png");
+        assert_eq!(pairs["conversationId"], "c");
+        assert_eq!(pairs["empty"], "");
+        assert!(read("filename ???").is_none());
+        assert!(read("filename /w==").is_none(), "not UTF-8");
+        assert!(metadata(&HeaderMap::new()).is_ok_and(|pairs| pairs.is_empty()));
+    }
+
+    #[test]
+    fn numbers_are_digits_only() {
+        let read = |value: &str| number(&with(LENGTH, value), &LENGTH).ok().flatten();
+        assert_eq!(read("12"), Some(12));
+        for wrong in ["-1", "+1", " 1", "1.0", "0x1", "99999999999999999999", ""] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn checksums_have_a_known_algorithm_and_its_length() {
+        let read = |value: &str| checksum(&with(CHECKSUM, value)).ok().flatten();
+        assert!(read(&format!("sha1 {}", STANDARD.encode([0; 20]))).is_some());
+        assert!(read(&format!("sha256 {}", STANDARD.encode([0; 32]))).is_some());
+        for wrong in ["md5 AAAA", "sha1 AAAA", "sha1", "sha256 ???"] {
+            assert!(checksum(&with(CHECKSUM, wrong)).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Tells the other members of a conversation how far an upload is: at most twice a second, and in
+//! the end a final state, also when the uploader's connection dies.
+
+use super::progress_table::Entry;
+use super::service::FileService;
+use crate::deadline;
+use lamplight_domain::conversation::Members;
+use lamplight_domain::event::Event;
+use lamplight_domain::file::{FileProgress, FileState, StoredFile};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::MissedTickBehavior;
+
+/// Between two events of one upload.
+const PAUSE: Duration = Duration::from_millis(500);
+/// An upload that gets no byte for so long has failed, until it goes on.
+const SILENCE: Duration = Duration::from_secs(30);
+/// Uploads that are told of. Beyond that, some are not.
+const MOST: usize = 10_000;
+
+impl FileService {
+    /// Notes how far an upload is. Costs little, and tells nobody by itself.
+    pub fn report(&self, file: &StoredFile, received: u64, state: FileState) {
+        let silent_at = self.clock.now().moment.plus(SILENCE);
+        let mut all = self.progress.0.lock();
+        if all.len() >= MOST && !all.contains_key(&file.file.id) {
+            return;
+        }
+        let progress = FileProgress {
+            conversation: file.conversation.clone(),
+            file: file.file.id.clone(),
+            user: file.owner.clone(),
+            name: Arc::clone(&file.file.name),
+            size: file.file.size,
+            received,
+            state,
+        };
+        let entry = all.entry(file.file.id.clone()).or_insert_with(|| Entry {
+            progress: progress.clone(),
+            is_new: true,
+            silent_at,
+        });
+        entry.is_new |= entry.progress != progress;
+        entry.progress = progress;
+        entry.silent_at = silent_at;
+    }
+
+    /// Uploads that others are told of.
+    pub(crate) fn uploads(&self) -> usize {
+        self.progress.0.lock().len()
+    }
+
+    /// Tells of uploads for as long as it is polled.
+    pub(crate) async fn run_progress(&self) {
+        let mut pause = tokio::time::interval(PAUSE);
+        pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            pause.tick().await;
+            self.tell_progress().await;
+        }
+    }
+
+    /// Tells of the uploads that went on since the last time. [`FileService::run_progress`] repeats
+    /// it twice a second.
+    pub async fn tell_progress(&self) {
+        let now = self.clock.now().moment;
+        let mut news = Vec::new();
+        self.progress.0.lock().retain(|_, entry| {
+            let mut is_over = !is_under_way(entry.progress.state);
+            if !is_over && entry.silent_at <= now {
+                entry.progress.state = FileState::Failed;
+                entry.is_new = true;
+                is_over = true;
+            }
+            if std::mem::take(&mut entry.is_new) {
+                news.push(entry.progress.clone());
+            }
+            !is_over
+        });
+        for progress in news {
+            if let Some(to) = self.receivers(&progress).await {
+                self.bus.publish(Event::FileProgress {
+                    progress: Box::new(progress),
+                    to,
+                });
+            }
+        }
+    }
+
+    /// The other members at this moment; `None` while the uploader is to look offline, or is no
+    /// member any more.
+    async fn receivers(&self, progress: &FileProgress) -> Option<Members> {
+        let user = &progress.user;
+        if deadline::store(self.presence.is_invisible(user))
+            .await
+            .ok()?
+        {
+            return None;
+        }
+        let members = self.messages.members(&progress.conversation);
+        let members = deadline::store(members).await.ok()??;
+        members.contains(user).then(|| {
+            let others = members.iter().filter(|member| *member != user);
+            others.cloned().collect()
+        })
+    }
+}
+
+fn is_under_way(state: FileState) -> bool {
+    matches!(state, FileState::Uploading | FileState::Processing)
+}

@@ -1,0 +1,262 @@
+//! Who may upload a file, and who may have it.
+
+use super::progress_table::ProgressTable;
+use crate::caller::Caller;
+use crate::deadline;
+use crate::limits::Limits;
+use crate::metadata::Budget;
+use crate::ports::{
+    Clock, EventBus, Examined, FileQuota, Files, Ids, Messages, NewFile, NewFileError, Ports,
+    PresenceStore,
+};
+use crate::refusal::{Code, Refusal};
+use crate::shared::Shared;
+use lamplight_domain::file::{
+    Attachment, FileState, StoredFile, clean_name, is_type_allowed, media_type,
+};
+use lamplight_domain::identity::{ConversationId, FileId};
+use lamplight_domain::time::Timestamp;
+use std::sync::Arc;
+use tokio::sync::OnceCell;
+
+/// A day in milliseconds: the time of the quota, and how long a file that was not sent is kept.
+pub(super) const DAY: i64 = 24 * 3_600 * 1_000;
+
+/// What an operator allows.
+#[derive(Clone, Debug)]
+pub struct FileRules {
+    /// The most bytes of one file; 0 for no limit.
+    pub max_size: u64,
+    /// The most bytes that one user may upload in a day; 0 for no limit.
+    pub quota: u64,
+    /// See [`is_type_allowed`].
+    pub types: Vec<Arc<str>>,
+}
+
+/// A file that a caller wants to upload. Not validated yet.
+#[derive(Clone, Debug)]
+pub struct NewUpload {
+    pub conversation: ConversationId,
+    pub name: String,
+    pub media_type: String,
+    pub size: u64,
+}
+
+pub struct FileService {
+    pub(super) files: Arc<dyn Files>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) signing_key: OnceCell<Arc<str>>,
+    pub(super) messages: Arc<dyn Messages>,
+    pub(super) presence: Arc<dyn PresenceStore>,
+    pub(super) bus: Arc<dyn EventBus>,
+    pub(super) progress: ProgressTable,
+    ids: Arc<dyn Ids>,
+}
+
+impl FileService {
+    pub(crate) fn new(ports: &Ports, shared: &Shared) -> Self {
+        Self {
+            files: Arc::clone(&ports.files),
+            clock: Arc::clone(&ports.clock),
+            limits: Arc::clone(&shared.limits),
+            signing_key: OnceCell::new(),
+            messages: Arc::clone(&ports.messages),
+            presence: Arc::clone(&ports.presence),
+            bus: Arc::clone(&ports.bus),
+            progress: ProgressTable::default(),
+            ids: Arc::clone(&ports.ids),
+        }
+    }
+
+    /// Registers an upload, of which nothing is there yet.
+    ///
+    /// # Errors
+    /// When the caller may not upload it.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        upload: NewUpload,
+        rules: &FileRules,
+    ) -> Result<StoredFile, Refusal> {
+        let owner = caller.user()?;
+        self.limits.admit(Budget::Write, caller)?;
+        if rules.max_size > 0 && upload.size > rules.max_size {
+            let most = rules.max_size;
+            return Err(Refusal::new(
+                Code::TooLong,
+                format!(
+                    "The file has {} bytes; at most {most} can be uploaded.",
+                    upload.size
+                ),
+            ));
+        }
+        // What is found in the end decides; this saves an upload in vain.
+        let declared = media_type(None, &upload.media_type);
+        let said: String = upload.media_type.to_ascii_lowercase();
+        let said = said.split(';').next().unwrap_or_default().trim();
+        if !said.is_empty() && !is_type_allowed(&rules.types, said) {
+            return Err(not_allowed(said));
+        }
+        let now = self.now();
+        let file = NewFile {
+            id: self.ids.file(),
+            owner: owner.clone(),
+            conversation: upload.conversation,
+            name: clean_name(&upload.name),
+            media_type: if said.len() <= 200 && !said.contains(char::is_control) {
+                said.into()
+            } else {
+                declared
+            },
+            size: upload.size,
+            created_at: now,
+        };
+        let quota = (rules.quota > 0).then_some(FileQuota {
+            bytes: rules.quota,
+            since: Timestamp(now.0.saturating_sub(DAY)),
+        });
+        let created = self.files.create(file.clone(), quota);
+        let Ok(created) = tokio::time::timeout(deadline::STORE_DEADLINE, created).await else {
+            return Err(deadline::missed());
+        };
+        created.map_err(|error| match error {
+            NewFileError::NotFound => Refusal::no_conversation(),
+            NewFileError::Forbidden => {
+                Refusal::new(Code::Forbidden, "You cannot write in this conversation.")
+            }
+            NewFileError::OverQuota => Refusal::new(
+                Code::TooLong,
+                format!(
+                    "Your files of the last 24 hours would have more than {} bytes.",
+                    rules.quota
+                ),
+            ),
+            NewFileError::Store(error) => error.into(),
+        })?;
+        Ok(StoredFile {
+            file: Attachment {
+                id: file.id,
+                name: file.name,
+                media_type: file.media_type,
+                size: file.size,
+                dimensions: None,
+                has_thumbnail: false,
+            },
+            owner: file.owner,
+            conversation: file.conversation,
+            received: 0,
+            state: FileState::Uploading,
+            message_seq: None,
+            created_at: now,
+            changed_at: now,
+        })
+    }
+
+    /// A file of the caller's own, whatever its state, while the caller is in its conversation.
+    ///
+    /// # Errors
+    /// `not_found` where there is none.
+    pub async fn own(&self, caller: &Caller, id: &FileId) -> Result<StoredFile, Refusal> {
+        let user = caller.user()?;
+        self.limits.admit(Budget::Lookup, caller)?;
+        let file = deadline::store(self.files.file(user, id)).await?;
+        file.filter(|file| file.owner == *user).ok_or_else(no_file)
+    }
+
+    /// A file whose bytes the caller may have now.
+    ///
+    /// # Errors
+    /// `not_found` where there is none.
+    pub async fn readable(&self, caller: &Caller, id: &FileId) -> Result<StoredFile, Refusal> {
+        let user = caller.user()?;
+        self.limits.admit(Budget::Lookup, caller)?;
+        let file = deadline::store(self.files.file(user, id)).await?;
+        file.filter(|file| file.is_for(user)).ok_or_else(no_file)
+    }
+
+    /// Notes that bytes of an upload are on the disk.
+    ///
+    /// # Errors
+    /// `conflict` where another request moved it, `unavailable` where the store fails: then it is
+    /// unknown whether it moved.
+    pub async fn advance(&self, id: &FileId, from: u64, to: u64) -> Result<(), Refusal> {
+        if from == to {
+            return Ok(());
+        }
+        let advanced = self.files.advance(id, from, to, self.now());
+        if deadline::store(advanced).await? {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            Code::Conflict,
+            "Another request uploads this file, or it was deleted.",
+        ))
+    }
+
+    /// Notes what was found of a file whose bytes are all there.
+    ///
+    /// # Errors
+    /// When it was deleted meanwhile, or the store fails.
+    pub async fn examined(&self, id: &FileId, found: Examined) -> Result<(), Refusal> {
+        let examined = self.files.examined(id, found, self.now());
+        if deadline::store(examined).await? {
+            Ok(())
+        } else {
+            Err(no_file())
+        }
+    }
+
+    /// Deletes a file that was refused for what it is.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn refuse(&self, id: &FileId) -> Result<(), Refusal> {
+        deadline::store(self.files.discard(id, self.now()))
+            .await
+            .map(drop)
+    }
+
+    /// Deletes a file that was not sent.
+    ///
+    /// # Errors
+    /// When it was sent, or the store fails.
+    pub async fn discard(&self, caller: &Caller, id: &FileId) -> Result<(), Refusal> {
+        let file = self.own(caller, id).await?;
+        if file.message_seq.is_none() && deadline::store(self.files.discard(id, self.now())).await?
+        {
+            if file.state != FileState::Ready {
+                self.report(&file, file.received, FileState::Failed);
+            }
+            return Ok(());
+        }
+        Err(Refusal::new(
+            Code::Forbidden,
+            "This file was sent: delete its message instead.",
+        ))
+    }
+
+    /// When an upload that goes no further is deleted.
+    #[must_use]
+    pub fn expires_at(&self, file: &StoredFile) -> Timestamp {
+        Timestamp(file.changed_at.0.saturating_add(DAY))
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now().wall
+    }
+}
+
+/// The refusal of a type that the operator does not allow.
+#[must_use]
+pub fn not_allowed(media_type: &str) -> Refusal {
+    let shown: String = media_type.chars().take(80).collect();
+    Refusal::new(
+        Code::UnsupportedMedia,
+        format!("Files of the type {shown} cannot be uploaded here."),
+    )
+}
+
+pub(super) fn no_file() -> Refusal {
+    Refusal::new(Code::NotFound, "There is no such file.")
+}

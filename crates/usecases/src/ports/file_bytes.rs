@@ -1,0 +1,13 @@
+//! Where the bytes of files are.
+
+use super::store::StoreResult;
+use async_trait::async_trait;
+use lamplight_domain::identity::FileId;
+
+/// The bytes of files, as far as the use cases need them: the transport reads and writes them.
+#[async_trait]
+pub trait FileBytes: Send + Sync + 'static {
+    /// Deletes all that there is of a file: what was uploaded of it, the whole, its thumbnail. Does
+    /// nothing where there is nothing.
+    async fn delete(&self, id: &FileId) -> StoreResult<()>;
+}

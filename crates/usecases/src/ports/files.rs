@@ -1,0 +1,95 @@
+//! Records of files. Their bytes are elsewhere.
+
+use super::store::{StoreError, StoreResult};
+use async_trait::async_trait;
+use lamplight_domain::file::{Dimensions, FileState, StoredFile};
+use lamplight_domain::identity::{ConversationId, FileId, UserId};
+use lamplight_domain::time::Timestamp;
+use std::sync::Arc;
+
+/// A file counts as this many bytes at least, so that the number of files is bounded too.
+pub const LEAST_COUNTED_BYTES: u64 = 65_536;
+
+/// A file that is to be uploaded.
+#[derive(Clone, Debug)]
+pub struct NewFile {
+    pub id: FileId,
+    pub owner: UserId,
+    pub conversation: ConversationId,
+    pub name: Arc<str>,
+    /// What its owner says that it is.
+    pub media_type: Arc<str>,
+    pub size: u64,
+    pub created_at: Timestamp,
+}
+
+/// What the files may have that one user began since a time, all together.
+#[derive(Clone, Copy, Debug)]
+pub struct FileQuota {
+    pub bytes: u64,
+    pub since: Timestamp,
+}
+
+/// Why a file was not registered.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum NewFileError {
+    /// There is no such conversation, or the owner is not in it.
+    #[error("no such conversation for the owner")]
+    NotFound,
+    /// The owner's role does not allow it.
+    #[error("the owner may not write in the conversation")]
+    Forbidden,
+    #[error("the owner's files have too many bytes")]
+    OverQuota,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What was found of a file whose bytes are all there.
+#[derive(Clone, Debug)]
+pub struct Examined {
+    pub media_type: Arc<str>,
+    pub dimensions: Option<Dimensions>,
+    pub has_thumbnail: bool,
+    pub state: FileState,
+}
+
+/// Records of files. A record is written before the first byte, and outlives the last one: what a
+/// crash leaves behind is found by it.
+#[async_trait]
+pub trait Files: Send + Sync + 'static {
+    /// Registers a file, in one transaction with the check of membership and of the quota.
+    async fn create(&self, file: NewFile, quota: Option<FileQuota>) -> Result<(), NewFileError>;
+
+    /// A file, `None` if there is none, if it is deleted, or if the caller is not a member of its
+    /// conversation now.
+    async fn file(&self, caller: &UserId, id: &FileId) -> StoreResult<Option<StoredFile>>;
+
+    /// Notes that the bytes of an upload up to `to` are on the disk, if they were up to `from`.
+    async fn advance(&self, id: &FileId, from: u64, to: u64, at: Timestamp) -> StoreResult<bool>;
+
+    /// Notes what was found of a file that is being uploaded and whose bytes are all there.
+    async fn examined(&self, id: &FileId, found: Examined, at: Timestamp) -> StoreResult<bool>;
+
+    /// Deletes a file that no message has.
+    async fn discard(&self, id: &FileId, at: Timestamp) -> StoreResult<bool>;
+
+    /// Deletes files that no message has and that have not changed since before a time. Returns how
+    /// many, at most `limit`.
+    async fn discard_unsent(
+        &self,
+        before: Timestamp,
+        at: Timestamp,
+        limit: usize,
+    ) -> StoreResult<usize>;
+
+    /// Files that are deleted, and whose bytes may still be there.
+    async fn deleted(&self, limit: usize) -> StoreResult<Vec<FileId>>;
+
+    /// Notes that the bytes of deleted files are gone. The records of those that began before a time
+    /// are removed; later ones still count for the quota.
+    async fn forget(&self, gone: &[FileId], began_before: Timestamp) -> StoreResult<()>;
+
+    /// The store's secret, with which addresses are signed.
+    async fn signing_key(&self) -> StoreResult<Arc<str>>;
+}
