@@ -4,7 +4,7 @@ use crate::{Subject, at, named, user};
 use futures_util::future::join_all;
 use lamplight_domain::identity::Profile;
 use lamplight_domain::presence::{ManualStatus, SavedStatus, StatusOverride};
-use lamplight_usecases::ports::{Directory, ProfileSource};
+use lamplight_usecases::ports::{Directory, ProfileSource, ProfileWrite};
 
 /// Joins the suite: `directory_suite!(factory)`, the factory an `async fn` that makes an empty
 /// [`crate::Subject`].
@@ -46,7 +46,7 @@ pub async fn a_bare_profile_is_made_once_and_replaces_nothing<S: Directory>(subj
         .upsert_profile(Profile::bare(user("a")), ProfileSource::Nobody, at(1))
         .await
         .expect("a person");
-    assert!(!changed);
+    assert_eq!(changed, ProfileWrite::Unchanged);
     store
         .upsert_profile(named("a", "Ada"), ProfileSource::Claims, at(2))
         .await
@@ -55,22 +55,40 @@ pub async fn a_bare_profile_is_made_once_and_replaces_nothing<S: Directory>(subj
         .upsert_profile(Profile::bare(user("a")), ProfileSource::Nobody, at(3))
         .await
         .expect("a person");
-    assert_eq!((person.profile, changed), (named("a", "Ada"), false));
+    assert_eq!(
+        (person.profile, changed),
+        (named("a", "Ada"), ProfileWrite::Unchanged)
+    );
 }
 
 /// The host application beats a token's claims, whichever comes first.
 pub async fn a_better_source_keeps_its_word<S: Directory>(subject: Subject<S>) {
     let store = &subject.store;
     let steps = [
-        ("Ada", ProfileSource::Claims, "Ada", true),
-        ("Ada L.", ProfileSource::Claims, "Ada L.", true),
-        ("Augusta Ada", ProfileSource::Host, "Augusta Ada", true),
-        ("Ada", ProfileSource::Claims, "Augusta Ada", false),
+        ("Ada", ProfileSource::Claims, "Ada", ProfileWrite::Made),
+        (
+            "Ada L.",
+            ProfileSource::Claims,
+            "Ada L.",
+            ProfileWrite::Changed,
+        ),
+        (
+            "Augusta Ada",
+            ProfileSource::Host,
+            "Augusta Ada",
+            ProfileWrite::Changed,
+        ),
+        (
+            "Ada",
+            ProfileSource::Claims,
+            "Augusta Ada",
+            ProfileWrite::Unchanged,
+        ),
         (
             "Countess of Lovelace",
             ProfileSource::Host,
             "Countess of Lovelace",
-            true,
+            ProfileWrite::Changed,
         ),
     ];
     for (name, source, expected, changed) in steps {
@@ -99,12 +117,15 @@ pub async fn a_better_source_keeps_its_word<S: Directory>(subject: Subject<S>) {
         .upsert_profile(named("b", "Berta"), ProfileSource::Host, at(0))
         .await
         .expect("a person");
-    assert!(!changed);
+    assert_eq!(changed, ProfileWrite::Unchanged);
     let (person, changed) = store
         .upsert_profile(named("b", "B."), ProfileSource::Claims, at(0))
         .await
         .expect("a person");
-    assert_eq!((&*person.profile.name, changed), ("Berta", false));
+    assert_eq!(
+        (&*person.profile.name, changed),
+        ("Berta", ProfileWrite::Unchanged)
+    );
 }
 
 /// So that nobody is told of nothing.
@@ -112,11 +133,11 @@ pub async fn only_a_profile_that_differs_is_a_change<S: Directory>(subject: Subj
     let store = &subject.store;
     let mut profile = named("a", "Ada");
     for (avatar, changed) in [
-        (None, true),
-        (None, false),
-        (Some("/a.png"), true),
-        (Some("/a.png"), false),
-        (None, true),
+        (None, ProfileWrite::Made),
+        (None, ProfileWrite::Unchanged),
+        (Some("/a.png"), ProfileWrite::Changed),
+        (Some("/a.png"), ProfileWrite::Unchanged),
+        (None, ProfileWrite::Changed),
     ] {
         profile.avatar_url = avatar.map(Into::into);
         let (person, has_changed) = store
@@ -144,7 +165,9 @@ pub async fn a_person_met_by_many_at_once_is_one_person<S: Directory>(subject: S
     let changes = join_all(meetings)
         .await
         .into_iter()
-        .filter(|met| met.as_ref().expect("a task").as_ref().expect("a person").1)
+        .filter(|met| {
+            met.as_ref().expect("a task").as_ref().expect("a person").1 == ProfileWrite::Made
+        })
         .count();
     assert_eq!(changes, 1);
     assert_eq!(

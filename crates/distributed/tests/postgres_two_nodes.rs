@@ -17,7 +17,7 @@ use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{
     AppendError, CommitPosition, CommittedEntry, Directory as _, LogFollower as _, Messages as _,
-    ProfileSource, Range, StoreError,
+    ProfileSource, ProfileWrite, Range, StoreError,
 };
 use pair::Pair;
 use std::collections::HashMap;
@@ -455,7 +455,7 @@ fn p11_a_status_and_marks_of_two_nodes_end_visible() {
 async fn introduce(store: &PostgresStore, id: &str) -> Result<bool, StoreError> {
     let profile = Profile::bare(user(id));
     let written = store.upsert_profile(profile, ProfileSource::Claims, Timestamp(0));
-    written.await.map(|(_, is_new)| is_new)
+    written.await.map(|(_, done)| done == ProfileWrite::Made)
 }
 
 /// A user who comes online does not wait for a commit of their own.

@@ -17,7 +17,7 @@ use lamplight_domain::write::{NewEntry, Write};
 use lamplight_embedded::messages::{OpenError as SqliteError, SqliteOptions, SqliteStore};
 use lamplight_usecases::ports::{
     Account, Accounts, AppendError, CommitPosition, Directory, LogFollower, Messages, NewSession,
-    ProfileSource, Range,
+    ProfileSource, ProfileWrite, Range,
 };
 use lamplight_usecases::transfer::{
     Options, Progress, Summary, TABLES, Transfer, TransferError, summary, transfer,
@@ -435,7 +435,7 @@ async fn check(store: &PostgresStore) {
         Some(CommitPosition(17))
     );
     let made = store.upsert_profile(Profile::bare(user("new")), ProfileSource::Nobody, at(9));
-    assert!(made.await.expect("a person").1);
+    assert_eq!(made.await.expect("a person").1, ProfileWrite::Made);
 }
 
 /// What others see of the read mark of user 2.

@@ -6,7 +6,7 @@
 mod support;
 
 use lamplight_domain::identity::Profile;
-use lamplight_usecases::ports::{Directory as _, Messages as _, ProfileSource};
+use lamplight_usecases::ports::{Directory as _, Messages as _, ProfileSource, ProfileWrite};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -28,11 +28,11 @@ fn child() {
         let (store, _) = open(Path::new(&directory));
         say("begin");
         for number in 0..USERS {
-            let (_, is_new) = store
+            let (_, done) = store
                 .upsert_profile(profile(number), ProfileSource::Claims, at(0))
                 .await
                 .expect("a profile");
-            assert!(is_new);
+            assert_eq!(done, ProfileWrite::Made);
         }
         say("online");
         let (id, members) = (conversation("7"), [user("1"), user("2")]);

@@ -3,7 +3,7 @@
 use crate::deadline;
 use crate::limits::Limits;
 use crate::ports::{
-    Clock, Directory, EventBus, Messages, Person, Ports, PresenceStore, ProfileSource,
+    Clock, Directory, EventBus, Messages, Person, Ports, PresenceStore, ProfileSource, ProfileWrite,
 };
 use crate::refusal::Refusal;
 use crate::user_locks::UserLocks;
@@ -66,7 +66,9 @@ impl Profiles {
             if source == ProfileSource::Claims && !self.may_change(&profile).await? {
                 return Ok(());
             }
-            let person = self.upsert(profile.clone(), source, issued_at).await?;
+            let person = self
+                .upsert(profile.clone(), source, issued_at, false)
+                .await?;
             // With a time: the profile that the store has, which may be from a later token; the
             // next token is compared with it. Without a time: only a profile of the host
             // application can have overridden this one, and always will.
@@ -103,7 +105,16 @@ impl Profiles {
         profile: Profile,
         source: ProfileSource,
     ) -> Result<Person, Refusal> {
-        self.upsert(profile, source, None).await
+        self.upsert(profile, source, None, false).await
+    }
+
+    /// The same, of a user whose session joins right after, and shows the profile.
+    pub(crate) async fn upsert_before_join(
+        &self,
+        profile: Profile,
+        source: ProfileSource,
+    ) -> Result<Person, Refusal> {
+        self.upsert(profile, source, None, true).await
     }
 
     async fn upsert(
@@ -111,18 +122,25 @@ impl Profiles {
         profile: Profile,
         source: ProfileSource,
         issued_at: Option<Timestamp>,
+        joins: bool,
     ) -> Result<Person, Refusal> {
         let directory = &self.directory;
-        let (person, changed) = match issued_at.filter(|_| source == ProfileSource::Claims) {
+        let (person, done) = match issued_at.filter(|_| source == ProfileSource::Claims) {
             Some(issued_at) => {
                 deadline::store(directory.upsert_claims(profile, issued_at, self.now())).await?
             }
             None => deadline::store(directory.upsert_profile(profile, source, self.now())).await?,
         };
-        if changed {
-            let user = &person.profile.id;
-            self.written.lock().remove(user);
+        if done == ProfileWrite::Unchanged {
+            return Ok(person);
+        }
+        let user = &person.profile.id;
+        self.written.lock().remove(user);
+        // A new user is shown by the join alone, and is in no conversation.
+        if !joins || done == ProfileWrite::Changed {
             deadline::store(self.presence.set_profile(person.profile.clone())).await?;
+        }
+        if done == ProfileWrite::Changed {
             for (conversation, to) in deadline::store(self.messages.shared_with(user)).await? {
                 self.bus
                     .publish(Event::ConversationChanged { conversation, to });

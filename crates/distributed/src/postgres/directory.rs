@@ -13,8 +13,8 @@ use lamplight_domain::text::search_key;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::PersonKey;
 use lamplight_usecases::ports::{
-    Directory, MarkUpdate, Page, Person, ProfileSource, ProfileUpdate, StoreError, StoreResult,
-    StoredPerson,
+    Directory, MarkUpdate, Page, Person, ProfileSource, ProfileUpdate, ProfileWrite, StoreError,
+    StoreResult, StoredPerson,
 };
 use lamplight_usecases::weight::{self, ANSWER_BYTES};
 use sql::{
@@ -29,7 +29,11 @@ const SEEN_AT_ONCE: usize = 1_000;
 #[async_trait]
 impl Directory for PostgresStore {
     async fn person(&self, user: &UserId) -> StoreResult<Option<Person>> {
-        Ok(self.find_person(user).await?.map(|stored| stored.person))
+        let stored = self.find_person(user).await?;
+        if stored.is_none() {
+            self.first_profiles.note_unknown(user);
+        }
+        Ok(stored.map(|stored| stored.person))
     }
 
     async fn unknown(&self, users: &[UserId]) -> StoreResult<Vec<UserId>> {
@@ -48,7 +52,7 @@ impl Directory for PostgresStore {
         profile: Profile,
         source: ProfileSource,
         at: Timestamp,
-    ) -> StoreResult<(Person, bool)> {
+    ) -> StoreResult<(Person, ProfileWrite)> {
         let update = ProfileUpdate {
             profile,
             source,
@@ -62,7 +66,7 @@ impl Directory for PostgresStore {
         profile: Profile,
         issued_at: Timestamp,
         at: Timestamp,
-    ) -> StoreResult<(Person, bool)> {
+    ) -> StoreResult<(Person, ProfileWrite)> {
         let update = ProfileUpdate {
             profile,
             source: ProfileSource::Claims,
@@ -179,17 +183,24 @@ impl PostgresStore {
         &self,
         update: &ProfileUpdate,
         at: Timestamp,
-    ) -> StoreResult<(Person, bool)> {
-        // Nearly always nothing changes; then a read is enough.
-        match self.find_person(&update.profile.id).await? {
-            Some(stored) if !update.is_news(&stored) => return Ok((stored.person, false)),
+    ) -> StoreResult<(Person, ProfileWrite)> {
+        // Nearly always nothing changes; then a read is enough. It need not be repeated for a new user.
+        let is_unknown = self.first_profiles.take_unknown(&update.profile.id);
+        let known = match is_unknown {
+            true => None,
+            false => self.find_person(&update.profile.id).await?,
+        };
+        match known {
+            Some(stored) if !update.is_news(&stored) => {
+                return Ok((stored.person, ProfileWrite::Unchanged));
+            }
             Some(_) => {}
             None => {
                 let first = self
                     .first_profiles
                     .write(&self.database, update.clone(), at);
                 if first.await? == First::Made {
-                    return Ok((new_person(update), true));
+                    return Ok((new_person(update), ProfileWrite::Made));
                 }
             }
         }
@@ -213,13 +224,13 @@ async fn write_profile(
     connection: &Connection,
     update: &ProfileUpdate,
     at: Timestamp,
-) -> Result<(Person, bool), Failure> {
+) -> Result<(Person, ProfileWrite), Failure> {
     let id = update.profile.id.as_str();
     let mut before = connection.query_opt(&LOCK, &[&id]).await?;
     if before.is_none() {
         let made = write(connection, &INSERT, update, at).await?;
         if made.is_some() {
-            return Ok((new_person(update), true));
+            return Ok((new_person(update), ProfileWrite::Made));
         }
         before = connection.query_opt(&LOCK, &[&id]).await?;
     }
@@ -228,15 +239,19 @@ async fn write_profile(
     })?;
     let stored = stored_person(&row)?;
     if !update.is_news(&stored) {
-        return Ok((stored.person, false));
+        return Ok((stored.person, ProfileWrite::Unchanged));
     }
     write(connection, &UPSERT, update, at).await?;
-    let changed = stored.person.profile != update.profile;
+    let done = if stored.person.profile == update.profile {
+        ProfileWrite::Unchanged
+    } else {
+        ProfileWrite::Changed
+    };
     let person = Person {
         profile: update.profile.clone(),
         ..stored.person
     };
-    Ok((person, changed))
+    Ok((person, done))
 }
 
 /// Runs [`INSERT`] or [`UPSERT`]; returns the person's row.

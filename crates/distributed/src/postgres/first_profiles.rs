@@ -5,6 +5,7 @@ use super::codec::source_to_db;
 use super::connection::Sql;
 use super::database::Database;
 use super::error::{CLOSED, Failure};
+use lamplight_domain::identity::UserId;
 use lamplight_domain::text::search_key;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{ProfileUpdate, StoreError, StoreResult};
@@ -16,6 +17,8 @@ use tokio_postgres::types::Type;
 
 /// The most profiles of one commit.
 const AT_ONCE: usize = 256;
+/// The most users that are remembered as unknown.
+const MOST_UNKNOWN: usize = 4_096;
 
 /// No row for a person whom another transaction made meanwhile.
 const INSERT: Sql = Sql {
@@ -53,9 +56,25 @@ pub(super) struct FirstProfiles {
     waiting: Mutex<Vec<Queued>>,
     /// Held while a batch is written.
     writing: Arc<tokio::sync::Mutex<()>>,
+    /// Users whom a read did not find lately. A guess: the write finds out.
+    unknown: Mutex<HashSet<UserId>>,
 }
 
 impl FirstProfiles {
+    /// The directory did not have a user.
+    pub(super) fn note_unknown(&self, user: &UserId) {
+        let mut unknown = self.unknown.lock();
+        if unknown.len() >= MOST_UNKNOWN {
+            unknown.clear();
+        }
+        unknown.insert(user.clone());
+    }
+
+    /// Whether the directory did not have a user when it was asked last. Only once.
+    pub(super) fn take_unknown(&self, user: &UserId) -> bool {
+        self.unknown.lock().remove(user)
+    }
+
     pub(super) async fn write(
         &self,
         database: &Arc<Database>,

@@ -13,8 +13,8 @@ use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{
     AppendError, Appended, BlockOutcome, Blocks, CommitPosition, CommittedEntry, Directory,
-    History, LogFollower, MarkUpdate, MessagePage, Messages, Page, Person, ProfileSource, Range,
-    StoreResult, SyncPage, SyncPosition,
+    History, LogFollower, MarkUpdate, MessagePage, Messages, Page, Person, ProfileSource,
+    ProfileWrite, Range, StoreResult, SyncPage, SyncPosition,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -256,7 +256,7 @@ impl Directory for Pair {
         profile: Profile,
         source: ProfileSource,
         at: Timestamp,
-    ) -> StoreResult<(Person, bool)> {
+    ) -> StoreResult<(Person, ProfileWrite)> {
         self.next().upsert_profile(profile, source, at).await
     }
 
@@ -265,7 +265,7 @@ impl Directory for Pair {
         profile: Profile,
         issued_at: Timestamp,
         at: Timestamp,
-    ) -> StoreResult<(Person, bool)> {
+    ) -> StoreResult<(Person, ProfileWrite)> {
         self.next().upsert_claims(profile, issued_at, at).await
     }
 

@@ -14,8 +14,8 @@ use lamplight_domain::text::search_key;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::PersonKey;
 use lamplight_usecases::ports::{
-    Directory, MarkUpdate, Page, Person, ProfileSource, ProfileUpdate, StoreError, StoreResult,
-    StoredPerson,
+    Directory, MarkUpdate, Page, Person, ProfileSource, ProfileUpdate, ProfileWrite, StoreError,
+    StoreResult, StoredPerson,
 };
 use lamplight_usecases::weight::{self, ANSWER_BYTES};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -47,7 +47,7 @@ impl Directory for SqliteStore {
         profile: Profile,
         source: ProfileSource,
         at: Timestamp,
-    ) -> StoreResult<(Person, bool)> {
+    ) -> StoreResult<(Person, ProfileWrite)> {
         self.write_if_newer(
             ProfileUpdate {
                 profile,
@@ -64,7 +64,7 @@ impl Directory for SqliteStore {
         profile: Profile,
         issued_at: Timestamp,
         at: Timestamp,
-    ) -> StoreResult<(Person, bool)> {
+    ) -> StoreResult<(Person, ProfileWrite)> {
         self.write_if_newer(
             ProfileUpdate {
                 profile,
@@ -180,7 +180,7 @@ impl SqliteStore {
         &self,
         update: ProfileUpdate,
         at: Timestamp,
-    ) -> StoreResult<(Person, bool)> {
+    ) -> StoreResult<(Person, ProfileWrite)> {
         // Nearly always nothing changes; then a read is enough.
         let asked = update.profile.id.clone();
         let known = self.read(move |conn| find(conn, &asked)).await?;
@@ -188,7 +188,7 @@ impl SqliteStore {
         if let Some(held) = known
             && !update.is_news(&held)
         {
-            return Ok((held.person, false));
+            return Ok((held.person, ProfileWrite::Unchanged));
         }
         let written = self.write_as(durability, move |batch| {
             let conn = batch.conn;
@@ -196,11 +196,15 @@ impl SqliteStore {
             if let Some(held) = &before
                 && !update.is_news(held)
             {
-                return Ok(Some((held.person.clone(), false)));
+                return Ok(Some((held.person.clone(), ProfileWrite::Unchanged)));
             }
             write_profile(conn, &update.profile, update.source, update.issued_at, at)?;
-            let changed = before.is_none_or(|held| held.person.profile != update.profile);
-            Ok(find(conn, &update.profile.id)?.map(|held| (held.person, changed)))
+            let done = match before {
+                None => ProfileWrite::Made,
+                Some(held) if held.person.profile != update.profile => ProfileWrite::Changed,
+                Some(_) => ProfileWrite::Unchanged,
+            };
+            Ok(find(conn, &update.profile.id)?.map(|held| (held.person, done)))
         });
         written
             .answer()

@@ -60,6 +60,16 @@ impl ProfileUpdate {
     }
 }
 
+/// What a write did to a profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProfileWrite {
+    /// The profile is as it was.
+    Unchanged,
+    Changed,
+    /// The directory did not have the user, who is in no conversation then.
+    Made,
+}
+
 /// Profiles, manual statuses and last-seen times.
 #[async_trait]
 pub trait Directory: Send + Sync + 'static {
@@ -68,15 +78,15 @@ pub trait Directory: Send + Sync + 'static {
     /// Which of these users the directory does not know, in the order given.
     async fn unknown(&self, users: &[UserId]) -> StoreResult<Vec<UserId>>;
 
-    /// Writes a profile unless a better source wrote it before; returns the person after that, and
-    /// whether the profile changed (a new one has). With [`ProfileSource::Nobody`], creates a bare
+    /// Writes a profile unless a better source wrote it before; returns the person after that, and what
+    /// was done. With [`ProfileSource::Nobody`], creates a bare
     /// profile if there is none.
     async fn upsert_profile(
         &self,
         profile: Profile,
         source: ProfileSource,
         at: Timestamp,
-    ) -> StoreResult<(Person, bool)>;
+    ) -> StoreResult<(Person, ProfileWrite)>;
 
     /// Writes the profile in the claims of a token issued at `issued_at`, unless a better source, or
     /// the claims of a token that was not older, wrote the profile before; returns as
@@ -86,7 +96,7 @@ pub trait Directory: Send + Sync + 'static {
         profile: Profile,
         issued_at: Timestamp,
         at: Timestamp,
-    ) -> StoreResult<(Person, bool)>;
+    ) -> StoreResult<(Person, ProfileWrite)>;
 
     /// Saves a manual status under a new revision, higher than all before. The person is known.
     /// Unless the status is invisible at `at`, the marks that others see advance to the true ones in

@@ -25,7 +25,7 @@ pub use blocks::{BlockOutcome, Blocks};
 pub use bus::{Attached, Attachment, BusMessage, EventBus, Subscriber, Subscription};
 pub use clock::Clock;
 pub use connections::{ConnectionRegistry, WatchedPresence};
-pub use directory::{Directory, Person, ProfileSource, ProfileUpdate, StoredPerson};
+pub use directory::{Directory, Person, ProfileSource, ProfileUpdate, ProfileWrite, StoredPerson};
 pub use file_bytes::FileBytes;
 pub use files::{Examined, FileQuota, Files, LEAST_COUNTED_BYTES, NewFile, NewFileError};
 pub use follower::{CommitPosition, CommittedEntry, LogFollower};

@@ -63,7 +63,7 @@ impl PresenceService {
                 }
                 _ => (bare, ProfileSource::Nobody),
             };
-            let person = self.profiles.upsert_profile(profile, source).await?;
+            let person = self.profiles.upsert_before_join(profile, source).await?;
             let (profile, chosen) = (
                 person.profile.clone(),
                 person.status.chosen.clone().at(self.now()),
@@ -94,7 +94,7 @@ impl PresenceService {
         let resume = self.locks.with(user, async {
             let person = self
                 .profiles
-                .upsert_profile(Profile::bare(user.clone()), ProfileSource::Nobody)
+                .upsert_before_join(Profile::bare(user.clone()), ProfileSource::Nobody)
                 .await?;
             deadline::store(self.store.join(session, person)).await?;
             if self.connections.admit(session, user) {

@@ -11,8 +11,8 @@ use lamplight_domain::time::Timestamp;
 use lamplight_embedded::messages::SqliteStore;
 use lamplight_usecases::ports::{
     BusMessage, ConnectionRegistry, Directory, EventBus, Exchanged, HashError, HashFor, Ids,
-    MarkUpdate, Page, Passwords, Person, ProfileSource, SharedSignOuts, SignOut, StoreError,
-    StoreResult, Subscriber, Subscription, WatchedPresence,
+    MarkUpdate, Page, Passwords, Person, ProfileSource, ProfileWrite, SharedSignOuts, SignOut,
+    StoreError, StoreResult, Subscriber, Subscription, WatchedPresence,
 };
 use lamplight_usecases::subscribers::Subscribers;
 use parking_lot::Mutex;
@@ -236,7 +236,7 @@ impl Directory for HeldDirectory {
         profile: Profile,
         source: ProfileSource,
         at: Timestamp,
-    ) -> StoreResult<(Person, bool)> {
+    ) -> StoreResult<(Person, ProfileWrite)> {
         let answer = self.store.upsert_profile(profile, source, at).await;
         released(&self.upsert_held).await;
         answer
@@ -246,7 +246,7 @@ impl Directory for HeldDirectory {
         profile: Profile,
         issued_at: Timestamp,
         at: Timestamp,
-    ) -> StoreResult<(Person, bool)> {
+    ) -> StoreResult<(Person, ProfileWrite)> {
         let answer = self.store.upsert_claims(profile, issued_at, at).await;
         released(&self.upsert_held).await;
         answer
