@@ -2,16 +2,21 @@
 
 use super::error::{RedisError, RedisResult};
 use super::options::{Address, RedisOptions, Topology};
+use super::tap::{OnMessage, Tap};
 use redis::aio::MultiplexedConnection;
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
 use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, PushInfo, TlsCertificates, Value, cmd,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, PushInfo, PushKind,
+    TlsCertificates, Value, cmd,
 };
 use std::future::Future;
 use std::sync::Once;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::AbortHandle;
 
 /// The oldest version whose commands are all that we use.
 const OLDEST: (u32, u32) = (7, 0);
@@ -113,7 +118,7 @@ pub(crate) async fn connect(options: &RedisOptions) -> RedisResult<(Connection, 
     within(options.connect_deadline, async {
         let mut connection = match options.topology {
             Topology::Cluster => Connection::Cluster(Box::new(connect_cluster(options).await?)),
-            _ => Connection::Single(connect_primary(options, None).await?),
+            _ => Connection::Single(connect_primary(options, None).await?.connection.clone()),
         };
         let info = connection.server_info().await?;
         Ok((connection, info))
@@ -122,7 +127,26 @@ pub(crate) async fn connect(options: &RedisOptions) -> RedisResult<(Connection, 
 }
 
 /// Called for what Redis sends unasked, on the task of the connection.
-pub(crate) type OnPush = Box<dyn Fn(PushInfo) + Send + Sync>;
+pub(crate) struct OnPush {
+    /// With a channel and a payload.
+    pub(crate) message: OnMessage,
+    pub(crate) broken: Box<dyn Fn() + Send + Sync>,
+}
+
+/// A connection to one server.
+pub(crate) struct Plain {
+    pub(crate) connection: MultiplexedConnection,
+    /// Ends with it; of other connections the client does that by itself.
+    driver: Option<AbortHandle>,
+}
+
+impl Drop for Plain {
+    fn drop(&mut self) {
+        if let Some(driver) = &self.driver {
+            driver.abort();
+        }
+    }
+}
 
 /// A connection to one server, for publishing and subscribing: the primary, or any node of a
 /// cluster. `attempt` chooses another node each time.
@@ -130,7 +154,7 @@ pub(crate) async fn connect_plain(
     options: &RedisOptions,
     attempt: usize,
     on_push: Option<OnPush>,
-) -> RedisResult<MultiplexedConnection> {
+) -> RedisResult<Plain> {
     within(options.connect_deadline, async {
         if options.topology != Topology::Cluster {
             return connect_primary(options, on_push).await;
@@ -142,18 +166,15 @@ pub(crate) async fn connect_plain(
     .await
 }
 
-async fn connect_primary(
-    options: &RedisOptions,
-    on_push: Option<OnPush>,
-) -> RedisResult<MultiplexedConnection> {
+async fn connect_primary(options: &RedisOptions, on_push: Option<OnPush>) -> RedisResult<Plain> {
     let address = match &options.topology {
         Topology::Sentinel { service } => &ask_sentinels(options, service).await?,
         _ => &options.addresses[0],
     };
-    let mut connection = open(options, options.connection_info(address), on_push).await?;
+    let mut plain = open(options, options.connection_info(address), on_push).await?;
     // During a failover the old address may lead to a replica. A user without the permission to ask
     // finds out by the first refused write.
-    if let Ok(Value::Array(role)) = connection.send_packed_command(&cmd("ROLE")).await
+    if let Ok(Value::Array(role)) = plain.connection.send_packed_command(&cmd("ROLE")).await
         && let Some(Value::BulkString(role)) = role.first()
         && role.as_slice() != b"master"
     {
@@ -161,7 +182,7 @@ async fn connect_primary(
             "{address} is a replica, not the primary"
         )));
     }
-    Ok(connection)
+    Ok(plain)
 }
 
 /// Asks one Sentinel after the other for the address of the primary.
@@ -172,10 +193,10 @@ async fn ask_sentinels(options: &RedisOptions, service: &str) -> RedisResult<Add
     let mut last = RedisError::Unavailable("no Sentinel".to_owned());
     for sentinel in &options.addresses {
         let asked = within(deadline, async {
-            let mut connection = open(options, options.sentinel_info(sentinel), None).await?;
+            let mut plain = open(options, options.sentinel_info(sentinel), None).await?;
             let mut command = cmd("SENTINEL");
             command.arg("GET-MASTER-ADDR-BY-NAME").arg(service);
-            let answer = connection.send_packed_command(&command).await?;
+            let answer = plain.connection.send_packed_command(&command).await?;
             Ok(redis::from_redis_value::<Option<(String, u16)>>(
                 answer.extract_error()?,
             )?)
@@ -195,23 +216,98 @@ async fn open(
     options: &RedisOptions,
     info: ConnectionInfo,
     on_push: Option<OnPush>,
-) -> RedisResult<MultiplexedConnection> {
+) -> RedisResult<Plain> {
     let info = info.set_tcp_settings(tcp_settings());
+    let on_push = match on_push {
+        Some(on_push) => match subscribe_plainly(options, &info, on_push).await? {
+            Ok(plain) => return Ok(plain),
+            Err(on_push) => Some(on_push),
+        },
+        None => None,
+    };
     let client = match certificates(options)? {
         Some(certificates) => Client::build_with_tls(info, certificates)?,
         None => Client::open(info)?,
     };
-    let mut config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(options.connect_deadline))
-        .set_response_timeout(None);
+    let mut config = config(options);
     if let Some(on_push) = on_push {
         config = config.set_push_sender(move |push| {
-            on_push(push);
+            on_push.receive(push);
             Ok::<(), std::convert::Infallible>(())
         });
     }
     let connection = client.get_multiplexed_async_connection_with_config(&config);
-    Ok(connection.await?)
+    Ok(Plain {
+        connection: connection.await?,
+        driver: None,
+    })
+}
+
+impl OnPush {
+    fn receive(&self, push: PushInfo) {
+        match (push.kind, push.data.as_slice()) {
+            (PushKind::Message, [Value::BulkString(channel), Value::BulkString(payload)]) => {
+                (self.message)(channel, payload);
+            }
+            (PushKind::Disconnection, _) => (self.broken)(),
+            _ => {}
+        }
+    }
+}
+
+/// A connection whose messages a [`Tap`] takes out of what comes. Not for TLS, where `on_push` comes
+/// back.
+async fn subscribe_plainly(
+    options: &RedisOptions,
+    info: &ConnectionInfo,
+    on_push: OnPush,
+) -> RedisResult<Result<Plain, OnPush>> {
+    let unreachable = |error: std::io::Error| {
+        RedisError::Unavailable(format!("cannot connect to {}: {error}", info.addr()))
+    };
+    let plain = match info.addr() {
+        ConnectionAddr::Tcp(host, port) => {
+            let stream = TcpStream::connect((&**host, *port))
+                .await
+                .map_err(unreachable)?;
+            stream.set_nodelay(true).map_err(unreachable)?;
+            tap(options, info, stream, on_push).await?
+        }
+        ConnectionAddr::Unix(path) => {
+            let stream = UnixStream::connect(path).await.map_err(unreachable)?;
+            tap(options, info, stream, on_push).await?
+        }
+        _ => return Ok(Err(on_push)),
+    };
+    Ok(Ok(plain))
+}
+
+async fn tap<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    options: &RedisOptions,
+    info: &ConnectionInfo,
+    stream: S,
+    OnPush { message, broken }: OnPush,
+) -> RedisResult<Plain> {
+    let pushes = move |push: PushInfo| {
+        if matches!(push.kind, PushKind::Disconnection) {
+            broken();
+        }
+        Ok::<(), std::convert::Infallible>(())
+    };
+    let config = config(options).set_push_sender(pushes);
+    let stream = Tap::new(stream, message);
+    let made = MultiplexedConnection::new_with_config(info.redis_settings(), stream, config);
+    let (connection, driver) = made.await?;
+    Ok(Plain {
+        connection,
+        driver: Some(tokio::spawn(driver).abort_handle()),
+    })
+}
+
+fn config(options: &RedisOptions) -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(options.connect_deadline))
+        .set_response_timeout(None)
 }
 
 async fn connect_cluster(options: &RedisOptions) -> RedisResult<ClusterConnection> {

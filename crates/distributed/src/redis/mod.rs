@@ -19,6 +19,7 @@ mod plain;
 mod probe;
 mod script;
 mod subscriber;
+mod tap;
 
 pub use client::{RedisClient, RedisStatus};
 pub use error::{RedisError, RedisResult};

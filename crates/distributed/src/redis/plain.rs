@@ -1,15 +1,14 @@
 //! A connection whose owner sees to its replacement.
 
-use super::connect::{connect_plain, within};
+use super::connect::{Plain, connect_plain, within};
 use super::error::RedisResult;
 use super::options::RedisOptions;
-use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, Value};
 use std::time::Duration;
 
 /// A connection to one server without supervision, for pipelines whose order counts.
 pub(crate) struct PlainConnection {
-    connection: MultiplexedConnection,
+    plain: Plain,
     deadline: Duration,
 }
 
@@ -17,7 +16,7 @@ impl PlainConnection {
     /// `attempt` chooses the node of a cluster.
     pub(crate) async fn connect(options: &RedisOptions, attempt: usize) -> RedisResult<Self> {
         Ok(Self {
-            connection: connect_plain(options, attempt, None).await?,
+            plain: connect_plain(options, attempt, None).await?,
             // A batch is larger than a command.
             deadline: options.command_deadline * 2,
         })
@@ -29,6 +28,7 @@ impl PlainConnection {
         let count = pipeline.len();
         within(self.deadline, async {
             Ok(self
+                .plain
                 .connection
                 .send_packed_commands(pipeline, 0, count)
                 .await?)

@@ -1,16 +1,15 @@
 //! A connection that stays subscribed to a set of channels.
 
 use super::backoff::Backoff;
-use super::connect::{OnPush, connect_plain, within};
+use super::connect::{OnPush, Plain, connect_plain, within};
 use super::error::{RedisError, RedisResult};
 use super::options::RedisOptions;
 use lamplight_usecases::throttle::{self, Due};
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
-use redis::{PushInfo, PushKind, Value};
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -267,46 +266,48 @@ fn log(options: &RedisOptions, reason: &RedisError) {
 
 impl Shared {
     fn on_push(self: &Arc<Self>, number: u64) -> OnPush {
-        let shared = Arc::downgrade(self);
-        Box::new(move |push| {
-            let Some(shared) = shared.upgrade() else {
-                return;
-            };
-            if shared.current.load(Ordering::Relaxed) != number {
-                return;
-            }
-            let PushInfo { kind, data } = push;
-            match (kind, data.as_slice()) {
-                (PushKind::Message, [Value::BulkString(channel), Value::BulkString(payload)]) => {
+        // Only the connection that counts passes something on.
+        let of = move |shared: &Weak<Self>| {
+            let shared = shared.upgrade()?;
+            (shared.current.load(Ordering::Relaxed) == number).then_some(shared)
+        };
+        let (for_messages, for_breaks) = (Arc::downgrade(self), Arc::downgrade(self));
+        OnPush {
+            message: Box::new(move |channel, payload| {
+                if let Some(shared) = of(&for_messages) {
                     shared.received.fetch_add(1, Ordering::Relaxed);
-                    (shared.receive)(Received::Message { channel, payload })
+                    (shared.receive)(Received::Message { channel, payload });
                 }
-                (PushKind::Disconnection, _) => shared.broken.notify_one(),
-                _ => {}
-            }
-        })
+            }),
+            broken: Box::new(move || {
+                if let Some(shared) = of(&for_breaks) {
+                    shared.broken.notify_one();
+                }
+            }),
+        }
     }
 
     /// Keeps a connection subscribed until it breaks, and says why it did.
     async fn serve(
         &self,
-        mut connection: MultiplexedConnection,
+        mut plain: Plain,
         number: u64,
         backoff: &mut Backoff,
         is_first: &mut bool,
     ) -> RedisError {
+        let connection = &mut plain.connection;
         {
             let mut channels = self.channels.lock();
             channels.subscribed.clear();
             channels.dirty = channels.wanted.iter().cloned().collect();
         }
         self.current.store(number, Ordering::Relaxed);
-        if let Err(reason) = self.subscribe_to_mark(&mut connection, number).await {
+        if let Err(reason) = self.subscribe_to_mark(connection, number).await {
             return reason;
         }
         let mut is_complete = false;
         loop {
-            if let Err(reason) = self.apply(&mut connection).await {
+            if let Err(reason) = self.apply(connection).await {
                 return reason;
             }
             if !is_complete {
@@ -323,7 +324,7 @@ impl Shared {
                 }
                 () = self.changed.notified() => {}
                 () = tokio::time::sleep(PING) => {
-                    if let Err(reason) = self.ping(&mut connection).await {
+                    if let Err(reason) = self.ping(connection).await {
                         return reason;
                     }
                     *backoff = Backoff::default();
