@@ -204,17 +204,21 @@ impl Node {
     }
 
     async fn close_users(&self, ended: &Ended) -> StoreResult<()> {
-        for bucket in 0..BUCKETS {
+        let users_of = async |bucket| -> StoreResult<Vec<String>> {
             let key = self.feed.keys.bucket(bucket).users_of(ended.incarnation);
             let command = ::redis::Cmd::smembers(&key);
-            let users: Vec<String> = self.feed.client.query(&command).await?;
-            stream::iter(users)
-                .map(|user| self.close_user(ended, UserId::trusted(user)))
-                .buffer_unordered(AT_ONCE)
-                .try_collect::<()>()
-                .await?;
-        }
-        Ok(())
+            Ok(self.feed.client.query(&command).await?)
+        };
+        // The users of the next bucket are read while those of one are closed.
+        stream::iter(0..BUCKETS)
+            .map(users_of)
+            .buffered(2)
+            .map_ok(|users| stream::iter(users).map(Ok))
+            .try_flatten()
+            .map_ok(|user| self.close_user(ended, UserId::trusted(user)))
+            .try_buffer_unordered(AT_ONCE)
+            .try_collect::<()>()
+            .await
     }
 
     async fn close_user(&self, ended: &Ended, user: UserId) -> StoreResult<()> {
