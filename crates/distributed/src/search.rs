@@ -24,6 +24,10 @@ impl MessageSearch for PostgresStore {
         postgres::advance_index(self, limit).await
     }
 
+    async fn index_progress(&self) -> StoreResult<IndexProgress> {
+        postgres::index_progress(self).await
+    }
+
     async fn reindex(&self) -> StoreResult<()> {
         postgres::reindex(self).await
     }

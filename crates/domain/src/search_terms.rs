@@ -145,13 +145,19 @@ struct Located {
 
 fn located(text: &str) -> impl Iterator<Item = Located> + '_ {
     runs(text)
-        .flat_map(|run| match run.script {
-            Spacing::Spaced => vec![Located {
-                term: folded(run.text),
-                start: run.start,
-                end: run.start + run.text.len(),
-            }],
-            Spacing::Unspaced => unspaced(&run),
+        .flat_map(|run| {
+            let (word, pairs) = match run.script {
+                Spacing::Spaced => {
+                    let word = Located {
+                        term: folded(run.text),
+                        start: run.start,
+                        end: run.start + run.text.len(),
+                    };
+                    (Some(word), Vec::new())
+                }
+                Spacing::Unspaced => (None, unspaced(&run)),
+            };
+            word.into_iter().chain(pairs)
         })
         .filter(|located| !located.term.is_empty())
 }
@@ -178,6 +184,10 @@ fn unspaced(run: &Run<'_>) -> Vec<Located> {
 }
 
 fn folded(word: &str) -> String {
+    if word.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        // As below, which most words do not need.
+        return word[..word.len().min(MAX_TERM_CHARS)].to_ascii_lowercase();
+    }
     search_key(word).chars().take(MAX_TERM_CHARS).collect()
 }
 

@@ -146,7 +146,7 @@ async fn measure(count: u64) {
     let (mut steps, mut longest) = (0, std::time::Duration::ZERO);
     loop {
         let step = Instant::now();
-        let progress = store.advance(128).await.expect("a step");
+        let progress = store.advance(1_024).await.expect("a step");
         longest = longest.max(step.elapsed());
         steps += 1;
         if !progress.is_behind {

@@ -6,6 +6,7 @@ use lamplight_domain::fold::Message;
 use lamplight_domain::identity::UserId;
 use lamplight_usecases::cursor::SearchKey;
 use lamplight_usecases::ports::{IndexProgress, MessageSearch, Page, Search, StoreResult};
+use std::sync::Arc;
 
 #[async_trait]
 impl MessageSearch for SqliteStore {
@@ -23,16 +24,31 @@ impl MessageSearch for SqliteStore {
     }
 
     async fn advance(&self, limit: usize) -> StoreResult<IndexProgress> {
-        let progress = self.read(sqlite::index_progress).await?;
-        if !progress.is_behind {
-            return Ok(progress);
+        // A reader computes what the writer writes, which keeps other writes waiting only for that.
+        let (step, newest) = self
+            .read(move |conn| {
+                let newest = sqlite::commit_head(conn)?;
+                Ok((Arc::new(sqlite::read_index_step(conn, limit)?), newest))
+            })
+            .await?;
+        let mut written = 0;
+        while !step.is_written(written) {
+            let part = Arc::clone(&step);
+            // The index and its position reach the disk together, and can be made again.
+            let write = self.write_as(Durability::Deferred, move |batch| {
+                sqlite::write_index_step(batch, &part, written)
+            });
+            match write.answer().await? {
+                Some(more) => written = more,
+                // Another program emptied the index.
+                None => break,
+            }
         }
-        // The index and its position reach the disk together, and can be made again.
-        self.write_as(Durability::Deferred, move |batch| {
-            sqlite::advance_index(batch, limit)
-        })
-        .answer()
-        .await
+        Ok(step.progress(written, newest))
+    }
+
+    async fn index_progress(&self) -> StoreResult<IndexProgress> {
+        self.read(sqlite::index_progress).await
     }
 
     async fn reindex(&self) -> StoreResult<()> {

@@ -3,24 +3,31 @@
 //! reads nothing of other conversations.
 
 use crate::deadline::STORE_DEADLINE;
-use crate::ports::{CommitPosition, LogFollower, MessageSearch};
+use crate::ports::{
+    CommitPosition, IndexProgress, IndexStep, LogFollower, MessageSearch, StoreResult,
+};
 use crate::throttle::{self, Due};
 use lamplight_domain::search_terms::{QueryTerm, terms};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// The most conversations that one search looks at.
 pub const MOST_CONVERSATIONS: usize = 2_000;
 
-/// Entries that are indexed at a time: few enough that writes between two steps wait for some
-/// milliseconds only.
-const STEP: usize = 128;
-/// How long commits are gathered for one step.
-const GATHER: Duration = Duration::from_millis(200);
-/// How often the log is looked at without being woken.
-const POLL: Duration = Duration::from_secs(2);
+/// Entries that one step handles, at most.
+const STEP: usize = 1_024;
+/// The time from the beginning of one step to that of the next: entries are gathered, since a step
+/// costs much and a further entry in it little. With [`SETTLE`] this is how long a message waits.
+const EVERY: Duration = Duration::from_millis(800);
+/// How long a step waits after the commit that caused it, where the last one is long ago: commits
+/// come in bursts.
+const SETTLE: Duration = Duration::from_millis(50);
+/// How often a step is tried without a commit: another program may have emptied the index.
+const POLL: Duration = Duration::from_secs(3);
+/// How often a node looks whether the node that keeps the index still does.
+const WATCH: Duration = Duration::from_secs(3);
 /// The pause after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 /// The pause between two steps of an index that is behind: messages go first.
@@ -47,16 +54,29 @@ pub fn index_text(text: &str) -> String {
         if !joined.is_empty() {
             joined.push(' ');
         }
-        joined.extend(encoded(&term));
+        if term.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            joined.push_str(&term);
+        } else {
+            joined.extend(encoded(&term));
+        }
     }
     joined
 }
 
-/// The tokens of a message from its [`index_text`], by the rows of its conversation and sender.
-pub fn tokens(text: &str, conversation: i64, sender: i64) -> impl Iterator<Item = String> + '_ {
-    text.split(' ')
-        .map(move |term| format!("{conversation}x{term}"))
-        .chain(std::iter::once(sender_token(conversation, sender)))
+/// The tokens of a message from its [`index_text`], by the rows of its conversation and sender,
+/// separated by spaces.
+#[must_use]
+pub fn tokens(text: &str, conversation: i64, sender: i64) -> String {
+    let prefix = format!("{conversation}x");
+    let terms = text.bytes().filter(|byte| *byte == b' ').count() + 1;
+    let mut tokens = String::with_capacity(text.len() + terms * prefix.len() + 24);
+    for term in text.split(' ') {
+        tokens.push_str(&prefix);
+        tokens.push_str(term);
+        tokens.push(' ');
+    }
+    tokens.push_str(&sender_token(conversation, sender));
+    tokens
 }
 
 /// The token of all messages of a sender in a conversation.
@@ -94,38 +114,64 @@ impl SearchIndexer {
         newest.saturating_sub(self.position.load(Ordering::Relaxed))
     }
 
-    /// Follows the log for as long as it is polled.
+    /// Follows the log for as long as it is polled. Of several nodes one keeps the index; the others
+    /// look now and then whether it does, and nothing else.
     pub async fn run(&self, search: Arc<dyn MessageSearch>, follower: Arc<dyn LogFollower>) {
+        // Where the index was when another node was seen to move it, or at the last look.
+        let mut watched: Option<CommitPosition> = None;
+        // Where the last step left it. The node that moved it last never finds it elsewhere.
+        let mut left_at: Option<CommitPosition> = None;
         loop {
-            let progress = match timeout(STORE_DEADLINE, search.advance(STEP)).await {
-                Ok(Ok(progress)) => progress,
-                Ok(Err(error)) => {
-                    failed(&error.to_string());
-                    sleep(RETRY).await;
+            if let Some(seen) = watched {
+                sleep(WATCH).await;
+                let Some(now) = bounded(search.index_progress()).await else {
+                    continue;
+                };
+                self.note(&now);
+                if !now.is_behind || now.position != seen {
+                    watched = Some(now.position);
                     continue;
                 }
-                Err(_) => {
-                    failed("the store did not answer in time");
-                    sleep(RETRY).await;
-                    continue;
-                }
+            }
+            let began = Instant::now();
+            let Some(progress) = bounded(search.advance(STEP)).await else {
+                sleep(RETRY).await;
+                continue;
             };
-            self.newest.store(progress.newest.0, Ordering::Relaxed);
-            let before = self.position.swap(progress.position.0, Ordering::Relaxed);
-            let moved = progress.position.0.saturating_sub(before);
-            // A smaller step reached the end of what can be read: the rest is gathered, or waits for
-            // a transaction that is open.
-            if progress.is_behind && moved >= STEP as u64 {
-                sleep(PAUSE).await;
+            self.note(&progress);
+            let before = left_at.replace(progress.position);
+            let has_moved = before.is_some_and(|before| before != progress.position);
+            watched = None;
+            match progress.step {
+                IndexStep::Outrun => watched = Some(progress.position),
+                IndexStep::Idle if has_moved => watched = Some(progress.position),
+                IndexStep::Full => sleep(PAUSE).await,
+                IndexStep::Moved | IndexStep::Idle => {}
+            }
+            if watched.is_some() || progress.step == IndexStep::Full {
                 continue;
             }
             let changed = follower.changed(progress.position);
             if timeout(POLL, changed).await.is_ok() {
-                // Commits come in bursts: one step for each burst.
-                sleep(GATHER).await;
+                sleep_until((began + EVERY).max(Instant::now() + SETTLE)).await;
             }
         }
     }
+
+    fn note(&self, progress: &IndexProgress) {
+        self.newest.store(progress.newest.0, Ordering::Relaxed);
+        self.position.store(progress.position.0, Ordering::Relaxed);
+    }
+}
+
+/// `None` where the store fails or does not answer in time.
+async fn bounded<T>(answer: impl Future<Output = StoreResult<T>>) -> Option<T> {
+    match timeout(STORE_DEADLINE, answer).await {
+        Ok(Ok(value)) => return Some(value),
+        Ok(Err(error)) => failed(&error.to_string()),
+        Err(_) => failed("the store did not answer in time"),
+    }
+    None
 }
 
 fn failed(error: &str) {
@@ -143,8 +189,10 @@ mod tests {
     fn tokens_stand_for_one_conversation_and_have_no_separators() {
         let text = index_text("Hello ⑴ world");
         assert_eq!(text, "\u{e028}1\u{e029} hello world");
-        let of: Vec<String> = tokens(&text, 12, 3).collect();
-        assert_eq!(of, ["12x\u{e028}1\u{e029}", "12xhello", "12xworld", "12s3"]);
+        assert_eq!(
+            tokens(&text, 12, 3),
+            "12x\u{e028}1\u{e029} 12xhello 12xworld 12s3"
+        );
         let query: Vec<String> = query_terms("hel ⑴")
             .iter()
             .map(|term| query_token(12, term))

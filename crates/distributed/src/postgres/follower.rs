@@ -113,13 +113,24 @@ pub(crate) async fn head(database: &Database) -> StoreResult<CommitPosition> {
     }
 }
 
-/// The entries behind a fence. Waits a while for the transactions that are open; after that, no entry
-/// is readable yet.
+/// The entries behind a fence.
 pub(crate) async fn read(
     database: &Database,
     after: CommitPosition,
     limit: usize,
 ) -> StoreResult<Vec<CommittedEntry>> {
+    let rows = behind_fence(database, &READ, after, limit).await?;
+    Ok(committed(&rows).map_err(Failure::from)?)
+}
+
+/// The rows of `read`, which takes what [`READ`] takes: of entries behind a fence. Waits a while for the
+/// transactions that are open; after that, no entry is readable yet.
+pub(super) async fn behind_fence(
+    database: &Database,
+    read: &Sql,
+    after: CommitPosition,
+    limit: usize,
+) -> StoreResult<Vec<Row>> {
     let (after, limit) = (to_db(after.0), to_db(limit as u64));
     let fence = fence(database).await?;
     if fence.newest <= after {
@@ -129,10 +140,10 @@ pub(crate) async fn read(
     let mut pause = PAUSE;
     loop {
         let rows = database
-            .rows(&READ, &[&after, &fence.newest, &limit, &fence.transaction])
+            .rows(read, &[&after, &fence.newest, &limit, &fence.transaction])
             .await?;
         if !rows.is_empty() {
-            return Ok(committed(&rows).map_err(Failure::from)?);
+            return Ok(rows);
         }
         if began.elapsed() > WAIT {
             return Ok(Vec::new());

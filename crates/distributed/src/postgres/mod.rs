@@ -76,7 +76,7 @@ pub(crate) use queries::{
     total_unread,
 };
 pub(crate) use search::search;
-pub(crate) use search_index::{advance as advance_index, reindex};
+pub(crate) use search_index::{advance as advance_index, progress as index_progress, reindex};
 pub(crate) use settings::set_settings;
 
 use first_profiles::FirstProfiles;

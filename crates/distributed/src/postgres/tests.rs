@@ -76,8 +76,8 @@ const STATEMENTS: &[(&str, &Sql)] = &[
     ("fence", &follower::FENCE),
     ("read", &follower::READ),
     ("index now", &search_index::NOW),
-    ("index put", &search_index::PUT),
-    ("index drop", &search_index::DROP),
+    ("index step", &search_index::STEP),
+    ("index write", &search_index::WRITE),
     ("searched", &search::OWN),
     ("searched one", &search::ONE),
     ("searched person", &search::PERSON),
@@ -189,7 +189,8 @@ fn whole_scans<'a>(plan: &'a str, first_columns: &HashMap<String, String>) -> Ve
             .last()
             .is_some_and(|parent| parent.contains("Limit "))
             && !details.iter().any(|line| line.contains("Filter"));
-        line.contains("Seq Scan on") || by_index && !has_condition && !reads_one
+        let is_of_one_row = line.contains("Seq Scan on search_position");
+        line.contains("Seq Scan on") && !is_of_one_row || by_index && !has_condition && !reads_one
     };
     let scans = lines.iter().enumerate().filter(|scan| is_whole(*scan));
     scans.map(|(_, line)| *line).collect()

@@ -63,7 +63,10 @@ pub(crate) use queries::{
 };
 pub(crate) use search::search;
 pub use search_index::reindex_file;
-pub(crate) use search_index::{advance as advance_index, progress as index_progress, reindex};
+pub(crate) use search_index::{
+    progress as index_progress, read_step as read_index_step, reindex,
+    write_step as write_index_step,
+};
 pub(crate) use settings::set_settings;
 
 use batch::{Batch, to_db};

@@ -7,19 +7,29 @@ use super::error::OpenError;
 use super::follower::commit_head;
 use super::lock::resolve;
 use lamplight_domain::entry::{EntryKind, MessageAction};
-use lamplight_usecases::ports::{CommitPosition, IndexProgress};
+use lamplight_usecases::ports::{CommitPosition, IndexProgress, IndexStep};
 use lamplight_usecases::record;
 use lamplight_usecases::search_index::{index_text, tokens};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::path::Path;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Bytes of entries that one step reads.
 const MOST_BYTES: i64 = 256 * 1_024;
+/// How long a step keeps the writer at a time, without the commit.
+const HOLD: Duration = Duration::from_millis(4);
 
-const AFTER: &str = "SELECT e.id, e.conversation, e.seq, o.kind, CASE WHEN o.kind IS NULL THEN NULL ELSE e.content END, octet_length(e.content)
-     FROM entries e LEFT JOIN other_entries o ON o.conversation = e.conversation AND o.seq = e.seq
+/// What the entries after a position say now, and what the index has of them. The text of an entry that
+/// is no message is its record.
+const AFTER: &str = "SELECT e.id, e.conversation, e.seq, e.sender, o.kind,
+         CASE WHEN o.kind IS NOT NULL THEN e.content WHEN c.deleted_seq IS NULL THEN ifnull(c.content, e.content) END, t.text
+     FROM entries e
+     LEFT JOIN other_entries o ON o.conversation = e.conversation AND o.seq = e.seq
+     LEFT JOIN message_changes c ON c.conversation = e.conversation AND c.seq = e.seq
+     LEFT JOIN search_texts t ON t.entry = e.id
      WHERE e.id > ?1 ORDER BY e.id LIMIT ?2";
 
 const NOW: &str = "SELECT e.id, e.sender, CASE WHEN c.deleted_seq IS NULL THEN ifnull(c.content, e.content) END, t.text
@@ -36,6 +46,7 @@ pub(crate) fn progress(conn: &Connection) -> rusqlite::Result<IndexProgress> {
         position,
         is_behind: position < newest,
         newest,
+        step: IndexStep::Idle,
     })
 }
 
@@ -44,122 +55,203 @@ fn position(conn: &Connection) -> rusqlite::Result<i64> {
         .query_row([], |row| row.get(0))
 }
 
-/// Indexes at most `limit` further entries.
-pub(crate) fn advance(batch: &mut Batch<'_>, limit: usize) -> rusqlite::Result<IndexProgress> {
+/// The next entries and what they change in the index: made by a reader, written by the writer.
+pub(crate) struct Step {
+    after: i64,
+    /// In the order of entries.
+    items: Vec<Item>,
+    /// Further entries were left for the next step.
+    is_full: bool,
+}
+
+struct Item {
+    /// The entry.
+    position: i64,
+    /// The message that it is about, unless the index has it as it is.
+    change: Option<Change>,
+}
+
+struct Change {
+    message: i64,
+    /// Tokens to remove.
+    old: Option<String>,
+    /// Text and tokens to add.
+    new: Option<(String, String)>,
+}
+
+impl Step {
+    /// Whether so many items are all.
+    pub(crate) fn is_written(&self, written: usize) -> bool {
+        written >= self.items.len()
+    }
+
+    /// How far the index is with so many items written.
+    pub(crate) fn progress(&self, written: usize, newest: CommitPosition) -> IndexProgress {
+        let last = written.checked_sub(1).and_then(|last| self.items.get(last));
+        let position = CommitPosition(from_db(last.map_or(self.after, |item| item.position)));
+        IndexProgress {
+            position,
+            is_behind: position < newest,
+            newest: newest.max(position),
+            step: match (self.items.is_empty(), self.is_full) {
+                (true, _) => IndexStep::Idle,
+                (false, false) if self.is_written(written) => IndexStep::Moved,
+                (false, _) => IndexStep::Full,
+            },
+        }
+    }
+}
+
+/// Reads at most `limit` further entries, in one snapshot.
+pub(crate) fn read_step(conn: &Connection, limit: usize) -> rusqlite::Result<Step> {
+    let mut step = Step {
+        after: position(conn)?,
+        items: Vec::new(),
+        is_full: false,
+    };
+    let mut statement = conn.prepare_cached(AFTER)?;
+    let mut found = statement.query(params![step.after, to_db(limit as u64)])?;
+    let mut messages = HashSet::new();
+    let mut bytes = 0;
+    while let Some(row) = found.next()? {
+        let conversation = row.get(1)?;
+        let text = row.get_ref(5)?.as_str_or_null()?;
+        bytes += to_db(text.map_or(0, str::len) as u64);
+        let now = match row.get_ref(4)?.as_str_or_null()? {
+            None => Some(Now {
+                message: row.get(0)?,
+                conversation,
+                sender: row.get(3)?,
+                text: text.map(index_text).unwrap_or_default(),
+                indexed: row.get(6)?,
+            }),
+            Some(kind) => match record::read_change(kind, text.unwrap_or_default()) {
+                EntryKind::Change(change)
+                    if matches!(
+                        change.action,
+                        MessageAction::Edit { .. } | MessageAction::Delete
+                    ) =>
+                {
+                    now(conn, conversation, to_db(change.message_seq))?
+                }
+                _ => None,
+            },
+        };
+        step.items.push(Item {
+            position: row.get(0)?,
+            // Only the first entry about a message: the others would find what that one changes.
+            change: now
+                .filter(|now| messages.insert(now.message))
+                .and_then(Now::change),
+        });
+        if bytes > MOST_BYTES {
+            step.is_full = true;
+            break;
+        }
+    }
+    step.is_full |= step.items.len() == limit;
+    Ok(step)
+}
+
+/// A message, and what the index has of it.
+struct Now {
+    message: i64,
+    conversation: i64,
+    sender: i64,
+    text: String,
+    indexed: Option<String>,
+}
+
+fn now(conn: &Connection, conversation: i64, seq: i64) -> rusqlite::Result<Option<Now>> {
+    conn.prepare_cached(NOW)?
+        .query_row(params![conversation, seq], |row| {
+            let text = row.get_ref(2)?.as_str_or_null()?.map(index_text);
+            Ok(Now {
+                message: row.get(0)?,
+                conversation,
+                sender: row.get(1)?,
+                text: text.unwrap_or_default(),
+                indexed: row.get(3)?,
+            })
+        })
+        .optional()
+}
+
+impl Now {
+    fn change(self) -> Option<Change> {
+        if self.indexed.as_deref().unwrap_or_default() == self.text {
+            return None;
+        }
+        let tokens = |text: &str| tokens(text, self.conversation, self.sender);
+        Some(Change {
+            message: self.message,
+            old: self.indexed.as_deref().map(tokens),
+            new: (!self.text.is_empty()).then(|| {
+                let tokens = tokens(&self.text);
+                (self.text, tokens)
+            }),
+        })
+    }
+}
+
+/// Writes the items of a step from the one at `from` on, for as long as it may keep the writer, and
+/// moves the position behind them. Returns how many items of the step are written by then, and
+/// nothing if the index is not where the step found it.
+pub(crate) fn write_step(
+    batch: &mut Batch<'_>,
+    step: &Step,
+    from: usize,
+) -> rusqlite::Result<Option<usize>> {
     let conn = batch.conn;
-    let position = position(conn)?;
-    let Step {
-        messages,
-        position: reached,
-        is_behind,
-    } = step(conn, position, limit)?;
+    let expected = match from {
+        0 => step.after,
+        from => step.items[from - 1].position,
+    };
+    if position(conn)? != expected {
+        return Ok(None);
+    }
+    let began = Instant::now();
     let mut has_removed = false;
-    for (conversation, seq) in messages {
-        has_removed |= set(conn, conversation, seq)?;
+    let mut written = from;
+    for item in &step.items[from..] {
+        if let Some(change) = &item.change {
+            if written > from && began.elapsed() >= HOLD {
+                break;
+            }
+            has_removed |= change.old.is_some();
+            change.write(conn)?;
+        }
+        written += 1;
     }
     if has_removed {
         // Older pages in the write-ahead log have what was removed.
         batch.erased();
     }
-    if reached > position {
+    if written > from {
         conn.prepare_cached("UPDATE search_position SET position = ?1")?
-            .execute([reached])?;
+            .execute([step.items[written - 1].position])?;
     }
-    Ok(IndexProgress {
-        position: CommitPosition(from_db(reached)),
-        is_behind,
-        newest: commit_head(conn)?,
-    })
+    Ok(Some(written))
 }
 
-struct Step {
-    /// By conversation and `seq`.
-    messages: BTreeSet<(i64, i64)>,
-    position: i64,
-    is_behind: bool,
-}
-
-/// The messages that the entries after a position are about.
-fn step(conn: &Connection, after: i64, limit: usize) -> rusqlite::Result<Step> {
-    let mut step = Step {
-        messages: BTreeSet::new(),
-        position: after,
-        is_behind: false,
-    };
-    let wanted = to_db(limit as u64);
-    let mut statement = conn.prepare_cached(AFTER)?;
-    let mut found = statement.query(params![after, wanted])?;
-    let (mut count, mut bytes) = (0, 0);
-    while let Some(row) = found.next()? {
-        count += 1;
-        bytes += row.get::<_, i64>(5)?;
-        step.position = row.get(0)?;
-        let conversation = row.get(1)?;
-        match row.get_ref(3)?.as_str_or_null()? {
-            None => {
-                step.messages.insert((conversation, row.get(2)?));
-            }
-            Some(kind) => {
-                let record = row.get_ref(4)?.as_str_or_null()?.unwrap_or_default();
-                if let EntryKind::Change(change) = record::read_change(kind, record)
-                    && matches!(
-                        change.action,
-                        MessageAction::Edit { .. } | MessageAction::Delete
-                    )
-                {
-                    step.messages
-                        .insert((conversation, to_db(change.message_seq)));
-                }
-            }
+impl Change {
+    fn write(&self, conn: &Connection) -> rusqlite::Result<()> {
+        if let Some(tokens) = &self.old {
+            conn.prepare_cached(
+                "INSERT INTO search_index (search_index, rowid, tokens) VALUES ('delete', ?1, ?2)",
+            )?
+            .execute(params![self.message, tokens])?;
+            conn.prepare_cached("DELETE FROM search_texts WHERE entry = ?1")?
+                .execute([self.message])?;
         }
-        if bytes > MOST_BYTES {
-            step.is_behind = true;
-            break;
+        if let Some((text, tokens)) = &self.new {
+            conn.prepare_cached("INSERT INTO search_index (rowid, tokens) VALUES (?1, ?2)")?
+                .execute(params![self.message, tokens])?;
+            conn.prepare_cached("INSERT INTO search_texts (entry, text) VALUES (?1, ?2)")?
+                .execute(params![self.message, text])?;
         }
+        Ok(())
     }
-    step.is_behind |= count == limit;
-    Ok(step)
-}
-
-/// Makes the index have what a message says now. Whether something was removed.
-fn set(conn: &Connection, conversation: i64, seq: i64) -> rusqlite::Result<bool> {
-    let now = conn
-        .prepare_cached(NOW)?
-        .query_row(params![conversation, seq], |row| {
-            let text = row.get_ref(2)?.as_str_or_null()?.map(index_text);
-            Ok((
-                row.get::<_, i64>(0)?,
-                row.get::<_, i64>(1)?,
-                text.unwrap_or_default(),
-                row.get::<_, Option<String>>(3)?,
-            ))
-        })
-        .optional()?;
-    let Some((id, sender, text, indexed)) = now else {
-        return Ok(false);
-    };
-    if indexed.as_deref().unwrap_or_default() == text {
-        return Ok(false);
-    }
-    let joined = |text: &str| {
-        let tokens: Vec<String> = tokens(text, conversation, sender).collect();
-        tokens.join(" ")
-    };
-    if let Some(indexed) = &indexed {
-        conn.prepare_cached(
-            "INSERT INTO search_index (search_index, rowid, tokens) VALUES ('delete', ?1, ?2)",
-        )?
-        .execute(params![id, joined(indexed)])?;
-        conn.prepare_cached("DELETE FROM search_texts WHERE entry = ?1")?
-            .execute([id])?;
-    }
-    if !text.is_empty() {
-        conn.prepare_cached("INSERT INTO search_index (rowid, tokens) VALUES (?1, ?2)")?
-            .execute(params![id, joined(&text)])?;
-        conn.prepare_cached("INSERT INTO search_texts (entry, text) VALUES (?1, ?2)")?
-            .execute(params![id, text])?;
-    }
-    Ok(indexed.is_some())
 }
 
 pub(crate) fn reindex(conn: &Connection) -> rusqlite::Result<()> {

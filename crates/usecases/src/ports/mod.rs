@@ -37,7 +37,7 @@ pub use messages::{
 };
 pub use passwords::{HashError, HashFor, Passwords};
 pub use presence::{PresenceState, PresenceStore};
-pub use search::{IndexProgress, MessageSearch, Search};
+pub use search::{IndexProgress, IndexStep, MessageSearch, Search};
 pub use shared_limits::{SharedLimits, SharedRule};
 pub use shared_sign_outs::{Exchanged, SharedSignOuts, SignOut};
 pub use store::{Page, StoreError, StoreResult};

@@ -32,14 +32,31 @@ pub struct IndexProgress {
     pub is_behind: bool,
     /// The position of the newest entry, as far as is known.
     pub newest: CommitPosition,
+    /// What the step did.
+    pub step: IndexStep,
+}
+
+/// What a call of [`MessageSearch::advance`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IndexStep {
+    /// Nothing: no further entry is readable.
+    #[default]
+    Idle,
+    /// It moved the index to the end of what was readable.
+    Moved,
+    /// It moved the index as far as one step goes. Further entries are readable.
+    Full,
+    /// Nothing, since somebody else moved the index meanwhile.
+    Outrun,
 }
 
 /// An index of the messages of all logs, and searches in it.
 ///
 /// The index follows the log: [`MessageSearch::advance`] handles the entries after a position that is
 /// stored with the index and moves in the same transaction, so that nothing is missed over a crash.
-/// What it writes of a message is always what the message is now, so that an entry may be handled
-/// more than once. What was edited or deleted since is not found, also before the index has followed.
+/// What it writes of a message is what the message was at the last of these entries or later, so that
+/// an entry may be handled more than once. What was edited or deleted since is not found, also before
+/// the index has followed.
 #[async_trait]
 pub trait MessageSearch: Send + Sync + 'static {
     /// Messages as they are now, in conversations that the caller is a member of now, newest first.
@@ -56,9 +73,12 @@ pub trait MessageSearch: Send + Sync + 'static {
         limit: usize,
     ) -> StoreResult<Option<Page<Message>>>;
 
-    /// Brings the index up to at most `limit` further entries. Where another node does so at the
-    /// moment, nothing is done.
+    /// Brings the index up to at most `limit` further entries. Where another node did so meanwhile,
+    /// nothing is done.
     async fn advance(&self, limit: usize) -> StoreResult<IndexProgress>;
+
+    /// How far the index is: one cheap read.
+    async fn index_progress(&self) -> StoreResult<IndexProgress>;
 
     /// Empties the index. [`MessageSearch::advance`] begins anew.
     async fn reindex(&self) -> StoreResult<()>;
