@@ -182,6 +182,8 @@ describe.skipIf(!canRun)("how the page behaves to hand, ear and eye", () => {
     await focus("people-search")
     await asha.on("composer").focus()
     await keyboard.press("Tab")
+    await focus("open-emoji")
+    await keyboard.press("Tab")
     await focus("send")
     await asha.on("log").focus()
     await keyboard.press("ArrowUp")
