@@ -325,6 +325,7 @@ fn addresses_of_servers_are_checked_and_never_shown() {
             "DATABASE_URL",
             "postgres://user:hunter2@db/x?sslmode=require",
         )
+        .env("FILES", "/shared/files")
         .read(&[
             "--redis-prefix",
             "chat:eu-1",

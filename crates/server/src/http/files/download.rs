@@ -249,7 +249,7 @@ async fn small(state: &AppState, id: &FileId, parts: &Parts) -> Result<Response,
 
 /// An address of a file that works without a cookie or a token, for the caller and for 12 hours:
 /// for pictures and players of a page. Whether the caller may have the file is checked at each use.
-#[utoipa::path(post, path = "/api/files/{id}/url", tag = "files", params(("id" = String, Path, description = "The file")),
+#[utoipa::path(post, path = "/api/files/{id}/url", tag = "files", security(("bearer" = []), ("cookie" = [])), params(("id" = String, Path, description = "The file")),
     responses((status = 200, description = "The address", body = docs::SignedUrlAnswer), docs::Refusals))]
 pub(crate) async fn sign(
     State(state): State<Arc<AppState>>,
