@@ -28,8 +28,8 @@ const TABLES = [
     },
   },
   {
-    title: "Search of messages",
-    suites: ["search"],
+    title: "Search of messages, and groups",
+    suites: ["search", "groups"],
     adapters: { sqlite: "SQLite", postgresql: "PostgreSQL" },
   },
   {

@@ -112,6 +112,7 @@ pub fn appended(place: &str, seq: u64) -> Event {
             created_at: at(0),
         }),
         to: members(),
+        newcomers: Members::default(),
         except: None,
     }
 }

@@ -14,6 +14,7 @@
 //!     lamplight_conformance::search_suite!(fresh);
 //!     lamplight_conformance::blocks_suite!(fresh);
 //!     lamplight_conformance::files_suite!(fresh);
+//!     lamplight_conformance::groups_suite!(fresh);
 //! }
 //! ```
 //!
@@ -31,6 +32,7 @@ pub mod directory;
 pub mod faulty_bus;
 pub mod files;
 pub mod follower;
+pub mod groups;
 pub mod messages;
 pub mod nodes;
 #[doc(hidden)]
@@ -203,6 +205,10 @@ mod tests {
             include_str!("blocks.rs"),
             include_str!("files.rs"),
             concat!(
+                include_str!("groups/changing.rs"),
+                include_str!("groups/joining.rs"),
+            ),
+            concat!(
                 include_str!("presence/concurrent.rs"),
                 include_str!("presence/lifetime.rs"),
                 include_str!("presence/nodes.rs"),
@@ -223,6 +229,7 @@ mod tests {
             include_str!("search.rs"),
             include_str!("blocks.rs"),
             include_str!("files.rs"),
+            include_str!("groups/mod.rs"),
         ]
         .concat();
         for test in suites

@@ -275,7 +275,12 @@ async fn run<S: Messages + LogFollower>(
             tokio::time::sleep(Duration::from_millis(1)).await;
         };
         for (entry, to, except) in appended.into_iter().skip(published) {
-            bus.publish(Event::Appended { entry, to, except });
+            bus.publish(Event::Appended {
+                entry,
+                to,
+                newcomers: [].into(),
+                except,
+            });
             published += 1;
         }
         bus.pass(1);

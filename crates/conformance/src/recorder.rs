@@ -39,9 +39,9 @@ impl Recorder {
     pub fn appended(&self) -> Vec<Published> {
         let events = self.0.lock();
         let appended = events.iter().filter_map(|event| match event {
-            Event::Appended { entry, to, except } => {
-                Some((Arc::clone(entry), Arc::clone(to), except.clone()))
-            }
+            Event::Appended {
+                entry, to, except, ..
+            } => Some((Arc::clone(entry), Arc::clone(to), except.clone())),
             _ => None,
         });
         appended.collect()

@@ -5,6 +5,7 @@ pub mod blocks;
 pub mod bus;
 mod files;
 mod follower;
+mod groups;
 pub mod limits;
 pub mod membership;
 mod messages;

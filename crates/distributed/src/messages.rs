@@ -1,12 +1,15 @@
 //! [`Messages`] on PostgreSQL; the statements are in `postgres/`.
 
+use crate::groups::stopped;
 use crate::postgres::{self, MARKS_AT_ONCE, Move, PostgresStore};
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use lamplight_domain::conversation::{
-    Conversation, ConversationSummary, MemberProfiles, Members, direct_key,
+    Conversation, ConversationDetails, ConversationSummary, Members, direct_key,
 };
+use lamplight_domain::entry::Entry;
+use lamplight_domain::group::Readers;
 use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, UserId};
 use lamplight_domain::marks::Mark;
 use lamplight_domain::member_settings::SettingsChange;
@@ -117,11 +120,24 @@ impl Messages for PostgresStore {
         postgres::summary(self, caller, conversation).await
     }
 
-    async fn member_profiles(
+    async fn details(
         &self,
         conversation: &ConversationId,
-    ) -> StoreResult<Option<MemberProfiles>> {
-        postgres::member_profiles(self, conversation).await
+    ) -> StoreResult<Option<ConversationDetails>> {
+        postgres::details(self, conversation).await
+    }
+
+    async fn readers(&self, conversation: &ConversationId) -> StoreResult<Option<Readers>> {
+        postgres::readers(self, conversation).await
+    }
+
+    async fn entries_after(
+        &self,
+        conversation: &ConversationId,
+        seq: u64,
+        limit: usize,
+    ) -> StoreResult<Vec<Entry>> {
+        postgres::entries_after(self, conversation, seq, limit).await
     }
 
     async fn members(&self, conversation: &ConversationId) -> StoreResult<Option<Members>> {
@@ -159,7 +175,14 @@ impl Messages for PostgresStore {
         let mut members = members.to_vec();
         members.sort();
         members.dedup();
-        postgres::put(self, conversation, &members.into(), at).await
+        let (database, events) = self.detached();
+        let (conversation, members) = (conversation.clone(), members.into());
+        let put = tokio::spawn(async move {
+            let (to, changed, told) = postgres::put(&database, &conversation, &members, at).await?;
+            events.send(told).await;
+            Ok((to, changed))
+        });
+        put.await.unwrap_or_else(|error| Err(stopped(&error)))
     }
 
     async fn mark_read(

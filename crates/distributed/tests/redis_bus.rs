@@ -177,6 +177,7 @@ fn large(seq: u64, bytes: usize) -> Event {
             created_at: Timestamp(0),
         }),
         to: members(&["b"]),
+        newcomers: [].into(),
         except: None,
     }
 }

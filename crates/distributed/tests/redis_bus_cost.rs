@@ -88,6 +88,7 @@ fn message(seq: u64) -> Event {
             created_at: Timestamp(1_700_000_000_000),
         }),
         to: ["a", "b"].map(UserId::trusted).into(),
+        newcomers: [].into(),
         except: None,
     }
 }

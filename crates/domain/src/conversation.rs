@@ -3,15 +3,23 @@
 use crate::fold::Message;
 use crate::identity::{ConversationId, Profile, UserId};
 use crate::member_settings::MemberSettings;
+use crate::permission::Role;
 use crate::time::Timestamp;
 use std::sync::Arc;
+
+/// The most members that a conversation is shown with; the others are read in pages.
+pub const SHOWN_MEMBERS: usize = 100;
 
 /// A conversation as one of its members sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conversation {
     pub id: ConversationId,
     pub members: MemberProfiles,
-    /// The newest message that is not deleted, without its reactions.
+    /// `None` for a conversation of two people.
+    pub group: Option<GroupDetails>,
+    /// The viewer's.
+    pub role: Role,
+    /// The newest message that is not deleted and that the viewer may see, without its reactions.
     pub last_message: Option<Message>,
     /// Messages by others past the viewer's read mark that are not deleted.
     pub unread: u64,
@@ -24,11 +32,11 @@ pub struct Conversation {
     pub created_at: Timestamp,
 }
 
-/// A conversation without its members: what differs from one member to the next, and what changes
-/// with every message. The members are a read of their own, since they are the same for all.
+/// A conversation as far as it differs from one member to the next, and changes with every message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConversationSummary {
     pub id: ConversationId,
+    pub role: Role,
     pub last_message: Option<Message>,
     pub unread: u64,
     pub head_seq: u64,
@@ -37,12 +45,29 @@ pub struct ConversationSummary {
     pub created_at: Timestamp,
 }
 
+/// A conversation as far as it is the same for all members: a read of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConversationDetails {
+    pub members: MemberProfiles,
+    pub group: Option<GroupDetails>,
+}
+
+/// What a group has besides its log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupDetails {
+    pub name: Option<Arc<str>>,
+    pub avatar_url: Option<Arc<str>>,
+    pub member_count: u64,
+}
+
 impl ConversationSummary {
     #[must_use]
-    pub fn with_members(self, members: MemberProfiles) -> Conversation {
+    pub fn with_details(self, details: ConversationDetails) -> Conversation {
         Conversation {
             id: self.id,
-            members,
+            members: details.members,
+            group: details.group,
+            role: self.role,
             last_message: self.last_message,
             unread: self.unread,
             head_seq: self.head_seq,
@@ -53,8 +78,15 @@ impl ConversationSummary {
     }
 }
 
-/// The profiles of everyone in a conversation, in the order of their ids.
+/// The profiles of members, in the order of their ids: at most [`SHOWN_MEMBERS`].
 pub type MemberProfiles = Arc<[Profile]>;
+
+/// A member of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    pub profile: Profile,
+    pub role: Role,
+}
 
 /// A member's marks as the others see them.
 #[derive(Clone, Debug, PartialEq, Eq)]

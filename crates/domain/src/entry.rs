@@ -4,6 +4,7 @@ use crate::emoji::Emoji;
 use crate::file::Attachment;
 use crate::identity::{ConversationId, MessageId, UserId};
 use crate::message::Content;
+use crate::permission::Role;
 use crate::time::Timestamp;
 use std::sync::Arc;
 
@@ -33,6 +34,12 @@ pub enum EntryKind {
     },
     /// Changes a message of the same log.
     Change(Box<Change>),
+    /// Changes who is in the conversation.
+    Members(Box<MembersChange>),
+    /// Changes what a group looks like.
+    Details(DetailsChange),
+    /// Keeps the place of an entry that its reader may not see.
+    Hidden,
     /// A kind that this version does not know: a newer version wrote the entry to the same store.
     /// It keeps its `seq`, so that positions and pages stay whole, and shows nothing.
     Unknown,
@@ -97,6 +104,23 @@ pub enum MessageAction {
     },
 }
 
+/// Who comes to a conversation, leaves it, or gets another role.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MembersChange {
+    /// In the order of their ids, like the others.
+    pub added: Vec<UserId>,
+    pub removed: Vec<UserId>,
+    /// The new roles of members; those who are added have [`Role::Member`] otherwise.
+    pub roles: Vec<(UserId, Role)>,
+}
+
+/// What changes of a group's name and picture. `None` is unchanged, `Some(None)` removes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DetailsChange {
+    pub name: Option<Option<Arc<str>>>,
+    pub avatar_url: Option<Option<Arc<str>>>,
+}
+
 impl MessageAction {
     /// The name of the entry's kind.
     #[must_use]
@@ -111,12 +135,60 @@ impl MessageAction {
 }
 
 impl Entry {
+    /// Who wrote it; `None` if the host application did.
+    #[must_use]
+    pub fn author(&self) -> Option<&UserId> {
+        (!self.sender.is_host()).then_some(&self.sender)
+    }
+
+    /// As a member sees it whose log begins at `first_seq`.
+    #[must_use]
+    pub fn seen_from(self, first_seq: u64) -> Self {
+        match self.kind.about_seq() {
+            Some(seq) if seq < first_seq => self.without_past(),
+            _ => self,
+        }
+    }
+
+    /// As a member sees it whose log begins after what it is about: a change is hidden, an answer
+    /// says nothing of what it answers.
+    #[must_use]
+    pub fn without_past(mut self) -> Self {
+        match &mut self.kind {
+            EntryKind::Change(_) => {
+                self.kind = EntryKind::Hidden;
+                self.client_message_id = None;
+            }
+            EntryKind::Message {
+                extras: Some(extras),
+                ..
+            } => {
+                if let Some(quote) = &mut extras.reply_to {
+                    quote.excerpt = "".into();
+                }
+            }
+            _ => {}
+        }
+        self
+    }
+
+    /// What it changes of the conversation's members.
+    #[must_use]
+    pub fn members_change(&self) -> Option<&MembersChange> {
+        match &self.kind {
+            EntryKind::Members(change) => Some(change),
+            _ => None,
+        }
+    }
+}
+
+impl Entry {
     /// The text of a message, `None` for entries of other kinds.
     #[must_use]
     pub fn content(&self) -> Option<&Content> {
         match &self.kind {
             EntryKind::Message { content, .. } => Some(content),
-            EntryKind::Change(_) | EntryKind::Unknown => None,
+            _ => None,
         }
     }
 
@@ -125,7 +197,7 @@ impl Entry {
     pub fn extras(&self) -> Option<&Extras> {
         match &self.kind {
             EntryKind::Message { extras, .. } => extras.as_deref(),
-            EntryKind::Change(_) | EntryKind::Unknown => None,
+            _ => None,
         }
     }
 
@@ -134,7 +206,7 @@ impl Entry {
     pub fn change(&self) -> Option<&Change> {
         match &self.kind {
             EntryKind::Change(change) => Some(change),
-            EntryKind::Message { .. } | EntryKind::Unknown => None,
+            _ => None,
         }
     }
 }
@@ -152,6 +224,25 @@ impl EntryKind {
     #[must_use]
     pub fn is_message(&self) -> bool {
         matches!(self, Self::Message { .. })
+    }
+
+    /// The place of the earlier message that it changes or answers.
+    #[must_use]
+    pub fn about_seq(&self) -> Option<u64> {
+        match self {
+            Self::Change(change) => Some(change.message_seq),
+            Self::Message {
+                extras: Some(extras),
+                ..
+            } => extras.reply_to.as_ref().map(|quote| quote.seq),
+            _ => None,
+        }
+    }
+
+    /// Whether it moves a conversation to the front of lists.
+    #[must_use]
+    pub fn moves_list(&self) -> bool {
+        matches!(self, Self::Message { .. } | Self::Members(_))
     }
 }
 

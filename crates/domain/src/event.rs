@@ -17,8 +17,11 @@ pub enum Event {
     /// A log has grown. Durable.
     Appended {
         entry: Arc<Entry>,
-        /// The members of the conversation.
+        /// The members of the conversation, and those whom the entry removes.
         to: Members,
+        /// Those of them whose logs begin after what the entry is about: they get it as
+        /// [`Entry::without_past`] has it. Nearly always nobody.
+        newcomers: Members,
         /// The connection that sent it and gets the acknowledgement instead.
         except: Option<ConnectionId>,
     },

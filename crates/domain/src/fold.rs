@@ -55,6 +55,15 @@ impl Message {
         self.entry.content().map_or("", Content::as_str)
     }
 
+    /// As a member sees it whose log begins at `first_seq`.
+    #[must_use]
+    pub fn seen_from(self, first_seq: u64) -> Self {
+        Self {
+            entry: self.entry.seen_from(first_seq),
+            ..self
+        }
+    }
+
     /// Gives it the content and mentions of an edit.
     pub fn edit(&mut self, content: Content, mentions: Vec<UserId>, at: Timestamp) {
         let extras = Extras {
@@ -114,7 +123,7 @@ pub fn fold(log: &[Entry], viewer: &UserId) -> Vec<Message> {
                 folded.messages.insert(entry.seq, entry.clone().into());
             }
             EntryKind::Change(change) => folded.apply(change, entry),
-            EntryKind::Unknown => {}
+            _ => {}
         }
     }
     folded.finish(viewer)

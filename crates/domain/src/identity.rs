@@ -101,6 +101,20 @@ id!(
     /// A person, as the host application or the local accounts name them.
     UserId
 );
+impl UserId {
+    /// Stands for the host application where it wrote an entry. No user has this id.
+    #[must_use]
+    pub fn host() -> Self {
+        Self::trusted("")
+    }
+
+    /// Whether it stands for the host application.
+    #[must_use]
+    pub fn is_host(&self) -> bool {
+        self.as_str().is_empty()
+    }
+}
+
 id!(
     /// A conversation: one append-only log and those who may read it.
     ConversationId

@@ -11,6 +11,7 @@ pub mod entry;
 pub mod event;
 pub mod file;
 pub mod fold;
+pub mod group;
 pub mod identity;
 pub mod marks;
 pub mod member_settings;

@@ -168,7 +168,8 @@ impl Write {
         )
     }
 
-    /// What made an entry that is not erased, `None` for kinds that this version does not know.
+    /// What made an entry that is not erased, `None` for kinds that are written otherwise or that
+    /// this version does not know.
     #[must_use]
     pub fn of(entry: &Entry) -> Option<Self> {
         match &entry.kind {
@@ -185,7 +186,7 @@ impl Write {
                 message: change.message.clone(),
                 action: change.action.clone(),
             }),
-            EntryKind::Unknown => None,
+            _ => None,
         }
     }
 }

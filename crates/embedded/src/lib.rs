@@ -4,6 +4,7 @@ pub mod blocks;
 pub mod event_bus;
 mod files;
 mod follower;
+mod groups;
 pub mod messages;
 pub mod presence;
 mod search;

@@ -9,8 +9,10 @@ use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use lamplight_domain::conversation::{
-    Conversation, ConversationSummary, MemberProfiles, Members, direct_key,
+    Conversation, ConversationDetails, ConversationSummary, Members, direct_key,
 };
+use lamplight_domain::entry::Entry;
+use lamplight_domain::group::Readers;
 use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, UserId};
 use lamplight_domain::marks::Mark;
 use lamplight_domain::member_settings::SettingsChange;
@@ -145,12 +147,29 @@ impl Messages for SqliteStore {
             .await
     }
 
-    async fn member_profiles(
+    async fn details(
         &self,
         conversation: &ConversationId,
-    ) -> StoreResult<Option<MemberProfiles>> {
+    ) -> StoreResult<Option<ConversationDetails>> {
         let conversation = conversation.clone();
-        self.read(move |conn| sqlite::member_profiles(conn, &conversation))
+        self.read(move |conn| sqlite::details(conn, &conversation))
+            .await
+    }
+
+    async fn readers(&self, conversation: &ConversationId) -> StoreResult<Option<Readers>> {
+        let conversation = conversation.clone();
+        self.read(move |conn| sqlite::readers(conn, &conversation))
+            .await
+    }
+
+    async fn entries_after(
+        &self,
+        conversation: &ConversationId,
+        seq: u64,
+        limit: usize,
+    ) -> StoreResult<Vec<Entry>> {
+        let conversation = conversation.clone();
+        self.read(move |conn| sqlite::entries_after(conn, &conversation, seq, limit))
             .await
     }
 

@@ -27,6 +27,7 @@ mod sqlite {
     lamplight_conformance::search_suite!(fresh);
     lamplight_conformance::blocks_suite!(fresh);
     lamplight_conformance::files_suite!(fresh);
+    lamplight_conformance::groups_suite!(fresh);
 }
 
 mod memory {

@@ -2,7 +2,7 @@
 //! conversation as that member sees it.
 
 use crate::hub::Hub;
-use lamplight_domain::conversation::Members;
+use lamplight_domain::conversation::{ConversationDetails, Members};
 use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_usecases::throttle::{self, Due};
 use lamplight_usecases::{Handler, Refusal};
@@ -73,17 +73,17 @@ impl ConversationUpdates {
         conversation: &ConversationId,
         users: HashSet<UserId>,
     ) -> Result<(), Refusal> {
-        let mut members = None;
+        let mut details = None;
         let mut failures = 0;
         for user in users {
             let user = [user];
             if self.hub.present(&user).is_empty() {
                 continue;
             }
-            let members = match &members {
-                Some(members) => Arc::clone(members),
-                None => match self.handler.member_profiles(conversation).await {
-                    Ok(Some(read)) => Arc::clone(members.insert(read)),
+            let details: ConversationDetails = match &details {
+                Some(details) => ConversationDetails::clone(details),
+                None => match self.handler.details(conversation).await {
+                    Ok(Some(read)) => details.insert(read).clone(),
                     Ok(None) => return Ok(()),
                     // The store may answer for the next member.
                     Err(refusal) if failures < MAX_FAILURES => {
@@ -96,7 +96,7 @@ impl ConversationUpdates {
             };
             match self.handler.summary_for(&user[0], conversation).await {
                 Ok(Some(summary)) => {
-                    let conversation = summary.with_members(members);
+                    let conversation = summary.with_details(details);
                     self.hub.send("conversation_updated", &user, || {
                         encode::conversation(&conversation)
                     });

@@ -1,17 +1,17 @@
 //! Delivers the entries of logs in their order, once, from whichever source they come. What the
 //! event bus did not bring in time is read from the store.
 
+pub use crate::hub::Appended;
 use crate::hub::Hub;
 use crate::metrics;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use lamplight_domain::conversation::Members;
 use lamplight_domain::entry::Entry;
-use lamplight_domain::identity::ConnectionId;
+use lamplight_domain::group::{Readers, Receivers};
 use lamplight_domain::ordering::{EntryOrder, Gap, Limits, Outcome, Step};
 use lamplight_usecases::deadline::STORE_DEADLINE;
 use lamplight_usecases::delivery::DeliveryObserver;
-use lamplight_usecases::ports::{Clock, Messages, Range, StoreResult};
+use lamplight_usecases::ports::{Clock, Messages, StoreResult};
 use lamplight_usecases::throttle::{self, Due};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -30,13 +30,6 @@ const PAGE: u64 = 200;
 const SETTLE_CHECK: Duration = Duration::from_millis(5);
 const SETTLE_WITHIN: Duration = Duration::from_millis(500);
 
-/// An entry on its way to the members' connections.
-pub struct Appended {
-    pub entry: Arc<Entry>,
-    pub to: Members,
-    pub except: Option<ConnectionId>,
-}
-
 /// Puts entries in order and sends them.
 pub struct EntryDelivery {
     hub: Arc<Hub>,
@@ -54,7 +47,7 @@ pub struct EntryDelivery {
 /// What the store has of a gap.
 struct Read {
     gap: Gap,
-    to: Members,
+    readers: Readers,
     entries: Vec<Entry>,
 }
 
@@ -161,9 +154,7 @@ impl EntryDelivery {
     }
 
     fn send(&self, appended: &Appended) {
-        let Appended { entry, to, except } = appended;
-        self.hub
-            .send_entry(entry, to, except.as_ref(), &self.observer);
+        self.hub.send_entry(appended, &self.observer);
     }
 
     fn next_missing(&self) -> Option<Gap> {
@@ -173,42 +164,50 @@ impl EntryDelivery {
     /// `None` if the store did not answer. The entries behind the gap wait on then, since another
     /// source may bring what is missing.
     async fn read(&self, gap: Gap) -> Option<Read> {
-        let (to, entries) = self.entries(&gap).await.unwrap_or_else(|error| {
+        let (readers, entries) = self.entries(&gap).await.unwrap_or_else(|error| {
             if let Some(Due { left_out }) = throttle::due("gap read", &error, None) {
                 tracing::warn!(error, left_out, "what the event bus lost cannot be read");
             }
             None
         })?;
-        Some(Read { gap, to, entries })
+        Some(Read {
+            gap,
+            readers,
+            entries,
+        })
     }
 
-    async fn entries(&self, gap: &Gap) -> Result<Option<(Members, Vec<Entry>)>, String> {
+    async fn entries(&self, gap: &Gap) -> Result<Option<(Readers, Vec<Entry>)>, String> {
         let Gap {
             conversation,
             after,
             before,
         } = gap;
-        let Some(to) = bounded(self.messages.members(conversation)).await? else {
+        let Some(readers) = bounded(self.messages.readers(conversation)).await? else {
             return Ok(None);
-        };
-        let (Some(reader), false) = (to.first(), self.hub.present(&to).is_empty()) else {
-            return Ok(Some((to, Vec::new())));
         };
         let count = (before - after - 1).min(PAGE);
         let limit = usize::try_from(count).unwrap_or(usize::MAX);
-        let range = Range::After(*after);
-        let read = self.messages.history(reader, conversation, range, limit);
-        let entries = bounded(read).await?.unwrap_or_default().entries;
-        Ok(Some((to, entries)))
+        let read = self.messages.entries_after(conversation, *after, limit);
+        let mut entries = bounded(read).await?;
+        entries.retain(|entry| !self.hub.present(&readers.receivers(entry).to).is_empty());
+        Ok(Some((readers, entries)))
     }
 
     /// Delivers what was read, or goes on without it.
-    fn fill(&self, Read { gap, to, entries }: Read) {
+    fn fill(&self, read: Read) {
+        let Read {
+            gap,
+            readers,
+            entries,
+        } = read;
         let mut order = self.order.lock();
         for entry in entries {
+            let Receivers { to, newcomers } = readers.receivers(&entry);
             let appended = Appended {
                 entry: Arc::new(entry),
-                to: Arc::clone(&to),
+                to,
+                newcomers,
                 except: None,
             };
             self.push_to(&mut order, appended);

@@ -109,9 +109,17 @@ impl EventRouter {
 
     fn route(&self, event: Event) {
         match event {
-            Event::Appended { entry, to, except } => {
-                self.entries.push(Appended { entry, to, except });
-            }
+            Event::Appended {
+                entry,
+                to,
+                newcomers,
+                except,
+            } => self.entries.push(Appended {
+                entry,
+                to,
+                newcomers,
+                except,
+            }),
             Event::Typing {
                 conversation,
                 user,

@@ -26,6 +26,15 @@ const ENDED_FOR: Duration = Duration::from_secs(60);
 /// Clients that are asked to reconnect do so at this many different moments.
 const RECONNECT_MOMENTS: usize = 64;
 
+/// An entry on its way to the members' connections.
+pub struct Appended {
+    pub entry: Arc<Entry>,
+    pub to: Members,
+    /// Those of them who get it as [`Entry::without_past`] has it.
+    pub newcomers: Members,
+    pub except: Option<ConnectionId>,
+}
+
 #[derive(Default)]
 struct Connections {
     by_id: HashMap<ConnectionId, Connection>,
@@ -167,31 +176,39 @@ impl Hub {
         }
     }
 
-    /// Sends an entry to every connection of the members but `except`. The observer learns of
+    /// Sends an entry to every connection of its receivers but one. The observer learns of
     /// each write of a message to a connection of a member who is not the sender.
-    pub fn send_entry(
-        &self,
-        entry: &Arc<Entry>,
-        to: &Members,
-        except: Option<&ConnectionId>,
-        observer: &Arc<dyn DeliveryObserver>,
-    ) {
-        let mut packet = None;
+    pub fn send_entry(&self, appended: &Appended, observer: &Arc<dyn DeliveryObserver>) {
+        let Appended {
+            entry,
+            to,
+            newcomers,
+            except,
+        } = appended;
+        let packet_of = |entry: &Entry| {
+            let (name, json) = encode::entry_event(entry);
+            Packet::event("/", name, &json)
+        };
+        let (mut whole, mut without_past) = (None, None);
         let connections = self.connections.read();
         for member in to.iter() {
             let Some(theirs) = connections.by_user.get(member) else {
                 continue;
             };
             let is_sender = *member == entry.sender;
+            let is_newcomer = !newcomers.is_empty() && newcomers.binary_search(member).is_ok();
             for connection in &theirs.list {
                 // Only the sender's own connections can be left out, whatever the request named.
-                if is_sender && except.is_some_and(|id| id.as_str() == connection.id()) {
+                let is_left_out = except.as_ref();
+                if is_sender && is_left_out.is_some_and(|id| id.as_str() == connection.id()) {
                     continue;
                 }
-                let packet = packet.get_or_insert_with(|| {
-                    let (name, json) = encode::entry_event(entry);
-                    Packet::event("/", name, &json)
-                });
+                let packet = if is_newcomer {
+                    without_past
+                        .get_or_insert_with(|| packet_of(&entry.as_ref().clone().without_past()))
+                } else {
+                    whole.get_or_insert_with(|| packet_of(entry))
+                };
                 // Delivered marks are of messages.
                 let _ = if is_sender || !entry.kind.is_message() {
                     connection.emit_packet(packet)

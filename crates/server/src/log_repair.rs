@@ -6,6 +6,7 @@
 
 use crate::entry_delivery::Appended;
 use lamplight_domain::conversation::Members;
+use lamplight_domain::group::{Readers, Receivers};
 use lamplight_domain::identity::ConversationId;
 use lamplight_usecases::deadline::STORE_DEADLINE;
 use lamplight_usecases::ports::{
@@ -144,9 +145,9 @@ impl LogRepair {
         let Some(mut after) = self.start() else {
             return repaired;
         };
-        let mut members = HashMap::new();
+        let mut readers = HashMap::new();
         loop {
-            match self.page(after, &mut members, target).await {
+            match self.page(after, &mut readers, target).await {
                 Ok((count, delivered, last)) => {
                     repaired.read += count;
                     repaired.delivered += delivered;
@@ -169,7 +170,7 @@ impl LogRepair {
     async fn page(
         &self,
         after: CommitPosition,
-        members: &mut HashMap<ConversationId, Option<Members>>,
+        readers: &mut HashMap<ConversationId, Option<Readers>>,
         target: &dyn RepairTarget,
     ) -> Result<(usize, usize, Option<CommitPosition>), String> {
         let page = read(self.follower.read(after, PAGE)).await?;
@@ -178,24 +179,26 @@ impl LogRepair {
         let mut touched = HashMap::new();
         for CommittedEntry { entry, .. } in page {
             let place = entry.conversation.clone();
-            if !members.contains_key(&place) {
-                if members.len() >= MEMBERS {
-                    members.clear();
+            if !readers.contains_key(&place) {
+                if readers.len() >= MEMBERS {
+                    readers.clear();
                 }
-                let found = read(self.messages.members(&place)).await?;
-                members.insert(place.clone(), found);
+                let found = read(self.messages.readers(&place)).await?;
+                readers.insert(place.clone(), found);
             }
-            let Some(Some(to)) = members.get(&place) else {
+            let Some(Some(of)) = readers.get(&place) else {
                 continue;
             };
-            if !target.has_any(to) {
+            let Receivers { to, newcomers } = of.receivers(&entry);
+            if !target.has_any(&to) {
                 continue;
             }
-            touched.insert(place, Arc::clone(to));
+            touched.insert(place, Arc::clone(&of.members));
             delivered += 1;
             target.deliver(Appended {
                 entry: Arc::new(entry),
-                to: Arc::clone(to),
+                to,
+                newcomers,
                 except: None,
             });
         }

@@ -80,6 +80,7 @@ impl Lamplight {
 
         let ports = Ports {
             messages: backends.messages,
+            groups: backends.groups,
             search: backends.search,
             blocks: backends.blocks,
             files: backends.files,
@@ -100,6 +101,7 @@ impl Lamplight {
             watch_limit: config.roster_limit,
             max_sessions: config.max_sessions,
             is_registration_open: config.is_registration_open,
+            group_limit: config.group_limit,
             edit_window: config.edit_window,
             ..Settings::default()
         };

@@ -118,8 +118,18 @@ async fn m10_what_a_dead_publisher_did_not_send_is_read_from_the_log() {
     ));
     let (receiver, lagging) = (Arc::clone(&node), Arc::clone(&repair));
     let _subscription = two.subscribe(Box::new(move |message| match message {
-        BusMessage::Event(Event::Appended { entry, to, except }) => {
-            receiver.deliver(Appended { entry, to, except });
+        BusMessage::Event(Event::Appended {
+            entry,
+            to,
+            newcomers,
+            except,
+        }) => {
+            receiver.deliver(Appended {
+                entry,
+                to,
+                newcomers,
+                except,
+            });
         }
         BusMessage::Event(_) => {}
         BusMessage::Lagged => lagging.lagged(),

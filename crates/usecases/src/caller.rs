@@ -43,6 +43,17 @@ impl Caller {
         }
     }
 
+    /// The calling user, or [`UserId::host`] for the host application.
+    ///
+    /// # Errors
+    /// `unauthenticated` for an anonymous caller.
+    pub fn user_or_host(&self) -> Result<UserId, Refusal> {
+        match &self.principal {
+            Principal::Service => Ok(UserId::host()),
+            _ => self.user().cloned(),
+        }
+    }
+
     /// The calling user, if a token or cookie proved the user id.
     ///
     /// # Errors

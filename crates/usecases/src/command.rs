@@ -4,6 +4,7 @@ use crate::accounts::command::{AccountCommand, AccountReply};
 use crate::admin::command::{AdminCommand, AdminReply};
 use crate::blocks::command::{BlockCommand, BlockReply};
 use crate::conversations::command::{ConversationCommand, ConversationReply};
+use crate::groups::command::{GroupCommand, GroupReply};
 use crate::messages::command::{MessageCommand, MessageReply};
 use crate::metadata::Metadata;
 use crate::presence::command::{PresenceCommand, PresenceReply};
@@ -15,6 +16,7 @@ use crate::weight::ROW;
 pub enum Command {
     Presence(PresenceCommand),
     Conversations(ConversationCommand),
+    Groups(GroupCommand),
     Messages(MessageCommand),
     Search(SearchCommand),
     Blocks(BlockCommand),
@@ -29,6 +31,7 @@ impl Command {
         match self {
             Self::Presence(command) => command.metadata(),
             Self::Conversations(command) => command.metadata(),
+            Self::Groups(command) => command.metadata(),
             Self::Messages(command) => command.metadata(),
             Self::Search(command) => command.metadata(),
             Self::Blocks(command) => command.metadata(),
@@ -45,6 +48,7 @@ pub enum Reply {
     Done,
     Presence(PresenceReply),
     Conversations(ConversationReply),
+    Groups(GroupReply),
     Messages(MessageReply),
     Search(SearchReply),
     Blocks(BlockReply),
@@ -59,6 +63,7 @@ impl Reply {
             Self::Done | Self::Admin(_) => 0,
             Self::Presence(reply) => reply.cost(),
             Self::Conversations(reply) => reply.cost(),
+            Self::Groups(reply) => reply.cost(),
             Self::Messages(reply) => reply.cost(),
             Self::Search(reply) => reply.cost(),
             Self::Blocks(reply) => reply.cost(),
@@ -88,6 +93,7 @@ macro_rules! from_area {
 from_area! {
     Presence: PresenceCommand, PresenceReply;
     Conversations: ConversationCommand, ConversationReply;
+    Groups: GroupCommand, GroupReply;
     Messages: MessageCommand, MessageReply;
     Search: SearchCommand, SearchReply;
     Blocks: BlockCommand, BlockReply;

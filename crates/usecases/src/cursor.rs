@@ -24,6 +24,12 @@ pub struct SearchKey {
     pub entry: i64,
 }
 
+/// The last member of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberKey {
+    pub user: String,
+}
+
 fn open(cursor: &str, kind: char) -> Result<String, StoreError> {
     let bytes = URL_SAFE_NO_PAD
         .decode(cursor)
@@ -78,6 +84,16 @@ impl SearchKey {
     }
 }
 
+impl MemberKey {
+    pub fn write(&self) -> String {
+        URL_SAFE_NO_PAD.encode(format!("m{}", self.user))
+    }
+
+    pub fn read(cursor: &str) -> Result<Self, StoreError> {
+        open(cursor, 'm').map(|user| Self { user })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +116,8 @@ mod tests {
                 "{bad}"
             );
         }
+        let member = MemberKey { user: "42".into() };
+        assert_eq!(MemberKey::read(&member.write()).unwrap(), member);
         let search = SearchKey { entry: 9 };
         assert_eq!(SearchKey::read(&search.write()).unwrap(), search);
         assert!(SearchKey::read(&key.write()).is_err());

@@ -10,6 +10,7 @@ use crate::deadline::STORE_DEADLINE;
 use crate::delivery::DeliveryObserver;
 use crate::files::FileService;
 use crate::flow::{Flow, Urgency};
+use crate::groups::service::GroupService;
 use crate::messages::service::MessageService;
 use crate::metadata::{Budget, Metadata};
 use crate::ports::{Messages, Ports, ProfileSource};
@@ -21,7 +22,7 @@ use crate::search::service::SearchService;
 use crate::settings::{Identity, Settings};
 use crate::shared::Shared;
 use crate::throttle;
-use lamplight_domain::conversation::{ConversationSummary, MemberProfiles};
+use lamplight_domain::conversation::{ConversationDetails, ConversationSummary};
 use lamplight_domain::identity::{ConversationId, Generation, Profile, UserId};
 use lamplight_domain::time::Timestamp;
 use std::net::IpAddr;
@@ -56,6 +57,7 @@ pub struct Handler {
     last_seen: LastSeenWriter,
     presence: PresenceService,
     conversations: ConversationService,
+    groups: GroupService,
     messages: MessageService,
     search: SearchService,
     blocks: BlockService,
@@ -73,6 +75,7 @@ impl Handler {
             reads: ReadBudget::new(settings.quotas.reads, &ports.clock),
             presence: PresenceService::new(ports, &settings, &shared),
             conversations: ConversationService::new(ports, &settings, &shared),
+            groups: GroupService::new(ports, &settings, &shared),
             messages: MessageService::new(ports, &shared, &settings),
             search: SearchService::new(ports, &shared),
             blocks: BlockService::new(ports, &settings),
@@ -166,6 +169,7 @@ impl Handler {
             Command::Conversations(command) => {
                 Box::pin(self.conversations.handle(caller, command)).await
             }
+            Command::Groups(command) => Box::pin(self.groups.handle(caller, command)).await,
             Command::Messages(command) => self.messages.handle(caller, command).await,
             Command::Search(command) => Box::pin(self.search.handle(caller, command)).await,
             Command::Blocks(command) => Box::pin(self.blocks.handle(caller, command)).await,
@@ -261,7 +265,7 @@ impl Handler {
 
 /// For delivery.
 impl Handler {
-    /// A conversation as one of its members sees it, without its members. `None` for others.
+    /// A conversation as one of its members sees it, without what is the same for all. `None` for others.
     ///
     /// # Errors
     /// When the store fails.
@@ -273,15 +277,15 @@ impl Handler {
         self.conversations.summary(user, conversation).await
     }
 
-    /// The members of a conversation, `None` if it does not exist.
+    /// What is the same for all members of a conversation, `None` if it does not exist.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn member_profiles(
+    pub async fn details(
         &self,
         conversation: &ConversationId,
-    ) -> Result<Option<MemberProfiles>, Refusal> {
-        self.conversations.member_profiles(conversation).await
+    ) -> Result<Option<ConversationDetails>, Refusal> {
+        self.conversations.details(conversation).await
     }
 
     /// Receives which messages were written to sockets.

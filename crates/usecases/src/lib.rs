@@ -2,7 +2,7 @@
 //! [`Handler::handle`] with the [`Caller`] that it authenticated. The socket and HTTP share the
 //! validation, authorization, storage and delivery behind it.
 //!
-//! Each area (presence, conversations, messages, accounts, admin) has its commands, their metadata
+//! Each area (presence, conversations, groups, messages, search, accounts, admin) has its commands, their metadata
 //! and replies in `command.rs`, its state in `service.rs`, and one file for each command.
 
 pub mod accounts;
@@ -17,6 +17,7 @@ pub mod delivery;
 pub mod fair;
 pub mod files;
 pub mod flow;
+pub mod groups;
 pub mod handler;
 pub mod messages;
 pub mod metadata;
@@ -48,6 +49,7 @@ pub use caller::{Caller, Principal};
 pub use command::{Command, Reply};
 pub use conversations::{ConversationCommand, ConversationReply};
 pub use files::{FileRules, FileService, NewUpload, SignedAddress};
+pub use groups::{GroupCommand, GroupReply};
 pub use handler::Handler;
 pub use messages::{MessageChange, MessageCommand, MessageReply};
 pub use metadata::{Budget, Dispatch, Metadata, Scope};

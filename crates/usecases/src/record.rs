@@ -2,12 +2,16 @@
 //! skip fields and kinds that they do not know, so that versions work side by side.
 
 use lamplight_domain::emoji::Emoji;
-use lamplight_domain::entry::{Change, EntryKind, Extras, MessageAction, Quote};
+use lamplight_domain::entry::{
+    Change, DetailsChange, EntryKind, Extras, MembersChange, MessageAction, Quote,
+};
 use lamplight_domain::file::{Attachment, Dimensions, FileProgress, FileState};
 use lamplight_domain::identity::{ConversationId, FileId, MessageId, UserId};
 use lamplight_domain::message::Content;
-use serde::{Deserialize, Serialize};
+use lamplight_domain::permission::Role;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What an entry changes of a message.
@@ -93,6 +97,59 @@ struct QuoteRecord<'a> {
     excerpt: Option<Cow<'a, str>>,
 }
 
+/// Who comes, who leaves, and new roles by user: 0 a member, 1 an admin, 2 an owner.
+#[derive(Serialize, Deserialize)]
+struct MembersRecord<'a> {
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    added: Vec<Cow<'a, str>>,
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    removed: Vec<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    roles: BTreeMap<String, i64>,
+}
+
+/// Fields that change; `null` removes one.
+#[derive(Serialize, Deserialize)]
+struct DetailsRecord {
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    name: Option<Option<String>>,
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    avatar_url: Option<Option<String>>,
+}
+
+/// Distinguishes `null` from a missing field.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(Some)
+}
+
+/// A role as stores and nodes write it.
+#[must_use]
+pub fn role_to_number(role: Role) -> i64 {
+    match role {
+        Role::Member => 0,
+        Role::Admin => 1,
+        Role::Owner => 2,
+    }
+}
+
+/// A role that a newer version wrote gives no rights beyond a member's.
+#[must_use]
+pub fn role_from_number(number: i64) -> Role {
+    match number {
+        1 => Role::Admin,
+        2 => Role::Owner,
+        _ => Role::Member,
+    }
+}
+
 fn names(users: &[UserId]) -> Vec<Cow<'_, str>> {
     users.iter().map(|user| user.as_str().into()).collect()
 }
@@ -145,12 +202,69 @@ pub fn write_erased_edit(message: &MessageId, message_seq: u64) -> String {
     })
 }
 
+/// The name and the record of an entry that is neither a message nor hidden.
+#[must_use]
+pub fn write_other(kind: &EntryKind) -> Option<(&'static str, String)> {
+    match kind {
+        EntryKind::Change(change) => Some((change.action.name(), write_change(change))),
+        EntryKind::Members(change) => Some(("members", write_members(change))),
+        EntryKind::Details(change) => Some(("details", write_details(change))),
+        EntryKind::Message { .. } | EntryKind::Hidden | EntryKind::Unknown => None,
+    }
+}
+
+/// The record of a change of members.
+#[must_use]
+pub fn write_members(change: &MembersChange) -> String {
+    let role = |(user, role): &(UserId, Role)| (user.as_str().to_owned(), role_to_number(*role));
+    write(&MembersRecord {
+        added: names(&change.added),
+        removed: names(&change.removed),
+        roles: change.roles.iter().map(role).collect(),
+    })
+}
+
+/// The record of a change of a group's details.
+#[must_use]
+pub fn write_details(change: &DetailsChange) -> String {
+    let owned = |field: &Option<Option<Arc<str>>>| {
+        let field = field.as_ref()?;
+        Some(field.as_deref().map(str::to_owned))
+    };
+    write(&DetailsRecord {
+        name: owned(&change.name),
+        avatar_url: owned(&change.avatar_url),
+    })
+}
+
 /// The kind of an entry that is not a message. [`EntryKind::Unknown`] where this version does not
 /// know its name or cannot read its record.
 #[must_use]
 pub fn read_change(name: &str, record: &str) -> EntryKind {
-    change(name, record).map_or(EntryKind::Unknown, |change| {
-        EntryKind::Change(Box::new(change))
+    let kind = match name {
+        "members" => members(record).map(|change| EntryKind::Members(Box::new(change))),
+        "details" => details(record).map(EntryKind::Details),
+        _ => change(name, record).map(|change| EntryKind::Change(Box::new(change))),
+    };
+    kind.unwrap_or(EntryKind::Unknown)
+}
+
+fn members(record: &str) -> Option<MembersChange> {
+    let record: MembersRecord<'_> = serde_json::from_str(record).ok()?;
+    let role = |(user, role): (String, i64)| (UserId::trusted(user), role_from_number(role));
+    Some(MembersChange {
+        added: users(&record.added),
+        removed: users(&record.removed),
+        roles: record.roles.into_iter().map(role).collect(),
+    })
+}
+
+fn details(record: &str) -> Option<DetailsChange> {
+    let record: DetailsRecord = serde_json::from_str(record).ok()?;
+    let shared = |field: Option<Option<String>>| field.map(|field| field.map(Arc::from));
+    Some(DetailsChange {
+        name: shared(record.name),
+        avatar_url: shared(record.avatar_url),
     })
 }
 
@@ -308,6 +422,32 @@ mod tests {
             let read = read_change(written.action.name(), &write_change(&written));
             assert_eq!(read, EntryKind::Change(Box::new(written)));
         }
+    }
+
+    #[test]
+    fn changes_of_groups_come_back_as_they_were_written() {
+        let user = |id: &str| UserId::trusted(id);
+        let kinds = [
+            EntryKind::Members(Box::new(MembersChange {
+                added: vec![user("a"), user("ü\"")],
+                removed: vec![user("c")],
+                roles: vec![(user("a"), Role::Owner), (user("b"), Role::Member)],
+            })),
+            EntryKind::Details(DetailsChange {
+                name: Some(None),
+                avatar_url: None,
+            }),
+            EntryKind::Details(DetailsChange {
+                name: Some(Some("Ü \"x\"".into())),
+                avatar_url: Some(Some("/a.png".into())),
+            }),
+        ];
+        for kind in kinds {
+            let (name, record) = write_other(&kind).expect("a record");
+            assert_eq!(read_change(name, &record), kind);
+        }
+        assert_eq!(read_change("members", "["), EntryKind::Unknown);
+        assert_eq!(write_other(&EntryKind::Hidden), None);
     }
 
     #[test]

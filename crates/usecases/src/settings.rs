@@ -44,6 +44,8 @@ pub struct Settings {
     pub is_registration_open: bool,
     /// The most users one socket may watch; 0 for no limit.
     pub watch_limit: usize,
+    /// The most members of a group.
+    pub group_limit: usize,
     /// How long after it was sent a message can be edited; `None` for ever.
     pub edit_window: Option<Duration>,
 }
@@ -57,6 +59,7 @@ impl Default for Settings {
             max_sessions: 20,
             is_registration_open: true,
             watch_limit: 1_000,
+            group_limit: 1_000,
             edit_window: None,
         }
     }

@@ -175,6 +175,22 @@ pub const TABLES: &[Table] = &[
             renamed("visible_read_seq", "told_read_seq"),
             renamed("visible_delivered_seq", "told_delivered_seq"),
             small("role"),
+            number("first_seq"),
+            number("joined_seq"),
+            number("role_seq"),
+        ],
+    },
+    Table {
+        name: "conversation_groups",
+        key: 1,
+        columns: &[
+            number("conversation"),
+            text("name"),
+            text("avatar_url"),
+            small("history"),
+            number("details_seq"),
+            number("maker"),
+            text("client_id"),
         ],
     },
     Table {

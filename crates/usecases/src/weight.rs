@@ -8,6 +8,7 @@ use lamplight_domain::file::Attachment;
 use lamplight_domain::fold::{Message, Reactions};
 use lamplight_domain::identity::{ConversationId, Profile, UserId};
 use lamplight_domain::presence::{Change, Presence};
+use std::sync::Arc;
 
 /// The most bytes of one reply as JSON, except for a single item that is larger by itself. `hasMore`,
 /// a cursor or changes that follow announce the rest.
@@ -26,6 +27,10 @@ const QUOTE: usize = 60;
 const ATTACHMENT: usize = 150;
 /// The name of a list and its brackets.
 const LIST: usize = 20;
+/// A role without its user's id.
+const ROLE: usize = 15;
+/// What a group has besides its texts.
+const GROUP: usize = 90;
 /// A time with its name.
 const TIME: usize = 45;
 /// The reactions with one emoji, without it and the users.
@@ -35,7 +40,7 @@ const RECEIPT: usize = 75;
 /// A member without their id, name and picture.
 const MEMBER: usize = 45;
 /// A conversation in a list, without its members and its last message.
-const CONVERSATION: usize = 165;
+const CONVERSATION: usize = 183;
 /// A flag of a conversation.
 const FLAG: usize = 16;
 /// An online user in a roster, without texts.
@@ -64,8 +69,20 @@ pub fn entry(entry: &Entry) -> usize {
             EntryKind::Change(change) => {
                 CHANGED + text(change.message.as_str()) + action(&change.action)
             }
-            EntryKind::Unknown => 0,
+            EntryKind::Members(change) => {
+                let roles = change.roles.iter();
+                let roles = roles.map(|(user, _)| text(user.as_str()) + ROLE);
+                LIST + users(&change.added) + users(&change.removed) + roles.sum::<usize>()
+            }
+            EntryKind::Details(change) => details(&change.name) + details(&change.avatar_url),
+            EntryKind::Hidden | EntryKind::Unknown => 0,
         }
+}
+
+/// A field of a group's details.
+fn details(field: &Option<Option<Arc<str>>>) -> usize {
+    let value = field.as_ref().map(|field| field.as_deref());
+    value.map_or(0, |value| LIST + value.map_or(0, text))
 }
 
 fn extra(extras: &Extras) -> usize {
@@ -122,7 +139,11 @@ pub fn conversation(conversation: &Conversation) -> usize {
     let members: usize = conversation.members.iter().map(member).sum();
     let settings = &conversation.settings;
     let flags = usize::from(settings.archived) + usize::from(settings.pinned);
+    let group = conversation.group.as_ref().map_or(0, |group| {
+        GROUP + group.name.as_deref().map_or(0, text) + group.avatar_url.as_deref().map_or(0, text)
+    });
     CONVERSATION
+        + group
         + settings.muted_until.map_or(0, |_| TIME)
         + flags * FLAG
         + text(conversation.id.as_str())

@@ -369,13 +369,74 @@ pub struct Authenticate {
     pub token: String,
 }
 
-/// The body of `POST /api/privatechat/conversations`.
+/// The body of `POST /api/privatechat/conversations`: `userId` for the conversation with another
+/// user, or `memberIds` for a group.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OpenConversation {
     /// The other user.
-    #[schema(value_type = String)]
-    pub user_id: LooseId,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub user_id: Option<LooseId>,
+    /// Those who are in the group besides the caller, who is its owner.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub member_ids: Option<Vec<LooseId>>,
+    /// The name of the group.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The URL of the group's picture.
+    #[serde(default)]
+    pub avatar_url: Option<String>,
+    /// What members who join later see: `joined` (the default), what follows then, or `all`.
+    #[serde(default)]
+    pub history: Option<String>,
+    /// Makes the request repeatable; preferably a UUID.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub client_conversation_id: Option<LooseId>,
+}
+
+/// The body of `PATCH /api/privatechat/conversations/{id}`. Missing fields stay unchanged.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateGroup {
+    /// `null` or an empty text removes it.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub name: Option<Option<String>>,
+    /// The URL of the picture; `null` or an empty text removes it.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub avatar_url: Option<Option<String>>,
+    /// Makes the change repeatable; preferably a UUID.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub client_message_id: Option<LooseId>,
+}
+
+/// The body of `POST /api/privatechat/conversations/{id}/members`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AddMembers {
+    #[schema(value_type = Vec<String>)]
+    pub user_ids: Vec<LooseId>,
+    /// Makes the change repeatable; preferably a UUID.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub client_message_id: Option<LooseId>,
+}
+
+/// The body of `PUT /api/privatechat/conversations/{id}/members/{userId}`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SetRole {
+    /// `owner`, `admin` or `member`.
+    pub role: String,
+    /// Makes the change repeatable; preferably a UUID.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub client_message_id: Option<LooseId>,
 }
 
 /// The body of `PUT /api/privatechat/conversations/{id}`.

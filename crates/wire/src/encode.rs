@@ -9,8 +9,8 @@ use lamplight_domain::identity::{ConversationId, Generation, Profile, UserId};
 use lamplight_domain::presence::{Change, Presence};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::{
-    AccountReply, AdminReply, BlockReply, ConversationReply, MessageReply, PresenceReply, Refusal,
-    Reply, SearchReply,
+    AccountReply, AdminReply, BlockReply, ConversationReply, GroupReply, MessageReply,
+    PresenceReply, Refusal, Reply, SearchReply,
 };
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -136,6 +136,11 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
         duplicate: bool,
     }
     #[derive(Serialize)]
+    struct GroupChanged<'a> {
+        entry: Option<shape::Entry<'a>>,
+        duplicate: bool,
+    }
+    #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Read<'a> {
         conversation_id: &'a str,
@@ -254,6 +259,18 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
         Reply::Messages(MessageReply::Changed { entry, duplicate }) => success(Changed {
             entry: entry.as_ref().into(),
             duplicate: *duplicate,
+        }),
+        Reply::Groups(GroupReply::Changed { entry, duplicate }) => success(GroupChanged {
+            entry: entry.as_deref().map(Into::into),
+            duplicate: *duplicate,
+        }),
+        Reply::Groups(GroupReply::Members(page)) => success(Paged {
+            data: page.items.iter().map(shape::Member::from).collect(),
+            store,
+            count: None,
+            total_unread: None,
+            next_cursor: page.next.clone(),
+            degraded: false,
         }),
         Reply::Messages(MessageReply::Read {
             conversation,
@@ -453,7 +470,7 @@ pub fn presence_event(change: &Change) -> (&'static str, Json) {
 pub fn entry_event(entry: &Entry) -> (&'static str, Json) {
     let name = match entry.kind {
         EntryKind::Message { .. } => "new_private_message",
-        EntryKind::Change(_) | EntryKind::Unknown => "conversation_entry",
+        _ => "conversation_entry",
     };
     (name, write(&shape::Entry::from(entry)))
 }

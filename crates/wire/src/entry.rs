@@ -6,7 +6,9 @@ use lamplight_domain::file::Attachment;
 use lamplight_domain::fold;
 use lamplight_domain::identity::UserId;
 use lamplight_domain::message::Content;
+use lamplight_domain::permission::Role;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use ts_rs::TS;
 use utoipa::ToSchema;
 
@@ -24,7 +26,7 @@ mod kind {
             }
         )*};
     }
-    kinds!(message edit delete reaction pin hidden);
+    kinds!(message edit delete reaction pin members details hidden);
 }
 
 /// An entry of a log. A client that meets a `kind` that it does not know moves its position past
@@ -37,6 +39,8 @@ pub enum Entry<'a> {
     Delete(DeleteEntry<'a>),
     Reaction(ReactionEntry<'a>),
     Pin(PinEntry<'a>),
+    Members(MembersEntry<'a>),
+    Details(DetailsEntry<'a>),
     /// Stands for an entry that cannot be shown.
     Hidden(Hidden<'a>),
 }
@@ -48,7 +52,9 @@ impl<'a> From<&'a entry::Entry> for Entry<'a> {
                 Self::Message(Message::sent(entry, content, extras.as_deref()))
             }
             EntryKind::Change(change) => Self::change(entry, change),
-            EntryKind::Unknown => Self::Hidden(Hidden::of(entry)),
+            EntryKind::Members(change) => Self::Members(MembersEntry::of(entry, change)),
+            EntryKind::Details(change) => Self::Details(DetailsEntry::of(entry, change)),
+            EntryKind::Hidden | EntryKind::Unknown => Self::Hidden(Hidden::of(entry)),
         }
     }
 }
@@ -167,6 +173,114 @@ pub struct PinEntry<'a> {
     pub pinned: bool,
 }
 
+/// People come to the conversation, leave it, or get other roles.
+#[derive(Serialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MembersEntry<'a> {
+    /// Unique over all conversations.
+    pub id: &'a str,
+    /// Always `members`.
+    #[ts(type = "\"members\"")]
+    #[schema(schema_with = kind::members)]
+    pub kind: &'static str,
+    pub conversation_id: &'a str,
+    /// Position in the log, from 1.
+    pub seq: u64,
+    /// `null` if the host application wrote it.
+    pub sender_id: Option<&'a str>,
+    /// The id that the sender gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub client_message_id: Option<&'a str>,
+    /// When the server accepted it.
+    pub created_at: String,
+    pub added: Vec<&'a str>,
+    /// For each of them this is the last entry.
+    pub removed: Vec<&'a str>,
+    /// New roles by user id; who is added is a member otherwise.
+    #[ts(type = "Record<string, \"owner\" | \"admin\" | \"member\">")]
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub roles: BTreeMap<&'a str, &'static str>,
+}
+
+impl<'a> MembersEntry<'a> {
+    fn of(entry: &'a entry::Entry, change: &'a entry::MembersChange) -> Self {
+        let roles = change.roles.iter();
+        Self {
+            id: entry.id.as_str(),
+            kind: "members",
+            conversation_id: entry.conversation.as_str(),
+            seq: entry.seq,
+            sender_id: entry.author().map(UserId::as_str),
+            client_message_id: entry.client_message_id.as_deref(),
+            created_at: time::format(entry.created_at),
+            added: change.added.iter().map(UserId::as_str).collect(),
+            removed: change.removed.iter().map(UserId::as_str).collect(),
+            roles: roles
+                .map(|(user, role)| (user.as_str(), role_name(*role)))
+                .collect(),
+        }
+    }
+}
+
+#[must_use]
+pub fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Owner => "owner",
+        Role::Admin => "admin",
+        Role::Member => "member",
+    }
+}
+
+/// A group gets another name or picture. What does not change is left out.
+#[derive(Serialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DetailsEntry<'a> {
+    /// Unique over all conversations.
+    pub id: &'a str,
+    /// Always `details`.
+    #[ts(type = "\"details\"")]
+    #[schema(schema_with = kind::details)]
+    pub kind: &'static str,
+    pub conversation_id: &'a str,
+    /// Position in the log, from 1.
+    pub seq: u64,
+    /// `null` if the host application wrote it.
+    pub sender_id: Option<&'a str>,
+    /// The id that the sender gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub client_message_id: Option<&'a str>,
+    /// When the server accepted it.
+    pub created_at: String,
+    /// The new name; `null` if it is removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "string | null")]
+    #[schema(value_type = Option<String>)]
+    pub name: Option<Option<&'a str>>,
+    /// The URL of the new picture; `null` if it is removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "string | null")]
+    #[schema(value_type = Option<String>)]
+    pub avatar_url: Option<Option<&'a str>>,
+}
+
+impl<'a> DetailsEntry<'a> {
+    fn of(entry: &'a entry::Entry, change: &'a entry::DetailsChange) -> Self {
+        Self {
+            id: entry.id.as_str(),
+            kind: "details",
+            conversation_id: entry.conversation.as_str(),
+            seq: entry.seq,
+            sender_id: entry.author().map(UserId::as_str),
+            client_message_id: entry.client_message_id.as_deref(),
+            created_at: time::format(entry.created_at),
+            name: change.name.as_ref().map(|name| name.as_deref()),
+            avatar_url: change.avatar_url.as_ref().map(|url| url.as_deref()),
+        }
+    }
+}
+
 /// An entry that keeps its position in the log and shows nothing.
 #[derive(Serialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -180,7 +294,8 @@ pub struct Hidden<'a> {
     pub conversation_id: &'a str,
     /// Position in the log, from 1.
     pub seq: u64,
-    pub sender_id: &'a str,
+    /// `null` if the host application wrote it.
+    pub sender_id: Option<&'a str>,
     /// When the server accepted it.
     pub created_at: String,
 }
@@ -192,7 +307,7 @@ impl<'a> Hidden<'a> {
             kind: "hidden",
             conversation_id: entry.conversation.as_str(),
             seq: entry.seq,
-            sender_id: entry.sender.as_str(),
+            sender_id: entry.author().map(UserId::as_str),
             created_at: time::format(entry.created_at),
         }
     }

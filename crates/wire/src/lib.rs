@@ -8,6 +8,7 @@
 pub mod body;
 pub mod decode;
 pub mod encode;
+pub mod group;
 pub mod loose;
 mod search;
 pub mod shape;

@@ -1,8 +1,8 @@
 //! The JSON shapes that the server sends. Each borrows its data and is serialized once.
 
 pub use crate::entry::{
-    DeleteEntry, EditEntry, Entry, Hidden, Message, PinEntry, Quote, Reaction, ReactionEntry,
-    SharedFile,
+    DeleteEntry, DetailsEntry, EditEntry, Entry, Hidden, MembersEntry, Message, PinEntry, Quote,
+    Reaction, ReactionEntry, SharedFile, role_name,
 };
 pub use crate::search::SearchHit;
 use crate::time;
@@ -203,8 +203,28 @@ pub struct WatchedOffline<'a> {
 #[serde(rename_all = "camelCase")]
 pub struct Conversation<'a> {
     pub id: &'a str,
+    /// `direct` for two people, `group` otherwise.
+    #[ts(type = "\"direct\" | \"group\"")]
+    pub kind: &'static str,
+    /// Of a group, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub name: Option<&'a str>,
+    /// Of a group, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub avatar_url: Option<&'a str>,
+    /// Of a group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub member_count: Option<u64>,
+    /// What the receiver is in a group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "\"owner\" | \"admin\" | \"member\"")]
+    pub role: Option<&'static str>,
+    /// In the order of their ids: the first 100.
     pub members: Vec<User<'a>>,
-    /// The newest message that is not deleted, without its reactions.
+    /// The newest message that is not deleted and that the receiver may see, without its reactions.
     pub last_message: Option<Message<'a>>,
     /// Messages by others past the receiver's read mark that are not deleted.
     pub unread: u64,
@@ -229,8 +249,14 @@ pub struct Conversation<'a> {
 
 impl<'a> From<&'a model::Conversation> for Conversation<'a> {
     fn from(conversation: &'a model::Conversation) -> Self {
+        let group = conversation.group.as_ref();
         Self {
             id: conversation.id.as_str(),
+            kind: group.map_or("direct", |_| "group"),
+            name: group.and_then(|group| group.name.as_deref()),
+            avatar_url: group.and_then(|group| group.avatar_url.as_deref()),
+            member_count: group.map(|group| group.member_count),
+            role: group.map(|_| role_name(conversation.role)),
             members: conversation.members.iter().map(Into::into).collect(),
             last_message: conversation.last_message.as_ref().and_then(Message::now),
             unread: conversation.unread,
@@ -240,6 +266,24 @@ impl<'a> From<&'a model::Conversation> for Conversation<'a> {
             archived: conversation.settings.archived.then_some(true),
             pinned: conversation.settings.pinned.then_some(true),
             created_at: time::format(conversation.created_at),
+        }
+    }
+}
+
+/// A member of a conversation.
+#[derive(Serialize, TS, ToSchema)]
+pub struct Member<'a> {
+    #[serde(flatten)]
+    pub user: User<'a>,
+    #[ts(type = "\"owner\" | \"admin\" | \"member\"")]
+    pub role: &'static str,
+}
+
+impl<'a> From<&'a model::Member> for Member<'a> {
+    fn from(member: &'a model::Member) -> Self {
+        Self {
+            user: (&member.profile).into(),
+            role: role_name(member.role),
         }
     }
 }

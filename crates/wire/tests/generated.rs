@@ -6,10 +6,11 @@
     reason = "a test that cannot read what it checks fails"
 )]
 
-use lamplight_domain::conversation::{Conversation, Receipt};
+use lamplight_domain::conversation::{Conversation, GroupDetails, Member, Receipt};
 use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::{
-    Change as MessageChange, Entry, EntryKind, Extras, MessageAction, Quote,
+    Change as MessageChange, DetailsChange, Entry, EntryKind, Extras, MembersChange, MessageAction,
+    Quote,
 };
 use lamplight_domain::file::{Attachment, Dimensions};
 use lamplight_domain::fold::{Message, Reactions};
@@ -18,6 +19,7 @@ use lamplight_domain::identity::{
 };
 use lamplight_domain::member_settings::MemberSettings;
 use lamplight_domain::message::Content;
+use lamplight_domain::permission::Role;
 use lamplight_domain::presence::{
     Activity, Change, ManualStatus, Offline, OfflineReason, Presence, Status, StatusOverride,
 };
@@ -26,7 +28,7 @@ use lamplight_usecases::ports::{
     History, MessagePage, MoreAround, Page, SyncPage, WatchedPresence,
 };
 use lamplight_usecases::{
-    AccountReply, Code, ConversationReply, MessageReply, PresenceReply, Refusal, Reply,
+    AccountReply, Code, ConversationReply, GroupReply, MessageReply, PresenceReply, Refusal, Reply,
 };
 use lamplight_wire::decode::{self, SocketRequest};
 use lamplight_wire::{encode, typescript};
@@ -215,6 +217,8 @@ fn conversation() -> Conversation {
     Conversation {
         id: ConversationId::trusted("c1"),
         members: [asha(), ben()].into(),
+        group: None,
+        role: Role::Member,
         last_message: Some(message(2).into()),
         unread: 1,
         head_seq: 2,
@@ -234,6 +238,42 @@ fn set() -> Conversation {
         },
         ..conversation()
     }
+}
+
+fn group() -> Conversation {
+    Conversation {
+        group: Some(GroupDetails {
+            name: Some("The group".into()),
+            avatar_url: Some("/g.png".into()),
+            member_count: 2,
+        }),
+        role: Role::Owner,
+        ..conversation()
+    }
+}
+
+/// By a member, and by the host application.
+fn changes_of_groups() -> [Entry; 2] {
+    let members = MembersChange {
+        added: vec![UserId::trusted("7")],
+        removed: vec![UserId::trusted("9")],
+        roles: vec![(UserId::trusted("42"), Role::Admin)],
+    };
+    let details = DetailsChange {
+        name: Some(Some("The group".into())),
+        avatar_url: Some(None),
+    };
+    [
+        Entry {
+            kind: EntryKind::Members(Box::new(members)),
+            ..message(8)
+        },
+        Entry {
+            kind: EntryKind::Details(details),
+            sender: UserId::host(),
+            ..message(9)
+        },
+    ]
 }
 
 fn receipt() -> Receipt {
@@ -283,6 +323,10 @@ fn frames() -> Value {
         let (name, json) = encode::entry_event(&entry);
         add(&format!("event {name} {kind}"), json);
     }
+    for (entry, kind) in changes_of_groups().iter().zip(["members", "details"]) {
+        let (name, json) = encode::entry_event(entry);
+        add(&format!("event {name} {kind}"), json);
+    }
     add(
         "event new_private_message reply",
         encode::entry_event(&reply()).1,
@@ -295,6 +339,10 @@ fn frames() -> Value {
     add(
         "event conversation_updated",
         encode::conversation(&conversation()),
+    );
+    add(
+        "event conversation_updated group",
+        encode::conversation(&group()),
     );
     add("event token_expired", encode::token_expired(30_000));
     add("event reconnect", encode::reconnect(1_500));
@@ -373,6 +421,23 @@ fn frames() -> Value {
                 entry: Arc::new(changes_of_messages()[2].clone()),
                 duplicate: false,
             }),
+        ),
+        (
+            "members changed",
+            Reply::Groups(GroupReply::Changed {
+                entry: Some(Arc::new(changes_of_groups()[0].clone())),
+                duplicate: false,
+            }),
+        ),
+        (
+            "members",
+            Reply::Groups(GroupReply::Members(Page {
+                items: vec![Member {
+                    profile: asha(),
+                    role: Role::Owner,
+                }],
+                next: Some("cursor".into()),
+            })),
         ),
         (
             "mark_read",

@@ -145,7 +145,9 @@ export type ChangeEntry = EditEntry | DeleteEntry | ReactionEntry | PinEntry
 export type LogEntry = Message | ChangeEntry | OtherEntry
 
 /** A conversation as its receiver sees it. */
-export interface Conversation extends Omit<SentConversation, "lastMessage"> {
+export interface Conversation extends Omit<SentConversation, "lastMessage" | "kind"> {
+  /** Servers from before there were groups send none. */
+  kind?: SentConversation["kind"]
   /** The newest message that is not deleted. */
   lastMessage: Message | null
 }

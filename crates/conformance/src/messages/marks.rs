@@ -487,6 +487,7 @@ pub async fn m9_a_send_past_what_was_unread_tells_the_senders_marks<S: Messages>
         .await
         .expect("an append");
     let expected = [
+        "changed, to a,b",
         "b sends 1",
         "b sends 2",
         "a sends 3",
@@ -528,7 +529,12 @@ pub async fn p11_a_send_of_the_invisible_tells_others_what_their_devices_knew<
         .expect("an append");
     assert_eq!(
         published(&subject, 2).await,
-        ["a sends 1", "b sends 2", "b has read 2 of 2, to a,b"]
+        [
+            "changed, to a,b",
+            "a sends 1",
+            "b sends 2",
+            "b has read 2 of 2, to a,b"
+        ]
     );
 }
 

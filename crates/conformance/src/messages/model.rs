@@ -1,6 +1,5 @@
 //! Random operations, compared with a simple model in memory.
 
-use super::text;
 use crate::{Subject, at, conversation, message, run, user};
 use futures_util::future::BoxFuture;
 use lamplight_domain::conversation::direct_key;
@@ -74,8 +73,19 @@ impl Marks {
 #[derive(Default)]
 struct Log {
     members: BTreeMap<UserId, Marks>,
-    /// Sender, content and key.
-    entries: Vec<(UserId, String, Option<SendKey>)>,
+    /// Sender, content and key. A change of the members has no content.
+    entries: Vec<(UserId, Option<String>, Option<SendKey>)>,
+}
+
+impl Log {
+    /// Messages past a read mark, and the last message.
+    fn news(&self, read: u64) -> (u64, Option<u64>) {
+        let messages = (1..).zip(&self.entries);
+        let messages = messages.filter(|(_, entry)| entry.1.is_some());
+        let seqs: Vec<u64> = messages.map(|(seq, _)| seq).collect();
+        let unread = seqs.iter().filter(|seq| **seq > read).count() as u64;
+        (unread, seqs.last().copied())
+    }
 }
 
 #[derive(Default)]
@@ -106,6 +116,8 @@ impl Model {
             if log.members.keys().eq(members.iter()) {
                 return false;
             }
+            log.entries.push((UserId::host(), None, None));
+            self.published += 1;
             let head = log.entries.len() as u64;
             log.members.retain(|member, _| members.contains(member));
             for member in members {
@@ -199,20 +211,20 @@ async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step
                 assert!(matches!(outcome, Err(AppendError::NotFound)));
                 return;
             };
-            let same_key = |entry: &&(UserId, String, Option<SendKey>)| {
-                let is_same_content =
-                    entry.1 == content || matches!(key, Some(SendKey::ClientMessageId(_)));
+            let same_key = |entry: &&(UserId, Option<String>, Option<SendKey>)| {
+                let is_same_content = entry.1.as_ref() == Some(&content)
+                    || matches!(key, Some(SendKey::ClientMessageId(_)));
                 entry.0 == sender && key.is_some() && entry.2 == key && is_same_content
             };
             if let Some(there) = log.entries.iter().find(same_key) {
-                if there.1 == content {
+                if there.1.as_ref() == Some(&content) {
                     assert!(outcome.expect("a repetition").duplicate);
                 } else {
                     assert!(matches!(outcome, Err(AppendError::Conflict)));
                 }
                 return;
             }
-            log.entries.push((sender.clone(), content, key));
+            log.entries.push((sender.clone(), Some(content), key));
             let head = log.entries.len() as u64;
             let before = log
                 .members
@@ -341,15 +353,13 @@ async fn compare<S: Messages>(store: &S, model: &Model) {
             };
             let seen = seen.expect("a member");
             let head = log.entries.len() as u64;
+            let (unread, last) = log.news(read);
             assert_eq!(
                 (seen.head_seq, seen.read_seq, seen.unread),
-                (head, read, head - read),
+                (head, read, unread),
                 "{name} in {place}"
             );
-            assert_eq!(
-                seen.last_message.map(|last| last.entry.seq),
-                (head > 0).then_some(head)
-            );
+            assert_eq!(seen.last_message.map(|last| last.entry.seq), last);
             let history = store
                 .history(&viewer, &id, Range::After(0), 1_000)
                 .await
@@ -358,7 +368,10 @@ async fn compare<S: Messages>(store: &S, model: &Model) {
             let entries: Vec<_> = history
                 .entries
                 .iter()
-                .map(|entry| (entry.sender.clone(), text(entry).to_owned()))
+                .map(|entry| {
+                    let content = entry.content().map(|content| content.as_str().to_owned());
+                    (entry.sender.clone(), content)
+                })
                 .collect();
             assert_eq!(
                 entries,

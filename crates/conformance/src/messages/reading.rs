@@ -524,16 +524,16 @@ pub async fn a_conversation_looks_different_to_each_member<S: Messages + Directo
         std::slice::from_ref(&theirs),
         "the list shows the same"
     );
-    let members = store.member_profiles(&conversation("c")).await;
-    let members = members.expect("an answer").expect("a conversation");
+    let details = store.details(&conversation("c")).await;
+    let details = details.expect("an answer").expect("a conversation");
     for (viewer, seen) in [("a", mine), ("b", theirs)] {
         let summary = store.summary(&user(viewer), &conversation("c")).await;
         let summary = summary.expect("an answer").expect("a member");
-        assert_eq!(summary.with_members(members.clone()), seen, "in two reads");
+        assert_eq!(summary.with_details(details.clone()), seen, "in two reads");
     }
     let others = store.summary(&user("c"), &conversation("c")).await;
     assert_eq!(others.expect("an answer"), None);
-    let nowhere = store.member_profiles(&conversation("nowhere")).await;
+    let nowhere = store.details(&conversation("nowhere")).await;
     assert_eq!(nowhere.expect("an answer"), None);
 }
 

@@ -233,7 +233,7 @@ pub async fn m15_settings_go_with_the_membership<S: Messages>(subject: Subject<S
     put(store, "c", &["a", "b"]).await;
     assert!(listed(store, "d", Some(true)).await.is_empty());
     fresh(store.append(message("c", "b", "hello"), None).await);
-    assert_eq!(changed_after(&subject.events, 1).await, [[user("a")]]);
+    assert_eq!(changed_after(&subject.events, 2).await, [[user("a")]]);
     put(store, "c", &["a", "b", "d"]).await;
     assert_eq!(settings(store, "d", "c").await, MemberSettings::default());
 }

@@ -162,6 +162,9 @@ struct Envelope<'a> {
     until: Option<i64>,
     #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
     to: Vec<Text<'a>>,
+    /// Members whose logs begin after what the entry is about.
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    newcomers: Vec<Text<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -209,10 +212,20 @@ impl Writer {
     /// `None` for events that do not leave the node: presence has a channel of its own.
     pub(crate) fn event(&self, number: u64, event: &Event) -> Option<Vec<u8>> {
         let base = self.base(number);
+        let other = match event {
+            Event::Appended { entry, .. } => record::write_other(&entry.kind),
+            _ => None,
+        };
         let envelope = match event {
-            Event::Appended { entry, to, except } => Envelope {
+            Event::Appended {
+                entry,
+                to,
+                newcomers,
+                except,
+            } => Envelope {
                 kind: "appended".into(),
                 conversation: Some(entry.conversation.as_str().into()),
+                newcomers: names(newcomers),
                 entry: Some(EntryFields {
                     id: entry.id.as_str().into(),
                     seq: entry.seq,
@@ -222,10 +235,8 @@ impl Writer {
                     extras: entry
                         .extras()
                         .map(|extras| record::write_whole_extras(extras).into()),
-                    kind: entry.change().map(|change| change.action.name().into()),
-                    record: entry
-                        .change()
-                        .map(|change| record::write_change(change).into()),
+                    kind: other.as_ref().map(|(kind, _)| (*kind).into()),
+                    record: other.map(|(_, record)| record.into()),
                     created_at: entry.created_at.0,
                 }),
                 except: except.as_ref().map(|id| id.as_str().into()),
@@ -348,6 +359,11 @@ impl Envelope<'_> {
                         created_at: Timestamp(fields.created_at),
                     }),
                     to: to(),
+                    newcomers: self
+                        .newcomers
+                        .iter()
+                        .map(|id| UserId::trusted(&**id))
+                        .collect(),
                     except: self.except.as_deref().map(ConnectionId::trusted),
                 }
             }

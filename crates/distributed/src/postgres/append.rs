@@ -48,7 +48,7 @@ pub(super) const FIND: Sql = Sql {
     text: concat!(
         "SELECT a.n, m.person, m.role, m.read_seq, m.delivered_seq, m.visible_read_seq, m.visible_delivered_seq, e.seq, ",
         is_blocked!(),
-        " FROM (SELECT c.id AS conversation, p.id AS person, c.member_count, p.has_blocks, a.key, a.erased_key, a.n
+        ", m.first_seq FROM (SELECT c.id AS conversation, p.id AS person, c.member_count, p.has_blocks, a.key, a.erased_key, a.n
                FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS a (conversation, sender, key, erased_key, n)
                JOIN conversations c ON c.conversation_id = a.conversation
                JOIN people p ON p.user_id = a.sender ORDER BY c.id, p.id OFFSET 0) a
@@ -238,6 +238,8 @@ pub(super) struct Found {
     pub(super) earlier: Option<u64>,
     /// Whether the conversation is one of two people of whom one has blocked the other.
     pub(super) is_blocked: bool,
+    /// Where the sender's log begins.
+    pub(super) first_seq: u64,
 }
 
 impl Found {
@@ -257,6 +259,7 @@ impl Found {
                     marks: marks(row, 3)?,
                     earlier: row.try_get::<_, Option<i64>>(7)?.map(from_db),
                     is_blocked: row.try_get(8)?,
+                    first_seq: from_db(row.try_get(9)?),
                 });
             }
         }

@@ -7,7 +7,8 @@ macro_rules! is_blocked {
         "CASE WHEN a.has_blocks AND a.member_count = 2 THEN EXISTS (SELECT 1 FROM members o
              CROSS JOIN LATERAL (SELECT 1 FROM blocks WHERE person = o.person AND blocked = a.person
                  UNION ALL SELECT 1 FROM blocks WHERE person = a.person AND blocked = o.person) b
-             WHERE o.conversation = a.conversation OFFSET 0) ELSE false END"
+             WHERE o.conversation = a.conversation AND NOT EXISTS (
+                 SELECT 1 FROM conversation_groups WHERE conversation = a.conversation) OFFSET 0) ELSE false END"
     };
 }
 

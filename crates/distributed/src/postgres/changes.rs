@@ -10,6 +10,7 @@ use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::{Change, Extras, LogHead, MessageAction, Quote};
 use lamplight_domain::file::Attachment;
 use lamplight_domain::fold::Message;
+use lamplight_domain::group::is_group;
 use lamplight_domain::identity::{FileId, MessageId, UserId};
 use lamplight_domain::message::{Content, excerpt};
 use lamplight_domain::message_rules::{
@@ -19,7 +20,7 @@ use lamplight_domain::permission::Role;
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::{NewEntry, Write};
 use lamplight_usecases::record;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// A message that writes of the batch are about.
@@ -114,6 +115,10 @@ pub(super) struct States {
     /// Files that may be sent, each with the rows of its conversation and its owner.
     pub(super) files: HashMap<FileId, (i64, i64, Attachment)>,
     pub(super) digest_key: Arc<str>,
+    /// Conversations that the database has as groups, of those with changes.
+    pub(super) groups: HashSet<i64>,
+    /// By the conversation's row: members whose logs do not begin with the first entry.
+    pub(super) newcomers: HashMap<i64, Vec<(UserId, u64)>>,
 }
 
 /// Who writes, and where.
@@ -124,6 +129,8 @@ pub(super) struct Writer<'a> {
     pub(super) row: i64,
     pub(super) person: i64,
     pub(super) role: Role,
+    /// Where the writer's log begins.
+    pub(super) first_seq: u64,
     pub(super) members: &'a Members,
 }
 
@@ -148,7 +155,7 @@ impl States {
             } => {
                 let reply_to = match reply_to {
                     None => None,
-                    Some(id) => Some(self.quote(by.row, id)?),
+                    Some(id) => Some(self.quote(by, id)?),
                 };
                 are_members(by.members, mentions)?;
                 let files = attachments.iter().map(|id| self.file(by, id));
@@ -178,9 +185,9 @@ impl States {
         }
     }
 
-    fn quote(&self, row: i64, id: &MessageId) -> Result<Quote, WriteRefused> {
-        let target = self.targets.get(&(row, id.clone()));
-        let target = target.filter(|target| target.deleted.is_none());
+    fn quote(&self, by: Writer<'_>, id: &MessageId) -> Result<Quote, WriteRefused> {
+        let target = self.targets.get(&(by.row, id.clone()));
+        let target = target.filter(|target| target.deleted.is_none() && target.seq >= by.first_seq);
         let target = target.ok_or(WriteRefused::UnknownReply)?;
         Ok(Quote {
             id: id.clone(),
@@ -197,11 +204,12 @@ impl States {
         action: &MessageAction,
     ) -> Result<Judged, WriteRefused> {
         let target = self.targets.get(&(by.row, message.clone()));
+        let target = target.filter(|target| target.seq >= by.first_seq);
         let target = target.ok_or(WriteRefused::NoMessage)?;
         let actor = Actor {
             user: &by.new.sender,
             role: by.role,
-            is_direct: by.members.len() == 2,
+            is_direct: !is_group(self.groups.contains(&by.row), by.members.len()),
             pins: self.counts.get(&by.row).map_or(0, |counts| counts.pins),
             editable_since: by.new.editable_since,
         };
@@ -217,6 +225,13 @@ impl States {
             message_seq: target.seq,
             action: action.clone(),
         }))
+    }
+
+    /// The members whose logs begin after a `seq`, in the order of their ids.
+    pub(super) fn whose_log_begins_after(&self, row: i64, seq: u64) -> Members {
+        let newcomers = self.newcomers.get(&row).map_or(&[][..], Vec::as_slice);
+        let late = newcomers.iter().filter(|(_, first_seq)| *first_seq > seq);
+        late.map(|(user, _)| user.clone()).collect()
     }
 
     /// A message that is added. Later writes of the batch may be about it.

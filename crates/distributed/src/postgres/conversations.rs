@@ -1,17 +1,15 @@
-//! Makes conversations and changes their members. People are made before a conversation is locked,
+//! Makes conversations and memberships. People are made before a conversation is locked,
 //! and in the order of their ids, so that no two transactions wait for each other.
 
 use super::connection::{Connection, Sql};
 use super::database::{Database, Repeat};
 use super::error::Failure;
 use super::queries;
-use lamplight_domain::conversation::{Conversation, Members, direct_key};
+use lamplight_domain::conversation::Conversation;
 use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_domain::text::search_key;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{StoreError, StoreResult};
-use parking_lot::Mutex;
-use std::sync::Arc;
 use tokio_postgres::types::Type;
 
 /// How often [`ensure_direct`] looks for a conversation that others make and change at the same time.
@@ -23,11 +21,6 @@ const ENSURE_PEOPLE: Sql = Sql {
            WHERE NOT EXISTS (SELECT 1 FROM people p WHERE p.user_id = a.id) ORDER BY a.id
            ON CONFLICT (user_id) DO NOTHING",
     types: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::INT8],
-};
-
-pub(super) const LOCK_ONE: Sql = Sql {
-    text: "SELECT id, head_seq FROM conversations WHERE conversation_id = $1 FOR NO KEY UPDATE",
-    types: &[Type::TEXT],
 };
 
 /// It sorts as newer than every entry, and than conversations made since the newest entry, whose
@@ -53,13 +46,6 @@ pub(super) const ADD: Sql = Sql {
     types: &[Type::INT8, Type::TEXT_ARRAY],
 };
 
-/// The members, locked in the order in which marks lock them.
-pub(super) const LOCK_MEMBERS: Sql = Sql {
-    text: "SELECT p.user_id FROM members m JOIN people p ON p.id = m.person
-           WHERE m.conversation = $1 ORDER BY m.person FOR UPDATE OF m",
-    types: &[Type::INT8],
-};
-
 pub(super) const REMOVE: Sql = Sql {
     text: "DELETE FROM members m USING people p WHERE m.conversation = $1 AND m.person = p.id AND p.user_id = ANY($2)",
     types: &[Type::INT8, Type::TEXT_ARRAY],
@@ -67,19 +53,19 @@ pub(super) const REMOVE: Sql = Sql {
 
 /// It is no longer the conversation of two. If it kept the key, opening a conversation with one of
 /// them would lead to one with others in it.
-const CHANGED: Sql = Sql {
+pub(super) const CHANGED: Sql = Sql {
     text: "UPDATE conversations SET direct_key = NULL, members_version = $2, member_count = $3 WHERE id = $1",
     types: &[Type::INT8, Type::INT8, Type::INT4],
 };
 
 /// Another version with each change of the members. Random, so that a store that went back in time
 /// gives none a second time: caches know members by it.
-fn version() -> Result<i64, Failure> {
+pub(super) fn version() -> Result<i64, Failure> {
     let random = getrandom::u64().map_err(|error| StoreError::Internal(error.to_string()))?;
     Ok(random.cast_signed())
 }
 
-fn texts(users: &[UserId]) -> Vec<&str> {
+pub(super) fn texts(users: &[UserId]) -> Vec<&str> {
     users.iter().map(UserId::as_str).collect()
 }
 
@@ -96,27 +82,38 @@ pub(super) async fn ensure_people(
         .map(drop)
 }
 
-/// Makes a conversation with these members; `None` if its id or its direct key is taken.
-async fn make(
+/// Makes a conversation without members; `None` if its id or its direct key is taken.
+pub(super) async fn insert(
     connection: &Connection,
     conversation: &ConversationId,
     key: Option<&str>,
-    members: &[UserId],
+    count: usize,
     at: Timestamp,
-) -> Result<Option<()>, Failure> {
-    let count = i32::try_from(members.len()).unwrap_or(i32::MAX);
+) -> Result<Option<i64>, Failure> {
+    let count = i32::try_from(count).unwrap_or(i32::MAX);
     let made = connection
         .query_opt(
             &MAKE,
             &[&conversation.as_str(), &key, &at.0, &version()?, &count],
         )
         .await?;
-    let Some(made) = made else {
+    Ok(made.map(|made| made.try_get(0)).transpose()?)
+}
+
+/// Makes a conversation with these members, and returns its row; `None` if its id or its direct key
+/// is taken.
+pub(super) async fn make(
+    connection: &Connection,
+    conversation: &ConversationId,
+    key: Option<&str>,
+    members: &[UserId],
+    at: Timestamp,
+) -> Result<Option<i64>, Failure> {
+    let Some(row) = insert(connection, conversation, key, members.len(), at).await? else {
         return Ok(None);
     };
-    let row: i64 = made.try_get(0)?;
     connection.execute(&ADD, &[&row, &texts(members)]).await?;
-    Ok(Some(()))
+    Ok(Some(row))
 }
 
 /// Finds or makes the conversation under the direct key of two people.
@@ -148,98 +145,4 @@ pub(crate) async fn ensure_direct(
     Err(StoreError::Unavailable(
         "the conversation of two changes all the time".into(),
     ))
-}
-
-/// Makes a conversation under the host's id, or changes its members, which are in order.
-pub(crate) async fn put(
-    database: &Database,
-    conversation: &ConversationId,
-    members: &Members,
-    at: Timestamp,
-) -> StoreResult<(Members, bool)> {
-    // What an earlier run did whose outcome was unknown.
-    let earlier = &Mutex::new(None);
-    database
-        .transact(Repeat::Safe, |connection| async move {
-            ensure_people(&connection, members, at).await?;
-            let mut outcome = put_locked(&connection, conversation, members, at).await?;
-            let mut earlier = earlier.lock();
-            match (&outcome, earlier.take()) {
-                ((_, false), Some(done)) => outcome = done,
-                ((_, true), _) => *earlier = Some(outcome.clone()),
-                _ => {}
-            }
-            Ok(outcome)
-        })
-        .await
-}
-
-async fn put_locked(
-    connection: &Arc<Connection>,
-    conversation: &ConversationId,
-    members: &Members,
-    at: Timestamp,
-) -> Result<(Members, bool), Failure> {
-    let lock = async || {
-        connection
-            .query_opt(&LOCK_ONE, &[&conversation.as_str()])
-            .await
-    };
-    let mut locked = lock().await?;
-    if locked.is_none() {
-        let key = match &**members {
-            [one, other] => direct_key(one, other),
-            _ => None,
-        };
-        let made = make(connection, conversation, key.as_deref(), members, at).await?;
-        if made.is_some() {
-            return Ok((members.clone(), true));
-        }
-        // Others made it meanwhile, or they made the conversation of these two.
-        locked = lock().await?;
-        if locked.is_none() {
-            let made = make(connection, conversation, None, members, at).await?;
-            if made.is_some() {
-                return Ok((members.clone(), true));
-            }
-            locked = lock().await?;
-        }
-    }
-    let Some(locked) = locked else {
-        return Err(StoreError::Internal("a conversation is neither there nor made".into()).into());
-    };
-    change(connection, locked.try_get(0)?, members).await
-}
-
-/// Changes the members of a locked conversation. Returns everyone who is or was in it, and whether
-/// anything changed.
-async fn change(
-    connection: &Connection,
-    row: i64,
-    members: &Members,
-) -> Result<(Members, bool), Failure> {
-    let mut before = Vec::new();
-    for found in connection.query(&LOCK_MEMBERS, &[&row]).await? {
-        before.push(UserId::trusted(found.try_get::<_, &str>(0)?));
-    }
-    before.sort();
-    if before[..] == **members {
-        return Ok((members.clone(), false));
-    }
-    let without = |some: &[UserId], others: &[UserId]| -> Vec<UserId> {
-        let is_new = |user: &&UserId| others.binary_search(user).is_err();
-        some.iter().filter(is_new).cloned().collect()
-    };
-    let (removed, added) = (without(&before, members), without(members, &before));
-    let count = i32::try_from(members.len()).unwrap_or(i32::MAX);
-    connection
-        .execute(&REMOVE, &[&row, &texts(&removed)])
-        .await?;
-    connection.execute(&ADD, &[&row, &texts(&added)]).await?;
-    connection
-        .execute(&CHANGED, &[&row, &version()?, &count])
-        .await?;
-    before.extend(added);
-    before.sort();
-    Ok((before.into(), true))
 }

@@ -1,11 +1,12 @@
 //! Reads of logs: pages and catch-ups.
 
 use super::codec::{from_db, role_from_db, to_db};
-use super::connection::Sql;
+use super::connection::{Params, Sql};
 use super::database::Database;
 use super::entries::{ENTRY_COLUMNS, entry, entry_columns, entry_joins};
 use super::error::Failure;
 use lamplight_domain::conversation::Receipt;
+use lamplight_domain::entry::Entry;
 use lamplight_domain::identity::{ConversationId, MessageId, UserId};
 use lamplight_domain::permission::{Action, authorize};
 use lamplight_usecases::pages::{self, Side};
@@ -47,7 +48,7 @@ const _: () = assert!(ANSWER_BYTES == 1_000_000, "the statement says so too");
 macro_rules! page {
     ($condition:literal, $order:literal) => {
         concat!(
-            "SELECT h.*, m.role FROM (SELECT c.id, me.id AS person FROM conversations c, people me ",
+            "SELECT h.*, m.role, m.first_seq FROM (SELECT c.id, me.id AS person FROM conversations c, people me ",
             "WHERE c.conversation_id = $1 AND me.user_id = $2 OFFSET 0) c ",
             "JOIN members m ON m.conversation = c.id AND m.person = c.person ",
             "LEFT JOIN LATERAL (",
@@ -61,13 +62,23 @@ macro_rules! page {
 const PAGE_TYPES: &[Type] = &[Type::TEXT, Type::TEXT, Type::INT8, Type::INT8];
 
 pub(super) const OLDER: Sql = Sql {
-    text: page!("seq < $3", "DESC"),
+    text: page!("seq < $3 AND seq >= m.first_seq", "DESC"),
     types: PAGE_TYPES,
 };
 
 pub(super) const NEWER: Sql = Sql {
-    text: page!("seq > $3", "ASC"),
+    text: page!("seq > $3 AND seq >= m.first_seq", "ASC"),
     types: PAGE_TYPES,
+};
+
+/// The entries after a `seq`, as nobody in particular sees them.
+pub(super) const AFTER: Sql = Sql {
+    text: concat!(
+        "SELECT h.* FROM (SELECT id FROM conversations WHERE conversation_id = $1 OFFSET 0) c CROSS JOIN LATERAL (",
+        nearest!("seq > $2", "ASC", "$3"),
+        ") h ORDER BY h.seq"
+    ),
+    types: &[Type::TEXT, Type::INT8, Type::INT8],
 };
 
 /// Where a client stands in each conversation: whether it has to reset, and what its log has.
@@ -78,7 +89,7 @@ macro_rules! positions {
              JOIN conversations c ON c.conversation_id = a.conversation
              JOIN people me ON me.user_id = $1 OFFSET 0) c
          JOIN members m ON m.conversation = c.id AND m.person = c.person
-         CROSS JOIN LATERAL (SELECT c.seq > c.head_seq OR EXISTS (
+         CROSS JOIN LATERAL (SELECT c.seq > c.head_seq OR (c.seq > 0 AND c.seq + 1 < m.first_seq) OR EXISTS (
              SELECT 1 FROM entries x WHERE x.conversation = c.id AND x.seq = c.seq AND x.message_id <> c.known_id
          ) AS reset) r "
     };
@@ -88,12 +99,17 @@ macro_rules! positions {
 pub(super) const MISSED: Sql = Sql {
     text: concat!(
         "SELECT h.*, c.n, m.role, r.reset, c.head_seq, m.read_seq, ",
-        "coalesce((SELECT x.seq FROM entries x WHERE x.conversation = c.id ORDER BY x.seq LIMIT 1), c.head_seq + 1) ",
+        "greatest(m.first_seq, coalesce((SELECT x.seq FROM entries x WHERE x.conversation = c.id ORDER BY x.seq LIMIT 1), c.head_seq + 1)), ",
+        "m.first_seq ",
         positions!(),
         "LEFT JOIN LATERAL ((",
-        nearest!("seq > c.seq AND NOT r.reset", "ASC", "$5"),
+        nearest!(
+            "seq > c.seq AND seq >= m.first_seq AND NOT r.reset",
+            "ASC",
+            "$5"
+        ),
         ") UNION ALL (",
-        nearest!("r.reset", "DESC", "$5"),
+        nearest!("seq >= m.first_seq AND r.reset", "DESC", "$5"),
         ")) h ON true ORDER BY c.n, CASE WHEN r.reset THEN -h.seq ELSE h.seq END"
     ),
     types: &[
@@ -140,9 +156,12 @@ async fn beyond(
     if authorize(Some(role), Action::View).is_err() {
         return Ok(None);
     }
+    let first_seq = first.try_get(ENTRY_COLUMNS + 1).map_err(Failure::from)?;
+    let first_seq = from_db(first_seq);
     let found = rows
         .iter()
-        .filter_map(|row| entry(row, 0, conversation).transpose());
+        .filter_map(|row| entry(row, 0, conversation).transpose())
+        .map(|entry| entry.map(|entry| entry.seen_from(first_seq)));
     Ok(Some(Side::nearest(found, limit).map_err(Failure::from)?))
 }
 
@@ -167,6 +186,22 @@ pub(crate) async fn history(
             sides.map(|(older, newer)| pages::around(older, newer, limit))
         }
     })
+}
+
+/// The entries after a `seq`, as nobody in particular sees them.
+pub(crate) async fn entries_after(
+    database: &Database,
+    conversation: &ConversationId,
+    seq: u64,
+    limit: usize,
+) -> StoreResult<Vec<Entry>> {
+    let params: Params<'_> = &[&conversation.as_str(), &to_db(seq), &to_db(limit as u64)];
+    let rows = database.rows(&AFTER, params).await?;
+    let found = rows
+        .iter()
+        .filter_map(|row| entry(row, 0, conversation).transpose());
+    let side = Side::nearest(found, limit).map_err(Failure::from)?;
+    Ok(side.items)
 }
 
 /// What the caller missed, in the order asked.
@@ -218,9 +253,11 @@ fn sync_pages(
             continue;
         }
         let reset = first.try_get(ENTRY_COLUMNS + 2)?;
+        let first_seq = from_db(first.try_get(ENTRY_COLUMNS + 6)?);
         let found = rows
             .iter()
-            .filter_map(|row| entry(row, 0, &one.conversation).transpose());
+            .filter_map(|row| entry(row, 0, &one.conversation).transpose())
+            .map(|entry| entry.map(|entry| entry.seen_from(first_seq)));
         let side = Side::nearest(found, limit)?;
         let History {
             entries, has_more, ..

@@ -24,7 +24,8 @@ macro_rules! page {
     ($condition:literal, $order:literal) => {
         concat!(
             "SELECT h.*, m.role, c.head_seq,
-                 coalesce((SELECT x.seq FROM entries x WHERE x.conversation = c.id ORDER BY x.seq LIMIT 1), c.head_seq + 1)
+                 greatest(m.first_seq, coalesce((SELECT x.seq FROM entries x WHERE x.conversation = c.id ORDER BY x.seq LIMIT 1), c.head_seq + 1)),
+                 m.first_seq
              FROM (SELECT c.id, c.head_seq, me.id AS person FROM conversations c, people me
                  WHERE c.conversation_id = $1 AND me.user_id = $2 OFFSET 0) c
              JOIN members m ON m.conversation = c.id AND m.person = c.person
@@ -53,12 +54,12 @@ const _: () = assert!(ANSWER_BYTES == 1_000_000, "the statement says so too");
 const PAGE_TYPES: &[Type] = &[Type::TEXT, Type::TEXT, Type::INT8, Type::INT8];
 
 pub(super) const OLDER: Sql = Sql {
-    text: page!("e.seq < $3", "DESC"),
+    text: page!("e.seq < $3 AND e.seq >= m.first_seq", "DESC"),
     types: PAGE_TYPES,
 };
 
 pub(super) const NEWER: Sql = Sql {
-    text: page!("e.seq > $3", "ASC"),
+    text: page!("e.seq > $3 AND e.seq >= m.first_seq", "ASC"),
     types: PAGE_TYPES,
 };
 
@@ -101,10 +102,12 @@ pub(crate) async fn messages(
         return Ok(None);
     }
     let (head_seq, first_seq) = (from_db(number(1)?), from_db(number(2)?));
+    let log_begins = from_db(number(3)?);
     let side = |rows: &[Row]| -> Result<Side<Message>, Failure> {
         let found = rows
             .iter()
-            .filter_map(|row| message(row, conversation, caller).transpose());
+            .filter_map(|row| message(row, conversation, caller).transpose())
+            .map(|message| message.map(|message| message.seen_from(log_begins)));
         Ok(Side::nearest(found, limit)?)
     };
     let near = side(&rows)?;

@@ -20,7 +20,9 @@ mod error;
 mod files;
 mod first_profiles;
 mod follower;
+mod groups;
 mod history;
+mod hosted;
 mod identity;
 mod keys;
 mod mark_writer;
@@ -53,7 +55,7 @@ mod writer;
 pub(crate) use blocks::{block, blocked_by, blocks_between, unblock};
 pub(crate) use codec::{from_db, to_db};
 pub(crate) use connection::{Connection, Sql};
-pub(crate) use conversations::{ensure_direct, put};
+pub(crate) use conversations::ensure_direct;
 pub(crate) use database::Repeat;
 pub use database::{Database, PoolUse};
 pub use error::OpenError;
@@ -65,14 +67,16 @@ pub(crate) use files::{
 pub(crate) use follower::{
     confirm, head as commit_head, newest, position as follower_position, read as committed_after,
 };
-pub(crate) use history::{history, sync};
+pub(crate) use groups::{change as change_group, make as make_group, member_page};
+pub(crate) use history::{entries_after, history, sync};
+pub(crate) use hosted::put;
 pub(crate) use mark_writer::MARKS_AT_ONCE;
 pub(crate) use marks::Move;
 pub(crate) use messages_now::messages;
 pub use options::PostgresOptions;
 pub use probe::{DatabaseReport, probe};
 pub(crate) use queries::{
-    conversation, conversations, direct, member_profiles, members, others, shared_with, summary,
+    conversation, conversations, details, direct, members, others, readers, shared_with, summary,
     total_unread,
 };
 pub(crate) use search::search;
@@ -88,6 +92,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use writer::AppendQueue;
+pub(crate) use writer::EventSender;
 
 /// Connections that reads leave to writes: those of batches of messages and marks, and one more.
 const WRITES_AT_ONCE: usize = writer::LANES + mark_writer::LANES + 1;
@@ -141,6 +146,12 @@ impl PostgresStore {
         except: Option<ConnectionId>,
     ) -> StoreResult<oneshot::Receiver<Result<Appended, AppendError>>> {
         self.appends.push(message, except)
+    }
+
+    /// What work needs that goes on if nobody waits for it: the database, and where events go after
+    /// their commit.
+    pub(crate) fn detached(&self) -> (Arc<Database>, EventSender) {
+        (Arc::clone(&self.database), self.appends.events())
     }
 
     /// Moves marks; in the order of the moves, `None` for those of no member.

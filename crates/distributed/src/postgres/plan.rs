@@ -6,6 +6,7 @@ use super::changes::{Judged, States, Writer};
 use super::codec::to_db;
 use super::planned::{Pending, Plan};
 use super::states::{Made, Read};
+use lamplight_domain::conversation::Members;
 use lamplight_domain::entry::{Change, Entry, EntryKind, Extras, MessageAction};
 use lamplight_domain::event::Event;
 use lamplight_domain::fold::Message;
@@ -79,7 +80,7 @@ impl<'a> Planner<'a> {
             let made = self.earlier.get(&(row, seq));
             return match made {
                 Some(made) if made.is_by(&message.write, &self.states.digest_key) => {
-                    self.later(place, row, seq, true)
+                    self.later(place, row, seq, Some(found.first_seq))
                 }
                 _ => Err(AppendError::Conflict),
             };
@@ -110,12 +111,13 @@ impl<'a> Planner<'a> {
             row,
             person: found.person,
             role: found.role,
+            first_seq: found.first_seq,
             members: &members,
         };
         let entry = match self.states.judge(by).map_err(AppendError::Refused)? {
             Judged::Message(extras) => self.add_message(place, &found, position, extras),
             Judged::Change(change) => self.add_change(place, by, position, change),
-            Judged::Unchanged(seq) => return self.later(place, row, seq, false),
+            Judged::Unchanged(seq) => return self.later(place, row, seq, None),
         };
         if let Some(keyed) = keyed {
             self.keyed.insert(keyed, (place, Arc::clone(&entry)));
@@ -133,13 +135,13 @@ impl<'a> Planner<'a> {
         place: usize,
         conversation: i64,
         seq: u64,
-        is_repetition: bool,
+        repeated: Option<u64>,
     ) -> Result<Appended, AppendError> {
         self.plan.pending.push(Pending {
             place,
             conversation,
             seq,
-            is_repetition,
+            repeated,
         });
         Err(StoreError::Internal("an entry that was there is not found".into()).into())
     }
@@ -227,6 +229,10 @@ impl<'a> Planner<'a> {
         }
         let (row, seq, created_at) = (known.row, known.head_seq, known.last_at);
         let to = known.members.clone();
+        let about = kind.about_seq();
+        let newcomers = about.map_or_else(Members::default, |about| {
+            self.states.whose_log_begins_after(row, about)
+        });
         let entry = Arc::new(Entry {
             id: message.id.clone(),
             conversation: message.conversation.clone(),
@@ -248,6 +254,7 @@ impl<'a> Planner<'a> {
         self.plan.events.push(Event::Appended {
             entry: Arc::clone(&entry),
             to,
+            newcomers,
             except: except.clone(),
         });
         (row, entry)

@@ -106,8 +106,9 @@ pub(super) struct Pending {
     pub(super) place: usize,
     pub(super) conversation: i64,
     pub(super) seq: u64,
-    /// Whether what became of the message belongs to the answer.
-    pub(super) is_repetition: bool,
+    /// Of a repetition, where the sender's log begins: what became of the message belongs to the
+    /// answer, unless the message is before that.
+    pub(super) repeated: Option<u64>,
 }
 
 impl Plan {
@@ -137,15 +138,17 @@ impl Plan {
                 continue;
             };
             let mut message = None;
-            if pending.is_repetition && entry.kind.is_message() {
+            let first_seq = pending.repeated.unwrap_or(0);
+            let is_repetition = pending.repeated.is_some() && entry.seq >= first_seq;
+            if is_repetition && entry.kind.is_message() {
                 let sent = Message::from(entry.clone());
                 let mut now = changed(row, 1 + ENTRY_COLUMNS, entry.clone())?;
                 let at = 1 + ENTRY_COLUMNS + CHANGE_COLUMNS;
                 reacted(row, at, &mut now, &new.sender)?;
-                message = (now != sent).then(|| Box::new(now));
+                message = (now != sent).then(|| Box::new(now.seen_from(first_seq)));
             }
             self.answers[pending.place] = Ok(Appended {
-                entry: Arc::new(entry),
+                entry: Arc::new(entry.seen_from(first_seq)),
                 duplicate: true,
                 message,
             });

@@ -1,6 +1,6 @@
 //! Reads of conversations, their members and the lists of them.
 
-use super::codec::{from_db, to_db};
+use super::codec::{from_db, role_from_db, to_db};
 use super::connection::{Params, Sql};
 use super::database::Database;
 use super::entries::{
@@ -10,8 +10,11 @@ use super::entries::{
 use super::error::Failure;
 use super::members::{MEMBERS, members_in};
 use super::settings::settings;
-use lamplight_domain::conversation::{Conversation, ConversationSummary, MemberProfiles, Members};
+use lamplight_domain::conversation::{
+    Conversation, ConversationDetails, ConversationSummary, GroupDetails, Members, SHOWN_MEMBERS,
+};
 use lamplight_domain::entry::LogHead;
+use lamplight_domain::group::{Readers, is_group};
 use lamplight_domain::identity::{ConversationId, Profile, UserId};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::ConversationKey;
@@ -31,7 +34,8 @@ const MEMBERS_AT_MOST: i64 = (ANSWER_BYTES / 47) as i64;
 macro_rules! own {
     ($condition:literal) => {
         concat!(
-            "SELECT c.id, c.conversation_id, c.head_seq, c.created_at, c.position, m.read_seq, s.muted_until, s.archived, s.pinned
+            "SELECT c.id, c.conversation_id, c.head_seq, c.created_at, c.position, m.read_seq, m.role, m.first_seq, c.member_count,
+                 s.muted_until, s.archived, s.pinned
              FROM (SELECT c.*, me.id AS person FROM conversations c, people me WHERE me.user_id = $1 AND ",
             $condition,
             " OFFSET 0) c JOIN members m ON m.conversation = c.id AND m.person = c.person
@@ -44,8 +48,8 @@ macro_rules! own {
 macro_rules! listed {
     () => {
         "SELECT * FROM (
-             SELECT l.*, sum(l.member_count) OVER w - l.member_count AS members_before, row_number() OVER w AS place
-             FROM (SELECT c.id, c.conversation_id, c.head_seq, c.created_at, c.position, m.read_seq, c.member_count,
+             SELECT l.*, sum(least(l.member_count, 100)) OVER w - least(l.member_count, 100) AS members_before, row_number() OVER w AS place
+             FROM (SELECT c.id, c.conversation_id, c.head_seq, c.created_at, c.position, m.read_seq, m.role, m.first_seq, c.member_count,
                      s.muted_until, s.archived, s.pinned
                  FROM people me JOIN members m ON m.person = me.id JOIN conversations c ON c.id = m.conversation
                  LEFT JOIN member_settings s ON s.conversation = m.conversation AND s.person = m.person
@@ -76,13 +80,15 @@ macro_rules! summaries {
                  h.seq, h.message_count, h.last_message_seq, r.seq, r.message_count, r.last_message_seq,
                  (SELECT count(*) FROM message_changes d
                      WHERE d.conversation = l.id AND d.seq > l.read_seq AND d.deleted_seq IS NOT NULL),
-                 ", entry_columns!(), ", ", change_columns!(), ", l.muted_until, l.archived, l.pinned
+                 ", entry_columns!(), ", ", change_columns!(), ", l.muted_until, l.archived, l.pinned,
+                 l.role, l.first_seq, l.member_count, g.conversation IS NOT NULL, g.name, g.avatar_url
              FROM (", $($conversations)*, ") l
+             LEFT JOIN conversation_groups g ON g.conversation = l.id
              LEFT JOIN LATERAL (SELECT seq, message_count, last_message_seq FROM other_entries
                  WHERE conversation = l.id AND seq <= l.head_seq ORDER BY seq DESC LIMIT 1) h ON true
              LEFT JOIN LATERAL (SELECT seq, message_count, last_message_seq FROM other_entries
                  WHERE conversation = l.id AND seq <= l.read_seq ORDER BY seq DESC LIMIT 1) r ON true
-             LEFT JOIN entries e ON e.conversation = l.id
+             LEFT JOIN entries e ON e.conversation = l.id AND e.seq >= l.first_seq
                  AND e.seq = CASE WHEN h.seq = l.head_seq THEN h.last_message_seq ELSE l.head_seq END",
             entry_joins!(), change_joins!(),
             "ORDER BY l.position DESC, l.id DESC"
@@ -90,15 +96,29 @@ macro_rules! summaries {
     };
 }
 
-/// The profiles of the members of conversations `l`.
+/// The profiles of the members of conversations `l`: so many of each as are shown.
 macro_rules! profiles {
     ($($conversations:tt)*) => {
         concat!(
             "SELECT l.id, p.user_id, p.name, p.avatar_url FROM (", $($conversations)*, ") l
-             JOIN members m ON m.conversation = l.id JOIN people p ON p.id = m.person ORDER BY l.id, p.user_id"
+             CROSS JOIN LATERAL (", shown!("l.id"), ") p ORDER BY l.id, p.user_id"
         )
     };
 }
+
+/// The members of a conversation that are shown.
+macro_rules! shown {
+    ($row:literal) => {
+        concat!(
+            "SELECT p.user_id, p.name, p.avatar_url FROM members m JOIN people p ON p.id = m.person
+             WHERE m.conversation = ",
+            $row,
+            " ORDER BY p.user_id LIMIT 100"
+        )
+    };
+}
+
+const _: () = assert!(SHOWN_MEMBERS == 100, "the statements say so too");
 
 const OWN_TYPES: &[Type] = &[Type::TEXT, Type::TEXT];
 
@@ -152,8 +172,17 @@ pub(super) const TOTAL_UNREAD: Sql = Sql {
     types: &[Type::TEXT, Type::INT8],
 };
 
-const MEMBER_PROFILES: Sql = Sql {
-    text: "SELECT p.user_id, p.name, p.avatar_url FROM conversations c
+pub(super) const DETAILS: Sql = Sql {
+    text: concat!(
+        "SELECT p.user_id, p.name, p.avatar_url, c.member_count, g.conversation IS NOT NULL, g.name, g.avatar_url
+         FROM (SELECT * FROM conversations WHERE conversation_id = $1 OFFSET 0) c
+         LEFT JOIN conversation_groups g ON g.conversation = c.id LEFT JOIN LATERAL (", shown!("c.id"), ") p ON true ORDER BY p.user_id"
+    ),
+    types: &[Type::TEXT],
+};
+
+const READERS: Sql = Sql {
+    text: "SELECT p.user_id, m.first_seq FROM conversations c
            LEFT JOIN members m ON m.conversation = c.id LEFT JOIN people p ON p.id = m.person
            WHERE c.conversation_id = $1 ORDER BY p.user_id",
     types: &[Type::TEXT],
@@ -176,6 +205,22 @@ const LISTS_AT_ONCE: usize = 1_000;
 
 type RowResult<T> = Result<T, tokio_postgres::Error>;
 
+/// Where the columns about the group begin among those of [`summaries`].
+const OF_GROUP: usize = 13 + ENTRY_COLUMNS + CHANGE_COLUMNS + 3;
+
+/// What a group has besides its log, from four columns, the first of them at `at`.
+fn group_of(row: &Row, at: usize) -> RowResult<Option<GroupDetails>> {
+    let count = usize::try_from(row.try_get::<_, i32>(at)?).unwrap_or(0);
+    if !is_group(row.try_get(at + 1)?, count) {
+        return Ok(None);
+    }
+    Ok(Some(GroupDetails {
+        name: row.try_get::<_, Option<&str>>(at + 2)?.map(Into::into),
+        avatar_url: row.try_get::<_, Option<&str>>(at + 3)?.map(Into::into),
+        member_count: count as u64,
+    }))
+}
+
 /// From the columns of [`summaries`].
 fn summary_of(row: &Row) -> RowResult<ConversationSummary> {
     let id = ConversationId::trusted(row.try_get::<_, &str>(1)?);
@@ -193,8 +238,11 @@ fn summary_of(row: &Row) -> RowResult<ConversationSummary> {
     let head = LogHead::at(head_seq, nearest(6)?);
     let read = LogHead::at(read_seq, nearest(9)?);
     let deleted = from_db(row.try_get(12)?);
-    let last = entry(row, 13, &id)?.map(|entry| changed(row, 13 + ENTRY_COLUMNS, entry));
+    let first_seq = from_db(row.try_get(OF_GROUP + 1)?);
+    let last = entry(row, 13, &id)?.map(|entry| entry.seen_from(first_seq));
+    let last = last.map(|entry| changed(row, 13 + ENTRY_COLUMNS, entry));
     Ok(ConversationSummary {
+        role: role_from_db(row.try_get(OF_GROUP)?),
         last_message: last.transpose()?,
         unread: head.unread(read).saturating_sub(deleted),
         head_seq,
@@ -227,7 +275,11 @@ fn fill(summaries: &[Row], profiles: &[Row]) -> RowResult<Vec<(ConversationKey, 
             row: row.try_get(0)?,
         };
         let members = members.remove(&key.row).unwrap_or_default();
-        Ok((key, summary_of(row)?.with_members(members.into())))
+        let details = ConversationDetails {
+            members: members.into(),
+            group: group_of(row, OF_GROUP + 2)?,
+        };
+        Ok((key, summary_of(row)?.with_details(details)))
     };
     summaries.iter().map(conversation).collect()
 }
@@ -275,25 +327,46 @@ pub(crate) async fn summary(
     Ok(summary.map_err(Failure::from)?)
 }
 
-pub(crate) async fn member_profiles(
+pub(crate) async fn details(
     database: &Database,
     conversation: &ConversationId,
-) -> StoreResult<Option<MemberProfiles>> {
-    let rows = database
-        .rows(&MEMBER_PROFILES, &[&conversation.as_str()])
-        .await?;
-    if rows.is_empty() {
+) -> StoreResult<Option<ConversationDetails>> {
+    let rows = database.rows(&DETAILS, &[&conversation.as_str()]).await?;
+    let Some(first) = rows.first() else {
         return Ok(None);
-    }
-    let mut profiles = Vec::with_capacity(rows.len());
+    };
+    let mut members = Vec::with_capacity(rows.len());
     for row in &rows {
         // A conversation without members is one row without a profile.
         let user: Option<&str> = row.try_get(0).map_err(Failure::from)?;
         if user.is_some() {
-            profiles.push(profile_of(row, 0).map_err(Failure::from)?);
+            members.push(profile_of(row, 0).map_err(Failure::from)?);
         }
     }
-    Ok(Some(profiles.into()))
+    Ok(Some(ConversationDetails {
+        members: members.into(),
+        group: group_of(first, 3).map_err(Failure::from)?,
+    }))
+}
+
+/// Who is in a conversation, and where each one's log begins.
+pub(crate) async fn readers(
+    database: &Database,
+    conversation: &ConversationId,
+) -> StoreResult<Option<Readers>> {
+    let rows = database.rows(&READERS, &[&conversation.as_str()]).await?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let reader = |row: &Row| {
+        let Some(user) = row.try_get::<_, Option<&str>>(0)? else {
+            return Ok(None);
+        };
+        Ok(Some((UserId::trusted(user), from_db(row.try_get(1)?))))
+    };
+    let readers = rows.iter().filter_map(|row| reader(row).transpose());
+    let readers = readers.collect::<RowResult<Vec<_>>>();
+    Ok(Some(Readers::new(readers.map_err(Failure::from)?)))
 }
 
 /// Conversations after `after` that are not `known`, within the limits of an answer, and whether

@@ -1,6 +1,6 @@
 //! Searches in the index of messages.
 
-use super::codec::{role_from_db, to_db};
+use super::codec::{from_db, role_from_db, to_db};
 use super::connection::Sql;
 use super::database::Database;
 use super::entries::{
@@ -77,10 +77,10 @@ pub(super) const FOUND: Sql = Sql {
         change_columns!(),
         ", ",
         reaction_columns!(),
-        ", e.id, c.conversation_id
-         FROM (SELECT e.* FROM unnest($2::int8[]) AS a (id) JOIN entries e ON e.id = a.id
+        ", e.id, c.conversation_id, e.first_seq
+         FROM (SELECT e.*, m.first_seq FROM unnest($2::int8[]) AS a (id) JOIN entries e ON e.id = a.id
              JOIN members m ON m.conversation = e.conversation AND m.person = (SELECT id FROM people WHERE user_id = $1)
-             OFFSET 0) e
+             WHERE e.seq >= m.first_seq OFFSET 0) e
          JOIN conversations c ON c.id = e.conversation",
         entry_joins!(),
         change_joins!(),
@@ -237,6 +237,7 @@ fn page(
         };
         let mut message = changed(row, ENTRY_COLUMNS, entry)?;
         reacted(row, ENTRY_COLUMNS + CHANGE_COLUMNS, &mut message, caller)?;
+        let message = message.seen_from(from_db(row.try_get(OF_ENTRY + 2)?));
         if finds(&search.terms, message.content()) {
             if !budget.takes(weight::message(&message)) {
                 (last, has_more) = (before, true);

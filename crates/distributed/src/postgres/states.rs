@@ -3,7 +3,9 @@
 
 use super::append::{Append, Found, Locked};
 use super::change_rows::{Column, Statement};
-use super::changes::sql::{AT, EDITS, FILES, NEWEST, OTHERS, PINS, REACTIONS, TARGETS};
+use super::changes::sql::{
+    AT, EDITS, FILES, GROUPS, NEWCOMERS, NEWEST, OTHERS, PINS, REACTIONS, TARGETS,
+};
 use super::changes::{Counts, States, Target};
 use super::codec::{content_from_db, from_db, to_db};
 use super::connection::Connection;
@@ -15,7 +17,7 @@ use super::members::members_of;
 use futures_util::future::join_all;
 use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::{EntryKind, LogHead, MessageAction};
-use lamplight_domain::identity::{ConversationId, FileId, MessageId};
+use lamplight_domain::identity::{ConversationId, FileId, MessageId, UserId};
 use lamplight_domain::write::Write;
 use lamplight_usecases::record;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -155,6 +157,8 @@ impl<'a> Needs<'a> {
         let (of, (heads, counts)): (Vec<i64>, (Vec<i64>, Vec<i64>)) = deleting
             .map(|(row, (head, count))| (*row, (*head, count + 1)))
             .unzip();
+        let mut named_in: Vec<i64> = self.targets.iter().map(|(row, _)| *row).collect();
+        named_in.dedup();
         let when = |is_needed: bool, statement: Statement| is_needed.then_some(statement);
         vec![
             when(!self.targets.is_empty(), (&TARGETS, named(&self.targets))),
@@ -191,6 +195,11 @@ impl<'a> Needs<'a> {
                     )],
                 ),
             ),
+            when(
+                !self.changed.is_empty(),
+                (&GROUPS, vec![rows(&mut self.changed.keys())]),
+            ),
+            when(!named_in.is_empty(), (&NEWCOMERS, vec![Box::new(named_in)])),
         ]
     }
 }
@@ -246,6 +255,8 @@ pub(super) async fn read(
         newest,
         earlier,
         files,
+        groups,
+        newcomers,
     ] = &answers[..]
     else {
         return Err(Failure::NoConnection("an answer is missing".into()));
@@ -295,6 +306,14 @@ pub(super) async fn read(
         if let Some(counts) = states.counts.get_mut(&row.try_get(0)?) {
             counts.head = LogHead::at(counts.head.seq, Some(nearest));
         }
+    }
+    for row in groups {
+        states.groups.insert(row.try_get(0)?);
+    }
+    for row in newcomers {
+        let user = UserId::trusted(row.try_get::<_, &str>(1)?);
+        let of = states.newcomers.entry(row.try_get(0)?).or_default();
+        of.push((user, from_db(row.try_get(2)?)));
     }
     for row in pins {
         if let Some(counts) = states.counts.get_mut(&row.try_get(0)?) {

@@ -54,6 +54,8 @@ pub(super) struct AppendQueue {
     depth: Arc<AtomicUsize>,
     limit: usize,
     digest_key: Arc<str>,
+    /// `None` once it is closed.
+    events: Mutex<Option<mpsc::Sender<Vec<Event>>>>,
     /// The writer, and the end of the publisher.
     tasks: Mutex<Option<(JoinHandle<()>, oneshot::Receiver<()>)>>,
 }
@@ -70,7 +72,7 @@ impl AppendQueue {
         let (events, published) = publisher(bus);
         let writer = Writer {
             database: Arc::clone(database),
-            events,
+            events: events.clone(),
             depth: Arc::clone(&depth),
             deadline: options.deadline,
         };
@@ -79,6 +81,7 @@ impl AppendQueue {
             depth,
             limit: options.queue,
             digest_key: Arc::clone(&database.digest_key),
+            events: Mutex::new(Some(events)),
             tasks: Mutex::new(Some((tokio::spawn(writer.run(incoming)), published))),
         }
     }
@@ -109,6 +112,11 @@ impl AppendQueue {
         Err(StoreError::Unavailable(CLOSED.into()))
     }
 
+    /// Where the events of other writes go after their commits.
+    pub(super) fn events(&self) -> EventSender {
+        EventSender(self.events.lock().clone())
+    }
+
     /// Appends that wait or are under way.
     pub(super) fn depth(&self) -> usize {
         self.depth.load(Ordering::Relaxed)
@@ -117,10 +125,25 @@ impl AppendQueue {
     /// Finishes what is queued, and publishes it. Later appends fail.
     pub(super) async fn close(&self) {
         drop(self.queue.lock().take());
+        drop(self.events.lock().take());
         let tasks = self.tasks.lock().take();
         if let Some((writer, published)) = tasks {
             drop(writer.await);
             drop(published.await);
+        }
+    }
+}
+
+/// Publishes events of what is committed.
+pub(crate) struct EventSender(Option<mpsc::Sender<Vec<Event>>>);
+
+impl EventSender {
+    pub(crate) async fn send(self, events: Vec<Event>) {
+        if let Some(sender) = self.0
+            && !events.is_empty()
+        {
+            // Fails only without a publisher, which was logged.
+            drop(sender.send(events).await);
         }
     }
 }

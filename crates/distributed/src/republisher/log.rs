@@ -3,8 +3,10 @@
 use super::counts::Counts;
 use crate::bus::RedisEventBus;
 use lamplight_domain::announcements::{Announcements, Limits};
-use lamplight_domain::entry::{Entry, MessageAction};
+use lamplight_domain::conversation::SHOWN_MEMBERS;
+use lamplight_domain::entry::{Entry, EntryKind, MessageAction};
 use lamplight_domain::event::Event;
+use lamplight_domain::group::Receivers;
 use lamplight_domain::time::Moment;
 use lamplight_usecases::deadline::STORE_DEADLINE;
 use lamplight_usecases::ports::{
@@ -199,10 +201,10 @@ impl Log {
         while self.bus.stats().queued > MOST_QUEUED {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let members = bounded(self.messages.members(&entry.conversation)).await?;
-        let Some(to) = members else {
+        let Some(readers) = bounded(self.messages.readers(&entry.conversation)).await? else {
             return Ok(());
         };
+        let Receivers { to, newcomers } = readers.receivers(&entry);
         self.counts.republished.fetch_add(1, Ordering::Relaxed);
         if let Some(Due { left_out }) = throttle::due("republished", "", None) {
             tracing::info!(
@@ -212,17 +214,27 @@ impl Log {
                 "published again an entry that its node had not announced"
             );
         }
-        // Its node had not published either that lists look different after a deletion.
+        // Its node had not published either that the conversation looks different.
         let is_deletion = entry
             .change()
             .is_some_and(|change| change.action == MessageAction::Delete);
-        let changed = is_deletion.then(|| Event::ConversationChanged {
+        let changed = match &entry.kind {
+            EntryKind::Members(_) | EntryKind::Details(_)
+                if readers.members.len() <= SHOWN_MEMBERS =>
+            {
+                Some(Arc::clone(&readers.members))
+            }
+            EntryKind::Members(change) => Some(change.added.clone().into()),
+            _ => is_deletion.then(|| to.clone()),
+        };
+        let changed = changed.map(|to| Event::ConversationChanged {
             conversation: entry.conversation.clone(),
-            to: to.clone(),
+            to,
         });
         self.bus.publish(Event::Appended {
             entry,
             to,
+            newcomers,
             except: None,
         });
         if let Some(changed) = changed {

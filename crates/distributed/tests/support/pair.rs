@@ -5,7 +5,11 @@
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use lamplight_distributed::postgres::PostgresStore;
-use lamplight_domain::conversation::{Conversation, ConversationSummary, MemberProfiles, Members};
+use lamplight_domain::conversation::{
+    Conversation, ConversationDetails, ConversationSummary, Members,
+};
+use lamplight_domain::entry::Entry;
+use lamplight_domain::group::Readers;
 use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, Profile, UserId};
 use lamplight_domain::member_settings::SettingsChange;
 use lamplight_domain::presence::{SavedStatus, StatusOverride};
@@ -159,11 +163,24 @@ impl Messages for Pair {
         self.next().summary(caller, conversation).await
     }
 
-    async fn member_profiles(
+    async fn details(
         &self,
         conversation: &ConversationId,
-    ) -> StoreResult<Option<MemberProfiles>> {
-        self.next().member_profiles(conversation).await
+    ) -> StoreResult<Option<ConversationDetails>> {
+        self.next().details(conversation).await
+    }
+
+    async fn readers(&self, conversation: &ConversationId) -> StoreResult<Option<Readers>> {
+        self.next().readers(conversation).await
+    }
+
+    async fn entries_after(
+        &self,
+        conversation: &ConversationId,
+        seq: u64,
+        limit: usize,
+    ) -> StoreResult<Vec<Entry>> {
+        self.next().entries_after(conversation, seq, limit).await
     }
 
     async fn members(&self, conversation: &ConversationId) -> StoreResult<Option<Members>> {

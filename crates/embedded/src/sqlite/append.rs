@@ -9,6 +9,7 @@ use super::insert::{EntryRow, Inserted, insert};
 use super::marks::sent;
 use super::repeats;
 use super::settings::bring_back;
+use lamplight_domain::conversation::Members;
 use lamplight_domain::entry::{Entry, EntryKind, Extras, MessageAction};
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConnectionId, FileId, MessageId, UserId};
@@ -36,7 +37,7 @@ pub(crate) fn append(
     };
     let key = new.key.as_ref().map(|key| new.write.dedupe_key(key));
     if let Some(key) = &key
-        && let Some(answer) = repeats::answer(conn, known.row, member.person, new, key)?
+        && let Some(answer) = repeats::answer(conn, known.row, member, new, key)?
     {
         return Ok(answer);
     }
@@ -55,8 +56,8 @@ pub(crate) fn append(
         } => match extras(
             conn,
             known,
+            member,
             new,
-            member.person,
             reply_to.as_ref(),
             mentions,
             attachments,
@@ -89,6 +90,8 @@ pub(crate) fn append(
         None
     };
     let to = known.members.clone();
+    let about = kind.about_seq();
+    let newcomers = about.map_or_else(Members::default, |seq| known.whose_log_begins_after(seq));
     let entry = Arc::new(Entry {
         id: new.id.clone(),
         conversation: new.conversation.clone(),
@@ -105,6 +108,7 @@ pub(crate) fn append(
     batch.publish(Event::Appended {
         entry: Arc::clone(&entry),
         to,
+        newcomers,
         except: except.cloned(),
     });
     for event in news.into_iter().flatten().chain(back) {
@@ -126,6 +130,10 @@ pub(crate) fn append(
     }))
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is on the stack of one append; a box would be allocated for every message"
+)]
 enum Outcome {
     /// The entry, its kind, and the events that follow its own.
     Appended(Inserted, EntryKind, [Option<Event>; 2]),
@@ -147,6 +155,7 @@ fn message(
         id: new.id.as_str(),
         sender: member.person,
         other_kind: None,
+        moves_list: true,
         content: content.as_str(),
         dedupe_key: key,
         created_at: new.created_at,
@@ -174,15 +183,15 @@ fn message(
 fn extras(
     conn: &Connection,
     known: &CachedConversation,
+    member: CachedMember,
     new: &NewEntry,
-    person: i64,
     reply_to: Option<&MessageId>,
     mentions: &[UserId],
     attachments: &[FileId],
 ) -> rusqlite::Result<Result<Option<Box<Extras>>, WriteRefused>> {
     let reply_to = match reply_to {
         None => None,
-        Some(id) => match quote(conn, known.row, new, id)? {
+        Some(id) => match quote(conn, known.row, member.first_seq, new, id)? {
             Some(quote) => Some(quote),
             None => return Ok(Err(WriteRefused::UnknownReply)),
         },
@@ -190,7 +199,7 @@ fn extras(
     if !are_members(known, mentions) {
         return Ok(Err(WriteRefused::UnknownMention));
     }
-    let attachments = match files::attachments(conn, known.row, person, attachments)? {
+    let attachments = match files::attachments(conn, known.row, member.person, attachments)? {
         Ok(attachments) => attachments,
         Err(refused) => return Ok(Err(refused)),
     };

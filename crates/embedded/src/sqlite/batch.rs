@@ -5,6 +5,7 @@ use super::history::log_head;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::entry::LogHead;
 use lamplight_domain::event::Event;
+use lamplight_domain::group::is_group;
 use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_domain::permission::Role;
 use lamplight_domain::text::search_key;
@@ -24,6 +25,10 @@ pub(crate) struct CachedConversation {
     pub(crate) members: Members,
     /// In the order of `members`.
     places: Box<[CachedMember]>,
+    /// Whether the database has it as a group.
+    is_recorded_group: bool,
+    /// The highest of the members' first `seq`s.
+    newest_first_seq: u64,
     /// How far its log has got, counting what this transaction has appended.
     pub(crate) head: LogHead,
     /// When the newest entry was made, or the conversation if it has none. No later entry gets an
@@ -40,6 +45,8 @@ pub(crate) struct CachedMember {
     /// Their row in `people`.
     pub(crate) person: i64,
     pub(crate) role: Role,
+    /// Where their log begins; 0 for the whole log.
+    pub(crate) first_seq: u64,
 }
 
 impl CachedConversation {
@@ -47,10 +54,25 @@ impl CachedConversation {
         let place = self.members.binary_search(user).ok()?;
         Some(self.places[place])
     }
+
+    /// Whether it is one of two people.
+    pub(crate) fn is_direct(&self) -> bool {
+        !is_group(self.is_recorded_group, self.members.len())
+    }
+
+    /// The members whose logs begin after a `seq`.
+    pub(crate) fn whose_log_begins_after(&self, seq: u64) -> Members {
+        if self.newest_first_seq <= seq {
+            return [].into();
+        }
+        let both = self.members.iter().zip(&self.places);
+        let late = both.filter(|(_, place)| place.first_seq > seq);
+        late.map(|(user, _)| user.clone()).collect()
+    }
 }
 
 pub(super) const MEMBERS: &str =
-    "SELECT p.user_id, p.id, m.role FROM members m JOIN people p ON p.id = m.person
+    "SELECT p.user_id, p.id, m.role, m.first_seq FROM members m JOIN people p ON p.id = m.person
      WHERE m.conversation = ?1 ORDER BY p.user_id";
 
 /// Whether a member has archived a conversation.
@@ -86,17 +108,19 @@ impl KnownConversations {
     ) -> rusqlite::Result<Option<CachedConversation>> {
         let found = conn
             .prepare_cached(
-                "SELECT id, head_seq, last_at FROM conversations WHERE conversation_id = ?1",
+                "SELECT id, head_seq, last_at, EXISTS (SELECT 1 FROM conversation_groups WHERE conversation = conversations.id)
+                 FROM conversations WHERE conversation_id = ?1",
             )?
             .query_row([conversation.as_str()], |row| {
                 Ok((
                     row.get::<_, i64>(0)?,
                     row.get::<_, i64>(1)?,
                     row.get::<_, i64>(2)?,
+                    row.get::<_, bool>(3)?,
                 ))
             })
             .optional()?;
-        let Some((row, head_seq, last_at)) = found else {
+        let Some((row, head_seq, last_at, is_recorded_group)) = found else {
             return Ok(None);
         };
         let mut members = Vec::new();
@@ -108,14 +132,21 @@ impl KnownConversations {
             places.push(CachedMember {
                 person: member.get(1)?,
                 role: role_from_db(member.get(2)?),
+                first_seq: from_db(member.get(3)?),
             });
         }
-        let is_blocked = is_blocked(conn, &places)?;
+        let is_blocked = !is_recorded_group && is_blocked(conn, &places)?;
         Ok(Some(CachedConversation {
             row,
             is_blocked,
             members: members.into(),
+            newest_first_seq: places
+                .iter()
+                .map(|place| place.first_seq)
+                .max()
+                .unwrap_or(0),
             places: places.into(),
+            is_recorded_group,
             head: log_head(conn, row, from_db(head_seq))?,
             last_at: Timestamp(last_at),
             has_archived: conn.prepare_cached(HAS_ARCHIVED)?.exists([row])?,
@@ -200,7 +231,7 @@ impl<'a> Batch<'a> {
     pub(crate) fn blocks_changed(&mut self, one: &UserId, other: &UserId) -> rusqlite::Result<()> {
         let pair = [one.min(other), one.max(other)];
         for known in self.known.0.values_mut() {
-            if known.members.iter().eq(pair) {
+            if known.is_direct() && known.members.iter().eq(pair) {
                 known.is_blocked = is_blocked(self.conn, &known.places)?;
             }
         }

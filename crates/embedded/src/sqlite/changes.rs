@@ -42,7 +42,7 @@ fn target(
             let number = |place| row.get::<_, Option<i64>>(place).map(|of| of.map(from_db));
             let (mut content, extras) = match kind {
                 EntryKind::Message { content, extras } => (content, extras),
-                EntryKind::Change(_) | EntryKind::Unknown => (Content::trusted(""), None),
+                _ => (Content::trusted(""), None),
             };
             let mut mentions = extras.map(|extras| extras.mentions).unwrap_or_default();
             if let Some(edited) = row.get_ref(9)?.as_str_or_null()? {
@@ -65,14 +65,16 @@ fn target(
         .optional()
 }
 
-/// The message that a new one answers, unless it is deleted.
+/// The message that a new one answers, unless it is deleted or before the sender's log.
 pub(super) fn quote(
     conn: &Connection,
     row: i64,
+    first_seq: u64,
     new: &NewEntry,
     id: &MessageId,
 ) -> rusqlite::Result<Option<Quote>> {
-    let target = target(conn, row, new, id)?.filter(|target| target.deleted_seq.is_none());
+    let target = target(conn, row, new, id)?
+        .filter(|target| target.deleted_seq.is_none() && target.seq >= first_seq);
     Ok(target.map(|target| Quote {
         id: id.clone(),
         seq: target.seq,
@@ -136,7 +138,8 @@ pub(super) fn ask(
     message: &MessageId,
     action: &MessageAction,
 ) -> rusqlite::Result<Judged> {
-    let Some(mut target) = target(conn, known.row, new, message)? else {
+    let target = target(conn, known.row, new, message)?;
+    let Some(mut target) = target.filter(|target| target.seq >= member.first_seq) else {
         return Ok(Judged::Refused(WriteRefused::NoMessage));
     };
     let mut pins = 0;
@@ -155,7 +158,7 @@ pub(super) fn ask(
     let actor = Actor {
         user: &new.sender,
         role: member.role,
-        is_direct: known.members.len() == 2,
+        is_direct: known.is_direct(),
         pins,
         editable_since: new.editable_since,
     };
@@ -202,6 +205,7 @@ pub(super) fn append(
             id: new.id.as_str(),
             sender: person,
             other_kind: Some(change.action.name()),
+            moves_list: false,
             content: &record::write_change(change),
             dedupe_key: key,
             created_at: new.created_at,

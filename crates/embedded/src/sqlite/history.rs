@@ -4,7 +4,8 @@
 use super::batch::{from_db, role_from_db, to_db};
 use super::entries::{entries, entry};
 use lamplight_domain::conversation::Receipt;
-use lamplight_domain::entry::LogHead;
+use lamplight_domain::entry::{Entry, LogHead};
+use lamplight_domain::group::begins_anew;
 use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_domain::permission::{Action, authorize};
 use lamplight_usecases::pages::{self, Side};
@@ -85,6 +86,18 @@ pub(super) struct Membership {
     pub(super) row: i64,
     pub(super) head_seq: u64,
     read_seq: u64,
+    /// Where the member's log begins.
+    pub(super) first_seq: u64,
+}
+
+impl Membership {
+    fn log<'a>(&self, conversation: &'a ConversationId) -> Log<'a> {
+        Log {
+            row: self.row,
+            conversation,
+            first_seq: self.first_seq,
+        }
+    }
 }
 
 pub(super) fn membership(
@@ -94,7 +107,7 @@ pub(super) fn membership(
 ) -> rusqlite::Result<Option<Membership>> {
     let found = conn
         .prepare_cached(
-            "SELECT c.id, c.head_seq, m.read_seq, m.role FROM conversations c
+            "SELECT c.id, c.head_seq, m.read_seq, m.role, m.first_seq FROM conversations c
              JOIN members m ON m.conversation = c.id AND m.person = (SELECT id FROM people WHERE user_id = ?2)
              WHERE c.conversation_id = ?1",
         )?
@@ -103,6 +116,7 @@ pub(super) fn membership(
                 row: row.get(0)?,
                 head_seq: from_db(row.get(1)?),
                 read_seq: from_db(row.get(2)?),
+                first_seq: from_db(row.get(4)?),
             };
             Ok((membership, role_from_db(row.get(3)?)))
         })
@@ -113,34 +127,40 @@ pub(super) fn membership(
         .filter(|_| allowed.is_ok()))
 }
 
-const OLDER: &str =
-    entries!("WHERE e.conversation = ?1 AND e.seq < ?2 ORDER BY e.seq DESC LIMIT ?3");
-const NEWER: &str = entries!("WHERE e.conversation = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3");
+const OLDER: &str = entries!(
+    "WHERE e.conversation = ?1 AND e.seq < ?2 AND e.seq >= ?4 ORDER BY e.seq DESC LIMIT ?3"
+);
+const NEWER: &str =
+    entries!("WHERE e.conversation = ?1 AND e.seq > ?2 AND e.seq >= ?4 ORDER BY e.seq LIMIT ?3");
+
+/// A log as one of its members sees it.
+#[derive(Clone, Copy)]
+struct Log<'a> {
+    row: i64,
+    conversation: &'a ConversationId,
+    first_seq: u64,
+}
 
 /// At most `limit` entries beyond `edge` and within the byte budget, the nearest first.
 fn beyond(
     conn: &Connection,
     sql: &'static str,
-    row: i64,
-    conversation: &ConversationId,
+    log: Log<'_>,
     edge: i64,
     limit: usize,
 ) -> rusqlite::Result<Side> {
     let wanted = to_db(limit as u64).saturating_add(1);
     let mut statement = conn.prepare_cached(sql)?;
-    let found = statement.query_map(params![row, edge, wanted], |row| entry(row, conversation))?;
+    let params = params![log.row, edge, wanted, to_db(log.first_seq)];
+    let found = statement.query_map(params, |row| {
+        Ok(entry(row, log.conversation)?.seen_from(log.first_seq))
+    })?;
     Side::nearest(found, limit)
 }
 
 /// At most `limit` entries, and whether there are more.
-fn page(
-    conn: &Connection,
-    row: i64,
-    conversation: &ConversationId,
-    range: Range,
-    limit: usize,
-) -> rusqlite::Result<History> {
-    let side = |sql, edge| beyond(conn, sql, row, conversation, edge, limit);
+fn page(conn: &Connection, log: Log<'_>, range: Range, limit: usize) -> rusqlite::Result<History> {
+    let side = |sql, edge| beyond(conn, sql, log, edge, limit);
     Ok(match range {
         Range::Newest => side(OLDER, i64::MAX)?.older(),
         Range::Before(seq) => side(OLDER, to_db(seq))?.older(),
@@ -163,7 +183,29 @@ pub(crate) fn history(
     let Some(membership) = membership(conn, caller, conversation)? else {
         return Ok(None);
     };
-    page(conn, membership.row, conversation, range, limit).map(Some)
+    page(conn, membership.log(conversation), range, limit).map(Some)
+}
+
+/// The entries after a `seq`, as nobody in particular sees them.
+pub(crate) fn entries_after(
+    conn: &Connection,
+    conversation: &ConversationId,
+    seq: u64,
+    limit: usize,
+) -> rusqlite::Result<Vec<Entry>> {
+    let row = conn
+        .prepare_cached("SELECT id FROM conversations WHERE conversation_id = ?1")?
+        .query_row([conversation.as_str()], |row| row.get(0))
+        .optional()?;
+    let Some(row) = row else {
+        return Ok(Vec::new());
+    };
+    let log = Log {
+        row,
+        conversation,
+        first_seq: 0,
+    };
+    page(conn, log, Range::After(seq), limit).map(|page| page.entries)
 }
 
 pub(crate) fn sync_page(
@@ -176,7 +218,9 @@ pub(crate) fn sync_page(
     let Some(membership) = membership(conn, caller, conversation)? else {
         return Ok(None);
     };
-    let reset = have.seq > membership.head_seq || is_another(conn, membership.row, have)?;
+    let reset = have.seq > membership.head_seq
+        || begins_anew(have.seq, membership.first_seq)
+        || is_another(conn, membership.row, have)?;
     let range = if reset {
         Range::Newest
     } else {
@@ -184,7 +228,7 @@ pub(crate) fn sync_page(
     };
     let History {
         entries, has_more, ..
-    } = page(conn, membership.row, conversation, range, limit)?;
+    } = page(conn, membership.log(conversation), range, limit)?;
     let first_seq = first_seq(conn, &membership)?;
     let receipts = conn
         .prepare_cached(
@@ -210,13 +254,14 @@ pub(crate) fn sync_page(
     }))
 }
 
-/// The oldest `seq` that is kept.
+/// The oldest `seq` that is kept and that the member may see.
 pub(super) fn first_seq(conn: &Connection, membership: &Membership) -> rusqlite::Result<u64> {
     let first = conn
         .prepare_cached("SELECT seq FROM entries WHERE conversation = ?1 ORDER BY seq LIMIT 1")?
         .query_row([membership.row], |row| row.get(0))
         .optional()?;
-    Ok(first.map_or(membership.head_seq + 1, from_db))
+    let first = first.map_or(membership.head_seq + 1, from_db);
+    Ok(first.max(membership.first_seq))
 }
 
 /// Whether the log has another entry where the client has this one.

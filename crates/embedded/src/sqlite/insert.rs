@@ -11,6 +11,8 @@ pub(super) struct EntryRow<'a> {
     pub(super) sender: i64,
     /// The kind's name, unless it is a message.
     pub(super) other_kind: Option<&'a str>,
+    /// Whether it moves its conversation to the front of lists.
+    pub(super) moves_list: bool,
     pub(super) content: &'a str,
     pub(super) dedupe_key: Option<&'a str>,
     pub(super) created_at: Timestamp,
@@ -25,7 +27,7 @@ pub(super) struct Inserted {
     pub(super) created_at: Timestamp,
 }
 
-/// Inserts an entry under the next `seq`. Only messages move a conversation in the list.
+/// Inserts an entry under the next `seq`.
 pub(super) fn insert(
     conn: &Connection,
     known: &mut CachedConversation,
@@ -47,13 +49,15 @@ pub(super) fn insert(
             "INSERT INTO other_entries (conversation, seq, kind, message_count, last_message_seq) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .execute(params![known.row, to_db(head.seq), kind, to_db(head.message_count), to_db(head.last_message_seq)])?;
-        conn.prepare_cached("UPDATE conversations SET head_seq = ?2, last_at = ?3 WHERE id = ?1")?
-            .execute(params![known.row, to_db(head.seq), created_at.0])?;
-    } else {
+    }
+    if entry.moves_list {
         conn.prepare_cached(
             "UPDATE conversations SET head_seq = ?2, last_at = ?3, position = ?4 WHERE id = ?1",
         )?
         .execute(params![known.row, to_db(head.seq), created_at.0, position])?;
+    } else {
+        conn.prepare_cached("UPDATE conversations SET head_seq = ?2, last_at = ?3 WHERE id = ?1")?
+            .execute(params![known.row, to_db(head.seq), created_at.0])?;
     }
     known.head = head;
     known.last_at = created_at;

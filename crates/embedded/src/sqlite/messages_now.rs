@@ -20,14 +20,14 @@ use std::collections::HashMap;
 // have thousands of reactions.
 pub(super) const OLDER: &str = entries!(
     "WHERE e.conversation = ?1 AND e.seq IN (
-         SELECT m.seq FROM entries m WHERE m.conversation = ?1 AND m.seq < ?2 AND NOT EXISTS (
+         SELECT m.seq FROM entries m WHERE m.conversation = ?1 AND m.seq < ?2 AND m.seq >= ?4 AND NOT EXISTS (
              SELECT 1 FROM other_entries WHERE conversation = ?1 AND seq = m.seq)
          ORDER BY m.seq DESC LIMIT ?3)
      ORDER BY e.seq DESC"
 );
 pub(super) const NEWER: &str = entries!(
     "WHERE e.conversation = ?1 AND e.seq IN (
-         SELECT m.seq FROM entries m WHERE m.conversation = ?1 AND m.seq > ?2 AND NOT EXISTS (
+         SELECT m.seq FROM entries m WHERE m.conversation = ?1 AND m.seq > ?2 AND m.seq >= ?4 AND NOT EXISTS (
              SELECT 1 FROM other_entries WHERE conversation = ?1 AND seq = m.seq)
          ORDER BY m.seq LIMIT ?3)
      ORDER BY e.seq"
@@ -50,12 +50,13 @@ pub(crate) fn messages(
     let Some(membership) = membership(conn, caller, conversation)? else {
         return Ok(None);
     };
-    let row = membership.row;
+    let (row, first) = (membership.row, membership.first_seq);
     let side = |sql, edge| {
         let wanted = to_db(limit as u64).saturating_add(1);
         let mut statement = conn.prepare_cached(sql)?;
-        let found =
-            statement.query_map(params![row, edge, wanted], |row| entry(row, conversation))?;
+        let found = statement.query_map(params![row, edge, wanted, to_db(first)], |row| {
+            Ok(entry(row, conversation)?.seen_from(first))
+        })?;
         let found = found.collect::<rusqlite::Result<Vec<Entry>>>()?;
         let messages = reacted(conn, row, caller, changed(conn, row, found)?)?;
         Side::nearest(messages.into_iter().map(Ok::<_, rusqlite::Error>), limit)

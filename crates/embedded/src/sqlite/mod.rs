@@ -16,8 +16,10 @@ mod entries;
 mod error;
 mod files;
 mod follower;
+mod groups;
 mod health;
 mod history;
+mod hosted;
 mod insert;
 mod keys;
 mod lock;
@@ -46,19 +48,21 @@ mod writer;
 pub(crate) use append::append;
 pub use backup::{Restored, backup, restore};
 pub(crate) use blocks::{block, blocked_by, blocks_between, unblock};
-pub(crate) use conversations::{ensure_direct, put};
+pub(crate) use conversations::ensure_direct;
 pub use error::OpenError;
 pub(crate) use files::{
     advance_file, create_file, deleted_files, discard_file, discard_unsent_files, examined_file,
     file, forget_files, signing_key,
 };
 pub(crate) use follower::{commit_head, committed_after, confirm, follower_position};
-pub(crate) use history::{history, sync_page};
+pub(crate) use groups::{change as change_group, make as make_group, member_page};
+pub(crate) use history::{entries_after, history, sync_page};
+pub(crate) use hosted::put;
 pub(crate) use marks::mark;
 pub(crate) use messages_now::messages;
 pub use options::SqliteOptions;
 pub(crate) use queries::{
-    conversation, conversations, direct, member_profiles, members, others, shared_with, summary,
+    conversation, conversations, details, direct, members, others, readers, shared_with, summary,
     total_unread,
 };
 pub(crate) use search::search;

@@ -1,12 +1,16 @@
 //! Reads of conversations, their members and the lists of them. Each function needs one snapshot: a
 //! reader's, or the writer's transaction.
 
-use super::batch::{from_db, to_db};
+use super::batch::{from_db, role_from_db, to_db};
 use super::entries::entry_at;
 use super::history::{News, news};
 use super::messages_now::without_reactions;
 use super::settings::settings;
-use lamplight_domain::conversation::{Conversation, ConversationSummary, MemberProfiles, Members};
+use lamplight_domain::conversation::{
+    Conversation, ConversationDetails, ConversationSummary, GroupDetails, MemberProfiles, Members,
+    SHOWN_MEMBERS,
+};
+use lamplight_domain::group::{Readers, is_group};
 use lamplight_domain::identity::{ConversationId, Profile, UserId};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::ConversationKey;
@@ -40,14 +44,19 @@ fn summarise(
     person: i64,
     outline: Outline,
 ) -> rusqlite::Result<ConversationSummary> {
-    let (read_seq, settings) = conn
+    let (read_seq, role, first_seq, settings) = conn
         .prepare_cached(
-            "SELECT m.read_seq, s.muted_until, s.archived, s.pinned FROM members m
+            "SELECT m.read_seq, m.role, m.first_seq, s.muted_until, s.archived, s.pinned FROM members m
              LEFT JOIN member_settings s ON s.conversation = m.conversation AND s.person = m.person
              WHERE m.conversation = ?1 AND m.person = ?2",
         )?
         .query_row(params![outline.row, person], |row| {
-            Ok((from_db(row.get(0)?), settings(row, 1)?))
+            Ok((
+                from_db(row.get(0)?),
+                role_from_db(row.get(1)?),
+                from_db(row.get(2)?),
+                settings(row, 3)?,
+            ))
         })?;
     let head_seq = from_db(outline.head_seq);
     let News {
@@ -55,12 +64,18 @@ fn summarise(
         last_message_seq,
         may_be_changed,
     } = news(conn, outline.row, head_seq, read_seq)?;
-    let last_message = match entry_at(conn, outline.row, &outline.id, last_message_seq)? {
+    let last = if last_message_seq < first_seq {
+        None
+    } else {
+        entry_at(conn, outline.row, &outline.id, last_message_seq)?
+    };
+    let last_message = match last.map(|last| last.seen_from(first_seq)) {
         Some(last) if may_be_changed => without_reactions(conn, outline.row, last)?,
         last => last.map(Into::into),
     };
     Ok(ConversationSummary {
         id: outline.id,
+        role,
         last_message,
         unread,
         head_seq,
@@ -70,18 +85,51 @@ fn summarise(
     })
 }
 
-fn profiles(conn: &Connection, row: i64) -> rusqlite::Result<MemberProfiles> {
-    conn.prepare_cached(
-        "SELECT p.user_id, p.name, p.avatar_url FROM members m JOIN people p ON p.id = m.person
-         WHERE m.conversation = ?1 ORDER BY p.user_id",
-    )?
-    .query_map([row], |row| profile(row, 0))?
-    .collect()
+/// What is the same for all members.
+fn details_of(conn: &Connection, row: i64) -> rusqlite::Result<ConversationDetails> {
+    let members = conn
+        .prepare_cached(
+            "SELECT p.user_id, p.name, p.avatar_url FROM members m JOIN people p ON p.id = m.person
+             WHERE m.conversation = ?1 ORDER BY p.user_id LIMIT ?2",
+        )?
+        .query_map(params![row, to_db(SHOWN_MEMBERS as u64)], |row| {
+            profile(row, 0)
+        })?
+        .collect::<rusqlite::Result<MemberProfiles>>()?;
+    let recorded = conn
+        .prepare_cached("SELECT name, avatar_url FROM conversation_groups WHERE conversation = ?1")?
+        .query_row([row], |row| {
+            let text = |at| row.get::<_, Option<String>>(at);
+            Ok((text(0)?, text(1)?))
+        })
+        .optional()?;
+    if !is_group(recorded.is_some(), members.len()) {
+        return Ok(ConversationDetails {
+            members,
+            group: None,
+        });
+    }
+    let (name, avatar_url) = recorded.unwrap_or_default();
+    let member_count = if members.len() < SHOWN_MEMBERS {
+        members.len() as u64
+    } else {
+        conn.prepare_cached("SELECT count(*) FROM members WHERE conversation = ?1")?
+            .query_row([row], |row| row.get(0).map(from_db))?
+    };
+    let group = GroupDetails {
+        name: name.map(Into::into),
+        avatar_url: avatar_url.map(Into::into),
+        member_count,
+    };
+    Ok(ConversationDetails {
+        members,
+        group: Some(group),
+    })
 }
 
 fn fill(conn: &Connection, person: i64, outline: Outline) -> rusqlite::Result<Conversation> {
-    let members = profiles(conn, outline.row)?;
-    Ok(summarise(conn, person, outline)?.with_members(members))
+    let details = details_of(conn, outline.row)?;
+    Ok(summarise(conn, person, outline)?.with_details(details))
 }
 
 /// A profile from three columns, the first of them at `at`.
@@ -136,15 +184,39 @@ pub(crate) fn summary(
         .transpose()
 }
 
-pub(crate) fn member_profiles(
+pub(crate) fn details(
     conn: &Connection,
     conversation: &ConversationId,
-) -> rusqlite::Result<Option<MemberProfiles>> {
+) -> rusqlite::Result<Option<ConversationDetails>> {
+    row_of(conn, conversation)?
+        .map(|row| details_of(conn, row))
+        .transpose()
+}
+
+fn row_of(conn: &Connection, conversation: &ConversationId) -> rusqlite::Result<Option<i64>> {
     conn.prepare_cached("SELECT id FROM conversations WHERE conversation_id = ?1")?
         .query_row([conversation.as_str()], |row| row.get(0))
-        .optional()?
-        .map(|row| profiles(conn, row))
-        .transpose()
+        .optional()
+}
+
+/// Who is in a conversation, and where each one's log begins.
+pub(crate) fn readers(
+    conn: &Connection,
+    conversation: &ConversationId,
+) -> rusqlite::Result<Option<Readers>> {
+    let Some(row) = row_of(conn, conversation)? else {
+        return Ok(None);
+    };
+    let mut statement = conn.prepare_cached(
+        "SELECT p.user_id, m.first_seq FROM members m JOIN people p ON p.id = m.person
+         WHERE m.conversation = ?1 ORDER BY p.user_id",
+    )?;
+    let found = statement.query_map([row], |row| {
+        let user = UserId::trusted(row.get_ref(0)?.as_str()?);
+        Ok((user, from_db(row.get(1)?)))
+    })?;
+    let found = found.collect::<rusqlite::Result<Vec<(UserId, u64)>>>()?;
+    Ok(Some(Readers::new(found)))
 }
 
 /// The conversation under a direct key, as one of the two sees it.
@@ -278,11 +350,9 @@ pub(crate) fn members(
     conn: &Connection,
     conversation: &ConversationId,
 ) -> rusqlite::Result<Option<Members>> {
-    let row = conn
-        .prepare_cached("SELECT id FROM conversations WHERE conversation_id = ?1")?
-        .query_row([conversation.as_str()], |row| row.get::<_, i64>(0))
-        .optional()?;
-    let Some(row) = row else { return Ok(None) };
+    let Some(row) = row_of(conn, conversation)? else {
+        return Ok(None);
+    };
     let mut statement = conn
         .prepare_cached("SELECT p.user_id FROM members m JOIN people p ON p.id = m.person WHERE m.conversation = ?1 ORDER BY p.user_id")?;
     let found = statement.query_map([row], |row| Ok(UserId::trusted(row.get_ref(0)?.as_str()?)))?;

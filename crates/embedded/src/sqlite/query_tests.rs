@@ -74,7 +74,7 @@ fn what_becomes_of_messages_is_found_by_index() {
         ),
         (
             super::messages_now::OLDER,
-            "SEARCH m USING COVERING INDEX entries_by_seq (conversation=? AND seq<?)",
+            "SEARCH m USING COVERING INDEX entries_by_seq (conversation=? AND seq>? AND seq<?)",
         ),
         (
             super::messages_now::NEWER,

@@ -1,6 +1,7 @@
 //! Recognises a write that repeats an earlier one, whatever became of the entry that it made, and
 //! blanks entries so that it still does.
 
+use super::batch::CachedMember;
 use super::codec::{from_db, to_db};
 use super::entries::entry_at;
 use super::messages_now::message_now;
@@ -19,13 +20,15 @@ pub(super) const BY_KEY: &str =
 pub(super) fn answer(
     conn: &Connection,
     row: i64,
-    sender: i64,
+    sender: CachedMember,
     new: &NewEntry,
     key: &str,
 ) -> rusqlite::Result<Option<Result<Appended, AppendError>>> {
     let by_key = |key: &str| {
         conn.prepare_cached(BY_KEY)?
-            .query_row(params![row, sender, key], |row| row.get(0).map(from_db))
+            .query_row(params![row, sender.person, key], |row| {
+                row.get(0).map(from_db)
+            })
             .optional()
     };
     let mut seq = by_key(key)?;
@@ -47,14 +50,16 @@ pub(super) fn answer(
     if !is_same {
         return Ok(Some(Err(AppendError::Conflict)));
     }
-    let message = if there.kind.is_message() {
+    // What became of it is not for those whose log begins later: they were away meanwhile.
+    let message = if there.kind.is_message() && seq >= sender.first_seq {
         message_now(conn, row, &new.sender, there.clone())?
             .filter(|message| *message != Message::from(there.clone()))
+            .map(|message| message.seen_from(sender.first_seq))
     } else {
         None
     };
     Ok(Some(Ok(Appended {
-        entry: Arc::new(there),
+        entry: Arc::new(there.seen_from(sender.first_seq)),
         duplicate: true,
         message: message.map(Box::new),
     })))

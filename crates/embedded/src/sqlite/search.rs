@@ -1,6 +1,6 @@
 //! Searches in the index of messages. Each needs one snapshot: a reader's.
 
-use super::codec::{person_row, to_db};
+use super::codec::{from_db, person_row, to_db};
 use super::entries::{entries, entry};
 use super::history::membership;
 use super::messages_now::message_now;
@@ -16,7 +16,7 @@ use lamplight_usecases::weight;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::fmt::Write as _;
 
-const OWN: &str = "SELECT c.id, c.position, c.head_seq FROM members m JOIN conversations c ON c.id = m.conversation
+const OWN: &str = "SELECT c.id, c.position, c.head_seq, m.first_seq FROM members m JOIN conversations c ON c.id = m.conversation
      WHERE m.person = ?1 ORDER BY c.position DESC, c.id DESC LIMIT ?2";
 
 /// Between two entries, the newest first. FTS5 reads its postings in this order.
@@ -25,8 +25,10 @@ pub(super) const HITS: &str =
      ORDER BY rowid DESC LIMIT ?4";
 
 const BY_ID: &str = entries!(
-    "e.conversation, c.conversation_id",
-    "JOIN conversations c ON c.id = e.conversation WHERE e.id = ?1"
+    "e.conversation, c.conversation_id, mine.first_seq",
+    "JOIN conversations c ON c.id = e.conversation
+     JOIN members mine ON mine.conversation = e.conversation AND mine.person = (SELECT id FROM people WHERE user_id = ?2)
+     WHERE e.id = ?1 AND e.seq >= mine.first_seq"
 );
 
 /// A conversation to look in.
@@ -35,6 +37,8 @@ struct Place {
     /// No entry of it is newer.
     position: i64,
     head_seq: i64,
+    /// Where the caller's log begins.
+    first_seq: i64,
 }
 
 pub(crate) fn search(
@@ -84,6 +88,7 @@ fn places(
                 row: membership.row,
                 position: i64::MAX,
                 head_seq: to_db(membership.head_seq),
+                first_seq: to_db(membership.first_seq),
             }]
         }));
     }
@@ -93,6 +98,7 @@ fn places(
                 row: row.get(0)?,
                 position: row.get(1)?,
                 head_seq: row.get(2)?,
+                first_seq: row.get(3)?,
             })
         })?
         .collect::<rusqlite::Result<_>>()
@@ -116,6 +122,9 @@ fn hits(
             break;
         }
         let (mut low, mut high) = (full.unwrap_or(0), edge);
+        if place.first_seq > 1 {
+            low = low.max(row_at(conn, &place, place.first_seq)?.saturating_sub(1));
+        }
         if let Some(time) = search.before {
             high = high.min(first_from(conn, &place, time)?);
         }
@@ -160,6 +169,14 @@ fn question(conversation: i64, search: &Search, sender: Option<i64>) -> String {
     asked
 }
 
+/// The row of the entry at a `seq`; that of no entry if there is none.
+fn row_at(conn: &Connection, place: &Place, seq: i64) -> rusqlite::Result<i64> {
+    conn.prepare_cached("SELECT id FROM entries WHERE conversation = ?1 AND seq = ?2")?
+        .query_row(params![place.row, seq], |row| row.get(0))
+        .optional()
+        .map(|row| row.unwrap_or(i64::MAX))
+}
+
 /// The row of the first entry of a log that is not older than this. Times in a log never fall.
 fn first_from(conn: &Connection, place: &Place, time: Timestamp) -> rusqlite::Result<i64> {
     let mut statement = conn.prepare_cached(
@@ -200,9 +217,11 @@ fn page(
     let mut statement = conn.prepare_cached(BY_ID)?;
     for id in hits.iter().copied().take(limit) {
         let found = statement
-            .query_row([id], |row| {
+            .query_row(params![id, caller.as_str()], |row| {
                 let conversation = ConversationId::trusted(row.get_ref(10)?.as_str()?);
-                Ok((row.get::<_, i64>(9)?, entry(row, &conversation)?))
+                let first_seq = from_db(row.get(11)?);
+                let entry = entry(row, &conversation)?.seen_from(first_seq);
+                Ok((row.get::<_, i64>(9)?, entry))
             })
             .optional()?;
         let message = match found {

@@ -369,6 +369,7 @@ async fn append_other(store: &SqliteStore, conversation: &str, sender: &str) {
             id: &id,
             sender,
             other_kind: Some("from the future"),
+            moves_list: false,
             content: "",
             dedupe_key: None,
             created_at: Timestamp(0),

@@ -30,8 +30,8 @@ use lamplight_embedded::event_bus::EmbeddedEventBus;
 use lamplight_embedded::messages::{OpenError, SqliteOptions, SqliteStore};
 use lamplight_embedded::presence::{EmbeddedPresence, VersionStore};
 use lamplight_usecases::ports::{
-    Accounts, Blocks, Clock, Directory, EventBus, Files, LogFollower, MessageSearch, Messages,
-    PresenceStore, SharedLimits, SharedSignOuts, StoreError,
+    Accounts, Blocks, Clock, Directory, EventBus, Files, Groups, LogFollower, MessageSearch,
+    Messages, PresenceStore, SharedLimits, SharedSignOuts, StoreError,
 };
 use membership::MembershipComponent;
 use memory::MemoryPresence;
@@ -65,6 +65,7 @@ pub enum BackendError {
 /// The ports that the settings chose adapters for.
 pub struct Backends {
     pub messages: Arc<dyn Messages>,
+    pub groups: Arc<dyn Groups>,
     pub search: Arc<dyn MessageSearch>,
     pub blocks: Arc<dyn Blocks>,
     pub files: Arc<dyn Files>,
@@ -179,6 +180,7 @@ impl Backends {
         };
         Ok(Self {
             messages: store.messages,
+            groups: store.groups,
             search: store.search,
             blocks: store.blocks,
             files: store.files,
@@ -200,6 +202,7 @@ impl Backends {
 /// The store of messages, people and accounts.
 struct Store {
     messages: Arc<dyn Messages>,
+    groups: Arc<dyn Groups>,
     search: Arc<dyn MessageSearch>,
     blocks: Arc<dyn Blocks>,
     files: Arc<dyn Files>,
@@ -222,6 +225,7 @@ impl Store {
                 let store = SqliteStore::open(SqliteOptions::new(file), Arc::clone(bus))?;
                 Ok(Self {
                     messages: Arc::clone(&store) as _,
+                    groups: Arc::clone(&store) as _,
                     search: Arc::clone(&store) as _,
                     blocks: Arc::clone(&store) as _,
                     files: Arc::clone(&store) as _,
@@ -240,6 +244,7 @@ impl Store {
                 let store = PostgresStore::open(options, Arc::clone(bus)).await?;
                 Ok(Self {
                     messages: Arc::clone(&store) as _,
+                    groups: Arc::clone(&store) as _,
                     search: Arc::clone(&store) as _,
                     blocks: Arc::clone(&store) as _,
                     files: Arc::clone(&store) as _,

@@ -127,6 +127,7 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
     });
     let presence_grace = reader.value("presence-grace", values::duration);
     let edit_window = reader.value("edit-window", values::duration);
+    let group_limit = reader.value("group-limit", values::group);
     let roster_limit = reader.value("roster-limit", values::roster);
     let log = reader.value("log", values::log_filter);
     let log_format = reader.value("log-format", |text| match text {
@@ -184,6 +185,7 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
             presence_ttl: presence_ttl?,
             presence_grace: presence_grace?,
             edit_window: Some(edit_window?).filter(|window| !window.is_zero()),
+            group_limit: group_limit?,
             roster_limit: roster_limit?,
             log: log?,
             log_format: log_format?,

@@ -83,6 +83,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("presence-ttl", "PRESENCE_TTL", "DURATION", "1h", "How long a session stays online without activity from its page"),
     setting("presence-grace", "PRESENCE_GRACE", "DURATION", "5s", "How long after a close a user still counts as online, so that a reload causes no event"),
     setting("edit-window", "EDIT_WINDOW", "DURATION", "0", "How long after it was sent a message can be edited by its author; 0 for ever"),
+    setting("group-limit", "GROUP_LIMIT", "NUMBER", "1000", "Maximum number of members of a group"),
     setting("roster-limit", "ROSTER_LIMIT", "NUMBER", "1000", "Maximum number of users in a list of online users"),
     setting("log", "LOG", "FILTER", "info", "Log level: error, warn, info, debug or trace, or target=level,..."),
     setting("log-format", "LOG_FORMAT", "text|json", "text", "Log format"),

@@ -135,6 +135,8 @@ pub struct Config {
     pub presence_grace: Duration,
     /// How long after it was sent a message can be edited; `None` for ever.
     pub edit_window: Option<Duration>,
+    /// Maximum number of members of a group.
+    pub group_limit: usize,
     /// Maximum number of users in a list.
     pub roster_limit: usize,
     /// Parses as `tracing_subscriber::filter::Targets`.

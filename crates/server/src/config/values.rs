@@ -139,6 +139,14 @@ pub(super) fn roster(text: &str) -> Read<usize> {
     }
 }
 
+/// Members of a group. What is written and sent with a change of them grows with their number.
+pub(super) fn group(text: &str) -> Read<usize> {
+    match text.replace('_', "").parse::<usize>() {
+        Ok(people @ 2..=10_000) => Ok(people),
+        _ => Err("a number of people from 2 to 10000".to_owned()),
+    }
+}
+
 /// Characters of names that stand in keys, logs and labels.
 pub(super) fn is_plain(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-_.:".contains(c)

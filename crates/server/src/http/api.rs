@@ -12,7 +12,7 @@ use lamplight_usecases::{
     Reply,
 };
 use lamplight_wire::loose::LooseId;
-use lamplight_wire::{body, decode};
+use lamplight_wire::{body, decode, group};
 use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::IntoParams;
@@ -166,7 +166,7 @@ pub(crate) async fn list_conversations(
     )
 }
 
-/// Finds or creates the one conversation of two users.
+/// Finds or creates the one conversation of two users (`userId`), or makes a group (`memberIds`).
 #[utoipa::path(post, path = "/api/privatechat/conversations", tag = "messages", request_body = body::OpenConversation,
     security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The existing conversation", body = docs::ConversationAnswer),
@@ -179,12 +179,7 @@ pub(crate) async fn open_conversation(
     let sender = |identity: body::OpenIdentity| identity.sender_id;
     answer(
         execute(&state, request, sender, |request| {
-            Ok(ConversationCommand::Open(
-                request
-                    .body::<body::OpenConversation>()?
-                    .user_id
-                    .user("userId")?,
-            ))
+            group::open(request.body()?)
         })
         .await,
     )

@@ -7,6 +7,7 @@ mod assets;
 mod blocks;
 mod changes;
 mod files;
+mod groups;
 pub mod openapi;
 mod ops;
 mod pages;
@@ -47,7 +48,15 @@ pub fn router(state: Arc<AppState>) -> Router {
         )
         .route(
             "/api/privatechat/conversations/{id}",
-            put(api::put_conversation),
+            put(api::put_conversation).patch(groups::update),
+        )
+        .route(
+            "/api/privatechat/conversations/{id}/members",
+            get(groups::members).post(groups::add),
+        )
+        .route(
+            "/api/privatechat/conversations/{id}/members/{user}",
+            put(groups::set_role).delete(groups::remove),
         )
         .route(
             "/api/privatechat/conversations/{id}/read",

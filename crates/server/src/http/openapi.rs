@@ -26,6 +26,11 @@ use utoipa::{Modify, OpenApi};
         super::api::list_conversations,
         super::api::open_conversation,
         super::api::put_conversation,
+        super::groups::update,
+        super::groups::members,
+        super::groups::add,
+        super::groups::remove,
+        super::groups::set_role,
         super::api::mark_read,
         super::settings::put_settings,
         super::api::messages,
@@ -67,6 +72,7 @@ use utoipa::{Modify, OpenApi};
         (name = "presence", description = "Who is online"),
         (name = "messages", description = "Conversations and their logs"),
         (name = "files", description = "Files that members share"),
+        (name = "groups", description = "Members, roles and details of groups"),
         (name = "people", description = "The directory of users"),
         (name = "accounts", description = "Local accounts, with AUTH=local"),
         (name = "host", description = "For your application, with the server key"),
@@ -133,7 +139,8 @@ impl Modify for Callers {
                     parameters.push(said("userId", ParameterIn::Query, what));
                 }
                 let appends = path == "/api/privatechat/message"
-                    || path.starts_with("/api/privatechat/messages/");
+                    || path.starts_with("/api/privatechat/messages/")
+                    || operation.tags.iter().flatten().any(|tag| tag == "groups");
                 if appends && !is_read {
                     let what = "The id of the sender's own socket, which does not receive the entry as an event.";
                     parameters.push(said("X-Socket-Id", ParameterIn::Header, what));

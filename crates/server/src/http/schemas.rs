@@ -118,6 +118,24 @@ answers! {
         /// The change was stored before, or would change nothing.
         duplicate: bool,
     }
+    /// A stored change of a group.
+    GroupChangedAnswer {
+        /// The entry in the log, or the one that made the state which the request asks for; `null`
+        /// where no entry made it.
+        entry: Option<shape::Entry<'static>>,
+        /// The change was stored before, or would change nothing.
+        duplicate: bool,
+    }
+    /// Members of a conversation.
+    MembersAnswer {
+        /// One page.
+        data: Vec<shape::Member<'static>>,
+        /// The cursor of the next page.
+        next_cursor: Option<String>,
+        /// The store's generation. If it differs from the previous one, the data went back in time:
+        /// discard what you hold.
+        store: String,
+    }
     /// Messages that a search found.
     SearchAnswer {
         /// One page, newest first.

@@ -5,11 +5,7 @@ use crate::command::Reply;
 use crate::deadline;
 use crate::refusal::{Code, Refusal};
 use crate::settings::Identity;
-use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, UserId};
-
-/// The most members a conversation may have.
-pub(crate) const MAX_MEMBERS: usize = 1_000;
 
 impl AdminService {
     pub(super) async fn put_conversation(
@@ -24,11 +20,9 @@ impl AdminService {
                 "A conversation has at least one member: memberIds is empty.",
             ));
         }
-        if members.len() > MAX_MEMBERS {
-            return Err(Refusal::new(
-                Code::TooLong,
-                "A conversation has at most 1,000 members.",
-            ));
+        if members.len() > self.group_limit {
+            let message = format!("A conversation has at most {} members.", self.group_limit);
+            return Err(Refusal::new(Code::TooLong, message));
         }
         // Without local accounts the host application knows its users, and the store creates bare
         // profiles for unknown members.
@@ -42,18 +36,11 @@ impl AdminService {
                 format!("There is no such user: {unknown}."),
             ));
         }
-        let (to, changed) = deadline::store(self.messages.put_conversation(
-            conversation,
-            &members,
-            self.now(),
-        ))
+        deadline::store(
+            self.messages
+                .put_conversation(conversation, &members, self.now()),
+        )
         .await?;
-        if changed {
-            self.bus.publish(Event::ConversationChanged {
-                conversation: conversation.clone(),
-                to,
-            });
-        }
         Ok(Reply::Done)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::command::AdminCommand;
 use crate::command::Reply;
-use crate::ports::{Clock, Directory, EventBus, Messages, Ports};
+use crate::ports::{Clock, Directory, Messages, Ports};
 use crate::profiles::Profiles;
 use crate::refusal::Refusal;
 use crate::settings::{Identity, Settings};
@@ -14,11 +14,12 @@ use std::sync::Arc;
 pub(crate) struct AdminService {
     pub(super) messages: Arc<dyn Messages>,
     pub(super) directory: Arc<dyn Directory>,
-    pub(super) bus: Arc<dyn EventBus>,
     clock: Arc<dyn Clock>,
     pub(super) locks: Arc<UserLocks>,
     pub(super) profiles: Arc<Profiles>,
     pub(super) identity: Identity,
+    /// The most members of a conversation.
+    pub(super) group_limit: usize,
 }
 
 impl AdminService {
@@ -26,11 +27,11 @@ impl AdminService {
         Self {
             messages: Arc::clone(&ports.messages),
             directory: Arc::clone(&ports.directory),
-            bus: Arc::clone(&ports.bus),
             clock: Arc::clone(&ports.clock),
             locks: Arc::clone(&shared.locks),
             profiles: Arc::clone(&shared.profiles),
             identity: settings.identity,
+            group_limit: settings.group_limit,
         }
     }
 

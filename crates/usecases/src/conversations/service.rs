@@ -10,7 +10,7 @@ use crate::profiles::Profiles;
 use crate::refusal::Refusal;
 use crate::settings::{Identity, Settings};
 use crate::shared::Shared;
-use lamplight_domain::conversation::{ConversationSummary, MemberProfiles};
+use lamplight_domain::conversation::{ConversationDetails, ConversationSummary};
 use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_domain::time::Timestamp;
 use std::sync::Arc;
@@ -72,11 +72,11 @@ impl ConversationService {
         deadline::store(self.messages.summary(user, conversation)).await
     }
 
-    pub(crate) async fn member_profiles(
+    pub(crate) async fn details(
         &self,
         conversation: &ConversationId,
-    ) -> Result<Option<MemberProfiles>, Refusal> {
-        deadline::store(self.messages.member_profiles(conversation)).await
+    ) -> Result<Option<ConversationDetails>, Refusal> {
+        deadline::store(self.messages.details(conversation)).await
     }
 
     pub(super) fn now(&self) -> Timestamp {

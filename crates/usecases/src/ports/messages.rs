@@ -4,10 +4,11 @@ use super::store::{Page, StoreError, StoreResult};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use lamplight_domain::conversation::{
-    Conversation, ConversationSummary, MemberProfiles, Members, Receipt,
+    Conversation, ConversationDetails, ConversationSummary, Members, Receipt,
 };
 use lamplight_domain::entry::Entry;
 use lamplight_domain::fold::Message;
+use lamplight_domain::group::Readers;
 use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, MessageId, UserId};
 use lamplight_domain::member_settings::SettingsChange;
 use lamplight_domain::message_rules::WriteRefused;
@@ -155,6 +156,10 @@ pub struct MarkUpdate {
 
 /// Conversations and their logs, the source of truth.
 ///
+/// The log of a member of a group with [`History::Joined`](lamplight_domain::group::History) begins
+/// with the entry that added them: no answer has anything of before, and entries about earlier
+/// messages are as [`Entry::seen_from`] has them.
+///
 /// Lists and pages, here and in the [`Directory`](super::Directory), are bounded in bytes besides
 /// their `limit`: where the answer would be longer than
 /// [`ANSWER_BYTES`](crate::weight::ANSWER_BYTES), the store returns the nearest part, at least one
@@ -270,18 +275,31 @@ pub trait Messages: Send + Sync + 'static {
         conversation: &ConversationId,
     ) -> StoreResult<Option<Conversation>>;
 
-    /// One conversation as the caller sees it, without its members.
+    /// One conversation as the caller sees it, without what is the same for all members.
     async fn summary(
         &self,
         caller: &UserId,
         conversation: &ConversationId,
     ) -> StoreResult<Option<ConversationSummary>>;
 
-    /// The members of a conversation with their profiles, `None` if it does not exist.
-    async fn member_profiles(
+    /// What is the same for all members of a conversation, `None` if it does not exist.
+    async fn details(
         &self,
         conversation: &ConversationId,
-    ) -> StoreResult<Option<MemberProfiles>>;
+    ) -> StoreResult<Option<ConversationDetails>>;
+
+    /// Who is in a conversation, and where each one's log begins; `None` if it does not exist. For
+    /// the delivery of entries that are read from the log.
+    async fn readers(&self, conversation: &ConversationId) -> StoreResult<Option<Readers>>;
+
+    /// The entries after a `seq`, oldest first, for the delivery to those whom [`Messages::readers`]
+    /// names: as nobody in particular sees them. At most `limit`.
+    async fn entries_after(
+        &self,
+        conversation: &ConversationId,
+        seq: u64,
+        limit: usize,
+    ) -> StoreResult<Vec<Entry>>;
 
     /// Who is in a conversation, `None` if it does not exist.
     async fn members(&self, conversation: &ConversationId) -> StoreResult<Option<Members>>;
@@ -299,10 +317,12 @@ pub trait Messages: Send + Sync + 'static {
         at: Timestamp,
     ) -> StoreResult<(Conversation, bool)>;
 
-    /// Makes a conversation under the host application's id, or changes who is in it. Who is added
-    /// starts with everything read; who is removed has no conversation from then on; whoever the
+    /// Makes a conversation under the host application's id, or changes who is in it, as
+    /// [`Groups::change_group`](super::Groups::change_group) does with
+    /// [`GroupAction::Replace`](lamplight_domain::group::GroupAction::Replace); its log begins
+    /// empty. One that has, or ever gets, other than two members is a group. Whoever the
     /// directory does not know gets a bare profile. Answers with everyone who is, or was until now,
-    /// in it, and whether anything changed.
+    /// in it, and whether anything changed. A new one is told to its members.
     ///
     /// One made for two people who have none yet is the one that [`Messages::ensure_direct`] finds.
     /// When the members of that one change, it is no longer found: nobody is led into a

@@ -10,6 +10,7 @@ mod directory;
 mod file_bytes;
 mod files;
 mod follower;
+mod groups;
 mod ids;
 mod last_seen;
 mod messages;
@@ -29,6 +30,7 @@ pub use directory::{Directory, Person, ProfileSource, ProfileUpdate, ProfileWrit
 pub use file_bytes::FileBytes;
 pub use files::{Examined, FileQuota, Files, LEAST_COUNTED_BYTES, NewFile, NewFileError};
 pub use follower::{CommitPosition, CommittedEntry, LogFollower};
+pub use groups::{GroupChanged, GroupError, Groups};
 pub use ids::Ids;
 pub use last_seen::LastSeenQueue;
 pub use messages::{
@@ -48,6 +50,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Ports {
     pub messages: Arc<dyn Messages>,
+    pub groups: Arc<dyn Groups>,
     pub search: Arc<dyn MessageSearch>,
     pub blocks: Arc<dyn Blocks>,
     pub files: Arc<dyn Files>,

@@ -223,7 +223,7 @@ usecase_tests! {
         for (identity, has_time) in [(Identity::Jwt, true), (Identity::Jwt, false), (Identity::Open, false)] {
             let app = TestApp::new(identity);
             app.ask(&host(), AdminCommand::PutConversation { conversation: conversation("7"), members: vec![user("a"), user("b")] }).await.expect("put");
-            let before = app.conversation_changes().len();
+            let before = app.told_of_changes(1).await.len();
             for n in 0..100 {
                 let name = format!("Ben {n}");
                 if identity == Identity::Open {

@@ -1,6 +1,7 @@
 //! What everybody may ask for, walked over every command that there is.
 
 use crate::support::*;
+use lamplight_domain::group::{GroupAction, History};
 use lamplight_domain::identity::MessageId;
 use lamplight_domain::member_settings::SettingsChange;
 use lamplight_domain::presence::{Activity, OfflineReason, StatusOverride};
@@ -56,6 +57,11 @@ every_command! {
         Set => Set { conversation: conversation("7"), change: SettingsChange::default() },
         View => View(conversation("7")),
         Unview => Unview(conversation("7")),
+    }
+    Groups(GroupCommand) {
+        Make => Make { members: vec![user("b")], name: None, avatar_url: None, history: History::Joined, client_id: None },
+        Change => Change { conversation: conversation("7"), action: GroupAction::Add(vec![user("c")]), key: None },
+        Members => Members { conversation: conversation("7"), cursor: None, limit: 50 },
     }
     Messages(MessageCommand) {
         Send => Send { conversation: conversation("7"), content: "hello".into(), reply_to: None, mentions: vec![], attachments: vec![], key: None, temp_id: None },

@@ -356,6 +356,80 @@ messageId: string,
 messageSeq: number, };
 
 /**
+ * People come to the conversation, leave it, or get other roles.
+ */
+export type MembersEntry = { 
+/**
+ * Unique over all conversations.
+ */
+id: string, 
+/**
+ * Always `members`.
+ */
+kind: "members", conversationId: string, 
+/**
+ * Position in the log, from 1.
+ */
+seq: number, 
+/**
+ * `null` if the host application wrote it.
+ */
+senderId: string | null, 
+/**
+ * The id that the sender gave it.
+ */
+clientMessageId?: string, 
+/**
+ * When the server accepted it.
+ */
+createdAt: string, added: Array<string>, 
+/**
+ * For each of them this is the last entry.
+ */
+removed: Array<string>, 
+/**
+ * New roles by user id; who is added is a member otherwise.
+ */
+roles: Record<string, "owner" | "admin" | "member">, };
+
+/**
+ * A group gets another name or picture. What does not change is left out.
+ */
+export type DetailsEntry = { 
+/**
+ * Unique over all conversations.
+ */
+id: string, 
+/**
+ * Always `details`.
+ */
+kind: "details", conversationId: string, 
+/**
+ * Position in the log, from 1.
+ */
+seq: number, 
+/**
+ * `null` if the host application wrote it.
+ */
+senderId: string | null, 
+/**
+ * The id that the sender gave it.
+ */
+clientMessageId?: string, 
+/**
+ * When the server accepted it.
+ */
+createdAt: string, 
+/**
+ * The new name; `null` if it is removed.
+ */
+name?: string | null, 
+/**
+ * The URL of the new picture; `null` if it is removed.
+ */
+avatarUrl?: string | null, };
+
+/**
  * An entry that keeps its position in the log and shows nothing.
  */
 export type Hidden = { 
@@ -370,7 +444,11 @@ kind: "hidden", conversationId: string,
 /**
  * Position in the log, from 1.
  */
-seq: number, senderId: string, 
+seq: number, 
+/**
+ * `null` if the host application wrote it.
+ */
+senderId: string | null, 
 /**
  * When the server accepted it.
  */
@@ -380,7 +458,7 @@ createdAt: string, };
  * An entry of a log. A client that meets a `kind` that it does not know moves its position past
  * the entry and shows nothing.
  */
-export type Entry = Message | EditEntry | DeleteEntry | ReactionEntry | PinEntry | Hidden;
+export type Entry = Message | EditEntry | DeleteEntry | ReactionEntry | PinEntry | MembersEntry | DetailsEntry | Hidden;
 
 /**
  * A message that a search found.
@@ -398,9 +476,33 @@ highlights: Array<[number, number]>, };
 /**
  * A conversation as its receiver sees it.
  */
-export type Conversation = { id: string, members: Array<User>, 
+export type Conversation = { id: string, 
 /**
- * The newest message that is not deleted, without its reactions.
+ * `direct` for two people, `group` otherwise.
+ */
+kind: "direct" | "group", 
+/**
+ * Of a group, if it has one.
+ */
+name?: string, 
+/**
+ * Of a group, if it has one.
+ */
+avatarUrl?: string, 
+/**
+ * Of a group.
+ */
+memberCount?: number, 
+/**
+ * What the receiver is in a group.
+ */
+role?: "owner" | "admin" | "member", 
+/**
+ * In the order of their ids: the first 100.
+ */
+members: Array<User>, 
+/**
+ * The newest message that is not deleted and that the receiver may see, without its reactions.
  */
 lastMessage: Message | null, 
 /**
@@ -427,6 +529,11 @@ archived?: boolean,
  * The receiver has pinned it.
  */
 pinned?: boolean, createdAt: string, };
+
+/**
+ * A member of a conversation.
+ */
+export type Member = { role: "owner" | "admin" | "member", id: string, name: string, avatarUrl: string | null, };
 
 /**
  * The marks of a member in a conversation that the context names.

@@ -56,7 +56,9 @@ async fn view<S: Messages>(store: &S, viewer: &str) -> (u64, Option<(u64, String
     let one = one.expect("an answer").expect("a conversation");
     let summary = store.summary(&viewer, &conversation("c")).await;
     let summary = summary.expect("an answer").expect("a conversation");
-    assert_eq!(summary.clone().with_members(one.members.clone()), one);
+    let details = store.details(&conversation("c")).await;
+    let details = details.expect("an answer").expect("a conversation");
+    assert_eq!(summary.clone().with_details(details), one);
     let list = store
         .conversations(&viewer, None, None, 10)
         .await

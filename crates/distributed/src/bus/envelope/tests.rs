@@ -1,8 +1,9 @@
 use super::*;
 use lamplight_domain::emoji::Emoji;
-use lamplight_domain::entry::{Change, Extras, MessageAction, Quote};
+use lamplight_domain::entry::{Change, DetailsChange, Extras, MembersChange, MessageAction, Quote};
 use lamplight_domain::file::Attachment;
 use lamplight_domain::identity::FileId;
+use lamplight_domain::permission::Role;
 
 fn writer() -> Writer {
     Writer::new(0x00c0_ffee_0000_0001, "a\"b:3000")
@@ -59,11 +60,13 @@ fn events() -> Vec<Event> {
         Event::Appended {
             entry: entry(EntryKind::message(content)),
             to: members(),
+            newcomers: [].into(),
             except: Some(ConnectionId::trusted("s1")),
         },
         Event::Appended {
             entry: entry(EntryKind::Unknown),
             to: members(),
+            newcomers: [].into(),
             except: None,
         },
         Event::Appended {
@@ -72,6 +75,7 @@ fn events() -> Vec<Event> {
                 extras: answer().boxed(),
             }),
             to: members(),
+            newcomers: [].into(),
             except: None,
         },
         Event::Appended {
@@ -80,11 +84,13 @@ fn events() -> Vec<Event> {
                 mentions: vec![UserId::trusted("bo\"b")],
             }),
             to: members(),
+            newcomers: [].into(),
             except: Some(ConnectionId::trusted("s1")),
         },
         Event::Appended {
             entry: change(MessageAction::Delete),
             to: members(),
+            newcomers: [].into(),
             except: None,
         },
         Event::Appended {
@@ -93,11 +99,13 @@ fn events() -> Vec<Event> {
                 added: false,
             }),
             to: members(),
+            newcomers: [].into(),
             except: None,
         },
         Event::Appended {
             entry: change(MessageAction::Pin { pinned: true }),
             to: members(),
+            newcomers: [].into(),
             except: None,
         },
         Event::Typing {
@@ -128,6 +136,31 @@ fn events() -> Vec<Event> {
         Event::SignedOutEverywhere {
             user: UserId::trusted("ann"),
             until: Timestamp(1_700_000_000_123),
+        },
+        Event::Appended {
+            entry: change(MessageAction::Delete),
+            to: members(),
+            newcomers: [UserId::trusted("bo\"b")].into(),
+            except: None,
+        },
+        Event::Appended {
+            entry: entry(EntryKind::Members(Box::new(MembersChange {
+                added: vec![UserId::trusted("n\"")],
+                removed: vec![UserId::trusted("r")],
+                roles: vec![(UserId::trusted("ann"), Role::Owner)],
+            }))),
+            to: members(),
+            newcomers: [].into(),
+            except: None,
+        },
+        Event::Appended {
+            entry: entry(EntryKind::Details(DetailsChange {
+                name: Some(Some("N \"1\"".into())),
+                avatar_url: Some(None),
+            })),
+            to: members(),
+            newcomers: [].into(),
+            except: None,
         },
     ]
 }

@@ -58,6 +58,19 @@ pub(in super::super) const EDITS: Sql = Sql {
     types: NAMED,
 };
 
+/// Those of these conversations that are groups.
+pub(in super::super) const GROUPS: Sql = Sql {
+    text: "SELECT conversation FROM conversation_groups WHERE conversation = ANY($1)",
+    types: &[Type::INT8_ARRAY],
+};
+
+/// Members whose logs do not begin with the first entry, and where they begin.
+pub(in super::super) const NEWCOMERS: Sql = Sql {
+    text: "SELECT m.conversation, p.user_id, m.first_seq FROM members m JOIN people p ON p.id = m.person
+           WHERE m.conversation = ANY($1) AND m.first_seq > 1 ORDER BY m.conversation, p.user_id",
+    types: &[Type::INT8_ARRAY],
+};
+
 /// The pinned messages of conversations.
 pub(in super::super) const PINS: Sql = Sql {
     text: "SELECT a.id, (SELECT count(*) FROM message_changes k WHERE k.conversation = a.id AND k.pinned_seq IS NOT NULL)

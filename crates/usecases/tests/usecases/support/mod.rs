@@ -80,6 +80,7 @@ impl TestApp {
         let passwords = Arc::new(PlainPasswords::default());
         let ports = Ports {
             messages: store.clone(),
+            groups: store.clone(),
             search: store.clone(),
             blocks: store.clone(),
             files: store.clone(),
@@ -266,6 +267,17 @@ impl TestApp {
     }
 
     /// Every change of a conversation, with the receivers.
+    /// The same, once there are so many: a store publishes on a thread of its own.
+    pub(crate) async fn told_of_changes(&self, count: usize) -> Vec<(ConversationId, Vec<String>)> {
+        for _ in 0..2_000 {
+            if self.conversation_changes().len() >= count {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.conversation_changes()
+    }
+
     pub(crate) fn conversation_changes(&self) -> Vec<(ConversationId, Vec<String>)> {
         let changes = self.events().into_iter().filter_map(|event| match event {
             Event::ConversationChanged { conversation, to } => {

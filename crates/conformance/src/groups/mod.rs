@@ -1,0 +1,168 @@
+//! The suite for `Groups`, on a store that is `Messages` and `MessageSearch` too.
+
+mod changing;
+mod joining;
+
+pub use changing::*;
+pub use joining::*;
+
+use crate::{at, client_id, conversation, message, user};
+use lamplight_domain::conversation::Conversation;
+use lamplight_domain::entry::{DetailsChange, Entry, MembersChange};
+use lamplight_domain::group::{GroupAction, GroupRefused, GroupWrite, History, NewGroup};
+use lamplight_domain::identity::{MessageId, UserId};
+use lamplight_domain::permission::Role;
+use lamplight_usecases::ports::{GroupChanged, GroupError, Groups, Messages, Range};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Joins the suite: `groups_suite!(factory)`, the factory an `async fn` that makes an empty
+/// [`crate::Subject`].
+#[macro_export]
+macro_rules! groups_suite {
+    ($factory:path) => {
+        $crate::suite!(
+            groups,
+            $factory,
+            [
+                m1_a_group_is_made_once_under_its_makers_id,
+                m1_a_repeated_change_of_a_group_is_a_duplicate,
+                m10_a_change_of_members_is_told_to_all_who_are_or_were_in_it,
+                what_changes_nothing_names_the_entry_that_made_it,
+                roles_decide_who_changes_what,
+                the_last_owner_hands_over,
+                details_are_changed_and_told,
+                admins_of_a_group_delete_and_pin,
+                the_host_changes_members_in_its_own_name,
+                members_come_in_pages_with_their_roles,
+                a_large_group_shows_its_first_members,
+                only_messages_and_members_move_the_list,
+                m9_a_group_never_grows_past_its_limit,
+                m15_the_entry_that_removes_a_member_is_their_last,
+                m15_a_joined_log_begins_with_the_entry_that_adds_its_member,
+                m15_nothing_of_before_is_in_what_follows,
+                m15_events_name_those_who_do_not_know_what_they_are_about,
+                m15_who_is_added_again_starts_anew,
+                m15_a_search_finds_nothing_of_before,
+                m15_entries_read_for_delivery_go_to_those_who_may_see_them,
+                m7_what_a_newcomer_sees_is_what_their_log_folds_to,
+            ]
+        );
+    };
+}
+
+fn users(ids: &[&str]) -> Vec<UserId> {
+    ids.iter().map(|id| user(id)).collect()
+}
+
+/// An id that no other entry has.
+fn entry_id() -> MessageId {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    MessageId::trusted(format!("group-{number}"))
+}
+
+/// A group of these, the first of them its owner.
+fn new_group(id: &str, members: &[&str], history: History) -> NewGroup {
+    let mut all = users(members);
+    all.sort();
+    NewGroup {
+        conversation: conversation(id),
+        entry: entry_id(),
+        owner: user(members[0]),
+        members: all,
+        name: None,
+        avatar_url: None,
+        history,
+        client_id: None,
+        created_at: at(0),
+    }
+}
+
+async fn make<S: Groups>(store: &S, id: &str, members: &[&str], history: History) {
+    let made = store.make_group(new_group(id, members, history)).await;
+    let (_, is_new) = made.expect("an answer").expect("its maker is in it");
+    assert!(is_new);
+}
+
+/// A change by a member, or with no name by the host application.
+fn write(id: &str, sender: &str, action: GroupAction) -> GroupWrite {
+    GroupWrite {
+        id: entry_id(),
+        conversation: conversation(id),
+        sender: user(sender),
+        action,
+        key: None,
+        created_at: at(1),
+        limit: 1_000,
+    }
+}
+
+fn keyed(key: &str, write: GroupWrite) -> GroupWrite {
+    GroupWrite {
+        key: client_id(key),
+        ..write
+    }
+}
+
+fn add(ids: &[&str]) -> GroupAction {
+    GroupAction::Add(users(ids))
+}
+
+fn remove(id: &str) -> GroupAction {
+    GroupAction::Remove(user(id))
+}
+
+fn role(id: &str, role: Role) -> GroupAction {
+    GroupAction::SetRole(user(id), role)
+}
+
+fn name(name: Option<&str>) -> GroupAction {
+    GroupAction::SetDetails(DetailsChange {
+        name: Some(name.map(Into::into)),
+        avatar_url: None,
+    })
+}
+
+async fn change<S: Groups>(
+    store: &S,
+    id: &str,
+    sender: &str,
+    action: GroupAction,
+) -> Result<GroupChanged, GroupError> {
+    store.change_group(write(id, sender, action), None).await
+}
+
+/// The entry of a change that was made.
+async fn done<S: Groups>(store: &S, id: &str, sender: &str, action: GroupAction) -> Arc<Entry> {
+    let changed = change(store, id, sender, action).await.expect("a change");
+    assert!(!changed.duplicate, "it is new");
+    changed.entry.expect("an entry tells of it")
+}
+
+fn refused(outcome: Result<GroupChanged, GroupError>) -> GroupRefused {
+    match outcome {
+        Err(GroupError::Refused(refused)) => refused,
+        other => panic!("refused by a rule, not {other:?}"),
+    }
+}
+
+fn members_of(entry: &Entry) -> &MembersChange {
+    entry.members_change().expect("a change of members")
+}
+
+async fn send<S: Messages>(store: &S, id: &str, sender: &str, content: &str) -> MessageId {
+    let sent = store.append(message(id, sender, content), None).await;
+    sent.expect("a message").entry.id.clone()
+}
+
+async fn seen<S: Messages>(store: &S, viewer: &str, id: &str) -> Option<Conversation> {
+    let seen = store.conversation(&user(viewer), &conversation(id)).await;
+    seen.expect("an answer")
+}
+
+async fn log<S: Messages>(store: &S, viewer: &str, id: &str) -> Option<Vec<Entry>> {
+    let (viewer, id) = (user(viewer), conversation(id));
+    let log = store.history(&viewer, &id, Range::After(0), 1_000).await;
+    log.expect("an answer").map(|log| log.entries)
+}

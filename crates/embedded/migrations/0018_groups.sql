@@ -1,0 +1,23 @@
+-- Groups: what a conversation of more than two has besides its log and its members. A conversation with other than two
+-- members is a group also without a row here, since earlier versions made none.
+
+CREATE TABLE conversation_groups (
+    conversation INTEGER PRIMARY KEY REFERENCES conversations (id),
+    name         TEXT,
+    avatar_url   TEXT,
+    -- What members who join later see: 0 what follows the entry that added them, 1 all.
+    history      INTEGER NOT NULL,
+    -- The entry that changed the name or the picture last; 0 if there is none.
+    details_seq  INTEGER NOT NULL DEFAULT 0,
+    -- Who made it, and their own id for it; NULL where the host application did.
+    maker        INTEGER REFERENCES people (id),
+    client_id    TEXT
+) STRICT;
+
+CREATE UNIQUE INDEX groups_by_client_id ON conversation_groups (maker, client_id) WHERE client_id IS NOT NULL;
+
+-- Where the log begins for a member; 0 for the whole log.
+ALTER TABLE members ADD COLUMN first_seq INTEGER NOT NULL DEFAULT 0;
+-- The entries that added a member and that gave them their role; 0 if there is none.
+ALTER TABLE members ADD COLUMN joined_seq INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE members ADD COLUMN role_seq INTEGER NOT NULL DEFAULT 0;

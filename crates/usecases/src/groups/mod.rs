@@ -1,0 +1,9 @@
+//! Groups: making them, their details, members and roles.
+
+pub(crate) mod command;
+pub(crate) mod service;
+
+mod change;
+mod make;
+
+pub use command::{GroupCommand, GroupReply};
