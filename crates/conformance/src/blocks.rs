@@ -8,7 +8,8 @@ use lamplight_domain::identity::{ConversationId, MessageId, UserId};
 use lamplight_domain::message::Content;
 use lamplight_domain::write::{NewEntry, Write};
 use lamplight_usecases::ports::{
-    AppendError, BlockOutcome, Blocks, Directory, Messages, ProfileSource, Range, StoreError,
+    AppendError, BlockOutcome, BlockedBy, Blocks, Directory, Messages, ProfileSource, Range,
+    StoreError,
 };
 
 /// Joins the suite: `blocks_suite!(factory)`, the factory an `async fn` that makes an empty
@@ -28,6 +29,7 @@ macro_rules! blocks_suite {
                 blocks_are_listed_by_name_in_pages,
                 blocks_are_repeatable_and_limited,
                 between_finds_blocks_of_both_sides,
+                p11_who_has_blocked_users_is_known,
             ]
         );
     };
@@ -368,4 +370,31 @@ pub async fn between_finds_blocks_of_both_sides<S: Messages + Blocks + Directory
     assert_eq!(found, ["b", "c", "d"].map(user));
     let found = store.between(&user("nobody"), &asked).await;
     assert!(found.expect("an answer").is_empty());
+}
+
+pub async fn p11_who_has_blocked_users_is_known<S: Messages + Blocks + Directory>(
+    subject: Subject<S>,
+) {
+    let store = &*subject.store;
+    for (who, whom, time) in [("a", "b", 1), ("c", "b", 2), ("b", "a", 3), ("a", "d", 4)] {
+        let outcome = store.block(&user(who), &user(whom), 100, at(time)).await;
+        assert_eq!(outcome.expect("an answer"), BlockOutcome::Blocked);
+    }
+    let asked = ["b", "c", "d", "nobody"].map(user);
+    let known = async || {
+        let mut found = store.blockers_of(&asked).await.expect("an answer");
+        found.sort_by_key(|one| (one.blocked.clone(), one.by.clone()));
+        found
+    };
+    let one = |blocked: &str, by: &str, time| BlockedBy {
+        blocked: user(blocked),
+        by: user(by),
+        since: at(time),
+    };
+    assert_eq!(
+        known().await,
+        [one("b", "a", 1), one("b", "c", 2), one("d", "a", 4)]
+    );
+    unblock(store, "a", "b").await;
+    assert_eq!(known().await, [one("b", "c", 2), one("d", "a", 4)]);
 }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use lamplight_domain::identity::{Profile, UserId};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::PersonKey;
-use lamplight_usecases::ports::{BlockOutcome, Blocks, Page, StoreResult};
+use lamplight_usecases::ports::{BlockOutcome, BlockedBy, Blocks, Page, StoreResult};
 
 #[async_trait]
 impl Blocks for PostgresStore {
@@ -35,5 +35,9 @@ impl Blocks for PostgresStore {
 
     async fn between(&self, user: &UserId, others: &[UserId]) -> StoreResult<Vec<UserId>> {
         postgres::blocks_between(self, user, others).await
+    }
+
+    async fn blockers_of(&self, users: &[UserId]) -> StoreResult<Vec<BlockedBy>> {
+        postgres::blockers_of(self, users).await
     }
 }

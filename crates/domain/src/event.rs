@@ -55,6 +55,9 @@ pub enum Event {
         conversation: ConversationId,
         to: Members,
     },
+    /// Who has blocked a user is different from now on. Nodes with a connection of the user read it.
+    /// Ephemeral: a node that lost events reads it for all its users.
+    BlockersChanged { user: UserId },
     /// A user's presence changed; versions order the changes of one user. Ephemeral.
     Presence(Change),
     /// A session of a local account ended. Nodes close the connections that this credential
@@ -88,6 +91,7 @@ impl Event {
             | Self::FileProgress { to, .. }
             | Self::Receipt { to, .. }
             | Self::ConversationChanged { to, .. } => Audience::Users(to),
+            Self::BlockersChanged { user } => Audience::Users(std::slice::from_ref(user)),
             // A node may have looked the session up for a connection that it does not hold yet.
             Self::SignedOut { .. } | Self::SignedOutEverywhere { .. } | Self::Presence(_) => {
                 Audience::Everyone
@@ -103,6 +107,7 @@ impl Event {
             Self::Appended { .. } | Self::Receipt { .. } | Self::ConversationChanged { .. } => true,
             Self::Typing { .. }
             | Self::FileProgress { .. }
+            | Self::BlockersChanged { .. }
             | Self::Presence(_)
             | Self::SignedOut { .. }
             | Self::SignedOutEverywhere { .. } => false,

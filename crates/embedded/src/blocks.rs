@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use lamplight_domain::identity::{Profile, UserId};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::PersonKey;
-use lamplight_usecases::ports::{BlockOutcome, Blocks, Page, StoreResult};
+use lamplight_usecases::ports::{BlockOutcome, BlockedBy, Blocks, Page, StoreResult};
 
 #[async_trait]
 impl Blocks for SqliteStore {
@@ -46,6 +46,12 @@ impl Blocks for SqliteStore {
     async fn between(&self, user: &UserId, others: &[UserId]) -> StoreResult<Vec<UserId>> {
         let (user, others) = (user.clone(), others.to_vec());
         self.read(move |conn| sqlite::blocks_between(conn, &user, &others))
+            .await
+    }
+
+    async fn blockers_of(&self, users: &[UserId]) -> StoreResult<Vec<BlockedBy>> {
+        let users = users.to_vec();
+        self.read(move |conn| sqlite::blockers_of(conn, &users))
             .await
     }
 }

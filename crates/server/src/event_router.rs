@@ -1,5 +1,6 @@
 //! Hands each event of the bus to the component that delivers it.
 
+use crate::blocker_updates::BlockerUpdates;
 use crate::conversation_updates::ConversationUpdates;
 use crate::entry_delivery::{Appended, EntryDelivery};
 use crate::hub::Hub;
@@ -27,6 +28,7 @@ pub struct EventRouter {
     updates: ConversationUpdates,
     entries: EntryDelivery,
     sessions: SessionCheck,
+    blockers: BlockerUpdates,
     presence: Arc<dyn PresenceStore>,
     directory: Arc<dyn Directory>,
     bus: Arc<dyn EventBus>,
@@ -46,6 +48,11 @@ impl EventRouter {
         Self {
             updates: ConversationUpdates::new(Arc::clone(&hub), Arc::clone(&handler)),
             sessions: SessionCheck::new(Arc::clone(&hub), Arc::clone(&handler)),
+            blockers: BlockerUpdates::new(
+                Arc::clone(&hub),
+                Arc::clone(&roster),
+                Arc::clone(&handler),
+            ),
             entries: EntryDelivery::new(
                 Arc::clone(&hub),
                 handler.delivery_observer(),
@@ -94,6 +101,7 @@ impl EventRouter {
             BusMessage::Lagged => {
                 self.lagged.notify_one();
                 self.sessions.lagged();
+                self.blockers.lagged();
                 if let Some(repair) = &self.repair {
                     repair.lagged();
                 }
@@ -143,6 +151,7 @@ impl EventRouter {
             Event::ConversationChanged { conversation, to } => {
                 self.updates.push(&conversation, &to);
             }
+            Event::BlockersChanged { user } => self.blockers.push(user),
             Event::Presence(change) => self.roster.push(change),
             Event::SignedOut {
                 user, credential, ..
@@ -159,6 +168,7 @@ impl EventRouter {
             self.roster.run(),
             self.updates.run(),
             self.sessions.run(),
+            self.blockers.run(),
             self.run_resyncs(),
             async {
                 if let Some(repair) = &self.repair {

@@ -141,6 +141,12 @@ impl Hub {
             .unwrap_or_default()
     }
 
+    /// All users who have a connection here.
+    #[must_use]
+    pub fn users(&self) -> Vec<UserId> {
+        self.connections.read().by_user.keys().cloned().collect()
+    }
+
     /// Those of `users` who have a connection here.
     #[must_use]
     pub fn present<'a>(&self, users: &'a [UserId]) -> Vec<&'a UserId> {

@@ -1,10 +1,12 @@
 //! Presence events: drives the domain's [`RosterFeed`] and sends what it decides.
 
 use crate::connection::Connection;
+use crate::hidden_users::{Hidden, HiddenUsers, visible};
 use crate::hub::Hub;
+use crate::roster_packets::{changes_in_parts, events_of, list_of};
 use futures_util::future::BoxFuture;
 use lamplight_domain::identity::{ConnectionId, UserId};
-use lamplight_domain::presence::{Change, Offline, OfflineReason};
+use lamplight_domain::presence::{Change, Offline, OfflineReason, Presence, clock_version};
 use lamplight_domain::roster_feed::{Delivery, Mode, RosterFeed};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{
@@ -29,32 +31,10 @@ pub struct RosterPublisher {
     hub: Arc<Hub>,
     /// Locked before the hub's connections are, never after them.
     feed: Mutex<RosterFeed<Connection>>,
+    hidden: HiddenUsers,
     watch_limit: usize,
     wake: Notify,
     clock: Arc<dyn Clock>,
-}
-
-/// Packs changes into packets of at most `bytes`.
-fn changes_in_parts(
-    changes: &[Change],
-    bytes: usize,
-    version: u64,
-    count: Option<usize>,
-) -> Vec<Packet> {
-    let mut packets = Vec::with_capacity(1);
-    let mut left = changes;
-    while !left.is_empty() {
-        let (part, rest) = left.split_at(weight::fitting(left, bytes, |change| {
-            weight::change(change)
-        }));
-        packets.push(Packet::event(
-            "/",
-            "presence_changes",
-            &encode::presence_changes(part, version, count),
-        ));
-        left = rest;
-    }
-    packets
 }
 
 impl RosterPublisher {
@@ -65,6 +45,7 @@ impl RosterPublisher {
         Self {
             hub,
             feed: Mutex::new(RosterFeed::new(roster_limit)),
+            hidden: HiddenUsers::default(),
             watch_limit: if roster_limit == 0 {
                 usize::MAX
             } else {
@@ -114,7 +95,11 @@ impl RosterPublisher {
     /// Forgets a connection. Remove it from the hub first: [`ConnectionRegistry::follow`] looks it
     /// up there under the feed's lock.
     pub fn forget(&self, connection: &Connection) {
-        self.feed.lock().unfollow(connection);
+        let mut feed = self.feed.lock();
+        feed.unfollow(connection);
+        let user = connection.data().user();
+        let is_last = user.is_some_and(|user| self.hub.connections_of(user).is_empty());
+        self.hidden.forget(connection, is_last);
     }
 
     /// The number of connections that follow the roster or watch users.
@@ -173,8 +158,15 @@ impl RosterPublisher {
                     &encode::online_users(listed, count, is_truncated, version),
                 )
             });
+        // For those from whom somebody is hidden.
+        let listed: Vec<Arc<Presence>> = if list.is_some() {
+            feed.listed().cloned().collect()
+        } else {
+            Vec::new()
+        };
         drop(feed);
         for delivery in deliveries {
+            let delivery = self.deliver_apart(delivery, &listed, is_truncated);
             let (connections, packets) = match delivery {
                 Delivery::Snapshot(connections) => {
                     let Some(list) = list.clone() else { continue };
@@ -202,6 +194,115 @@ impl RosterPublisher {
                     // A connection that is closed or was cut off removes itself.
                     let _ = connection.emit_packet(packet);
                 }
+            }
+        }
+    }
+
+    /// Sends what is left of a delivery to the connections from which somebody is hidden, and returns
+    /// it for the others.
+    fn deliver_apart(
+        &self,
+        mut delivery: Delivery<Connection>,
+        listed: &[Arc<Presence>],
+        is_truncated: bool,
+    ) -> Delivery<Connection> {
+        if self.hidden.is_empty() {
+            return delivery;
+        }
+        let (Delivery::Snapshot(connections)
+        | Delivery::Events(connections, _)
+        | Delivery::Changes(connections, _)) = &mut delivery;
+        let mut apart = Vec::new();
+        connections.retain(|connection| match self.hidden.from_connection(connection) {
+            Some(hidden) => {
+                apart.push((connection.clone(), hidden));
+                false
+            }
+            None => true,
+        });
+        for (connection, hidden) in apart {
+            let count = self.count_without(&hidden);
+            let packets = match &delivery {
+                Delivery::Snapshot(_) => {
+                    let shown = |one: &&Arc<Presence>| !hidden.contains_key(&one.profile.id);
+                    let shown: Vec<_> = listed.iter().filter(shown).cloned().collect();
+                    if !self.hidden.is_new_list(&connection, &shown, count) {
+                        continue;
+                    }
+                    vec![list_of(&shown, count, is_truncated, self.clock_version())]
+                }
+                Delivery::Events(_, changes) => events_of(&visible(changes, &hidden)),
+                Delivery::Changes(_, changes) => {
+                    let changes = visible(changes, &hidden);
+                    let version = changes.iter().map(Change::version).max().unwrap_or(0);
+                    let count = is_truncated.then_some(count);
+                    changes_in_parts(&changes, ANSWER_BYTES, version, count)
+                }
+            };
+            for packet in &packets {
+                let _ = connection.emit_packet(packet);
+            }
+        }
+        delivery
+    }
+
+    /// A version as new as any change so far. That of the feed would tell when a hidden user changed.
+    fn clock_version(&self) -> u64 {
+        clock_version(self.clock.now().wall)
+    }
+
+    /// How many users are online, without those who are hidden.
+    fn count_without(&self, hidden: &Hidden) -> usize {
+        let feed = self.feed.lock();
+        let is_online = |user: &&UserId| feed.get(user.as_str()).is_some();
+        feed.count() - hidden.keys().filter(is_online).count()
+    }
+
+    /// Sends the connections of a user who was hidden from it, or is no longer.
+    fn send_difference(
+        &self,
+        feed: &RosterFeed<Connection>,
+        user: &UserId,
+        before: &Hidden,
+        now: &Hidden,
+    ) {
+        let mut changes = Vec::new();
+        for (of, since) in now.iter().filter(|(of, _)| !before.contains_key(*of)) {
+            if let Some(shown) = feed.get(of.as_str()) {
+                changes.push(Change::Offline(Offline {
+                    user: of.clone(),
+                    last_seen_at: None,
+                    reason: OfflineReason::Closed,
+                    version: (*since).max(shown.version.saturating_add(1)),
+                }));
+            }
+        }
+        // Newer than the version since which they looked offline.
+        let clock = self.clock_version();
+        for of in before.keys().filter(|of| !now.contains_key(*of)) {
+            if let Some(shown) = feed.get(of.as_str()) {
+                changes.push(Change::Online(Arc::new(Presence {
+                    version: shown.version.max(clock),
+                    ..Presence::clone(shown)
+                })));
+            }
+        }
+        if changes.is_empty() {
+            return;
+        }
+        for connection in self.hub.connections_of(user) {
+            let (mode, watched) = feed.followed_by(&connection);
+            let follows = matches!(mode, Mode::Full | Mode::Diff);
+            let concerns = |change: &&Change| follows || watched.contains(change.user());
+            let changes: Vec<Change> = changes.iter().filter(concerns).cloned().collect();
+            let packets = if mode == Mode::Full {
+                events_of(&changes)
+            } else {
+                let version = changes.iter().map(Change::version).max().unwrap_or(0);
+                changes_in_parts(&changes, ANSWER_BYTES, version, None)
+            };
+            for packet in &packets {
+                let _ = connection.emit_packet(packet);
             }
         }
     }
@@ -236,7 +337,10 @@ impl RosterPublisher {
     /// Sends a connection the states of watched users that were too long for the answer to
     /// `watch_presence`. Each part waits until the one before is written, because a connection's
     /// queue is bounded and this may be longer.
-    pub async fn send_states(&self, connection: &Connection, users: Vec<UserId>) {
+    pub async fn send_states(&self, connection: &Connection, mut users: Vec<UserId>) {
+        if let Some(hidden) = self.hidden.from_connection(connection) {
+            users.retain(|user| !hidden.contains_key(user));
+        }
         let mut users = users.into_iter().peekable();
         while users.peek().is_some() {
             let packets = {
@@ -286,6 +390,7 @@ impl ConnectionRegistry for RosterPublisher {
         let Some(connection) = self.hub.connection(id) else {
             return false;
         };
+        self.hidden.wants_list(id);
         feed.follow(connection.clone(), mode);
         drop(feed);
         self.wake.notify_one();
@@ -315,8 +420,10 @@ impl ConnectionRegistry for RosterPublisher {
             return None;
         }
         feed.watch(&connection, users.iter().cloned());
+        let hidden = self.hidden.from_connection(&connection);
         let watched = users.iter().map(|user| {
-            let shown = feed.get(user.as_str()).cloned();
+            let is_hidden = hidden.as_ref().is_some_and(|all| all.contains_key(user));
+            let shown = feed.get(user.as_str()).filter(|_| !is_hidden).cloned();
             WatchedPresence {
                 user: user.clone(),
                 version: shown.as_ref().map_or(0, |shown| shown.version),
@@ -324,6 +431,20 @@ impl ConnectionRegistry for RosterPublisher {
             }
         });
         Some(watched.collect())
+    }
+
+    fn hide(&self, from: &UserId, hidden: HashMap<UserId, u64>) {
+        // Nearly always nobody is.
+        if hidden.is_empty() && self.hidden.from_user(from).is_none() {
+            return;
+        }
+        let feed = self.feed.lock();
+        let before = self.hidden.set(from, hidden.clone());
+        self.send_difference(&feed, from, &before, &hidden);
+        // The last connection may have closed meanwhile.
+        if self.hub.connections_of(from).is_empty() {
+            self.hidden.set(from, Hidden::new());
+        }
     }
 
     fn unwatch(&self, id: &ConnectionId, users: &[UserId]) {

@@ -184,6 +184,13 @@ impl SocketHandler for ChatNamespace {
         if let Some(attached) = self.hub.attached(user) {
             attached.await;
         }
+        // Before it follows anybody here.
+        match self.handler.hidden_from(std::slice::from_ref(user)).await {
+            Ok(mut hidden) => self
+                .roster
+                .hide(user, hidden.remove(user).unwrap_or_default()),
+            Err(_) => return false,
+        }
         // What this node delivered before it knew the connection has reached the other node then,
         // or reaches it while it settles.
         self.router.settle().await

@@ -2,6 +2,7 @@
 
 use crate::accounts::service::AccountService;
 use crate::admin::service::AdminService;
+use crate::blocks::hidden::hidden_from;
 use crate::blocks::service::BlockService;
 use crate::caller::{Caller, Principal};
 use crate::command::{Command, Reply};
@@ -13,7 +14,7 @@ use crate::flow::{Flow, Urgency};
 use crate::groups::service::GroupService;
 use crate::messages::service::MessageService;
 use crate::metadata::{Budget, Metadata};
-use crate::ports::{Messages, Ports, ProfileSource};
+use crate::ports::{Blocks, Messages, Ports, ProfileSource};
 use crate::presence::last_seen::LastSeenWriter;
 use crate::presence::service::PresenceService;
 use crate::read_budget::ReadBudget;
@@ -25,6 +26,7 @@ use crate::throttle;
 use lamplight_domain::conversation::{ConversationDetails, ConversationSummary};
 use lamplight_domain::identity::{ConversationId, Generation, Profile, UserId};
 use lamplight_domain::time::Timestamp;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +53,7 @@ pub struct TableSizes {
 /// The use cases.
 pub struct Handler {
     messages_store: Arc<dyn Messages>,
+    blocks_store: Arc<dyn Blocks>,
     settings: Settings,
     reads: ReadBudget,
     shared: Shared,
@@ -72,6 +75,7 @@ impl Handler {
         let shared = Shared::new(ports, &settings);
         Self {
             messages_store: Arc::clone(&ports.messages),
+            blocks_store: Arc::clone(&ports.blocks),
             reads: ReadBudget::new(settings.quotas.reads, &ports.clock),
             presence: PresenceService::new(ports, &settings, &shared),
             conversations: ConversationService::new(ports, &settings, &shared),
@@ -275,6 +279,17 @@ impl Handler {
         conversation: &ConversationId,
     ) -> Result<Option<ConversationSummary>, Refusal> {
         self.conversations.summary(user, conversation).await
+    }
+
+    /// The users who look offline to each of these because of a block, each since a version.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn hidden_from(
+        &self,
+        users: &[UserId],
+    ) -> Result<HashMap<UserId, HashMap<UserId, u64>>, Refusal> {
+        hidden_from(&*self.blocks_store, self.settings.identity, users).await
     }
 
     /// What is the same for all members of a conversation, `None` if it does not exist.

@@ -72,13 +72,14 @@ pub(crate) fn decode(payload: &[u8]) -> Result<Contents, Malformed> {
     contents.ok_or_else(|| Malformed(format!("fields are missing for {}", &*envelope.kind)))
 }
 
-const KINDS: [&str; 7] = [
+const KINDS: [&str; 8] = [
     "appended",
     "typing",
     "receipt",
     "conversation",
     "signed_out",
     "signed_out_everywhere",
+    "blockers",
     "lost",
 ];
 
@@ -300,6 +301,11 @@ impl Writer {
                 until: Some(until.0),
                 ..base
             },
+            Event::BlockersChanged { user } => Envelope {
+                kind: "blockers".into(),
+                user: Some(user.as_str().into()),
+                ..base
+            },
             Event::Presence(_) => return None,
         };
         Some(write(&envelope))
@@ -400,6 +406,7 @@ impl Envelope<'_> {
                 user: user()?,
                 until: Timestamp(self.until?),
             },
+            "blockers" => Event::BlockersChanged { user: user()? },
             "lost" => return Some(Contents::Lost),
             _ => return Some(Contents::Unknown),
         };

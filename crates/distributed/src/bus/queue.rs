@@ -57,7 +57,9 @@ fn must_arrive(event: &Event) -> bool {
     event.is_durable()
         || matches!(
             event,
-            Event::SignedOut { .. } | Event::SignedOutEverywhere { .. }
+            Event::SignedOut { .. }
+                | Event::SignedOutEverywhere { .. }
+                | Event::BlockersChanged { .. }
         )
 }
 

@@ -15,7 +15,7 @@ use lamplight_domain::identity::{Profile, UserId};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::PersonKey;
 use lamplight_usecases::pages::ByteBudget;
-use lamplight_usecases::ports::{BlockOutcome, Page, StoreResult};
+use lamplight_usecases::ports::{BlockOutcome, BlockedBy, MOST_BLOCKERS, Page, StoreResult};
 use lamplight_usecases::weight;
 use tokio_postgres::types::Type;
 
@@ -88,6 +88,13 @@ pub(super) const BETWEEN: Sql = Sql {
                UNION SELECT 1 FROM blocks WHERE person = o.id AND blocked = me.id) b
            WHERE me.user_id = $1 AND me.has_blocks ORDER BY o.user_id",
     types: &[Type::TEXT, Type::TEXT_ARRAY],
+};
+
+pub(super) const BLOCKERS: Sql = Sql {
+    text: "SELECT u.user_id, p.user_id, b.created_at FROM people u
+           CROSS JOIN LATERAL (SELECT person, created_at FROM blocks WHERE blocked = u.id LIMIT $2) b
+           JOIN people p ON p.id = b.person WHERE u.user_id = ANY($1) AND u.has_blocks",
+    types: &[Type::TEXT_ARRAY, Type::INT8],
 };
 
 /// Blocks a user, and waits for the writes that had read before that there is no block.
@@ -203,4 +210,23 @@ pub(crate) async fn blocks_between(
     let user = |row: &tokio_postgres::Row| row.try_get::<_, &str>(0).map(UserId::trusted);
     let users = rows.iter().map(user).collect::<Result<_, _>>();
     Ok(users.map_err(Failure::from)?)
+}
+
+/// Who has blocked any of these users.
+pub(crate) async fn blockers_of(
+    database: &Database,
+    users: &[UserId],
+) -> StoreResult<Vec<BlockedBy>> {
+    let users: Vec<&str> = users.iter().map(UserId::as_str).collect();
+    let limit = to_db(MOST_BLOCKERS as u64);
+    let rows = database.rows(&BLOCKERS, &[&users, &limit]).await?;
+    let one = |row: &tokio_postgres::Row| {
+        Ok::<_, tokio_postgres::Error>(BlockedBy {
+            blocked: UserId::trusted(row.try_get::<_, &str>(0)?),
+            by: UserId::trusted(row.try_get::<_, &str>(1)?),
+            since: Timestamp(row.try_get(2)?),
+        })
+    };
+    let all = rows.iter().map(one).collect::<Result<_, _>>();
+    Ok(all.map_err(Failure::from)?)
 }

@@ -52,7 +52,7 @@ mod transfer_source;
 mod url;
 mod writer;
 
-pub(crate) use blocks::{block, blocked_by, blocks_between, unblock};
+pub(crate) use blocks::{block, blocked_by, blockers_of, blocks_between, unblock};
 pub(crate) use codec::{from_db, to_db};
 pub(crate) use connection::{Connection, Sql};
 pub(crate) use conversations::ensure_direct;

@@ -63,6 +63,7 @@ const STATEMENTS: &[(&str, &Sql)] = &[
     ("remove block", &blocks::REMOVE),
     ("blocked by", &blocks::BLOCKED_BY),
     ("between", &blocks::BETWEEN),
+    ("blockers", &blocks::BLOCKERS),
     ("total unread", &queries::TOTAL_UNREAD),
     ("archived", &settings::ARCHIVED),
     ("bring back", &settings::BRING_BACK),

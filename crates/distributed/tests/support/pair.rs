@@ -16,9 +16,9 @@ use lamplight_domain::presence::{SavedStatus, StatusOverride};
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{
-    AppendError, Appended, BlockOutcome, Blocks, CommitPosition, CommittedEntry, Directory,
-    History, LogFollower, MarkUpdate, MessagePage, Messages, Page, Person, ProfileSource,
-    ProfileWrite, Range, StoreResult, SyncPage, SyncPosition,
+    AppendError, Appended, BlockOutcome, BlockedBy, Blocks, CommitPosition, CommittedEntry,
+    Directory, History, LogFollower, MarkUpdate, MessagePage, Messages, Page, Person,
+    ProfileSource, ProfileWrite, Range, StoreResult, SyncPage, SyncPosition,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -61,6 +61,10 @@ impl Blocks for Pair {
 
     async fn between(&self, user: &UserId, others: &[UserId]) -> StoreResult<Vec<UserId>> {
         self.next().between(user, others).await
+    }
+
+    async fn blockers_of(&self, users: &[UserId]) -> StoreResult<Vec<BlockedBy>> {
+        self.next().blockers_of(users).await
     }
 }
 

@@ -6,7 +6,7 @@ use lamplight_domain::identity::{Profile, UserId};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::PersonKey;
 use lamplight_usecases::pages::ByteBudget;
-use lamplight_usecases::ports::{BlockOutcome, Page};
+use lamplight_usecases::ports::{BlockOutcome, BlockedBy, MOST_BLOCKERS, Page};
 use lamplight_usecases::weight;
 use rusqlite::{Connection, params};
 
@@ -111,4 +111,27 @@ pub(crate) fn blocks_between(
     }
     found.sort();
     Ok(found)
+}
+
+/// Who has blocked any of these users.
+pub(crate) fn blockers_of(conn: &Connection, users: &[UserId]) -> rusqlite::Result<Vec<BlockedBy>> {
+    let mut all = Vec::new();
+    for user in users {
+        let mut statement = conn.prepare_cached(
+            "SELECT p.user_id, b.created_at FROM blocks b JOIN people p ON p.id = b.person
+             WHERE b.blocked = (SELECT id FROM people WHERE user_id = ?1) LIMIT ?2",
+        )?;
+        let found =
+            statement.query_map(params![user.as_str(), to_db(MOST_BLOCKERS as u64)], |row| {
+                Ok(BlockedBy {
+                    blocked: user.clone(),
+                    by: UserId::trusted(row.get_ref(0)?.as_str()?),
+                    since: Timestamp(row.get(1)?),
+                })
+            })?;
+        for one in found {
+            all.push(one?);
+        }
+    }
+    Ok(all)
 }

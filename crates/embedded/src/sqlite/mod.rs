@@ -47,7 +47,7 @@ mod writer;
 
 pub(crate) use append::append;
 pub use backup::{Restored, backup, restore};
-pub(crate) use blocks::{block, blocked_by, blocks_between, unblock};
+pub(crate) use blocks::{block, blocked_by, blockers_of, blocks_between, unblock};
 pub(crate) use conversations::ensure_direct;
 pub use error::OpenError;
 pub(crate) use files::{

@@ -4,9 +4,10 @@ use super::command::{BlockCommand, BlockReply};
 use crate::caller::Caller;
 use crate::command::Reply;
 use crate::deadline;
-use crate::ports::{BlockOutcome, Blocks, Clock, Directory, Ports};
+use crate::ports::{BlockOutcome, Blocks, Clock, Directory, EventBus, Ports};
 use crate::refusal::{Code, Refusal};
 use crate::settings::{Identity, Settings};
+use lamplight_domain::event::Event;
 use lamplight_domain::identity::UserId;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ const MOST_BLOCKED: usize = 1_000;
 pub(crate) struct BlockService {
     blocks: Arc<dyn Blocks>,
     directory: Arc<dyn Directory>,
+    bus: Arc<dyn EventBus>,
     clock: Arc<dyn Clock>,
     identity: Identity,
 }
@@ -25,6 +27,7 @@ impl BlockService {
         Self {
             blocks: Arc::clone(&ports.blocks),
             directory: Arc::clone(&ports.directory),
+            bus: Arc::clone(&ports.bus),
             clock: Arc::clone(&ports.clock),
             identity: settings.identity,
         }
@@ -40,6 +43,7 @@ impl BlockService {
             BlockCommand::Block(other) => self.block(user, &other).await,
             BlockCommand::Unblock(other) => {
                 deadline::store(self.blocks.unblock(user, &other)).await?;
+                self.bus.publish(Event::BlockersChanged { user: other });
                 Ok(Reply::Done)
             }
             BlockCommand::List { cursor, limit } => {
@@ -64,7 +68,11 @@ impl BlockService {
         let now = self.clock.now().wall;
         let outcome = self.blocks.block(user, other, MOST_BLOCKED, now);
         match deadline::store(outcome).await? {
-            BlockOutcome::Blocked => Ok(Reply::Done),
+            BlockOutcome::Blocked => {
+                let user = other.clone();
+                self.bus.publish(Event::BlockersChanged { user });
+                Ok(Reply::Done)
+            }
             BlockOutcome::TooMany => Err(Refusal::invalid(format!(
                 "You have blocked {MOST_BLOCKED} users. Unblock one of them first."
             ))),

@@ -14,6 +14,17 @@ pub enum BlockOutcome {
     TooMany,
 }
 
+/// More blocks of one user than this hide nobody: what a node holds of a user is bounded.
+pub const MOST_BLOCKERS: usize = 10_000;
+
+/// A user is blocked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockedBy {
+    pub blocked: UserId,
+    pub by: UserId,
+    pub since: Timestamp,
+}
+
 /// Who has blocked whom, in the store of the messages.
 ///
 /// In a conversation of two people of whom one has blocked the other, [`Messages::append`] refuses
@@ -48,4 +59,7 @@ pub trait Blocks: Send + Sync + 'static {
     /// Those of `others` who have blocked a user, or whom the user has blocked, in the order of their
     /// ids.
     async fn between(&self, user: &UserId, others: &[UserId]) -> StoreResult<Vec<UserId>>;
+
+    /// Who has blocked any of these users, of each at most [`MOST_BLOCKERS`]. In no particular order.
+    async fn blockers_of(&self, users: &[UserId]) -> StoreResult<Vec<BlockedBy>>;
 }

@@ -4,6 +4,7 @@ use futures_util::future::BoxFuture;
 use lamplight_domain::identity::{ConnectionId, UserId};
 use lamplight_domain::presence::Presence;
 use lamplight_domain::roster_feed::Mode;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// How a user is shown to a watcher.
@@ -32,6 +33,11 @@ pub trait ConnectionRegistry: Send + Sync + 'static {
     /// Subscribes a socket to the roster in this mode, with a fresh snapshot. `false` if the socket is
     /// not connected: the caller has to undo what it did for it.
     fn follow(&self, session: &ConnectionId, mode: Mode) -> bool;
+    /// From now on these users look offline to the sockets of a user, each since a version, and all
+    /// others do not. Sockets that follow or watch them get the difference.
+    fn hide(&self, from: &UserId, hidden: HashMap<UserId, u64>) {
+        let _ = (from, hidden);
+    }
     /// Makes a socket watch these users, and returns their states as of now. `None`, and nothing is
     /// done, if it would watch more users than it may.
     fn watch(&self, session: &ConnectionId, users: &[UserId]) -> Option<Vec<WatchedPresence>>;

@@ -22,7 +22,7 @@ mod shared_sign_outs;
 mod store;
 
 pub use accounts::{Account, Accounts, NewSession};
-pub use blocks::{BlockOutcome, Blocks};
+pub use blocks::{BlockOutcome, BlockedBy, Blocks, MOST_BLOCKERS};
 pub use bus::{Attached, Attachment, BusMessage, EventBus, Subscriber, Subscription};
 pub use clock::Clock;
 pub use connections::{ConnectionRegistry, WatchedPresence};

@@ -70,10 +70,19 @@ impl PresenceService {
             );
             self.connections.admit(&session, &user);
             // At once, because each may have to wait for a Redis that does not answer, and together
-            // they would take longer than the lock may be held.
+            // they would take longer than the lock may be held. Who is hidden is read once changes of
+            // that reach this node, and before the connection follows anybody.
             let joined = deadline::store(self.store.join(&session, person));
-            let (joined, ()) = tokio::join!(joined, self.attached(&user));
+            let hidden = async {
+                self.attached(&user).await;
+                self.hide(&user).await
+            };
+            let (joined, hidden) = tokio::join!(joined, hidden);
             joined?;
+            if let Err(refusal) = hidden {
+                self.close_after_join(&session).await?;
+                return Err(refusal);
+            }
             if !self.connections.follow(&session, mode) {
                 self.close_after_join(&session).await?;
             }

@@ -2,11 +2,14 @@
 
 use super::command::PresenceReply;
 use super::service::PresenceService;
+use crate::blocks::hidden::hidden_from;
+use crate::caller::Caller;
 use crate::command::Reply;
 use crate::deadline;
 use crate::refusal::Refusal;
 use crate::weight;
 use lamplight_domain::identity::UserId;
+use std::collections::HashMap;
 
 /// The most entries of one answer: as many of the shortest as fit into it.
 const MOST: usize = weight::ANSWER_BYTES / 150;
@@ -14,20 +17,31 @@ const MOST: usize = weight::ANSWER_BYTES / 150;
 impl PresenceService {
     pub(super) async fn list_online(
         &self,
+        caller: &Caller,
         exclude: Option<UserId>,
         count_only: bool,
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Reply, Refusal> {
         let degraded = self.store.is_degraded();
+        let hidden = self.hidden_users(caller).await?;
+        let hidden_online = match &*hidden {
+            [] => 0,
+            hidden => deadline::store(self.store.states(hidden))
+                .await?
+                .iter()
+                .filter(|state| state.shown.is_some())
+                .count(),
+        };
         let excluded = match &exclude {
+            Some(user) if hidden.contains(user) => false,
             Some(user) => deadline::store(self.store.get(user)).await?.is_some(),
             None => false,
         };
         // The excluded user may go offline between the two reads.
         let count = deadline::store(self.store.count())
             .await?
-            .saturating_sub(usize::from(excluded));
+            .saturating_sub(hidden_online + usize::from(excluded));
         if count_only {
             return Ok(Reply::Presence(PresenceReply::OnlineCount {
                 count,
@@ -36,11 +50,23 @@ impl PresenceService {
         }
         let page =
             deadline::store(self.store.list(cursor, limit.min(MOST), exclude.as_ref())).await?;
+        let mut users = page.items;
+        users.retain(|shown| !hidden.contains(&shown.profile.id));
         Ok(Reply::Presence(PresenceReply::Online {
-            users: page.items,
+            users,
             count,
             next: page.next,
             degraded,
         }))
+    }
+
+    /// The users who have blocked the caller.
+    async fn hidden_users(&self, caller: &Caller) -> Result<Vec<UserId>, Refusal> {
+        let Ok(user) = caller.user() else {
+            return Ok(Vec::new());
+        };
+        let users = std::slice::from_ref(user);
+        let hidden = hidden_from(&*self.blocks, self.identity, users).await?;
+        Ok(hidden.into_values().flat_map(HashMap::into_keys).collect())
     }
 }

@@ -2,6 +2,7 @@
 
 use super::command::PresenceCommand;
 use super::typing_table::TypingTable;
+use crate::blocks::hidden::hidden_from;
 use crate::caller::Caller;
 use crate::command::Reply;
 use crate::limits::Limits;
@@ -13,7 +14,9 @@ use crate::refusal::Refusal;
 use crate::settings::{Identity, Settings};
 use crate::shared::Shared;
 use crate::user_locks::UserLocks;
+use lamplight_domain::identity::UserId;
 use lamplight_domain::time::Timestamp;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) struct PresenceService {
@@ -82,10 +85,20 @@ impl PresenceService {
                 cursor,
                 limit,
             } => {
-                self.list_online(exclude, count_only, cursor.as_deref(), limit)
+                self.list_online(caller, exclude, count_only, cursor.as_deref(), limit)
                     .await
             }
         }
+    }
+
+    /// The users who look offline to this one because of a block, each since a version. The sockets
+    /// of the user hide them from then on.
+    pub(super) async fn hide(&self, user: &UserId) -> Result<HashMap<UserId, u64>, Refusal> {
+        let users = std::slice::from_ref(user);
+        let mut hidden = hidden_from(&*self.blocks, self.identity, users).await?;
+        let hidden = hidden.remove(user).unwrap_or_default();
+        self.connections.hide(user, hidden.clone());
+        Ok(hidden)
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -19,7 +19,7 @@ impl PresenceService {
         caller: &Caller,
         mut users: Vec<UserId>,
     ) -> Result<Reply, Refusal> {
-        let (_, session) = caller.on_socket()?;
+        let (user, session) = caller.on_socket()?;
         let mut named = HashSet::new();
         users.retain(|user| named.insert(user.clone()));
         let limit = self.watch_limit;
@@ -29,6 +29,7 @@ impl PresenceService {
                 format!("At most {limit} users can be watched."),
             ));
         }
+        let hidden = self.hide(user).await?;
         // Follow first, then read the states of those who are offline: a change in between is
         // published with a newer version.
         let mut watched = self.connections.watch(session, &users).ok_or_else(|| {
@@ -50,7 +51,12 @@ impl PresenceService {
                     return (watched, None);
                 }
                 watched.version = versions.next().unwrap_or(watched.version);
-                (watched, last_seen.next().flatten())
+                let last_seen = last_seen.next().flatten();
+                if let Some(version) = hidden.get(&watched.user) {
+                    watched.version = *version;
+                    return (watched, None);
+                }
+                (watched, last_seen)
             })
             .collect();
         let (users, later) = within(answer);

@@ -162,6 +162,9 @@ fn events() -> Vec<Event> {
             newcomers: [].into(),
             except: None,
         },
+        Event::BlockersChanged {
+            user: UserId::trusted("ann"),
+        },
     ]
 }
 
