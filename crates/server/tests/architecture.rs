@@ -179,6 +179,7 @@ fn the_transport_and_the_adapters_are_met_in_few_places() {
         "hub.rs",
         "nodes.rs",
         "roster_feed.rs",
+        "roster_packets.rs",
         "serve.rs",
         "socket.rs",
         "transport.rs",

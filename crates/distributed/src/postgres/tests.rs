@@ -114,8 +114,8 @@ const INDEXES: &[(&str, &str)] = &[
 /// Three quarters of the entries are in one conversation of 500 members; one person is in all.
 fn fill(entries: usize) -> String {
     format!(
-        "INSERT INTO people (user_id, user_folded, name, name_folded, source, created_at)
-             SELECT 'u' || n, 'u' || n, 'u' || n, 'u' || n, 0, 0 FROM generate_series(1, 5000) n;
+        "INSERT INTO people (user_id, user_folded, name, name_folded, source, created_at, has_blocks)
+             SELECT 'u' || n, 'u' || n, 'u' || n, 'u' || n, 0, 0, true FROM generate_series(1, 5000) n;
          INSERT INTO conversations (conversation_id, head_seq, last_at, position, created_at, member_count)
              SELECT 'c' || n, CASE n WHEN 1 THEN {large} ELSE {small} END, 0, n, 0, 2 FROM generate_series(1, 1000) n;
          INSERT INTO members (conversation, person)
@@ -137,7 +137,6 @@ fn fill(entries: usize) -> String {
          INSERT INTO member_settings SELECT 1, n, NULL, 1, 0 FROM generate_series(1, 100) n;
          INSERT INTO member_settings SELECT n, 1, NULL, n % 2, 1 FROM generate_series(2, 1000) n;
          INSERT INTO blocks SELECT n, n + 1, 0 FROM generate_series(1, 4000) n;
-         UPDATE people SET has_blocks = true;
          ANALYZE;",
         large = entries * 3 / 4,
         small = entries / 4 / 999,
