@@ -72,13 +72,14 @@ pub(crate) fn decode(payload: &[u8]) -> Result<Contents, Malformed> {
     contents.ok_or_else(|| Malformed(format!("fields are missing for {}", &*envelope.kind)))
 }
 
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 9] = [
     "appended",
     "typing",
     "receipt",
     "conversation",
     "signed_out",
     "signed_out_everywhere",
+    "file_progress",
     "blockers",
     "lost",
 ];

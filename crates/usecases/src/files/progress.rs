@@ -87,8 +87,8 @@ impl FileService {
         }
     }
 
-    /// The other members at this moment; `None` while the uploader is to look offline, or is no
-    /// member any more.
+    /// The other members at this moment; `None` while the uploader is to look offline, is no member
+    /// any more, or where one of two people has blocked the other.
     async fn receivers(&self, progress: &FileProgress) -> Option<Members> {
         let user = &progress.user;
         if deadline::store(self.presence.is_invisible(user))
@@ -99,10 +99,17 @@ impl FileService {
         }
         let members = self.messages.members(&progress.conversation);
         let members = deadline::store(members).await.ok()??;
-        members.contains(user).then(|| {
-            let others = members.iter().filter(|member| *member != user);
-            others.cloned().collect()
-        })
+        if !members.contains(user) {
+            return None;
+        }
+        let others: Members = members.iter().filter(|one| *one != user).cloned().collect();
+        if others.len() == 1 {
+            let blocked = deadline::store(self.blocks.between(user, &others)).await;
+            if !blocked.ok()?.is_empty() {
+                return None;
+            }
+        }
+        Some(others)
     }
 }
 

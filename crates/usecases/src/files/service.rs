@@ -6,8 +6,8 @@ use crate::deadline;
 use crate::limits::Limits;
 use crate::metadata::Budget;
 use crate::ports::{
-    Clock, EventBus, Examined, FileQuota, Files, Ids, Messages, NewFile, NewFileError, Ports,
-    PresenceStore,
+    Blocks, Clock, EventBus, Examined, FileQuota, Files, Ids, Messages, NewFile, NewFileError,
+    Ports, PresenceStore,
 };
 use crate::refusal::{Code, Refusal};
 use crate::shared::Shared;
@@ -48,6 +48,7 @@ pub struct FileService {
     pub(super) limits: Arc<Limits>,
     pub(super) signing_key: OnceCell<Arc<str>>,
     pub(super) messages: Arc<dyn Messages>,
+    pub(super) blocks: Arc<dyn Blocks>,
     pub(super) presence: Arc<dyn PresenceStore>,
     pub(super) bus: Arc<dyn EventBus>,
     pub(super) progress: ProgressTable,
@@ -62,6 +63,7 @@ impl FileService {
             limits: Arc::clone(&shared.limits),
             signing_key: OnceCell::new(),
             messages: Arc::clone(&ports.messages),
+            blocks: Arc::clone(&ports.blocks),
             presence: Arc::clone(&ports.presence),
             bus: Arc::clone(&ports.bus),
             progress: ProgressTable::default(),
