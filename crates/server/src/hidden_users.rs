@@ -27,11 +27,11 @@ impl HiddenUsers {
         self.from.read().is_empty()
     }
 
-    pub(crate) fn from_user(&self, user: &UserId) -> Option<Arc<Hidden>> {
+    pub(crate) fn of_user(&self, user: &UserId) -> Option<Arc<Hidden>> {
         self.from.read().get(user).cloned()
     }
 
-    pub(crate) fn from_connection(&self, connection: &Connection) -> Option<Arc<Hidden>> {
+    pub(crate) fn of_connection(&self, connection: &Connection) -> Option<Arc<Hidden>> {
         let from = self.from.read();
         if from.is_empty() {
             return None;

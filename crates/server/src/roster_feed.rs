@@ -213,7 +213,7 @@ impl RosterPublisher {
         | Delivery::Events(connections, _)
         | Delivery::Changes(connections, _)) = &mut delivery;
         let mut apart = Vec::new();
-        connections.retain(|connection| match self.hidden.from_connection(connection) {
+        connections.retain(|connection| match self.hidden.of_connection(connection) {
             Some(hidden) => {
                 apart.push((connection.clone(), hidden));
                 false
@@ -338,7 +338,7 @@ impl RosterPublisher {
     /// `watch_presence`. Each part waits until the one before is written, because a connection's
     /// queue is bounded and this may be longer.
     pub async fn send_states(&self, connection: &Connection, mut users: Vec<UserId>) {
-        if let Some(hidden) = self.hidden.from_connection(connection) {
+        if let Some(hidden) = self.hidden.of_connection(connection) {
             users.retain(|user| !hidden.contains_key(user));
         }
         let mut users = users.into_iter().peekable();
@@ -420,7 +420,7 @@ impl ConnectionRegistry for RosterPublisher {
             return None;
         }
         feed.watch(&connection, users.iter().cloned());
-        let hidden = self.hidden.from_connection(&connection);
+        let hidden = self.hidden.of_connection(&connection);
         let watched = users.iter().map(|user| {
             let is_hidden = hidden.as_ref().is_some_and(|all| all.contains_key(user));
             let shown = feed.get(user.as_str()).filter(|_| !is_hidden).cloned();
@@ -435,7 +435,7 @@ impl ConnectionRegistry for RosterPublisher {
 
     fn hide(&self, from: &UserId, hidden: HashMap<UserId, u64>) {
         // Nearly always nobody is.
-        if hidden.is_empty() && self.hidden.from_user(from).is_none() {
+        if hidden.is_empty() && self.hidden.of_user(from).is_none() {
             return;
         }
         let feed = self.feed.lock();
