@@ -122,13 +122,20 @@ impl SearchIndexer {
         // Where the last step left it. The node that moved it last never finds it elsewhere.
         let mut left_at: Option<CommitPosition> = None;
         loop {
-            if let Some(seen) = watched {
+            if watched.is_some() {
                 sleep(WATCH).await;
+            }
+            if watched.is_some() || left_at.is_some() {
                 let Some(now) = bounded(search.index_progress()).await else {
+                    sleep(RETRY).await;
                     continue;
                 };
                 self.note(&now);
-                if !now.is_behind || now.position != seen {
+                let is_kept = match watched {
+                    Some(seen) => !now.is_behind || now.position != seen,
+                    None => left_at != Some(now.position),
+                };
+                if is_kept {
                     watched = Some(now.position);
                     continue;
                 }
@@ -139,17 +146,18 @@ impl SearchIndexer {
                 continue;
             };
             self.note(&progress);
-            let before = left_at.replace(progress.position);
-            let has_moved = before.is_some_and(|before| before != progress.position);
+            left_at = Some(progress.position);
             watched = None;
             match progress.step {
-                IndexStep::Outrun => watched = Some(progress.position),
-                IndexStep::Idle if has_moved => watched = Some(progress.position),
-                IndexStep::Full => sleep(PAUSE).await,
+                IndexStep::Outrun => {
+                    watched = Some(progress.position);
+                    continue;
+                }
+                IndexStep::Full => {
+                    sleep(PAUSE).await;
+                    continue;
+                }
                 IndexStep::Moved | IndexStep::Idle => {}
-            }
-            if watched.is_some() || progress.step == IndexStep::Full {
-                continue;
             }
             let changed = follower.changed(progress.position);
             if timeout(POLL, changed).await.is_ok() {
