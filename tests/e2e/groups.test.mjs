@@ -58,7 +58,10 @@ async function group(t, names, more = {}) {
   return { ...people, conversation, id: conversation.id, at, members, say, history, join }
 }
 
-const entry = (kind, fits = () => true) => (data) => data.kind === kind && fits(data)
+const entry =
+  (kind, fits = () => true) =>
+  (data) =>
+    data.kind === kind && fits(data)
 
 describe("groups", () => {
   test("a group is made once under its maker's id, and all members are told", async (t) => {
