@@ -24,6 +24,7 @@ macro_rules! blocks_suite {
                 m15_a_block_refuses_every_write_of_either_but_own_deletions,
                 m1_a_repetition_is_recognised_before_a_block_refuses,
                 a_block_holds_in_every_conversation_of_the_two_and_in_no_other,
+                a_group_that_shrinks_to_two_knows_no_blocks,
                 p11_marks_stand_still_for_the_other_while_blocked,
                 m15_nothing_is_stored_after_a_block_is_acknowledged,
                 blocks_are_listed_by_name_in_pages,
@@ -397,4 +398,20 @@ pub async fn p11_who_has_blocked_users_is_known<S: Messages + Blocks + Directory
     );
     unblock(store, "a", "b").await;
     assert_eq!(known().await, [one("b", "c", 2), one("d", "a", 4)]);
+}
+
+pub async fn a_group_that_shrinks_to_two_knows_no_blocks<S: Messages + Blocks + Directory>(
+    subject: Subject<S>,
+) {
+    let store = &*subject.store;
+    put(store, "g", &["a", "b", "c"]).await;
+    put(store, "g", &["a", "b"]).await;
+    // Before the block and after it: what a store remembers of the conversation changes with it.
+    for round in ["one", "two"] {
+        for by in ["a", "b"] {
+            let sent = store.append(message("g", by, round), None).await;
+            assert!(sent.is_ok(), "{round} by {by}: {sent:?}");
+        }
+        block(store, "a", "b").await;
+    }
 }

@@ -1,16 +1,17 @@
-//! The suite for `Files`, on a store that is `Messages` too.
+//! The suite for `Files`, on a store that is `Messages` and `Groups` too.
 
 use crate::{Subject, at, client_id, conversation, message, temp_id, user};
 use lamplight_domain::entry::{EntryKind, MessageAction};
 use lamplight_domain::file::{Attachment, Dimensions, FileState};
 use lamplight_domain::fold::fold;
+use lamplight_domain::group::{GroupAction, GroupWrite, History, NewGroup};
 use lamplight_domain::identity::{FileId, MessageId};
 use lamplight_domain::message::Content;
 use lamplight_domain::message_rules::WriteRefused;
 use lamplight_domain::write::{NewEntry, Write};
 use lamplight_usecases::ports::{
-    AppendError, Appended, Examined, FileQuota, Files, LEAST_COUNTED_BYTES, Messages, NewFile,
-    NewFileError, Range,
+    AppendError, Appended, Examined, FileQuota, Files, Groups, LEAST_COUNTED_BYTES, Messages,
+    NewFile, NewFileError, Range,
 };
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ macro_rules! files_suite {
             [
                 only_members_register_files_and_within_a_quota,
                 m15_a_file_is_found_by_members_of_its_conversation,
+                m15_who_joins_later_has_no_files_of_before,
                 m3_an_upload_moves_only_from_where_it_is,
                 a_message_takes_files_that_are_ready_and_its_senders_own,
                 m1_a_repeated_send_with_files_is_a_duplicate,
@@ -202,6 +204,48 @@ pub async fn m15_a_file_is_found_by_members_of_its_conversation<S: Messages + Fi
     put(&*store, "c", &["b", "d"]).await;
     let found = store.file(&user("a"), &id("f")).await.expect("an answer");
     assert!(found.is_none(), "the owner was removed");
+}
+
+pub async fn m15_who_joins_later_has_no_files_of_before<S: Messages + Files + Groups>(
+    Subject { store, .. }: Subject<S>,
+) {
+    let made = NewGroup {
+        conversation: conversation("g"),
+        entry: MessageId::trusted("made"),
+        owner: user("a"),
+        members: vec![user("a"), user("b")],
+        name: None,
+        avatar_url: None,
+        history: History::Joined,
+        client_id: None,
+        created_at: at(0),
+    };
+    let made = store.make_group(made).await.expect("an answer");
+    assert!(made.is_some());
+    for file in ["before", "later"] {
+        ready(&*store, file, "a", "g").await;
+    }
+    send(&*store, "g", "a", &["before"]).await.expect("sent");
+    let added = GroupWrite {
+        id: MessageId::trusted("added"),
+        conversation: conversation("g"),
+        sender: user("a"),
+        action: GroupAction::Add(vec![user("c")]),
+        key: None,
+        created_at: at(1),
+        limit: 1_000,
+    };
+    store.change_group(added, None).await.expect("a change");
+    send(&*store, "g", "a", &["later"]).await.expect("sent");
+    for (who, file, has) in [
+        ("b", "before", true),
+        ("b", "later", true),
+        ("c", "before", false),
+        ("c", "later", true),
+    ] {
+        let found = store.file(&user(who), &id(file)).await.expect("an answer");
+        assert_eq!(found.is_some(), has, "{file} for {who}");
+    }
 }
 
 pub async fn m3_an_upload_moves_only_from_where_it_is<S: Messages + Files>(

@@ -1,31 +1,14 @@
 //! What is done to messages: edits, deletions and reactions. The domain judges and folds.
 
-use crate::database::Entry;
+use crate::entry::{Change, Entry, Kind};
 use lamplight_domain::emoji::Emoji;
-use lamplight_domain::entry::{self, EntryKind, MessageAction};
+use lamplight_domain::entry::{self as domain, EntryKind, MessageAction};
 use lamplight_domain::fold::{Message, fold};
 use lamplight_domain::identity::{ConversationId, MessageId, UserId};
 use lamplight_domain::message::Content;
 use lamplight_domain::message_rules::{Actor, MessageState, ReactionState, Verdict};
 use lamplight_domain::permission::Role;
 use lamplight_domain::time::Timestamp;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Message,
-    Change {
-        /// The `seq` of the message.
-        of: u64,
-        change: Change,
-    },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    Edit { text: u64 },
-    Delete,
-    React { emoji: usize, added: bool },
-}
 
 /// A write that the store refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,13 +91,13 @@ pub(crate) fn judge(
 
 /// The messages of a log as they are now.
 pub(crate) fn messages(log: &[Entry], viewer: usize) -> Vec<Message> {
-    let entries: Vec<entry::Entry> = log.iter().map(domain_entry).collect();
+    let entries: Vec<domain::Entry> = log.iter().map(domain_entry).collect();
     fold(&entries, &user(viewer))
 }
 
-fn domain_entry(entry: &Entry) -> entry::Entry {
+fn domain_entry(entry: &Entry) -> domain::Entry {
     let id = |seq: u64| MessageId::trusted(format!("c{}-{seq}", entry.conversation));
-    entry::Entry {
+    domain::Entry {
         id: id(entry.seq),
         conversation: ConversationId::trusted(format!("c{}", entry.conversation)),
         seq: entry.seq,
@@ -122,7 +105,7 @@ fn domain_entry(entry: &Entry) -> entry::Entry {
         client_message_id: None,
         kind: match entry.kind {
             Kind::Message => EntryKind::message(sent_text(entry)),
-            Kind::Change { of, change } => EntryKind::Change(Box::new(entry::Change {
+            Kind::Change { of, change } => EntryKind::Change(Box::new(domain::Change {
                 message: id(of),
                 message_seq: of,
                 action: action(change),

@@ -1,7 +1,8 @@
 //! What must hold once everything is healed and quiet.
 
 use crate::Report;
-use crate::acting::{Change, Kind, messages};
+use crate::acting::messages;
+use crate::entry::{Change, Kind};
 use crate::names::{CLIENTS, CONVERSATIONS, NODES};
 use crate::world::World;
 use lamplight_domain::presence::{ManualStatus, Status};
@@ -183,7 +184,7 @@ impl World {
                 let held = &self.database.conversations[conversation];
                 let marks = held.members[&user];
                 let log = &self.clients[c].logs[conversation];
-                let unread = |read: u64, entries: &[crate::database::Entry]| {
+                let unread = |read: u64, entries: &[crate::entry::Entry]| {
                     messages(entries, user)
                         .iter()
                         .filter(|message| {

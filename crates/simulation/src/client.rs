@@ -1,9 +1,9 @@
 //! A simulated client: the rules of `@lamplight/client` that the promises rest on. An outbox with
 //! ids of its own that sends over two wires, contiguous logs that sync over gaps, and a roster.
 
-use crate::acting::{Change, EMOJIS, Kind};
+use crate::acting::EMOJIS;
 use crate::bug::Bug;
-use crate::database::{ClientMessageId, Entry};
+use crate::entry::{Change, ClientMessageId, Entry, Kind};
 use crate::messages::{ConnectionNumber, Reply, Request, Shown, ToClient, ToNode};
 use crate::names::{CLIENTS, CONVERSATIONS, NODES};
 use crate::world::{Connection, Event, World};

@@ -1,7 +1,8 @@
 //! The simulated PostgreSQL: one order of commits. Permissions, marks and counts are the domain's.
 
-use crate::acting::{Change, Kind, Refused, judge};
+use crate::acting::{Refused, judge};
 use crate::bug::Bug;
+use crate::entry::{Change, ClientMessageId, Entry, Kind};
 use lamplight_domain::entry::LogHead;
 use lamplight_domain::marks::{Mark, Marks};
 use lamplight_domain::message_rules::Verdict;
@@ -10,20 +11,6 @@ use lamplight_domain::presence::{ManualStatus, SavedStatus, StatusOverride, next
 use lamplight_domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-
-/// A client's own message id: the client and its count.
-pub(crate) type ClientMessageId = (usize, u64);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) conversation: usize,
-    pub(crate) seq: u64,
-    /// Unique over all conversations.
-    pub(crate) id: u64,
-    pub(crate) sender: usize,
-    pub(crate) key: ClientMessageId,
-    pub(crate) kind: Kind,
-}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Conversation {

@@ -16,6 +16,7 @@ mod bug;
 mod check;
 mod client;
 mod database;
+mod entry;
 mod faults;
 mod messages;
 mod names;

@@ -1,7 +1,7 @@
 //! What the parts of the simulation send to each other.
 
-use crate::acting::Kind;
-use crate::database::{Appended, ClientMessageId, Entry, Person, Receipt, SyncPage};
+use crate::database::{Appended, Person, Receipt, SyncPage};
+use crate::entry::{ClientMessageId, Entry, Kind};
 use crate::redis::{Committed, Ended, Poll, Read, Write};
 use lamplight_domain::presence::{
     BucketPosition, FeedMessage, LoadedBucket, ManualStatus, NodeIndex, SavedStatus, Status,

@@ -84,7 +84,14 @@ pub(super) const HAS_ARCHIVED: &str =
 pub(super) const IS_BLOCKED: &str = "SELECT 1 FROM blocks WHERE person = ?1 AND blocked = ?2
      UNION ALL SELECT 1 FROM blocks WHERE person = ?2 AND blocked = ?1";
 
-fn is_blocked(conn: &Connection, places: &[CachedMember]) -> rusqlite::Result<bool> {
+fn is_blocked(
+    conn: &Connection,
+    is_recorded_group: bool,
+    places: &[CachedMember],
+) -> rusqlite::Result<bool> {
+    if is_recorded_group {
+        return Ok(false);
+    }
     let [one, other] = places else {
         return Ok(false);
     };
@@ -135,7 +142,7 @@ impl KnownConversations {
                 first_seq: from_db(member.get(3)?),
             });
         }
-        let is_blocked = !is_recorded_group && is_blocked(conn, &places)?;
+        let is_blocked = is_blocked(conn, is_recorded_group, &places)?;
         Ok(Some(CachedConversation {
             row,
             is_blocked,
@@ -232,7 +239,7 @@ impl<'a> Batch<'a> {
         let pair = [one.min(other), one.max(other)];
         for known in self.known.0.values_mut() {
             if known.is_direct() && known.members.iter().eq(pair) {
-                known.is_blocked = is_blocked(self.conn, &known.places)?;
+                known.is_blocked = is_blocked(self.conn, known.is_recorded_group, &known.places)?;
             }
         }
         Ok(())

@@ -24,7 +24,7 @@ pub(super) const FILE: &str = concat!(
      FROM files f JOIN people o ON o.id = f.owner JOIN conversations c ON c.id = f.conversation
      JOIN people me ON me.user_id = ?2
      JOIN members m ON m.conversation = f.conversation AND m.person = me.id
-     WHERE f.id = ?1 AND f.state < 5"
+     WHERE f.id = ?1 AND f.state < 5 AND (f.seq IS NULL OR f.seq >= m.first_seq)"
 );
 pub(super) const BEGUN: &str =
     "SELECT coalesce(sum(max(size, ?3)), 0) FROM files INDEXED BY files_of_owners

@@ -2,7 +2,7 @@
 
 use super::{Outgoing, Pending};
 use crate::bug::Bug;
-use crate::database::Entry;
+use crate::entry::Entry;
 use crate::messages::{
     BusEvent, ConnectionNumber, DatabaseCall, RedisCommand, Shown, Timer, ToClient,
 };

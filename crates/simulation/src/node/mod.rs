@@ -5,7 +5,7 @@ mod presence;
 mod sending;
 
 use crate::bug::Bug;
-use crate::database::Entry;
+use crate::entry::Entry;
 use crate::messages::{
     BusEvent, ConnectionNumber, DatabaseCall, DatabaseReply, Position, RedisCommand, RedisReply,
     Reply, Request, Timer, ToClient, ToNode,
@@ -120,7 +120,7 @@ pub(crate) struct Node {
     /// Positions to confirm once nothing before them waits.
     to_confirm: VecDeque<(u64, usize)>,
     /// For [`Bug::DedupeInMemory`], [`Bug::MembersCached`] and [`Bug::OldStatusAnnounced`].
-    sent: BTreeSet<(usize, crate::database::ClientMessageId)>,
+    sent: BTreeSet<(usize, crate::entry::ClientMessageId)>,
     members: BTreeMap<usize, Rc<[usize]>>,
     people: BTreeMap<ConnectionNumber, crate::database::Person>,
 }

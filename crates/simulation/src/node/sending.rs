@@ -1,9 +1,9 @@
 //! Messages: from a request to the database, and after the commit to the bus; and the republisher.
 
 use super::{Asker, Outgoing, Pending};
-use crate::acting::Kind;
 use crate::bug::Bug;
-use crate::database::{Appended, ClientMessageId, Entry};
+use crate::database::Appended;
+use crate::entry::{ClientMessageId, Entry, Kind};
 use crate::messages::{BusEvent, DatabaseCall, RedisCommand, Reply};
 use crate::world::World;
 use lamplight_domain::time::Moment;
