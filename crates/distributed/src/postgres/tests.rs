@@ -136,6 +136,7 @@ fn fill(entries: usize) -> String {
          INSERT INTO erased_entries SELECT 1, 10 * n, 'x' FROM generate_series(1, {large} / 10) n;
          INSERT INTO member_settings SELECT 1, n, NULL, 1, 0 FROM generate_series(1, 100) n;
          INSERT INTO member_settings SELECT n, 1, NULL, n % 2, 1 FROM generate_series(2, 1000) n;
+         INSERT INTO conversation_groups (conversation, history) SELECT n, n % 2 FROM generate_series(1, 1000) n;
          INSERT INTO blocks SELECT n, n + 1, 0 FROM generate_series(1, 4000) n;
          ANALYZE;",
         large = entries * 3 / 4,
