@@ -24,7 +24,7 @@ pub(crate) struct BlocksParams {
 }
 
 /// The users whom the caller has blocked, by their names.
-#[utoipa::path(get, path = "/api/blocks", tag = "people", params(BlocksParams), security(("bearer" = []), ("cookie" = [])),
+#[utoipa::path(get, path = "/api/blocks", operation_id = "list_blocks", tag = "people", params(BlocksParams), security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The users whom the caller has blocked", body = docs::UsersAnswer), docs::Refusals))]
 pub(crate) async fn list(
     State(state): State<Arc<AppState>>,
@@ -45,7 +45,7 @@ pub(crate) async fn list(
 
 /// Blocks a user: neither can write in a conversation of these two any more, apart from deleting
 /// messages. Repeatable.
-#[utoipa::path(put, path = "/api/blocks/{userId}", tag = "people", params(("userId" = String, Path, description = "The user")),
+#[utoipa::path(put, path = "/api/blocks/{userId}", operation_id = "block_user", tag = "people", params(("userId" = String, Path, description = "The user")),
     security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "Done", body = docs::Done), docs::Refusals))]
 pub(crate) async fn block(
@@ -57,7 +57,7 @@ pub(crate) async fn block(
 }
 
 /// Ends a block. Repeatable.
-#[utoipa::path(delete, path = "/api/blocks/{userId}", tag = "people", params(("userId" = String, Path, description = "The user")),
+#[utoipa::path(delete, path = "/api/blocks/{userId}", operation_id = "unblock_user", tag = "people", params(("userId" = String, Path, description = "The user")),
     security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "Done", body = docs::Done), docs::Refusals))]
 pub(crate) async fn unblock(

@@ -45,7 +45,7 @@ pub(crate) async fn update(
 }
 
 /// The members of a conversation, in the order of their ids.
-#[utoipa::path(get, path = "/api/privatechat/conversations/{id}/members", tag = "groups",
+#[utoipa::path(get, path = "/api/privatechat/conversations/{id}/members", operation_id = "list_members", tag = "groups",
     params(("id" = String, Path, description = "The conversation"), MembersParams), security(("bearer" = []), ("cookie" = []), ("serverKey" = [])),
     responses((status = 200, description = "The members", body = docs::MembersAnswer), docs::Refusals))]
 pub(crate) async fn members(
@@ -68,7 +68,7 @@ pub(crate) async fn members(
 }
 
 /// Adds members: the admins of the group may.
-#[utoipa::path(post, path = "/api/privatechat/conversations/{id}/members", tag = "groups", params(("id" = String, Path, description = "The conversation")),
+#[utoipa::path(post, path = "/api/privatechat/conversations/{id}/members", operation_id = "add_members", tag = "groups", params(("id" = String, Path, description = "The conversation")),
     request_body = body::AddMembers, security(("bearer" = []), ("cookie" = []), ("serverKey" = [])),
     responses((status = 200, description = "The change", body = docs::GroupChangedAnswer), docs::Refusals))]
 pub(crate) async fn add(
@@ -85,7 +85,7 @@ pub(crate) async fn add(
 /// Removes a member: the admins of the group may, and everyone may leave. Only an owner removes an
 /// owner. The last owner who leaves hands over to the admin who has been there longest, or else to
 /// such a member. The body may be left out.
-#[utoipa::path(delete, path = "/api/privatechat/conversations/{id}/members/{userId}", tag = "groups",
+#[utoipa::path(delete, path = "/api/privatechat/conversations/{id}/members/{userId}", operation_id = "remove_member", tag = "groups",
     params(("id" = String, Path, description = "The conversation"), ("userId" = String, Path, description = "The member; oneself to leave")),
     request_body = Option<body::ChangeBody>, security(("bearer" = []), ("cookie" = []), ("serverKey" = [])),
     responses((status = 200, description = "The change", body = docs::GroupChangedAnswer), docs::Refusals))]
@@ -103,7 +103,7 @@ pub(crate) async fn remove(
 }
 
 /// Gives a member another role: the owners of the group may.
-#[utoipa::path(put, path = "/api/privatechat/conversations/{id}/members/{userId}", tag = "groups",
+#[utoipa::path(put, path = "/api/privatechat/conversations/{id}/members/{userId}", operation_id = "set_member_role", tag = "groups",
     params(("id" = String, Path, description = "The conversation"), ("userId" = String, Path, description = "The member")),
     request_body = body::SetRole, security(("bearer" = []), ("cookie" = []), ("serverKey" = [])),
     responses((status = 200, description = "The change", body = docs::GroupChangedAnswer), docs::Refusals))]

@@ -69,7 +69,7 @@ async fn reader(state: &AppState, parts: &Parts, id: &FileId) -> Result<Caller, 
 
 /// A file, for members of its conversation. Until it is sent, for its owner alone. One range of bytes
 /// can be asked for.
-#[utoipa::path(get, path = "/api/files/{id}", tag = "files", params(("id" = String, Path, description = "The file")),
+#[utoipa::path(get, path = "/api/files/{id}", operation_id = "download_file", tag = "files", params(("id" = String, Path, description = "The file")),
     security(("bearer" = []), ("cookie" = []), ()),
     responses((status = 200, description = "The bytes, with the type that they were found to have", content_type = "application/octet-stream"),
         (status = 206, description = "A part of them"), (status = 304, description = "The caller has them"),
@@ -213,7 +213,7 @@ pub(super) fn log(error: &dyn std::fmt::Display) {
 }
 
 /// A small picture of a file, for those who may have the file.
-#[utoipa::path(get, path = "/api/files/{id}/thumbnail", tag = "files", params(("id" = String, Path, description = "The file")),
+#[utoipa::path(get, path = "/api/files/{id}/thumbnail", operation_id = "file_thumbnail", tag = "files", params(("id" = String, Path, description = "The file")),
     security(("bearer" = []), ("cookie" = []), ()),
     responses((status = 200, description = "A JPEG or a PNG", content_type = "image/jpeg"), (status = 304, description = "The caller has it"), docs::Refusals))]
 pub(crate) async fn thumbnail(
@@ -249,7 +249,7 @@ async fn small(state: &AppState, id: &FileId, parts: &Parts) -> Result<Response,
 
 /// An address of a file that works without a cookie or a token, for the caller and for 12 hours:
 /// for pictures and players of a page. Whether the caller may have the file is checked at each use.
-#[utoipa::path(post, path = "/api/files/{id}/url", tag = "files", security(("bearer" = []), ("cookie" = [])), params(("id" = String, Path, description = "The file")),
+#[utoipa::path(post, path = "/api/files/{id}/url", operation_id = "sign_file_url", tag = "files", security(("bearer" = []), ("cookie" = [])), params(("id" = String, Path, description = "The file")),
     responses((status = 200, description = "The address", body = docs::SignedUrlAnswer), docs::Refusals))]
 pub(crate) async fn sign(
     State(state): State<Arc<AppState>>,

@@ -229,7 +229,7 @@ pub(crate) async fn options(State(state): State<Arc<AppState>>) -> Response {
 
 /// Begins an upload by tus 1.0.0. `Upload-Metadata` has `filename`, `filetype` and `conversationId`,
 /// each in Base64. The last part of `Location` is the file's id.
-#[utoipa::path(post, path = "/api/files", tag = "files", security(("bearer" = []), ("cookie" = [])),
+#[utoipa::path(post, path = "/api/files", operation_id = "create_file", tag = "files", security(("bearer" = []), ("cookie" = [])),
     params(("Tus-Resumable" = String, Header, description = "1.0.0"), ("Upload-Length" = u64, Header, description = "The bytes of the file"),
         ("Upload-Metadata" = String, Header, description = "filename, filetype, conversationId")),
     responses((status = 201, description = "The upload has begun"), docs::Refusals))]
@@ -302,7 +302,7 @@ fn expires(state: &AppState, file: &StoredFile, headers: &mut HeaderMap) {
 }
 
 /// Goes on with an upload.
-#[utoipa::path(patch, path = "/api/files/{id}", tag = "files", security(("bearer" = []), ("cookie" = [])),
+#[utoipa::path(patch, path = "/api/files/{id}", operation_id = "upload_file", tag = "files", security(("bearer" = []), ("cookie" = [])),
     params(("id" = String, Path, description = "The file"), ("Tus-Resumable" = String, Header, description = "1.0.0"),
         ("Upload-Offset" = u64, Header, description = "The bytes that the server has"),
         ("Upload-Checksum" = Option<String>, Header, description = "sha1 or sha256, and the sum in Base64")),
@@ -458,7 +458,7 @@ async fn examine(state: &Arc<AppState>, file: &StoredFile) -> Result<(), Refused
 }
 
 /// How far an upload is; without `Tus-Resumable`, what a download would say.
-#[utoipa::path(head, path = "/api/files/{id}", tag = "files", security(("bearer" = []), ("cookie" = [])),
+#[utoipa::path(head, path = "/api/files/{id}", operation_id = "file_offset", tag = "files", security(("bearer" = []), ("cookie" = [])),
     params(("id" = String, Path, description = "The file"), ("Tus-Resumable" = String, Header, description = "1.0.0")),
     responses((status = 200, description = "`Upload-Offset` and `Upload-Length`"),
         (status = 410, description = "What was uploaded before is not on this node: begin anew"), docs::Refusals))]
@@ -521,7 +521,7 @@ async fn progress(state: &Arc<AppState>, id: &FileId, parts: &Parts) -> Result<R
 }
 
 /// Deletes a file that was not sent.
-#[utoipa::path(delete, path = "/api/files/{id}", tag = "files", security(("bearer" = []), ("cookie" = [])), params(("id" = String, Path, description = "The file")),
+#[utoipa::path(delete, path = "/api/files/{id}", operation_id = "delete_file", tag = "files", security(("bearer" = []), ("cookie" = [])), params(("id" = String, Path, description = "The file")),
     responses((status = 204, description = "Deleted"), docs::Refusals))]
 pub(crate) async fn delete(
     State(state): State<Arc<AppState>>,
