@@ -28,8 +28,8 @@ const TABLES = [
     },
   },
   {
-    title: "Search of messages, and groups",
-    suites: ["search", "groups"],
+    title: "Search of messages, groups and files",
+    suites: ["search", "groups", "files"],
     adapters: { sqlite: "SQLite", postgresql: "PostgreSQL" },
   },
   {
