@@ -380,11 +380,13 @@ describe("reading", { concurrency: 8 }, () => {
       "createdAt",
       "headSeq",
       "id",
+      "kind",
       "lastMessage",
       "members",
       "readSeq",
       "unread",
     ])
+    assert.equal(seen.kind, "direct")
     assert.equal(seen.unread, 3)
     assert.equal(seen.headSeq, 3)
     assert.equal(seen.readSeq, 0)
