@@ -193,6 +193,186 @@ const REPLACED = [
       }
     }`,
   ],
+  [
+    // Without options that the client does not use, and without the choice of WebTransport.
+    /esm.socket\.js$/,
+    `import { Emitter } from "@socket.io/component-emitter"
+    import { protocol } from "engine.io-parser"
+    import { parse } from "./contrib/parseuri.js"
+    import { byteLength } from "./util.js"
+    const isLive = ({ readyState }) => readyState !== "closed"
+    export class Socket extends Emitter {
+      writeBuffer = []
+      /** How many of the buffered packets the transport has. */
+      sent = 0
+      constructor(uri, opts) {
+        super()
+        const { host, port, protocol: scheme } = parse(uri)
+        const secure = scheme === "https"
+        this.implementations = [...opts.transportImplementations]
+        const path = opts.path.replace(/\\/$/, "") + (opts.addTrailingSlash === false ? "" : "/")
+        const common = { timestampParam: "t", secure, hostname: host, port: port || (secure ? "443" : "80") }
+        this.opts = { ...opts, ...common, path, socket: this }
+        if (host !== "localhost") {
+          this.offline = () => this.end("transport close", { description: "network connection lost" })
+          globalThis.addEventListener?.("offline", this.offline)
+        }
+        this.begin()
+      }
+      make(Implementation) {
+        const query = { EIO: protocol, transport: Implementation.prototype.name }
+        if (this.id) query.sid = this.id
+        return new Implementation({ ...this.opts, query })
+      }
+      begin() {
+        this.readyState = "opening"
+        const transport = this.make(this.implementations[0])
+        transport.open()
+        this.use(transport)
+      }
+      use(transport) {
+        this.transport?.removeAllListeners()
+        this.transport = transport
+        transport
+          .on("drain", () => this.drained())
+          .on("packet", (packet) => this.received(packet))
+          .on("error", (error) => this.failed(error))
+          .on("close", (details) => this.end("transport close", details))
+      }
+      probe(Implementation) {
+        const transport = this.make(Implementation)
+        let isOver = false
+        const finish = () => {
+          isOver = true
+          this.off("close", give)
+        }
+        const give = () => {
+          if (isOver) return
+          finish()
+          this.upgrading = false
+          transport.removeAllListeners()
+          transport.close()
+          this.emitReserved("upgradeError")
+          this.flush()
+        }
+        this.once("close", give)
+        transport.once("error", give)
+        transport.once("close", give)
+        transport.once("open", () => {
+          transport.send([{ type: "ping", data: "probe" }])
+          transport.once("packet", ({ type, data }) => {
+            if (isOver) return
+            if (type !== "pong" || data !== "probe") return give()
+            this.upgrading = true
+            this.transport.pause(() => {
+              if (isOver || !isLive(this)) return
+              finish()
+              this.use(transport)
+              transport.send([{ type: "upgrade" }])
+              this.upgrading = false
+              this.emitReserved("upgrade")
+              this.flush()
+            })
+          })
+        })
+        transport.open()
+      }
+      received({ type, data }) {
+        if (!isLive(this)) return
+        if (type === "open") this.opened(JSON.parse(data))
+        else if (type === "ping") {
+          this.push("pong")
+          this.expectPing()
+        } else if (type === "error") this.failed(new Error("server error"))
+        else if (type === "message") this.emitReserved("message", data)
+      }
+      opened({ sid, upgrades, pingInterval, pingTimeout, maxPayload }) {
+        this.id = sid
+        this.transport.query.sid = sid
+        this.maxPayload = maxPayload
+        this.pingDelay = pingInterval + pingTimeout
+        this.readyState = "open"
+        this.emitReserved("open")
+        this.flush()
+        for (const one of this.implementations)
+          if (this.readyState === "open" && upgrades.includes(one.prototype.name)) this.probe(one)
+        if (isLive(this)) this.expectPing()
+      }
+      expectPing() {
+        clearTimeout(this.timer)
+        this.timer = setTimeout(() => this.end("ping timeout"), this.pingDelay)
+      }
+      drained() {
+        this.writeBuffer.splice(0, this.sent)
+        this.sent = 0
+        if (this.writeBuffer.length) this.flush()
+        else this.emitReserved("drain")
+      }
+      flush() {
+        const { transport, writeBuffer } = this
+        if (!isLive(this) || !transport.writable || this.upgrading || !writeBuffer.length) return
+        const packets = this.fitting()
+        transport.send(packets)
+        this.sent = packets.length
+      }
+      /** As many packets as one payload of a poll may have. */
+      fitting() {
+        const { writeBuffer, maxPayload } = this
+        if (!maxPayload || this.transport.name !== "polling") return writeBuffer
+        let size = 1
+        for (const [at, { data }] of writeBuffer.entries()) {
+          size += data ? byteLength(data) : 0
+          if (at && size > maxPayload) return writeBuffer.slice(0, at)
+          size += 2
+        }
+        return writeBuffer
+      }
+      push(type, data) {
+        if (this.readyState === "closing" || !isLive(this)) return
+        this.writeBuffer.push({ type, data, options: { compress: true } })
+        this.flush()
+      }
+      send(data) {
+        this.push("message", data)
+      }
+      close() {
+        if (this.readyState === "closing" || !isLive(this)) return
+        this.readyState = "closing"
+        const close = () => {
+          this.end("forced close")
+        }
+        // Nothing can be sent while a transport pauses.
+        const afterUpgrade = () => {
+          if (!this.upgrading) return close()
+          this.once("upgrade", close)
+          this.once("upgradeError", close)
+        }
+        if (this.writeBuffer.length) this.once("drain", afterUpgrade)
+        else afterUpgrade()
+      }
+      failed(error) {
+        if (this.implementations.length > 1 && this.readyState === "opening") {
+          this.implementations.shift()
+          return this.begin()
+        }
+        this.emitReserved("error", error)
+        this.end("transport error", error)
+      }
+      end(reason, details) {
+        if (!isLive(this)) return
+        clearTimeout(this.timer)
+        this.transport.removeAllListeners("close")
+        this.transport.close()
+        this.transport.removeAllListeners()
+        if (this.offline) globalThis.removeEventListener?.("offline", this.offline)
+        this.readyState = "closed"
+        this.id = null
+        this.emitReserved("close", reason, details)
+        this.writeBuffer = []
+        this.sent = 0
+      }
+    }`,
+  ],
 ]
 
 export const withoutUnused = {

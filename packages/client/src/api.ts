@@ -1,8 +1,10 @@
 /** The client as the application holds it. */
 import type {
+  Blocks,
   ConnectionState,
   ConversationHandle,
   ConversationsState,
+  Members,
   MeState,
   Outbox,
   PresenceView,
@@ -38,6 +40,21 @@ export interface SearchPage {
   nextCursor: string | null
 }
 
+/** A group that is to be made. */
+export interface NewGroup {
+  /** Everybody but the user, who becomes its owner. */
+  memberIds: readonly string[]
+  name?: string | undefined
+  avatarUrl?: string | undefined
+  /** What those see who are added later: what follows (`joined`, the default), or all of it. */
+  history?: "joined" | "all" | undefined
+  /**
+   * The application's own id for it: a group is made once under it, however often this is called. Give the same one when you try
+   * again after an error; by default each call has a new one.
+   */
+  clientConversationId?: string | undefined
+}
+
 /** A problem that `doctor()` found. */
 export interface Finding {
   code: string
@@ -61,6 +78,8 @@ export interface Lamplight {
   readonly conversations: Store<ConversationsState>
   readonly unread: Store<UnreadState>
   readonly outbox: Outbox
+  /** Those whom the user has blocked. */
+  readonly blocks: Blocks
   /** Whether the server's data went back in time. */
   readonly restored: Store<RestoredState>
   /** Everybody who is online. */
@@ -114,6 +133,18 @@ export interface Lamplight {
   search(query: string, options?: SearchOptions): Promise<SearchPage>
   /** Finds or creates the conversation with a person. */
   openConversation(userId: string): Promise<Conversation>
+  /**
+   * Makes a group of the user and others. Without an answer it is repeated under the same id, so that there is one group at the
+   * end.
+   */
+  createGroup(group: NewGroup): Promise<Conversation>
+  /** Gives a group another name or picture, as one of its admins; null removes it. What is left out stays. */
+  updateGroup(
+    conversationId: string,
+    changes: { name?: string | null; avatarUrl?: string | null },
+  ): Promise<void>
+  /** The members of a conversation. The same id gives the same store. */
+  members(conversationId: string): Members
   /** Loads the next page of the list. */
   loadMoreConversations(): Promise<void>
   /** Loads the list again. */

@@ -1,6 +1,6 @@
 /** Fetches what was missed while no socket was connected, with `sync`. */
 import type { Core } from "./core.js"
-import { fromRefusal, toError } from "./errors.js"
+import { fromRefusal, type LamplightError, toError } from "./errors.js"
 import type { List } from "./list.js"
 import { lastEntry, lastSeq, nearby } from "./log.js"
 import { isFar } from "./thread.js"
@@ -24,12 +24,16 @@ const SYNC_LIMIT_MS = 10_000
  */
 type From = number | { seq: number; id: string }
 
-/** `restored` is called when a conversation went back in time: requests in flight must be dropped. */
+/**
+ * `restored` is called when a conversation went back in time: requests in flight must be dropped; `gone` when the user may not see it
+ * any more.
+ */
 export function createCatchUp(
   core: Core,
   list: List,
   threads: Threads,
   restored: (id: string) => void,
+  gone: (id: string, error: LamplightError) => void,
 ): CatchUp {
   async function ask(conversations: Record<string, From>): Promise<SyncAnswer> {
     const heads = Object.keys(conversations).map((id) => [id, list.get(id)?.headSeq ?? 0] as const)
@@ -54,8 +58,7 @@ export function createCatchUp(
     for (const [id, synced] of Object.entries(answer.conversations)) {
       if ("code" in synced) {
         if (synced.code === "not_found") {
-          list.remove(id)
-          threads.find(id)?.fail(fromRefusal(synced))
+          gone(id, fromRefusal(synced))
         }
         continue
       }

@@ -3,6 +3,7 @@ import type { Lamplight } from "./api.js"
 import { delayAfter } from "./backoff.js"
 import { createCatchUp } from "./catch-up.js"
 import { createConnection } from "./connection.js"
+import { refusal } from "./content.js"
 import type { Core } from "./core.js"
 import { browserChannel, browserEnvironment, browserLock, randomId, systemClock } from "./defaults.js"
 import { createDiagnostics } from "./diagnostics.js"
@@ -10,6 +11,7 @@ import { createDrafts } from "./drafts.js"
 import { LamplightError, toError } from "./errors.js"
 import { createEmitter, type InternalEvents } from "./events.js"
 import { createGeneration } from "./generation.js"
+import { createGroupsLoader } from "./groups-loader.js"
 import { createHandover } from "./handover.js"
 import { createHttp, query } from "./http.js"
 import { createIdentity } from "./identity.js"
@@ -24,6 +26,7 @@ import { createSafeStorage } from "./safe-storage.js"
 import { createSession } from "./session.js"
 import { openSocket } from "./socket.js"
 import { indexedDbStorage, memoryStorage } from "./storage.js"
+import { same, single, view } from "./store.js"
 import { createTabs } from "./tabs.js"
 import { createThreads } from "./threads.js"
 import type { Chosen, Conversation, JoinAnswer, PageAnswer, User } from "./wire.js"
@@ -191,13 +194,21 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     newest: (id) => threads.find(id)?.newest(),
     draft: drafts.get,
     unsent: outbox.of,
+    fold: (conversation, entry) => groups.fold(conversation, entry),
+    removed: (id) => gone(id),
   })
   const marks = createMarks(core, list)
   const generation = createGeneration(core, marks.isOther)
   const people = createPeople(core, roster)
+  const groups = createGroupsLoader(core, {
+    ...{ delayAfter, query, refusal, same, single, toError, view, list },
+    person: (userId) => people.one(userId).get().user,
+    touch: (id) => threads.find(id)?.touch(),
+  })
   const threads = createThreads(core, {
     list,
     items: outbox.of,
+    groups,
     draft: drafts.get,
     setDraft: drafts.set,
     send: handover.send,
@@ -205,11 +216,31 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     mark: marks.mark,
     sync: (id) => void catchUp.one(id),
   })
-  const catchUp = createCatchUp(core, list, threads, (id) => {
-    core.nextEpoch()
-    marks.drop(id)
-    generation.reset(id)
-  })
+  const catchUp = createCatchUp(
+    core,
+    list,
+    threads,
+    (id) => {
+      core.nextEpoch()
+      marks.drop(id)
+      generation.reset(id)
+    },
+    gone,
+  )
+
+  function gone(
+    id: string,
+    error = refusal(
+      "not_found",
+      "You are not a member of this conversation any more.",
+      "Ask one of its members to add you again.",
+    ),
+  ): void {
+    const wasMember = !!list.get(id)
+    list.remove(id)
+    threads.find(id)?.fail(error, wasMember)
+    outbox.refuse(id, error)
+  }
   const stopPolling = createPoll(core, list, threads)
   const listeners = createMessageListeners(core)
   const diagnose = createDiagnostics(core, identity, options, { url, path, fetch: fetcher })
@@ -281,6 +312,10 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       list.upsert(conversation)
       return conversation
     },
+    createGroup: groups.createGroup,
+    updateGroup: groups.updateGroup,
+    members: groups.members,
+    blocks: groups.blocks,
     loadMoreConversations: list.loadMore,
     reloadConversations: list.refresh,
     async setStatus(status, { text, until } = {}) {

@@ -7,6 +7,7 @@ export type TabMessage =
   | { type: "read"; userId: string; conversationId: string; seq: number; store: string | undefined }
   | { type: "draft"; userId: string; conversationId: string; text: string }
   | { type: "outbox"; userId: string }
+  | { type: "blocks"; userId: string }
   | { type: "account" }
 
 /** Events by name, each with its payload. */

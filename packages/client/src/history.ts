@@ -33,8 +33,8 @@ export function createHistory(core: Core, conversationId: string): History {
     const asksRaw = raw && isFolded
     const parts = { [direction]: at, limit, kind: asksRaw ? "all" : undefined }
     const answer = await core.http<HistoryAnswer>(path + query(parts))
-    const { data: entries, hasMore, hasBefore, hasAfter, fromSeq, toSeq, asOfSeq } = answer
-    const page: Page = { direction, at, entries, hasBefore, hasAfter }
+    const { data: entries, hasMore, hasBefore, hasAfter, fromSeq, toSeq, asOfSeq, users } = answer
+    const page: Page = { direction, at, entries, hasBefore, hasAfter, users }
     if (direction === "after") page.hasAfter = hasMore
     else if (direction !== "around") page.hasBefore = hasMore
     if (asksRaw || fromSeq === undefined || toSeq === undefined) return page

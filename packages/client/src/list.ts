@@ -25,6 +25,10 @@ export interface ListOptions {
   newest(id: string): Message | null | undefined
   draft(id: string): string
   unsent(id: string): readonly OutboxItem[]
+  /** A conversation after a newer entry. */
+  fold(conversation: Conversation, entry: LogEntry): Conversation
+  /** The user is not a member any more. */
+  removed(id: string): void
 }
 
 export interface List {
@@ -64,6 +68,8 @@ export function createList(core: Core, options: ListOptions): List {
   const known = new Map<string, Conversation>()
   /** Read marks of conversations that the list does not know yet. */
   const marks = new Map<string, number>()
+  /** The times of the newest changes of members, which move a conversation too. */
+  const changedAt = new Map<string, string>()
   const infos = new Map<string, ConversationInfo>()
   const items = new Map<string, ConversationItem>()
   let loaded = false
@@ -121,8 +127,12 @@ export function createList(core: Core, options: ListOptions): List {
    * Of two messages of one millisecond the later has the greater id. A conversation without messages sorts
    * after messages of its time.
    */
-  const newest = ({ lastMessage, createdAt }: Conversation) =>
-    lastMessage ? `${lastMessage.createdAt} ${lastMessage.id}` : `${createdAt} ~`
+  const newest = ({ id, lastMessage, createdAt }: Conversation) => {
+    const time = lastMessage ? timeOf(lastMessage) : `${createdAt} ~`
+    const changed = changedAt.get(id)
+    return changed && changed > time ? changed : time
+  }
+  const timeOf = ({ createdAt, id }: LogEntry) => `${createdAt} ${id}`
   const order = createOrder((id) => {
     const conversation = known.get(id)
     return conversation ? newest(conversation) : ""
@@ -202,13 +212,25 @@ export function createList(core: Core, options: ListOptions): List {
     // New objects with the same content would render every row again.
     const members =
       JSON.stringify(last?.members) === JSON.stringify(update.members) && last ? last.members : update.members
-    put({ ...update, members, readSeq, headSeq, lastMessage, unread: count }, isNewest)
+    // What entries told of the group is newer then.
+    const { name, avatarUrl, memberCount, role } = behind && last ? last : update
+    const group = { name, avatarUrl, memberCount, role }
+    put(
+      { ...update, ...group, members, readSeq, headSeq, lastMessage, unread: count } as Conversation,
+      isNewest,
+    )
   }
 
   function addEntry(entry: LogEntry): void {
-    const last = known.get(entry.conversationId)
-    if (!last) refreshSoon()
-    if (!last || entry.seq <= last.headSeq) return
+    const before = known.get(entry.conversationId)
+    if (!before) refreshSoon()
+    if (!before || entry.seq <= before.headSeq) return
+    if ("removed" in entry && entry.removed.includes(core.me() ?? "")) {
+      options.removed(before.id)
+      return
+    }
+    const last = options.fold(before, entry)
+    if ("removed" in entry) changedAt.set(before.id, timeOf(entry))
     // An entry of another kind moves the head, and may change the last message.
     const message = isMessage(entry) ? entry : null
     const own = message?.senderId === core.me()
@@ -219,7 +241,7 @@ export function createList(core: Core, options: ListOptions): List {
     const { lastMessage } = last
     const isOfLast = isChange(entry) && lastMessage?.id === entry.messageId
     const now = isOfLast ? corrected(last, apply(lastMessage, [entry], core.me())) : (message ?? lastMessage)
-    put({ ...last, headSeq: entry.seq, lastMessage: now, readSeq, unread }, !!message)
+    put({ ...last, headSeq: entry.seq, lastMessage: now, readSeq, unread }, !!message || "removed" in entry)
   }
 
   /** The last message as the log here knows it, which may have been changed or deleted; otherwise `known`. */
@@ -310,6 +332,7 @@ export function createList(core: Core, options: ListOptions): List {
     known.clear()
     order.reset()
     marks.clear()
+    changedAt.clear()
     infos.clear()
     items.clear()
     loaded = false

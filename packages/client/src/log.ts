@@ -4,7 +4,7 @@
  * one. A segment holds the messages of its range; the other entries are folded into them. Pure functions.
  */
 import { type Folded, fold, foldIn, isChange, isMessage, merge } from "./fold.js"
-import type { ChangeEntry, LogEntry, Message } from "./wire.js"
+import type { ChangeEntry, LogEntry, Message, User } from "./wire.js"
 
 /** A part of the log without a hole. */
 export interface Segment {
@@ -119,6 +119,8 @@ export interface Page {
   hasAfter?: boolean | undefined
   /** What the page covers, and the entry after which its messages are as they say; undefined: entries of all kinds. */
   range?: { from: number; to: number; asOf: number } | undefined
+  /** Those of its senders who are not among the conversation's members. */
+  users?: readonly User[] | undefined
 }
 
 /** Adds entries of all kinds in the order of `seq`, from any source. */

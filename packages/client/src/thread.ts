@@ -4,6 +4,7 @@ import { delayAfter } from "./backoff.js"
 import type { Core } from "./core.js"
 import { type LamplightError, toError } from "./errors.js"
 import { isMessage } from "./fold.js"
+import type { GroupsLoader } from "./groups-loader.js"
 import { createHistory, type HistoryRequest } from "./history.js"
 import type { List } from "./list.js"
 import {
@@ -39,6 +40,7 @@ import type { LogEntry, Message, Receipt, SyncedConversation, TypingEvent } from
 export interface ThreadOptions {
   list: List
   items(id: string): readonly OutboxItem[]
+  groups: Pick<GroupsLoader, "complete" | "extras">
   draft(id: string): string
   setDraft(id: string, text: string): void
   send(id: string, content: string, extras: SendExtras): Promise<SendResult>
@@ -74,8 +76,8 @@ export interface Thread extends ConversationHandle {
   touchDraft(): void
   /** The reason why nothing may be sent; null if it may. */
   sendError(): LamplightError | null
-  /** The conversation does not exist, or not for this user. */
-  fail(error: LamplightError): void
+  /** The conversation does not exist, or not for this user, or not any more. */
+  fail(error: LamplightError, isRemoved: boolean): void
   reset(): void
 }
 
@@ -91,6 +93,9 @@ const MAX_PAGES = 5
 const nothing: MessagesState = {
   status: "loading",
   rows: [],
+  systemRows: [],
+  users: {},
+  isRemoved: false,
   isEmpty: false,
   hasOlder: false,
   loadingOlder: false,
@@ -114,6 +119,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
   let misses = 0
   /** The last older page brought nothing, although there was said to be more. */
   let isStuck = false
+  let isRemoved = false
   let openCount = 0
   let cancelAgain = () => {}
   /** Whether the person reads above the end. */
@@ -128,14 +134,19 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
   const history = createHistory(core, id)
 
   const messages = view<MessagesState>(nothing, (last) => {
-    const shown = rows(log, options.items(id))
+    const all = rows(log, options.items(id))
+    const { from, to } = shown(log)
+    const { systemRows, users } = options.groups.extras(id, from, to)
     const line = core.connection.state.get()
     const catchingUp = hasGap(log) || line.status === "catching-up"
     const current = line.status === "connected" || line.overHttp
     return same(last, {
       status: log.loaded || log.view !== null ? "ready" : error ? "error" : "loading",
-      rows: same(last.rows, shown),
-      isEmpty: log.loaded && !shown.length && !hasOlder(log) && !catchingUp && current,
+      rows: same(last.rows, all),
+      systemRows,
+      users,
+      isRemoved,
+      isEmpty: log.loaded && !all.length && !hasOlder(log) && !catchingUp && current,
       hasOlder: hasOlder(log),
       loadingOlder: older.busy(),
       hasNewer: log.view !== null,
@@ -163,6 +174,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
   async function take(request: HistoryRequest, then: (log: Log) => Log = (next) => next): Promise<Page> {
     const epoch = core.epoch()
     const page = await history.take(request, () => log.forgotten)
+    if (core.isCurrent(epoch)) await options.groups.complete(id, page)
     const side = request.direction === "before" ? OLDER : log.view === null ? undefined : NEWER
     if (core.isCurrent(epoch)) change(then(addPage(log, page)), page.entries, side)
     return page
@@ -410,12 +422,17 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
       log = next
       item.touch()
       messages.touch()
-      if (more) fill()
+      if (isRemoved && options.list.get(id)) {
+        this.reset()
+        if (openCount) inBackground(follow())
+      } else if (more) fill()
     },
     sendError: () => (error?.code === "not_found" || error?.code === "forbidden" ? error : null),
     touchDraft: draft.touch,
-    fail(refusal) {
+    fail(refusal, wasMember) {
+      if (wasMember) this.reset()
       error = refusal
+      isRemoved ||= wasMember
       messages.touch()
     },
     reset() {
@@ -425,7 +442,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
       error = null
       for (const fetch of [load, older, newer, rest]) fetch.drop()
       failures = misses = 0
-      isStuck = false
+      isStuck = isRemoved = false
       rows = createRows(core.me)
       typing.reset()
       readers.store.set({})

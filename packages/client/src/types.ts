@@ -5,11 +5,13 @@ import type {
   Activity,
   Chosen,
   Conversation,
+  Member,
   Message,
   Quote,
   Reaction,
   Receipt,
   Registration,
+  Role,
   User,
   VisibleStatus,
 } from "./wire.js"
@@ -193,6 +195,34 @@ export interface MessageRow {
   writes: readonly OutboxItem[]
 }
 
+/** What a change of a group did: one of the sentences that a thread shows for it. */
+export type SystemChange =
+  /** The group was made, with these besides its maker. */
+  | { kind: "created"; userIds: readonly string[] }
+  | { kind: "added"; userIds: readonly string[] }
+  | { kind: "removed"; userIds: readonly string[] }
+  /** The one who made the change left. */
+  | { kind: "left" }
+  /** Somebody has this role now. */
+  | { kind: "role"; userId: string; role: Role }
+  /** The group has this name now; null: none. */
+  | { kind: "renamed"; name: string | null }
+  /** The group has this picture now; null: none. */
+  | { kind: "picture"; avatarUrl: string | null }
+
+/** A change of a group in its thread. The same entry is the same object. */
+export interface SystemRow {
+  key: string
+  conversationId: string
+  /** Its place among the messages. */
+  seq: number
+  createdAt: string
+  /** Who made the change; null: the host application. */
+  senderId: string | null
+  /** What it did, in the order in which to tell it. */
+  changes: readonly SystemChange[]
+}
+
 /** The messages of a conversation. */
 export interface MessagesState {
   /** `loading` until something has been loaded. Never show "no messages" then, nor while `catchingUp`. */
@@ -203,6 +233,12 @@ export interface MessagesState {
    * unsent ones are not included.
    */
   rows: readonly MessageRow[]
+  /** The changes of the group among these rows, in the order of `seq`: put each before the first row with a greater one. */
+  systemRows: readonly SystemRow[]
+  /** Those whom rows name and who are not among the `members` of the conversation, as far as they are known. */
+  users: Readonly<Record<string, User>>
+  /** Whether the user was a member and is not any more. There are only rows of unsent messages then, which failed. */
+  isRemoved: boolean
   /** Whether the conversation is known to have no messages. */
   isEmpty: boolean
   /** Whether there are messages before the rows: `loadOlder()` loads some. */
@@ -321,6 +357,59 @@ export interface ConversationHandle {
   setDraft(text: string): void
   /** Moves the read mark, never back; without a `seq`, to the newest entry shown. */
   markRead(seq?: number): void
+}
+
+/** The members of a conversation. */
+export interface MembersState {
+  /** `loading` until the first page. */
+  status: "loading" | "ready" | "error"
+  /** Those who are loaded, in the order of their ids. */
+  members: readonly Member[]
+  /** How many there are, which may be more than are loaded. */
+  count: number
+  /** The user's own role; null while it is unknown, and in a conversation of two. */
+  role: Role | null
+  hasMore: boolean
+  loadingMore: boolean
+  error: LamplightError | null
+}
+
+/**
+ * The members of a conversation, kept true while the store has a subscriber, and the changes of them. A change that had no answer is
+ * repeated under the same id; then it throws `LamplightError`.
+ */
+export interface Members extends Store<MembersState> {
+  /** Loads the next page. Safe to call twice. */
+  loadMore(): Promise<void>
+  /** Loads again after an `error`. */
+  reload(): Promise<void>
+  /** Adds people to the group, as one of its admins. */
+  add(userIds: readonly string[]): Promise<void>
+  /** Removes a member, as one of the admins. */
+  remove(userId: string): Promise<void>
+  /** Gives a member another role, as one of the owners. */
+  setRole(userId: string, role: Role): Promise<void>
+  /** Leaves the group. The last owner hands over to the admin, or else the member, who has been there longest. */
+  leave(): Promise<void>
+}
+
+/** Those whom the user has blocked. */
+export interface BlocksState {
+  /** `loading` until the list is complete. */
+  status: "loading" | "ready" | "error"
+  /** By name. */
+  users: readonly User[]
+  error: LamplightError | null
+}
+
+/** Those whom the user has blocked, loaded with the first subscriber, and the way to block. Other people never learn of it. */
+export interface Blocks extends Store<BlocksState> {
+  /** Neither can write to the other in their conversation from then on, nor start a new one. Safe to repeat. */
+  block(userId: string): Promise<void>
+  /** Safe to repeat. */
+  unblock(userId: string): Promise<void>
+  /** Loads the list again, for example after an `error`. */
+  reload(): Promise<void>
 }
 
 /**

@@ -8,6 +8,7 @@ import type {
   ConversationRef,
   JoinUser,
   MarkRead,
+  Member,
   OnlineUsers,
   Presence,
   PresenceChanges,
@@ -15,6 +16,8 @@ import type {
   Refusal,
   SendMessage as SendText,
   Conversation as SentConversation,
+  DetailsEntry as SentDetailsEntry,
+  MembersEntry as SentMembersEntry,
   Message as SentMessage,
   SetActivity,
   SetConversationSettings,
@@ -34,6 +37,7 @@ export type {
   Activity,
   ChosenStatus as Chosen,
   Marks as Receipt,
+  Member,
   OnlineUsers,
   Presence,
   PresenceChange,
@@ -141,8 +145,24 @@ export interface OtherEntry extends EntryBase {
 /** An entry that changes what a message shows. */
 export type ChangeEntry = EditEntry | DeleteEntry | ReactionEntry | PinEntry
 
+/** People come to a group, leave it, or get other roles. */
+export interface MembersEntry extends SentMembersEntry {
+  content?: undefined
+}
+
+/** A group gets another name or picture. */
+export interface DetailsEntry extends SentDetailsEntry {
+  content?: undefined
+}
+
+/** An entry that changes who is in a group, or what it is called. */
+export type GroupEntry = MembersEntry | DetailsEntry
+
+/** What a member of a group may do: an owner everything, an admin all but what concerns owners, a member write and leave. */
+export type Role = Member["role"]
+
 /** An entry of a conversation's log. Servers from before there were kinds send messages without one. */
-export type LogEntry = Message | ChangeEntry | OtherEntry
+export type LogEntry = Message | ChangeEntry | GroupEntry | OtherEntry
 
 /** A conversation as its receiver sees it. */
 export interface Conversation extends Omit<SentConversation, "lastMessage" | "kind"> {
@@ -190,6 +210,12 @@ export interface WriteAnswer {
   duplicate: boolean
 }
 
+/** The answer to a change of a group. `entry` is null if nothing changed, and no entry made the state. */
+export interface GroupAnswer {
+  entry: GroupEntry | null
+  duplicate: boolean
+}
+
 /** The answer to a send. Servers from before there were kinds send no `entry`. */
 export interface SendAnswer extends Omit<WriteAnswer, "entry"> {
   message: Message
@@ -218,6 +244,8 @@ export interface HistoryAnswer extends OfStore {
   toSeq?: number
   /** The messages are as they were after this entry. */
   asOfSeq?: number
+  /** Senders who are not among the `members` of the conversation. */
+  users?: User[]
 }
 
 /** A page of a list. */

@@ -11,6 +11,7 @@ export {
 } from "./app.js"
 export type { ConversationView } from "./conversation.js"
 export { useConversation, useDraft, useMessages, useReaders, useTyping } from "./conversation.js"
+export { useBlocks, useMembers } from "./groups.js"
 export type { LamplightProviderProps } from "./provider.js"
 export { LamplightProvider, useLamplight, useStore } from "./provider.js"
 export { usePresence, usePresences, useRoster } from "./roster.js"

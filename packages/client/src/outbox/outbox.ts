@@ -32,6 +32,8 @@ export interface OutboxController {
   ): Promise<SendResult>
   /** The unsent messages of a conversation, in order. */
   of(conversationId: string): readonly OutboxItem[]
+  /** Nothing can be sent to a conversation any more: what waits for it fails. */
+  refuse(conversationId: string, error: LamplightError): void
   /** Tries everything that waits now. `isFresh`: the delays start small again. */
   kick(isFresh?: boolean): void
   /** The storage has been given up: nothing outlives the page from now on. */
@@ -239,6 +241,11 @@ export function createOutbox(
       if (entry) void storage.update(entry, { uncertain: undefined })
     },
     of: items,
+    refuse(conversationId, { code, message }) {
+      for (const entry of queue.lane(conversationId))
+        if (!entry.inFlight && !entry.record.failed)
+          void storage.update(entry, { failed: { code, message } }).then(() => changed(conversationId))
+    },
     kick,
     notPersistent() {
       for (const entry of entries.values()) entry.saved = false

@@ -10,6 +10,7 @@ import type {
   Refusal,
   User,
 } from "../../src/wire.js"
+import { groupRoute, groupView, type StoredGroup } from "./groups.js"
 import { actionOf, eventOf, foldAll, isMessage, unchanged } from "./writes.js"
 
 /** A socket as the server sees it. */
@@ -25,8 +26,9 @@ export interface Peer {
   cut(): void
 }
 
-interface StoredConversation {
+export interface StoredConversation {
   id: string
+  group?: StoredGroup
   members: string[]
   log: LogEntry[]
   /** By the sender and the client's id: what was asked, and the `seq` of what it made. */
@@ -84,6 +86,12 @@ export class TestServer {
   /** What `GET /api/auth/session` says of who may make an account; an older server says nothing. */
   registration: "open" | "closed" | undefined
   tokens = new Map<string, string>()
+  /** Whom each user has blocked. */
+  blocks = new Map<string, Set<string>>()
+  /** The groups by their maker and the maker's id. */
+  made = new Map<string, string>()
+  /** In a group of more members a change is told by its entry alone. */
+  mostTold = 100
   now: () => number
   /** What each event and request was, for looking at. */
   seen: { wire: "socket" | "http"; what: string; body: Body; user: string | null }[] = []
@@ -238,6 +246,7 @@ export class TestServer {
     const messages = foldAll(stored.log, me).filter((message) => !message.deletedAt)
     return {
       id: stored.id,
+      ...groupView(stored, me),
       members: stored.members.map((id) => this.users.get(id) as User),
       lastMessage: messages.at(-1) ?? null,
       unread: messages.filter((entry) => entry.seq > readSeq && entry.senderId !== me).length,
@@ -405,6 +414,8 @@ export class TestServer {
       return { success: true, user: changed }
     }
     if (at === "GET /api/privatechat/search") return this.search(user, url.searchParams)
+    const group = groupRoute(this, method, url, body, user)
+    if (group) return group
     if (at === "GET /api/users") return { success: true, data: [...this.users.values()] }
     if (at === "GET /api/privatechat/conversations") {
       const mine = this.newestFirst(user)
@@ -478,6 +489,10 @@ export class TestServer {
   send(user: string, body: Body, socketId?: string): Reply {
     const stored = this.stored(user, String(body.conversationId))
     if (!stored) return refusal("not_found")
+    const isBlocked = stored.members.some(
+      (one) => this.blocks.get(one)?.has(user) || this.blocks.get(user)?.has(one),
+    )
+    if (!stored.group && isBlocked) return refusal("forbidden")
     const content = String(body.content)
     const id = body.clientMessageId as string | undefined
     const asked = JSON.stringify([content, body.replyTo ?? null])

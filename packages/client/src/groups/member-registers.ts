@@ -1,0 +1,60 @@
+/**
+ * Who is in a conversation, from pages of members and from entries of its log, in whatever order they come: of each person the
+ * newest entry counts. Pure functions.
+ */
+import type { MembersEntry, Role } from "../wire.js"
+
+/** What is known of one person, and the `seq` of the entries that told it; 0: a page. */
+export interface Register {
+  readonly isIn: boolean
+  readonly at: number
+  readonly role: Role
+  readonly roleAt: number
+}
+
+export type Registers = ReadonlyMap<string, Register>
+
+const nobody: Register = { isIn: false, at: -1, role: "member", roleAt: -1 }
+
+/** Applies an entry. The same object if it changes nothing. */
+export function applyMembers(known: Registers, { seq, added, removed, roles }: MembersEntry): Registers {
+  const next = new Map(known)
+  let isChanged = false
+  const put = (userId: string, isIn: boolean | null, role: Role | null) => {
+    const was = next.get(userId) ?? nobody
+    const isNewer = isIn !== null && seq > was.at
+    const isNewRole = role !== null && seq > was.roleAt
+    if (!isNewer && !isNewRole) return
+    isChanged = true
+    next.set(userId, {
+      isIn: isNewer ? isIn : was.isIn,
+      at: isNewer ? seq : was.at,
+      role: isNewRole ? role : was.role,
+      roleAt: isNewRole ? seq : was.roleAt,
+    })
+  }
+  for (const id of added) put(id, true, roles[id] ?? "member")
+  for (const id of removed) put(id, false, null)
+  for (const [id, role] of Object.entries(roles)) if (!added.includes(id)) put(id, null, role)
+  return isChanged ? next : known
+}
+
+/** Takes over what a page says of people of whom no entry is known. */
+export function applyPage(known: Registers, page: readonly { id: string; role: Role }[]): Registers {
+  const next = new Map(known)
+  for (const { id, role } of page) {
+    const was = next.get(id) ?? nobody
+    next.set(id, {
+      isIn: was.at > 0 ? was.isIn : true,
+      at: Math.max(was.at, 0),
+      role: was.roleAt > 0 ? was.role : role,
+      roleAt: Math.max(was.roleAt, 0),
+    })
+  }
+  return next
+}
+
+/** What entries after `seq` told: what a page that is requested now may lack. */
+export function since(known: Registers, seq: number): Registers {
+  return new Map([...known].filter(([, { at, roleAt }]) => at > seq || roleAt > seq))
+}

@@ -1,0 +1,28 @@
+/** Requests that change something, repeated without an answer: the server does each once, by its id. */
+import type { Core } from "../core.js"
+import type { RequestExtras } from "../http.js"
+import type { GroupTools } from "./tools.js"
+
+/** A change is tried so often before its error is thrown. */
+const MAX_TRIES = 4
+const FIRST_RETRY_MS = 700
+const LAST_RETRY_MS = 5_000
+
+export type Request = <T>(path: string, body?: object, extras?: RequestExtras) => Promise<T>
+
+export function createRequest(core: Core, { delayAfter, toError }: GroupTools): Request {
+  return async (path, body, extras) => {
+    const me = core.me()
+    for (let tries = 1; ; tries++) {
+      try {
+        return await core.http(path, body, extras)
+      } catch (thrown) {
+        const error = toError(thrown)
+        if (!error.retryable || tries === MAX_TRIES || !core.isUser(me)) throw error
+        const delay = delayAfter(error, tries - 1, FIRST_RETRY_MS, LAST_RETRY_MS, core.random)
+        await new Promise<void>((resolve) => core.clock.after(delay, resolve))
+        if (!core.isUser(me)) throw error
+      }
+    }
+  }
+}
