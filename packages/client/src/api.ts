@@ -147,6 +147,11 @@ export interface Lamplight {
   members(conversationId: string): Members
   /** Loads the next page of the list. */
   loadMoreConversations(): Promise<void>
+  /**
+   * Loads a page of the archived conversations, which `conversations` has only as far as they are loaded: the newest ones or, with
+   * the cursor of an earlier page, those after it. Resolves to the cursor of the next page; null: there are no more.
+   */
+  loadArchivedConversations(cursor?: string): Promise<string | null>
   /** Loads the list again. */
   reloadConversations(): Promise<void>
   /** Sets the status on all of the user's devices. */
@@ -158,9 +163,9 @@ export interface Lamplight {
   /**
    * Calls `listener` with each message of somebody else that arrives live, in each tab; for sounds and
    * notifications. Messages that are loaded later are not included. `isLeader` is true in one of the user's
-   * tabs only.
+   * tabs only. `isSilent`: the user has muted the conversation, and it is not a group in which the message mentions the user.
    */
-  onMessage(listener: (message: Message, isLeader: boolean) => void): () => void
+  onMessage(listener: (message: Message, isLeader: boolean, isSilent: boolean) => void): () => void
   /** Checks the set-up for problems, as far as a browser can. */
   doctor(): Promise<Diagnosis>
 }

@@ -24,6 +24,7 @@ import { createPeople } from "./people.js"
 import { createPoll } from "./poll.js"
 import { createSafeStorage } from "./safe-storage.js"
 import { createSession } from "./session.js"
+import { createSettings } from "./settings.js"
 import { openSocket } from "./socket.js"
 import { indexedDbStorage, memoryStorage } from "./storage.js"
 import { same, single, view } from "./store.js"
@@ -189,6 +190,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
   const drafts = createDrafts(core)
   const handover = createHandover(core, outbox, drafts, hasToken, () => session.settle())
   const session = createSession(core, http, account, identity, hasToken)
+  const settings = createSettings(core, (conversation) => list.upsert(conversation))
   const list = createList(core, {
     count: (id, readSeq) => threads.find(id)?.count(readSeq) ?? null,
     newest: (id) => threads.find(id)?.newest(),
@@ -196,6 +198,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     unsent: outbox.of,
     fold: (conversation, entry) => groups.fold(conversation, entry),
     removed: (id) => gone(id),
+    applied: settings.applied,
   })
   const marks = createMarks(core, list)
   const generation = createGeneration(core, marks.isOther)
@@ -214,6 +217,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     send: handover.send,
     write: handover.write,
     mark: marks.mark,
+    setSettings: settings.change,
     sync: (id) => void catchUp.one(id),
   })
   const catchUp = createCatchUp(
@@ -242,7 +246,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     outbox.refuse(id, error)
   }
   const stopPolling = createPoll(core, list, threads)
-  const listeners = createMessageListeners(core)
+  const listeners = createMessageListeners(core, list)
   const diagnose = createDiagnostics(core, identity, options, { url, path, fetch: fetcher })
 
   async function signIn(way: "register" | "login", body: object): Promise<User> {
@@ -280,6 +284,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       cancelRefresh()
       connection.close()
       stopPolling()
+      list.stop()
       identity.forget()
       tabs.close()
       listeners.clear()
@@ -317,6 +322,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     members: groups.members,
     blocks: groups.blocks,
     loadMoreConversations: list.loadMore,
+    loadArchivedConversations: list.loadArchived,
     reloadConversations: list.refresh,
     async setStatus(status, { text, until } = {}) {
       const chosen = { status, ...(text ? { text } : {}), ...(until ? { until } : {}) }

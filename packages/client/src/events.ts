@@ -38,6 +38,8 @@ export interface InternalEvents {
   conversation: string
   /** The unsent messages of this conversation changed. */
   unsent: string
+  /** The settings of this conversation changed, which the server may not know yet. */
+  settings: string
   /** The draft of this conversation changed. */
   draft: string
   /** The server acknowledged a message, or a change of one, of the outbox. */

@@ -14,7 +14,7 @@ import type {
   Store,
   UnreadState,
 } from "./types.js"
-import type { Conversation, LogEntry, Message, PageAnswer, SyncedConversation } from "./wire.js"
+import type { Conversation, ListAnswer, LogEntry, Message, SyncedConversation } from "./wire.js"
 import { writtenEntry } from "./written.js"
 
 /** What the list needs to know of a conversation. */
@@ -29,6 +29,8 @@ export interface ListOptions {
   fold(conversation: Conversation, entry: LogEntry): Conversation
   /** The user is not a member any more. */
   removed(id: string): void
+  /** The conversation with the settings that are not sent yet. */
+  applied(conversation: Conversation): Conversation
 }
 
 export interface List {
@@ -57,12 +59,18 @@ export interface List {
   /** Loads the list in a moment, once for several calls. */
   refreshSoon(): void
   loadMore(): Promise<void>
+  /** Loads a page of the archived conversations, wherever they are in the list. Resolves to the next page's cursor. */
+  loadArchived(cursor?: string): Promise<string | null>
+  /** Cancels the timers that end mutes. */
+  stop(): void
   /** Loads pages until this conversation is in the list. */
   find(id: string): Promise<void>
 }
 
 const PAGE = 50
 const REFRESH_SOON_MS = 300
+/** Timers hold no longer delays. */
+const LONGEST_MS = 86_400_000
 
 export function createList(core: Core, options: ListOptions): List {
   const known = new Map<string, Conversation>()
@@ -75,6 +83,10 @@ export function createList(core: Core, options: ListOptions): List {
   let loaded = false
   let takenAt = 0
   let cursor: string | undefined
+  /** What is unread in conversations that are not loaded. */
+  let unreadElsewhere = 0
+  /** Cancel the timers that end mutes. */
+  const mutes = new Map<string, () => void>()
   let error: LamplightError | null = null
   let failures = 0
   let cancelSoon: (() => void) | null = null
@@ -84,7 +96,31 @@ export function createList(core: Core, options: ListOptions): List {
     if (!conversation) return null
     const others = conversation.members.filter((member) => member.id !== core.me())
     const other = others.length === 1 ? (others[0] ?? null) : null
-    return remember(infos, { ...conversation, other })
+    const set = options.applied(conversation)
+    return remember(infos, { ...set, other, muted: isMuted(set) })
+  }
+
+  const isMuted = ({ mutedUntil }: Conversation, now = core.clock.now()) =>
+    !!mutedUntil && Date.parse(mutedUntil) > now
+  /** Whether what is unread counts in the total. */
+  const counts = (conversation: Conversation) => !conversation.archived && !isMuted(conversation)
+
+  /** The settings changed: shows them, and again when the mute ends. */
+  function onSettings(id: string): void {
+    mutes.get(id)?.()
+    mutes.delete(id)
+    const left = Date.parse(info(id)?.mutedUntil ?? "") - core.clock.now()
+    if (left > 0)
+      mutes.set(
+        id,
+        core.clock.after(Math.min(left, LONGEST_MS), () => onSettings(id)),
+      )
+    shown(id)
+  }
+
+  function shown(id: string): void {
+    touch()
+    core.events.emit("conversation", id)
   }
 
   function item(id: string): ConversationItem {
@@ -143,23 +179,41 @@ export function createList(core: Core, options: ListOptions): List {
   const since = () => (core.connection.state.get().status === "catching-up" ? caughtUpFrom : order.moment())
 
   const store = view<ConversationsState>(
-    { status: "loading", items: [], hasMore: false, loadingMore: false, error: null },
-    (last) =>
-      same(last, {
+    {
+      status: "loading",
+      items: [],
+      archived: [],
+      hasMore: false,
+      loadingMore: false,
+      error: null,
+    },
+    (last) => {
+      const all = order.sort(known.keys()).map(item)
+      const shown = all.filter(({ archived }) => !archived)
+      return same(last, {
         status: loaded ? "ready" : error ? "error" : "loading",
-        items: same(last.items, order.sort(known.keys()).map(item)),
+        items: same(
+          last.items,
+          shown.sort((one, other) => +!!other.pinned - +!!one.pinned),
+        ),
+        archived: same(
+          last.archived,
+          all.filter(({ archived }) => archived),
+        ),
         hasMore: cursor !== undefined,
         loadingMore: more.busy(),
         error,
-      }),
+      })
+    },
   )
 
   const unread = view<UnreadState>({ total: 0, byConversation: {} }, (last) => {
     const by: Record<string, number> = {}
-    let total = 0
-    for (const { id, unread: count } of known.values()) {
-      if (count) by[id] = count
-      total += count
+    let total = Math.max(0, unreadElsewhere)
+    for (const conversation of known.values()) {
+      if (!conversation.unread) continue
+      by[conversation.id] = conversation.unread
+      if (counts(options.applied(conversation))) total += conversation.unread
     }
     return same(last, { total, byConversation: same(last.byConversation, by) })
   })
@@ -184,8 +238,8 @@ export function createList(core: Core, options: ListOptions): List {
     known.set(next.id, next)
     if (isNewest) order.toFront(next.id, since())
     if (isUnsure) refreshSoon()
-    touch()
-    core.events.emit("conversation", next.id)
+    if (next.mutedUntil !== last?.mutedUntil) onSettings(next.id)
+    else shown(next.id)
   }
 
   const isFurtherDown = (conversation: Conversation) => order.isFurtherDown(newest(conversation), since())
@@ -193,6 +247,8 @@ export function createList(core: Core, options: ListOptions): List {
   /** `isListed`: the conversation is on a page of the list, which defines its place. */
   function upsert(update: Conversation, isListed = false): void {
     const last = known.get(update.id)
+    // It counted among those that are not loaded.
+    if (!last && counts(update)) unreadElsewhere -= update.unread
     // An unknown conversation with entries is on a later page, if there are more pages.
     const isPlaced = isListed || !loaded || !!(update.headSeq && cursor)
     const isNewest = last ? !isListed && lastSeq(update) > lastSeq(last) : !isPlaced && !isFurtherDown(update)
@@ -241,7 +297,10 @@ export function createList(core: Core, options: ListOptions): List {
     const { lastMessage } = last
     const isOfLast = isChange(entry) && lastMessage?.id === entry.messageId
     const now = isOfLast ? corrected(last, apply(lastMessage, [entry], core.me())) : (message ?? lastMessage)
-    put({ ...last, headSeq: entry.seq, lastMessage: now, readSeq, unread }, !!message || "removed" in entry)
+    const next = { ...last, headSeq: entry.seq, lastMessage: now, readSeq, unread }
+    // A message takes the conversation out of the archive, unless that is muted.
+    if (message && !isMuted(last, Date.parse(message.createdAt))) delete next.archived
+    put(next, !!message || "removed" in entry)
   }
 
   /** The last message as the log here knows it, which may have been changed or deleted; otherwise `known`. */
@@ -265,15 +324,23 @@ export function createList(core: Core, options: ListOptions): List {
     put({ ...last, unread: counted, lastMessage: corrected(last, last.lastMessage) })
   }
 
+  /** Asks for a page. Null if the user or the server's data changed meanwhile. */
+  async function ask(parts: Record<string, string | undefined>): Promise<ListAnswer | null> {
+    const epoch = core.epoch()
+    if (!core.me() || !core.isCurrent(epoch)) return null
+    const page = await core.http<ListAnswer>(
+      `/api/privatechat/conversations${query({ ...parts, limit: PAGE })}`,
+    )
+    return core.isCurrent(epoch) ? page : null
+  }
+
   /** Loads a page of the list. Its answer is dropped if the user or the server's data changed meanwhile. */
   async function take(after?: string): Promise<void> {
     const epoch = core.epoch()
-    if (!core.me() || !core.isCurrent(epoch)) return
     try {
       const asked = order.moment()
-      const path = `/api/privatechat/conversations${query({ cursor: after, limit: PAGE })}`
-      const page = await core.http<PageAnswer<Conversation>>(path)
-      if (!core.isCurrent(epoch)) return
+      const page = await ask({ cursor: after })
+      if (!page) return
       const heads = new Map(page.data.map((conversation) => [conversation.id, conversation]))
       const hasNewer = (id: string) => {
         const [here, there] = [known.get(id), heads.get(id)]
@@ -283,6 +350,15 @@ export function createList(core: Core, options: ListOptions): List {
       for (const conversation of page.data) upsert(conversation, true)
       if (isMoved) touch()
       if (!loaded || after) cursor = page.nextCursor
+      // Those of the page as the server counted them, and all others as they are counted here.
+      unreadElsewhere = (cursor && page.totalUnread) || 0
+      for (const id of known.keys()) {
+        const there = (heads.get(id) ?? known.get(id)) as Conversation
+        if (cursor && counts(there)) unreadElsewhere -= there.unread
+      }
+      unread.touch()
+      // Pinned conversations come first, wherever they are in the list.
+      if (!loaded && cursor) void takeSome("pinned").catch(refreshSoon)
       loaded = true
       takenAt = core.clock.now()
       failures = 0
@@ -293,6 +369,13 @@ export function createList(core: Core, options: ListOptions): List {
       failures++
       throw error
     }
+  }
+
+  /** Loads a page of chosen conversations. */
+  async function takeSome(chosen: "archived" | "pinned", after?: string): Promise<string | null> {
+    const page = await ask({ [chosen]: "true", cursor: after })
+    for (const conversation of page?.data ?? []) upsert(conversation, true)
+    return page?.nextCursor ?? null
   }
 
   const more = single(() => take(cursor), touch)
@@ -326,6 +409,11 @@ export function createList(core: Core, options: ListOptions): List {
     return true
   }
 
+  function stop(): void {
+    for (const cancel of mutes.values()) cancel()
+    mutes.clear()
+  }
+
   function reset(): void {
     cancelSoon?.()
     cancelSoon = null
@@ -339,7 +427,9 @@ export function createList(core: Core, options: ListOptions): List {
     takenAt = 0
     first.drop()
     more.drop()
+    stop()
     cursor = undefined
+    unreadElsewhere = 0
     error = null
     failures = 0
     touch()
@@ -349,6 +439,7 @@ export function createList(core: Core, options: ListOptions): List {
   events.on("reset", reset)
   events.on("restored", reset)
   events.on("unsent", touch)
+  events.on("settings", onSettings)
   events.on("draft", touch)
   events.on("fetch", () => void refresh().catch(refreshSoon))
   events.on("joined", () => {
@@ -357,7 +448,11 @@ export function createList(core: Core, options: ListOptions): List {
   events.on("tab", (message) => {
     if (message.type === "read") read(message.conversationId, message.seq)
   })
-  core.connection.on("conversation_updated", (conversation) => upsert(conversation))
+  core.connection.on("conversation_updated", (conversation) => {
+    // It may have counted otherwise among those that are not loaded, or a page that is under way may undo its settings.
+    if (loaded && (known.has(conversation.id) ? first.busy() : unreadElsewhere)) refreshSoon()
+    upsert(conversation)
+  })
 
   return {
     store,
@@ -404,6 +499,8 @@ export function createList(core: Core, options: ListOptions): List {
       touch()
       await done
     },
+    loadArchived: (cursor) => takeSome("archived", cursor),
+    stop,
     async find(id) {
       if (!loaded) await refresh()
       // A closed client loads nothing, and would wait forever.

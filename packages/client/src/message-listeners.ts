@@ -1,21 +1,31 @@
 /** Calls the application's listeners with each message that arrives live, and elects the one tab that makes a sound. */
 import type { Core } from "./core.js"
+import type { List } from "./list.js"
 import type { Message } from "./wire.js"
 
-type MessageListener = (message: Message, isLeader: boolean) => void
+type MessageListener = (message: Message, isLeader: boolean, isSilent: boolean) => void
 
 /** The elected tab holds the lock this long, so that tabs that receive the message later find it taken. */
 const CLAIM_MS = 5_000
 
-export function createMessageListeners(core: Core): Set<MessageListener> {
+export function createMessageListeners(core: Core, list: List): Set<MessageListener> {
   const listeners = new Set<MessageListener>()
+
+  /** Whether the user has muted the conversation. In a group, a mention is heard all the same. */
+  function isMuted({ conversationId, mentions }: Message): boolean {
+    const info = list.info(conversationId)
+    return !!info?.muted && !(info.kind === "group" && mentions?.includes(core.me() ?? ""))
+  }
 
   core.events.on("arrived", async (message) => {
     if (!listeners.size) return
+    // It may be muted, and far down in the list. With a new message it is on the first page.
+    if (!list.get(message.conversationId)) await list.refresh().catch(() => {})
     let isLeader = false
     const notify = () => {
+      const isSilent = isMuted(message)
       // Each in a task of its own, so that one that throws does not keep the message from the others.
-      for (const listener of [...listeners]) queueMicrotask(() => listener(message, isLeader))
+      for (const listener of [...listeners]) queueMicrotask(() => listener(message, isLeader, isSilent))
     }
     const claim = core.withLock(
       `lamplight:told:${core.scope}:${message.id}`,

@@ -33,7 +33,15 @@ import type { SendExtras, WriteTarget } from "./outbox/outbox.js"
 import { createRows } from "./rows.js"
 import { inBackground, same, single, view } from "./store.js"
 import { createReaders, createTyping } from "./thread-activity.js"
-import type { ConversationHandle, ConversationInfo, MessagesState, OutboxItem, SendResult } from "./types.js"
+import type {
+  ConversationHandle,
+  ConversationInfo,
+  MessagesState,
+  OutboxItem,
+  SendResult,
+  SettingsChange,
+  WriteResult,
+} from "./types.js"
 import type { LogEntry, Message, Receipt, SyncedConversation, TypingEvent } from "./wire.js"
 
 /** What a thread needs from other modules. */
@@ -46,6 +54,7 @@ export interface ThreadOptions {
   send(id: string, content: string, extras: SendExtras): Promise<SendResult>
   write(id: string, target: WriteTarget, action: MessageAction): Promise<SendResult>
   mark(id: string, seq: number): void
+  setSettings(id: string, change: SettingsChange): Promise<WriteResult>
   /** Asks for what only `sync` tells: how far the others got. */
   sync(id: string): void
 }
@@ -376,6 +385,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     },
     setTyping: typing.set,
     setDraft: (text) => options.setDraft(id, text),
+    setSettings: (change) => options.setSettings(id, change),
     markRead(upTo = shown(log).to) {
       // An entry that is not there cannot have been read: it may belong to a log that has been replaced.
       const seq = Math.min(upTo, Math.max(log.head, options.list.get(id)?.headSeq ?? 0))

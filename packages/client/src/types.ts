@@ -113,8 +113,10 @@ export interface RosterState {
   truncated: boolean
 }
 
-/** A conversation and the other person in it. */
+/** A conversation and the other person in it, with the user's settings as they will be after what is not sent yet. */
 export interface ConversationInfo extends Conversation {
+  /** Whether it is muted now: until `mutedUntil`. */
+  muted: boolean
   /** The other member of a conversation of two; null if there is no single one. */
   other: User | null
 }
@@ -129,19 +131,24 @@ export interface ConversationItem extends ConversationInfo {
   failed: number
 }
 
-/** The list of conversations, newest message first. */
+/** The list of conversations. */
 export interface ConversationsState {
   /** `loading` before the first answer; `error` if there has been none and the last attempt failed. */
   status: "loading" | "ready" | "error"
+  /** Those that are not archived: first the pinned ones, then the others, each with the newest message first. */
   items: readonly ConversationItem[]
+  /** Those that are archived, newest message first, as far as they are loaded. */
+  archived: readonly ConversationItem[]
   hasMore: boolean
   loadingMore: boolean
   error: LamplightError | null
 }
 
-/** Unread messages. The total is the sum over the conversations. */
+/** Unread messages. */
 export interface UnreadState {
+  /** The sum over all conversations that are neither muted nor archived, loaded or not. */
   total: number
+  /** Of each conversation that is loaded, muted and archived ones too. */
   byConversation: Readonly<Record<string, number>>
 }
 
@@ -275,6 +282,15 @@ export type SendResult =
 /** The result of putting a change of a message into the outbox. */
 export type WriteResult = { ok: true } | { ok: false; error: LamplightError }
 
+/** What the user sets for a conversation. What is left out stays as it is. */
+export interface SettingsChange {
+  /** RFC 3339. A muted conversation makes no sound and does not count in `unread.total`. Null ends the mute. */
+  mutedUntil?: string | null
+  /** A new message ends it, unless the conversation is muted. */
+  archived?: boolean
+  pinned?: boolean
+}
+
 /** What a message may have besides its text. */
 export interface SendOptions {
   /** The id of the message that this one answers. */
@@ -355,6 +371,11 @@ export interface ConversationHandle {
   setTyping(isTyping: boolean): void
   /** Saves the composer's text over switches, reloads and tabs. */
   setDraft(text: string): void
+  /**
+   * Mutes, archives or pins the conversation on all of the user's devices. It is shown at once, sent again until the server has
+   * answered, and survives a reload. Resolves with the answer; a refusal takes it back.
+   */
+  setSettings(change: SettingsChange): Promise<WriteResult>
   /** Moves the read mark, never back; without a `seq`, to the newest entry shown. */
   markRead(seq?: number): void
 }

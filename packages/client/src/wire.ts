@@ -165,7 +165,12 @@ export type Role = Member["role"]
 export type LogEntry = Message | ChangeEntry | GroupEntry | OtherEntry
 
 /** A conversation as its receiver sees it. */
-export interface Conversation extends Omit<SentConversation, "lastMessage" | "kind"> {
+export interface Conversation
+  extends Omit<SentConversation, "lastMessage" | "kind" | "mutedUntil" | "archived" | "pinned"> {
+  /** The user's settings. */
+  mutedUntil?: string | undefined
+  archived?: boolean | undefined
+  pinned?: boolean | undefined
   /** Servers from before there were groups send none. */
   kind?: SentConversation["kind"]
   /** The newest message that is not deleted. */
@@ -252,6 +257,12 @@ export interface HistoryAnswer extends OfStore {
 export interface PageAnswer<T> extends OfStore {
   data: T[]
   nextCursor?: string
+}
+
+/** A page of the list of conversations. */
+export interface ListAnswer extends PageAnswer<Conversation> {
+  /** What is unread in all conversations that are neither muted nor archived. Older servers send none. */
+  totalUnread?: number
 }
 
 /** The answer to `register`, `login` and `session`. */

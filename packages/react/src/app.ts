@@ -29,15 +29,17 @@ export function useAccount(): MeState &
   return { ...useMe(), updateAccount, changePassword, logout, logoutEverywhere }
 }
 
-/** The list of conversations, newest message first, and the way to load more of it. */
+/** The list of conversations, the pinned ones first, the archived ones apart, and the ways to load more of it. */
 export function useConversations(): ConversationsState & {
   loadMore(): Promise<void>
+  loadArchived: Lamplight["loadArchivedConversations"]
   reload(): Promise<void>
 } {
   const client = useLamplight()
   return {
     ...useStore(client.conversations),
     loadMore: client.loadMoreConversations,
+    loadArchived: client.loadArchivedConversations,
     reload: client.reloadConversations,
   }
 }

@@ -26,6 +26,7 @@ export interface ConversationView
     | "reload"
     | "setTyping"
     | "setDraft"
+    | "setSettings"
     | "markRead"
   > {
   /** The conversation as the list knows it; null while it does not. */
@@ -57,6 +58,7 @@ export function useConversation(id: string): ConversationView {
     reload: handle.reload,
     setTyping: handle.setTyping,
     setDraft: handle.setDraft,
+    setSettings: handle.setSettings,
     markRead: handle.markRead,
   }
 }

@@ -35,6 +35,8 @@ export interface StoredConversation {
   keys: Map<string, { asked: string; seq: number }>
   read: Map<string, number>
   delivered: Map<string, number>
+  /** What each member has set. */
+  settings: Map<string, { mutedUntil?: string; archived?: boolean; pinned?: boolean }>
   createdAt: string
   /** Where its newest entry stands among all of the store's; without one, the newest entry of when it was made. */
   position: number
@@ -117,6 +119,7 @@ export class TestServer {
       keys: new Map(),
       read: new Map(),
       delivered: new Map(),
+      settings: new Map(),
       createdAt: this.time(),
       position: this.ids,
       firstSeq: 1,
@@ -163,6 +166,11 @@ export class TestServer {
     stored.log.push(message)
     stored.position = this.ids
     stored.read.set(senderId, seq)
+    for (const [member, settings] of stored.settings) {
+      if (!settings.archived || this.isMuted(stored, member)) continue
+      delete settings.archived
+      this.tellDevices(stored, member)
+    }
     return message
   }
 
@@ -241,6 +249,35 @@ export class TestServer {
     }
   }
 
+  isMuted(stored: StoredConversation, me: string): boolean {
+    return Date.parse(stored.settings.get(me)?.mutedUntil ?? "") > this.now()
+  }
+
+  tellDevices(stored: StoredConversation, me: string): void {
+    for (const peer of this.peers)
+      if (peer.userId === me) peer.send("conversation_updated", this.view(stored, me))
+  }
+
+  /** `set_conversation_settings`. */
+  set(user: string, body: Body): Reply {
+    const stored = this.stored(user, String(body.conversationId))
+    if (!stored) return refusal("not_found")
+    const { conversationId: _, ...change } = body
+    const next = Object.entries({ ...stored.settings.get(user), ...change }).filter(([, value]) => value)
+    stored.settings.set(user, Object.fromEntries(next))
+    this.tellDevices(stored, user)
+    return { success: true, conversation: this.view(stored, user), created: false }
+  }
+
+  /** What is unread where it counts. */
+  totalUnread(user: string): number {
+    const mine = [...this.conversations.values()].filter((stored) => stored.members.includes(user))
+    const counted = mine.filter(
+      (stored) => !stored.settings.get(user)?.archived && !this.isMuted(stored, user),
+    )
+    return counted.reduce((sum, stored) => sum + this.view(stored, user).unread, 0)
+  }
+
   view(stored: StoredConversation, me: string): Conversation {
     const readSeq = stored.read.get(me) ?? 0
     const messages = foldAll(stored.log, me).filter((message) => !message.deletedAt)
@@ -252,6 +289,7 @@ export class TestServer {
       unread: messages.filter((entry) => entry.seq > readSeq && entry.senderId !== me).length,
       headSeq: stored.log.length,
       readSeq,
+      ...stored.settings.get(me),
       createdAt: stored.createdAt,
     }
   }
@@ -354,6 +392,8 @@ export class TestServer {
         return this.mark(peer.userId, String(body.conversationId), Number(body.seq))
       case "send_private_message":
         return this.send(peer.userId, body, peer.id)
+      case "set_conversation_settings":
+        return this.set(peer.userId, body)
       case "authenticate":
         return { success: true, expiresAt: this.time() }
       default: {
@@ -418,7 +458,10 @@ export class TestServer {
     if (group) return group
     if (at === "GET /api/users") return { success: true, data: [...this.users.values()] }
     if (at === "GET /api/privatechat/conversations") {
-      const mine = this.newestFirst(user)
+      const chosen = (["archived", "pinned"] as const).filter((name) => url.searchParams.get(name) === "true")
+      const mine = this.newestFirst(user).filter((stored) =>
+        chosen.every((name) => stored.settings.get(user)?.[name]),
+      )
       const made = [...this.conversations.values()]
       const isBefore = (stored: StoredConversation, [position = 0, at = 0]: number[]) =>
         stored.position < position || (stored.position === position && made.indexOf(stored) < at)
@@ -429,8 +472,16 @@ export class TestServer {
       const next =
         last && page.length < rest.length ? { nextCursor: `${last.position}:${made.indexOf(last)}` } : {}
       const data = page.map((stored) => this.view(stored, user))
-      return { success: true, data, store: this.generation, ...next }
+      return {
+        success: true,
+        data,
+        totalUnread: this.totalUnread(user),
+        store: this.generation,
+        ...next,
+      }
     }
+    const setting = /^PUT \/api\/privatechat\/conversations\/(.+)\/settings$/.exec(at)
+    if (setting) return this.set(user, { ...body, conversationId: decodeURIComponent(setting[1] as string) })
     if (at === "POST /api/privatechat/conversations") {
       const other = String(body.userId)
       const found = [...this.conversations.values()].find(
