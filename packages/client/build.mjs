@@ -375,6 +375,12 @@ const REPLACED = [
   ],
 ]
 
+/** What replaces the module of this path; undefined: nothing. */
+export const replacementOf = (path) =>
+  REPLACED.find(([name]) =>
+    new RegExp(`(engine\\.io-(client|parser).build|@socket\\.io).*${name.source}`).test(path),
+  )?.[1]
+
 export const withoutUnused = {
   name: "without-unused",
   setup({ onLoad }) {

@@ -18,13 +18,15 @@ function waiting(messages: number, changes: number): string {
   return `${parts.join(" and ")} ${messages + changes === 1 ? "waits" : "wait"}`
 }
 
-/** The names of several people: all of up to three, or else the first two and how many more. */
-function names(all: readonly string[]): string {
-  if (all.length < 2) return all[0] ?? ""
-  const shown = all.slice(0, all.length > 3 ? 2 : 3).map(isolate)
-  const last = all.length > shown.length ? `${(all.length - 2).toLocaleString()} more` : shown.pop()
+/** The names of several people: all of up to three, or else the first two and how many more. `total` counts those without a name here. */
+function names(all: readonly string[], total = all.length): string {
+  if (total < 2) return all[0] ?? ""
+  const shown = all.slice(0, total > 3 ? 2 : 3).map(isolate)
+  const last = total > shown.length ? `${(total - shown.length).toLocaleString()} more` : shown.pop()
   return `${shown.join(", ")} and ${last}`
 }
+
+const a = { owner: "an owner", admin: "an admin", member: "a member" } as const
 
 const time: TimeWords = {
   today: "Today",
@@ -245,10 +247,22 @@ export const words = {
     noneLead: "Choose a conversation, or someone who is online.",
     loading: "Loading messages…",
     start: (name: string) => `This is the beginning of your conversation with ${isolate(name)}.`,
+    startGroup: (name: string) => `This is the beginning of ${isolate(name)}.`,
+    removed: "You are no longer a member",
+    removedLead: (name: string) =>
+      name
+        ? `${isolate(name)} is not in your list any more. A member can add you again.`
+        : "This conversation is not in your list any more. A member can add you again.",
+    unsent: (n: number) => `${count(n, "message was", "messages were")} not sent`,
+    noWriting: "You cannot write in this conversation.",
+    tryAgain: "Try again",
+    unblock: "Unblock",
+    unknownMember: "Former member",
     emptyTitle: (name: string) => `Say hello to ${isolate(name)}`,
     emptyLead: "No messages yet. Only the two of you can read them.",
     emptyLeadMany: "No messages yet. Only the members of this conversation can read them.",
-    company: (others: number) => `You and ${count(others, "other", "others")}`,
+    company: (members: number) => count(members, "member", "members"),
+    details: (name: string) => `${name}, details`,
     failed: "The messages could not be loaded.",
     missing: "This conversation cannot be shown",
     missingLead: "It does not exist, or you are not a member.",
@@ -270,6 +284,89 @@ export const words = {
     spoken: (name: string, text: string) => `${name}: ${text}`,
     copyCode: "Copy code",
     copied: "Copied",
+  },
+
+  details: {
+    region: "Details",
+    title: "Details",
+    titleGroup: "Group details",
+    close: "Close the details",
+    loading: "Loading the details…",
+    members: (n: number) => count(n, "member", "members"),
+    membersTitle: "Members",
+    membersFailed: "The members could not be loaded.",
+    more: "Show more members",
+    you: "You",
+    roles: { owner: "Owner", admin: "Admin", member: "Member" },
+    make: { owner: "Make owner", admin: "Make admin", member: "Make member" },
+    actionsOn: (name: string) => `Actions on ${name}`,
+    write: "Write a message",
+    roleFailed: "The role was not changed.",
+    rename: "Change the name",
+    name: "Name of the group",
+    add: "Add people",
+    remove: "Remove from the group",
+    removeTitle: (name: string) => `Remove ${isolate(name)}?`,
+    removeLead: "They get no more messages of this group, and everybody in it sees that you removed them.",
+    removeConfirm: "Remove",
+    membership: "Your membership",
+    leave: "Leave the group",
+    leaveTitle: (name: string) => `Leave ${isolate(name)}?`,
+    leaveLead:
+      "The group leaves your list, and you get no more of its messages. Only its members can add you again.",
+    leaveLeadOwner:
+      "The admin, or else the member, who has been here longest becomes the owner. You get no more messages of this group, and only its members can add you again.",
+    leaveLeadAlone: "You are the last member. Nobody will be able to read this group any more.",
+    leaveConfirm: "Leave",
+    privacy: "Privacy",
+    block: (name: string) => `Block ${isolate(name)}`,
+    unblock: (name: string) => `Unblock ${isolate(name)}`,
+    unblockFailed: "That could not be done.",
+    blockTitle: (name: string) => `Block ${isolate(name)}?`,
+    blockLead: (name: string) =>
+      `Neither of you can write in this conversation, and you look offline to ${isolate(name)}. They are not told. In groups you still see each other.`,
+    blockConfirm: "Block",
+    blockedNote: (name: string) => `You have blocked ${isolate(name)}.`,
+  },
+
+  /** What changes of a group did. `by` is null where the application made them. Names are isolated already where several stand. */
+  system: {
+    You: "You",
+    you: "you",
+    created: (by: string) => `${isolate(by)} created the group`,
+    added: (by: string | null, whom: string) =>
+      by === null ? `Added to the group: ${isolate(whom)}` : `${isolate(by)} added ${isolate(whom)}`,
+    removed: (by: string | null, whom: string) =>
+      by === null ? `Removed from the group: ${isolate(whom)}` : `${isolate(by)} removed ${isolate(whom)}`,
+    left: (by: string) => `${isolate(by)} left the group`,
+    made: (by: string, whom: string, role: "owner" | "admin" | "member") =>
+      `${isolate(by)} made ${isolate(whom)} ${a[role]}`,
+    isNow: (who: string, isSelf: boolean, role: "owner" | "admin" | "member") =>
+      `${isolate(who)} ${isSelf ? "are" : "is"} now ${a[role]}`,
+    renamed: (by: string | null, name: string | null) =>
+      name === null
+        ? `${by === null ? "The application" : isolate(by)} removed the name of the group`
+        : `${by === null ? "The application" : isolate(by)} named the group “${isolate(name)}”`,
+    picture: (by: string | null, has: boolean) =>
+      `${by === null ? "The application" : isolate(by)} ${has ? "changed" : "removed"} the picture of the group`,
+  },
+
+  groups: {
+    open: "New group",
+    newTitle: "New group",
+    name: "Name",
+    namePlaceholder: "Without one, the names of its members",
+    people: "People to choose from",
+    chosen: (n: number) => `${n.toLocaleString()} chosen`,
+    unchoose: (name: string) => `Take ${name} out`,
+    addId: (id: string) => `Add “${isolate(id)}”`,
+    nobody: "Type the name of somebody.",
+    history: "Show the whole history to those who join later",
+    historyHint: "Otherwise they see what is written from then on.",
+    create: (n: number) => (n ? `Create group of ${(n + 1).toLocaleString()}` : "Create group"),
+    addTitle: "Add people",
+    addLead: "They get the messages from now on, or the whole history if the group was made so.",
+    add: (n: number) => (n ? `Add ${count(n, "person", "people")}` : "Add"),
   },
 
   message: {

@@ -95,7 +95,8 @@ export function createList(core: Core, options: ListOptions): List {
     const conversation = known.get(id)
     if (!conversation) return null
     const others = conversation.members.filter((member) => member.id !== core.me())
-    const other = others.length === 1 ? (others[0] ?? null) : null
+    // A group that shrinks to two stays one.
+    const other = conversation.kind !== "group" && others.length === 1 ? (others[0] ?? null) : null
     const set = options.applied(conversation)
     return remember(infos, { ...set, other, muted: isMuted(set) })
   }

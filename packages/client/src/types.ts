@@ -117,7 +117,7 @@ export interface RosterState {
 export interface ConversationInfo extends Conversation {
   /** Whether it is muted now: until `mutedUntil`. */
   muted: boolean
-  /** The other member of a conversation of two; null if there is no single one. */
+  /** The other member of a conversation of two; null in a group. */
   other: User | null
 }
 

@@ -11,13 +11,24 @@ import { focusSearch, noSearch, type SearchRequest } from "../search/SearchField
 import { words } from "../strings"
 import { NoThread } from "../thread/NoThread"
 import { Thread } from "../thread/Thread"
+import { later } from "../ui/later"
+import { Skeleton } from "../ui/State"
 import { Banner, reportHeight } from "./Banner"
 import { useMedia } from "./hooks"
 import { Notify } from "./Notify"
 import { Restored } from "./Restored"
-import { cycleRegions, focusComposer, focusList, focusPeople } from "./regions"
-import { go, useRoute } from "./route"
+import { cycleRegions, focusComposer, focusDetails, focusList, focusPeople } from "./regions"
+import { closeDetails, go, openDetails, useRoute } from "./route"
 import { Title } from "./Title"
+
+/** Loaded when the details about a conversation are first opened. */
+const Details = later(
+  async () => ({ default: (await import("../details/panels")).Details }),
+  <Skeleton rows={5} kind="people" label={words.details.loading} />,
+)
+
+/** Loaded when the first group is made. */
+const NewGroup = later(async () => ({ default: (await import("../details/panels")).NewGroup }), null)
 
 /** The three panels: conversations, thread and people. The width decides how many are visible at once. */
 export function Shell(props: { self: User; mode: "local" | "open" | "token"; onLeave: () => void }) {
@@ -26,13 +37,17 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
   const wide = useMedia("(min-width: 1100px)")
   const phone = useMedia("(max-width: 759px)")
   const [sheet, setSheet] = useState(false)
-  const peopleOpen = wide || sheet
+  const details = route.view === "thread" && route.details === true
+  // The details take the place of the people.
+  const peopleOpen = !details && (wide || sheet)
   // The sheet covers the other panels: they are inert until it closes.
-  const modal = sheet && !wide && !phone
+  const modal = (sheet || details) && !wide && !phone
   const { since: restoredAt } = useRestored()
   const selected = route.view === "thread" ? route.conversationId : null
   const openedBy = useRef<HTMLElement | null>(null)
   const [search, setSearch] = useState(noSearch)
+  /** The button that opened the dialog for a new group, while it is open. */
+  const [groupOpener, setGroupOpener] = useState<HTMLElement | null>(null)
 
   const select = useCallback((conversationId: string, focus: boolean) => {
     go({ view: "thread", conversationId })
@@ -71,6 +86,25 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
     requestAnimationFrame(() => openedBy.current?.focus())
   }, [])
 
+  const toggleDetails = useCallback(() => {
+    if (selected === null) return
+    if (details) return closeDetails()
+    openedBy.current = document.activeElement as HTMLElement | null
+    setSheet(false)
+    openDetails(selected)
+    focusDetails()
+  }, [selected, details])
+
+  const hideDetails = useCallback(() => {
+    closeDetails()
+    // A panel that was open before a reload was opened by nothing that is here.
+    requestAnimationFrame(() => {
+      const opener = openedBy.current?.isConnected ? openedBy.current : null
+      if (opener) opener.focus()
+      else focusComposer()
+    })
+  }, [])
+
   // Where people have a panel of their own there is no sheet, and none opens when the window narrows again.
   useEffect(() => {
     if (wide || phone) setSheet(false)
@@ -86,11 +120,13 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
         openSearch(null)
       } else if (event.key === "Escape" && sheet && !event.defaultPrevented) {
         closePeople()
+      } else if (event.key === "Escape" && details && !event.defaultPrevented && isInDetails(event)) {
+        hideDetails()
       }
     }
     addEventListener("keydown", onKey)
     return () => removeEventListener("keydown", onKey)
-  }, [sheet, closePeople, openSearch])
+  }, [sheet, details, closePeople, hideDetails, openSearch])
 
   return (
     <div className="shell">
@@ -118,13 +154,14 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
           onSearch={setSearch}
           onSelect={select}
           onShow={showMessage}
+          onNewGroup={setGroupOpener}
           onFind={wide ? focusPeople : openPeople}
           onLeave={onLeave}
         />
         <section
           className="panel panel-thread"
           data-region="thread"
-          data-shown={route.view === "thread"}
+          data-shown={route.view === "thread" && !details}
           data-testid="thread"
           aria-label={words.regions.thread}
           inert={modal}
@@ -140,6 +177,8 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
               self={self}
               wide={wide}
               target={route.view === "thread" && route.seq !== undefined ? route.seq : null}
+              details={details}
+              onDetails={toggleDetails}
               onSearch={openSearch}
               onPeople={openPeople}
               onOut={focusList}
@@ -151,22 +190,53 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
             type="button"
             className="scrim"
             tabIndex={-1}
-            aria-label={words.regions.closePeople}
-            onClick={closePeople}
+            aria-label={details ? words.details.close : words.regions.closePeople}
+            onClick={details ? hideDetails : closePeople}
           />
         )}
         <People
           self={self}
           open={peopleOpen}
+          covered={details}
           sheet={!wide && !phone}
           shown={route.view === "people"}
           onSelect={select}
+          onNewGroup={setGroupOpener}
           onClose={closePeople}
         />
+        {details && selected !== null && (
+          <aside
+            className="panel panel-details"
+            data-region="details"
+            data-shown="true"
+            data-testid="details"
+            {...(modal && { role: "dialog", "aria-modal": true })}
+            aria-label={words.details.region}
+            tabIndex={-1}
+          >
+            <Details key={selected} id={selected} self={self} onClose={hideDetails} />
+          </aside>
+        )}
       </main>
+      {groupOpener && (
+        <NewGroup
+          self={self}
+          focus={{ opener: groupOpener, otherwise: focusComposer }}
+          onMade={(conversationId) => {
+            setGroupOpener(null)
+            select(conversationId, true)
+          }}
+          onClose={() => setGroupOpener(null)}
+        />
+      )}
       {route.view !== "thread" && <Tabs self={self} mode={mode} view={route.view} onLeave={onLeave} />}
     </div>
   )
+}
+
+/** Escape ends what is nearer first: an edit in the composer, a search. */
+function isInDetails({ target }: KeyboardEvent): boolean {
+  return target === document.body || (target as HTMLElement).closest(".panel-details") !== null
 }
 
 /** Cmd + K, and Ctrl + K but on a Mac, where that deletes the rest of a line. */

@@ -1,7 +1,7 @@
 import type { User } from "@lamplight/client"
 import { useConversations, useUnread } from "@lamplight/react"
 import { useEffect } from "react"
-import { titleOf } from "../logic/members"
+import { conversationTitle } from "../logic/members"
 import { documentTitle } from "../logic/title"
 import { showOnFavicon } from "./favicon"
 
@@ -10,7 +10,7 @@ export function Title({ selected, self }: { selected: string | null; self: User 
   const { total } = useUnread()
   const { items } = useConversations()
   const item = selected === null ? null : items.find((one) => one.id === selected)
-  const title = documentTitle(item ? titleOf(item.members, self.id) : null, total)
+  const title = documentTitle(item ? conversationTitle(item, self.id) : null, total)
   useEffect(() => {
     document.title = title
     showOnFavicon(total)

@@ -38,6 +38,10 @@ export function focusList(): void {
   soon("conversations")
 }
 
+export function focusDetails(): void {
+  soon("details")
+}
+
 export function focusPeople(): void {
   soon("people")
 }

@@ -11,6 +11,8 @@ describe("routes", () => {
     }
     const message = { view: "thread", conversationId: "a/b 7", seq: 41 } as const
     expect(parseRoute(hashOf(message))).toEqual(message)
+    const details = { view: "thread", conversationId: "a/b details", details: true } as const
+    expect(parseRoute(hashOf(details))).toEqual(details)
     expect(parseRoute("#/c/7/0")).toEqual({ view: "thread", conversationId: "7" })
     expect(parseRoute(hashOf({ view: "people" }))).toEqual({ view: "people" })
   })

@@ -4,16 +4,17 @@ import { useSyncExternalStore } from "react"
 export type Route =
   | { view: "conversations" }
   | { view: "people" }
-  /** `seq`: the message to show, until it is shown. */
-  | { view: "thread"; conversationId: string; seq?: number }
+  /** `seq`: the message to show, until it is shown. `details`: the panel about the conversation is open. */
+  | { view: "thread"; conversationId: string; seq?: number; details?: true }
 
 export function parseRoute(hash: string): Route {
-  const thread = /^#\/c\/(.+?)(?:\/(\d{1,15}))?$/.exec(hash)
+  const thread = /^#\/c\/(.+?)(?:\/(\d{1,15}|details))?$/.exec(hash)
   if (thread?.[1]) {
     try {
       const conversationId = decodeURIComponent(thread[1])
       const seq = Number(thread[2])
-      return { view: "thread", conversationId, ...(seq > 0 && { seq }) }
+      const details = thread[2] === "details" && { details: true as const }
+      return { view: "thread", conversationId, ...(seq > 0 && { seq }), ...details }
     } catch {
       // A broken escape sequence in an address that was typed by hand.
       return { view: "conversations" }
@@ -24,8 +25,9 @@ export function parseRoute(hash: string): Route {
 
 export function hashOf(route: Route): string {
   if (route.view === "thread") {
-    const { conversationId, seq } = route
-    return `#/c/${encodeURIComponent(conversationId)}${seq === undefined ? "" : `/${seq}`}`
+    const { conversationId, seq, details } = route
+    const rest = seq === undefined ? (details ? "/details" : "") : `/${seq}`
+    return `#/c/${encodeURIComponent(conversationId)}${rest}`
   }
   return route.view === "people" ? "#/people" : "#/"
 }
@@ -77,6 +79,36 @@ export function endJump(): void {
   const { view, ...rest } = read()
   if (view !== "thread" || !("conversationId" in rest)) return
   history.replaceState(history.state, "", hashOf({ view, conversationId: rest.conversationId }))
+  for (const listener of listeners) listener()
+}
+
+/** Opens the panel about the conversation: the back button of a phone closes it. */
+export function openDetails(conversationId: string): void {
+  const from = read()
+  const hash = hashOf({ view: "thread", conversationId, details: true })
+  if (hash === location.hash) return
+  // The state says where "back" leads from the thread below, too.
+  const below = (history.state as { from?: string } | null)?.from
+  history.pushState({ from: from.view === "thread" ? "details" : from.view, below }, "", hash)
+  for (const listener of listeners) listener()
+}
+
+/** Closes that panel, through the history if it was opened from the thread. */
+export function closeDetails(): void {
+  const route = read()
+  if (route.view !== "thread" || !route.details) return
+  const state = history.state as { from?: string } | null
+  if (state?.from === "details") {
+    history.back()
+    return
+  }
+  history.replaceState(history.state, "", hashOf({ view: "thread", conversationId: route.conversationId }))
+  for (const listener of listeners) listener()
+}
+
+/** The user left the conversation that is shown: its address leads nowhere any more. */
+export function leaveThread(): void {
+  history.replaceState(null, "", "#/")
   for (const listener of listeners) listener()
 }
 

@@ -2,7 +2,7 @@ import type { OutboxItem, User } from "@lamplight/client"
 import { useConversations, useLamplight, useOutbox } from "@lamplight/react"
 import { useEffect, useRef, useState } from "react"
 import { toast } from "sonner"
-import { titleOf } from "../logic/members"
+import { conversationTitle } from "../logic/members"
 import { words } from "../strings"
 import { reason } from "../ui/failure"
 
@@ -36,8 +36,8 @@ export function FailureWatch(props: {
     }
     for (const item of failed) {
       if (before.has(item.clientMessageId)) continue
-      const members = conversations.find((it) => it.id === item.conversationId)?.members
-      const name = members ? titleOf(members, self.id) : null
+      const conversation = conversations.find((it) => it.id === item.conversationId)
+      const name = conversation ? conversationTitle(conversation, self.id) : null
       const what = item.write
         ? words.message.notChanged[item.write.action.kind]
         : words.message.notSentTo(name)

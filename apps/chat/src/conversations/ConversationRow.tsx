@@ -1,13 +1,13 @@
 import { type ConversationItem, isVisible, type PresenceView } from "@lamplight/client"
 import { useTyping } from "@lamplight/react"
 import { memo } from "react"
-import { faceOf, nameOf, titleOf } from "../logic/members"
+import { conversationTitle, nameOf } from "../logic/members"
 import { listTime } from "../logic/time"
 import { badge } from "../logic/title"
 import type { PresenceIconState } from "../presence/PresenceIcon"
 import { stateWord } from "../presence/view"
 import { words } from "../strings"
-import { Avatar } from "../ui/Avatar"
+import { ConversationAvatar } from "../ui/ConversationAvatar"
 
 /**
  * One conversation: the other person and their presence, the last or unsent message, and the unread count.
@@ -25,7 +25,7 @@ export const ConversationRow = memo(function ConversationRow(props: {
 }) {
   const { item, presence, unsent, selfId, selected, tabIndex, entry, today, onOpen } = props
   const other = presence?.user ?? item.other
-  const name = other ? nameOf(other) : titleOf(item.members, selfId) || item.id
+  const name = other ? nameOf(other) : conversationTitle(item, selfId) || item.id
   // Several people have no single presence.
   const state: PresenceIconState | undefined = item.other ? (presence?.status ?? "unknown") : undefined
   const at = item.lastMessage?.createdAt ?? item.createdAt
@@ -44,10 +44,10 @@ export const ConversationRow = memo(function ConversationRow(props: {
         tabIndex={tabIndex}
         onClick={() => onOpen(item.id)}
       >
-        <Avatar
-          id={other?.id ?? item.id}
-          name={other ? name : faceOf(item.members, selfId)}
-          avatarUrl={other?.avatarUrl}
+        <ConversationAvatar
+          item={item}
+          selfId={selfId}
+          other={item.other && other}
           presence={state}
           size="lg"
         />

@@ -1,12 +1,13 @@
 import type { User } from "@lamplight/client"
 import { useConversations, useOutbox, usePresences } from "@lamplight/react"
+import { MessageCirclePlus } from "lucide-react"
 import { useCallback, useMemo } from "react"
 import { useToday } from "../app/hooks"
 import { PresenceIcon } from "../presence/PresenceIcon"
 import { StatusMenu } from "../presence/StatusMenu"
 import { isSearching, SearchField, type SearchRequest } from "../search/SearchField"
 import { words } from "../strings"
-import { Button } from "../ui/Button"
+import { Button, IconButton } from "../ui/Button"
 import { showFailure } from "../ui/failure"
 import { later } from "../ui/later"
 import { useRoving } from "../ui/roving"
@@ -34,6 +35,8 @@ export function Conversations(props: {
   onSearch: (search: SearchRequest) => void
   onSelect: (conversationId: string, focus: boolean) => void
   onShow: (conversationId: string, seq: number) => void
+  /** `opener` takes the focus back. */
+  onNewGroup: (opener: HTMLElement) => void
   onFind: () => void
   onLeave: () => void
 }) {
@@ -52,6 +55,14 @@ export function Conversations(props: {
           <PresenceIcon state="online" size={20} />
           {words.product}
         </p>
+        <IconButton
+          label={words.groups.open}
+          className="ms-auto"
+          data-testid="new-group"
+          onClick={({ currentTarget }) => props.onNewGroup(currentTarget)}
+        >
+          <MessageCirclePlus size={20} aria-hidden="true" />
+        </IconButton>
       </header>
       <SearchField search={search} onSearch={onSearch} />
       {isSearching(search) ? (

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest"
 import { words } from "../strings"
-import { faceOf, namesById, titleOf } from "./members"
+import { conversationTitle, namesById } from "./members"
 
 const people = ["Asha", "Ben", "Cleo", "Dov", "Efua", "Finn"].map((name, i) => ({ id: `${i}`, name }))
+const titleOf = (members: typeof people, selfId: string) => conversationTitle({ members }, selfId)
 /** As it is read: the isolates around the names cannot be seen. */
 const seen = (title: string) => title.replace(/[\u2068\u2069]/g, "")
 
@@ -19,11 +20,10 @@ describe("who a conversation is with", () => {
     expect(titleOf(people.slice(0, 1), "0")).toBe("Asha")
   })
 
-  it("gives a face of two", () => {
-    expect(faceOf(people, "0")).toBe("Ben Cleo")
-    expect(
-      faceOf([...people.slice(0, 1), { id: "8", name: "Mary Ann" }, { id: "9", name: "Ode" }], "0"),
-    ).toBe("Mary Ode")
+  it("takes the group's name, and counts members who are not loaded", () => {
+    expect(conversationTitle({ name: "Trip", members: people }, "0")).toBe("Trip")
+    const large = { members: people, memberCount: 40, name: null }
+    expect(seen(conversationTitle(large, "0"))).toBe("Ben, Cleo and 37 more")
   })
 
   it("knows each by id", () => {

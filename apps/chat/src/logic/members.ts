@@ -16,17 +16,18 @@ function othersIn<M extends Named>(members: readonly M[], selfId: string): reado
   return others.length > 0 ? others : members
 }
 
-/** The title of a conversation: the names of the others. */
-export function titleOf(members: readonly Named[], selfId: string): string {
-  return words.names(othersIn(members, selfId).map(nameOf))
+/** What a conversation needs for its title. */
+interface Titled {
+  name?: string | null
+  members: readonly Named[]
+  memberCount?: number
 }
 
-/** The text whose initials stand for a conversation of several people. */
-export function faceOf(members: readonly Named[], selfId: string): string {
-  return othersIn(members, selfId)
-    .slice(0, 2)
-    .map((member) => nameOf(member).trim().split(/\s+/)[0])
-    .join(" ")
+/** The title of a conversation: the group's name, or the names of the others. */
+export function conversationTitle({ name, members, memberCount }: Titled, selfId: string): string {
+  if (name) return name
+  const names = othersIn(members, selfId).map(nameOf)
+  return words.names(names, names.length + Math.max(0, (memberCount ?? 0) - members.length))
 }
 
 export function namesById(members: readonly Named[]): ReadonlyMap<string, string> {

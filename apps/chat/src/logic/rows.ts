@@ -1,4 +1,6 @@
+import type { SystemRow } from "@lamplight/client"
 import { dayKey } from "./days"
+import { isSystem, type SystemItem } from "./system"
 
 /** The part of a message that grouping needs. */
 export interface Groupable {
@@ -21,6 +23,8 @@ export type Row<M extends Groupable> =
   | { kind: "unread"; key: "unread" }
   | { kind: "head"; key: string; message: M }
   | { kind: "message"; key: string; message: M; first: boolean; last: boolean }
+  /** A change of the group. */
+  | { kind: "system"; key: string; system: SystemRow }
   /** The messages that follow are not loaded, after a jump into the past. */
   | { kind: "more"; key: "more" }
 
@@ -39,7 +43,10 @@ export interface RowOptions {
 }
 
 /** Makes rows of messages, oldest first. */
-export function buildRows<M extends Groupable>(messages: readonly M[], options: RowOptions): Row<M>[] {
+export function buildRows<M extends Groupable>(
+  messages: readonly (M | SystemItem)[],
+  options: RowOptions,
+): Row<M>[] {
   const rows: Row<M>[] = []
   extend(rows, messages, 0, options, { dividerPlaced: !firstUnreadIsKnown(messages, options) })
   return rows
@@ -60,11 +67,11 @@ export function firstUnreadIsKnown(messages: readonly Groupable[], options: RowO
  * reused, so that a new message costs the same in a thread of a hundred thousand.
  */
 export function createRowBuilder<M extends Groupable>() {
-  let before: readonly M[] = []
+  let before: readonly (M | SystemItem)[] = []
   let rows: Row<M>[] = []
   let used: RowOptions | null = null
 
-  return (messages: readonly M[], options: RowOptions): Row<M>[] => {
+  return (messages: readonly (M | SystemItem)[], options: RowOptions): Row<M>[] => {
     const sameOptions =
       used !== null &&
       used.hasOlder === options.hasOlder &&
@@ -75,7 +82,7 @@ export function createRowBuilder<M extends Groupable>() {
     if (sameOptions && shared === before.length && shared === messages.length) return rows
     // The last shared message is laid out again, since the next one decides whether it ends its group.
     const keep = Math.max(0, shared - 1)
-    const kept = keep > 0 ? cutBefore(rows, messages[keep] as M) : null
+    const kept = keep > 0 ? cutBefore(rows, messages[keep] as M | SystemItem) : null
     const next = kept ?? []
     const dividerPlaced = !firstUnreadIsKnown(messages, options) || next.some((row) => row.kind === "unread")
     extend(next, messages, kept ? keep : 0, options, { dividerPlaced })
@@ -94,28 +101,32 @@ function sharedPrefix<M>(a: readonly M[], b: readonly M[]): number {
 }
 
 /** The rows before a message and its headings; null if it has no row. */
-function cutBefore<M extends Groupable>(rows: Row<M>[], message: M): Row<M>[] | null {
+function cutBefore<M extends Groupable>(rows: Row<M>[], message: M | SystemItem): Row<M>[] | null {
   let end = rows.length - 1
   while (end >= 0) {
     const row = rows[end] as Row<M>
     if (row.kind === "message" && row.message === message) break
+    if (row.kind === "system" && isSystem(message) && row.system === message.system) break
     end -= 1
   }
   if (end < 0) return null
-  while (end > 0 && rows[end - 1]?.kind !== "message") end -= 1
+  while (end > 0 && !isItem(rows[end - 1])) end -= 1
   return rows.slice(0, end)
 }
 
+/** Whether a row stands for an item, and is no heading of one. */
+const isItem = (row: Row<Groupable> | undefined) => row?.kind === "message" || row?.kind === "system"
+
 function extend<M extends Groupable>(
   rows: Row<M>[],
-  messages: readonly M[],
+  messages: readonly (M | SystemItem)[],
   from: number,
   options: RowOptions,
   state: { dividerPlaced: boolean },
 ): void {
   if (from === 0 && !options.hasOlder && messages.length > 0) rows.push({ kind: "start", key: "start" })
   for (let i = from; i < messages.length; i += 1) {
-    const message = messages[i] as M
+    const message = messages[i] as M | SystemItem
     const previous = messages[i - 1]
     const next = messages[i + 1]
     // Nothing stands before the first loaded message while older ones exist: a day or a name would have to move when they are loaded.
@@ -127,6 +138,10 @@ function extend<M extends Groupable>(
         key: `day:${dayOf(message)}:${message.key}`,
         date: new Date(message.createdAt),
       })
+    }
+    if (isSystem(message)) {
+      rows.push({ kind: "system", key: message.key, system: message.system })
+      continue
     }
     const divider =
       !state.dividerPlaced &&

@@ -1,6 +1,6 @@
 import type { PresenceView, User } from "@lamplight/client"
 import { useLamplight, usePresences, useRoster } from "@lamplight/react"
-import { Search, X } from "lucide-react"
+import { MessageCirclePlus, Search, X } from "lucide-react"
 import { useMemo, useRef, useState } from "react"
 import { useNow } from "../app/hooks"
 import { fold } from "../logic/names"
@@ -22,12 +22,16 @@ const SHOWN = 300
 export function People(props: {
   self: User
   open: boolean
+  /** Another panel takes its place. */
+  covered: boolean
   sheet: boolean
   shown: boolean
   onSelect: (conversationId: string, focus: boolean) => void
+  /** `opener` takes the focus back. */
+  onNewGroup: (opener: HTMLElement) => void
   onClose: () => void
 }) {
-  const { self, open, sheet, shown, onSelect, onClose } = props
+  const { self, open, covered, sheet, shown, onSelect, onNewGroup, onClose } = props
   const client = useLamplight()
   const roster = useRoster()
   const [query, setQuery] = useState("")
@@ -92,6 +96,7 @@ export function People(props: {
       data-region={open || shown ? "people" : undefined}
       data-open={open}
       data-shown={shown}
+      hidden={covered && !sheet && !shown}
       {...(sheet && open && dialog)}
       aria-label={words.regions.people}
       tabIndex={-1}
@@ -105,6 +110,13 @@ export function People(props: {
               : roster.status === "live" && words.people.count(count)}
           </p>
         </div>
+        <IconButton
+          label={words.groups.open}
+          className="people-group"
+          onClick={({ currentTarget }) => onNewGroup(currentTarget)}
+        >
+          <MessageCirclePlus size={20} aria-hidden="true" />
+        </IconButton>
         {sheet && (
           <IconButton label={words.regions.closePeople} onClick={onClose}>
             <X size={20} aria-hidden="true" />

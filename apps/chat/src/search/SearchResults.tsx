@@ -3,12 +3,13 @@ import { useConversations, usePresences, useSearch } from "@lamplight/react"
 import { useMemo } from "react"
 import { useToday } from "../app/hooks"
 import { excerptOf } from "../logic/excerpt"
-import { faceOf, nameOf, titleOf } from "../logic/members"
+import { conversationTitle, nameOf } from "../logic/members"
 import { fold } from "../logic/names"
 import { listTime } from "../logic/time"
 import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
 import { Button } from "../ui/Button"
+import { ConversationAvatar } from "../ui/ConversationAvatar"
 import { reason } from "../ui/failure"
 import { useRoving } from "../ui/roving"
 import { Skeleton, State } from "../ui/State"
@@ -33,7 +34,7 @@ export default function SearchResults(props: {
   const byName = useMemo(() => {
     const wanted = fold(query)
     if (search.scope || !wanted) return []
-    return items.filter((item) => fold(titleOf(item.members, self.id)).includes(wanted))
+    return items.filter((item) => fold(conversationTitle(item, self.id)).includes(wanted))
   }, [items, query, search.scope, self.id])
   const byId = useMemo(() => new Map(items.map((item) => [item.id, item])), [items])
   const names = useNames(found.hits, byId)
@@ -67,10 +68,10 @@ export default function SearchResults(props: {
                   tabIndex={roving.tabStop(item.id)}
                   onClick={() => onSelect(item.id, true)}
                 >
-                  <Face item={item} selfId={self.id} />
+                  <ConversationAvatar item={item} selfId={self.id} />
                   <span className="row-text">
                     <span className="row-name block" dir="auto">
-                      {titleOf(item.members, self.id)}
+                      {conversationTitle(item, self.id)}
                     </span>
                   </span>
                 </button>
@@ -139,7 +140,7 @@ function Hit(props: {
 }) {
   const { hit, item, author, self, isScoped, today, tabIndex, onOpen } = props
   const { content, createdAt, id, seq } = hit.message
-  const title = item && !isScoped ? titleOf(item.members, self.id) : author
+  const title = item && !isScoped ? conversationTitle(item, self.id) : author
   // In a conversation of two its title names the author already.
   const mark = isScoped || (item?.other && title === author) ? "" : words.list.by(author)
   return (
@@ -153,7 +154,7 @@ function Hit(props: {
       onClick={onOpen}
     >
       {item && !isScoped ? (
-        <Face item={item} selfId={self.id} />
+        <ConversationAvatar item={item} selfId={self.id} />
       ) : (
         <Avatar id={hit.message.senderId} name={author === words.thread.you ? nameOf(self) : author} />
       )}
@@ -175,17 +176,6 @@ function Hit(props: {
         </span>
       </span>
     </button>
-  )
-}
-
-function Face({ item, selfId }: { item: ConversationItem; selfId: string }) {
-  const { other } = item
-  return (
-    <Avatar
-      id={other?.id ?? item.id}
-      name={other ? nameOf(other) : faceOf(item.members, selfId)}
-      avatarUrl={other?.avatarUrl}
-    />
   )
 }
 

@@ -13,6 +13,7 @@ import {
 } from "react"
 import { useToday } from "../app/hooks"
 import { createRowBuilder, type Row } from "../logic/rows"
+import { withSystem } from "../logic/system"
 import { words } from "../strings"
 import { showFailure } from "../ui/failure"
 import { copyMessages } from "./copy"
@@ -49,18 +50,23 @@ export function Log(props: {
   conversation: ConversationView
   self: User
   members: readonly User[]
+  isGroup: boolean
   name: string
   nameOf: (userId: string) => string
   unreadAfter: number | null
   reading: boolean
   onOut: () => void
 }) {
-  const { ref, conversation, self, members, name, nameOf, unreadAfter, reading, onOut } = props
+  const { ref, conversation, self, members, isGroup, name, nameOf, unreadAfter, reading, onOut } = props
   const { messages, loadOlder, loadNewer, jumpToNewest, stay, markRead } = conversation
   const { hasOlder, hasNewer } = messages
   const [build] = useState(() => createRowBuilder<MessageRow>())
   const options = { hasOlder, hasNewer, unreadAfter, selfId: self.id }
-  const rows = build(messages.rows, options)
+  const merged = useMemo(
+    () => withSystem(messages.rows, messages.systemRows),
+    [messages.rows, messages.systemRows],
+  )
+  const rows = build(merged, options)
   const today = useToday()
   const readers = useReaders(conversation.id)
   const reader = useMemo(() => slowestReader(members, self.id, readers), [members, self.id, readers])
@@ -318,6 +324,9 @@ export function Log(props: {
                 row={row}
                 name={row.kind === "head" || row.kind === "message" ? nameOf(row.message.senderId) : name}
                 today={today}
+                selfId={self.id}
+                nameOf={row.kind === "system" ? nameOf : undefined}
+                isGroup={isGroup}
                 delivery={deliveryState(row, reader)}
                 newest={row.key === newestOwn}
                 canChange={messages.canChange}
@@ -366,6 +375,8 @@ function estimate(row: Row<MessageRow> | undefined): number {
       return 38
     case "start":
       return 60
+    case "system":
+      return 32
     case "more":
       return 92
     case "message": {

@@ -1,6 +1,7 @@
 import type { MessageRow } from "@lamplight/client"
 import { memo } from "react"
 import type { Row } from "../logic/rows"
+import { systemText } from "../logic/system"
 import { clock, dayTitle, moment } from "../logic/time"
 import { words } from "../strings"
 import type { DeliveryState } from "./delivery-state"
@@ -10,6 +11,10 @@ import { MessageLine } from "./MessageLine"
 export const LogRow = memo(function LogRow(props: {
   row: Row<MessageRow>
   name: string
+  selfId: string
+  /** The names of those whom a change of the group names. */
+  nameOf: ((userId: string) => string) | undefined
+  isGroup: boolean
   today: Date
   delivery: DeliveryState
   newest: boolean
@@ -18,15 +23,31 @@ export const LogRow = memo(function LogRow(props: {
   menuOpen: boolean
   onMenu: (key: string | null) => void
 }) {
-  const { row, name, today, delivery, newest, canChange, active, menuOpen, onMenu } = props
+  const { row, name, selfId, nameOf, isGroup, today, delivery, newest, canChange, active, menuOpen, onMenu } =
+    props
   switch (row.kind) {
     case "start":
-      return <p className="beginning">{words.thread.start(name)}</p>
+      return <p className="beginning">{isGroup ? words.thread.startGroup(name) : words.thread.start(name)}</p>
     case "day":
       return (
         <h3 className="day" data-testid="day">
           {dayTitle(row.date, today, words.time)}
         </h3>
+      )
+    case "system":
+      return (
+        <div
+          className="system-row"
+          data-testid="system"
+          data-seq={row.system.seq}
+          title={moment(new Date(row.system.createdAt))}
+        >
+          {systemText(row.system, selfId, nameOf ?? String).map((sentence) => (
+            <p key={sentence} dir="auto">
+              {sentence}
+            </p>
+          ))}
+        </div>
       )
     case "unread":
       return (

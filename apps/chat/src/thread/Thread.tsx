@@ -3,11 +3,11 @@ import { useConversation } from "@lamplight/react"
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
 import { useReading } from "../app/hooks"
 import { focusComposer } from "../app/regions"
-import { endJump, goBack } from "../app/route"
+import { endJump } from "../app/route"
 import { Composer } from "../composer/Composer"
 import { EditMessage } from "../composer/EditMessage"
 import { EmojiPopover } from "../emoji/EmojiPopover"
-import { namesById, titleOf } from "../logic/members"
+import { conversationTitle, nameOf as nameOfUser, namesById } from "../logic/members"
 import { firstUnreadIsKnown } from "../logic/rows"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
@@ -17,6 +17,8 @@ import { Announcer } from "./Announcer"
 import { ThreadActionsContext } from "./actions"
 import { DeleteDialog } from "./DeleteDialog"
 import { Log, type LogControl } from "./Log"
+import { NoAccess } from "./NoAccess"
+import { NoWriting, useNoWriting } from "./NoWriting"
 import { ThreadHead } from "./ThreadHead"
 import { TypingStrip } from "./TypingStrip"
 import { useArrival } from "./useArrival"
@@ -44,20 +46,33 @@ export function Thread(props: {
   /** The `seq` of a message to show; null: none. */
   target: number | null
   onSearch: (scope: { id: string; name: string }) => void
+  /** Whether the details about the conversation are open. */
+  details: boolean
+  onDetails: () => void
   onPeople: () => void
   onOut: () => void
 }) {
-  const { id, self, wide, target, onSearch, onPeople, onOut } = props
+  const { id, self, wide, target, details, onSearch, onDetails, onPeople, onOut } = props
   const conversation = useConversation(id)
   const { messages, item } = conversation
   const reading = useReading()
   const divider = useDivider(messages, self.id, reading, item?.unread ?? 0)
   const log = useRef<LogControl>(null)
   const members = item?.members ?? nobody
-  const name = titleOf(members, self.id)
+  const name = item ? conversationTitle(item, self.id) : ""
+  const { users } = messages
+  const isGroup = item?.kind === "group"
   const names = useMemo(() => namesById(members), [members])
   // Messages of people who left the conversation are still there.
-  const nameOf = useCallback((userId: string) => names.get(userId) ?? userId, [names])
+  const nameOf = useCallback(
+    (userId: string) => {
+      const former = users[userId]
+      return (
+        names.get(userId) ?? (former ? nameOfUser(former) : isGroup ? words.thread.unknownMember : userId)
+      )
+    },
+    [names, users, isGroup],
+  )
 
   // Leaving the conversation ends the typing notice.
   const { setTyping } = conversation
@@ -88,12 +103,17 @@ export function Thread(props: {
     }
   }, [ready, started, placed, messages.loadingOlder, loadOlder])
 
+  const noWriting = useNoWriting(item, messages.rows)
+
   const todo = useMessageActions({ id, selfId: self.id, nameOf, log })
   const { actions, reply, editing, deleting, reacting, endReply, endEdit, endReacting, editLast } = todo
   const { setDeleting, remove } = todo
 
   const isShown =
-    messages.rows.length > 0 && (started || placed) && !isArriving && messages.status !== "loading"
+    messages.rows.length + messages.systemRows.length > 0 &&
+    (started || placed) &&
+    !isArriving &&
+    messages.status !== "loading"
   // Before the paint, so that the end is not shown first.
   useLayoutEffect(() => {
     if (target === null || !isShown) return
@@ -101,22 +121,10 @@ export function Thread(props: {
     endJump()
   }, [target, isShown])
 
+  const lastName = useRef("")
+  if (name) lastName.current = name
   const denied = messages.status === "error" && messages.error?.code === "not_found"
-  if (denied) {
-    return (
-      <State
-        kind="denied"
-        size="page"
-        title={words.thread.missing}
-        lead={words.thread.missingLead}
-        action={
-          <Button look="line" onClick={goBack}>
-            {words.thread.missingAction}
-          </Button>
-        }
-      />
-    )
-  }
+  if (denied) return <NoAccess rows={messages.rows} isRemoved={messages.isRemoved} name={lastName.current} />
 
   return (
     <ThreadActionsContext.Provider value={actions}>
@@ -126,6 +134,8 @@ export function Thread(props: {
         name={name}
         wide={wide}
         rows={messages.rows}
+        details={details}
+        onDetails={onDetails}
         onSearch={() => onSearch({ id, name })}
         onPeople={onPeople}
       />
@@ -136,6 +146,7 @@ export function Thread(props: {
             conversation={conversation}
             self={self}
             members={members}
+            isGroup={isGroup}
             name={name}
             nameOf={nameOf}
             unreadAfter={divider.unreadAfter}
@@ -174,8 +185,9 @@ export function Thread(props: {
       {editing && (
         <EditMessage key={editing.key} row={editing} members={members} selfId={self.id} onDone={endEdit} />
       )}
-      {/* It stays mounted during an edit, so that nothing of its text is lost. */}
-      <div hidden={editing !== null}>
+      {noWriting && <NoWriting why={noWriting} />}
+      {/* It stays mounted meanwhile, so that nothing of its text is lost. */}
+      <div hidden={editing !== null || noWriting !== null}>
         <Composer
           id={id}
           name={name}

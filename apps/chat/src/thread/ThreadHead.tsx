@@ -1,18 +1,18 @@
 import type { ConversationInfo, MessageRow, PresenceView, User } from "@lamplight/client"
 import { usePresence, useUnread } from "@lamplight/react"
 import { ChevronLeft, Search, UsersRound } from "lucide-react"
+import type { ReactNode } from "react"
 import { useNow } from "../app/hooks"
 import { goBack } from "../app/route"
-import { faceOf } from "../logic/members"
 import { badge } from "../logic/title"
 import { PresenceLabel } from "../presence/PresenceIcon"
 import { presenceDetail } from "../presence/view"
 import { words } from "../strings"
-import { Avatar } from "../ui/Avatar"
 import { IconButton } from "../ui/Button"
+import { ConversationAvatar } from "../ui/ConversationAvatar"
 import { Pins } from "./Pins"
 
-/** The header of a conversation with one person: name and presence. */
+/** The header of a conversation: who it is with, which opens the details about it. */
 export function ThreadHead(props: {
   item: ConversationInfo | null
   self: User
@@ -20,11 +20,28 @@ export function ThreadHead(props: {
   wide: boolean
   /** The messages that are loaded. */
   rows: readonly MessageRow[]
+  /** Whether the details are open. */
+  details: boolean
+  onDetails: () => void
   onSearch: () => void
   onPeople: () => void
 }) {
-  const { item, self, name, wide, rows, onSearch, onPeople } = props
+  const { item, self, name, wide, rows, details, onDetails, onSearch, onPeople } = props
   const unread = useUnread().total
+  const title = (
+    <h2 className="panel-title w-fit max-w-full truncate" dir="auto" data-testid="thread-name">
+      <button
+        type="button"
+        className="thread-title"
+        data-testid="open-details"
+        aria-expanded={details}
+        title={words.details.title}
+        onClick={onDetails}
+      >
+        {name}
+      </button>
+    </h2>
+  )
   return (
     <header className="panel-head thread-head">
       <IconButton
@@ -40,10 +57,14 @@ export function ThreadHead(props: {
           </span>
         )}
       </IconButton>
-      {item?.other ? (
-        <Person other={item.other} name={name} />
-      ) : item ? (
-        <Company item={item} selfId={self.id} name={name} />
+      {item ? (
+        <div className="thread-who">
+          {item.other ? (
+            <Person item={item} other={item.other} self={self} title={title} />
+          ) : (
+            <Company item={item} self={self} title={title} />
+          )}
+        </div>
       ) : (
         <div className="flex-1" />
       )}
@@ -62,16 +83,20 @@ export function ThreadHead(props: {
   )
 }
 
-function Person({ other, name }: { other: User; name: string }) {
+interface WhoProps {
+  item: ConversationInfo
+  self: User
+  title: ReactNode
+}
+
+function Person({ item, other, self, title }: WhoProps & { other: User }) {
   const presence: PresenceView = usePresence(other.id)
   const now = useNow(30_000)
   return (
     <>
-      <Avatar id={other.id} name={name} avatarUrl={presence.user?.avatarUrl ?? other.avatarUrl} />
+      <ConversationAvatar item={item} selfId={self.id} other={presence.user ?? other} />
       <div className="min-w-0 flex-1">
-        <h2 className="panel-title w-fit max-w-full truncate" dir="auto" data-testid="thread-name">
-          {name}
-        </h2>
+        {title}
         <p className="thread-presence" data-testid="thread-presence">
           <PresenceLabel state={presence.status} detail={presenceDetail(presence, now)} />
         </p>
@@ -80,16 +105,16 @@ function Person({ other, name }: { other: User; name: string }) {
   )
 }
 
-/** The header of a conversation with several people, who have no single presence. */
-function Company({ item, selfId, name }: { item: ConversationInfo; selfId: string; name: string }) {
+/** The header of a group, which has no single presence. */
+function Company({ item, self, title }: WhoProps) {
   return (
     <>
-      <Avatar id={item.id} name={faceOf(item.members, selfId)} />
+      <ConversationAvatar item={item} selfId={self.id} />
       <div className="min-w-0 flex-1">
-        <h2 className="panel-title w-fit max-w-full truncate" dir="auto" data-testid="thread-name">
-          {name}
-        </h2>
-        <p className="thread-presence">{words.thread.company(item.members.length - 1)}</p>
+        {title}
+        <p className="thread-presence" data-testid="member-count">
+          {words.thread.company(item.memberCount ?? item.members.length)}
+        </p>
       </div>
     </>
   )

@@ -18,7 +18,7 @@ export function Avatar(props: {
   name: string
   avatarUrl?: string | null | undefined
   presence?: PresenceIconState | undefined
-  size?: "sm" | "md" | "lg"
+  size?: "sm" | "md" | "lg" | "xl" | undefined
 }) {
   const { id, name, avatarUrl, presence, size = "md" } = props
   const picture = safePicture(avatarUrl)

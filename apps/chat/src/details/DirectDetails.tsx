@@ -1,0 +1,72 @@
+import type { User } from "@lamplight/client"
+import { useBlocks, usePresence } from "@lamplight/react"
+import { Ban, CircleCheck } from "lucide-react"
+import { useState } from "react"
+import { useNow } from "../app/hooks"
+import { focusDetails } from "../app/regions"
+import { nameOf } from "../logic/members"
+import { PresenceLabel } from "../presence/PresenceIcon"
+import { presenceDetail } from "../presence/view"
+import { words } from "../strings"
+import { ConversationAvatar } from "../ui/ConversationAvatar"
+import { showFailure } from "../ui/failure"
+import { Confirm } from "../ui/Modal"
+import type { DetailsProps } from "./Details"
+import { SettingsSection } from "./SettingsSection"
+import { SharedFiles } from "./SharedFiles"
+
+/** The details about a conversation of two: the other person, and the way to block them. */
+export function DirectDetails({ item, other, self }: DetailsProps & { other: User }) {
+  const presence = usePresence(other.id)
+  const now = useNow(30_000)
+  const { status, users, block, unblock } = useBlocks()
+  const [opener, setOpener] = useState<HTMLElement | null>(null)
+  const isBlocked = users.some(({ id }) => id === other.id)
+  const person = presence.user ?? other
+  const name = nameOf(person)
+  return (
+    <>
+      <div className="details-hero">
+        <ConversationAvatar item={item} selfId={self.id} other={person} size="xl" />
+        <p className="details-name" dir="auto">
+          {name}
+        </p>
+        <p className="thread-presence">
+          <PresenceLabel state={presence.status} detail={presenceDetail(presence, now)} />
+        </p>
+      </div>
+      <SettingsSection id={item.id} />
+      <SharedFiles id={item.id} />
+      {item.other && other.id !== self.id && (
+        <section className="details-section" aria-label={words.details.privacy}>
+          {isBlocked && <p className="details-note">{words.details.blockedNote(name)}</p>}
+          <button
+            type="button"
+            className="details-action"
+            data-danger={isBlocked ? undefined : ""}
+            data-testid={isBlocked ? "unblock" : "block"}
+            aria-disabled={status === "loading"}
+            onClick={({ currentTarget }) => {
+              if (status === "loading") return
+              if (!isBlocked) setOpener(currentTarget)
+              else unblock(other.id).catch((thrown) => showFailure(words.details.unblockFailed, thrown))
+            }}
+          >
+            {isBlocked ? <CircleCheck size={18} aria-hidden="true" /> : <Ban size={18} aria-hidden="true" />}
+            {isBlocked ? words.details.unblock(name) : words.details.block(name)}
+          </button>
+        </section>
+      )}
+      {opener && (
+        <Confirm
+          title={words.details.blockTitle(name)}
+          lead={words.details.blockLead(name)}
+          confirm={words.details.blockConfirm}
+          focus={{ opener, otherwise: focusDetails }}
+          onConfirm={() => block(other.id)}
+          onClose={() => setOpener(null)}
+        />
+      )}
+    </>
+  )
+}

@@ -1,0 +1,70 @@
+import { useMembers } from "@lamplight/react"
+import { LogOut } from "lucide-react"
+import { useState } from "react"
+import { focusList } from "../app/regions"
+import { leaveThread } from "../app/route"
+import { conversationTitle } from "../logic/members"
+import { words } from "../strings"
+import { ConversationAvatar } from "../ui/ConversationAvatar"
+import { Confirm } from "../ui/Modal"
+import type { DetailsProps } from "./Details"
+import { GroupName } from "./GroupName"
+import { MemberList } from "./MemberList"
+import { SettingsSection } from "./SettingsSection"
+import { SharedFiles } from "./SharedFiles"
+
+/** The details about a group: its name, its members, and the way out of it. */
+export function GroupDetails({ item, self }: DetailsProps) {
+  const group = useMembers(item.id)
+  const [opener, setOpener] = useState<HTMLElement | null>(null)
+  const role = item.role ?? group.role
+  const name = conversationTitle(item, self.id)
+  const isLastOwner =
+    role === "owner" &&
+    !group.hasMore &&
+    !group.members.some((member) => member.role === "owner" && member.id !== self.id)
+  const isAlone = group.status === "ready" && group.count < 2
+  return (
+    <>
+      <div className="details-hero">
+        <ConversationAvatar item={item} selfId={self.id} size="xl" />
+        <GroupName item={item} name={name} canEdit={role === "owner" || role === "admin"} />
+        <p className="details-sub">{words.details.members(item.memberCount ?? item.members.length)}</p>
+      </div>
+      <SettingsSection id={item.id} />
+      <MemberList item={item} self={self} role={role ?? "member"} group={group} />
+      <SharedFiles id={item.id} />
+      <section className="details-section" aria-label={words.details.membership}>
+        <button
+          type="button"
+          className="details-action"
+          data-danger=""
+          data-testid="leave"
+          onClick={({ currentTarget }) => setOpener(currentTarget)}
+        >
+          <LogOut size={18} aria-hidden="true" />
+          {words.details.leave}
+        </button>
+      </section>
+      {opener && (
+        <Confirm
+          title={words.details.leaveTitle(name)}
+          lead={
+            isAlone
+              ? words.details.leaveLeadAlone
+              : isLastOwner
+                ? words.details.leaveLeadOwner
+                : words.details.leaveLead
+          }
+          confirm={words.details.leaveConfirm}
+          focus={{ opener, otherwise: focusList }}
+          onConfirm={async () => {
+            await group.leave()
+            leaveThread()
+          }}
+          onClose={() => setOpener(null)}
+        />
+      )}
+    </>
+  )
+}

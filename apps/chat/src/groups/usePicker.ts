@@ -1,0 +1,64 @@
+import type { User } from "@lamplight/client"
+import { useConversations, useRoster } from "@lamplight/react"
+import { useMemo, useState } from "react"
+import { nameOf } from "../logic/members"
+import { fold } from "../logic/names"
+import { useDirectory } from "../people/useDirectory"
+
+/** The limit of listed people: beyond it the search finds them. */
+const SHOWN = 100
+const byName = new Intl.Collator().compare
+
+/** People to choose from: those whom the user writes with, those who are online, and whom the directory finds. */
+export function usePicker(selfId: string, isLeftOut: (userId: string) => boolean) {
+  const [query, setQuery] = useState("")
+  const [chosen, setChosen] = useState<readonly User[]>([])
+  const { items } = useConversations()
+  const roster = useRoster()
+  const text = query.trim()
+  const directory = useDirectory(text)
+
+  const known = useMemo(() => {
+    const all = new Map<string, User>()
+    for (const { other } of items) if (other) all.set(other.id, other)
+    for (const { user } of roster.users) if (user) all.set(user.id, user)
+    return all
+  }, [items, roster.users])
+
+  const found = useMemo(() => {
+    const wanted = fold(text)
+    const matches = [...known.values()].filter(
+      (user) => !wanted || fold(`${user.name} ${user.id}`).includes(wanted),
+    )
+    const all = new Map([...matches, ...directory.users].map((user) => [user.id, user]))
+    return [...all.values()]
+      .filter(({ id }) => id !== selfId && !isLeftOut(id))
+      .sort((one, other) => byName(nameOf(one), nameOf(other)))
+      .slice(0, SHOWN)
+  }, [known, text, directory.users, selfId, isLeftOut])
+
+  const isChosen = (id: string) => chosen.some((user) => user.id === id)
+  return {
+    query,
+    setQuery,
+    chosen,
+    isChosen,
+    found,
+    status: directory.status,
+    retry: directory.retry,
+    /** Where any id may be written to: the one that was typed, if it is nobody's here. */
+    stranger:
+      directory.anyone && text && text !== selfId && !isLeftOut(text) && !found.some(({ id }) => id === text)
+        ? text
+        : null,
+    toggle(user: User) {
+      setChosen((before) =>
+        before.some(({ id }) => id === user.id)
+          ? before.filter(({ id }) => id !== user.id)
+          : [...before, user],
+      )
+    },
+  }
+}
+
+export type Picker = ReturnType<typeof usePicker>

@@ -1,0 +1,57 @@
+import type { ConversationInfo, MessageRow } from "@lamplight/client"
+import { useBlocks, useLamplight } from "@lamplight/react"
+import { Ban } from "lucide-react"
+import { focusComposer } from "../app/regions"
+import { words } from "../strings"
+import { Button } from "../ui/Button"
+import { showFailure } from "../ui/failure"
+
+/** Why nothing can be written: the user has blocked the other, or the server refused. */
+type Why = { blocked: string } | { refused: readonly string[] }
+
+/** Null: the user can write. */
+export function useNoWriting(item: ConversationInfo | null, rows: readonly MessageRow[]): Why | null {
+  const { users } = useBlocks()
+  const other = item?.other
+  if (!other) return null
+  if (users.some(({ id }) => id === other.id)) return { blocked: other.id }
+  const refused = rows.flatMap(({ state, error, clientMessageId }) =>
+    state === "failed" && error?.code === "forbidden" && clientMessageId !== null ? [clientMessageId] : [],
+  )
+  return refused.length > 0 ? { refused } : null
+}
+
+/** In place of the composer. Only who has blocked can end that; the other may try again. */
+export function NoWriting({ why }: { why: Why }) {
+  const { blocks, outbox } = useLamplight()
+  return (
+    <div className="no-writing" role="status" data-testid="no-writing">
+      <Ban size={18} aria-hidden="true" />
+      <span>{words.thread.noWriting}</span>
+      {"blocked" in why ? (
+        <Button
+          look="text"
+          data-testid="composer-unblock"
+          onClick={() =>
+            blocks
+              .unblock(why.blocked)
+              .then(focusComposer, (thrown) => showFailure(words.details.unblockFailed, thrown))
+          }
+        >
+          {words.thread.unblock}
+        </Button>
+      ) : (
+        <Button
+          look="text"
+          data-testid="composer-again"
+          onClick={() => {
+            for (const id of why.refused) outbox.retry(id)
+            focusComposer()
+          }}
+        >
+          {words.thread.tryAgain}
+        </Button>
+      )}
+    </div>
+  )
+}
