@@ -1,4 +1,4 @@
-import type { ConversationInfo, User } from "@lamplight/client"
+import type { User } from "@lamplight/client"
 import { useLamplight, useMessages, useStore } from "@lamplight/react"
 import { X } from "lucide-react"
 import { useEffect } from "react"
@@ -7,12 +7,6 @@ import { IconButton } from "../ui/Button"
 import { Skeleton } from "../ui/State"
 import { DirectDetails } from "./DirectDetails"
 import { GroupDetails } from "./GroupDetails"
-
-/** What the sections of the panel need. */
-export interface DetailsProps {
-  item: ConversationInfo
-  self: User
-}
 
 /** The panel about a conversation: who is in it, what the user has set for it, and what was shared. */
 export function Details({ id, self, onClose }: { id: string; self: User; onClose: () => void }) {

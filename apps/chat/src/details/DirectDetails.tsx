@@ -11,7 +11,7 @@ import { words } from "../strings"
 import { ConversationAvatar } from "../ui/ConversationAvatar"
 import { showFailure } from "../ui/failure"
 import { Confirm } from "../ui/Modal"
-import type { DetailsProps } from "./Details"
+import type { DetailsProps } from "./props"
 import { SettingsSection } from "./SettingsSection"
 import { SharedFiles } from "./SharedFiles"
 

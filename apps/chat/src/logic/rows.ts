@@ -1,16 +1,8 @@
 import type { SystemRow } from "@lamplight/client"
 import { dayKey } from "./days"
-import { isSystem, type SystemItem } from "./system"
+import { type Groupable, isSystem, type SystemItem } from "./item"
 
-/** The part of a message that grouping needs. */
-export interface Groupable {
-  /** Stays the same from "sending" to "sent", so that a row is never mounted again. */
-  key: string
-  senderId: string
-  createdAt: string
-  /** Null until the server has numbered the message. */
-  seq: number | null
-}
+export type { Groupable } from "./item"
 
 /**
  * One row of the thread. Days, group heads and the unread divider are rows of their own: the height of a

@@ -1,11 +1,6 @@
 import type { SystemChange, SystemRow } from "@lamplight/client"
 import { words } from "../strings"
-import type { Groupable } from "./rows"
-
-/** A change of a group among the messages of a thread. */
-export interface SystemItem extends Groupable {
-  system: SystemRow
-}
+import type { Groupable, SystemItem } from "./item"
 
 const items = new WeakMap<SystemRow, SystemItem>()
 
@@ -16,8 +11,6 @@ function itemOf(system: SystemRow): SystemItem {
   items.set(system, item)
   return item
 }
-
-export const isSystem = (item: object): item is SystemItem => "system" in item
 
 /** Messages and changes of the group in the order of the log; unsent messages are last. */
 export function withSystem<M extends Groupable>(
