@@ -207,6 +207,7 @@ mod tests {
             concat!(
                 include_str!("groups/changing.rs"),
                 include_str!("groups/joining.rs"),
+                include_str!("groups/naming.rs"),
             ),
             concat!(
                 include_str!("presence/concurrent.rs"),

@@ -13,12 +13,13 @@ use lamplight_domain::conversation::{
 };
 use lamplight_domain::entry::Entry;
 use lamplight_domain::group::Readers;
-use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, UserId};
+use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, Profile, UserId};
 use lamplight_domain::marks::Mark;
 use lamplight_domain::member_settings::SettingsChange;
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
 use lamplight_usecases::cursor::ConversationKey;
+use lamplight_usecases::named;
 use lamplight_usecases::ports::{
     AppendError, Appended, History, MarkUpdate, MessagePage, Messages, Page, Range, StoreError,
     StoreResult, SyncPage, SyncPosition,
@@ -48,9 +49,19 @@ impl Messages for SqliteStore {
         range: Range,
         limit: usize,
     ) -> StoreResult<Option<MessagePage>> {
-        let (caller, conversation) = (caller.clone(), conversation.clone());
-        self.read(move |conn| sqlite::messages(conn, &caller, &conversation, range, limit))
-            .await
+        let (caller, place) = (caller.clone(), conversation.clone());
+        let page = self
+            .read(move |conn| sqlite::messages(conn, &caller, &place, range, limit))
+            .await?;
+        let Some(mut page) = page else {
+            return Ok(None);
+        };
+        if !page.messages.is_empty() {
+            let members = self.members(conversation).await?.unwrap_or_default();
+            let named = named::in_messages(&page.messages, &members);
+            page.users = self.profiles(named).await?;
+        }
+        Ok(Some(page))
     }
 
     async fn history(
@@ -60,9 +71,19 @@ impl Messages for SqliteStore {
         range: Range,
         limit: usize,
     ) -> StoreResult<Option<History>> {
-        let (caller, conversation) = (caller.clone(), conversation.clone());
-        self.read(move |conn| sqlite::history(conn, &caller, &conversation, range, limit))
-            .await
+        let (caller, place) = (caller.clone(), conversation.clone());
+        let page = self
+            .read(move |conn| sqlite::history(conn, &caller, &place, range, limit))
+            .await?;
+        let Some(mut page) = page else {
+            return Ok(None);
+        };
+        if !page.entries.is_empty() {
+            let members = self.members(conversation).await?.unwrap_or_default();
+            let named = named::in_entries(&page.entries, &members);
+            page.users = self.profiles(named).await?;
+        }
+        Ok(Some(page))
     }
 
     fn generation(&self) -> Generation {
@@ -280,5 +301,15 @@ impl Messages for SqliteStore {
         let user = user.clone();
         self.read(move |conn| sqlite::shared_with(conn, &user))
             .await
+    }
+}
+
+impl SqliteStore {
+    /// The profiles of users whom a page names. Reads nothing where there are none.
+    async fn profiles(&self, users: Vec<UserId>) -> StoreResult<Vec<Profile>> {
+        if users.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.read(move |conn| sqlite::profiles(conn, &users)).await
     }
 }

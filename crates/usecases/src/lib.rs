@@ -21,6 +21,7 @@ pub mod groups;
 pub mod handler;
 pub mod messages;
 pub mod metadata;
+pub mod named;
 pub mod network;
 pub mod pages;
 pub mod ports;

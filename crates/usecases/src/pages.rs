@@ -110,6 +110,7 @@ impl Side<Entry> {
             entries: self.items,
             has_more: self.has_more,
             around: None,
+            users: Vec::new(),
         }
     }
 }
@@ -124,6 +125,7 @@ pub fn around(older: Side, newer: Side, limit: usize) -> History {
         entries,
         has_more: around.before || around.after,
         around: Some(around),
+        users: Vec::new(),
     }
 }
 
@@ -186,6 +188,7 @@ pub fn messages(
         as_of_seq: head_seq,
         has_more: more.before || more.after,
         around: matches!(range, Range::Around(_)).then_some(more),
+        users: Vec::new(),
     }
 }
 

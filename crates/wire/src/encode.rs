@@ -181,6 +181,7 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
     #[serde(rename_all = "camelCase")]
     struct HistoryPage<'a, T: Serialize> {
         data: Vec<T>,
+        users: Vec<User<'a>>,
         #[serde(flatten)]
         covers: Option<Covers>,
         has_more: bool,
@@ -335,6 +336,7 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
                 .iter()
                 .filter_map(shape::Message::now)
                 .collect(),
+            users: page.users.iter().map(User::from).collect(),
             covers: Some(Covers {
                 from_seq: page.from_seq,
                 to_seq: page.to_seq,
@@ -347,6 +349,7 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
         }),
         Reply::Messages(MessageReply::Entries(history)) => success(HistoryPage {
             data: history.entries.iter().map(shape::Entry::from).collect(),
+            users: history.users.iter().map(User::from).collect(),
             covers: None,
             has_more: history.has_more,
             has_before: history.around.map(|more| more.before),

@@ -506,6 +506,7 @@ fn frames() -> Value {
                 as_of_seq: 7,
                 has_more: true,
                 around: None,
+                users: vec![asha()],
             })),
         ),
         (
@@ -517,6 +518,7 @@ fn frames() -> Value {
                     before: false,
                     after: true,
                 }),
+                users: Vec::new(),
             })),
         ),
         (

@@ -2,9 +2,11 @@
 
 mod changing;
 mod joining;
+mod naming;
 
 pub use changing::*;
 pub use joining::*;
+pub use naming::*;
 
 use crate::{at, client_id, conversation, message, user};
 use lamplight_domain::conversation::Conversation;
@@ -45,6 +47,9 @@ macro_rules! groups_suite {
                 m15_who_is_added_again_starts_anew,
                 m15_a_search_finds_nothing_of_before,
                 m15_entries_read_for_delivery_go_to_those_who_may_see_them,
+                a_page_of_a_large_group_brings_those_whom_its_list_lacks,
+                a_page_brings_its_former_members,
+                m15_hidden_entries_bring_nobody,
                 m7_what_a_newcomer_sees_is_what_their_log_folds_to,
             ]
         );

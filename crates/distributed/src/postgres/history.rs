@@ -5,10 +5,12 @@ use super::connection::{Params, Sql};
 use super::database::Database;
 use super::entries::{ENTRY_COLUMNS, entry, entry_columns, entry_joins};
 use super::error::Failure;
+use super::queries::{members_at, profiles};
 use lamplight_domain::conversation::Receipt;
 use lamplight_domain::entry::Entry;
 use lamplight_domain::identity::{ConversationId, MessageId, UserId};
 use lamplight_domain::permission::{Action, authorize};
+use lamplight_usecases::named;
 use lamplight_usecases::pages::{self, Side};
 use lamplight_usecases::ports::{History, Range, StoreResult, SyncPage, SyncPosition};
 use lamplight_usecases::weight::ANSWER_BYTES;
@@ -48,7 +50,7 @@ const _: () = assert!(ANSWER_BYTES == 1_000_000, "the statement says so too");
 macro_rules! page {
     ($condition:literal, $order:literal) => {
         concat!(
-            "SELECT h.*, m.role, m.first_seq FROM (SELECT c.id, me.id AS person FROM conversations c, people me ",
+            "SELECT h.*, m.role, m.first_seq, c.id, c.members_version FROM (SELECT c.id, c.members_version, me.id AS person FROM conversations c, people me ",
             "WHERE c.conversation_id = $1 AND me.user_id = $2 OFFSET 0) c ",
             "JOIN members m ON m.conversation = c.id AND m.person = c.person ",
             "LEFT JOIN LATERAL (",
@@ -133,7 +135,8 @@ pub(super) const RECEIPTS: Sql = Sql {
     types: &[Type::TEXT, Type::TEXT_ARRAY],
 };
 
-/// At most `limit` entries beyond `edge`, the nearest first; `None` for those who may not read them.
+/// At most `limit` entries beyond `edge`, the nearest first, with the conversation's row and the
+/// version of its members; `None` for those who may not read them.
 async fn beyond(
     database: &Database,
     sql: &Sql,
@@ -141,7 +144,7 @@ async fn beyond(
     conversation: &ConversationId,
     edge: i64,
     limit: usize,
-) -> StoreResult<Option<Side>> {
+) -> StoreResult<Option<(Side, (i64, i64))>> {
     let wanted = to_db(limit as u64).saturating_add(1);
     let rows = database
         .rows(
@@ -156,13 +159,15 @@ async fn beyond(
     if authorize(Some(role), Action::View).is_err() {
         return Ok(None);
     }
-    let first_seq = first.try_get(ENTRY_COLUMNS + 1).map_err(Failure::from)?;
-    let first_seq = from_db(first_seq);
+    let number = |at| Ok::<i64, Failure>(first.try_get(ENTRY_COLUMNS + at)?);
+    let first_seq = from_db(number(1)?);
+    let version = (number(2)?, number(3)?);
     let found = rows
         .iter()
         .filter_map(|row| entry(row, 0, conversation).transpose())
         .map(|entry| entry.map(|entry| entry.seen_from(first_seq)));
-    Ok(Some(Side::nearest(found, limit).map_err(Failure::from)?))
+    let side = Side::nearest(found, limit).map_err(Failure::from)?;
+    Ok(Some((side, version)))
 }
 
 pub(crate) async fn history(
@@ -173,19 +178,36 @@ pub(crate) async fn history(
     limit: usize,
 ) -> StoreResult<Option<History>> {
     let side = |sql, edge| beyond(database, sql, caller, conversation, edge, limit);
-    Ok(match range {
-        Range::Newest => side(&OLDER, i64::MAX).await?.map(Side::older),
-        Range::Before(seq) => side(&OLDER, to_db(seq)).await?.map(Side::older),
-        Range::After(seq) => side(&NEWER, to_db(seq)).await?.map(Side::newer),
+    let found = match range {
+        Range::Newest => older(side(&OLDER, i64::MAX).await?),
+        Range::Before(seq) => older(side(&OLDER, to_db(seq)).await?),
+        Range::After(seq) => {
+            let newer = side(&NEWER, to_db(seq)).await?;
+            newer.map(|(side, version)| (side.newer(), version))
+        }
         Range::Around(seq) => {
             let edge = to_db(seq);
             // What is appended between the two stands after both.
             let older = side(&OLDER, edge).await?;
             let newer = side(&NEWER, edge.saturating_sub(1)).await?;
             let sides = older.zip(newer);
-            sides.map(|(older, newer)| pages::around(older, newer, limit))
+            sides
+                .map(|((older, _), (newer, version))| (pages::around(older, newer, limit), version))
         }
-    })
+    };
+    let Some((mut page, version)) = found else {
+        return Ok(None);
+    };
+    if !page.entries.is_empty() {
+        let members = members_at(database, version).await?;
+        let named = named::in_entries(&page.entries, &members);
+        page.users = profiles(database, &named).await?;
+    }
+    Ok(Some(page))
+}
+
+fn older<V>(found: Option<(Side, V)>) -> Option<(History, V)> {
+    found.map(|(side, version)| (side.older(), version))
 }
 
 /// The entries after a `seq`, as nobody in particular sees them.

@@ -8,9 +8,11 @@ use super::entries::{
     reaction_columns, reaction_joins,
 };
 use super::error::Failure;
+use super::queries::{members_at, profiles};
 use lamplight_domain::fold::Message;
 use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_domain::permission::{Action, authorize};
+use lamplight_usecases::named;
 use lamplight_usecases::pages::{self, FoundMessages, Side};
 use lamplight_usecases::ports::{MessagePage, Range, StoreResult};
 use lamplight_usecases::weight::ANSWER_BYTES;
@@ -25,8 +27,8 @@ macro_rules! page {
         concat!(
             "SELECT h.*, m.role, c.head_seq,
                  greatest(m.first_seq, coalesce((SELECT x.seq FROM entries x WHERE x.conversation = c.id ORDER BY x.seq LIMIT 1), c.head_seq + 1)),
-                 m.first_seq
-             FROM (SELECT c.id, c.head_seq, me.id AS person FROM conversations c, people me
+                 m.first_seq, c.id, c.members_version
+             FROM (SELECT c.id, c.head_seq, c.members_version, me.id AS person FROM conversations c, people me
                  WHERE c.conversation_id = $1 AND me.user_id = $2 OFFSET 0) c
              JOIN members m ON m.conversation = c.id AND m.person = c.person
              LEFT JOIN LATERAL (SELECT ",
@@ -116,9 +118,14 @@ pub(crate) async fn messages(
         (_, Some(newer)) => FoundMessages::Both(near, side(&newer)?),
         (_, None) => FoundMessages::Older(near),
     };
-    Ok(Some(pages::messages(
-        found, range, limit, first_seq, head_seq,
-    )))
+    let version = (number(4)?, number(5)?);
+    let mut page = pages::messages(found, range, limit, first_seq, head_seq);
+    if !page.messages.is_empty() {
+        let members = members_at(database, version).await?;
+        let named = named::in_messages(&page.messages, &members);
+        page.users = profiles(database, &named).await?;
+    }
+    Ok(Some(page))
 }
 
 fn message(

@@ -18,6 +18,7 @@ use lamplight_domain::group::{Readers, is_group};
 use lamplight_domain::identity::{ConversationId, Profile, UserId};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::ConversationKey;
+use lamplight_usecases::named;
 use lamplight_usecases::pages::ByteBudget;
 use lamplight_usecases::ports::{Page, StoreResult};
 use lamplight_usecases::weight::{self, ANSWER_BYTES};
@@ -191,6 +192,11 @@ const READERS: Sql = Sql {
 const VERSION: Sql = Sql {
     text: "SELECT id, members_version FROM conversations WHERE conversation_id = $1",
     types: &[Type::TEXT],
+};
+
+pub(super) const PROFILES: Sql = Sql {
+    text: "SELECT user_id, name, avatar_url FROM people WHERE user_id = ANY($1)",
+    types: &[Type::TEXT_ARRAY],
 };
 
 pub(super) const SHARED: Sql = Sql {
@@ -454,8 +460,26 @@ pub(crate) async fn members(
         return Ok(None);
     };
     let version = |row: &Row| Ok::<(i64, i64), Failure>((row.try_get(0)?, row.try_get(1)?));
-    let found = lists(database, &[version(&row)?]).await?;
-    Ok(Some(found.into_iter().next().unwrap_or_else(|| [].into())))
+    members_at(database, version(&row)?).await.map(Some)
+}
+
+/// The members of a conversation's row at a version or later.
+pub(super) async fn members_at(database: &Database, version: (i64, i64)) -> StoreResult<Members> {
+    let found = lists(database, &[version]).await?;
+    Ok(found.into_iter().next().unwrap_or_else(|| [].into()))
+}
+
+/// The profiles of users whom a page names, as far as they fit beside it. Reads nothing where there
+/// are none.
+pub(super) async fn profiles(database: &Database, users: &[UserId]) -> StoreResult<Vec<Profile>> {
+    if users.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<&str> = users.iter().map(UserId::as_str).collect();
+    let rows = database.rows(&PROFILES, &[&ids]).await?;
+    let found = rows.iter().map(|row| profile_of(row, 0));
+    let found = found.collect::<RowResult<Vec<_>>>();
+    Ok(named::fitting(users, found.map_err(Failure::from)?))
 }
 
 pub(crate) async fn shared_with(

@@ -62,8 +62,8 @@ pub(crate) use marks::mark;
 pub(crate) use messages_now::messages;
 pub use options::SqliteOptions;
 pub(crate) use queries::{
-    conversation, conversations, details, direct, members, others, readers, shared_with, summary,
-    total_unread,
+    conversation, conversations, details, direct, members, others, profiles, readers, shared_with,
+    summary, total_unread,
 };
 pub(crate) use search::search;
 pub use search_index::reindex_file;

@@ -14,6 +14,7 @@ use lamplight_domain::group::{Readers, is_group};
 use lamplight_domain::identity::{ConversationId, Profile, UserId};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::ConversationKey;
+use lamplight_usecases::named;
 use lamplight_usecases::pages::ByteBudget;
 use lamplight_usecases::ports::Page;
 use lamplight_usecases::weight;
@@ -139,6 +140,18 @@ pub(crate) fn profile(row: &Row<'_>, at: usize) -> rusqlite::Result<Profile> {
         name: row.get_ref(at + 1)?.as_str()?.into(),
         avatar_url: row.get_ref(at + 2)?.as_str_or_null()?.map(Into::into),
     })
+}
+
+/// The profiles of users whom a page names, as far as they fit beside it.
+pub(crate) fn profiles(conn: &Connection, users: &[UserId]) -> rusqlite::Result<Vec<Profile>> {
+    let mut statement =
+        conn.prepare_cached("SELECT user_id, name, avatar_url FROM people WHERE user_id = ?1")?;
+    let mut found = Vec::with_capacity(users.len());
+    for user in users {
+        let one = statement.query_row([user.as_str()], |row| profile(row, 0));
+        found.extend(one.optional()?);
+    }
+    Ok(named::fitting(users, found))
 }
 
 fn person(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<i64>> {

@@ -81,6 +81,9 @@ answers! {
     MessagesAnswer {
         /// The messages as they are now, oldest first; with `kind=all`, the entries of all kinds.
         data: Vec<shape::Entry<'static>>,
+        /// Those whom the page names and whom the `members` of the conversation do not show: the
+        /// members past the first 100, and former members. Senders come first; at most 250.
+        users: Vec<shape::User<'static>>,
         /// The page has every message from this `seq` on. Not with `kind=all`.
         #[schema(required = false)]
         from_seq: u64,

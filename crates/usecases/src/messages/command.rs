@@ -162,8 +162,14 @@ impl MessageReply {
                 weight::rows(conversations, |(_, one)| one.as_ref().map_or(0, page))
                     + weight::rows(added, weight::conversation)
             }
-            Self::History(page) => weight::rows(&page.messages, weight::message),
-            Self::Entries(history) => weight::rows(&history.entries, weight::entry),
+            Self::History(page) => {
+                weight::rows(&page.messages, weight::message)
+                    + weight::rows(&page.users, weight::member)
+            }
+            Self::Entries(history) => {
+                weight::rows(&history.entries, weight::entry)
+                    + weight::rows(&history.users, weight::member)
+            }
         }
     }
 }

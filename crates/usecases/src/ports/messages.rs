@@ -9,7 +9,9 @@ use lamplight_domain::conversation::{
 use lamplight_domain::entry::Entry;
 use lamplight_domain::fold::Message;
 use lamplight_domain::group::Readers;
-use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, MessageId, UserId};
+use lamplight_domain::identity::{
+    ConnectionId, ConversationId, Generation, MessageId, Profile, UserId,
+};
 use lamplight_domain::member_settings::SettingsChange;
 use lamplight_domain::message_rules::WriteRefused;
 use lamplight_domain::time::Timestamp;
@@ -68,6 +70,9 @@ pub struct History {
     pub has_more: bool,
     /// With [`Range::Around`]: on which side.
     pub around: Option<MoreAround>,
+    /// The profiles of those whom the entries name and whom [`Messages::details`] does not show: see
+    /// [`named`](crate::named).
+    pub users: Vec<Profile>,
 }
 
 /// On which sides of a part the log has more entries.
@@ -93,6 +98,9 @@ pub struct MessagePage {
     pub has_more: bool,
     /// With [`Range::Around`]: on which side.
     pub around: Option<MoreAround>,
+    /// The profiles of those whom the messages name and whom [`Messages::details`] does not show: see
+    /// [`named`](crate::named).
+    pub users: Vec<Profile>,
 }
 
 /// The newest entry that a client has of a log.
