@@ -179,6 +179,10 @@ impl LogRepair {
         let mut touched = HashMap::new();
         for CommittedEntry { entry, .. } in page {
             let place = entry.conversation.clone();
+            // Whom it removes gets nothing that follows, and what was read before may have them.
+            if entry.members_change().is_some() {
+                readers.remove(&place);
+            }
             if !readers.contains_key(&place) {
                 if readers.len() >= MEMBERS {
                     readers.clear();

@@ -1,5 +1,6 @@
 //! What the bus lost on the way to a node is read from the log.
 
+use async_trait::async_trait;
 use lamplight::entry_delivery::Appended;
 use lamplight::log_repair::{LogRepair, RepairTarget};
 use lamplight_conformance::servers::{RedisConfig, RedisServer};
@@ -13,11 +14,15 @@ use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
 use lamplight_embedded::event_bus::EmbeddedEventBus;
 use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
-use lamplight_usecases::ports::{BusMessage, EventBus, Messages};
+use lamplight_usecases::ports::{
+    BusMessage, CommitPosition, CommittedEntry, EventBus, LogFollower, Messages, StoreResult,
+};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -154,5 +159,78 @@ async fn m10_what_a_dead_publisher_did_not_send_is_read_from_the_log() {
         BTreeSet::from(["c".to_owned()]),
         "only of users here"
     );
+    task.abort();
+}
+
+/// Removes `b` between the first page that a repair reads and the second one.
+struct Removing {
+    store: Arc<SqliteStore>,
+    reads: AtomicUsize,
+    headed: Notify,
+}
+
+#[async_trait]
+impl LogFollower for Removing {
+    async fn position(&self, name: &str) -> StoreResult<Option<CommitPosition>> {
+        self.store.position(name).await
+    }
+
+    async fn head(&self) -> StoreResult<CommitPosition> {
+        let head = self.store.head().await;
+        self.headed.notify_one();
+        head
+    }
+
+    async fn read(&self, after: CommitPosition, limit: usize) -> StoreResult<Vec<CommittedEntry>> {
+        if self.reads.fetch_add(1, Ordering::SeqCst) == 1 {
+            let members = ["a", "d"].map(UserId::trusted);
+            let place = ConversationId::trusted("c");
+            let put = self.store.put_conversation(&place, &members, Timestamp(0));
+            put.await.expect("a change of members");
+            send(&self.store, "c", 5).await;
+        }
+        self.store.read(after, limit).await
+    }
+
+    async fn confirm(&self, name: &str, up_to: CommitPosition) -> StoreResult<()> {
+        self.store.confirm(name, up_to).await
+    }
+
+    async fn changed(&self, after: CommitPosition) {
+        self.store.changed(after).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn m15_a_repair_delivers_nothing_to_members_who_are_removed_meanwhile() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let bus: Arc<dyn EventBus> = Arc::new(EmbeddedEventBus::new());
+    let options = SqliteOptions::new(directory.path().join("test.db"));
+    let store = SqliteStore::open(options, Arc::clone(&bus)).expect("a store");
+    let members = ["a", "b", "d"].map(UserId::trusted);
+    let place = ConversationId::trusted("c");
+    let made = store.put_conversation(&place, &members, Timestamp(0));
+    made.await.expect("a conversation");
+    let follower = Arc::new(Removing {
+        store: Arc::clone(&store),
+        reads: AtomicUsize::new(0),
+        headed: Notify::new(),
+    });
+    let repair = Arc::new(LogRepair::new(
+        bus,
+        Arc::clone(&follower) as _,
+        Arc::clone(&store) as _,
+    ));
+    let node = Arc::new(Node::default());
+    let (target, repairing) = (Arc::clone(&node), Arc::clone(&repair));
+    let task = tokio::spawn(async move { repairing.run(&*target).await });
+    follower.headed.notified().await;
+    // More than a page of them.
+    send(&store, "c", 250).await;
+    let repaired = repair.repair(&*node).await;
+    assert_eq!(repaired.read, 256);
+    // The last entry for `b` is the one that removes them.
+    let seqs: Vec<u64> = node.seqs.lock().iter().copied().collect();
+    assert_eq!(seqs, (1..=251).collect::<Vec<u64>>());
     task.abort();
 }
