@@ -155,6 +155,6 @@ fn place(path: Place) -> Result<(LooseId, LooseId), Refusal> {
     Ok((LooseId(conversation), LooseId(message)))
 }
 
-fn not_utf8() -> Refusal {
+pub(super) fn not_utf8() -> Refusal {
     Refusal::invalid("The ids in the address are not UTF-8.")
 }

@@ -1,7 +1,8 @@
 //! Groups: their details, members and roles. The host application may do all of it, in its own name.
 
 use super::answer::{ApiRequest, answer, execute, no_claimed_user};
-use super::api::{page_length, params};
+use super::api::{Id, page_length, params};
+use super::changes::not_utf8;
 use super::schemas::{self as docs};
 use super::state::AppState;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -24,8 +25,6 @@ pub(crate) struct MembersParams {
     limit: Option<u64>,
 }
 
-/// A conversation.
-type Place = Result<Path<String>, PathRejection>;
 /// A conversation and a user.
 type Seat = Result<Path<(String, String)>, PathRejection>;
 
@@ -35,7 +34,7 @@ type Seat = Result<Path<(String, String)>, PathRejection>;
     responses((status = 200, description = "The change", body = docs::GroupChangedAnswer), docs::Refusals))]
 pub(crate) async fn update(
     State(state): State<Arc<AppState>>,
-    path: Place,
+    path: Id,
     request: Request,
 ) -> Response {
     change(&state, request, |request| {
@@ -50,7 +49,7 @@ pub(crate) async fn update(
     responses((status = 200, description = "The members", body = docs::MembersAnswer), docs::Refusals))]
 pub(crate) async fn members(
     State(state): State<Arc<AppState>>,
-    path: Place,
+    path: Id,
     query: Result<Query<MembersParams>, QueryRejection>,
     request: Request,
 ) -> Response {
@@ -73,7 +72,7 @@ pub(crate) async fn members(
     responses((status = 200, description = "The change", body = docs::GroupChangedAnswer), docs::Refusals))]
 pub(crate) async fn add(
     State(state): State<Arc<AppState>>,
-    path: Place,
+    path: Id,
     request: Request,
 ) -> Response {
     change(&state, request, |request| {
@@ -129,15 +128,11 @@ async fn change(
     answer(execute(state, request, sender, command).await)
 }
 
-fn place(path: Place) -> Result<LooseId, Refusal> {
+fn place(path: Id) -> Result<LooseId, Refusal> {
     path.map(|Path(id)| LooseId(id)).map_err(|_| not_utf8())
 }
 
 fn seat(path: Seat) -> Result<(LooseId, LooseId), Refusal> {
     let Path((conversation, user)) = path.map_err(|_| not_utf8())?;
     Ok((LooseId(conversation), LooseId(user)))
-}
-
-fn not_utf8() -> Refusal {
-    Refusal::invalid("The ids in the address are not UTF-8.")
 }

@@ -1,0 +1,82 @@
+//! People: profiles, accounts and the users whom a request names.
+
+use super::json::{invalid, json};
+use crate::body;
+use crate::loose::LooseId;
+use lamplight_domain::identity::{Profile, UserId, parse_avatar_url, parse_name};
+use lamplight_usecases::{AccountCommand, AdminCommand, Refusal};
+use std::sync::Arc;
+
+/// Reads a profile that the host application writes.
+///
+/// # Errors
+/// `invalid`, with what is wrong.
+pub fn put_user(id: &str, put: &body::PutUser) -> Result<AdminCommand, Refusal> {
+    let id = LooseId(id.to_owned()).user("The user id")?;
+    Ok(AdminCommand::PutProfile(profile(
+        id,
+        Some(&put.name),
+        put.avatar_url.as_deref(),
+    )?))
+}
+
+/// Reads the body of `PATCH /api/account`.
+///
+/// # Errors
+/// `invalid`, with what is wrong, or if it changes nothing.
+pub fn update_account(update: &body::UpdateAccount) -> Result<AccountCommand, Refusal> {
+    if update.name.is_none() && update.avatar_url.is_none() {
+        return Err(Refusal::invalid(
+            "There is nothing to change: give name, avatarUrl, or both.",
+        ));
+    }
+    let name = update
+        .name
+        .as_deref()
+        .map(parse_name)
+        .transpose()
+        .map_err(invalid)?;
+    let avatar_url = update
+        .avatar_url
+        .as_ref()
+        .map(|url| avatar(url.as_deref()))
+        .transpose()?;
+    Ok(AccountCommand::Update { name, avatar_url })
+}
+
+/// A profile from the claims of a token or the host application.
+///
+/// # Errors
+/// `invalid`, with what is wrong.
+pub fn profile(
+    id: UserId,
+    name: Option<&str>,
+    avatar_url: Option<&str>,
+) -> Result<Profile, Refusal> {
+    let name = match name {
+        Some(name) => parse_name(name).map_err(invalid)?,
+        None => id.as_str().into(),
+    };
+    Ok(Profile {
+        id,
+        name,
+        avatar_url: avatar(avatar_url)?,
+    })
+}
+
+pub(super) fn user_ids(ids: &[LooseId]) -> Result<Vec<UserId>, Refusal> {
+    ids.iter().map(|id| id.user("A user id")).collect()
+}
+
+pub(super) fn user_ref(payload: &str) -> Result<UserId, Refusal> {
+    json::<body::UserRef>(payload.as_bytes())?
+        .user_id
+        .user("userId")
+}
+
+pub(super) fn avatar(url: Option<&str>) -> Result<Option<Arc<str>>, Refusal> {
+    url.filter(|url| !url.is_empty())
+        .map(parse_avatar_url)
+        .transpose()
+        .map_err(invalid)
+}
