@@ -1,6 +1,6 @@
 //! What is done to messages: edits, deletions and reactions. The domain judges and folds.
 
-use crate::entry::{Change, Entry, Kind};
+use crate::entry::{Change, Entry, HOST, Kind};
 use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::{self as domain, EntryKind, MessageAction};
 use lamplight_domain::fold::{Message, fold};
@@ -25,7 +25,7 @@ pub(crate) fn judge(
     sender: usize,
     of: u64,
     change: Change,
-    is_direct: bool,
+    (role, is_direct): (Role, bool),
 ) -> Result<Verdict, Refused> {
     let message = log
         .iter()
@@ -81,7 +81,7 @@ pub(crate) fn judge(
     }
     let actor = Actor {
         user: &user(sender),
-        role: Role::Member,
+        role,
         is_direct,
         pins: 0,
         editable_since: None,
@@ -95,7 +95,26 @@ pub(crate) fn messages(log: &[Entry], viewer: usize) -> Vec<Message> {
     fold(&entries, &user(viewer))
 }
 
-fn domain_entry(entry: &Entry) -> domain::Entry {
+/// An entry as a member sees it whose log begins at `first_seq`.
+pub(crate) fn seen_from(entry: &Entry, first_seq: u64) -> Entry {
+    if first_seq <= 1 || domain_entry(entry).seen_from(first_seq).kind != EntryKind::Hidden {
+        return *entry;
+    }
+    without_past(entry)
+}
+
+/// An entry as a member sees it whose log begins after what it is about.
+pub(crate) fn without_past(entry: &Entry) -> Entry {
+    match domain_entry(entry).without_past().kind {
+        EntryKind::Hidden => Entry {
+            kind: Kind::Hidden,
+            ..*entry
+        },
+        _ => *entry,
+    }
+}
+
+pub(crate) fn domain_entry(entry: &Entry) -> domain::Entry {
     let id = |seq: u64| MessageId::trusted(format!("c{}-{seq}", entry.conversation));
     domain::Entry {
         id: id(entry.seq),
@@ -110,6 +129,16 @@ fn domain_entry(entry: &Entry) -> domain::Entry {
                 message_seq: of,
                 action: action(change),
             })),
+            Kind::Members(change) => EntryKind::Members(Box::new(domain::MembersChange {
+                added: change.added.map(user).into_iter().collect(),
+                removed: change.removed.map(user).into_iter().collect(),
+                roles: change
+                    .role
+                    .map(|(of, role)| (user(of), role))
+                    .into_iter()
+                    .collect(),
+            })),
+            Kind::Hidden | Kind::Asked(_) => EntryKind::Hidden,
         },
         created_at: Timestamp(i64::try_from(entry.seq).unwrap_or(i64::MAX)),
     }
@@ -134,6 +163,14 @@ fn sent_text(entry: &Entry) -> Content {
     Content::trusted(format!("as sent: {}", entry.id))
 }
 
-fn user(number: usize) -> UserId {
+pub(crate) fn user(number: usize) -> UserId {
+    if number == HOST {
+        return UserId::host();
+    }
     UserId::trusted(format!("u{number}"))
+}
+
+/// The number of a user's id.
+pub(crate) fn number(user: &UserId) -> usize {
+    user.as_str()[1..].parse().unwrap_or(HOST)
 }

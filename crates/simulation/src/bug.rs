@@ -32,6 +32,18 @@ pub enum Bug {
     SlowReadersSkipped,
     /// M15: the members of a conversation are cached on the nodes.
     MembersCached,
+    /// M15: a repair remembers who was in a conversation when it began.
+    ReadersRemembered,
+    /// M15: `sync` answers with the whole log, whenever the member joined.
+    FirstSeqIgnored,
+    /// M15: newcomers get what is done to messages of before.
+    PastNotHidden,
+    /// M7: `sync` goes on where a member was who comes back.
+    NotAnew,
+    /// The last owner leaves without handing over.
+    NoHandOver,
+    /// Each node checks the blocks that it has heard of.
+    BlocksCached,
     /// What is done to a message is appended without asking whether it is still there.
     NotJudged,
     /// M9: a deleted message stays unread.
@@ -65,7 +77,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 34] = [
         Self::NoDedupe,
         Self::DedupeInMemory,
         Self::AcknowledgedBeforeCommit,
@@ -80,6 +92,12 @@ impl Bug {
         Self::JoinBeforeSubscription,
         Self::SlowReadersSkipped,
         Self::MembersCached,
+        Self::ReadersRemembered,
+        Self::FirstSeqIgnored,
+        Self::PastNotHidden,
+        Self::NotAnew,
+        Self::NoHandOver,
+        Self::BlocksCached,
         Self::NotJudged,
         Self::DeletedStayUnread,
         Self::NoFencing,

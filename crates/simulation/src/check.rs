@@ -2,9 +2,10 @@
 
 use crate::Report;
 use crate::acting::messages;
-use crate::entry::{Change, Kind};
-use crate::names::{CLIENTS, CONVERSATIONS, NODES};
+use crate::entry::{Change, HOST, Kind};
+use crate::names::{CHANGING, CLIENTS, CONVERSATIONS, NODES};
 use crate::world::World;
+use lamplight_domain::permission::Role;
 use lamplight_domain::presence::{ManualStatus, Status};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,10 +30,9 @@ impl World {
         for c in 0..CLIENTS.len() {
             if self.clients[c].is_joined {
                 for (conversation, members) in CONVERSATIONS.iter().enumerate() {
-                    let log = self.clients[c].logs[conversation].entries.len();
-                    if members.contains(&CLIENTS[c]) && log > 0 {
+                    let all = self.clients[c].logs[conversation].last_seq();
+                    if members.contains(&CLIENTS[c]) && all > 0 {
                         // All of it, or some.
-                        let all = log as u64;
                         let some = self.rng.range(0, all + 1);
                         let seq = if self.rng.one_in(2) { all } else { some };
                         self.mark_read(c, conversation, seq);
@@ -58,6 +58,8 @@ impl World {
             self.check_log(conversation);
             self.check_changes(conversation);
         }
+        self.check_owners();
+        self.check_blocks();
         for c in 0..CLIENTS.len() {
             for entry in self.clients[c].acknowledged.clone() {
                 if !self.database.has(&entry) {
@@ -93,6 +95,9 @@ impl World {
                 });
             }
             let (client, count) = entry.key;
+            if client == HOST {
+                continue;
+            }
             if self.clients[client].refused.contains(&entry.key) {
                 continue;
             }
@@ -129,22 +134,94 @@ impl World {
         }
     }
 
+    /// A group that has an owner and members keeps having one.
+    fn check_owners(&mut self) {
+        let held = &self.database.conversations[CHANGING];
+        let first = CONVERSATIONS[CHANGING].iter();
+        let mut roles: BTreeMap<usize, Role> = first.map(|user| (*user, Role::Member)).collect();
+        roles.insert(CONVERSATIONS[CHANGING][0], Role::Owner);
+        let mut wrong = None;
+        for entry in &held.log {
+            let Kind::Members(change) = entry.kind else {
+                continue;
+            };
+            let has_owner =
+                |roles: &BTreeMap<usize, Role>| roles.values().any(|role| *role == Role::Owner);
+            let had_one = has_owner(&roles);
+            if let Some(gone) = change.removed {
+                roles.remove(&gone);
+            }
+            if let Some(new) = change.added {
+                roles.insert(new, Role::Member);
+            }
+            if let Some((of, role)) = change.role {
+                roles.insert(of, role);
+            }
+            if had_one && !roles.is_empty() && !has_owner(&roles) {
+                wrong.get_or_insert(*entry);
+            }
+        }
+        let standing = held.standing.iter();
+        let in_store: BTreeMap<usize, Role> = standing.map(|(user, of)| (*user, of.role)).collect();
+        if let Some(entry) = wrong {
+            self.violate("groups", || {
+                format!("nobody owns the group after {entry:?}")
+            });
+        } else if in_store != roles {
+            self.violate("groups", || {
+                format!("the log makes the members {roles:?}, and the store has {in_store:?}")
+            });
+        }
+    }
+
+    /// Nothing is written between two of whom one has blocked the other, but the deletion of one's
+    /// own message.
+    fn check_blocks(&mut self) {
+        let mut blocks = BTreeSet::new();
+        let mut changes = self.database.block_log.iter().peekable();
+        let mut wrong = None;
+        for (position, (conversation, place)) in self.database.commits.iter().enumerate() {
+            while let Some((_, pair, is_blocked)) = changes.next_if(|(at, ..)| *at <= position) {
+                if *is_blocked {
+                    blocks.insert(*pair);
+                } else {
+                    blocks.remove(pair);
+                }
+            }
+            let held = &self.database.conversations[*conversation];
+            let entry = held.log[*place];
+            let between = |pair: &(usize, usize)| {
+                held.members.contains_key(&pair.0) && held.members.contains_key(&pair.1)
+            };
+            if held.is_direct()
+                && blocks.iter().any(between)
+                && !held.deletes_own(entry.sender, entry.kind)
+            {
+                wrong.get_or_insert(entry);
+            }
+        }
+        if let Some(entry) = wrong {
+            self.violate("blocks", || format!("{entry:?} passed a block"));
+        }
+    }
+
     /// M6, M10 and M11: a joined client shows all of each log, once and in order.
     fn check_view(&mut self, c: usize) {
         for conversation in 0..CONVERSATIONS.len() {
             let held = &self.database.conversations[conversation];
-            // Who came back may not have heard of it; the others were always members.
             let user = CLIENTS[c];
-            if !CONVERSATIONS[conversation].contains(&user)
-                || !held.members.contains_key(&user)
-                || conversation == crate::names::CHANGING
-                    && crate::names::COMING_AND_GOING.contains(&user)
-            {
+            let shown = &self.clients[c].logs[conversation].entries;
+            if !held.members.contains_key(&user) {
+                if !shown.is_empty() {
+                    self.violate("M15", || {
+                        format!("client {c} still shows c{conversation}, u{user} was removed")
+                    });
+                }
                 continue;
             }
-            let shown = &self.clients[c].logs[conversation].entries;
-            if *shown != held.log {
-                let (shown, there) = (shown.len(), held.log.len());
+            let view = held.view(user);
+            if *shown != view {
+                let (shown, there) = (shown.len(), view.len());
                 self.violate("M6", || {
                     format!("client {c} shows {shown} of {there} entries of c{conversation}")
                 });
@@ -159,10 +236,14 @@ impl World {
         let Some(from) = pushed.from else {
             return;
         };
-        let log = &self.database.conversations[conversation].log;
-        let missing = log
-            .iter()
-            .find(|entry| entry.seq > from && entry.key.0 != c && !pushed.all.contains(&entry.seq));
+        let held = &self.database.conversations[conversation];
+        let first_seq = held.first_seq(CLIENTS[c]);
+        let missing = held.log.iter().find(|entry| {
+            entry.seq > from
+                && entry.seq >= first_seq
+                && entry.key.0 != c
+                && !pushed.all.contains(&entry.seq)
+        });
         if let Some(missing) = missing.copied() {
             self.violate("M10", || {
                 format!("client {c}, which caught up at {from}, was not pushed {missing:?}")
@@ -177,7 +258,7 @@ impl World {
                 continue;
             }
             let user = CLIENTS[c];
-            for conversation in 0..crate::names::CHANGING {
+            for conversation in 0..CHANGING {
                 if !CONVERSATIONS[conversation].contains(&user) {
                     continue;
                 }

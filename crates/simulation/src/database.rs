@@ -1,9 +1,12 @@
 //! The simulated PostgreSQL: one order of commits. Permissions, marks and counts are the domain's.
 
-use crate::acting::{Refused, judge};
+use crate::acting::{Refused, domain_entry, judge, number};
 use crate::bug::Bug;
 use crate::entry::{Change, ClientMessageId, Entry, Kind};
+use crate::groups::Receivers;
+use crate::names::CHANGING;
 use lamplight_domain::entry::LogHead;
+use lamplight_domain::group::Readers;
 use lamplight_domain::marks::{Mark, Marks};
 use lamplight_domain::message_rules::Verdict;
 use lamplight_domain::permission::{Action, Role, authorize};
@@ -15,25 +18,42 @@ use std::rc::Rc;
 #[derive(Clone, Debug)]
 pub(crate) struct Conversation {
     pub(crate) members: BTreeMap<usize, Marks>,
+    /// Of the same members.
+    pub(crate) standing: BTreeMap<usize, Standing>,
+    /// A group, which shows newcomers what follows the entry that added them.
+    pub(crate) is_group: bool,
+    pub(crate) readers: Rc<Readers>,
+    /// When each user was a member: from which `seq`, and up to the one that removed them.
+    pub(crate) spans: BTreeMap<usize, Vec<(u64, Option<u64>)>>,
     pub(crate) log: Vec<Entry>,
     pub(crate) head: LogHead,
     /// The heads at the entries that are no messages.
     others: BTreeMap<u64, LogHead>,
     /// Deleted messages.
     deleted: BTreeSet<u64>,
-    /// Users who are not members any more, with the head at their removal.
-    pub(crate) removed: BTreeMap<usize, u64>,
     /// For [`Bug::SeqFromSequence`].
     sequence: u64,
+}
+
+/// What a member is besides their marks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Standing {
+    /// Where their log begins.
+    pub(crate) first_seq: u64,
+    pub(crate) joined_seq: u64,
+    pub(crate) role: Role,
+    pub(crate) role_seq: u64,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Appended {
     pub(crate) entry: Entry,
     pub(crate) duplicate: bool,
-    pub(crate) to: Rc<[usize]>,
+    pub(crate) receivers: Receivers,
     /// The sender's marks passed entries of others.
     pub(crate) receipt: Option<Receipt>,
+    /// To whom the conversation looks different.
+    pub(crate) changed: Option<Rc<[usize]>>,
 }
 
 /// What one member's devices and the others see of the member's marks.
@@ -49,6 +69,9 @@ pub(crate) struct Receipt {
 #[derive(Clone, Debug)]
 pub(crate) struct SyncPage {
     pub(crate) entries: Vec<Entry>,
+    pub(crate) first_seq: u64,
+    /// The client drops what it has.
+    pub(crate) reset: bool,
     pub(crate) read: u64,
     /// The visible read marks.
     pub(crate) receipts: Vec<(usize, u64)>,
@@ -70,7 +93,27 @@ pub(crate) struct Database {
     pub(crate) republished: usize,
     dedupe: BTreeMap<(usize, usize, ClientMessageId), usize>,
     last_id: u64,
-    bug: Option<Bug>,
+    /// Who has blocked whom.
+    pub(crate) blocks: BTreeSet<(usize, usize)>,
+    /// Each change of them, with the number of entries that were committed before it.
+    pub(crate) block_log: Vec<(usize, (usize, usize), bool)>,
+    pub(crate) bug: Option<Bug>,
+}
+
+impl Appended {
+    /// An earlier write made this entry.
+    pub(crate) fn duplicate(entry: Entry) -> Self {
+        Self {
+            entry,
+            duplicate: true,
+            receivers: Receivers {
+                to: Rc::from([]),
+                newcomers: Rc::from([]),
+            },
+            receipt: None,
+            changed: None,
+        }
+    }
 }
 
 impl Conversation {
@@ -105,7 +148,18 @@ impl Conversation {
 
 impl Database {
     pub(crate) fn new(members: &[&[usize]], users: usize, bug: Option<Bug>) -> Self {
-        let conversations = members.iter().map(|members| Conversation {
+        let conversations = members.iter().enumerate();
+        let conversations = conversations.map(|(place, members)| Conversation {
+            standing: members
+                .iter()
+                .map(|user| (*user, Standing::default()))
+                .collect(),
+            is_group: place == CHANGING,
+            readers: Rc::default(),
+            spans: members
+                .iter()
+                .map(|user| (*user, vec![(0, None)]))
+                .collect(),
             members: members
                 .iter()
                 .map(|user| (*user, Marks::default()))
@@ -114,16 +168,24 @@ impl Database {
             head: LogHead::default(),
             others: BTreeMap::new(),
             deleted: BTreeSet::new(),
-            removed: BTreeMap::new(),
             sequence: 0,
         });
+        let mut conversations: Vec<Conversation> = conversations.collect();
+        if let Some(first) = conversations[CHANGING].standing.values_mut().next() {
+            first.role = Role::Owner;
+        }
+        for conversation in &mut conversations {
+            conversation.read_members();
+        }
         Self {
-            conversations: conversations.collect(),
+            conversations,
             commits: Vec::new(),
             people: vec![Person::default(); users],
             republished: 0,
             dedupe: BTreeMap::new(),
             last_id: 0,
+            blocks: BTreeSet::new(),
+            block_log: Vec::new(),
             bug,
         }
     }
@@ -137,15 +199,15 @@ impl Database {
     }
 
     fn may(&self, user: usize, conversation: usize, action: Action) -> bool {
-        let is_member = self.conversations[conversation].members.contains_key(&user);
-        authorize(is_member.then_some(Role::Member), action).is_ok()
+        let held = &self.conversations[conversation];
+        authorize(held.standing.get(&user).map(|of| of.role), action).is_ok()
     }
 
-    /// One transaction: membership, deduplication, the rules for what is done to messages, the next
-    /// `seq`, the entry, the sender's marks. `keyed` is whether a repetition is looked for.
+    /// One transaction: membership, deduplication, blocks, the rules for what is done to messages,
+    /// the next `seq`, the entry, the sender's marks. `keyed` is whether a repetition is looked for.
     ///
     /// # Errors
-    /// If the sender is not in the conversation, or the rules refuse the change.
+    /// If the sender is not in the conversation, a block is in the way, or the rules refuse it.
     pub(crate) fn append(
         &mut self,
         sender: usize,
@@ -157,31 +219,67 @@ impl Database {
         if !self.may(sender, conversation, Action::Write) {
             return Err(Refused);
         }
-        let to = self.members(conversation);
         let dedupe_key = (conversation, sender, key);
         if keyed && let Some(place) = self.dedupe.get(&dedupe_key) {
-            return Ok(Appended {
-                entry: self.conversations[conversation].log[*place],
-                duplicate: true,
-                to,
-                receipt: None,
-            });
+            let entry = self.conversations[conversation].log[*place];
+            return Ok(Appended::duplicate(entry));
+        }
+        if self.bug != Some(Bug::BlocksCached) && self.is_blocked(sender, conversation, kind) {
+            return Err(Refused);
+        }
+        if let Kind::Asked(change) = kind {
+            return self.change_group(conversation, Some((sender, key)), change);
         }
         if let Kind::Change { of, change } = kind
             && self.bug != Some(Bug::NotJudged)
         {
             let held = &self.conversations[conversation];
-            let is_direct = held.members.len() == 2;
-            if let Verdict::Unchanged(seq) = judge(&held.log, sender, of, change, is_direct)? {
+            let standing = held.standing[&sender];
+            if of < standing.first_seq {
+                return Err(Refused);
+            }
+            let actor = (standing.role, held.is_direct());
+            if let Verdict::Unchanged(seq) = judge(&held.log, sender, of, change, actor)? {
                 let made_by = held.log.iter().find(|entry| entry.seq == seq);
-                return Ok(Appended {
-                    entry: *made_by.ok_or(Refused)?,
-                    duplicate: true,
-                    to,
-                    receipt: None,
-                });
+                return Ok(Appended::duplicate(*made_by.ok_or(Refused)?));
             }
         }
+        let entry = self.insert(conversation, sender, key, kind);
+        let held = &mut self.conversations[conversation];
+        let mut receipt = None;
+        if kind == Kind::Message {
+            let to: Rc<[usize]> = held.members.keys().copied().collect();
+            let marks = held.members.entry(sender).or_default();
+            receipt = marks.covered_by_send(entry.seq).map(|_| Receipt {
+                conversation,
+                user: sender,
+                read: entry.seq,
+                visible_read: entry.seq,
+                to,
+            });
+            *marks = Marks::all_at(entry.seq);
+        }
+        let newcomers = held.readers.newcomers(&domain_entry(&entry));
+        Ok(Appended {
+            entry,
+            duplicate: false,
+            receivers: Receivers {
+                to: held.members.keys().copied().collect(),
+                newcomers: newcomers.iter().map(number).collect(),
+            },
+            receipt,
+            changed: None,
+        })
+    }
+
+    /// The next entry of a log.
+    pub(crate) fn insert(
+        &mut self,
+        conversation: usize,
+        sender: usize,
+        key: ClientMessageId,
+        kind: Kind,
+    ) -> Entry {
         self.last_id += 1;
         let id = self.last_id;
         let held = &mut self.conversations[conversation];
@@ -200,36 +298,22 @@ impl Database {
             key,
             kind,
         };
-        let mut receipt = None;
-        match kind {
-            Kind::Message => {
-                let marks = held.members.entry(sender).or_default();
-                receipt = marks.covered_by_send(seq).map(|_| Receipt {
-                    conversation,
-                    user: sender,
-                    read: seq,
-                    visible_read: seq,
-                    to: Rc::clone(&to),
-                });
-                *marks = Marks::all_at(seq);
-            }
-            Kind::Change { of, change } => {
-                held.others.insert(seq, held.head);
-                if change == Change::Delete && self.bug != Some(Bug::DeletedStayUnread) {
-                    held.deleted.insert(of);
-                }
-            }
+        if kind != Kind::Message {
+            held.others.insert(seq, held.head);
+        }
+        if let Kind::Change {
+            of,
+            change: Change::Delete,
+        } = kind
+            && self.bug != Some(Bug::DeletedStayUnread)
+        {
+            held.deleted.insert(of);
         }
         held.log.push(entry);
         let place = held.log.len() - 1;
         self.commits.push((conversation, place));
-        self.dedupe.insert(dedupe_key, place);
-        Ok(Appended {
-            entry,
-            duplicate: false,
-            to,
-            receipt,
-        })
+        self.dedupe.insert((conversation, sender, key), place);
+        entry
     }
 
     /// A transaction for an append that rolls back.
@@ -269,34 +353,7 @@ impl Database {
         if !self.may(user, conversation, Action::View) {
             return None;
         }
-        let held = &self.conversations[conversation];
-        Some(SyncPage {
-            entries: held
-                .log
-                .iter()
-                .filter(|entry| entry.seq > have)
-                .copied()
-                .collect(),
-            read: held.members[&user].read,
-            receipts: held
-                .members
-                .iter()
-                .map(|(user, marks)| (*user, marks.visible_read))
-                .collect(),
-        })
-    }
-
-    /// Adds the user to a conversation with everything read, or removes them.
-    pub(crate) fn set_member(&mut self, conversation: usize, user: usize, is_member: bool) {
-        let held = &mut self.conversations[conversation];
-        if !is_member {
-            if held.members.remove(&user).is_some() {
-                held.removed.insert(user, held.head.seq);
-            }
-        } else if !held.members.contains_key(&user) {
-            held.members.insert(user, Marks::all_at(held.head.seq));
-            held.removed.remove(&user);
-        }
+        Some(self.missed(user, conversation, have))
     }
 
     pub(crate) fn set_status(
@@ -348,10 +405,19 @@ impl Database {
         *held = Some(held.map_or(at, |before| before.advance_to(at)));
     }
 
-    /// Whether the log has this entry.
+    /// Whether the log has this entry, or one that it hides.
     pub(crate) fn has(&self, entry: &Entry) -> bool {
         let log = &self.conversations[entry.conversation].log;
         let near = usize::try_from(entry.seq).unwrap_or(0).saturating_sub(1);
-        log.get(near) == Some(entry) || log.contains(entry)
+        let is_it = |there: &Entry| {
+            there == entry
+                || entry.kind == Kind::Hidden
+                    && *entry
+                        == (Entry {
+                            kind: Kind::Hidden,
+                            ..*there
+                        })
+        };
+        log.get(near).is_some_and(is_it) || log.iter().any(is_it)
     }
 }

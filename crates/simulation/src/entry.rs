@@ -1,7 +1,12 @@
 //! The entries of the simulated logs.
 
+use lamplight_domain::permission::Role;
+
 /// A client's own message id: the client and its count.
 pub(crate) type ClientMessageId = (usize, u64);
+
+/// The client in the ids of what the host application writes.
+pub(crate) const HOST: usize = usize::MAX;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -9,6 +14,7 @@ pub(crate) struct Entry {
     pub(crate) seq: u64,
     /// Unique over all conversations.
     pub(crate) id: u64,
+    /// [`HOST`] for the host application.
     pub(crate) sender: usize,
     pub(crate) key: ClientMessageId,
     pub(crate) kind: Kind,
@@ -22,6 +28,11 @@ pub(crate) enum Kind {
         of: u64,
         change: Change,
     },
+    Members(MembersChange),
+    /// Holds the place of an entry that its receiver may not see. In no store.
+    Hidden,
+    /// What a member wants to be done to the members. In requests only.
+    Asked(GroupChange),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,4 +40,19 @@ pub(crate) enum Change {
     Edit { text: u64 },
     Delete,
     React { emoji: usize, added: bool },
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MembersChange {
+    pub(crate) added: Option<usize>,
+    pub(crate) removed: Option<usize>,
+    /// Of who gets another role, or of the heir.
+    pub(crate) role: Option<(usize, Role)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GroupChange {
+    Add(usize),
+    Remove(usize),
+    SetRole(usize, Role),
 }

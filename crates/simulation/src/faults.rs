@@ -27,6 +27,8 @@ pub(crate) struct Profile {
     pub(crate) stalls: bool,
     /// Members come and go.
     pub(crate) members: bool,
+    /// People block each other.
+    pub(crate) blocks: bool,
 }
 
 impl Profile {
@@ -46,6 +48,7 @@ impl Profile {
             deaf: has(),
             stalls: has(),
             members: has(),
+            blocks: has(),
         }
     }
 }
@@ -98,7 +101,7 @@ impl World {
             380..500 => {
                 let conversation = self.rng.below(CONVERSATIONS.len());
                 if CONVERSATIONS[conversation].contains(&CLIENTS[c]) && self.clients[c].is_open {
-                    let known = self.clients[c].logs[conversation].entries.len() as u64;
+                    let known = self.clients[c].logs[conversation].last_seq();
                     let seq = self.rng.range(0, known + 1);
                     self.mark_read(c, conversation, seq);
                 }
@@ -143,11 +146,28 @@ impl World {
                 }
             }
             670..680 => self.break_something(),
+            680..690 if self.profile.blocks => self.block_somebody(),
             _ => {}
         }
         if self.steps_left > 0 {
             let delay = self.rng.range(20, 280);
             self.after(delay, Event::Step);
+        }
+    }
+
+    /// One of two blocks the other, or no longer.
+    fn block_somebody(&mut self) {
+        let direct = [[0, 1], [2, 3]];
+        let [one, two] = direct[self.rng.below(direct.len())];
+        let (by, of) = if self.rng.one_in(2) {
+            (one, two)
+        } else {
+            (two, one)
+        };
+        let is_blocked = self.database.blocks.contains(&(by, of));
+        let node = self.rng.below(NODES);
+        if self.nodes[node].is_alive && !self.nodes[node].is_paused {
+            self.put_block(node, by, of, !is_blocked);
         }
     }
 

@@ -18,6 +18,7 @@ mod client;
 mod database;
 mod entry;
 mod faults;
+mod groups;
 mod messages;
 mod names;
 mod node;
@@ -42,7 +43,8 @@ pub struct Config {
 /// What a check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Its number in `docs/invariants.md`, or `acting` for the rules of what is done to messages.
+    /// Its number in `docs/invariants.md`, or `acting` for the rules of what is done to messages,
+    /// `groups` and `blocks` for theirs.
     pub invariant: &'static str,
     pub what: String,
     pub at_ms: u64,

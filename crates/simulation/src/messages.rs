@@ -1,8 +1,10 @@
 //! What the parts of the simulation send to each other.
 
 use crate::database::{Appended, Person, Receipt, SyncPage};
-use crate::entry::{ClientMessageId, Entry, Kind};
+use crate::entry::{ClientMessageId, Entry, GroupChange, Kind};
+use crate::groups::Receivers;
 use crate::redis::{Committed, Ended, Poll, Read, Write};
+use lamplight_domain::group::Readers;
 use lamplight_domain::presence::{
     BucketPosition, FeedMessage, LoadedBucket, ManualStatus, NodeIndex, SavedStatus, Status,
 };
@@ -75,7 +77,7 @@ pub(crate) enum ToClient {
 pub(crate) enum BusEvent {
     Appended {
         entry: Entry,
-        to: Rc<[usize]>,
+        receivers: Receivers,
         except: Option<ConnectionNumber>,
     },
     Receipt(Receipt),
@@ -185,9 +187,12 @@ pub(crate) enum DatabaseCall {
         status: ManualStatus,
     },
     Person(usize),
-    SetMember {
-        user: usize,
-        is_member: bool,
+    /// By the host application.
+    ChangeGroup(GroupChange),
+    SetBlock {
+        by: usize,
+        of: usize,
+        is_blocked: bool,
     },
     /// The entries after a position of the order of commits, `None` for how far the republisher got.
     ReadLog(Option<usize>),
@@ -208,8 +213,15 @@ pub(crate) enum DatabaseReply {
     /// The saved status, and the marks that others see from now on.
     Status(SavedStatus, Vec<Receipt>),
     Person(Person),
-    /// Everyone who is, or was until now, a member.
-    Members(Rc<[usize]>),
-    /// The entries with their members, and the position after them.
-    Log(Vec<(Entry, Rc<[usize]>)>, usize),
+    /// The entries, and the position after them.
+    Log(Vec<LogEntry>, usize),
+}
+
+/// An entry that is read from the log.
+#[derive(Clone, Debug)]
+pub(crate) struct LogEntry {
+    pub(crate) entry: Entry,
+    pub(crate) receivers: Receivers,
+    /// The members when it was read.
+    pub(crate) readers: Rc<Readers>,
 }

@@ -16,9 +16,10 @@ pub(crate) const CLIENTS: [usize; 10] = [0, 0, 0, 1, 1, 2, 2, 3, 4, 5];
 pub(crate) const CONVERSATIONS: [&[usize]; 4] =
     [&[0, 1], &[2, 3], &[0, 1, 2, 3, 4, 5], &[0, 2, 4, 5]];
 
-/// The conversation whose members change, and those who come and go.
+/// The group whose members change (the first of them is its owner), and those whom the host
+/// application adds and removes.
 pub(crate) const CHANGING: usize = 3;
-pub(crate) const COMING_AND_GOING: [usize; 2] = [1, 5];
+pub(crate) const COMING_AND_GOING: [usize; 3] = [0, 1, 5];
 
 #[derive(Debug)]
 pub(crate) struct Names {

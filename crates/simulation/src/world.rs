@@ -3,6 +3,8 @@
 mod stores;
 mod wires;
 
+pub(crate) use stores::AT_ONCE;
+
 use crate::bug::Bug;
 use crate::client::Client;
 use crate::database::Database;

@@ -1,10 +1,11 @@
 //! From the bus to the connections: entries in order and once, and the roster.
 
 use super::{Outgoing, Pending};
+use crate::acting::without_past;
 use crate::bug::Bug;
-use crate::entry::Entry;
+use crate::groups::Receivers;
 use crate::messages::{
-    BusEvent, ConnectionNumber, DatabaseCall, RedisCommand, Shown, Timer, ToClient,
+    BusEvent, ConnectionNumber, DatabaseCall, LogEntry, RedisCommand, Shown, Timer, ToClient,
 };
 use crate::world::World;
 use lamplight_domain::identity::UserId;
@@ -14,7 +15,6 @@ use lamplight_domain::presence::{
 };
 use lamplight_domain::roster_feed::Delivery;
 use lamplight_domain::time::Moment;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,10 +24,14 @@ const GAP_PATIENCE: Duration = Duration::from_millis(300);
 impl World {
     pub(super) fn take_event(&mut self, n: usize, event: &BusEvent) {
         match event {
-            BusEvent::Appended { entry, to, except } => {
+            BusEvent::Appended {
+                entry,
+                receivers,
+                except,
+            } => {
                 let outgoing = Outgoing {
                     entry: *entry,
-                    to: std::rc::Rc::clone(to),
+                    receivers: receivers.clone(),
                     except: *except,
                 };
                 self.deliver(n, outgoing);
@@ -105,10 +109,14 @@ impl World {
         }
     }
 
-    pub(super) fn gap_read(&mut self, n: usize, gap: &Gap, entries: Vec<(Entry, Rc<[usize]>)>) {
-        for (entry, to) in entries {
-            let except = None;
-            self.deliver(n, Outgoing { entry, to, except });
+    pub(super) fn gap_read(&mut self, n: usize, gap: &Gap, entries: Vec<LogEntry>) {
+        for read in entries {
+            let outgoing = Outgoing {
+                entry: read.entry,
+                receivers: read.receivers,
+                except: None,
+            };
+            self.deliver(n, outgoing);
         }
         let steps = self.nodes[n].order.give_up(gap);
         self.take_steps(n, steps);
@@ -116,8 +124,14 @@ impl World {
 
     fn send_entry(&mut self, n: usize, outgoing: &Outgoing) {
         for (connection, client, user) in self.joined(n) {
-            if outgoing.to.contains(&user) && outgoing.except != Some(connection) {
-                self.node_sends(client, Some(connection), ToClient::Entry(outgoing.entry));
+            let Receivers { to, newcomers } = &outgoing.receivers;
+            if to.contains(&user) && outgoing.except != Some(connection) {
+                let entry = if newcomers.contains(&user) && !self.has(Bug::PastNotHidden) {
+                    without_past(&outgoing.entry)
+                } else {
+                    outgoing.entry
+                };
+                self.node_sends(client, Some(connection), ToClient::Entry(entry));
             }
         }
     }

@@ -5,7 +5,8 @@ mod presence;
 mod sending;
 
 use crate::bug::Bug;
-use crate::entry::Entry;
+use crate::entry::{Entry, GroupChange};
+use crate::groups::Receivers;
 use crate::messages::{
     BusEvent, ConnectionNumber, DatabaseCall, DatabaseReply, Position, RedisCommand, RedisReply,
     Reply, Request, Timer, ToClient, ToNode,
@@ -13,6 +14,7 @@ use crate::messages::{
 use crate::names::Names;
 use crate::world::{Event, World};
 use lamplight_domain::announcements::{self, Announcements};
+use lamplight_domain::group::Readers;
 use lamplight_domain::ordering::{EntryOrder, Gap, Limits};
 use lamplight_domain::presence::{BucketFeed, NodeIndex, SavedStatus};
 use lamplight_domain::roster_feed::{Mode, RosterFeed};
@@ -43,7 +45,7 @@ pub(crate) struct Held {
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
     entry: Entry,
-    to: Rc<[usize]>,
+    receivers: Receivers,
     except: Option<ConnectionNumber>,
 }
 
@@ -65,6 +67,7 @@ enum Pending {
     /// The person of a session that joins, or is announced again.
     Person(ConnectionNumber),
     Member,
+    Block,
     Subscribe(ConnectionNumber),
     /// The operation at the head of the user's queue.
     Operation(usize),
@@ -114,14 +117,18 @@ pub(crate) struct Node {
     is_republisher: bool,
     /// Since when the bus may have lost entries that were not read from the log yet.
     lost_since: Option<u64>,
+    /// Who was in each conversation that a repair has met.
+    readers: BTreeMap<usize, Rc<Readers>>,
     /// Events that wait for Redis in the queue of the bus.
     pub(crate) unpublished: Vec<Rc<BusEvent>>,
     read_to: Option<usize>,
     /// Positions to confirm once nothing before them waits.
     to_confirm: VecDeque<(u64, usize)>,
-    /// For [`Bug::DedupeInMemory`], [`Bug::MembersCached`] and [`Bug::OldStatusAnnounced`].
+    /// For [`Bug::DedupeInMemory`], [`Bug::MembersCached`], [`Bug::BlocksCached`] and
+    /// [`Bug::OldStatusAnnounced`].
     sent: BTreeSet<(usize, crate::entry::ClientMessageId)>,
     members: BTreeMap<usize, Rc<[usize]>>,
+    blocks: BTreeSet<(usize, usize)>,
     people: BTreeMap<ConnectionNumber, crate::database::Person>,
 }
 
@@ -151,11 +158,13 @@ impl Node {
             announcements: Announcements::new(announcements::Limits::default()),
             is_republisher: false,
             lost_since: None,
+            readers: BTreeMap::new(),
             unpublished: Vec::new(),
             read_to: None,
             to_confirm: VecDeque::new(),
             sent: BTreeSet::new(),
             members: BTreeMap::new(),
+            blocks: BTreeSet::new(),
             people: BTreeMap::new(),
         }
     }
@@ -319,8 +328,25 @@ impl World {
 
     /// The host application adds or removes a member.
     pub(crate) fn put_member(&mut self, n: usize, user: usize, is_member: bool) {
-        let call = DatabaseCall::SetMember { user, is_member };
+        let change = if is_member {
+            GroupChange::Add(user)
+        } else {
+            GroupChange::Remove(user)
+        };
+        let call = DatabaseCall::ChangeGroup(change);
         self.ask_database(n, Pending::Member, call);
+    }
+
+    /// A user blocks another one, or no longer.
+    pub(crate) fn put_block(&mut self, n: usize, by: usize, of: usize, is_blocked: bool) {
+        let blocks = &mut self.nodes[n].blocks;
+        if is_blocked {
+            blocks.insert((by, of));
+        } else {
+            blocks.remove(&(by, of));
+        }
+        let call = DatabaseCall::SetBlock { by, of, is_blocked };
+        self.ask_database(n, Pending::Block, call);
     }
 
     fn database_answered(&mut self, n: usize, pending: Pending, reply: DatabaseReply) {
@@ -358,19 +384,13 @@ impl World {
                     self.answer(asker, Reply::Unavailable);
                 }
             }
-            (Pending::Member, DatabaseReply::Members(to)) => {
-                self.publish_event(n, BusEvent::Changed(to));
+            (Pending::Member, DatabaseReply::Appended(appended)) => {
+                self.announce_entry(n, &appended, None);
             }
             (Pending::Follow, DatabaseReply::Log(entries, position)) => {
                 self.followed(n, entries, position);
             }
-            (Pending::Repair, DatabaseReply::Log(entries, _)) => {
-                self.nodes[n].lost_since = None;
-                for (entry, to) in entries {
-                    let except = None;
-                    self.deliver(n, Outgoing { entry, to, except });
-                }
-            }
+            (Pending::Repair, DatabaseReply::Log(entries, to)) => self.repaired(n, entries, to),
             (Pending::Repair, _) => self.repair(n),
             (Pending::Gap(gap), DatabaseReply::Log(entries, _)) => {
                 self.gap_read(n, &gap, entries);

@@ -4,8 +4,9 @@ use super::{Asker, Outgoing, Pending};
 use crate::bug::Bug;
 use crate::database::Appended;
 use crate::entry::{ClientMessageId, Entry, Kind};
-use crate::messages::{BusEvent, DatabaseCall, RedisCommand, Reply};
-use crate::world::World;
+use crate::groups::{self, Receivers};
+use crate::messages::{BusEvent, ConnectionNumber, DatabaseCall, LogEntry, RedisCommand, Reply};
+use crate::world::{AT_ONCE, World};
 use lamplight_domain::time::Moment;
 use std::rc::Rc;
 
@@ -34,10 +35,19 @@ impl World {
             if self.has(Bug::AcknowledgedBeforeCommit) {
                 self.answer(asker, Reply::Acknowledged(entry));
             } else {
-                let to = self.database.members(conversation);
-                let except = asker.connection;
-                self.deliver(n, Outgoing { entry, to, except });
+                let outgoing = Outgoing {
+                    entry,
+                    receivers: Receivers {
+                        to: self.database.members(conversation),
+                        newcomers: Rc::from([]),
+                    },
+                    except: asker.connection,
+                };
+                self.deliver(n, outgoing);
             }
+        }
+        if self.has(Bug::BlocksCached) && self.is_blocked_here(n, sender, conversation, kind) {
+            return self.answer(asker, Reply::NotFound);
         }
         let call = DatabaseCall::Append {
             sender,
@@ -69,25 +79,56 @@ impl World {
 
     /// The entry is committed: publish it, then acknowledge it.
     pub(super) fn appended(&mut self, n: usize, asker: Asker, appended: &Appended) {
-        if !appended.duplicate {
-            let entry = appended.entry;
-            let mut to = Rc::clone(&appended.to);
-            if self.has(Bug::MembersCached) {
-                let members = &mut self.nodes[n].members;
-                to = Rc::clone(members.entry(entry.conversation).or_insert(to));
-            }
-            let except = asker.connection;
-            self.publish_event(n, BusEvent::Appended { entry, to, except });
-            let summary = BusEvent::Summary {
-                conversation: entry.conversation,
-                seq: entry.seq,
-            };
-            self.publish_event(n, summary);
-            if let Some(receipt) = &appended.receipt {
-                self.publish_event(n, BusEvent::Receipt(receipt.clone()));
-            }
-        }
+        self.announce_entry(n, appended, asker.connection);
         self.answer(asker, Reply::Acknowledged(appended.entry));
+    }
+
+    /// Publishes an entry that is new.
+    pub(super) fn announce_entry(
+        &mut self,
+        n: usize,
+        appended: &Appended,
+        except: Option<ConnectionNumber>,
+    ) {
+        if appended.duplicate {
+            return;
+        }
+        let entry = appended.entry;
+        let mut receivers = appended.receivers.clone();
+        if self.has(Bug::MembersCached) {
+            let members = &mut self.nodes[n].members;
+            let to = members.entry(entry.conversation).or_insert(receivers.to);
+            receivers.to = Rc::clone(to);
+        }
+        let event = BusEvent::Appended {
+            entry,
+            receivers,
+            except,
+        };
+        self.publish_event(n, event);
+        let summary = BusEvent::Summary {
+            conversation: entry.conversation,
+            seq: entry.seq,
+        };
+        self.publish_event(n, summary);
+        if let Some(receipt) = &appended.receipt {
+            self.publish_event(n, BusEvent::Receipt(receipt.clone()));
+        }
+        if let Some(to) = &appended.changed {
+            self.publish_event(n, BusEvent::Changed(Rc::clone(to)));
+        }
+    }
+
+    /// For a planted bug: whether this node has heard of a block.
+    fn is_blocked_here(&self, n: usize, sender: usize, conversation: usize, kind: Kind) -> bool {
+        let held = &self.database.conversations[conversation];
+        let other = held.members.keys().find(|other| **other != sender);
+        let blocks = &self.nodes[n].blocks;
+        other.is_some_and(|other| {
+            held.is_direct()
+                && !held.deletes_own(sender, kind)
+                && (blocks.contains(&(sender, *other)) || blocks.contains(&(*other, sender)))
+        })
     }
 
     /// Delivers an event here, and passes it to the other nodes.
@@ -115,15 +156,16 @@ impl World {
         self.ask_database(n, Pending::Follow, call);
     }
 
-    pub(super) fn followed(&mut self, n: usize, entries: Vec<(Entry, Rc<[usize]>)>, to: usize) {
+    pub(super) fn followed(&mut self, n: usize, entries: Vec<LogEntry>, to: usize) {
         let now = self.now;
         let names = Rc::clone(&self.names);
         let node = &mut self.nodes[n];
-        for (entry, to) in entries {
+        for read in entries {
+            let entry = read.entry;
             let id = &names.conversations[entry.conversation];
             let outgoing = Outgoing {
                 entry,
-                to,
+                receivers: read.receivers,
                 except: None,
             };
             node.announcements
@@ -143,9 +185,19 @@ impl World {
             settled = node.to_confirm.pop_front().map(|(_, position)| position);
         }
         let is_republisher = node.is_republisher;
-        for Outgoing { entry, to, except } in due.into_iter().filter(|_| is_republisher) {
+        for outgoing in due.into_iter().filter(|_| is_republisher) {
+            let Outgoing {
+                entry,
+                receivers,
+                except,
+            } = outgoing;
             self.trace(|| format!("n{n} publishes c{} {} again", entry.conversation, entry.seq));
-            self.publish_event(n, BusEvent::Appended { entry, to, except });
+            let event = BusEvent::Appended {
+                entry,
+                receivers,
+                except,
+            };
+            self.publish_event(n, event);
         }
         if let Some(position) = settled {
             self.call_database(n, 0, DatabaseCall::Confirm(position));
@@ -161,6 +213,40 @@ impl World {
             return;
         }
         let from = self.truth.position_at(since.saturating_sub(UNPUBLISHED));
+        self.nodes[n].readers.clear();
         self.ask_database(n, Pending::Repair, DatabaseCall::ReadLog(Some(from)));
+    }
+
+    /// Delivers a page of a repair, and reads the next one.
+    pub(super) fn repaired(&mut self, n: usize, entries: Vec<LogEntry>, to: usize) {
+        let is_last = entries.len() < AT_ONCE;
+        let remembers = self.has(Bug::ReadersRemembered);
+        for read in entries {
+            let entry = read.entry;
+            let readers = &mut self.nodes[n].readers;
+            // Whom it removes gets nothing that follows.
+            if matches!(entry.kind, Kind::Members(_)) && !remembers {
+                readers.remove(&entry.conversation);
+            }
+            let of = readers
+                .entry(entry.conversation)
+                .or_insert_with(|| Rc::clone(&read.readers));
+            let receivers = if Rc::ptr_eq(of, &read.readers) {
+                read.receivers
+            } else {
+                groups::receivers(of, &entry)
+            };
+            let outgoing = Outgoing {
+                entry,
+                receivers,
+                except: None,
+            };
+            self.deliver(n, outgoing);
+        }
+        if is_last {
+            self.nodes[n].lost_since = None;
+        } else {
+            self.ask_database(n, Pending::Repair, DatabaseCall::ReadLog(Some(to)));
+        }
     }
 }

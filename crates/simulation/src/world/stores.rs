@@ -1,10 +1,23 @@
 //! The networks between nodes, Redis and the database.
 
 use super::{Event, World};
-use crate::messages::{DatabaseCall, DatabaseReply, RedisCommand, RedisReply, ToNode};
+use crate::database::Conversation;
+use crate::entry::Entry;
+use crate::messages::{DatabaseCall, DatabaseReply, LogEntry, RedisCommand, RedisReply, ToNode};
 use crate::names::NODES;
 use lamplight_domain::presence::{FeedBody, FeedMessage};
 use std::rc::Rc;
+
+/// Entries in one read of the log.
+pub(crate) const AT_ONCE: usize = 8;
+
+fn log_entry(held: &Conversation, entry: &Entry) -> LogEntry {
+    LogEntry {
+        entry: *entry,
+        receivers: held.receivers(entry),
+        readers: Rc::clone(&held.readers),
+    }
+}
 
 impl World {
     /// Sends a node's command to Redis, in the order of calls. Answers come to `token`; 0 for none.
@@ -154,7 +167,8 @@ impl World {
     pub(super) fn publish(&mut self, from: usize, event: &Rc<crate::messages::BusEvent>) {
         use crate::messages::BusEvent;
         let to: &[usize] = match &**event {
-            BusEvent::Appended { to, .. } | BusEvent::Changed(to) => to,
+            BusEvent::Appended { receivers, .. } => &receivers.to,
+            BusEvent::Changed(to) => to,
             BusEvent::Receipt(receipt) => &receipt.to,
             BusEvent::Summary { .. } => &[],
         };
@@ -254,34 +268,31 @@ impl World {
                 DatabaseReply::Status(saved, receipts)
             }
             DatabaseCall::Person(user) => DatabaseReply::Person(database.people[user].clone()),
-            DatabaseCall::SetMember { user, is_member } => {
-                let conversation = crate::names::CHANGING;
-                let mut members = database.members(conversation).to_vec();
-                database.set_member(conversation, user, is_member);
-                if is_member {
-                    members.push(user);
-                    members.dedup();
-                }
-                DatabaseReply::Members(members.into())
+            DatabaseCall::ChangeGroup(change) => database
+                .change_group(crate::names::CHANGING, None, change)
+                .map_or(DatabaseReply::NotFound, DatabaseReply::Appended),
+            DatabaseCall::SetBlock { by, of, is_blocked } => {
+                database.set_block(by, of, is_blocked);
+                DatabaseReply::Done
             }
             DatabaseCall::ReadLog(after) => {
                 let after = after.unwrap_or(database.republished);
-                let entries = database.commits.iter().skip(after).take(2_000);
+                let entries = database.commits.iter().skip(after).take(AT_ONCE);
                 let entries: Vec<_> = entries
                     .map(|(conversation, place)| {
-                        let entry = database.conversations[*conversation].log[*place];
-                        (entry, database.members(*conversation))
+                        let held = &database.conversations[*conversation];
+                        log_entry(held, &held.log[*place])
                     })
                     .collect();
                 let position = after + entries.len();
                 DatabaseReply::Log(entries, position)
             }
             DatabaseCall::ReadGap(conversation, seqs) => {
-                let log = database.conversations[conversation].log.iter();
-                let to = database.members(conversation);
-                let entries = log
+                let held = &database.conversations[conversation];
+                let entries = held.log.iter();
+                let entries = entries
                     .filter(|entry| seqs.contains(&entry.seq))
-                    .map(|entry| (*entry, Rc::clone(&to)))
+                    .map(|entry| log_entry(held, entry))
                     .collect();
                 DatabaseReply::Log(entries, 0)
             }

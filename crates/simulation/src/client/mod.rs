@@ -1,10 +1,12 @@
 //! A simulated client: the rules of `@lamplight/client` that the promises rest on. An outbox with
 //! ids of its own that sends over two wires, contiguous logs that sync over gaps, and a roster.
 
-use crate::acting::EMOJIS;
-use crate::bug::Bug;
-use crate::entry::{Change, ClientMessageId, Entry, Kind};
-use crate::messages::{ConnectionNumber, Reply, Request, Shown, ToClient, ToNode};
+mod logs;
+mod view;
+mod writing;
+
+use crate::entry::{ClientMessageId, Entry, Kind};
+use crate::messages::{ConnectionNumber, Reply, Request, ToClient, ToNode};
 use crate::names::{CLIENTS, CONVERSATIONS, NODES};
 use crate::world::{Connection, Event, World};
 use lamplight_domain::presence::{ManualStatus, Status};
@@ -12,17 +14,24 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How long a client waits for an answer.
 const TIMEOUT: u64 = 6_000;
-/// After this long in one state, everyone must know it.
-const KNOWN_AFTER: u64 = 45_000;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClientLog {
     pub(crate) entries: Vec<Entry>,
+    /// Where it begins, as the newest sync said.
+    first: u64,
     /// Entries past a gap.
     ahead: BTreeMap<u64, Entry>,
     pub(crate) read: u64,
     /// The others' visible read marks.
     pub(crate) receipts: BTreeMap<usize, u64>,
+}
+
+impl ClientLog {
+    /// The newest entry, 0 if there is none.
+    pub(crate) fn last_seq(&self) -> u64 {
+        self.entries.last().map_or(0, |last| last.seq)
+    }
 }
 
 /// What a client has that reads events only: what one connection brings of one log.
@@ -376,36 +385,6 @@ impl World {
         }
     }
 
-    fn show(&mut self, c: usize, states: &[Shown]) {
-        for (user, version, status) in states {
-            let before = self.clients[c].view.insert(*user, (*version, *status));
-            let was_shown = before.is_some_and(|(_, status)| status.is_some());
-            if status.is_none() && was_shown {
-                self.left_view(c, *user);
-            }
-            let invisible_since = self.truth.invisible_since[*user];
-            if status.is_some()
-                && invisible_since.saturating_add(KNOWN_AFTER) < self.now
-                && self.truth.old_until < self.now
-            {
-                self.violate("P11", || {
-                    format!("client {c} sees u{user}, who is invisible since {invisible_since}")
-                });
-            }
-        }
-    }
-
-    /// A user leaves a client's view, who must not if they have stayed.
-    fn left_view(&mut self, c: usize, user: usize) {
-        if let Some(since) = self.truth.stable_since(user, &CLIENTS)
-            && since.saturating_add(KNOWN_AFTER) < self.now
-        {
-            self.violate("P8", || {
-                format!("client {c} sees u{user} leave, who is online since {since}")
-            });
-        }
-    }
-
     fn answered(&mut self, c: usize, number: u64, asked: &Asked, reply: Reply) {
         match (&asked.request, reply) {
             (Request::Join, Reply::Done) => {
@@ -467,234 +446,6 @@ impl World {
         }
     }
 
-    fn acknowledged(
-        &mut self,
-        c: usize,
-        conversation: usize,
-        (key, kind): (ClientMessageId, Kind),
-        entry: Entry,
-    ) {
-        let is_own = entry.key == key && entry.kind == kind;
-        if !is_own && !makes(self.clients[c].user, kind, &entry)
-            || entry.conversation != conversation
-            || !self.database.has(&entry)
-        {
-            self.violate("M3", || {
-                format!("client {c} got an acknowledgement of {key:?} without a commit: {entry:?}")
-            });
-        }
-        let client = &mut self.clients[c];
-        client.outbox.retain(|unsent| unsent.key != key);
-        if is_own {
-            client.acknowledged.push(entry);
-        }
-        self.take_entry(c, entry);
-        self.send_outbox(c);
-    }
-
-    fn take_page(
-        &mut self,
-        c: usize,
-        conversation: usize,
-        page: Option<crate::database::SyncPage>,
-    ) {
-        let Some(page) = page else {
-            self.clients[c].logs[conversation] = ClientLog::default();
-            return;
-        };
-        let newest = page.entries.last().map(|entry| entry.seq);
-        for entry in page.entries {
-            self.take_entry(c, entry);
-        }
-        let have = self.clients[c].logs[conversation].entries.len() as u64;
-        let pushed = &mut self.clients[c].pushed[conversation];
-        pushed.from.get_or_insert(newest.unwrap_or(have));
-        let log = &mut self.clients[c].logs[conversation];
-        log.read = log.read.max(page.read);
-        for (user, read) in page.receipts {
-            let held = log.receipts.entry(user).or_default();
-            *held = read.max(*held);
-        }
-    }
-
-    fn pushed(&mut self, c: usize, entry: Entry) {
-        let pushed = &mut self.clients[c].pushed[entry.conversation];
-        if !pushed.all.insert(entry.seq) {
-            self.violate("M11", || format!("client {c} was pushed {entry:?} twice"));
-        }
-        self.take_entry(c, entry);
-    }
-
-    fn take_entry(&mut self, c: usize, entry: Entry) {
-        let user = self.clients[c].user;
-        let held = &self.database.conversations[entry.conversation];
-        if !held.members.contains_key(&user)
-            && held
-                .removed
-                .get(&user)
-                .is_none_or(|removed| entry.seq > *removed)
-        {
-            self.violate("M15", || {
-                format!("client {c} got {entry:?} after the removal of u{user}")
-            });
-        }
-        if !self.database.has(&entry) {
-            self.violate("M10", || {
-                format!("client {c} got {entry:?}, which is not committed")
-            });
-        }
-        let ignores_gaps = self.has(Bug::GapsIgnored);
-        let log = &mut self.clients[c].logs[entry.conversation];
-        if entry.sender == user && entry.kind == Kind::Message {
-            log.read = log.read.max(entry.seq);
-        }
-        let next = log.entries.last().map_or(1, |last| last.seq + 1);
-        if entry.seq < next {
-            let known = log
-                .entries
-                .iter()
-                .rev()
-                .find(|known| known.seq == entry.seq);
-            if known.is_some_and(|known| known.id != entry.id) {
-                self.violate("M4", || {
-                    format!("client {c} got another entry at its place: {entry:?}")
-                });
-            }
-            return;
-        }
-        if entry.seq > next && !ignores_gaps {
-            log.ahead.insert(entry.seq, entry);
-            return self.sync(c);
-        }
-        log.entries.push(entry);
-        while let Some(first) = log.ahead.first_entry()
-            && let Some(last) = log.entries.last()
-            && *first.key() <= last.seq + 1
-        {
-            let next = last.seq + 1;
-            let entry = first.remove();
-            if entry.seq == next {
-                log.entries.push(entry);
-            }
-        }
-    }
-
-    /// Asks for what is missing in all conversations.
-    pub(crate) fn sync(&mut self, c: usize) {
-        let client = &mut self.clients[c];
-        if !client.is_joined {
-            return;
-        }
-        if client.syncing.is_some() {
-            client.syncs_again = true;
-            return;
-        }
-        let have = client.logs.iter().enumerate().map(|(conversation, log)| {
-            (conversation, log.entries.last().map_or(0, |last| last.seq))
-        });
-        let request = Request::Sync(have.collect());
-        let number = self.ask(c, request, true);
-        self.clients[c].syncing = Some(number);
-    }
-
-    /// Writes a message, or does something to one.
-    pub(crate) fn write(&mut self, c: usize, conversation: usize) {
-        let kind = match self.rng.below(10) {
-            0..3 => self.change(c, conversation).unwrap_or(Kind::Message),
-            _ => Kind::Message,
-        };
-        let client = &mut self.clients[c];
-        client.keys += 1;
-        let key = (c, client.keys);
-        client.outbox.push_back(Unsent {
-            conversation,
-            key,
-            kind,
-            request: None,
-        });
-        self.send_outbox(c);
-    }
-
-    /// Something to do to one of the last messages that the client shows, which others may be
-    /// changing or deleting.
-    fn change(&mut self, c: usize, conversation: usize) -> Option<Kind> {
-        let user = self.clients[c].user;
-        let shown = self.clients[c].logs[conversation].entries.iter().rev();
-        let messages = shown.filter(|entry| entry.kind == Kind::Message).take(8);
-        let messages: Vec<Entry> = messages.copied().collect();
-        let what = self.rng.below(10);
-        let may = |entry: &&Entry| {
-            !self.clients[c].deleted.contains(&(conversation, entry.seq))
-                && (what >= 5 || entry.sender == user)
-        };
-        let open: Vec<&Entry> = messages.iter().filter(may).collect();
-        if open.is_empty() {
-            return None;
-        }
-        let of = open[self.rng.below(open.len())].seq;
-        let change = match what {
-            0..3 => Change::Edit {
-                text: self.rng.range(1, 1_000_000),
-            },
-            3..5 => {
-                self.clients[c].deleted.insert((conversation, of));
-                Change::Delete
-            }
-            _ => Change::React {
-                emoji: self.rng.below(EMOJIS.len()),
-                added: self.rng.below(3) > 0,
-            },
-        };
-        Some(Kind::Change { of, change })
-    }
-
-    /// Sends the first unsent message of each conversation. The next one follows its
-    /// acknowledgement.
-    fn send_outbox(&mut self, c: usize) {
-        if !self.clients[c].is_open {
-            return;
-        }
-        let is_eager = self.has(Bug::OutboxOutOfOrder);
-        let mut seen = [false; CONVERSATIONS.len()];
-        for place in 0..self.clients[c].outbox.len() {
-            let Unsent {
-                conversation,
-                key,
-                kind,
-                request,
-            } = self.clients[c].outbox[place].clone();
-            if std::mem::replace(&mut seen[conversation], true) && !is_eager {
-                continue;
-            }
-            if request.is_none() {
-                let request = Request::Send {
-                    conversation,
-                    key,
-                    kind,
-                };
-                let number = self.ask(c, request, false);
-                self.clients[c].outbox[place].request = Some(number);
-            }
-        }
-    }
-
-    pub(crate) fn mark_read(&mut self, c: usize, conversation: usize, seq: u64) {
-        let log = &mut self.clients[c].logs[conversation];
-        let seq = seq.min(log.entries.len() as u64);
-        log.read = log.read.max(seq);
-        let wanted = self.clients[c]
-            .wanted_marks
-            .entry(conversation)
-            .or_default();
-        *wanted = seq.max(*wanted);
-        self.ask(c, Request::MarkRead { conversation, seq }, false);
-    }
-
-    pub(crate) fn choose_status(&mut self, c: usize, status: ManualStatus) {
-        self.clients[c].wanted_status = Some(status);
-        self.wake_client(c, false);
-    }
-
     /// The user opens or closes the tab; now and then by signing out.
     pub(crate) fn set_open(&mut self, c: usize, is_open: bool) {
         self.clients[c].is_open = is_open;
@@ -706,18 +457,5 @@ impl World {
             }
             self.disconnect(c);
         }
-    }
-}
-
-/// Whether an entry, which another write appended, makes the state that a write is about.
-fn makes(user: usize, kind: Kind, entry: &Entry) -> bool {
-    let Kind::Change { of, change } = kind else {
-        return false;
-    };
-    match change {
-        // It was never there.
-        Change::React { added: false, .. } if entry.seq == of => true,
-        Change::React { .. } => entry.kind == kind && entry.sender == user,
-        Change::Edit { .. } | Change::Delete => entry.kind == kind,
     }
 }
