@@ -8,6 +8,7 @@ import { pathToFileURL } from "node:url"
 import { parseArgs } from "node:util"
 import { many, single } from "./cluster.mjs"
 import { Faults } from "./faults.mjs"
+import { Groups } from "./groups.mjs"
 import { Random } from "./random.mjs"
 import { World } from "./world.mjs"
 
@@ -27,9 +28,16 @@ export async function soak({ nodes, seconds, sends, faults: count, users, seed, 
   const cluster = nodes === 1 ? await single() : await many(nodes)
   const world = new World(cluster, random.fork())
   const faults = new Faults(cluster.faults, random.fork(), new RegExp(only))
+  const groups = new Groups(world, random.fork())
   try {
     await world.populate(users)
+    await groups.populate(Math.ceil(users / 40))
+    const acting = groups.run()
     await world.run(seconds * 1_000, sends, faults, (seconds * 1_000) / (count + 1))
+    await acting
+    await groups.judge()
+    // They are not among those who are to be shown as online.
+    groups.stop()
     const logs = await world.judge()
     const entries = [...logs.values()].reduce((sum, log) => sum + log.length, 0)
     const ok = world.violations.count === 0
@@ -39,6 +47,7 @@ export async function soak({ nodes, seconds, sends, faults: count, users, seed, 
       sends: world.sends.length,
       entries,
       ...world.counts,
+      groups: groups.counts,
       faults: faults.done.map(({ at, name, what }) => `${(at / 1000).toFixed(1)} s: ${name}, ${what}`),
       violations: String(world.violations),
       notes: ok ? [] : world.notes,
@@ -48,6 +57,7 @@ export async function soak({ nodes, seconds, sends, faults: count, users, seed, 
     }
   } finally {
     world.stop()
+    groups.stop()
     await cluster.stop()
   }
 }
