@@ -12,12 +12,13 @@
 #   STORMS=REPEAT   repetitions of the storm, which takes long with the original system
 #   PEERS=          the other transports to compare with, a part of "node bun socketioxide centrifugo"; all if empty
 #   ORIGINAL=1      0 leaves out the original system, which needs Redis and PostgreSQL
-#   ONLY=           a part of "idle relay broadcast messages joins storm cluster"; everything if empty
+#   ONLY=           a part of "idle relay broadcast messages joins storm cluster features"; everything if empty
+#   BASE_BIN=       an earlier binary, with which "features" compares appends and joins; left out if empty
 set -euo pipefail
 cd "$(dirname "$0")/.."
 REPEAT=${REPEAT:-3} IDLE=${IDLE:-10000} SILENT=${SILENT:-6000} LISTENERS=${LISTENERS:-4000} JOINS=${JOINS:-5000} STORM=${STORM:-800}
 PEERS=${PEERS:-node bun socketioxide centrifugo}
-STORMS=${STORMS:-$REPEAT} ORIGINAL=${ORIGINAL:-1} ONLY=${ONLY:-idle relay broadcast messages joins storm cluster} ONLINE=${ONLINE:-3000}
+STORMS=${STORMS:-$REPEAT} ORIGINAL=${ORIGINAL:-1} ONLY=${ONLY:-idle relay broadcast messages joins storm cluster features} ONLINE=${ONLINE:-3000}
 [ "$IDLE" -le 10000 ] && [ "$SILENT" -le 10000 ] && [ "$LISTENERS" -le 10000 ] && [ "$JOINS" -le 10000 ] && [ "$STORM" -le 2000 ] || { echo "bench: too many connections" >&2; exit 1; }
 # Node inherits this limit of open files.
 ulimit -n 20000 2>/dev/null || true
@@ -238,4 +239,9 @@ for round in $(seq "$REPEAT"); do
   fi
 done
 
+# What groups, reactions and search cost, by bench/features/measure.mjs.
+if does features; then
+  LAMPLIGHT_BIN=$(realpath "$lamplight") LOADGEN=$loadgen node bench/features/measure.mjs | tee bench/results/features.md
+fi
+[ -s "$seen" ] || exit 0
 node bench/table.mjs "$seen" bench/results/chart.svg | tee bench/results/table.md
