@@ -328,9 +328,10 @@ const CIRCLES: &[(&str, &[&str])] = &[
         &[
             "bug.rs",
             "check.rs",
-            "client.rs",
+            "client/mod.rs",
             "database.rs",
             "faults.rs",
+            "groups.rs",
             "lib.rs",
             "messages.rs",
             "names.rs",
