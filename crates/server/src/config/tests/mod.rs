@@ -1,6 +1,6 @@
+mod accepted;
 mod authentication;
-mod sources;
-mod values;
+mod precedence;
 
 use super::settings::SETTINGS;
 use super::*;
