@@ -361,6 +361,7 @@ export const words = {
     unchoose: (name: string) => `Take ${name} out`,
     addId: (id: string) => `Add “${isolate(id)}”`,
     nobody: "Type the name of somebody.",
+    from: (name: string, group: string) => `${isolate(name)} in ${isolate(group)}`,
     history: "Show the whole history to those who join later",
     historyHint: "Otherwise they see what is written from then on.",
     create: (n: number) => (n ? `Create group of ${(n + 1).toLocaleString()}` : "Create group"),

@@ -34,11 +34,11 @@ export function Notify({
         if (!isLeader || isLookedAt(message.conversationId)) return
         if (soundWanted()) chime()
         if (!notificationsWanted()) return
-        const sender = client.conversations
-          .get()
-          .items.find((item) => item.id === message.conversationId)
-          ?.members.find((member) => member.id === message.senderId)
-        const notification = new Notification(sender?.name || words.product, {
+        const item = client.conversations.get().items.find(({ id }) => id === message.conversationId)
+        const sender = item?.members.find((member) => member.id === message.senderId)?.name
+        const group = item?.kind === "group" && item.name
+        const title = group ? (sender ? words.groups.from(sender, group) : group) : sender
+        const notification = new Notification(title || words.product, {
           body: message.content.slice(0, 140),
           // The next notification of the same conversation replaces this one.
           tag: message.conversationId,

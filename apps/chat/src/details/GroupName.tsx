@@ -5,7 +5,7 @@ import { type FormEvent, useId, useRef, useState } from "react"
 import { flushSync } from "react-dom"
 import { words } from "../strings"
 import { Button, IconButton } from "../ui/Button"
-import { reason } from "../ui/failure"
+import { groupReason } from "../ui/failure"
 
 export const MAX_GROUP_NAME = 200
 
@@ -38,7 +38,7 @@ export function GroupName(props: { item: ConversationInfo; name: string; canEdit
       await updateGroup(item.id, { name: next || null })
       end()
     } catch (thrown) {
-      setProblem(reason(thrown))
+      setProblem(groupReason(thrown))
     } finally {
       setBusy(false)
     }

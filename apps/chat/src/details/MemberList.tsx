@@ -9,7 +9,7 @@ import { nameOf } from "../logic/members"
 import { rightsOver, sortMembers } from "../logic/roles"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
-import { showFailure } from "../ui/failure"
+import { groupReason, showFailure } from "../ui/failure"
 import { Confirm } from "../ui/Modal"
 import { useRoving } from "../ui/roving"
 import { Skeleton, State } from "../ui/State"
@@ -73,7 +73,9 @@ export function MemberList(props: {
             rights={rightsOver(member, role, self.id)}
             tabIndex={roving.tabStop(member.id)}
             onRole={(next) =>
-              group.setRole(member.id, next).catch((thrown) => showFailure(words.details.roleFailed, thrown))
+              group
+                .setRole(member.id, next)
+                .catch((thrown) => showFailure(words.details.roleFailed, thrown, groupReason(thrown)))
             }
             onRemove={(opener) => setRemoving({ member, opener })}
           />

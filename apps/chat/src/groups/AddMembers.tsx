@@ -2,7 +2,7 @@ import type { Member, User } from "@lamplight/client"
 import { useCallback, useState } from "react"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
-import { reason } from "../ui/failure"
+import { groupReason } from "../ui/failure"
 import { type FocusReturn, Modal } from "../ui/Modal"
 import { PeoplePicker } from "./PeoplePicker"
 import { usePicker } from "./usePicker"
@@ -30,7 +30,7 @@ export function AddMembers(props: {
       await onAdd(picker.chosen.map(({ id }) => id))
       onClose()
     } catch (thrown) {
-      setProblem(reason(thrown))
+      setProblem(groupReason(thrown))
       setBusy(false)
     }
   }

@@ -3,7 +3,7 @@ import { useLamplight } from "@lamplight/react"
 import { type FormEvent, useId, useRef, useState } from "react"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
-import { reason } from "../ui/failure"
+import { groupReason } from "../ui/failure"
 import { type FocusReturn, Modal } from "../ui/Modal"
 import { PeoplePicker } from "./PeoplePicker"
 import { usePicker } from "./usePicker"
@@ -45,7 +45,7 @@ export function NewGroup(props: {
       const { id } = await createGroup({ ...group, clientConversationId: last.current.id })
       onMade(id)
     } catch (thrown) {
-      setProblem(reason(thrown))
+      setProblem(groupReason(thrown))
       setBusy(false)
     }
   }

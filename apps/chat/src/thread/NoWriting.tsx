@@ -1,6 +1,7 @@
 import type { ConversationInfo, MessageRow } from "@lamplight/client"
 import { useBlocks, useLamplight } from "@lamplight/react"
 import { Ban } from "lucide-react"
+import { useEffect } from "react"
 import { focusComposer } from "../app/regions"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
@@ -11,14 +12,19 @@ type Why = { blocked: string } | { refused: readonly string[] }
 
 /** Null: the user can write. */
 export function useNoWriting(item: ConversationInfo | null, rows: readonly MessageRow[]): Why | null {
-  const { users } = useBlocks()
+  const { users, reload } = useBlocks()
   const other = item?.other
-  if (!other) return null
-  if (users.some(({ id }) => id === other.id)) return { blocked: other.id }
   const refused = rows.flatMap(({ state, error, clientMessageId }) =>
     state === "failed" && error?.code === "forbidden" && clientMessageId !== null ? [clientMessageId] : [],
   )
-  return refused.length > 0 ? { refused } : null
+  const isRefused = refused.length > 0
+  // The block may be the user's own, made on another device.
+  useEffect(() => {
+    if (isRefused) reload().catch(() => {})
+  }, [isRefused, reload])
+  if (!other) return null
+  if (users.some(({ id }) => id === other.id)) return { blocked: other.id }
+  return isRefused ? { refused } : null
 }
 
 /** In place of the composer. Only who has blocked can end that; the other may try again. */

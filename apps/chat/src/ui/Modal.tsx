@@ -3,7 +3,7 @@ import { AlertDialog, Dialog } from "radix-ui"
 import { type ReactNode, useState } from "react"
 import { words } from "../strings"
 import { Button, IconButton } from "./Button"
-import { reason } from "./failure"
+import { groupReason } from "./failure"
 
 /** The element that had the focus when a dialog opened takes it back, or else what stands in for it. */
 export interface FocusReturn {
@@ -78,7 +78,7 @@ export function Confirm(props: {
       await onConfirm()
       onClose()
     } catch (thrown) {
-      setProblem(reason(thrown))
+      setProblem(groupReason(thrown))
       setBusy(false)
     }
   }

@@ -29,8 +29,15 @@ export function accountReason(thrown: unknown): string {
   return (isOwn && thrown.message) || reason(thrown)
 }
 
+const ofTransport = ["offline", "timeout", "rate_limited", "unavailable", "unauthenticated", "internal"]
+
+/** The server's sentence is best for groups and blocks: who may do it, which group is full. */
+export function groupReason(thrown: unknown): string {
+  const isOwn = thrown instanceof LamplightError && !ofTransport.includes(thrown.code)
+  return (isOwn && thrown.message) || reason(thrown)
+}
+
 /** Shows a failure. The same failure again replaces its toast. */
-export function showFailure(what: string, thrown: unknown): void {
-  const why = reason(thrown)
+export function showFailure(what: string, thrown: unknown, why = reason(thrown)): void {
   toast.error(what, { id: `${what}|${why}`, description: why })
 }

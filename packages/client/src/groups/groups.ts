@@ -36,8 +36,12 @@ export interface Groups {
 
 const CONVERSATIONS = "/api/privatechat/conversations"
 const LONG_PAGE = 200
+/** So many pages of entries are read for one page of messages: a log can be full of reactions. */
+const MAX_PAGES = 10
 /** Messages do not wait longer for the changes among them. */
 const PATIENCE_MS = 1_500
+/** About so long after a connection, what entries do not tell is loaded again. */
+const RENEW_MS = 8_000
 const FIRST_RETRY_MS = 1_000
 const LAST_RETRY_MS = 30_000
 
@@ -106,7 +110,8 @@ export function createGroups(core: Core, tools: GroupTools): Groups {
   }
 
   async function fetchBetween(id: string, from: number, to: number): Promise<void> {
-    for (let after = from - 1; after < to; ) {
+    // Of a part of the log that is longer, what is nearest to its end.
+    for (let after = Math.max(from - 1, to - MAX_PAGES * LONG_PAGE); after < to; ) {
       const limit = Math.min(LONG_PAGE, to - after)
       const path = `/api/privatechat/messages/${encodeURIComponent(id)}`
       const answer = await core.http<HistoryAnswer>(path + query({ after, limit, kind: "all" }))
@@ -181,8 +186,13 @@ export function createGroups(core: Core, tools: GroupTools): Groups {
     stores.get(id)?.touch()
   })
   events.on("joined", () => {
-    blocks.renew()
-    for (const store of stores.values()) store.renew()
+    const epoch = core.epoch()
+    // At random, since after a restart of the server all clients come back together.
+    clock.after(RENEW_MS * (0.25 + core.random()), () => {
+      if (!core.isCurrent(epoch)) return
+      blocks.renew()
+      for (const store of stores.values()) store.renew()
+    })
   })
   events.on("tab", ({ type }) => {
     if (type === "blocks") blocks.renew()
