@@ -128,7 +128,7 @@ export function createGroupsLoader(core: Core, tools: GroupTools): GroupsLoader 
       return conversation
     },
     async complete(id, page) {
-      if (page.users || tools.list.get(id)?.kind === "group")
+      if (page.users?.length || tools.list.get(id)?.kind === "group")
         await load().then(
           (groups) => groups.complete(id, page),
           () => {},

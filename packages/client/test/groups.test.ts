@@ -322,6 +322,23 @@ describe("the rows of changes", () => {
     client.close()
   })
 
+  test("a page of two people without strangers loads nothing of groups", async () => {
+    const world = makeWorld()
+    world.server.addConversation("d", "me", "dan")
+    world.server.say("d", "dan", "hi")
+    const { history } = world.server
+    world.server.history = (...given) => ({ ...history.apply(world.server, given), users: [] }) as never
+    const { client } = makeTab(world)
+    client.retain()
+    const handle = client.conversation("d")
+    handle.open()
+    await loaded(world, () => handle.messages.get().rows.length === 1)
+    await world.clock.advance(5_000)
+    expect(world.server.seen.some(({ what }) => what.includes("kind=all"))).toBe(false)
+    expect(handle.messages.get().users).toBe(client.conversation("other").messages.get().users)
+    client.close()
+  })
+
   test("profiles that history has of former members are shown", async () => {
     const { client, world, server, handle } = await start()
     server.store("g", "eve", "bye")
