@@ -47,6 +47,56 @@ function png(width, height, said = width) {
   ])
 }
 
+/** Silence of 8,000 bytes a second. */
+function wav(seconds) {
+  const data = Buffer.alloc(8_000 * seconds)
+  const head = Buffer.alloc(44)
+  head.write("RIFF____WAVEfmt ")
+  head.writeUInt32LE(36 + data.length, 4)
+  for (const [value, at] of [
+    [16, 16],
+    [8_000, 24],
+    [8_000, 28],
+    [data.length, 40],
+  ]) {
+    head.writeUInt32LE(value, at)
+  }
+  for (const [value, at] of [
+    [1, 20],
+    [1, 22],
+    [1, 32],
+    [8, 34],
+  ]) {
+    head.writeUInt16LE(value, at)
+  }
+  head.write("data", 36)
+  return Buffer.concat([head, data])
+}
+
+/** The headers of a video of 640 times 360, as long as it says, in milliseconds. */
+function mp4(duration) {
+  const box = (type, ...parts) => {
+    const head = Buffer.alloc(8)
+    const content = Buffer.concat(parts)
+    head.writeUInt32BE(content.length + 8)
+    head.write(type, 4)
+    return Buffer.concat([head, content])
+  }
+  const words = (...numbers) => {
+    const bytes = Buffer.alloc(numbers.length * 4)
+    numbers.forEach((number, index) => {
+      bytes.writeUInt32BE(number, index * 4)
+    })
+    return bytes
+  }
+  const matrix = [65_536, 0, 0, 0, 65_536, 0, 0, 0, 0x40000000]
+  const tkhd = words(0, 0, 0, 1, 0, duration, 0, 0, 0, 0, ...matrix, 640 << 16, 360 << 16)
+  const hdlr = Buffer.concat([words(0, 0), Buffer.from("vide"), Buffer.alloc(13)])
+  const trak = box("trak", box("tkhd", tkhd), box("mdia", box("hdlr", hdlr)))
+  const moov = box("moov", box("mvhd", words(0, 0, 0, 1_000, duration)), trak)
+  return Buffer.concat([box("ftyp", Buffer.from("isom")), moov, box("mdat", Buffer.alloc(9_000))])
+}
+
 /** Two people with a conversation and a socket each. */
 async function pair(t, on = server) {
   const { join: enter } = crowd(t, on)
@@ -339,6 +389,21 @@ describe("what a file is", () => {
     assert.equal(again.status, 304)
   })
 
+  test("a picture has a blur hash, and sound and video a duration", async (t) => {
+    const { asha, ben, conversationId, send } = await pair(t)
+    const picture = await asha.files.whole(conversationId, png(1_200, 600), { type: "image/png" })
+    const sound = await asha.files.whole(conversationId, wav(1.5), { name: "note.wav", type: "audio/wav" })
+    const film = await asha.files.whole(conversationId, mp4(12_340), { name: "film.mp4", type: "video/mp4" })
+    const sent = await send(asha, [picture, sound, film])
+    const seen = await ben.client.sees("new_private_message", (one) => one.id === sent.message.id)
+    for (const { attachments } of [sent.message, seen]) {
+      const [{ blurHash }, { duration }, video] = attachments
+      assert.match(blurHash, /^[!-~]{28}$/)
+      assert.equal(duration, 1.5)
+      assert.deepEqual([video.width, video.height, video.duration], [640, 360, 12.34])
+    }
+  })
+
   test("a bomb is no thumbnail", async (t) => {
     const { asha, conversationId, send } = await pair(t)
     const before = await (server.nodes?.[0] ?? server).memory()
@@ -390,6 +455,42 @@ describe("who gets a file", () => {
     await request(server, "DELETE", `${MESSAGES}/${id}/${sent.body.message.id}`, { as: asha })
     for (const who of [asha, ben]) assert.equal((await of(who)).status, 404, "deleted")
     assert.equal((await raw(server, "GET", address)).status, 404, "deleted, by a signed address")
+  })
+
+  test("M15: whom its owner has blocked gets a file no more, by any way, until the block ends", async (t) => {
+    const { asha, ben, conversationId, send } = await pair(t)
+    const picture = png(400, 200)
+    const file = await asha.files.whole(conversationId, picture, { type: "image/png" })
+    const answer = await ben.files.whole(conversationId, picture, { type: "image/png" })
+    for (const [by, id] of [
+      [asha, file],
+      [ben, answer],
+    ]) {
+      assert.equal((await send(by, [id])).success, true)
+    }
+    const sign = (by, id) => request(server, "POST", `/api/files/${id}/url`, { as: by.id })
+    const { url } = (await sign(ben, file)).body
+    const statuses = async (by, id) => {
+      const small = await raw(server, "GET", `/api/files/${id}/thumbnail`, { as: by.id })
+      const part = await by.files.download(id, { range: "bytes=0-9" })
+      return [(await by.files.download(id)).status, part.status, small.status, (await sign(by, id)).status]
+    }
+    const all = [200, 206, 200, 200]
+    const none = [403, 403, 403, 403]
+    await request(server, "PUT", `/api/blocks/${encodeURIComponent(ben.id)}`, { as: asha.id })
+    assert.deepEqual(await statuses(ben, file), none, "who was blocked")
+    const refused = await raw(server, "GET", url)
+    assert.deepEqual([refused.status, refused.body.code], [403, "forbidden"], "by a signed address")
+    assert.doesNotMatch(refused.body.error, /block/i)
+    assert.deepEqual(await statuses(asha, answer), all, "who blocked keeps what they got")
+    assert.deepEqual(await statuses(ben, answer), all, "one's own")
+    for (const by of [asha, ben]) {
+      const made = await by.files.create(conversationId, 10)
+      assert.deepEqual([made.status, made.body.code], [403, "forbidden"], "an upload is a write")
+    }
+    await request(server, "DELETE", `/api/blocks/${encodeURIComponent(ben.id)}`, { as: asha.id })
+    assert.deepEqual(await statuses(ben, file), all)
+    assert.equal((await raw(server, "GET", url)).status, 200)
   })
 
   test("a token is enough, and needed", async (t) => {

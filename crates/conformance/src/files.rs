@@ -10,8 +10,8 @@ use lamplight_domain::message::Content;
 use lamplight_domain::message_rules::WriteRefused;
 use lamplight_domain::write::{NewEntry, Write};
 use lamplight_usecases::ports::{
-    AppendError, Appended, Examined, FileQuota, Files, Groups, LEAST_COUNTED_BYTES, Messages,
-    NewFile, NewFileError, Range,
+    AppendError, Appended, Blocks, Examined, FileQuota, Files, Groups, LEAST_COUNTED_BYTES,
+    Messages, NewFile, NewFileError, Range,
 };
 use std::sync::Arc;
 
@@ -27,6 +27,7 @@ macro_rules! files_suite {
                 only_members_register_files_and_within_a_quota,
                 m15_a_file_is_found_by_members_of_its_conversation,
                 m15_who_joins_later_has_no_files_of_before,
+                m15_a_block_withholds_the_files_of_who_blocked,
                 m3_an_upload_moves_only_from_where_it_is,
                 a_message_takes_files_that_are_ready_and_its_senders_own,
                 m1_a_repeated_send_with_files_is_a_duplicate,
@@ -84,6 +85,8 @@ fn picture() -> Examined {
             height: 20,
         }),
         has_thumbnail: true,
+        blur_hash: Some("LEHV6nWB2yk8pyo0adR*.7kCMdnj".into()),
+        duration_ms: Some(u64::from(u32::MAX) + 1),
         state: FileState::Ready,
     }
 }
@@ -248,6 +251,53 @@ pub async fn m15_who_joins_later_has_no_files_of_before<S: Messages + Files + Gr
     }
 }
 
+pub async fn m15_a_block_withholds_the_files_of_who_blocked<S: Messages + Files + Blocks>(
+    Subject { store, .. }: Subject<S>,
+) {
+    put(&*store, "c", &["a", "b"]).await;
+    put(&*store, "group", &["a", "b", "d"]).await;
+    for (file, owner, place) in [
+        ("as", "a", "c"),
+        ("bs", "b", "c"),
+        ("as in group", "a", "group"),
+    ] {
+        ready(&*store, file, owner, place).await;
+        send(&*store, place, owner, &[file]).await.expect("sent");
+    }
+    let withheld = async |who: &str, file: &str| {
+        let found = store.file(&user(who), &id(file)).await.expect("an answer");
+        found.expect("a member's").is_withheld
+    };
+    let may_create = async |who: &str, place: &str, file: &str| {
+        let made = store.create(new(file, who, place, 1, 0), None).await;
+        match made {
+            Ok(()) => true,
+            Err(NewFileError::Forbidden) => false,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    for who in ["a", "b"] {
+        for file in ["as", "bs", "as in group"] {
+            assert!(!withheld(who, file).await, "{file} before");
+        }
+    }
+    let blocked = store.block(&user("a"), &user("b"), 10, at(1)).await;
+    blocked.expect("a block");
+    assert!(withheld("b", "as").await, "b was blocked by its owner");
+    assert!(!withheld("b", "bs").await, "one's own");
+    assert!(!withheld("a", "as").await && !withheld("a", "bs").await);
+    assert!(!withheld("b", "as in group").await, "in a group");
+    for who in ["a", "b"] {
+        let file = format!("new of {who}");
+        assert!(!may_create(who, "c", &file).await, "{file}");
+        let file = format!("new of {who} in group");
+        assert!(may_create(who, "group", &file).await, "{file}");
+    }
+    store.unblock(&user("a"), &user("b")).await.expect("none");
+    assert!(!withheld("b", "as").await, "no block any more");
+    assert!(may_create("b", "c", "new after").await);
+}
+
 pub async fn m3_an_upload_moves_only_from_where_it_is<S: Messages + Files>(
     Subject { store, .. }: Subject<S>,
 ) {
@@ -299,6 +349,8 @@ pub async fn m3_an_upload_moves_only_from_where_it_is<S: Messages + Files>(
                 height: 20,
             }),
             has_thumbnail: true,
+            blur_hash: picture().blur_hash,
+            duration_ms: picture().duration_ms,
         }
     );
 }

@@ -24,9 +24,13 @@ pub struct Attachment {
     /// What its content was found to be; what its sender said only where that is harmless.
     pub media_type: Arc<str>,
     pub size: u64,
-    /// Of an image.
+    /// Of a picture or a video, as it is shown.
     pub dimensions: Option<Dimensions>,
     pub has_thumbnail: bool,
+    /// Of a picture with a thumbnail: what to show until it is loaded (<https://blurha.sh>).
+    pub blur_hash: Option<Arc<str>>,
+    /// Of sound and video, in milliseconds, as the file says.
+    pub duration_ms: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +109,8 @@ pub struct StoredFile {
     pub state: FileState,
     /// The message that it belongs to.
     pub message_seq: Option<u64>,
+    /// Whether the reader, who is alone with its owner in the conversation, was blocked by them.
+    pub is_withheld: bool,
     pub created_at: Timestamp,
     /// When it last grew or changed its state.
     pub changed_at: Timestamp,

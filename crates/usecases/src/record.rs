@@ -56,6 +56,11 @@ struct FileRecord<'a> {
     dimensions: Option<(u32, u32)>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     thumbnail: bool,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    blur_hash: Option<Cow<'a, str>>,
+    /// In milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    duration: Option<u64>,
 }
 
 impl<'a> From<&'a Attachment> for FileRecord<'a> {
@@ -67,6 +72,8 @@ impl<'a> From<&'a Attachment> for FileRecord<'a> {
             size: file.size,
             dimensions: file.dimensions.map(|of| (of.width, of.height)),
             thumbnail: file.has_thumbnail,
+            blur_hash: file.blur_hash.as_deref().map(Cow::Borrowed),
+            duration: file.duration_ms,
         }
     }
 }
@@ -81,6 +88,8 @@ impl From<FileRecord<'_>> for Attachment {
             size: record.size,
             dimensions: record.dimensions.map(dimensions),
             has_thumbnail: record.thumbnail,
+            blur_hash: record.blur_hash.map(|hash| (*hash).into()),
+            duration_ms: record.duration,
         }
     }
 }
@@ -483,6 +492,8 @@ mod tests {
                     height: 2,
                 }),
                 has_thumbnail: true,
+                blur_hash: Some("L\"EHV6\\".into()),
+                duration_ms: Some(7),
             }],
         };
         assert_eq!(read_extras(&write_whole_extras(&extras)), extras);

@@ -289,6 +289,8 @@ pub const TABLES: &[Table] = &[
             number("seq"),
             number("created_at"),
             number("changed_at"),
+            text("blur_hash"),
+            number("duration"),
         ],
     },
     Table {

@@ -24,7 +24,7 @@ const CHANGED: usize = 60;
 /// The message that another one answers, without its texts.
 const QUOTE: usize = 60;
 /// A file without its texts.
-const ATTACHMENT: usize = 150;
+const ATTACHMENT: usize = 200;
 /// The name of a list and its brackets.
 const LIST: usize = 20;
 /// A role without its user's id.
@@ -94,7 +94,8 @@ fn extra(extras: &Extras) -> usize {
 
 /// Its names appear in two addresses besides.
 fn attachment(file: &Attachment) -> usize {
-    ATTACHMENT + text(&file.name) + text(&file.media_type) + 3 * text(file.id.as_str())
+    let blur = file.blur_hash.as_ref().map_or(0, |hash| text(hash));
+    ATTACHMENT + text(&file.name) + text(&file.media_type) + blur + 3 * text(file.id.as_str())
 }
 
 fn action(action: &MessageAction) -> usize {

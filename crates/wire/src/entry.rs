@@ -379,13 +379,21 @@ pub struct SharedFile<'a> {
     #[serde(rename = "type")]
     pub media_type: &'a str,
     pub size: u64,
-    /// Of an image, in pixels.
+    /// Of a picture or a video, in pixels, as it is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub width: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub height: Option<u32>,
+    /// Of sound and video, in seconds to three places, as the file says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub duration: Option<f64>,
+    /// Of a picture with a thumbnail: a placeholder for it (<https://blurha.sh>).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub blur_hash: Option<&'a str>,
     /// A small picture of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
@@ -407,11 +415,17 @@ impl<'a> From<&'a Attachment> for SharedFile<'a> {
             size: file.size,
             width: file.dimensions.map(|of| of.width),
             height: file.dimensions.map(|of| of.height),
+            duration: file.duration_ms.map(seconds),
+            blur_hash: file.blur_hash.as_deref(),
             thumbnail_url: file.has_thumbnail.then(|| format!("{url}/thumbnail")),
             url,
             state: "ready",
         }
     }
+}
+
+fn seconds(millis: u64) -> f64 {
+    std::time::Duration::from_millis(millis).as_secs_f64()
 }
 
 /// The message that another one answers.

@@ -181,6 +181,8 @@ fn reply() -> Entry {
                 height: 480,
             }),
             has_thumbnail: true,
+            blur_hash: Some("LEHV6nWB2yk8pyo0adR*.7kCMdnj".into()),
+            duration_ms: None,
         }],
     };
     Entry {

@@ -1,5 +1,6 @@
 //! The records of files.
 
+use super::block_check::is_blocked;
 use super::codec::{content_from_db, content_to_db, from_db, role_from_db, to_db};
 use super::connection::{Connection, Sql};
 use super::database::{Database, Repeat};
@@ -18,19 +19,22 @@ use tokio_postgres::types::Type;
 /// The columns that [`attachment`] reads, of files `f`.
 macro_rules! attachment_columns {
     () => {
-        "f.id, f.name, f.type, f.size, f.width, f.height, f.thumbnail"
+        "f.id, f.name, f.type, f.size, f.width, f.height, f.thumbnail, f.blur_hash, f.duration"
     };
 }
 pub(super) use attachment_columns;
 
 /// The number of [`attachment_columns`].
-pub(super) const ATTACHMENT_COLUMNS: usize = 7;
+pub(super) const ATTACHMENT_COLUMNS: usize = 9;
 
 const FILE: Sql = Sql {
     text: concat!(
         "SELECT ",
         attachment_columns!(),
-        ", o.user_id, c.conversation_id, f.received, f.state, f.seq, f.created_at, f.changed_at
+        ", o.user_id, c.conversation_id, f.received, f.state, f.seq, f.created_at, f.changed_at,
+         EXISTS (SELECT 1 FROM blocks WHERE person = f.owner AND blocked = (SELECT id FROM people WHERE user_id = $2))
+         AND NOT EXISTS (SELECT 1 FROM conversation_groups g WHERE g.conversation = f.conversation)
+         AND (SELECT count(*) FROM (SELECT 1 FROM members WHERE conversation = f.conversation LIMIT 3) x) = 2
          FROM files f JOIN people o ON o.id = f.owner JOIN conversations c ON c.id = f.conversation
          WHERE f.id = $1 AND f.state < 5 AND EXISTS (SELECT 1 FROM members m
              WHERE m.conversation = f.conversation AND m.person = (SELECT id FROM people WHERE user_id = $2)
@@ -41,9 +45,14 @@ const FILE: Sql = Sql {
 
 /// Locks the owner's row, so that two files at once do not both take the last of the quota.
 const OWNER: Sql = Sql {
-    text: "SELECT p.id, c.id, m.role FROM people p, conversations c, members m
+    text: concat!(
+        "SELECT p.id, c.id, m.role, (SELECT ",
+        is_blocked!(),
+        " FROM (SELECT p.has_blocks, c.member_count, p.id AS person, c.id AS conversation) a)
+           FROM people p, conversations c, members m
            WHERE p.user_id = $1 AND c.conversation_id = $2 AND m.conversation = c.id AND m.person = p.id
-           FOR NO KEY UPDATE OF p",
+           FOR NO KEY UPDATE OF p"
+    ),
     types: &[Type::TEXT, Type::TEXT],
 };
 
@@ -73,7 +82,8 @@ const ADVANCE: Sql = Sql {
 };
 
 const EXAMINED: Sql = Sql {
-    text: "UPDATE files SET type = $2, width = $3, height = $4, thumbnail = $5, state = $6, changed_at = $7
+    text: "UPDATE files SET type = $2, width = $3, height = $4, thumbnail = $5, state = $6, changed_at = $7,
+               blur_hash = $8, duration = $9
            WHERE id = $1 AND received = size AND state < 2",
     types: &[
         Type::TEXT,
@@ -82,6 +92,8 @@ const EXAMINED: Sql = Sql {
         Type::INT8,
         Type::INT2,
         Type::INT2,
+        Type::INT8,
+        Type::TEXT,
         Type::INT8,
     ],
 };
@@ -130,6 +142,8 @@ pub(super) fn attachment(row: &Row, at: usize) -> Result<Attachment, tokio_postg
             .zip(number(at + 5)?)
             .map(|(width, height)| Dimensions { width, height }),
         has_thumbnail: row.try_get::<_, i16>(at + 6)? != 0,
+        blur_hash: row.try_get::<_, Option<&str>>(at + 7)?.map(Into::into),
+        duration_ms: row.try_get::<_, Option<i64>>(at + 8)?.map(from_db),
     })
 }
 
@@ -144,6 +158,7 @@ fn stored(row: &Row) -> Result<StoredFile, tokio_postgres::Error> {
         message_seq: row.try_get::<_, Option<i64>>(at + 4)?.map(from_db),
         created_at: Timestamp(row.try_get(at + 5)?),
         changed_at: Timestamp(row.try_get(at + 6)?),
+        is_withheld: row.try_get(at + 7)?,
     })
 }
 
@@ -172,7 +187,8 @@ async fn create(
         return Ok(Err(NewFileError::NotFound));
     };
     let (person, conversation): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-    if authorize(Some(role_from_db(row.try_get(2)?)), Action::Write).is_err() {
+    let is_blocked: bool = row.try_get(3)?;
+    if is_blocked || authorize(Some(role_from_db(row.try_get(2)?)), Action::Write).is_err() {
         return Ok(Err(NewFileError::Forbidden));
     }
     if let Some(quota) = quota {
@@ -266,6 +282,8 @@ pub(crate) async fn examined_file(
             &i16::from(found.has_thumbnail),
             &found.state.number(),
             &at.0,
+            &found.blur_hash.as_deref(),
+            &found.duration_ms.map(to_db),
         ],
     )
     .await?;

@@ -13,14 +13,17 @@ use std::sync::Arc;
 /// The columns that [`attachment`] reads.
 macro_rules! attachment_columns {
     () => {
-        "f.id, f.name, f.type, f.size, f.width, f.height, f.thumbnail"
+        "f.id, f.name, f.type, f.size, f.width, f.height, f.thumbnail, f.blur_hash, f.duration"
     };
 }
 
 pub(super) const FILE: &str = concat!(
     "SELECT ",
     attachment_columns!(),
-    ", o.user_id, c.conversation_id, f.received, f.state, f.seq, f.created_at, f.changed_at
+    ", o.user_id, c.conversation_id, f.received, f.state, f.seq, f.created_at, f.changed_at,
+     EXISTS (SELECT 1 FROM blocks WHERE person = f.owner AND blocked = me.id)
+     AND NOT EXISTS (SELECT 1 FROM conversation_groups g WHERE g.conversation = f.conversation)
+     AND (SELECT count(*) FROM (SELECT 1 FROM members WHERE conversation = f.conversation LIMIT 3)) = 2
      FROM files f JOIN people o ON o.id = f.owner JOIN conversations c ON c.id = f.conversation
      JOIN people me ON me.user_id = ?2
      JOIN members m ON m.conversation = f.conversation AND m.person = me.id
@@ -57,7 +60,7 @@ pub(crate) fn create_file(
     let Some(member) = known.member(&file.owner) else {
         return Ok(Err(NewFileError::NotFound));
     };
-    if authorize(Some(member.role), Action::Write).is_err() {
+    if known.is_blocked || authorize(Some(member.role), Action::Write).is_err() {
         return Ok(Err(NewFileError::Forbidden));
     }
     if let Some(quota) = quota {
@@ -100,6 +103,8 @@ fn attachment(row: &Row<'_>) -> rusqlite::Result<Attachment> {
             .zip(number(5)?)
             .map(|(width, height)| Dimensions { width, height }),
         has_thumbnail: row.get(6)?,
+        blur_hash: row.get::<_, Option<Box<str>>>(7)?.map(Into::into),
+        duration_ms: row.get::<_, Option<i64>>(8)?.map(from_db),
     })
 }
 
@@ -112,13 +117,14 @@ pub(crate) fn file(
         .query_row(params![id.as_str(), caller.as_str()], |row| {
             Ok(StoredFile {
                 file: attachment(row)?,
-                owner: UserId::trusted(row.get_ref(7)?.as_str()?),
-                conversation: ConversationId::trusted(row.get_ref(8)?.as_str()?),
-                received: from_db(row.get(9)?),
-                state: FileState::from_number(row.get(10)?),
-                message_seq: row.get::<_, Option<i64>>(11)?.map(from_db),
-                created_at: Timestamp(row.get(12)?),
-                changed_at: Timestamp(row.get(13)?),
+                owner: UserId::trusted(row.get_ref(9)?.as_str()?),
+                conversation: ConversationId::trusted(row.get_ref(10)?.as_str()?),
+                received: from_db(row.get(11)?),
+                state: FileState::from_number(row.get(12)?),
+                message_seq: row.get::<_, Option<i64>>(13)?.map(from_db),
+                created_at: Timestamp(row.get(14)?),
+                changed_at: Timestamp(row.get(15)?),
+                is_withheld: row.get(16)?,
             })
         })
         .optional()
@@ -148,7 +154,8 @@ pub(crate) fn examined_file(
 ) -> rusqlite::Result<bool> {
     let changed = conn
         .prepare_cached(
-            "UPDATE files SET type = ?2, width = ?3, height = ?4, thumbnail = ?5, state = ?6, changed_at = ?7
+            "UPDATE files SET type = ?2, width = ?3, height = ?4, thumbnail = ?5, state = ?6, changed_at = ?7,
+                 blur_hash = ?8, duration = ?9
              WHERE id = ?1 AND received = size AND state < 2",
         )?
         .execute(params![
@@ -158,7 +165,9 @@ pub(crate) fn examined_file(
             found.dimensions.map(|of| of.height),
             found.has_thumbnail,
             found.state.number(),
-            at.0
+            at.0,
+            found.blur_hash,
+            found.duration_ms.map(to_db)
         ])?;
     Ok(changed > 0)
 }

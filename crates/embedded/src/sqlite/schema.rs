@@ -25,6 +25,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0016_blocks.sql"),
     include_str!("../../migrations/0017_files.sql"),
     include_str!("../../migrations/0018_groups.sql"),
+    include_str!("../../migrations/0019_media.sql"),
 ];
 
 /// Identifies Lamplight's databases in the file header ("Lamp").

@@ -1,6 +1,7 @@
 //! Finds out what a file is once all its bytes are there, and takes it as a whole.
 
-use super::picture;
+use super::media;
+use super::picture::{self, Small};
 use super::store::{FileStore, StoreFailure};
 use lamplight_domain::file::{
     DOWNLOAD_ONLY, FileState, SNIFFED_BYTES, StoredFile, is_type_allowed, media_type, sniff,
@@ -57,7 +58,8 @@ impl FileStore {
         .map_err(std::io::Error::other)??;
         let mut media_type = media_type(found, &file.file.media_type);
         let mut dimensions = None;
-        let mut thumbnail = None;
+        let mut small = None;
+        let mut duration_ms = None;
         if let Some(found) = found.filter(|found| picture::is_known(found)) {
             let of = path.clone();
             let looked = spawn_blocking(move || picture::look_at(&of, found)).await;
@@ -65,20 +67,28 @@ impl FileStore {
                 Some(picture) => {
                     dimensions = Some(picture.dimensions);
                     if picture.is_small_enough && is_type_allowed(allowed, &media_type) {
-                        thumbnail = small(path, found).await;
+                        small = thumbnail(path, found).await;
                     }
                 }
                 // It begins as a picture and is none.
                 None => media_type = DOWNLOAD_ONLY.into(),
             }
+        } else if found.is_some() {
+            let (of, kind) = (path, Arc::clone(&media_type));
+            let looked = spawn_blocking(move || media::look_at(&of, &kind)).await;
+            let media = looked.map_err(std::io::Error::other)?;
+            dimensions = media.dimensions;
+            duration_ms = media.duration_ms;
         }
         if !is_type_allowed(allowed, &media_type) {
             return Ok(Outcome::NotAllowed(media_type));
         }
         let id = &file.file.id;
-        let has_thumbnail = thumbnail.is_some();
-        if let Some(thumbnail) = thumbnail {
-            self.put_thumbnail(id, thumbnail).await?;
+        let has_thumbnail = small.is_some();
+        let mut blur_hash = None;
+        if let Some(small) = small {
+            blur_hash = small.blur_hash;
+            self.put_thumbnail(id, small.thumbnail).await?;
         }
         let (store, of) = (Arc::clone(self), id.clone());
         spawn_blocking(move || store.take_upload(&of))
@@ -88,13 +98,15 @@ impl FileStore {
             media_type,
             dimensions,
             has_thumbnail,
+            blur_hash,
+            duration_ms,
             state: FileState::Ready,
         }))
     }
 }
 
 /// A thumbnail; `None` too where others have to wait for so many that it would take too long.
-async fn small(path: PathBuf, media_type: &'static str) -> Option<Vec<u8>> {
+async fn thumbnail(path: PathBuf, media_type: &'static str) -> Option<Small> {
     let one = timeout(PATIENCE, PICTURES.acquire()).await.ok()?;
     let made = spawn_blocking(move || picture::thumbnail(&path, media_type)).await;
     drop(one);

@@ -3,6 +3,9 @@
 
 mod examine;
 mod locks;
+mod media;
+#[cfg(test)]
+mod mutations;
 mod picture;
 mod store;
 mod upload;

@@ -7,6 +7,7 @@ use lamplight_domain::file::Dimensions;
 use std::fs::File;
 use std::io::{BufReader, Cursor};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The longest side of a thumbnail.
 const SIDE: u32 = 480;
@@ -16,6 +17,8 @@ const MOST_BYTES: u64 = 128 << 20;
 /// Smaller files are their own thumbnails.
 const SMALL_SIDE: u32 = 320;
 const QUALITY: u8 = 80;
+/// The sides of what a blur hash is computed of.
+const BLUR_SIDE: u32 = 32;
 
 /// A picture that can be read.
 pub(super) struct Picture {
@@ -33,6 +36,14 @@ fn format(media_type: &str) -> Option<ImageFormat> {
         "image/webp" => ImageFormat::WebP,
         _ => return None,
     })
+}
+
+/// What is made of a picture.
+pub(super) struct Small {
+    /// A JPEG or a PNG.
+    pub(super) thumbnail: Vec<u8>,
+    /// See <https://blurha.sh>.
+    pub(super) blur_hash: Option<Arc<str>>,
 }
 
 /// Whether pictures of this type can be read.
@@ -76,7 +87,7 @@ pub(super) fn look_at(path: &Path, media_type: &str) -> Option<Picture> {
 
 /// A thumbnail, encoded anew, without what the picture said besides. `None` where it is damaged.
 /// Blocks, and takes as much memory as the picture, up to [`MOST_BYTES`].
-pub(super) fn thumbnail(path: &Path, media_type: &str) -> Option<Vec<u8>> {
+pub(super) fn thumbnail(path: &Path, media_type: &str) -> Option<Small> {
     let mut decoder = decoder(path, media_type)?;
     let orientation = decoder.orientation().ok();
     let image = DynamicImage::from_decoder(decoder).ok()?;
@@ -89,7 +100,23 @@ pub(super) fn thumbnail(path: &Path, media_type: &str) -> Option<Vec<u8>> {
     if let Some(orientation) = orientation {
         small.apply_orientation(orientation);
     }
-    encode(&small)
+    Some(Small {
+        thumbnail: encode(&small)?,
+        blur_hash: blur_hash(&small),
+    })
+}
+
+/// From a picture that is made smaller again: the hash has 12 colours.
+fn blur_hash(image: &DynamicImage) -> Option<Arc<str>> {
+    let tiny = image.thumbnail_exact(BLUR_SIDE, BLUR_SIDE).to_rgba8();
+    // More colours along the longer side.
+    let (x, y) = if image.width() >= image.height() {
+        (4, 3)
+    } else {
+        (3, 4)
+    };
+    let hash = blurhash::encode(x, y, BLUR_SIDE, BLUR_SIDE, &tiny);
+    hash.ok().map(Arc::from)
 }
 
 fn encode(image: &DynamicImage) -> Option<Vec<u8>> {
@@ -171,7 +198,12 @@ mod tests {
         };
         assert_eq!(picture.dimensions, expected);
         assert!(picture.is_small_enough);
-        let small = thumbnail(&path, "image/jpeg").unwrap();
+        let made = thumbnail(&path, "image/jpeg").unwrap();
+        let blur = blurhash::decode(&made.blur_hash.unwrap(), 8, 8, 1.0).unwrap();
+        let (top, bottom) = (&blur[4 * 4..][..3], &blur[(7 * 8 + 4) * 4..][..3]);
+        assert!(top[0] > top[2] + 80, "{top:?}");
+        assert!(bottom[2] > bottom[0] + 80, "{bottom:?}");
+        let small = made.thumbnail;
         assert!(!small.windows(6).any(|part| part == b"secret"));
         assert!(!small.windows(4).any(|part| part == b"Exif"));
         let small = image::load_from_memory(&small).unwrap().to_rgb8();

@@ -144,12 +144,15 @@ impl FileService {
                 size: file.size,
                 dimensions: None,
                 has_thumbnail: false,
+                blur_hash: None,
+                duration_ms: None,
             },
             owner: file.owner,
             conversation: file.conversation,
             received: 0,
             state: FileState::Uploading,
             message_seq: None,
+            is_withheld: false,
             created_at: now,
             changed_at: now,
         })
@@ -169,12 +172,19 @@ impl FileService {
     /// A file whose bytes the caller may have now.
     ///
     /// # Errors
-    /// `not_found` where there is none.
+    /// `not_found` where there is none. `forbidden` where its owner has blocked the caller, in a
+    /// conversation of the two: what was sent before is the owner's again. The one who blocked keeps
+    /// what they got.
     pub async fn readable(&self, caller: &Caller, id: &FileId) -> Result<StoredFile, Refusal> {
         let user = caller.user()?;
         self.limits.admit(Budget::Lookup, caller)?;
         let file = deadline::store(self.files.file(user, id)).await?;
-        file.filter(|file| file.is_for(user)).ok_or_else(no_file)
+        let file = file.filter(|file| file.is_for(user)).ok_or_else(no_file)?;
+        if file.is_withheld {
+            let why = "You cannot have this file any more.";
+            return Err(Refusal::new(Code::Forbidden, why));
+        }
+        Ok(file)
     }
 
     /// Notes that bytes of an upload are on the disk.

@@ -36,7 +36,7 @@ pub enum NewFileError {
     /// There is no such conversation, or the owner is not in it.
     #[error("no such conversation for the owner")]
     NotFound,
-    /// The owner's role does not allow it.
+    /// The owner's role does not allow it, or a block does not.
     #[error("the owner may not write in the conversation")]
     Forbidden,
     #[error("the owner's files have too many bytes")]
@@ -51,6 +51,8 @@ pub struct Examined {
     pub media_type: Arc<str>,
     pub dimensions: Option<Dimensions>,
     pub has_thumbnail: bool,
+    pub blur_hash: Option<Arc<str>>,
+    pub duration_ms: Option<u64>,
     pub state: FileState,
 }
 
@@ -58,11 +60,12 @@ pub struct Examined {
 /// crash leaves behind is found by it.
 #[async_trait]
 pub trait Files: Send + Sync + 'static {
-    /// Registers a file, in one transaction with the check of membership and of the quota.
+    /// Registers a file, in one transaction with the check of membership, of a block between two people, and
+    /// of the quota.
     async fn create(&self, file: NewFile, quota: Option<FileQuota>) -> Result<(), NewFileError>;
 
     /// A file, `None` if there is none, if it is deleted, or if the caller is not a member of its
-    /// conversation now.
+    /// conversation now. It says whether a block withholds it from the caller now.
     async fn file(&self, caller: &UserId, id: &FileId) -> StoreResult<Option<StoredFile>>;
 
     /// Notes that the bytes of an upload up to `to` are on the disk, if they were up to `from`.

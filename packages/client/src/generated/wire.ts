@@ -137,9 +137,17 @@ name: string,
  */
 type: string, size: number, 
 /**
- * Of an image, in pixels.
+ * Of a picture or a video, in pixels, as it is shown.
  */
 width?: number, height?: number, 
+/**
+ * Of sound and video, in seconds to three places, as the file says.
+ */
+duration?: number, 
+/**
+ * Of a picture with a thumbnail: a placeholder for it (<https://blurha.sh>).
+ */
+blurHash?: string, 
 /**
  * A small picture of it.
  */

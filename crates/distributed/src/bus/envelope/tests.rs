@@ -41,6 +41,8 @@ fn answer() -> Extras {
             size: 1,
             dimensions: None,
             has_thumbnail: false,
+            blur_hash: Some("LEHV6nWB2yk8".into()),
+            duration_ms: Some(1_500),
         }],
     }
 }
