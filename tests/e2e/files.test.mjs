@@ -4,8 +4,8 @@ import { createHash, randomBytes } from "node:crypto"
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import { after, describe, test } from "node:test"
-import { deflateSync } from "node:zlib"
 import { token } from "./support/jwt.mjs"
+import { mp4, png, wav } from "./support/media.mjs"
 import { conversationOf, crowd, get, post, put, request, somebody } from "./support/person.mjs"
 import { JWT, OPEN, oneNodeOnly, SERVER_KEY, serve } from "./support/server.mjs"
 import { raw, sha256, uploads } from "./support/tus.mjs"
@@ -15,87 +15,6 @@ const MESSAGES = "/api/privatechat/messages"
 const ZIP = (size) => Buffer.concat([Buffer.from("PK\u0003\u0004"), randomBytes(size - 4)])
 
 const server = await serve({ after }, { ...OPEN, SERVER_KEY, MAX_FILE_SIZE: "20000000", FILE_QUOTA: "0" })
-
-/** A chunk of a PNG. */
-function chunk(name, data) {
-  const body = Buffer.concat([Buffer.from(name), data])
-  let crc = ~0
-  for (const byte of body) {
-    crc ^= byte
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1
-  }
-  const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)]
-  length.writeUInt32BE(data.length)
-  sum.writeUInt32BE(~crc >>> 0)
-  return Buffer.concat([length, body, sum])
-}
-
-/** A grey PNG with a text that says where it was taken. */
-function png(width, height, said = width) {
-  const head = Buffer.alloc(13)
-  head.writeUInt32BE(said, 0)
-  head.writeUInt32BE(height, 4)
-  head.set([8, 0, 0, 0, 0], 8)
-  const rows = Buffer.alloc((width + 1) * height, 0x80)
-  for (let row = 0; row < height; row++) rows[row * (width + 1)] = 0
-  return Buffer.concat([
-    Buffer.from("\x89PNG\r\n\x1a\n", "latin1"),
-    chunk("IHDR", head),
-    chunk("tEXt", Buffer.from("Comment\0a secret place")),
-    chunk("IDAT", deflateSync(rows)),
-    chunk("IEND", Buffer.alloc(0)),
-  ])
-}
-
-/** Silence of 8,000 bytes a second. */
-function wav(seconds) {
-  const data = Buffer.alloc(8_000 * seconds)
-  const head = Buffer.alloc(44)
-  head.write("RIFF____WAVEfmt ")
-  head.writeUInt32LE(36 + data.length, 4)
-  for (const [value, at] of [
-    [16, 16],
-    [8_000, 24],
-    [8_000, 28],
-    [data.length, 40],
-  ]) {
-    head.writeUInt32LE(value, at)
-  }
-  for (const [value, at] of [
-    [1, 20],
-    [1, 22],
-    [1, 32],
-    [8, 34],
-  ]) {
-    head.writeUInt16LE(value, at)
-  }
-  head.write("data", 36)
-  return Buffer.concat([head, data])
-}
-
-/** The headers of a video of 640 times 360, as long as it says, in milliseconds. */
-function mp4(duration) {
-  const box = (type, ...parts) => {
-    const head = Buffer.alloc(8)
-    const content = Buffer.concat(parts)
-    head.writeUInt32BE(content.length + 8)
-    head.write(type, 4)
-    return Buffer.concat([head, content])
-  }
-  const words = (...numbers) => {
-    const bytes = Buffer.alloc(numbers.length * 4)
-    numbers.forEach((number, index) => {
-      bytes.writeUInt32BE(number, index * 4)
-    })
-    return bytes
-  }
-  const matrix = [65_536, 0, 0, 0, 65_536, 0, 0, 0, 0x40000000]
-  const tkhd = words(0, 0, 0, 1, 0, duration, 0, 0, 0, 0, ...matrix, 640 << 16, 360 << 16)
-  const hdlr = Buffer.concat([words(0, 0), Buffer.from("vide"), Buffer.alloc(13)])
-  const trak = box("trak", box("tkhd", tkhd), box("mdia", box("hdlr", hdlr)))
-  const moov = box("moov", box("mvhd", words(0, 0, 0, 1_000, duration)), trak)
-  return Buffer.concat([box("ftyp", Buffer.from("isom")), moov, box("mdat", Buffer.alloc(9_000))])
-}
 
 /** Two people with a conversation and a socket each. */
 async function pair(t, on = server) {
@@ -587,6 +506,46 @@ describe("progress", () => {
     await asha.client.sees("file_progress", (one) => one.fileId === shown)
     assert.ok(!ben.client.all("file_progress").some((one) => one.fileId === hidden))
   })
+})
+
+test("who uploads is shown to share a file, and nobody is told where", async (t) => {
+  const { asha, ben, conversationId, person } = await pair(t)
+  const watcher = await person("watcher")
+  const shares = (one) => one.activities?.some((activity) => activity.kind === "sharing_file")
+  for (const by of [ben, watcher]) await by.client.must("watch_presence", { userIds: [asha.id] })
+  await asha.client.must("set_activity", { activity: { kind: "in_call", conversationId } })
+  const made = await asha.files.create(conversationId, 1_000)
+  const id = made.headers.location.split("/").at(-1)
+  await asha.files.patch(id, 0, Buffer.alloc(100))
+  for (const by of [ben, watcher]) {
+    const shown = await by.client.knows(asha.id, shares)
+    assert.deepEqual(shown.activities, [{ kind: "in_call" }, { kind: "sharing_file" }])
+  }
+  const listed = await get(server, "/api/online-users", { as: watcher.id })
+  const one = listed.body.data.find((other) => other.userId === asha.id)
+  assert.deepEqual(one.activities, [{ kind: "in_call" }, { kind: "sharing_file" }])
+  await asha.files.patch(id, 100, Buffer.alloc(900))
+  for (const by of [ben, watcher]) await by.client.knows(asha.id, (one) => one.status && !shares(one))
+  assert.equal(watcher.client.all("file_progress").length, 0, "who is not in the conversation")
+  const told = JSON.stringify(watcher.client.events)
+  assert.ok(!told.includes(conversationId), "the conversation is private")
+  // Given up, it ends too.
+  const next = (await asha.files.create(conversationId, 1_000)).headers.location.split("/").at(-1)
+  await asha.files.patch(next, 0, Buffer.alloc(100))
+  await watcher.client.knows(asha.id, shares)
+  await asha.files.tus("DELETE", `/api/files/${next}`)
+  await watcher.client.knows(asha.id, (one) => one.status && !shares(one))
+  // Who is invisible is offline, whatever they upload.
+  const before = watcher.client.mark()
+  await asha.client.must("set_status", { status: "invisible" })
+  await watcher.client.goes(asha.id)
+  const hidden = (await asha.files.create(conversationId, 1_000)).headers.location.split("/").at(-1)
+  await asha.files.patch(hidden, 0, Buffer.alloc(100))
+  const shown = (await ben.files.create(conversationId, 1_000)).headers.location.split("/").at(-1)
+  await ben.files.patch(shown, 0, Buffer.alloc(100))
+  await asha.client.sees("file_progress", (one) => one.fileId === shown)
+  const told_ = JSON.stringify(watcher.client.events.slice(before))
+  assert.ok(!told_.includes("sharing_file"), told_)
 })
 
 describe("limits", () => {

@@ -2,11 +2,14 @@
 
 use crate::postgres::{self, PostgresStore};
 use async_trait::async_trait;
-use lamplight_domain::file::StoredFile;
-use lamplight_domain::identity::{FileId, UserId};
+use lamplight_domain::file::{FileState, StoredFile};
+use lamplight_domain::identity::{ConversationId, FileId, UserId};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{Examined, FileQuota, Files, NewFile, NewFileError, StoreResult};
+use lamplight_usecases::ports::{
+    Avatar, Examined, FileQuota, FileScan, Files, NewFile, NewFileError, StoreResult,
+};
 use std::sync::Arc;
+use std::time::Duration;
 
 #[async_trait]
 impl Files for PostgresStore {
@@ -45,6 +48,44 @@ impl Files for PostgresStore {
 
     async fn forget(&self, gone: &[FileId], began_before: Timestamp) -> StoreResult<()> {
         postgres::forget_files(self, gone, began_before).await
+    }
+
+    async fn claim_scans(&self, lease: Duration, limit: usize) -> StoreResult<Vec<FileScan>> {
+        postgres::claim_scans(self, lease, limit).await
+    }
+
+    async fn renew_scan(&self, id: &FileId, lease: Duration) -> StoreResult<()> {
+        postgres::renew_scan(self, id, lease).await
+    }
+
+    async fn scanned(&self, id: &FileId, state: FileState, at: Timestamp) -> StoreResult<bool> {
+        postgres::scanned_file(self, id, state, at).await
+    }
+
+    async fn scan_later(&self, id: &FileId, pause: Duration) -> StoreResult<()> {
+        postgres::scan_later(self, id, pause).await
+    }
+
+    async fn scan_is_over(&self, id: &FileId) -> StoreResult<()> {
+        postgres::scan_is_over(self, id).await
+    }
+
+    async fn add_avatar(
+        &self,
+        id: &FileId,
+        account: Option<&UserId>,
+        group: Option<&ConversationId>,
+        at: Timestamp,
+    ) -> StoreResult<()> {
+        postgres::add_avatar(self, id, account, group, at).await
+    }
+
+    async fn avatars(&self, after: Option<&FileId>, limit: usize) -> StoreResult<Vec<Avatar>> {
+        postgres::avatars(self, after, limit).await
+    }
+
+    async fn forget_avatars(&self, gone: &[FileId]) -> StoreResult<()> {
+        postgres::forget_avatars(self, gone).await
     }
 
     async fn signing_key(&self) -> StoreResult<Arc<str>> {

@@ -6,7 +6,7 @@
 use crate::conversation::{Members, Receipt};
 use crate::entry::Entry;
 use crate::file::FileProgress;
-use crate::identity::{ConnectionId, ConversationId, UserId};
+use crate::identity::{ConnectionId, ConversationId, FileId, UserId};
 use crate::presence::Change;
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -34,6 +34,13 @@ pub enum Event {
         expires_at: Timestamp,
         /// The other members.
         to: Members,
+    },
+    /// A user begins to upload a file, goes on, or ends, for the nodes that have sessions of theirs.
+    /// Ephemeral.
+    Sharing {
+        user: UserId,
+        file: FileId,
+        is_active: bool,
     },
     /// An upload went on, or ended. Ephemeral.
     FileProgress {
@@ -91,7 +98,9 @@ impl Event {
             | Self::FileProgress { to, .. }
             | Self::Receipt { to, .. }
             | Self::ConversationChanged { to, .. } => Audience::Users(to),
-            Self::BlockersChanged { user } => Audience::Users(std::slice::from_ref(user)),
+            Self::BlockersChanged { user } | Self::Sharing { user, .. } => {
+                Audience::Users(std::slice::from_ref(user))
+            }
             // A node may have looked the session up for a connection that it does not hold yet.
             Self::SignedOut { .. } | Self::SignedOutEverywhere { .. } | Self::Presence(_) => {
                 Audience::Everyone
@@ -107,6 +116,7 @@ impl Event {
             Self::Appended { .. } | Self::Receipt { .. } | Self::ConversationChanged { .. } => true,
             Self::Typing { .. }
             | Self::FileProgress { .. }
+            | Self::Sharing { .. }
             | Self::BlockersChanged { .. }
             | Self::Presence(_)
             | Self::SignedOut { .. }

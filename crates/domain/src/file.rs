@@ -167,6 +167,15 @@ fn is_hidden(c: char) -> bool {
         )
 }
 
+/// The address of a picture of an account or a group.
+#[must_use]
+pub fn avatar_path(id: &FileId) -> Arc<str> {
+    format!("{AVATARS}{id}").into()
+}
+
+/// What the addresses of pictures begin with.
+pub const AVATARS: &str = "/api/avatars/";
+
 /// The signature of an address of a file for one user, until a time.
 #[must_use]
 pub fn signature(key: &[u8], file: &FileId, user: &UserId, until: Timestamp) -> String {

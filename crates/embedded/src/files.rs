@@ -2,11 +2,14 @@
 
 use crate::sqlite::{self, SqliteStore};
 use async_trait::async_trait;
-use lamplight_domain::file::StoredFile;
-use lamplight_domain::identity::{FileId, UserId};
+use lamplight_domain::file::{FileState, StoredFile};
+use lamplight_domain::identity::{ConversationId, FileId, UserId};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{Examined, FileQuota, Files, NewFile, NewFileError, StoreResult};
+use lamplight_usecases::ports::{
+    Avatar, Examined, FileQuota, FileScan, Files, NewFile, NewFileError, StoreResult,
+};
 use std::sync::Arc;
+use std::time::Duration;
 
 #[async_trait]
 impl Files for SqliteStore {
@@ -62,6 +65,68 @@ impl Files for SqliteStore {
     async fn forget(&self, gone: &[FileId], began_before: Timestamp) -> StoreResult<()> {
         let gone = gone.to_vec();
         self.write(move |batch| sqlite::forget_files(batch.conn, &gone, began_before))
+            .answer()
+            .await
+    }
+
+    async fn claim_scans(&self, lease: Duration, limit: usize) -> StoreResult<Vec<FileScan>> {
+        self.write(move |batch| sqlite::claim_scans(batch.conn, lease, limit))
+            .answer()
+            .await
+    }
+
+    async fn renew_scan(&self, id: &FileId, lease: Duration) -> StoreResult<()> {
+        let id = id.clone();
+        self.write(move |batch| sqlite::renew_scan(batch.conn, &id, lease))
+            .answer()
+            .await
+    }
+
+    async fn scanned(&self, id: &FileId, state: FileState, at: Timestamp) -> StoreResult<bool> {
+        let id = id.clone();
+        self.write(move |batch| sqlite::scanned_file(batch.conn, &id, state, at))
+            .answer()
+            .await
+    }
+
+    async fn scan_later(&self, id: &FileId, pause: Duration) -> StoreResult<()> {
+        let id = id.clone();
+        self.write(move |batch| sqlite::scan_later(batch.conn, &id, pause))
+            .answer()
+            .await
+    }
+
+    async fn scan_is_over(&self, id: &FileId) -> StoreResult<()> {
+        let id = id.clone();
+        self.write(move |batch| sqlite::scan_is_over(batch.conn, &id))
+            .answer()
+            .await
+    }
+
+    async fn add_avatar(
+        &self,
+        id: &FileId,
+        account: Option<&UserId>,
+        group: Option<&ConversationId>,
+        at: Timestamp,
+    ) -> StoreResult<()> {
+        let (id, account, group) = (id.clone(), account.cloned(), group.cloned());
+        self.write(move |batch| {
+            sqlite::add_avatar(batch.conn, &id, account.as_ref(), group.as_ref(), at)
+        })
+        .answer()
+        .await
+    }
+
+    async fn avatars(&self, after: Option<&FileId>, limit: usize) -> StoreResult<Vec<Avatar>> {
+        let after = after.cloned();
+        self.read(move |conn| sqlite::avatars(conn, after.as_ref(), limit))
+            .await
+    }
+
+    async fn forget_avatars(&self, gone: &[FileId]) -> StoreResult<()> {
+        let gone = gone.to_vec();
+        self.write(move |batch| sqlite::forget_avatars(batch.conn, &gone))
             .answer()
             .await
     }

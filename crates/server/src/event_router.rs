@@ -32,6 +32,7 @@ pub struct EventRouter {
     presence: Arc<dyn PresenceStore>,
     directory: Arc<dyn Directory>,
     bus: Arc<dyn EventBus>,
+    handler: Arc<Handler>,
     lagged: Notify,
     repair: Option<LogRepair>,
 }
@@ -64,6 +65,7 @@ impl EventRouter {
             presence: Arc::clone(&ports.presence),
             directory: Arc::clone(&ports.directory),
             bus: Arc::clone(&ports.bus),
+            handler,
             lagged: Notify::new(),
             repair: None,
         }
@@ -137,6 +139,11 @@ impl EventRouter {
             } => self.hub.send("typing", &to, || {
                 encode::typing(&conversation, &user, is_typing, expires_at)
             }),
+            Event::Sharing {
+                user,
+                file,
+                is_active,
+            } => self.handler.files().note_sharing(&user, &file, is_active),
             Event::FileProgress { progress, to } => {
                 self.hub
                     .send("file_progress", &to, || encode::file_progress(&progress));

@@ -186,6 +186,14 @@ fn describe() {
         "lamplight_bus_late_total",
         "Entries of logs that came after later ones and were delivered all the same."
     );
+    describe_counter!(
+        "lamplight_file_scans_total",
+        "Files sent to the scanner, by what came of it."
+    );
+    describe_histogram!(
+        "lamplight_file_scan_seconds",
+        "How long the scanner took for one file."
+    );
     describe_counter!("lamplight_refusals_total", "Requests refused, by code.");
     describe_counter!(
         "lamplight_disconnects_total",
@@ -217,6 +225,9 @@ fn begin_at_zero() {
     }
     for code in ["unavailable", "internal"] {
         counter!("lamplight_refusals_total", "code" => code).increment(0);
+    }
+    for verdict in ["ready", "blocked", "error"] {
+        counter!("lamplight_file_scans_total", "verdict" => verdict).increment(0);
     }
     counter!("lamplight_duplicates_total").increment(0);
     counter!("lamplight_bus_gaps_total").increment(0);
@@ -256,6 +267,12 @@ pub fn gap() {
 /// The event bus brought an entry of a log after later ones.
 pub fn late_entry() {
     counter!("lamplight_bus_late_total").increment(1);
+}
+
+/// A file was sent to the scanner.
+pub fn scanned(verdict: &'static str, took: Duration) {
+    counter!("lamplight_file_scans_total", "verdict" => verdict).increment(1);
+    histogram!("lamplight_file_scan_seconds").record(took.as_secs_f64());
 }
 
 /// A request was refused.

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::connections::ConnectionCounts;
 use crate::event_router::EventRouter;
 use crate::expiry::TokenExpiry;
-use crate::files::{FileStore, FileTransfers, UploadLocks};
+use crate::files::{FileStore, FileTransfers, Scanner, Scans, UploadLocks};
 use crate::health::HealthProbe;
 use crate::http::{self, AppState};
 use crate::hub::Hub;
@@ -30,6 +30,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 /// Clients of a node that stops come back spread over so long, so that the others can take them.
@@ -180,6 +181,7 @@ impl Lamplight {
             io: io.clone(),
         });
         let file_store = Arc::new(FileStore::in_directory(&config.files));
+        let scans = config.file_scan.as_ref().map(|_| Arc::new(Notify::new()));
         let state = Arc::new(AppState {
             handler: Arc::clone(&handler),
             authenticator,
@@ -195,6 +197,7 @@ impl Lamplight {
                 store: Arc::clone(&file_store),
                 locks: UploadLocks::default(),
                 rules: config.file_rules.clone(),
+                scans: scans.clone(),
             },
             received: {
                 let io = io.clone();
@@ -208,6 +211,15 @@ impl Lamplight {
                     .map_or(usize::MAX / 2, |limit| limit.saturating_mul(UNSENT_SHARES)),
             ),
         });
+        if let Some((scanner, wake)) = config.file_scan.as_ref().zip(scans) {
+            let scans = Scans {
+                handler: Arc::clone(&handler),
+                store: Arc::clone(&file_store),
+                scanner: Scanner::from(scanner),
+                wake,
+            };
+            background.start([Task::new("file scans", scans.run())]);
+        }
         let sweep = (Arc::clone(&handler), file_store);
         background.start([Task::new("files", async move {
             let (handler, bytes) = sweep;

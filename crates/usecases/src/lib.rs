@@ -49,7 +49,7 @@ pub use blocks::{BlockCommand, BlockReply};
 pub use caller::{Caller, Principal};
 pub use command::{Command, Reply};
 pub use conversations::{ConversationCommand, ConversationReply};
-pub use files::{FileRules, FileService, NewUpload, SignedAddress};
+pub use files::{AvatarOwner, FileRules, FileService, NewUpload, SignedAddress};
 pub use groups::{GroupCommand, GroupReply};
 pub use handler::Handler;
 pub use messages::{MessageChange, MessageCommand, MessageReply};

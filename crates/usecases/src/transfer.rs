@@ -291,6 +291,18 @@ pub const TABLES: &[Table] = &[
             number("changed_at"),
             text("blur_hash"),
             number("duration"),
+            number("scan_at"),
+            number("scan_failures"),
+        ],
+    },
+    Table {
+        name: "avatars",
+        key: 1,
+        columns: &[
+            text("id"),
+            number("person"),
+            number("conversation"),
+            number("created_at"),
         ],
     },
     Table {

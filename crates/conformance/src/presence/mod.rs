@@ -97,6 +97,7 @@ macro_rules! presence_suite {
                 p13_each_leave_is_queued_for_the_directory_by_one_node,
                 the_list_pages_in_the_order_of_arrival,
                 a_cursor_of_no_page_is_refused,
+                who_uploads_is_shown_to_share_a_file,
                 statuses_of_two_nodes_end_at_the_newest_in_either_order,
                 p11_a_session_that_read_an_older_status_does_not_undo_a_newer_one,
                 a_session_brings_a_status_that_the_store_missed,

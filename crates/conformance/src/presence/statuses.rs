@@ -3,6 +3,56 @@
 use super::*;
 use lamplight_domain::presence::Activity;
 
+/// Beside what the user says, for as long as it lasts, and not while invisible.
+pub async fn who_uploads_is_shown_to_share_a_file<P: PresenceStore>(subject: PresenceSubject<P>) {
+    let presence = &subject.presence;
+    let shown = async || {
+        let found = presence.get(&user("a")).await.expect("an answer");
+        found.map(|found| {
+            let kinds = found.activities.iter().map(|one| one.kind.to_string());
+            kinds.collect::<Vec<_>>()
+        })
+    };
+    let share = async |is_sharing| {
+        let noted = presence.set_sharing(&user("a"), is_sharing).await;
+        noted.expect("noted");
+    };
+    // Who has no session here is nobody.
+    share(true).await;
+    subject.join("a", "a1").await;
+    assert_eq!(shown().await, Some(vec![]));
+    let call = Activity {
+        kind: "in_call".into(),
+        label: None,
+        conversation: None,
+    };
+    let set = presence.set_activity(&tab("a1"), Some(call)).await;
+    set.expect("set");
+    subject.join("a", "a2").await;
+    for _ in 0..2 {
+        share(true).await;
+        (subject.pass)(PAST_THE_GRACE).await;
+        let both = ["in_call", "sharing_file"].map(str::to_owned).to_vec();
+        assert_eq!(shown().await, Some(both));
+    }
+    // Any session of the user shows it.
+    subject.close("a1").await;
+    (subject.pass)(PAST_THE_GRACE).await;
+    assert_eq!(shown().await, Some(vec!["sharing_file".to_owned()]));
+    let hidden = StatusOverride {
+        status: ManualStatus::Invisible,
+        text: None,
+        until: None,
+    };
+    subject.set_status("a", hidden).await;
+    (subject.pass)(PAST_THE_GRACE).await;
+    assert_eq!(shown().await, None);
+    subject.set_status("a", StatusOverride::default()).await;
+    share(false).await;
+    (subject.pass)(PAST_THE_GRACE).await;
+    assert_eq!(shown().await, Some(vec![]));
+}
+
 /// Updates, and none where nothing changes.
 pub async fn what_is_shown_follows_status_activity_and_profile<P: PresenceStore>(
     subject: PresenceSubject<P>,

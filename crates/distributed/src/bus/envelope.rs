@@ -12,7 +12,7 @@
 use lamplight_domain::conversation::{Members, Receipt};
 use lamplight_domain::entry::{Entry, EntryKind};
 use lamplight_domain::event::Event;
-use lamplight_domain::identity::{ConnectionId, ConversationId, MessageId, UserId};
+use lamplight_domain::identity::{ConnectionId, ConversationId, FileId, MessageId, UserId};
 use lamplight_domain::message::Content;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::record;
@@ -245,6 +245,17 @@ impl Writer {
                 to: names(to),
                 ..base
             },
+            Event::Sharing {
+                user,
+                file,
+                is_active,
+            } => Envelope {
+                kind: "sharing".into(),
+                user: Some(user.as_str().into()),
+                file: Some(Text(file.as_str().into())),
+                is_typing: Some(*is_active),
+                ..base
+            },
             Event::FileProgress { progress, to } => Envelope {
                 kind: "file_progress".into(),
                 file: Some(Text(record::write_progress(progress).into())),
@@ -374,6 +385,11 @@ impl Envelope<'_> {
                     except: self.except.as_deref().map(ConnectionId::trusted),
                 }
             }
+            "sharing" => Event::Sharing {
+                user: user()?,
+                file: FileId::trusted(&*self.file.as_ref()?.0),
+                is_active: self.is_typing?,
+            },
             "file_progress" => Event::FileProgress {
                 progress: Box::new(record::read_progress(&self.file.as_ref()?.0)?),
                 to: to(),

@@ -82,9 +82,13 @@ const ADVANCE: Sql = Sql {
 };
 
 const EXAMINED: Sql = Sql {
-    text: "UPDATE files SET type = $2, width = $3, height = $4, thumbnail = $5, state = $6, changed_at = $7,
-               blur_hash = $8, duration = $9
-           WHERE id = $1 AND received = size AND state < 2",
+    text: concat!(
+        "UPDATE files SET type = $2, width = $3, height = $4, thumbnail = $5, state = $6, changed_at = $7,
+               blur_hash = $8, duration = $9, scan_at = CASE WHEN $6 = 1 THEN ",
+        super::scans::now!(),
+        " END
+           WHERE id = $1 AND received = size AND state = 0"
+    ),
     types: &[
         Type::TEXT,
         Type::TEXT,
@@ -147,7 +151,7 @@ pub(super) fn attachment(row: &Row, at: usize) -> Result<Attachment, tokio_postg
     })
 }
 
-fn stored(row: &Row) -> Result<StoredFile, tokio_postgres::Error> {
+pub(super) fn stored(row: &Row) -> Result<StoredFile, tokio_postgres::Error> {
     let at = ATTACHMENT_COLUMNS;
     Ok(StoredFile {
         file: attachment(row, 0)?,
@@ -239,7 +243,7 @@ pub(crate) async fn file(
 
 /// Runs a statement, and says whether it changed a row. After a lost connection a repetition may
 /// find its own change, and then says that it changed nothing.
-async fn change(
+pub(super) async fn change(
     database: &Database,
     sql: &Sql,
     params: &[&(dyn tokio_postgres::types::ToSql + Sync)],

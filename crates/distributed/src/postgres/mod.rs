@@ -2,6 +2,7 @@
 
 mod accounts;
 mod append;
+mod avatars;
 mod batch;
 mod block_check;
 mod blocks;
@@ -39,6 +40,7 @@ mod presence_version;
 mod probe;
 mod queries;
 mod readers;
+mod scans;
 mod schema;
 mod search;
 mod search_index;
@@ -52,6 +54,7 @@ mod transfer_source;
 mod url;
 mod writer;
 
+pub(crate) use avatars::{add_avatar, avatars, forget_avatars};
 pub(crate) use blocks::{block, blocked_by, blockers_of, blocks_between, unblock};
 pub(crate) use codec::{from_db, to_db};
 pub(crate) use connection::{Connection, Sql};
@@ -79,6 +82,7 @@ pub(crate) use queries::{
     conversation, conversations, details, direct, members, others, readers, shared_with, summary,
     total_unread,
 };
+pub(crate) use scans::{claim_scans, renew_scan, scan_is_over, scan_later, scanned_file};
 pub(crate) use search::search;
 pub(crate) use search_index::{advance as advance_index, progress as index_progress, reindex};
 pub(crate) use settings::set_settings;

@@ -51,6 +51,14 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0008_media.sql"),
         oldest_compatible: 1,
     },
+    Migration {
+        sql: include_str!("../../migrations/0009_avatars.sql"),
+        oldest_compatible: 1,
+    },
+    Migration {
+        sql: include_str!("../../migrations/0010_scans.sql"),
+        oldest_compatible: 1,
+    },
 ];
 
 const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS lamplight_schema (

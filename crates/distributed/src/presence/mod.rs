@@ -264,6 +264,20 @@ impl PresenceStore for RedisPresence {
         .await
     }
 
+    async fn set_sharing(&self, user: &UserId, is_sharing: bool) -> StoreResult<()> {
+        let _turn = self.node.lock(user).await;
+        self.check_lease()?;
+        if !self.node.register().set_sharing(user, is_sharing) {
+            return Ok(());
+        }
+        self.node
+            .write(user, |step| {
+                let index = step.mine();
+                step.roster.set_sharing(step.now, index, user, is_sharing)
+            })
+            .await
+    }
+
     async fn set_profile(&self, profile: Profile) -> StoreResult<()> {
         let _turn = self.node.lock(&profile.id).await;
         self.check_lease()?;

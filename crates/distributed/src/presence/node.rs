@@ -331,6 +331,9 @@ fn announce(
             changes.extend(roster.set_activity(now, mine, id, session.activity.clone()));
         }
     }
+    if announcement.is_some_and(|one| one.is_sharing) {
+        changes.extend(roster.set_sharing(now, mine, user, true));
+    }
     // This writes the record in any case, and with it the timer and the sets that Redis may have lost.
     if let Some(one) = announcement {
         changes.extend(roster.set_status(now, user, one.person.status.clone()));

@@ -121,6 +121,8 @@ struct SessionJson {
     idle: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     activity: Option<ActivityJson>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    sharing: bool,
 }
 
 impl RecordJson {
@@ -149,6 +151,7 @@ impl RecordJson {
             active: held.last_active.0,
             idle: held.idle,
             activity: held.activity.as_ref().map(ActivityJson::from),
+            sharing: held.is_sharing,
         });
         let sessions = sessions.collect();
         let shown = state.shown.as_ref().map(|shown| {
@@ -221,6 +224,7 @@ impl From<SessionJson> for SessionState {
             last_active: Moment(json.active),
             idle: json.idle,
             activity: json.activity.map(ActivityJson::into_activity),
+            is_sharing: json.sharing,
         }
     }
 }

@@ -20,6 +20,7 @@ pub(super) struct OwnSession {
     idle: bool,
     active_at: Instant,
     pub(super) activity: Option<Activity>,
+    is_sharing: bool,
     /// Redis had this session as one of this node.
     is_committed: bool,
 }
@@ -45,6 +46,7 @@ struct Own {
 pub(super) struct Announcement {
     pub(super) person: Person,
     pub(super) sessions: Vec<AnnouncedSession>,
+    pub(super) is_sharing: bool,
 }
 
 #[derive(Debug)]
@@ -124,6 +126,7 @@ impl Register {
                 idle: false,
                 active_at,
                 activity: None,
+                is_sharing: false,
                 is_committed: false,
             }),
         }
@@ -190,6 +193,17 @@ impl Register {
         if let Some(held) = self.session(session) {
             held.activity = activity;
         }
+    }
+
+    /// Returns whether this node has a session of the user.
+    pub(super) fn set_sharing(&mut self, user: &UserId, is_sharing: bool) -> bool {
+        let Some(own) = self.users.get_mut(user) else {
+            return false;
+        };
+        for held in &mut own.sessions {
+            held.is_sharing = is_sharing;
+        }
+        true
     }
 
     pub(super) fn set_status(&mut self, user: &UserId, status: &SavedStatus) {
@@ -273,6 +287,7 @@ impl Register {
         Some(Announcement {
             person: own.person.clone(),
             sessions: sessions.collect(),
+            is_sharing: own.sessions.iter().any(|held| held.is_sharing),
         })
     }
 
@@ -303,6 +318,13 @@ impl Register {
             if activities.len() < 16 && !activities.contains(&one) {
                 activities.push(one);
             }
+        }
+        let sharing = Activity::sharing_file();
+        if own.sessions.iter().any(|held| held.is_sharing)
+            && activities.len() < 16
+            && !activities.contains(&sharing)
+        {
+            activities.push(sharing);
         }
         Some(Presence {
             profile: own.person.profile.clone(),

@@ -108,6 +108,17 @@ pub struct Activity {
 }
 
 impl Activity {
+    /// What is shown of those who upload a file. It never says where: others are not to learn of a
+    /// conversation that they are not in.
+    #[must_use]
+    pub fn sharing_file() -> Self {
+        Self {
+            kind: "sharing_file".into(),
+            label: None,
+            conversation: None,
+        }
+    }
+
     /// The bytes of its texts.
     #[must_use]
     pub fn bytes(&self) -> usize {

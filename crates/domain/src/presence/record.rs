@@ -51,6 +51,7 @@ pub struct SessionState {
     /// The client reported that the person is not at this device.
     pub idle: bool,
     pub activity: Option<Activity>,
+    pub is_sharing: bool,
 }
 
 /// Whether a session counts, and until when.
@@ -114,6 +115,7 @@ impl From<&User> for UserState {
             last_active: held.last_active,
             idle: held.idle,
             activity: held.activity.clone(),
+            is_sharing: held.is_sharing,
         });
         Self {
             profile: user.profile.clone(),
@@ -146,6 +148,7 @@ impl From<UserState> for User {
             last_active: held.last_active,
             idle: held.idle,
             activity: held.activity,
+            is_sharing: held.is_sharing,
         });
         Self {
             profile: state.profile,

@@ -166,6 +166,26 @@ impl Roster {
         self.settle(now, &id).into_iter().collect()
     }
 
+    /// Whether the person uploads a file: noted of all the sessions that a node has of them, and gone
+    /// with each.
+    pub fn set_sharing(
+        &mut self,
+        now: Now,
+        node: NodeIndex,
+        user: &UserId,
+        is_sharing: bool,
+    ) -> Vec<Change> {
+        let Some(held) = self.users.get_mut(user) else {
+            return Vec::new();
+        };
+        for session in &mut held.sessions {
+            if session.node == node && session.life == Lifetime::Live {
+                session.is_sharing = is_sharing;
+            }
+        }
+        self.settle(now, user).into_iter().collect()
+    }
+
     /// A node is gone. What it left behind ends at `end`, which may be past: sessions whose
     /// connection closed before keep their own end. Its users were last seen at `seen`.
     ///

@@ -44,6 +44,8 @@ pub(super) struct Session {
     /// The client reported that the person is not at this device.
     pub(super) idle: bool,
     pub(super) activity: Option<Activity>,
+    /// The person uploads a file.
+    pub(super) is_sharing: bool,
 }
 
 impl Session {
@@ -55,6 +57,7 @@ impl Session {
             last_active: now.moment,
             idle: false,
             activity: None,
+            is_sharing: false,
         }
     }
 
@@ -198,6 +201,7 @@ impl User {
             Lifetime::Live if held.last_active.plus(rules.time_to_live) < now.moment => {
                 held.life = Lifetime::Dormant;
                 held.activity = None;
+                held.is_sharing = false;
                 ran_out = true;
                 true
             }
@@ -286,6 +290,13 @@ impl User {
                 bytes += size;
                 activities.push(one.clone());
             }
+        }
+        let sharing = Activity::sharing_file();
+        if counting().any(|held| held.is_sharing)
+            && activities.len() < MAX_ACTIVITIES
+            && !activities.contains(&sharing)
+        {
+            activities.push(sharing);
         }
         VisibleState::Online { status, activities }
     }

@@ -183,6 +183,10 @@ impl PresenceStore for EmbeddedPresence {
         self.write(|roster, now, node| roster.set_activity(now, node, session, activity))
     }
 
+    async fn set_sharing(&self, user: &UserId, is_sharing: bool) -> StoreResult<()> {
+        self.write(|roster, now, node| roster.set_sharing(now, node, user, is_sharing))
+    }
+
     async fn set_profile(&self, profile: Profile) -> StoreResult<()> {
         self.write(|roster, now, _| roster.set_profile(now, profile))
     }

@@ -29,6 +29,13 @@ pub(super) const FILE: &str = concat!(
      JOIN members m ON m.conversation = f.conversation AND m.person = me.id
      WHERE f.id = ?1 AND f.state < 5 AND (f.seq IS NULL OR f.seq >= m.first_seq)"
 );
+pub(super) const ANY_FILE: &str = concat!(
+    "SELECT ",
+    attachment_columns!(),
+    ", o.user_id, c.conversation_id, f.received, f.state, f.seq, f.created_at, f.changed_at, 0
+     FROM files f JOIN people o ON o.id = f.owner JOIN conversations c ON c.id = f.conversation
+     WHERE f.id = ?1"
+);
 pub(super) const BEGUN: &str =
     "SELECT coalesce(sum(max(size, ?3)), 0) FROM files INDEXED BY files_of_owners
      WHERE owner = ?1 AND created_at > ?2";
@@ -114,20 +121,29 @@ pub(crate) fn file(
     id: &FileId,
 ) -> rusqlite::Result<Option<StoredFile>> {
     conn.prepare_cached(FILE)?
-        .query_row(params![id.as_str(), caller.as_str()], |row| {
-            Ok(StoredFile {
-                file: attachment(row)?,
-                owner: UserId::trusted(row.get_ref(9)?.as_str()?),
-                conversation: ConversationId::trusted(row.get_ref(10)?.as_str()?),
-                received: from_db(row.get(11)?),
-                state: FileState::from_number(row.get(12)?),
-                message_seq: row.get::<_, Option<i64>>(13)?.map(from_db),
-                created_at: Timestamp(row.get(14)?),
-                changed_at: Timestamp(row.get(15)?),
-                is_withheld: row.get(16)?,
-            })
-        })
+        .query_row(params![id.as_str(), caller.as_str()], stored)
         .optional()
+}
+
+/// A file, whoever may have it.
+pub(super) fn stored_file(conn: &Connection, id: &FileId) -> rusqlite::Result<Option<StoredFile>> {
+    conn.prepare_cached(ANY_FILE)?
+        .query_row([id.as_str()], stored)
+        .optional()
+}
+
+fn stored(row: &Row<'_>) -> rusqlite::Result<StoredFile> {
+    Ok(StoredFile {
+        file: attachment(row)?,
+        owner: UserId::trusted(row.get_ref(9)?.as_str()?),
+        conversation: ConversationId::trusted(row.get_ref(10)?.as_str()?),
+        received: from_db(row.get(11)?),
+        state: FileState::from_number(row.get(12)?),
+        message_seq: row.get::<_, Option<i64>>(13)?.map(from_db),
+        created_at: Timestamp(row.get(14)?),
+        changed_at: Timestamp(row.get(15)?),
+        is_withheld: row.get(16)?,
+    })
 }
 
 pub(crate) fn advance_file(
@@ -153,11 +169,12 @@ pub(crate) fn examined_file(
     at: Timestamp,
 ) -> rusqlite::Result<bool> {
     let changed = conn
-        .prepare_cached(
+        .prepare_cached(concat!(
             "UPDATE files SET type = ?2, width = ?3, height = ?4, thumbnail = ?5, state = ?6, changed_at = ?7,
-                 blur_hash = ?8, duration = ?9
-             WHERE id = ?1 AND received = size AND state < 2",
-        )?
+                 blur_hash = ?8, duration = ?9, scan_at = CASE WHEN ?6 = 1 THEN ",
+            super::scans::now!(),
+            " END WHERE id = ?1 AND received = size AND state = 0"
+        ))?
         .execute(params![
             id.as_str(),
             found.media_type,

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod append;
+mod avatars;
 mod backup;
 mod batch;
 mod blocks;
@@ -33,6 +34,7 @@ mod queries;
 mod query_tests;
 mod readers;
 mod repeats;
+mod scans;
 mod schema;
 mod search;
 mod search_index;
@@ -46,6 +48,7 @@ mod work;
 mod writer;
 
 pub(crate) use append::append;
+pub(crate) use avatars::{add_avatar, avatars, forget_avatars};
 pub use backup::{Restored, backup, restore};
 pub(crate) use blocks::{block, blocked_by, blockers_of, blocks_between, unblock};
 pub(crate) use conversations::ensure_direct;
@@ -65,6 +68,7 @@ pub(crate) use queries::{
     conversation, conversations, details, direct, members, others, profiles, readers, shared_with,
     summary, total_unread,
 };
+pub(crate) use scans::{claim_scans, renew_scan, scan_is_over, scan_later, scanned_file};
 pub(crate) use search::search;
 pub use search_index::reindex_file;
 pub(crate) use search_index::{

@@ -26,6 +26,8 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0017_files.sql"),
     include_str!("../../migrations/0018_groups.sql"),
     include_str!("../../migrations/0019_media.sql"),
+    include_str!("../../migrations/0020_avatars.sql"),
+    include_str!("../../migrations/0021_scans.sql"),
 ];
 
 /// Identifies Lamplight's databases in the file header ("Lamp").

@@ -3,8 +3,8 @@
 use super::settings::{OPEN_FLAG, SETTINGS};
 use super::sources::{Found, Gathered, Source};
 use super::types::{
-    Config, ConfigError, Database, JwkSource, JwtSettings, LogFormat, MIN_JWT_SECRET_BYTES,
-    MIN_SERVER_KEY_BYTES, RedisSettings, Secret,
+    Config, ConfigError, Database, FileScanSettings, JwkSource, JwtSettings, LogFormat,
+    MIN_JWT_SECRET_BYTES, MIN_SERVER_KEY_BYTES, RedisSettings, Secret,
 };
 use super::values;
 use crate::backends::urls;
@@ -159,6 +159,8 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
     let max_file_size = reader.value("max-file-size", values::bytes);
     let file_quota = reader.value("file-quota", values::bytes);
     let file_types = reader.value("file-types", values::media_types);
+    let scan_url = reader.value("file-scan-url", values::web_address);
+    let scan_timeout = reader.value("file-scan-timeout", values::some_duration);
 
     if let (Some(listen), Some(identity)) = (listen, identity) {
         check_open(&mut reader, identity, listen, is_open_on_purpose);
@@ -209,6 +211,13 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
                 max_size: max_file_size?,
                 quota: file_quota?,
                 types: file_types.unwrap_or_default(),
+            },
+            file_scan: match scan_url {
+                Some(url) => Some(FileScanSettings {
+                    url,
+                    timeout: scan_timeout?,
+                }),
+                None => None,
             },
             warnings: std::mem::take(&mut reader.warnings),
         })

@@ -12,8 +12,8 @@ pub(crate) mod values;
 
 pub use settings::Flags;
 pub use types::{
-    Config, ConfigError, Database, JwkSource, JwtSettings, LogFormat, MIN_JWT_SECRET_BYTES,
-    MIN_SERVER_KEY_BYTES, RedisSettings, Secret,
+    Config, ConfigError, Database, FileScanSettings, JwkSource, JwtSettings, LogFormat,
+    MIN_JWT_SECRET_BYTES, MIN_SERVER_KEY_BYTES, RedisSettings, Secret,
 };
 
 use sources::{Surroundings, gather};

@@ -101,6 +101,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("max-file-size", "MAX_FILE_SIZE", "BYTES", "100000000", "Maximum bytes of one file; 0 for no limit"),
     setting("file-quota", "FILE_QUOTA", "BYTES", "1000000000", "Maximum bytes of the files that one user begins to upload in 24 hours; 0 for no limit"),
     setting("file-types", "FILE_TYPES", "TYPE,...", "", "Types of files that can be uploaded, such as image/*,application/pdf, by what their bytes are; all by default"),
+    secret("file-scan-url", "FILE_SCAN_URL", "URL", "Service that is sent each file by POST; nobody can have a file before the service answered {\"verdict\": \"clean\"}"),
+    setting("file-scan-timeout", "FILE_SCAN_TIMEOUT", "DURATION", "60s", "How long that service may take for one file before the file is sent again"),
     setting("max-payload", "MAX_PAYLOAD", "BYTES", "1000000", "Maximum bytes of one packet or request body; 0 for no limit"),
 ];
 

@@ -157,7 +157,27 @@ pub struct Config {
     /// The directory of files.
     pub files: PathBuf,
     pub file_rules: FileRules,
+    /// The scanner that decides about each file, if there is one.
+    pub file_scan: Option<FileScanSettings>,
     pub(super) warnings: Vec<String>,
+}
+
+/// A service that is sent each file.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FileScanSettings {
+    /// May have a key in its query, so it is never logged.
+    pub url: http::Uri,
+    /// How long it may take for one file.
+    pub timeout: Duration,
+}
+
+impl fmt::Debug for FileScanSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileScanSettings")
+            .field("host", &self.url.host())
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The problems of the settings.

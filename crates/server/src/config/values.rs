@@ -231,6 +231,29 @@ pub(super) fn sqlite_path(text: &str) -> Read<PathBuf> {
     }
 }
 
+/// A duration that is not zero.
+pub(super) fn some_duration(text: &str) -> Read<Duration> {
+    match duration(text)? {
+        Duration::ZERO => Err("longer than 0".to_owned()),
+        some => Ok(some),
+    }
+}
+
+/// The address of a service.
+pub(super) fn web_address(text: &str) -> Read<http::Uri> {
+    match text.parse::<http::Uri>() {
+        Ok(url)
+            if matches!(url.scheme_str(), Some("http" | "https"))
+                && url.authority().is_some_and(|authority| {
+                    !authority.as_str().contains('@') && !authority.host().is_empty()
+                }) =>
+        {
+            Ok(url)
+        }
+        _ => Err("an http or https URL without a user name".to_owned()),
+    }
+}
+
 pub(super) fn jwks(text: &str) -> Read<JwkSource> {
     if text.starts_with("http://") || text.starts_with("https://") {
         return match text.parse::<http::Uri>() {

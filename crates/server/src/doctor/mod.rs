@@ -4,6 +4,7 @@
 mod finding;
 mod line;
 mod machine;
+mod scanner;
 mod server;
 mod shared;
 mod store;
@@ -87,6 +88,7 @@ async fn examine(
             }
             shared::check(config, &mut report).await;
             port = machine::port(config, &mut report).await;
+            scanner::check(config, &mut report).await;
             if config.identity == Identity::Jwt {
                 keys(config, now, &mut report).await;
             }

@@ -30,7 +30,7 @@ pub(crate) enum Outcome {
 }
 
 impl FileStore {
-    /// Examines a file whose bytes are all there. May be repeated after a crash at any point.
+    /// Examines a file whose bytes are all there, and which is to have this state then. May be repeated after a crash at any point.
     ///
     /// # Errors
     /// When its bytes cannot be read, or are not all there.
@@ -38,6 +38,7 @@ impl FileStore {
         self: &Arc<Self>,
         file: &StoredFile,
         allowed: &[Arc<str>],
+        state: FileState,
     ) -> Result<Outcome, StoreFailure> {
         let store = Arc::clone(self);
         let id = file.file.id.clone();
@@ -63,7 +64,8 @@ impl FileStore {
         if let Some(found) = found.filter(|found| picture::is_known(found)) {
             let of = path.clone();
             let looked = spawn_blocking(move || picture::look_at(&of, found)).await;
-            match looked.map_err(std::io::Error::other)? {
+            // What makes a decoder panic is no picture either.
+            match looked.ok().flatten() {
                 Some(picture) => {
                     dimensions = Some(picture.dimensions);
                     if picture.is_small_enough && is_type_allowed(allowed, &media_type) {
@@ -76,7 +78,7 @@ impl FileStore {
         } else if found.is_some() {
             let (of, kind) = (path, Arc::clone(&media_type));
             let looked = spawn_blocking(move || media::look_at(&of, &kind)).await;
-            let media = looked.map_err(std::io::Error::other)?;
+            let media = looked.unwrap_or_default();
             dimensions = media.dimensions;
             duration_ms = media.duration_ms;
         }
@@ -100,9 +102,18 @@ impl FileStore {
             has_thumbnail,
             blur_hash,
             duration_ms,
-            state: FileState::Ready,
+            state,
         }))
     }
+}
+
+/// An avatar of a picture's bytes; `None` too where others have to wait for so many that it would take
+/// too long.
+pub(crate) async fn square(bytes: Vec<u8>) -> Option<Vec<u8>> {
+    let one = timeout(PATIENCE, PICTURES.acquire()).await.ok()?;
+    let made = spawn_blocking(move || picture::square(bytes)).await;
+    drop(one);
+    made.ok()?
 }
 
 /// A thumbnail; `None` too where others have to wait for so many that it would take too long.

@@ -7,20 +7,25 @@ mod media;
 #[cfg(test)]
 mod mutations;
 mod picture;
+mod scan;
 mod store;
 mod upload;
 
 use lamplight_usecases::FileRules;
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// What requests with the bytes of files need.
 pub(crate) struct FileTransfers {
     pub(crate) store: Arc<FileStore>,
     pub(crate) locks: UploadLocks,
     pub(crate) rules: FileRules,
+    /// Wakes the task that sends files to the operator's scanner, if there is one.
+    pub(crate) scans: Option<Arc<Notify>>,
 }
 
-pub(crate) use examine::Outcome;
+pub(crate) use examine::{Outcome, square};
 pub(crate) use locks::UploadLocks;
+pub(crate) use scan::{Scanner, Scans, Verdict};
 pub(crate) use store::{FileStore, StoreFailure};
 pub(crate) use upload::{Checksum, Upload, UploadEnd, UploadFailure};

@@ -3,9 +3,9 @@
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
-use lamplight_domain::file::Dimensions;
+use lamplight_domain::file::{Dimensions, sniff};
 use std::fs::File;
-use std::io::{BufReader, Cursor};
+use std::io::{BufRead, BufReader, Cursor, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +17,8 @@ const MOST_BYTES: u64 = 128 << 20;
 /// Smaller files are their own thumbnails.
 const SMALL_SIDE: u32 = 320;
 const QUALITY: u8 = 80;
+/// The side of an avatar, at most.
+const AVATAR_SIDE: u32 = 256;
 /// The sides of what a blur hash is computed of.
 const BLUR_SIDE: u32 = 32;
 
@@ -52,17 +54,26 @@ pub(super) fn is_known(media_type: &str) -> bool {
 }
 
 fn decoder(path: &Path, media_type: &str) -> Option<impl ImageDecoder> {
+    decoder_of(BufReader::new(File::open(path).ok()?), format(media_type)?)
+}
+
+fn decoder_of<R: BufRead + Seek + 'static>(
+    reader: R,
+    format: ImageFormat,
+) -> Option<impl ImageDecoder> {
     let mut limits = Limits::default();
     limits.max_alloc = Some(MOST_BYTES);
-    let reader = BufReader::new(File::open(path).ok()?);
-    let mut reader = ImageReader::with_format(reader, format(media_type)?);
+    let mut reader = ImageReader::with_format(reader, format);
     reader.limits(limits);
     reader.into_decoder().ok()
 }
 
 /// Reads the head of a picture; `None` if it is none. Blocks.
 pub(super) fn look_at(path: &Path, media_type: &str) -> Option<Picture> {
-    let mut decoder = decoder(path, media_type)?;
+    looked(decoder(path, media_type)?)
+}
+
+fn looked(mut decoder: impl ImageDecoder) -> Option<Picture> {
     let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 {
         return None;
@@ -88,7 +99,10 @@ pub(super) fn look_at(path: &Path, media_type: &str) -> Option<Picture> {
 /// A thumbnail, encoded anew, without what the picture said besides. `None` where it is damaged.
 /// Blocks, and takes as much memory as the picture, up to [`MOST_BYTES`].
 pub(super) fn thumbnail(path: &Path, media_type: &str) -> Option<Small> {
-    let mut decoder = decoder(path, media_type)?;
+    small(decoder(path, media_type)?)
+}
+
+fn small(mut decoder: impl ImageDecoder) -> Option<Small> {
     let orientation = decoder.orientation().ok();
     let image = DynamicImage::from_decoder(decoder).ok()?;
     let (width, height) = (image.width(), image.height());
@@ -104,6 +118,32 @@ pub(super) fn thumbnail(path: &Path, media_type: &str) -> Option<Small> {
         thumbnail: encode(&small)?,
         blur_hash: blur_hash(&small),
     })
+}
+
+/// The middle square of a picture as an avatar: encoded anew, turned as the picture says, without what
+/// it says besides. `None` where it is none, too large or damaged. Blocks, as [`thumbnail`] does.
+pub(super) fn square(bytes: Vec<u8>) -> Option<Vec<u8>> {
+    let media_type = sniff(&bytes)?;
+    let mut decoder = decoder_of(Cursor::new(bytes), format(media_type)?)?;
+    let (width, height) = decoder.dimensions();
+    if width.max(height) > MOST_SIDE || decoder.total_bytes() > MOST_BYTES {
+        return None;
+    }
+    let orientation = decoder.orientation().ok();
+    let image = DynamicImage::from_decoder(decoder).ok()?;
+    let (width, height) = (image.width(), image.height());
+    let side = width.min(height);
+    let middle = image.crop_imm((width - side) / 2, (height - side) / 2, side, side);
+    drop(image);
+    let mut small = if side > AVATAR_SIDE {
+        middle.thumbnail_exact(AVATAR_SIDE, AVATAR_SIDE)
+    } else {
+        middle
+    };
+    if let Some(orientation) = orientation {
+        small.apply_orientation(orientation);
+    }
+    encode(&small)
 }
 
 /// From a picture that is made smaller again: the hash has 12 colours.
@@ -211,6 +251,81 @@ mod tests {
         // Turned clockwise, what was left is on top.
         let (top, bottom) = (small.get_pixel(120, 20), small.get_pixel(120, 460));
         assert!(top.0[0] > 200 && bottom.0[2] > 200, "{top:?} {bottom:?}");
+    }
+
+    /// A picture of each kind.
+    fn samples() -> Vec<(&'static str, Vec<u8>)> {
+        let image = RgbImage::from_fn(24, 16, |x, y| Rgb([(x * 10) as u8, (y * 15) as u8, 99]));
+        let kinds = [
+            ("image/png", ImageFormat::Png),
+            ("image/jpeg", ImageFormat::Jpeg),
+            ("image/gif", ImageFormat::Gif),
+            ("image/webp", ImageFormat::WebP),
+        ];
+        let encoded = kinds.map(|(media_type, format)| {
+            let mut bytes = Cursor::new(Vec::new());
+            let image = DynamicImage::ImageRgb8(image.clone());
+            image.write_to(&mut bytes, format).unwrap();
+            (media_type, bytes.into_inner())
+        });
+        let mut all = encoded.to_vec();
+        let exif = turned(&all[1].1, 8);
+        all.push(("image/jpeg", exif));
+        all
+    }
+
+    #[test]
+    fn an_avatar_is_a_square_turned_as_the_picture_says() {
+        let made = square(turned(&jpeg(1_000, 500), 6)).unwrap();
+        assert!(!made.windows(6).any(|part| part == b"secret"));
+        assert!(!made.windows(4).any(|part| part == b"Exif"));
+        let made = image::load_from_memory(&made).unwrap().to_rgb8();
+        assert_eq!((made.width(), made.height()), (256, 256));
+        let (top, bottom) = (made.get_pixel(128, 20), made.get_pixel(128, 236));
+        assert!(top.0[0] > 200 && bottom.0[2] > 200, "{top:?} {bottom:?}");
+        for (media_type, bytes) in samples() {
+            let made = image::load_from_memory(&square(bytes).unwrap()).unwrap();
+            assert_eq!((made.width(), made.height()), (16, 16), "{media_type}");
+        }
+        for other in [
+            &b""[..],
+            b"GIF89a",
+            b"<svg/>",
+            b"%PDF-1.7",
+            b"RIFF\0\0\0\0WAVE",
+        ] {
+            assert!(square(other.to_vec()).is_none());
+        }
+    }
+
+    /// Each sample with a few bytes changed, cut out or repeated, by a fixed seed. What is still taken
+    /// for a picture is one, within the bounds.
+    #[test]
+    fn no_mutation_of_a_picture_panics_or_leaves_the_bounds() {
+        let samples = samples();
+        let mut chance = crate::files::mutations::Chance::new(17);
+        let mut taken = 0;
+        for _ in 0..500 {
+            for (media_type, sample) in &samples {
+                let mut bytes = sample.clone();
+                chance.mutate(&mut bytes);
+                let decoder = || decoder_of(Cursor::new(bytes.clone()), format(media_type)?);
+                let Some(found) = decoder().and_then(looked) else {
+                    continue;
+                };
+                if found.is_small_enough
+                    && let Some(made) = decoder().and_then(small)
+                {
+                    let made = image::load_from_memory(&made.thumbnail).unwrap();
+                    assert!(made.width().max(made.height()) <= SIDE);
+                    taken += 1;
+                }
+            }
+        }
+        assert!(
+            taken > 100,
+            "mutations are small enough to get past the header: {taken}"
+        );
     }
 
     #[test]

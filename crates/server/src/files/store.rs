@@ -122,6 +122,25 @@ impl FileStore {
         Ok(found.bytes().await?)
     }
 
+    /// Writes a picture of an account or a group.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) async fn put_avatar(&self, id: &FileId, bytes: Vec<u8>) -> Result<(), StoreFailure> {
+        let objects = Arc::clone(self.objects()?);
+        objects.put(&avatar(id), bytes.into()).await?;
+        Ok(())
+    }
+
+    /// A picture of an account or a group, which is small.
+    ///
+    /// # Errors
+    /// When it is not there, or cannot be read.
+    pub(crate) async fn avatar(&self, id: &FileId) -> Result<Bytes, StoreFailure> {
+        let found = self.objects()?.get(&avatar(id)).await.map_err(missing)?;
+        Ok(found.bytes().await?)
+    }
+
     /// The bytes of a whole file, or of a part of it, a few at a time.
     ///
     /// # Errors
@@ -147,6 +166,10 @@ impl FileStore {
 
 fn thumbnail(id: &FileId) -> Place {
     Place::from(format!("{id}.thumbnail"))
+}
+
+fn avatar(id: &FileId) -> Place {
+    Place::from(format!("{id}.avatar"))
 }
 
 fn missing(error: object_store::Error) -> StoreFailure {
@@ -181,5 +204,14 @@ impl FileBytes for FileStore {
             }
         }
         Ok(())
+    }
+
+    async fn delete_avatar(&self, id: &FileId) -> StoreResult<()> {
+        let failed = |error: &dyn std::fmt::Display| StoreError::Unavailable(error.to_string());
+        let objects = self.objects().map_err(|error| failed(&error))?;
+        match objects.delete(&avatar(id)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(failed(&error)),
+        }
     }
 }

@@ -4,6 +4,7 @@ mod accounts;
 mod answer;
 mod api;
 mod assets;
+mod avatars;
 mod blocks;
 mod changes;
 mod files;
@@ -89,6 +90,7 @@ pub fn router(state: Arc<AppState>) -> Router {
         .route("/api/users", get(api::users))
         .route("/api/users/{id}", put(api::put_user))
         .merge(accounts::routes(state.handler.identity()))
+        .merge(avatars::routes(state.handler.identity()))
         // Inside the layers: no route accepts OPTIONS, and a preflight has to reach the origin
         // check.
         .method_not_allowed_fallback(wrong_method)
@@ -276,7 +278,7 @@ async fn check_origin(
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
             HeaderValue::from_static(
                 "retry-after, x-request-id, location, tus-resumable, tus-version, tus-extension, tus-max-size, \
-                 tus-checksum-algorithm, upload-offset, upload-length, upload-metadata, upload-expires, \
+                 tus-checksum-algorithm, upload-offset, upload-length, upload-metadata, upload-expires, file-state, \
                  content-disposition, content-range, accept-ranges, etag",
             ),
         );

@@ -8,7 +8,7 @@ pub(crate) mod mock_server;
 use ::http::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
 use ::http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::fmt;
@@ -80,7 +80,13 @@ pub(crate) async fn get(
 ) -> Result<Answer, ClientError> {
     bounded(
         bounds,
-        request(Method::GET, url, headers, Bytes::new(), bounds.bytes),
+        request(
+            Method::GET,
+            url,
+            headers,
+            Full::new(Bytes::new()),
+            bounds.bytes,
+        ),
     )
     .await
 }
@@ -94,9 +100,30 @@ pub(crate) async fn post(
 ) -> Result<Answer, ClientError> {
     bounded(
         bounds,
-        request(Method::POST, url, headers, body.into(), bounds.bytes),
+        request(
+            Method::POST,
+            url,
+            headers,
+            Full::new(body.into()),
+            bounds.bytes,
+        ),
     )
     .await
+}
+
+/// POSTs a body as it comes, with these headers on top, `content-length` among them.
+pub(crate) async fn post_stream<B>(
+    url: &Uri,
+    headers: &[(&'static str, &str)],
+    body: B,
+    bounds: Bounds,
+) -> Result<Answer, ClientError>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let request = request(Method::POST, url, headers, body, bounds.bytes);
+    bounded(bounds, request).await
 }
 
 async fn bounded(
@@ -112,19 +139,23 @@ async fn bounded(
     }
 }
 
-async fn request(
+async fn request<B>(
     method: Method,
     url: &Uri,
     headers: &[(&'static str, &str)],
-    body: Bytes,
+    body: B,
     bytes: usize,
-) -> Result<Answer, ClientError> {
+) -> Result<Answer, ClientError>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let other = |error: &dyn fmt::Display| ClientError::Other(error.to_string());
     let authority = url
         .authority()
         .ok_or_else(|| ClientError::Other("the address has no host".to_owned()))?;
     let stream = connect(url).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+    let (mut sender, connection) = http1::handshake::<_, B>(TokioIo::new(stream))
         .await
         .map_err(|error| other(&error))?;
     // Once upgraded, the connection has left this task, and ending it does no harm.
@@ -146,9 +177,7 @@ async fn request(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request
-        .body(Full::new(body))
-        .map_err(|error| other(&error))?;
+    let request = request.body(body).map_err(|error| other(&error))?;
     let response = sender
         .send_request(request)
         .await

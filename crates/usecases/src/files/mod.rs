@@ -1,11 +1,15 @@
 //! Files: uploads, downloads and their signed addresses, and the sweep. The bytes pass by the
 //! transport; this decides who may have them.
 
+mod avatars;
 mod progress;
 mod progress_table;
+mod scans;
 pub(crate) mod service;
+mod sharing;
 mod signed;
 mod sweep;
 
+pub use avatars::AvatarOwner;
 pub use service::{FileRules, FileService, NewUpload, not_allowed};
 pub use signed::SignedAddress;

@@ -3,10 +3,12 @@
 
 use super::progress_table::Entry;
 use super::service::FileService;
+use super::sharing::AGAIN;
 use crate::deadline;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::event::Event;
 use lamplight_domain::file::{FileProgress, FileState, StoredFile};
+use lamplight_domain::time::Moment;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
@@ -21,6 +23,15 @@ const MOST: usize = 10_000;
 impl FileService {
     /// Notes how far an upload is. Costs little, and tells nobody by itself.
     pub fn report(&self, file: &StoredFile, received: u64, state: FileState) {
+        self.note(file, received, state, false);
+    }
+
+    /// The same for what the uploader does not know either.
+    pub(super) fn report_to_all(&self, file: &StoredFile, received: u64, state: FileState) {
+        self.note(file, received, state, true);
+    }
+
+    fn note(&self, file: &StoredFile, received: u64, state: FileState, is_for_all: bool) {
         let silent_at = self.clock.now().moment.plus(SILENCE);
         let mut all = self.progress.0.lock();
         if all.len() >= MOST && !all.contains_key(&file.file.id) {
@@ -39,10 +50,13 @@ impl FileService {
             progress: progress.clone(),
             is_new: true,
             silent_at,
+            shared_at: None,
+            is_for_all,
         });
         entry.is_new |= entry.progress != progress;
         entry.progress = progress;
         entry.silent_at = silent_at;
+        entry.is_for_all = is_for_all;
     }
 
     /// Uploads that others are told of.
@@ -57,6 +71,7 @@ impl FileService {
         loop {
             pause.tick().await;
             self.tell_progress().await;
+            self.show_sharing().await;
         }
     }
 
@@ -64,21 +79,44 @@ impl FileService {
     /// it twice a second.
     pub async fn tell_progress(&self) {
         let now = self.clock.now().moment;
-        let mut news = Vec::new();
+        let (mut news, mut shares) = (Vec::new(), Vec::new());
         self.progress.0.lock().retain(|_, entry| {
             let mut is_over = !is_under_way(entry.progress.state);
             if !is_over && entry.silent_at <= now {
-                entry.progress.state = FileState::Failed;
-                entry.is_new = true;
+                // What waits for the scanner is another node's too, and goes on.
+                if entry.progress.state == FileState::Uploading {
+                    entry.progress.state = FileState::Failed;
+                    entry.is_new = true;
+                }
                 is_over = true;
             }
+            if let Some(is_active) = sharing(entry, now) {
+                let FileProgress { user, file, .. } = &entry.progress;
+                shares.push((user.clone(), file.clone(), is_active));
+            }
             if std::mem::take(&mut entry.is_new) {
-                news.push(entry.progress.clone());
+                news.push((entry.progress.clone(), entry.is_for_all));
             }
             !is_over
         });
-        for progress in news {
-            if let Some(to) = self.receivers(&progress).await {
+        for (user, file, is_active) in shares {
+            self.bus.publish(Event::Sharing {
+                user,
+                file,
+                is_active,
+            });
+        }
+        for (progress, is_for_all) in news {
+            let mut to = self.receivers(&progress).await;
+            if is_for_all {
+                let own = std::iter::once(&progress.user);
+                to = Some(
+                    own.chain(to.iter().flat_map(|to| to.iter()))
+                        .cloned()
+                        .collect(),
+                );
+            }
+            if let Some(to) = to {
                 self.bus.publish(Event::FileProgress {
                     progress: Box::new(progress),
                     to,
@@ -111,6 +149,15 @@ impl FileService {
         }
         Some(others)
     }
+}
+
+/// Whether to tell the uploader's nodes that an upload goes on, or that it ended.
+fn sharing(entry: &mut Entry, now: Moment) -> Option<bool> {
+    if entry.progress.state != FileState::Uploading {
+        return entry.shared_at.take().map(|_| false);
+    }
+    let is_due = entry.shared_at.is_none_or(|at| at.plus(AGAIN) <= now);
+    is_due.then(|| entry.shared_at = Some(now)).map(|()| true)
 }
 
 fn is_under_way(state: FileState) -> bool {

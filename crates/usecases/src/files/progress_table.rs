@@ -11,6 +11,10 @@ pub(super) struct Entry {
     /// Whether it is news.
     pub(super) is_new: bool,
     pub(super) silent_at: Moment,
+    /// When the uploader's nodes were last told that it goes on.
+    pub(super) shared_at: Option<Moment>,
+    /// Whether its uploader is told too, who waits for the scanner.
+    pub(super) is_for_all: bool,
 }
 
 /// Uploads that are under way on this node.

@@ -1,6 +1,7 @@
 //! Who may upload a file, and who may have it.
 
 use super::progress_table::ProgressTable;
+use super::sharing::Sharing;
 use crate::caller::Caller;
 use crate::deadline;
 use crate::limits::Limits;
@@ -16,6 +17,7 @@ use lamplight_domain::file::{
 };
 use lamplight_domain::identity::{ConversationId, FileId};
 use lamplight_domain::time::Timestamp;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 
@@ -52,7 +54,10 @@ pub struct FileService {
     pub(super) presence: Arc<dyn PresenceStore>,
     pub(super) bus: Arc<dyn EventBus>,
     pub(super) progress: ProgressTable,
-    ids: Arc<dyn Ids>,
+    pub(super) sharing: Sharing,
+    pub(super) ids: Arc<dyn Ids>,
+    /// Up to where the sweep has looked at avatars.
+    pub(super) swept_avatar: Mutex<Option<FileId>>,
 }
 
 impl FileService {
@@ -67,7 +72,9 @@ impl FileService {
             presence: Arc::clone(&ports.presence),
             bus: Arc::clone(&ports.bus),
             progress: ProgressTable::default(),
+            sharing: Sharing::default(),
             ids: Arc::clone(&ports.ids),
+            swept_avatar: Mutex::default(),
         }
     }
 

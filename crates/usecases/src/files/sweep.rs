@@ -27,6 +27,12 @@ impl FileService {
                     }
                 }
             }
+            if let Err(error) = self.sweep_avatars(bytes).await
+                && let Some(Due { left_out }) =
+                    throttle::due("avatar sweep", &error.to_string(), None)
+            {
+                tracing::warn!(cause = %error, left_out, "replaced pictures could not be removed; trying again");
+            }
             tokio::time::sleep(PAUSE).await;
         }
     }

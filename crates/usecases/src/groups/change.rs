@@ -69,7 +69,7 @@ impl GroupService {
     }
 }
 
-fn refused(why: GroupRefused) -> Refusal {
+pub(crate) fn refused(why: GroupRefused) -> Refusal {
     let forbidden = |message: &'static str| Refusal::new(Code::Forbidden, message);
     match why {
         GroupRefused::NotAGroup => Refusal::invalid(

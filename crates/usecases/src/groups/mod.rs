@@ -6,4 +6,5 @@ pub(crate) mod service;
 mod change;
 mod make;
 
+pub(crate) use change::refused;
 pub use command::{GroupCommand, GroupReply};

@@ -10,4 +10,7 @@ pub trait FileBytes: Send + Sync + 'static {
     /// Deletes all that there is of a file: what was uploaded of it, the whole, its thumbnail. Does
     /// nothing where there is nothing.
     async fn delete(&self, id: &FileId) -> StoreResult<()>;
+
+    /// Deletes a picture of an account or a group. Does nothing where there is none.
+    async fn delete_avatar(&self, id: &FileId) -> StoreResult<()>;
 }

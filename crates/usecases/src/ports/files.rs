@@ -6,6 +6,7 @@ use lamplight_domain::file::{Dimensions, FileState, StoredFile};
 use lamplight_domain::identity::{ConversationId, FileId, UserId};
 use lamplight_domain::time::Timestamp;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A file counts as this many bytes at least, so that the number of files is bounded too.
 pub const LEAST_COUNTED_BYTES: u64 = 65_536;
@@ -56,6 +57,23 @@ pub struct Examined {
     pub state: FileState,
 }
 
+/// A file that waits for the operator's scanner, or that was refused and whose bytes are to be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileScan {
+    pub file: StoredFile,
+    /// How often it was sent in vain.
+    pub failures: u32,
+}
+
+/// A picture of an account or a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Avatar {
+    pub id: FileId,
+    pub created_at: Timestamp,
+    /// Whether the profile or the group that it was made for has its address.
+    pub is_used: bool,
+}
+
 /// Records of files. A record is written before the first byte, and outlives the last one: what a
 /// crash leaves behind is found by it.
 #[async_trait]
@@ -71,7 +89,8 @@ pub trait Files: Send + Sync + 'static {
     /// Notes that the bytes of an upload up to `to` are on the disk, if they were up to `from`.
     async fn advance(&self, id: &FileId, from: u64, to: u64, at: Timestamp) -> StoreResult<bool>;
 
-    /// Notes what was found of a file that is being uploaded and whose bytes are all there.
+    /// Notes what was found of a file that is being uploaded and whose bytes are all there. One that is
+    /// [`FileState::Processing`] then waits for the scanner.
     async fn examined(&self, id: &FileId, found: Examined, at: Timestamp) -> StoreResult<bool>;
 
     /// Deletes a file that no message has.
@@ -92,6 +111,38 @@ pub trait Files: Send + Sync + 'static {
     /// Notes that the bytes of deleted files are gone. The records of those that began before a time
     /// are removed; later ones still count for the quota.
     async fn forget(&self, gone: &[FileId], began_before: Timestamp) -> StoreResult<()>;
+
+    /// Takes files that wait for the scanner, or that it refused and whose bytes are still there, those
+    /// that wait longest first. Nobody else gets them for as long as the lease, by the store's clock.
+    async fn claim_scans(&self, lease: Duration, limit: usize) -> StoreResult<Vec<FileScan>>;
+
+    /// Extends the lease of a file that was claimed.
+    async fn renew_scan(&self, id: &FileId, lease: Duration) -> StoreResult<()>;
+
+    /// Notes the scanner's verdict on a file that waits for it: [`FileState::Ready`], or another state,
+    /// and then its bytes are to be deleted. `false` if it did not wait any more.
+    async fn scanned(&self, id: &FileId, state: FileState, at: Timestamp) -> StoreResult<bool>;
+
+    /// Notes that a file was sent in vain. It is claimed again after a pause.
+    async fn scan_later(&self, id: &FileId, pause: Duration) -> StoreResult<()>;
+
+    /// Notes that the bytes of a file that was refused are gone.
+    async fn scan_is_over(&self, id: &FileId) -> StoreResult<()>;
+
+    /// Registers a picture of an account or of a group, before its bytes are there.
+    async fn add_avatar(
+        &self,
+        id: &FileId,
+        account: Option<&UserId>,
+        group: Option<&ConversationId>,
+        at: Timestamp,
+    ) -> StoreResult<()>;
+
+    /// Pictures in the order of their ids, after one.
+    async fn avatars(&self, after: Option<&FileId>, limit: usize) -> StoreResult<Vec<Avatar>>;
+
+    /// Removes the records of pictures whose bytes are gone.
+    async fn forget_avatars(&self, gone: &[FileId]) -> StoreResult<()>;
 
     /// The store's secret, with which addresses are signed.
     async fn signing_key(&self) -> StoreResult<Arc<str>>;

@@ -28,7 +28,9 @@ pub use clock::Clock;
 pub use connections::{ConnectionRegistry, WatchedPresence};
 pub use directory::{Directory, Person, ProfileSource, ProfileUpdate, ProfileWrite, StoredPerson};
 pub use file_bytes::FileBytes;
-pub use files::{Examined, FileQuota, Files, LEAST_COUNTED_BYTES, NewFile, NewFileError};
+pub use files::{
+    Avatar, Examined, FileQuota, FileScan, Files, LEAST_COUNTED_BYTES, NewFile, NewFileError,
+};
 pub use follower::{CommitPosition, CommittedEntry, LogFollower};
 pub use groups::{GroupChanged, GroupError, Groups};
 pub use ids::Ids;

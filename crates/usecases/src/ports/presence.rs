@@ -61,6 +61,9 @@ pub trait PresenceStore: Send + Sync + 'static {
         session: &ConnectionId,
         activity: Option<Activity>,
     ) -> StoreResult<()>;
+    /// Whether a user uploads a file, which is shown by [`Activity::sharing_file`]. It is noted of the
+    /// sessions that this node has of the user at this moment, beside their own activities.
+    async fn set_sharing(&self, user: &UserId, is_sharing: bool) -> StoreResult<()>;
     /// A profile changed.
     async fn set_profile(&self, profile: Profile) -> StoreResult<()>;
     /// How a user is shown, `None` if as offline.

@@ -56,10 +56,15 @@ impl PresenceService {
             .as_ref()
             .and_then(|activity| activity.conversation.as_ref())
         {
-            // Everyone sees the activity, so it may not name a conversation that the caller may not
-            // see.
+            // It may not tell whether a conversation exists that the caller may not see.
             members_for(&*self.messages, user, conversation).await?;
         }
+        // Where it is, is not shown: the same state goes to all who see this user, and others are not
+        // to learn of a conversation that they are not in.
+        let activity = activity.map(|activity| Activity {
+            conversation: None,
+            ..activity
+        });
         deadline::store(self.store.set_activity(session, activity)).await?;
         Ok(Reply::Done)
     }

@@ -13,6 +13,7 @@ mod limits;
 mod people;
 mod search;
 mod sending;
+mod sharing;
 mod sign_outs;
 mod support;
 mod typing;

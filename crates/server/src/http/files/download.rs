@@ -154,13 +154,13 @@ fn describe(headers: &mut HeaderMap, file: &Attachment, etag: &str) {
     harmless(headers);
 }
 
-fn harmless(headers: &mut HeaderMap) {
+pub(in crate::http) fn harmless(headers: &mut HeaderMap) {
     insert(headers, header::CONTENT_SECURITY_POLICY, POLICY);
     // Each request is checked anew.
     insert(headers, header::CACHE_CONTROL, "private, no-cache");
 }
 
-fn insert(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
+pub(in crate::http) fn insert(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }
@@ -182,7 +182,7 @@ fn disposition(is_shown: bool, name: &str) -> String {
 }
 
 /// Whether the caller says that it has this version.
-fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+pub(in crate::http) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     let known = headers
         .get(header::IF_NONE_MATCH)
         .and_then(|value| value.to_str().ok());
@@ -206,7 +206,7 @@ fn unreadable(error: StoreFailure) -> Refusal {
     Refusal::unavailable()
 }
 
-pub(super) fn log(error: &dyn std::fmt::Display) {
+pub(in crate::http) fn log(error: &dyn std::fmt::Display) {
     if let Some(Due { left_out }) = throttle::due("files", &error.to_string(), None) {
         tracing::error!(cause = %error, left_out, "the bytes of a file could not be read or written");
     }

@@ -32,6 +32,8 @@ const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 const LENGTH: HeaderName = HeaderName::from_static("upload-length");
 const METADATA: HeaderName = HeaderName::from_static("upload-metadata");
 const EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
+/// The file's state, which tus has no header for.
+const STATE: HeaderName = HeaderName::from_static("file-state");
 const CHECKSUM: HeaderName = HeaderName::from_static("upload-checksum");
 
 /// A refusal, with what tus says besides.
@@ -272,7 +274,10 @@ async fn begin(state: &Arc<AppState>, parts: &Parts, body: Body) -> Result<Respo
         };
         run(state, wanted, parts, body).await
     } else if size == 0 {
-        finish(state, &file).await.map(|()| file.clone())
+        finish(state, &file).await.map(|state| StoredFile {
+            state,
+            ..file.clone()
+        })
     } else {
         Ok(file.clone())
     };
@@ -289,6 +294,7 @@ async fn begin(state: &Arc<AppState>, parts: &Parts, body: Body) -> Result<Respo
         headers.insert(header::LOCATION, location);
     }
     headers.insert(OFFSET, HeaderValue::from(file.received));
+    headers.insert(STATE, HeaderValue::from_static(file.state.as_str()));
     expires(state, &file, headers);
     Ok(response)
 }
@@ -306,7 +312,7 @@ fn expires(state: &AppState, file: &StoredFile, headers: &mut HeaderMap) {
     params(("id" = String, Path, description = "The file"), ("Tus-Resumable" = String, Header, description = "1.0.0"),
         ("Upload-Offset" = u64, Header, description = "The bytes that the server has"),
         ("Upload-Checksum" = Option<String>, Header, description = "sha1 or sha256, and the sum in Base64")),
-    responses((status = 204, description = "`Upload-Offset` says how many bytes there are now"),
+    responses((status = 204, description = "`Upload-Offset` says how many bytes there are now, `File-State` what became of the file"),
         (status = 409, description = "The server has another number of bytes: `Upload-Offset`"),
         (status = 410, description = "What was uploaded before is not on this node: begin anew"),
         (status = 423, description = "Another request writes the upload"),
@@ -345,6 +351,7 @@ async fn go_on(
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
     headers.insert(OFFSET, HeaderValue::from(file.received));
+    headers.insert(STATE, HeaderValue::from_static(file.state.as_str()));
     expires(state, &file, headers);
     Ok(response)
 }
@@ -415,36 +422,43 @@ async fn receive(
         report(of.received);
         upload.write(body, wanted.checksum, &report).await
     };
-    let file = upload.file;
+    let mut file = upload.file;
     outcome?;
     if file.received == file.file.size {
-        finish(state, &file).await?;
+        file.state = finish(state, &file).await?;
     }
     Ok(file)
 }
 
 /// Examines a file whose bytes are all there.
-async fn finish(state: &Arc<AppState>, file: &StoredFile) -> Result<(), Refused> {
+async fn finish(state: &Arc<AppState>, file: &StoredFile) -> Result<FileState, Refused> {
     let files = state.handler.files();
     let report = |state| files.report(file, file.received, state);
     report(FileState::Processing);
     let ended = examine(state, file).await;
     report(match &ended {
-        Ok(()) => FileState::Ready,
+        Ok(state) => *state,
         Err(_) => FileState::Failed,
     });
+    if let (Ok(FileState::Processing), Some(scans)) = (&ended, &state.files.scans) {
+        scans.notify_one();
+    }
     ended
 }
 
-async fn examine(state: &Arc<AppState>, file: &StoredFile) -> Result<(), Refused> {
+/// Returns the state of the file then.
+async fn examine(state: &Arc<AppState>, file: &StoredFile) -> Result<FileState, Refused> {
     let files = state.handler.files();
-    match state
-        .files
-        .store
-        .examine(file, &state.files.rules.types)
-        .await
-    {
-        Ok(Outcome::Ready(found)) => Ok(files.examined(&file.file.id, found).await?),
+    let then = match state.files.scans {
+        Some(_) => FileState::Processing,
+        None => FileState::Ready,
+    };
+    let (store, types) = (&state.files.store, &state.files.rules.types);
+    match store.examine(file, types, then).await {
+        Ok(Outcome::Ready(found)) => {
+            files.examined(&file.file.id, found).await?;
+            Ok(then)
+        }
         Ok(Outcome::NotAllowed(kind)) => {
             files.refuse(&file.file.id).await?;
             Err(not_allowed(&kind).into())
@@ -460,7 +474,7 @@ async fn examine(state: &Arc<AppState>, file: &StoredFile) -> Result<(), Refused
 /// How far an upload is; without `Tus-Resumable`, what a download would say.
 #[utoipa::path(head, path = "/api/files/{id}", operation_id = "file_offset", tag = "files", security(("bearer" = []), ("cookie" = [])),
     params(("id" = String, Path, description = "The file"), ("Tus-Resumable" = String, Header, description = "1.0.0")),
-    responses((status = 200, description = "`Upload-Offset` and `Upload-Length`"),
+    responses((status = 200, description = "`Upload-Offset`, `Upload-Length` and `File-State`"),
         (status = 410, description = "What was uploaded before is not on this node: begin anew"), docs::Refusals))]
 pub(crate) async fn head(
     state: State<Arc<AppState>>,
@@ -491,11 +505,11 @@ async fn progress(state: &Arc<AppState>, id: &FileId, parts: &Parts) -> Result<R
     let Some(_lock) = state.files.locks.take(id).await else {
         return Err(busy());
     };
-    let file = files.own(&caller, id).await?;
+    let mut file = files.own(&caller, id).await?;
     if file.state == FileState::Uploading {
         if file.received == file.file.size {
             // A crash came before it was examined.
-            finish(state, &file).await?;
+            file.state = finish(state, &file).await?;
         } else if file.received > 0 && !state.files.store.upload_path(id).is_file() {
             return Err(not_here());
         }
@@ -504,6 +518,7 @@ async fn progress(state: &Arc<AppState>, id: &FileId, parts: &Parts) -> Result<R
     let headers = response.headers_mut();
     headers.insert(OFFSET, HeaderValue::from(file.received));
     headers.insert(LENGTH, HeaderValue::from(file.file.size));
+    headers.insert(STATE, HeaderValue::from_static(file.state.as_str()));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let pairs = [
         ("filename", &*file.file.name),

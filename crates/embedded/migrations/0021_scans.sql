@@ -1,0 +1,7 @@
+-- Files that wait for the operator's scanner, or that it refused and whose bytes are still there: when one is due, and how
+-- often it was sent in vain.
+
+ALTER TABLE files ADD COLUMN scan_at INTEGER;
+ALTER TABLE files ADD COLUMN scan_failures INTEGER NOT NULL DEFAULT 0;
+
+CREATE INDEX files_to_scan ON files (scan_at) WHERE scan_at IS NOT NULL;

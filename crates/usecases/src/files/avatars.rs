@@ -1,0 +1,116 @@
+//! Avatars: who may give an account or a group a picture, and the sweep of those that are none's any
+//! more. The profile or the group says which one is theirs.
+
+use super::service::FileService;
+use crate::caller::Caller;
+use crate::deadline;
+use crate::groups;
+use crate::metadata::Budget;
+use crate::ports::{FileBytes, StoreResult};
+use crate::refusal::Refusal;
+use lamplight_domain::group::GroupRefused;
+use lamplight_domain::identity::{ConversationId, FileId, UserId};
+use lamplight_domain::permission::{Action, authorize};
+use lamplight_domain::time::Timestamp;
+
+/// So long after it began, a picture that is none's was not about to become somebody's.
+const BEGINNING: i64 = 10 * 60 * 1_000;
+/// Pictures that a step of the sweep looks at.
+const AT_ONCE: usize = 100;
+
+/// Whose picture it is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AvatarOwner {
+    /// The caller's.
+    Account,
+    Group(ConversationId),
+}
+
+impl FileService {
+    /// Checks that the caller may give the account or the group a picture, before there is one.
+    ///
+    /// # Errors
+    /// When the caller may not.
+    pub async fn may_set_avatar(
+        &self,
+        caller: &Caller,
+        owner: &AvatarOwner,
+    ) -> Result<(), Refusal> {
+        self.limits.admit(Budget::Write, caller)?;
+        let conversation = match owner {
+            AvatarOwner::Account => return caller.verified_user().map(drop),
+            AvatarOwner::Group(conversation) => conversation,
+        };
+        let who = caller.user_or_host()?;
+        if !who.is_host() {
+            let summary = deadline::store(self.messages.summary(&who, conversation)).await?;
+            let role = summary.ok_or_else(Refusal::no_conversation)?.role;
+            if authorize(Some(role), Action::Manage).is_ok() {
+                return Ok(());
+            }
+        }
+        let details = deadline::store(self.messages.details(conversation)).await?;
+        match details.ok_or_else(Refusal::no_conversation)?.group {
+            None => Err(groups::refused(GroupRefused::NotAGroup)),
+            Some(_) if who.is_host() => Ok(()),
+            Some(_) => Err(groups::refused(GroupRefused::NotAnAdmin)),
+        }
+    }
+
+    /// Registers a picture before its first byte is written.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn begin_avatar(
+        &self,
+        caller: &Caller,
+        owner: &AvatarOwner,
+    ) -> Result<FileId, Refusal> {
+        let id = self.ids.file();
+        let account = match owner {
+            AvatarOwner::Account => Some(caller.verified_user()?),
+            AvatarOwner::Group(_) => None,
+        };
+        self.add_avatar(&id, account, owner).await?;
+        Ok(id)
+    }
+
+    async fn add_avatar(
+        &self,
+        id: &FileId,
+        account: Option<&UserId>,
+        owner: &AvatarOwner,
+    ) -> Result<(), Refusal> {
+        let group = match owner {
+            AvatarOwner::Account => None,
+            AvatarOwner::Group(conversation) => Some(conversation),
+        };
+        let added = self.files.add_avatar(id, account, group, self.now());
+        deadline::store(added).await
+    }
+
+    /// One step: looks at the next pictures, and deletes those that are none's. Bytes first, then the
+    /// record. Returns how many it deleted.
+    ///
+    /// # Errors
+    /// When the records or the bytes cannot be reached.
+    pub async fn sweep_avatars(&self, bytes: &dyn FileBytes) -> StoreResult<usize> {
+        let began_before = Timestamp(self.now().0.saturating_sub(BEGINNING));
+        let after = self.swept_avatar.lock().clone();
+        let page = self.files.avatars(after.as_ref(), AT_ONCE).await?;
+        let mut gone = Vec::new();
+        for avatar in &page {
+            if !avatar.is_used && avatar.created_at < began_before {
+                bytes.delete_avatar(&avatar.id).await?;
+                gone.push(avatar.id.clone());
+            }
+        }
+        if !gone.is_empty() {
+            self.files.forget_avatars(&gone).await?;
+        }
+        // From the beginning again after the last page.
+        let last = page.last().filter(|_| page.len() == AT_ONCE);
+        *self.swept_avatar.lock() = last.map(|avatar| avatar.id.clone());
+        Ok(gone.len())
+    }
+}
