@@ -72,7 +72,7 @@ pub(crate) fn decode(payload: &[u8]) -> Result<Contents, Malformed> {
     contents.ok_or_else(|| Malformed(format!("fields are missing for {}", &*envelope.kind)))
 }
 
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 10] = [
     "appended",
     "typing",
     "receipt",
@@ -80,6 +80,7 @@ const KINDS: [&str; 9] = [
     "signed_out",
     "signed_out_everywhere",
     "file_progress",
+    "sharing",
     "blockers",
     "lost",
 ];

@@ -167,6 +167,11 @@ fn events() -> Vec<Event> {
         Event::BlockersChanged {
             user: UserId::trusted("ann"),
         },
+        Event::Sharing {
+            user: UserId::trusted("cé"),
+            file: FileId::trusted("f"),
+            is_active: true,
+        },
     ]
 }
 
