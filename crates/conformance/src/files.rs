@@ -783,15 +783,15 @@ pub async fn avatars_are_used_while_their_owner_has_the_address<S>(
         let all = store.avatars(None, 9).await.expect("a list");
         let all = all
             .into_iter()
-            .map(|one| (one.id, one.created_at.0, one.is_used));
+            .map(|one| (one.id, one.created_at, one.is_used));
         all.collect::<Vec<_>>()
     };
     let list = |one, other| {
         [
-            (id("of-group"), 5, true),
-            (id("of-nobody"), 6, false),
-            (id("one"), 7, one),
-            (id("other"), 8, other),
+            (id("of-group"), at(5), true),
+            (id("of-nobody"), at(6), false),
+            (id("one"), at(7), one),
+            (id("other"), at(8), other),
         ]
     };
     assert_eq!(used().await, list(false, false));

@@ -133,12 +133,12 @@ usecase_tests! {
             let update = AccountCommand::Update { name: Some(profile.name), avatar_url: Some(profile.avatar_url) };
             app.ask(&a, update).await.expect("a profile");
         };
-        set(Profile::bare(user("a"))).await;
+        set(named("a", "Ada")).await;
         let files = app.handler.files();
         files.may_set_avatar(&a, &AvatarOwner::Account).await.expect("one's own");
         let begin = async || files.begin_avatar(&a, &AvatarOwner::Account).await.expect("a picture");
         let (first, second) = (begin().await, begin().await);
-        let with = |id: &FileId| Profile { avatar_url: Some(avatar_path(id)), ..Profile::bare(user("a")) };
+        let with = |id: &FileId| Profile { avatar_url: Some(avatar_path(id)), ..named("a", "Ada") };
         set(with(&first)).await;
         let bytes = Deleted::default();
         files.sweep_avatars(&bytes).await.expect("a step");
@@ -146,7 +146,7 @@ usecase_tests! {
         app.pass(11 * 60 * SECOND);
         files.sweep_avatars(&bytes).await.expect("a step");
         assert_eq!(*bytes.0.lock(), [second]);
-        set(Profile::bare(user("a"))).await;
+        set(named("a", "Ada")).await;
         files.sweep_avatars(&bytes).await.expect("a step");
         assert_eq!(bytes.0.lock().last(), Some(&first));
         assert_eq!(files.sweep_avatars(&bytes).await.expect("a step"), 0);
