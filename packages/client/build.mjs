@@ -25,12 +25,6 @@ const REPLACED = [
   ],
   [/contrib.base64-arraybuffer\.js$/, "export const decode = () => new ArrayBuffer(0)"],
   [
-    /encodePacket(\.browser)?\.js$/,
-    `import { PACKET_TYPES } from "./commons.js"
-    export const encodePacket = ({ type, data }, _, done) => done(PACKET_TYPES[type] + (data ?? ""))
-    export const encodePacketToBinary = () => {}`,
-  ],
-  [
     /contrib.parseuri\.js$/,
     `export function parse(uri) {
       const { hostname, port, protocol } = new URL(uri)
@@ -152,12 +146,75 @@ const REPLACED = [
     export const decode = (query) => Object.fromEntries(new URLSearchParams(query))`,
   ],
   [
-    /decodePacket(\.browser)?\.js$/,
-    `import { ERROR_PACKET, PACKET_TYPES_REVERSE } from "./commons.js"
+    // The parser without binary packets.
+    /commons\.js$/,
+    `const TYPES = ["open", "close", "ping", "pong", "message", "upgrade", "noop"]
+    export const protocol = 4
+    export const encodePacket = ({ type, data }, _, done) => done(TYPES.indexOf(type) + (data ?? ""))
     export const decodePacket = (data) => {
       if (typeof data !== "string") return { type: "message", data }
-      const type = PACKET_TYPES_REVERSE[data[0]]
-      return type ? { type, data: data.slice(1) } : ERROR_PACKET
+      const type = TYPES[data[0]]
+      return type ? { type, data: data.slice(1) } : { type: "error", data: "parser error" }
+    }`,
+  ],
+  [
+    /transports.polling\.js$/,
+    `import { decodePacket, encodePacket } from "engine.io-parser"
+    import { Transport } from "../transport.js"
+    const SEPARATOR = "\\x1e"
+    export class Polling extends Transport {
+      get name() {
+        return "polling"
+      }
+      doOpen() {
+        this.poll()
+      }
+      poll() {
+        this.polling = true
+        this.doPoll()
+      }
+      /** Ends with the poll and the write that are under way. */
+      pause(done) {
+        this.readyState = "pausing"
+        const look = () => {
+          if (this.readyState !== "pausing" || this.polling || !this.writable) return
+          this.readyState = "paused"
+          done()
+        }
+        this.on("pollComplete", look)
+        this.on("drain", look)
+        look()
+      }
+      onData(text) {
+        for (const part of text.split(SEPARATOR)) {
+          const packet = decodePacket(part)
+          if (this.readyState === "opening" && packet.type === "open") this.onOpen()
+          if (packet.type === "close") this.onClose({ description: "transport closed by the server" })
+          else this.onPacket(packet)
+          if (packet.type === "error") break
+        }
+        if (this.readyState === "closed") return
+        this.polling = false
+        this.emitReserved("pollComplete")
+        if (this.readyState === "open") this.poll()
+      }
+      doClose() {
+        const close = () => this.write([{ type: "close" }])
+        if (this.readyState === "open") close()
+        else this.once("open", close)
+      }
+      write(packets) {
+        this.writable = false
+        const parts = packets.map((packet) => encodePacket(packet, false, (part) => part))
+        this.doWrite(parts.join(SEPARATOR), () => {
+          this.writable = true
+          this.emitReserved("drain")
+        })
+      }
+      uri() {
+        this.query.t = Math.random().toString(36).slice(2)
+        return this.createUri(this.opts.secure ? "https" : "http", this.query)
+      }
     }`,
   ],
   [
@@ -375,19 +432,24 @@ const REPLACED = [
   ],
 ]
 
+/** It has nothing but what `commons.js` is replaced with. */
+const PARSER = /engine\.io-parser.build.esm.index\.js$/
+
 /** What replaces the module of this path; undefined: nothing. */
 export const replacementOf = (path) =>
-  REPLACED.find(([name]) =>
-    new RegExp(`(engine\\.io-(client|parser).build|@socket\\.io).*${name.source}`).test(path),
-  )?.[1]
+  PARSER.test(path)
+    ? 'export * from "./commons.js"'
+    : REPLACED.find(([name]) =>
+        new RegExp(`(engine\\.io-(client|parser).build|@socket\\.io).*${name.source}`).test(path),
+      )?.[1]
 
 export const withoutUnused = {
   name: "without-unused",
   setup({ onLoad }) {
-    for (const [name, contents] of REPLACED) {
-      const filter = new RegExp(`(engine\\.io-(client|parser).build|@socket\\.io).*${name.source}`)
-      onLoad({ filter }, ({ path }) => ({ contents, resolveDir: dirname(path) }))
-    }
+    onLoad({ filter: /engine\.io-(client|parser).build|@socket\.io/ }, ({ path }) => {
+      const contents = replacementOf(path)
+      return contents === undefined ? undefined : { contents, resolveDir: dirname(path) }
+    })
   },
 }
 

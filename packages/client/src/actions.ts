@@ -45,7 +45,7 @@ export function createActions({ log, rows, send, write }: ActionsOptions): Actio
   }
 
   return {
-    send(content, { replyTo, mentions }) {
+    send(content, { replyTo, mentions, uploads }) {
       const quoted = replyTo === undefined ? undefined : findMessage(log(), ({ id }) => id === replyTo)
       const quote = quoted
         ? { id: quoted.id, seq: quoted.seq, senderId: quoted.senderId, excerpt: excerptOf(quoted.content) }
@@ -53,6 +53,9 @@ export function createActions({ log, rows, send, write }: ActionsOptions): Actio
       return send(content, {
         ...(replyTo === undefined ? {} : { replyTo: quote }),
         ...(mentions?.length ? { mentions: [...mentions] } : {}),
+        ...(uploads?.length
+          ? { files: uploads.map(({ id: uploadId, name, type, size }) => ({ uploadId, name, type, size })) }
+          : {}),
       })
     },
     edit(id, content, { mentions } = {}) {

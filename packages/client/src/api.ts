@@ -12,8 +12,19 @@ import type {
   RosterState,
   Store,
   UnreadState,
+  Uploads,
 } from "./types.js"
-import type { Activity, ChosenStatus, Conversation, Message, PageAnswer, SearchHit, User } from "./wire.js"
+import type {
+  Activity,
+  ChosenStatus,
+  Conversation,
+  FileProgress,
+  Message,
+  PageAnswer,
+  SearchHit,
+  SharedFile,
+  User,
+} from "./wire.js"
 
 /** What narrows a search of messages, and where it continues. */
 export interface SearchOptions {
@@ -80,6 +91,10 @@ export interface Lamplight {
   readonly outbox: Outbox
   /** Those whom the user has blocked. */
   readonly blocks: Blocks
+  /** Files on their way to the server. */
+  readonly uploads: Uploads
+  /** The files that others are uploading now, in all conversations, and for a moment after the end of each. */
+  readonly sharing: Store<readonly FileProgress[]>
   /** Whether the server's data went back in time. */
   readonly restored: Store<RestoredState>
   /** Everybody who is online. */
@@ -91,6 +106,12 @@ export interface Lamplight {
   roster(ids: readonly string[]): Store<Readonly<Record<string, PresenceView>>>
   /** One person. */
   presence(userId: string): Store<PresenceView>
+  /**
+   * Where a browser gets a file, or its thumbnail, for `<img>`, `<video>` and links; null until that is known, and where the user may not
+   * have it. With a token or a `userId` this is a signed address, which is fetched while the store has a subscriber, and again before
+   * it ends. Each call makes a store; what it fetches is shared.
+   */
+  fileUrl(file: SharedFile, which?: "file" | "thumbnail"): Store<string | null>
   /** One conversation. */
   conversation(id: string): ConversationHandle
 

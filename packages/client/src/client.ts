@@ -1,6 +1,5 @@
 import { createAccount } from "./account.js"
 import type { Lamplight } from "./api.js"
-import { delayAfter } from "./backoff.js"
 import { createCatchUp } from "./catch-up.js"
 import { createConnection } from "./connection.js"
 import { refusal } from "./content.js"
@@ -10,6 +9,7 @@ import { createDiagnostics } from "./diagnostics.js"
 import { createDrafts } from "./drafts.js"
 import { LamplightError, toError } from "./errors.js"
 import { createEmitter, type InternalEvents } from "./events.js"
+import { createFiles } from "./files.js"
 import { createGeneration } from "./generation.js"
 import { createGroupsLoader } from "./groups-loader.js"
 import { createHandover } from "./handover.js"
@@ -21,15 +21,14 @@ import { createMessageListeners } from "./message-listeners.js"
 import type { ClientStorage, LamplightOptions } from "./options.js"
 import { createOutbox } from "./outbox/outbox.js"
 import { createPeople } from "./people.js"
-import { createPoll } from "./poll.js"
 import { createSafeStorage } from "./safe-storage.js"
 import { createSession } from "./session.js"
 import { createSettings } from "./settings.js"
 import { openSocket } from "./socket.js"
 import { indexedDbStorage, memoryStorage } from "./storage.js"
-import { same, single, view } from "./store.js"
 import { createTabs } from "./tabs.js"
 import { createThreads } from "./threads.js"
+import { tools } from "./tools.js"
 import type { Chosen, Conversation, JoinAnswer, PageAnswer, User } from "./wire.js"
 
 /**
@@ -204,7 +203,8 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
   const generation = createGeneration(core, marks.isOther)
   const people = createPeople(core, roster)
   const groups = createGroupsLoader(core, {
-    ...{ delayAfter, query, refusal, same, single, toError, view, list },
+    ...tools,
+    list,
     person: (userId) => people.one(userId).get().user,
     touch: (id) => threads.find(id)?.touch(),
   })
@@ -245,7 +245,26 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     threads.find(id)?.fail(error, wasMember)
     outbox.refuse(id, error)
   }
-  const stopPolling = createPoll(core, list, threads)
+  const files = createFiles(core, {
+    url,
+    options,
+    cookies: identity.cookies,
+    headers: (path, refused) => session.headers(path, refused),
+    outbox,
+    tools,
+  })
+  let isPolling = false
+  events.on("connection", ({ now: { status } }) => {
+    if (isPolling || (status !== "offline" && status !== "connecting")) return
+    isPolling = true
+    clock.after(2_000, () => {
+      const forget = () => {
+        isPolling = false
+      }
+      if (connection.joined() || closed) forget()
+      else import("./poll.js").then(({ createPoll }) => createPoll(core, list, threads, tools), forget)
+    })
+  })
   const listeners = createMessageListeners(core, list)
   const diagnose = createDiagnostics(core, identity, options, { url, path, fetch: fetcher })
 
@@ -268,6 +287,9 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     conversations: list.store,
     unread: list.unread,
     outbox: outbox.outbox,
+    uploads: files.uploads,
+    sharing: files.sharing,
+    fileUrl: files.url,
     restored: generation.state,
     dismissRestored: generation.dismiss,
     roster: ((ids?: readonly string[]) => (ids ? people.some(ids) : people.all)) as Lamplight["roster"],
@@ -283,7 +305,6 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       closed = true
       cancelRefresh()
       connection.close()
-      stopPolling()
       list.stop()
       identity.forget()
       tabs.close()
@@ -309,7 +330,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       const { searchMessages } = await import("./search.js").catch((thrown) => {
         throw toError(thrown)
       })
-      return searchMessages(core, { delayAfter, toError, query, LamplightError }, text, given)
+      return searchMessages(core, tools, text, given)
     },
     async openConversation(userId) {
       const path = "/api/privatechat/conversations"

@@ -26,9 +26,9 @@ export function isVisible(text: string): boolean {
 export const refusal = (code: string, message: string, fix: string): LamplightError =>
   new LamplightError({ code, message, retryable: false, fix })
 
-/** The reason why a text cannot be sent; null if it can. */
-export function refuseContent(content: string): LamplightError | null {
-  if (!isVisible(content)) {
+/** The reason why a text cannot be sent; null if it can. A message with files needs none. */
+export function refuseContent(content: string, hasFiles = false): LamplightError | null {
+  if (!isVisible(content) && !hasFiles) {
     return refusal("empty_message", "There is nothing to send.", "Write something first.")
   }
   const length = messageLength(content)

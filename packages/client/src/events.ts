@@ -1,4 +1,5 @@
 /** How the modules of one client notify each other. */
+import type { OutboxEntry } from "./outbox/queue.js"
 import type { ConnectionState } from "./types.js"
 import type { LogEntry, Message } from "./wire.js"
 
@@ -8,6 +9,8 @@ export type TabMessage =
   | { type: "draft"; userId: string; conversationId: string; text: string }
   | { type: "outbox"; userId: string }
   | { type: "blocks"; userId: string }
+  /** The stored uploads changed or, with `id`, this one's bytes are being sent. */
+  | { type: "uploads"; userId: string; id?: string; sent?: number }
   | { type: "account" }
 
 /** Events by name, each with its payload. */
@@ -40,6 +43,8 @@ export interface InternalEvents {
   unsent: string
   /** The settings of this conversation changed, which the server may not know yet. */
   settings: string
+  /** A message that failed is sent again in a moment. */
+  retried: OutboxEntry
   /** The draft of this conversation changed. */
   draft: string
   /** The server acknowledged a message, or a change of one, of the outbox. */

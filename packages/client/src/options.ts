@@ -56,6 +56,19 @@ export interface MessageWrite {
   waitsFor?: string
 }
 
+/** A file of an unsent message. */
+export interface OutboxFile {
+  /** The upload that brings it to the server. */
+  uploadId: string
+  name: string
+  /** What the sender said that it is. */
+  type: string
+  /** In bytes. */
+  size: number
+  /** The file's id on the server; left out until all of its bytes are there. */
+  fileId?: string | undefined
+}
+
 /** An unsent message, or an unsent change of a message, as it is stored. */
 export interface OutboxRecord {
   clientMessageId: string
@@ -73,6 +86,8 @@ export interface OutboxRecord {
   replyTo?: Quote
   /** The members who are mentioned. */
   mentions?: string[]
+  /** Its files. The message waits until the server has all of them. */
+  files?: OutboxFile[]
   /** A change of a message, and no message: `content` is empty then. */
   write?: MessageWrite
   /**
@@ -95,6 +110,34 @@ export interface ClientStorage {
   /** `undefined` deletes. */
   set(key: string, value: unknown): Promise<void>
   close?(): void
+}
+
+/** An upload, as it is stored beside its bytes. */
+export interface UploadRecord {
+  id: string
+  userId: string
+  conversationId: string
+  name: string
+  type: string
+  size: number
+  /** The place among the uploads of its conversation. */
+  order: number
+  /** The file's id on the server, once the upload has begun there. */
+  fileId: string | null
+  state: "open" | "paused" | "ready" | "failed"
+  error: { code: string; message: string } | null
+  /** The message that it belongs to, once one was seen in the outbox: it goes with that one. */
+  clientMessageId: string | null
+}
+
+/** Storage for uploads and their bytes. Every method may reject: the upload then ends with the page. */
+export interface UploadStorage {
+  all(userId: string): Promise<UploadRecord[]>
+  /** Resolves when it is durable. The bytes are given once, when the upload is new. */
+  put(record: UploadRecord, bytes?: Blob): Promise<void>
+  /** Undefined: they are not there. */
+  bytes(id: string): Promise<Blob | undefined>
+  delete(id: string): Promise<void>
 }
 
 /**
@@ -158,6 +201,10 @@ export interface LamplightOptions {
   transports?: ("websocket" | "polling")[]
   /** Default: IndexedDB, or memory where there is none. */
   storage?: ClientStorage
+  /** Default: IndexedDB; with a `storage` of one's own, or where there is no IndexedDB, memory. */
+  uploadStorage?: UploadStorage
+  /** So many bytes of uploads are kept for after a reload, in all. Default 500,000,000. */
+  keepBytes?: number
 
   // The following are for tests and unusual environments.
   /** Default: `fetch`. */

@@ -1,16 +1,25 @@
-/** Reads over HTTP while the socket is away: the list and the open conversations, every few seconds. */
-import { delayAfter } from "./backoff.js"
+/**
+ * Reads over HTTP while the socket is away: the list and the open conversations, every few seconds. Loads the first time that the socket
+ * is away: where that fails, HTTP would too.
+ */
 import type { Core } from "./core.js"
-import { isTransportFailure } from "./errors.js"
 import type { List } from "./list.js"
 import type { Thread } from "./thread.js"
+import type { ClientTools } from "./tools.js"
 
 /** A shorter loss needs no request. */
 const EVERY_MS = 4_000
+/** The client loads this two seconds after the socket was lost. */
+const FIRST_MS = 2_000
 const MAX_MS = 30_000
 
-/** Starts to watch the connection. Returns what stops the polling. */
-export function createPoll(core: Core, list: List, threads: Iterable<Thread>): () => void {
+/** Starts to watch the connection. */
+export function createPoll(
+  core: Core,
+  list: List,
+  threads: Iterable<Thread>,
+  { delayAfter, isTransportFailure }: ClientTools,
+): void {
   let cancel: (() => void) | null = null
   let failures = 0
   let failure: unknown
@@ -20,11 +29,11 @@ export function createPoll(core: Core, list: List, threads: Iterable<Thread>): (
     return core.me() !== null && (status === "offline" || status === "connecting")
   }
 
-  function next(): void {
+  function next(pause = EVERY_MS): void {
     // At random between 75 % and 125 %, so that clients do not ask in step.
     const delay = failures
       ? delayAfter(failure, failures, EVERY_MS, MAX_MS, core.random)
-      : EVERY_MS * (0.75 + core.random() / 2)
+      : pause * (0.75 + core.random() / 2)
     cancel = core.clock.after(delay, () => void once())
   }
 
@@ -59,5 +68,5 @@ export function createPoll(core: Core, list: List, threads: Iterable<Thread>): (
     if (!isAway()) stop()
     else if (!cancel) next()
   })
-  return stop
+  if (isAway()) next(FIRST_MS)
 }

@@ -8,7 +8,8 @@ import type { MessageRow, OutboxItem } from "./types.js"
 import type { Message } from "./wire.js"
 import { writtenEntry } from "./written.js"
 
-const noWrites: readonly OutboxItem[] = []
+const none: readonly never[] = []
+const noWrites: readonly OutboxItem[] = none
 
 /** Makes rows; the same message or item always gives the same row object. */
 export function createRows(me: () => string | null) {
@@ -61,6 +62,8 @@ export function createRows(me: () => string | null) {
       reactions: message.reactions ?? [],
       replyTo: message.replyTo ?? null,
       mentions: message.mentions ?? [],
+      attachments: message.attachments ?? none,
+      files: none,
       writes: noWrites,
     }))
   }
@@ -86,6 +89,7 @@ export function createRows(me: () => string | null) {
           reactions: next.reactions ?? [],
           replyTo: next.replyTo ?? null,
           mentions: next.mentions ?? [],
+          attachments: next.attachments ?? none,
           writes,
         }
       },
@@ -94,7 +98,7 @@ export function createRows(me: () => string | null) {
   }
 
   function rowOfItem(item: OutboxItem): MessageRow {
-    const { clientMessageId, conversationId, content, createdAt, replyTo, mentions } = item
+    const { clientMessageId, conversationId, content, createdAt, replyTo, mentions, files } = item
     const key = `c:${clientMessageId}`
     return remember(key, item, () => ({
       key,
@@ -116,6 +120,8 @@ export function createRows(me: () => string | null) {
       reactions: [],
       replyTo: replyTo ?? null,
       mentions: mentions ?? [],
+      attachments: none,
+      files: files ?? none,
       writes: noWrites,
     }))
   }

@@ -1,18 +1,8 @@
 /** Searches of messages. Loaded with the first search, since most visits have none. */
 import type { SearchOptions, SearchPage } from "./api.js"
-import type { delayAfter } from "./backoff.js"
 import type { Core } from "./core.js"
-import type { LamplightError, toError } from "./errors.js"
-import type { query } from "./http.js"
+import type { ClientTools } from "./tools.js"
 import type { PageAnswer, SearchHit } from "./wire.js"
-
-/** What the client has loaded already: an import would make a bundler cut the client in pieces, which compress worse. */
-export interface SearchTools {
-  delayAfter: typeof delayAfter
-  toError: typeof toError
-  query: typeof query
-  LamplightError: typeof LamplightError
-}
 
 /** A busy server is asked so often in all. */
 const MAX_TRIES = 5
@@ -25,7 +15,7 @@ const moment = (time: Date | string | undefined) => (time instanceof Date ? time
 
 export async function searchMessages(
   core: Core,
-  { delayAfter, toError, query, LamplightError }: SearchTools,
+  { delayAfter, toError, query, LamplightError }: ClientTools,
   text: string,
   options: SearchOptions,
 ): Promise<SearchPage> {

@@ -1,6 +1,6 @@
 /** The state that an application reads. */
 import type { LamplightError } from "./errors.js"
-import type { OutboxRecord } from "./options.js"
+import type { OutboxFile, OutboxRecord } from "./options.js"
 import type {
   Activity,
   Chosen,
@@ -12,6 +12,7 @@ import type {
   Receipt,
   Registration,
   Role,
+  SharedFile,
   User,
   VisibleStatus,
 } from "./wire.js"
@@ -162,6 +163,8 @@ export type WaitingFor =
   | "earlier"
   /** An earlier message of the same conversation that failed: retry, edit or discard that one. */
   | "earlier-failed"
+  /** Its files, which are being uploaded. */
+  | "upload"
   /** A new sign-in. */
   | "sign-in"
 
@@ -195,6 +198,10 @@ export interface MessageRow {
   replyTo: Quote | null
   /** The members who are mentioned. */
   mentions: readonly string[]
+  /** The files of a stored message. */
+  attachments: readonly SharedFile[]
+  /** The files of a message that is not stored: `uploads` tells how far each is. */
+  files: readonly OutboxFile[]
   /**
    * Changes of this message in the outbox. Those that are `sending` are shown by the row as if they were sent; those that
    * `failed` are not: retry or discard them there.
@@ -297,6 +304,60 @@ export interface SendOptions {
   replyTo?: string | undefined
   /** The ids of the members who are mentioned. */
   mentions?: readonly string[] | undefined
+  /**
+   * The uploads whose files go with the message, at most 10 of this conversation. They need not be ready: the message waits for them
+   * in the outbox. The text may be empty then.
+   */
+  uploads?: readonly Pick<Upload, "id" | "name" | "type" | "size">[] | undefined
+}
+
+/** A file on its way to the server. */
+export interface Upload {
+  id: string
+  conversationId: string
+  name: string
+  /** A media type, as the file's giver said; empty if unknown. */
+  type: string
+  /** In bytes. */
+  size: number
+  /** How many bytes the server has, as far as is known. */
+  sent: number
+  /**
+   * - `waiting`: for another upload, another tab, a connection or the next attempt.
+   * - `uploading`: bytes are being sent.
+   * - `processing`: all bytes are sent; the server examines the file.
+   * - `paused`: until `resume`.
+   * - `ready`: the server has it.
+   * - `failed`: the server refused it for good, or its bytes are gone; `error` tells why.
+   */
+  state: "waiting" | "uploading" | "processing" | "paused" | "ready" | "failed"
+  error: LamplightError | null
+  /** The bytes, for a preview; null in a tab that does not have them. */
+  bytes: Blob | null
+  /** Whether it continues after a reload; false if there is no storage, or no room in it. */
+  durable: boolean
+  /** The unsent message that it belongs to; null while it belongs to the composer. */
+  clientMessageId: string | null
+}
+
+/**
+ * The user's uploads, in the order in which they were added, and the actions on them. An upload leaves once its message is sent. A
+ * part of the client that loads when it is used first.
+ */
+export interface Uploads extends Store<readonly Upload[]> {
+  /**
+   * Begins to upload a file. Resolves when it is stored in the browser, as far as it can be. Rejects with a `LamplightError` if nobody
+   * is signed in, or if this part of the client cannot be loaded.
+   */
+  add(conversationId: string, file: Blob & { name?: string }): Promise<Upload>
+  /** Interrupts it; the server keeps what it has for 24 hours. */
+  pause(id: string): void
+  /** Continues it, or tries again what failed. */
+  resume(id: string): void
+  /** Ends it, here and on the server. If a message has it, discard that one instead. */
+  cancel(id: string): void
+  /** Loads this part now, so that files can be chosen without a network later. */
+  load(): Promise<void>
 }
 
 /**

@@ -6,6 +6,7 @@ import type {
   Authenticate,
   ChosenStatus as Chosen,
   ConversationRef,
+  FileProgress,
   JoinUser,
   MarkRead,
   Member,
@@ -36,6 +37,7 @@ import type {
 export type {
   Activity,
   ChosenStatus as Chosen,
+  FileProgress,
   Marks as Receipt,
   Member,
   OnlineUsers,
@@ -45,6 +47,7 @@ export type {
   Receipt as ReceiptEvent,
   Refusal,
   RefusalCode,
+  SharedFile,
   Typing as TypingEvent,
   User,
   UserOffline,
@@ -288,6 +291,7 @@ export interface ServerEvents {
   conversation_entry: LogEntry
   typing: TypingEvent
   receipt: ReceiptEvent
+  file_progress: FileProgress
   conversation_updated: Conversation
   token_expired: { graceMs: number }
   /** The node is leaving and closes the connection. */
@@ -300,6 +304,8 @@ export interface SendMessage extends SendText {
   /** The id of the message that this one answers. */
   replyTo?: string
   mentions?: string[]
+  /** The ids of uploaded files. */
+  attachments?: string[]
 }
 
 /** What the events that change a message have in common. */

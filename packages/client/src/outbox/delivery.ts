@@ -51,13 +51,15 @@ export async function deliver(core: Core, record: OutboxRecord): Promise<LogEntr
 const entryOf = (answer: SendAnswer | WriteAnswer): LogEntry =>
   "message" in answer ? answer.message : answer.entry
 
-function sendOf({ conversationId, content, clientMessageId, replyTo, mentions }: OutboxRecord): Request {
+function sendOf(record: OutboxRecord): Request {
+  const { conversationId, content, clientMessageId, replyTo, mentions, files } = record
   const body = {
     conversationId,
     content,
     clientMessageId,
     ...(replyTo ? { replyTo: replyTo.id } : {}),
     ...(mentions ? { mentions } : {}),
+    ...(files ? { attachments: files.map(({ fileId }) => fileId) } : {}),
   }
   return { event: "send_private_message", payload: body, path: "/api/privatechat/message", body }
 }

@@ -12,7 +12,7 @@ import { createOutboxView } from "./view.js"
 import { createWrites, type FindSent, isUnsent, type Target } from "./writes.js"
 
 /** What a message has besides its text. */
-export type SendExtras = Pick<OutboxRecord, "replyTo" | "mentions" | "uncertain">
+export type SendExtras = Pick<OutboxRecord, "replyTo" | "mentions" | "files" | "uncertain">
 
 /** A message: by its id, or by its `clientMessageId` while it is not sent. */
 export type WriteTarget = { messageId: string } | { clientMessageId: string }
@@ -21,6 +21,9 @@ export type WriteTarget = { messageId: string } | { clientMessageId: string }
 export interface OutboxController {
   outbox: Outbox
   add(conversationId: string, content: string, extras?: SendExtras): Promise<SendResult>
+  readonly entries: ReadonlyMap<string, OutboxEntry>
+  /** Changes a record, at once here and then in the storage, and sends what can be sent by then. */
+  update(entry: OutboxEntry, change: Partial<OutboxRecord>): Promise<void>
   /** The user who wrote it is certain now. */
   certain(clientMessageId: string): void
   /** Puts a change of a message into the outbox, or makes it in the outbox if the message is not sent yet. */
@@ -62,15 +65,15 @@ export function createOutbox(
   }
 
   /** `content` is null where there is none. */
-  function check(conversationId: string, content: string | null): LamplightError | null {
+  function check(conversationId: string, content: string | null, hasFiles?: boolean): LamplightError | null {
     if (!core.me()) return refusal("unauthenticated", "You are not signed in.", "Sign in and send it again.")
     if (!conversationId)
       return refusal("invalid", "No conversation is chosen.", "Choose a conversation first.")
-    return (content === null ? null : refuseContent(content)) ?? sendError(conversationId)
+    return (content === null ? null : refuseContent(content, hasFiles)) ?? sendError(conversationId)
   }
 
   async function add(conversationId: string, content: string, extras?: SendExtras): Promise<SendResult> {
-    const error = check(conversationId, content)
+    const error = check(conversationId, content, !!extras?.files)
     if (error) return { ok: false, error, content }
     return put(conversationId, { ...extras, content })
   }
@@ -172,7 +175,7 @@ export function createOutbox(
     const isText = entry && (entry.record.write?.action.kind ?? "edit") === "edit"
     if (!isText) return refuse(refusal("not_found", "That message was sent already.", "Write a new one."))
     const { record } = entry
-    const error = check(record.conversationId, content)
+    const error = check(record.conversationId, content, !!record.files)
     if (error) return refuse(error)
     if (!isUnsent(entry)) {
       return refuse(refusal("conflict", "That message may have arrived already.", "Wait until it is clear."))
@@ -181,7 +184,8 @@ export function createOutbox(
     const clientMessageId = record.failed?.code === "conflict" ? core.newId() : id
     if (clientMessageId !== id) storage.remove(entry)
     const text = withText(record, { content, mentions })
-    queue.put({ ...record, ...text, clientMessageId, dispatched: false, failed: null }, entry.saved)
+    if (record.failed) events.emit("retried", entry)
+    queue.put({ ...entry.record, ...text, clientMessageId, dispatched: false, failed: null }, entry.saved)
     const edited = entries.get(clientMessageId) as OutboxEntry
     Object.assign(edited, untried)
     await storage.update(edited, {})
@@ -220,7 +224,10 @@ export function createOutbox(
         for (const entry of entries.values()) {
           if (id !== undefined && entry.record.clientMessageId !== id) continue
           Object.assign(entry, untried, { signIn: false })
-          if (entry.record.failed) void storage.update(entry, { failed: null }).then(drain)
+          if (entry.record.failed) {
+            events.emit("retried", entry)
+            void storage.update(entry, { failed: null }).then(drain)
+          }
           changed(entry.record.conversationId)
         }
         void drain()
@@ -236,6 +243,12 @@ export function createOutbox(
     },
     write,
     add,
+    entries,
+    update(entry, change) {
+      const done = storage.update(entry, change).then(drain)
+      changed(entry.record.conversationId)
+      return done
+    },
     certain(id) {
       const entry = entries.get(id)
       if (entry) void storage.update(entry, { uncertain: undefined })

@@ -24,6 +24,9 @@ export interface OutboxEntry {
 /** An entry before its first attempt. */
 export const untried = { attempts: 0, nextTryAt: null, dueAt: null }
 
+/** Whether a message has files that the server does not have yet. */
+export const isUploading = ({ record }: OutboxEntry): boolean => !!record.files?.some(({ fileId }) => !fileId)
+
 export type OutboxQueue = ReturnType<typeof createQueue>
 
 /** `changed` is called with the conversation of each entry that is put in. */
@@ -47,14 +50,14 @@ export function createQueue(changed: (conversationId: string) => void) {
     lane: (conversationId: string) =>
       sorted().filter(({ record }) => record.conversationId === conversationId),
     /**
-     * The entry of a conversation that is sent next. Behind a message that failed no other message is sent; changes of messages
-     * hold nothing up, and wait only for the message that they change.
+     * The entry of a conversation that is sent next. Behind a message that failed, or that waits for its files, no other message is
+     * sent; changes of messages hold nothing up, and wait only for the message that they change.
      */
     next(conversationId: string): OutboxEntry | undefined {
       let isBlocked = false
       for (const entry of this.lane(conversationId)) {
         const { failed, write } = entry.record
-        if (failed) isBlocked ||= !write
+        if (failed || isUploading(entry)) isBlocked ||= !write
         else if (write ? write.messageId !== undefined : !isBlocked) return entry
       }
     },

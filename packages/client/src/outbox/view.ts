@@ -3,7 +3,7 @@ import type { Core } from "../core.js"
 import { LamplightError } from "../errors.js"
 import { same, view } from "../store.js"
 import type { OutboxItem, OutboxState, WaitingFor } from "../types.js"
-import type { OutboxEntry, OutboxQueue } from "./queue.js"
+import { isUploading, type OutboxEntry, type OutboxQueue } from "./queue.js"
 
 export function createOutboxView(core: Core, queue: OutboxQueue) {
   /** The items of a conversation in order, each with what it waits for. */
@@ -17,7 +17,8 @@ export function createOutboxView(core: Core, queue: OutboxQueue) {
       const before = isBlocked && !write ? "earlier-failed" : isBusy ? "earlier" : null
       // A message that can be sent at once never shows that it waits for a connection.
       const isLeaving = entry.inFlight || (attempts === 0 && core.connection.joined())
-      const own: WaitingFor = entry.signIn ? "sign-in" : (before ?? (isLeaving ? "server" : "connection"))
+      const next = isUploading(entry) ? "upload" : isLeaving ? "server" : "connection"
+      const own: WaitingFor = entry.signIn ? "sign-in" : (before ?? next)
       entry.item = same<OutboxItem>(entry.item, {
         ...record,
         state: failed ? "failed" : "sending",

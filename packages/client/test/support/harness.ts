@@ -10,6 +10,7 @@ import type {
 } from "../../src/options.js"
 import { memoryStorage } from "../../src/storage.js"
 import { TestClock } from "./clock.js"
+import { TestFiles } from "./files.js"
 import { type Peer, TestServer } from "./server.js"
 
 /** What the wires do to what passes over them. */
@@ -67,11 +68,12 @@ export class Browser {
 export interface World {
   clock: TestClock
   server: TestServer
+  files?: TestFiles
 }
 
-export function makeWorld(): World {
+export function makeWorld(): Required<World> {
   const clock = new TestClock()
-  return { clock, server: new TestServer(clock.now) }
+  return { clock, server: new TestServer(clock.now), files: new TestFiles() }
 }
 
 let serial = 0
@@ -164,6 +166,7 @@ export function makeTab(world: World, options: LamplightOptions = {}, browser = 
     const method = init.method ?? "GET"
     if (wires.httpDown) throw new TypeError("Failed to fetch")
     const headers = init.headers as Record<string, string>
+    if (path.startsWith("/api/files") && world.files) return world.files.answer(method, path, headers, init)
     const body = init.body ? JSON.parse(String(init.body)) : {}
     const { status, reply } = structuredClone(server.onHttp(method, path, body, headers))
     await wires.late

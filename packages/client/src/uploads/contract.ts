@@ -1,0 +1,31 @@
+/** Between the client and its part for files. */
+import type { LamplightOptions } from "../options.js"
+import type { OutboxController } from "../outbox/outbox.js"
+import type { Cell } from "../store.js"
+import type { ClientTools } from "../tools.js"
+import type { Uploads } from "../types.js"
+import type { FileProgress } from "../wire.js"
+
+/** What others are sharing. */
+export type Sharing = Cell<readonly FileProgress[]>
+
+/** What the part that loads later needs of the client. */
+export interface FilesOptions {
+  /** The server's origin; empty for the page's own. */
+  url: string
+  options: LamplightOptions
+  /** Whether the browser identifies the user by itself. */
+  cookies: boolean
+  /** Headers that identify the user. `refused` are those that the server rejected. Null: there are no others. */
+  headers(path: string, refused?: Record<string, string>): Promise<Record<string, string> | null>
+  outbox: OutboxController
+  tools: ClientTools
+  sharing: Sharing
+}
+
+export interface FilesPart extends Pick<Uploads, "add" | "pause" | "resume" | "cancel"> {
+  /** The server told how far another user's upload is. */
+  progress(event: FileProgress): void
+  /** Gives `set` a signed address of `path`, and fresh ones, until the returned function is called. */
+  sign(fileId: string, path: string, set: (address: string | null) => void): () => void
+}

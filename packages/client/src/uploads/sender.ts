@@ -1,0 +1,167 @@
+/** Sends the bytes of uploads: a few at a time, each by one tab, until the server has them or refuses them for good. */
+import type { Core } from "../core.js"
+import type { UploadRecord, UploadStorage } from "../options.js"
+import type { ClientTools } from "../tools.js"
+import { type Entry, sendLock } from "./entry.js"
+import { isGone, type Tus } from "./tus.js"
+
+/** Uploads at the same time, so that each gets on. */
+const MAX_ACTIVE = 2
+/** Bytes in one request: each uses the present token, and is checked by the server anew. */
+const PART_BYTES = 8 * 1024 * 1024
+const FIRST_RETRY_MS = 1_000
+const LAST_RETRY_MS = 30_000
+
+export interface SenderHooks {
+  /** Whether this tab still knows it, as open and as the present user's. */
+  isWanted(entry: Entry): boolean
+  /** Reads what another tab made of it meanwhile. Whether it is still to be sent. */
+  refresh(entry: Entry): Promise<boolean>
+  change(entry: Entry, change: Partial<UploadRecord>): void
+  /** Its progress, which is not stored, changed. */
+  moved(entry: Entry): void
+  /** The server has begun an upload that nobody wants by now. */
+  abandon(fileId: string): void
+}
+
+export function createSender(
+  core: Core,
+  { delayAfter, toError, LamplightError }: ClientTools,
+  tus: Tus,
+  storage: UploadStorage | null,
+  hooks: SenderHooks,
+) {
+  const { isWanted, change, moved } = hooks
+  let active = 0
+  const queue: (() => void)[] = []
+
+  async function withSlot(work: () => Promise<void>): Promise<void> {
+    if (active >= MAX_ACTIVE) await new Promise<void>((resolve) => queue.push(resolve))
+    else active++
+    try {
+      await work()
+    } finally {
+      // The next one takes over the slot.
+      const next = queue.shift()
+      if (next) next()
+      else active--
+    }
+  }
+
+  /** The bytes, readable: a file that was chosen may have been moved or changed on the disk since. */
+  async function bytesOf(entry: Entry): Promise<Blob> {
+    const { id, size } = entry.record
+    const candidates = [async () => entry.bytes, async () => (await storage?.bytes(id)) ?? null]
+    for (const candidate of candidates) {
+      const bytes = await candidate().catch(() => null)
+      if (!bytes || bytes.size !== size) continue
+      const isReadable = await bytes
+        .slice(0, 1)
+        .arrayBuffer()
+        .then(
+          () => true,
+          () => false,
+        )
+      if (!isReadable) continue
+      entry.bytes = bytes
+      return bytes
+    }
+    const message = "The file cannot be read any more."
+    throw new LamplightError({ code: "not_found", message, retryable: false })
+  }
+
+  /** Sends what the server does not have, in parts. */
+  async function send(entry: Entry, progress: (offset: number) => void): Promise<void> {
+    const { signal } = entry.abort
+    const bytes = await bytesOf(entry)
+    const { size } = bytes
+    let { fileId } = entry.record
+    let offset = 0
+    if (fileId === null) {
+      fileId = await tus.create(entry.record, signal)
+      if (!isWanted(entry) && entry.record.state !== "paused") return hooks.abandon(fileId)
+      change(entry, { fileId })
+    } else {
+      offset = await tus.offset(fileId, signal)
+      progress(offset)
+    }
+    while (offset < size && isWanted(entry)) {
+      const at = offset
+      const end = Math.min(size, at + PART_BYTES)
+      const show = (sent: number) => {
+        entry.sent = sent
+        entry.live = sent === size ? "processing" : "uploading"
+        moved(entry)
+      }
+      show(at)
+      offset = await tus.patch(fileId, at, bytes.slice(at, end), signal, (sent) =>
+        show(Math.min(end, at + sent)),
+      )
+      progress(offset)
+    }
+    if (!isWanted(entry)) return
+    entry.sent = size
+    change(entry, { state: "ready" })
+  }
+
+  async function work(entry: Entry): Promise<void> {
+    let failures = 0
+    let most = 0
+    while (isWanted(entry)) {
+      try {
+        await send(entry, (offset) => {
+          // A connection that breaks again and again gets on all the same.
+          if (offset > most) failures = 0
+          most = Math.max(most, offset)
+        })
+      } catch (thrown) {
+        if (!isWanted(entry)) return
+        entry.live = "waiting"
+        const error = toError(thrown)
+        // The server does not have it: it expired, or was on the disk of a node that is gone.
+        if (isGone(thrown)) {
+          entry.sent = most = 0
+          change(entry, { fileId: null })
+        } else if (!error.retryable && !isOfCaller(error.code)) {
+          change(entry, { state: "failed", error: { code: error.code, message: error.message } })
+          return
+        }
+        moved(entry)
+        // A lost upload begins anew at once, and waits if that is lost too.
+        if (!isGone(thrown) || failures > 0)
+          await pause(entry, delayAfter(error, failures, FIRST_RETRY_MS, LAST_RETRY_MS, core.random))
+        failures++
+      }
+    }
+  }
+
+  /** Whether the user or the set-up is refused and not the file: then it waits until that is corrected. */
+  const isOfCaller = (code: string) =>
+    code === "unauthenticated" || code === "conflict" || code.startsWith("LL-")
+
+  const pause = (entry: Entry, ms: number) =>
+    new Promise<void>((resolve) => {
+      const end = () => {
+        cancel()
+        resolve()
+      }
+      const cancel = core.clock.after(ms, end)
+      entry.wake = end
+    })
+
+  /** Uploads it, when it is its turn. */
+  return async (entry: Entry): Promise<void> => {
+    if (entry.isRunning) return
+    entry.isRunning = true
+    entry.abort = new AbortController()
+    await core
+      .withLock(sendLock(core, entry.record.id), async () => {
+        if (await hooks.refresh(entry)) await withSlot(() => work(entry))
+      })
+      .catch(() => {})
+    entry.isRunning = false
+    entry.live = "waiting"
+    // It was continued while the last request was ending.
+    if (isWanted(entry)) moved(entry)
+  }
+}

@@ -1,0 +1,95 @@
+/** Signed addresses of files, for clients whose browser does not identify the user by itself. */
+import type { Core } from "../core.js"
+import type { ClientTools } from "../tools.js"
+
+/** A new address is fetched so long before the last one ends. */
+const MARGIN_MS = 10 * 60_000
+const SHORTEST_MS = 60_000
+const FIRST_RETRY_MS = 1_000
+const LAST_RETRY_MS = 60_000
+
+interface Signed {
+  url: string
+  expiresAt: string
+}
+
+export function createSigned(
+  core: Core,
+  { delayAfter, toError }: ClientTools,
+  origin: string,
+  isPlain: boolean,
+) {
+  const { clock, events } = core
+  const uptime = clock.uptime ?? clock.now
+  /** By file: what an address has besides its path, until a time of `uptime`. */
+  const known = new Map<string, { query: string; until: number }>()
+  const asking = new Map<string, Promise<{ query: string; until: number }>>()
+
+  /** What renews each address that is in use. */
+  const used = new Set<() => void>()
+
+  events.on("reset", () => {
+    known.clear()
+    asking.clear()
+  })
+  events.on("signedIn", () => {
+    for (const renew of used) renew()
+  })
+
+  function ask(fileId: string) {
+    let pending = asking.get(fileId)
+    if (!pending) {
+      const epoch = core.epoch()
+      const path = `/api/files/${encodeURIComponent(fileId)}/url`
+      pending = core
+        .http<Signed>(path, {})
+        .then(({ url, expiresAt }) => {
+          const left = Math.max(SHORTEST_MS, Date.parse(expiresAt) - clock.now() - MARGIN_MS)
+          const signed = { query: url.slice(url.indexOf("?")), until: uptime() + left }
+          if (core.isCurrent(epoch)) known.set(fileId, signed)
+          return signed
+        })
+        .finally(() => asking.delete(fileId))
+      asking.set(fileId, pending)
+    }
+    return pending
+  }
+
+  /** Keeps an address of `path` until the returned function is called. */
+  return (fileId: string, path: string, set: (address: string | null) => void): (() => void) => {
+    let isOver = false
+    let failures = 0
+    let cancel = () => {}
+
+    async function renew(): Promise<void> {
+      cancel()
+      const last = known.get(fileId)
+      const me = core.me()
+      if (me === null) return
+      try {
+        const signed = last && last.until > uptime() ? last : await ask(fileId)
+        if (isOver || !core.isUser(me)) return
+        failures = 0
+        set(origin + path + signed.query)
+        // Timers hold at most 24 days; a day is long enough.
+        cancel = clock.after(Math.min(signed.until - uptime(), 86_400_000), start)
+      } catch (thrown) {
+        if (isOver || !core.isUser(me)) return
+        const error = toError(thrown)
+        if (!error.retryable) return set(null)
+        const delay = delayAfter(error, failures++, FIRST_RETRY_MS, LAST_RETRY_MS, core.random)
+        cancel = clock.after(delay, start)
+      }
+    }
+    const start = () => void renew()
+    // The browser identifies the user by itself.
+    if (isPlain) return () => {}
+    used.add(start)
+    start()
+    return () => {
+      isOver = true
+      used.delete(start)
+      cancel()
+    }
+  }
+}

@@ -1,0 +1,42 @@
+import type { FileProgress, SharedFile, Upload, Uploads } from "@lamplight/client"
+import { useMemo } from "react"
+import { useLamplight, useStore } from "./provider.js"
+
+/** The actions on uploads. */
+type UploadActions = Pick<Uploads, "add" | "pause" | "resume" | "cancel">
+
+/**
+ * The uploads of a conversation that no message has yet, in order: what its composer shows. Give them to `send` as `uploads`. `add`
+ * takes the conversation's id and a file.
+ */
+export function useUploads(conversationId: string): UploadActions & { uploads: readonly Upload[] } {
+  const { uploads } = useLamplight()
+  const all = useStore(uploads)
+  const { add, pause, resume, cancel } = uploads
+  return useMemo(() => {
+    const own = all.filter((one) => one.conversationId === conversationId && one.clientMessageId === null)
+    return { uploads: own, add, pause, resume, cancel }
+  }, [all, conversationId, add, pause, resume, cancel])
+}
+
+/** One upload, for a row of `row.files`; null once it is over, or where this tab knows nothing of it. */
+export function useUpload(uploadId: string): Upload | null {
+  return useStore(useLamplight().uploads).find(({ id }) => id === uploadId) ?? null
+}
+
+/** The files that others are sharing in a conversation now, each with how far it is, and for a moment its end. */
+export function useFileProgress(conversationId: string): readonly FileProgress[] {
+  const all = useStore(useLamplight().sharing)
+  return useMemo(() => all.filter((one) => one.conversationId === conversationId), [all, conversationId])
+}
+
+/** The address of a file, or of its thumbnail, for `src` and `href`; null until it is known. It is kept valid while mounted. */
+export function useFileUrl(file: SharedFile, which?: "file" | "thumbnail"): string | null {
+  const client = useLamplight()
+  const { id, url, thumbnailUrl } = file
+  const store = useMemo(
+    () => client.fileUrl({ id, url, thumbnailUrl } as SharedFile, which),
+    [client, id, url, thumbnailUrl, which],
+  )
+  return useStore(store)
+}
