@@ -4,14 +4,22 @@ import { type KeyboardEvent, useCallback, useId, useRef, useState } from "react"
 import { flushSync } from "react-dom"
 import { useTouch } from "../app/hooks"
 import { EmojiPopover } from "../emoji/EmojiPopover"
+import { AttachButton, canRecord, RecordButton } from "../files/AttachButton"
+import { DropTarget } from "../files/DropTarget"
+import { describeFiles } from "../files/layout"
+import { filesOf, useFiles } from "../files/useFiles"
 import { sends } from "../logic/keys"
 import { lengthOf, MAX_LENGTH, TELL_FROM } from "../logic/length"
 import { words } from "../strings"
+import { later } from "../ui/later"
 import { toKeyPress } from "./keyPress"
 import { MentionList } from "./MentionList"
 import { useAutoGrow } from "./useAutoGrow"
 import { useComposer } from "./useComposer"
 import { useMentions } from "./useMentions"
+
+const Tray = later(() => import("../files/Tray"), <div className="tray tray-wait" />)
+const Recorder = later(() => import("../files/Recorder"), <div className="recorder" />)
 
 /**
  * The field in which the user writes. It is never disabled: a message that cannot be sent waits in the
@@ -36,7 +44,9 @@ export function Composer(props: {
     props.onSent()
     onReplyDone()
   }, [props.onSent, onReplyDone])
-  const { text, write, send: sendWith, enter, leave } = useComposer(id, onSent, reply?.message?.id)
+  const files = useFiles(id)
+  const { uploads, attach } = files
+  const { text, write, send: sendWith, enter, leave } = useComposer(id, onSent, reply?.message?.id, files)
   const touch = useTouch()
   const field = useAutoGrow(text)
   const mentions = useMentions({ field, text, write, members, selfId })
@@ -45,7 +55,8 @@ export function Composer(props: {
   const hint = useId()
   const length = lengthOf(text)
   const over = length - MAX_LENGTH
-  const ready = isVisible(text) && over <= 0
+  const ready = (isVisible(text) || uploads.length > 0) && over <= 0
+  const [recording, setRecording] = useState(false)
 
   const opener = useRef<HTMLButtonElement>(null)
   const [picking, setPicking] = useState(false)
@@ -97,7 +108,7 @@ export function Composer(props: {
         <div className="composer-about" data-testid="replying">
           <span className="composer-about-name">{words.message.replyingTo(replyName)}</span>
           <span className="composer-about-text" dir="auto">
-            {reply.content.slice(0, 160)}
+            {reply.content.slice(0, 160) || describeFiles(reply.attachments)}
           </span>
           <button
             type="button"
@@ -113,7 +124,21 @@ export function Composer(props: {
         </div>
       )}
       <MentionList mentions={mentions} />
-      <div className="composer-field">
+      <DropTarget name={name} onFiles={attach} />
+      {uploads.length > 0 && <Tray uploads={uploads} onRemoved={() => field.current?.focus()} />}
+      {recording && (
+        <div className="composer-field">
+          <Recorder
+            onDone={(file) => attach([file])}
+            onClose={() => {
+              setRecording(false)
+              requestAnimationFrame(() => field.current?.focus())
+            }}
+          />
+        </div>
+      )}
+      <div className="composer-field" hidden={recording}>
+        <AttachButton onFiles={attach} />
         <textarea
           ref={field}
           rows={1}
@@ -133,6 +158,12 @@ export function Composer(props: {
           }}
           onSelect={mentions.look}
           {...mentions.aria}
+          onPaste={(event) => {
+            const pasted = filesOf(event.clipboardData, true)
+            if (pasted.length === 0) return
+            event.preventDefault()
+            attach(pasted)
+          }}
           onKeyDown={onKeyDown}
           onCompositionEnd={(event) => {
             composedAt.current = event.timeStamp
@@ -156,6 +187,7 @@ export function Composer(props: {
         >
           <Smile size={20} aria-hidden="true" />
         </button>
+        {canRecord && !ready && <RecordButton onRecord={() => setRecording(true)} />}
         <button
           type="submit"
           className="composer-send"

@@ -1,4 +1,4 @@
-import { type ConversationHandle, isVisible } from "@lamplight/client"
+import { type ConversationHandle, isVisible, type Upload } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import { useCallback, useEffect, useRef, useState } from "react"
 import { toast } from "sonner"
@@ -14,7 +14,13 @@ import { above, returnText, takeBack } from "./returnText"
  * message. A refused text returns, unless the user has written something newer. A draft from another tab
  * appears while nobody writes here.
  */
-export function useComposer(id: string, onSent: () => void, replyTo: string | undefined) {
+export function useComposer(
+  id: string,
+  onSent: () => void,
+  replyTo: string | undefined,
+  files: { uploads: readonly Upload[]; take: (some: readonly Upload[]) => () => void },
+) {
+  const { uploads, take } = files
   const handle = useLamplight().conversation(id)
   const [text, setText] = useState(() => handle.draft.get())
   // The draft as this tab last wrote or read it: any other value came from another tab or from the storage.
@@ -70,14 +76,21 @@ export function useComposer(id: string, onSent: () => void, replyTo: string | un
         toast.error(words.composer.overToast(over), { id: "composer-over" })
         return
       }
-      if (!isVisible(content)) return
+      if (!isVisible(content) && uploads.length === 0) return
+      const giveFilesBack = take(uploads)
       known.current = content
       typed.current = false
       show("")
       handle.setTyping(false)
       onSent()
       const mentions = mentionsOf(content)
-      const result = await handle.send(content, { replyTo, ...(mentions.length > 0 && { mentions }) })
+      const result = await handle.send(isVisible(content) ? content : "", {
+        replyTo,
+        uploads,
+        ...(mentions.length > 0 && { mentions }),
+      })
+      // The composer keeps them then; a message that was refused later keeps its own.
+      if (!result.ok) giveFilesBack()
       if (!result.ok) giveBack(handle, result.content, reason(result.error))
       // The draft did not change when the message was refused, so the field is set directly.
       if (!result.ok && writing.current === "" && handle.draft.get() === result.content) {
@@ -86,7 +99,7 @@ export function useComposer(id: string, onSent: () => void, replyTo: string | un
         show(result.content)
       }
     },
-    [handle, show, onSent, replyTo],
+    [handle, show, onSent, replyTo, uploads, take],
   )
 
   const enter = useCallback(() => {

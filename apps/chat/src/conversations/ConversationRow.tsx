@@ -1,6 +1,7 @@
 import { type ConversationItem, isVisible, type PresenceView } from "@lamplight/client"
 import { useTyping } from "@lamplight/react"
 import { memo } from "react"
+import { describeFiles } from "../files/layout"
 import { conversationTitle, nameOf } from "../logic/members"
 import { listTime } from "../logic/time"
 import { badge } from "../logic/title"
@@ -111,7 +112,7 @@ function Line({ kind, mark, text }: { kind: string; mark: string; text: string }
 function lastText(item: ConversationItem): string {
   // Until the server has told of the message before it.
   if (item.lastMessage?.deletedAt) return words.message.deleted
-  return item.lastMessage?.content ?? ""
+  return item.lastMessage?.content || describeFiles(item.lastMessage?.attachments ?? [])
 }
 
 /** A preview is one short line: a message of 8,000 characters is cut before it is laid out. */

@@ -3,6 +3,7 @@ import { useConversations, useOutbox, usePresences } from "@lamplight/react"
 import { MessageCirclePlus } from "lucide-react"
 import { useCallback, useMemo } from "react"
 import { useToday } from "../app/hooks"
+import { describeFiles } from "../files/layout"
 import { PresenceIcon } from "../presence/PresenceIcon"
 import { StatusMenu } from "../presence/StatusMenu"
 import { isSearching, SearchField, type SearchRequest } from "../search/SearchField"
@@ -99,7 +100,12 @@ function List(props: {
   const { items: unsent } = useOutbox()
   // The last waiting or failed message of each conversation: the row shows it instead of the last sent one.
   const unsentText = useMemo(
-    () => new Map(unsent.filter((it) => !it.write).map((it) => [it.conversationId, it.content])),
+    () =>
+      new Map(
+        unsent
+          .filter((it) => !it.write)
+          .map((it) => [it.conversationId, it.content || describeFiles(it.files ?? [])]),
+      ),
     [unsent],
   )
   const open = useCallback((id: string) => onSelect(id, true), [onSelect])

@@ -1,5 +1,6 @@
 import type { MessageRow } from "@lamplight/client"
 import { useEffect, useRef, useState } from "react"
+import { describeFiles } from "../files/layout"
 import { words } from "../strings"
 
 /** More messages than this at once are announced as a number. */
@@ -41,7 +42,10 @@ export function Announcer({
         ? [{ key: `${from}-${head}`, text: words.thread.newer(fresh.length) }]
         : fresh.map((row) => ({
             key: row.key,
-            text: words.thread.spoken(nameOf(row.senderId), row.content.slice(0, 500)),
+            text: words.thread.spoken(
+              nameOf(row.senderId),
+              [row.content.slice(0, 500), describeFiles(row.attachments)].filter(Boolean).join(" "),
+            ),
           })),
     )
   }, [rows, ready, nameOf])

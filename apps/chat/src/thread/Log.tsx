@@ -12,6 +12,7 @@ import {
   useState,
 } from "react"
 import { useToday } from "../app/hooks"
+import { heightOf } from "../files/layout"
 import { createRowBuilder, type Row } from "../logic/rows"
 import { withSystem } from "../logic/system"
 import { words } from "../strings"
@@ -381,8 +382,10 @@ function estimate(row: Row<MessageRow> | undefined): number {
       return 92
     case "message": {
       const { content } = row.message
-      const lines = content.length < 60 ? 1 : Math.ceil(content.length / 62)
-      return 18 + lines * 23
+      const files = row.message.message ? row.message.attachments : row.message.files
+      const lines =
+        content === "" && files.length > 0 ? 0 : content.length < 60 ? 1 : Math.ceil(content.length / 62)
+      return 18 + lines * 23 + (files.length > 0 ? heightOf(files) : 0)
     }
     default:
       return 41

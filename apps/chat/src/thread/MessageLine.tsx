@@ -6,6 +6,8 @@ import { toast } from "sonner"
 import { useOlderThan } from "../app/hooks"
 import { focusComposer } from "../app/regions"
 import { returnText } from "../composer/returnText"
+import { Attachments } from "../files/Attachments"
+import { kindOf } from "../files/layout"
 import { isLoneEmoji } from "../logic/emoji"
 import { clock, moment } from "../logic/time"
 import { words } from "../strings"
@@ -44,7 +46,9 @@ export function MessageLine(props: {
   const id = useId()
   const at = new Date(message.createdAt)
   const isDeleted = message.deletedAt !== null
-  const emoji = !message.replyTo && isLoneEmoji(message.content)
+  const files = message.message ? message.attachments : message.files
+  const hasFiles = files.length > 0 && !isDeleted
+  const emoji = !message.replyTo && !hasFiles && isLoneEmoji(message.content)
   const article = useRef<HTMLElement>(null)
   const hasActions = canChange && message.state === "sent" && !isDeleted
   const waitsFor = message.state === "sending" && message.waitingFor !== "server" ? message.waitingFor : null
@@ -89,10 +93,18 @@ export function MessageLine(props: {
             data-content=""
             data-emoji={emoji ? "" : undefined}
             data-deleted={isDeleted ? "" : undefined}
+            data-files={
+              hasFiles ? (files.every((file) => kindOf(file) === "picture") ? "pictures" : "") : undefined
+            }
           >
             {message.replyTo && <Quote quote={message.replyTo} />}
+            {hasFiles && <Attachments row={message} />}
             {isDeleted ? (
               words.message.deleted
+            ) : hasFiles && message.content !== "" ? (
+              <span className="bubble-words" dir="auto">
+                <Content text={message.content} mentions={message.mentions} />
+              </span>
             ) : (
               <Content text={message.content} mentions={message.mentions} />
             )}
@@ -239,7 +251,8 @@ function Failed({ message, onEdit }: { message: MessageRow; onEdit: () => void }
   return (
     <fieldset className="message-note" aria-label={words.message.actions}>
       <span>
-        <strong>{words.message.failed}.</strong> {message.error && reason(message.error)}
+        <strong>{words.message.failed}.</strong>{" "}
+        {message.error && (message.files.length > 0 ? message.error.message : reason(message.error))}
       </span>
       <span className="message-actions">
         <Button look="text" data-testid="retry" onClick={retry}>

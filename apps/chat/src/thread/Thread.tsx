@@ -7,6 +7,7 @@ import { endJump } from "../app/route"
 import { Composer } from "../composer/Composer"
 import { EditMessage } from "../composer/EditMessage"
 import { EmojiPopover } from "../emoji/EmojiPopover"
+import { Pictures } from "../files/Pictures"
 import { conversationTitle, nameOf as nameOfUser, namesById } from "../logic/members"
 import { firstUnreadIsKnown } from "../logic/rows"
 import { words } from "../strings"
@@ -107,7 +108,7 @@ export function Thread(props: {
 
   const todo = useMessageActions({ id, selfId: self.id, nameOf, log })
   const { actions, reply, editing, deleting, reacting, endReply, endEdit, endReacting, editLast } = todo
-  const { setDeleting, remove } = todo
+  const { setDeleting, remove, viewing, endViewing } = todo
 
   const isShown =
     messages.rows.length + messages.systemRows.length > 0 &&
@@ -215,6 +216,7 @@ export function Thread(props: {
           onClose={endReacting}
         />
       )}
+      {viewing && <Pictures id={id} {...viewing} onClose={endViewing} />}
       {deleting && (
         <DeleteDialog
           row={deleting}

@@ -1,11 +1,19 @@
-import { useTyping } from "@lamplight/react"
+import type { FileProgress } from "@lamplight/client"
+import { useFileProgress, useTyping } from "@lamplight/react"
+import { percent } from "../files/layout"
 import { words } from "../strings"
 
-/** Who is typing. The strip keeps its height, so that nothing moves when it changes. */
+/** Who is typing, and who is sharing a file. The strip keeps its height, so that nothing moves when it changes. */
 export function TypingStrip({ id, nameOf }: { id: string; nameOf: (userId: string) => string }) {
   const { userIds } = useTyping(id)
+  const shared = useFileProgress(id).at(-1)
   return (
     <div className="typing-strip" role="status">
+      {shared && userIds.length === 0 && (
+        <span className="typing-file" data-testid="sharing" data-state={shared.state}>
+          {sharingText(shared, nameOf(shared.userId))}
+        </span>
+      )}
       {userIds.length > 0 && (
         <span className="inline-flex items-center gap-2" data-testid="typing">
           <span className="typing-dots" aria-hidden="true">
@@ -18,4 +26,11 @@ export function TypingStrip({ id, nameOf }: { id: string; nameOf: (userId: strin
       )}
     </div>
   )
+}
+
+function sharingText({ name, received, size, state }: FileProgress, who: string): string {
+  if (state === "ready") return words.files.shared(who, name)
+  if (state === "uploading" || state === "processing")
+    return words.files.sharing(who, name, percent(received, size))
+  return words.files.notShared(who, name)
 }

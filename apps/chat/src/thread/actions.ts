@@ -1,4 +1,4 @@
-import type { MessageRow } from "@lamplight/client"
+import type { MessageRow, Quote, SharedFile } from "@lamplight/client"
 import { createContext, useContext } from "react"
 
 /** What a row can ask of its thread. The object stays the same, so that rows need not render again. */
@@ -15,6 +15,10 @@ export interface ThreadActions {
   /** Asks first. */
   remove(row: MessageRow): void
   copy(row: MessageRow): void
+  /** Opens the viewer; the element takes the focus back. */
+  openPicture(file: SharedFile, opener: HTMLElement): void
+  /** What a quoted message says; empty once it is deleted. */
+  excerptOf(quote: Quote): string
   /** Shows the message with this `seq`. */
   jump(seq: number): void
   selfId: string

@@ -1,9 +1,10 @@
-import type { MessageRow } from "@lamplight/client"
+import type { MessageRow, SharedFile } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import { type RefObject, useCallback, useMemo, useState } from "react"
 import { toast } from "sonner"
 import { focusComposer } from "../app/regions"
 import { permalink } from "../app/route"
+import { describeFiles } from "../files/layout"
 import { rememberEmoji } from "../logic/recent-emoji"
 import { words } from "../strings"
 import { copyText } from "../ui/clipboard"
@@ -23,6 +24,7 @@ export function useMessageActions(props: {
   const [reply, setReply] = useState<MessageRow | null>(null)
   const [editing, setEditing] = useState<MessageRow | null>(null)
   const [deleting, setDeleting] = useState<MessageRow | null>(null)
+  const [viewing, setViewing] = useState<{ file: SharedFile; opener: HTMLElement } | null>(null)
   const [reacting, setReacting] = useState<{ row: MessageRow; anchor: HTMLElement } | null>(null)
 
   const actions = useMemo<ThreadActions>(
@@ -63,6 +65,14 @@ export function useMessageActions(props: {
           (thrown: unknown) => showFailure(words.message.copyFailed, thrown),
         )
       },
+      openPicture: (file, opener) => setViewing({ file, opener }),
+      excerptOf({ id: quoted, excerpt }) {
+        if (excerpt) return excerpt
+        const { rows } = conversation.messages.get()
+        const row = rows.find(({ message }) => message?.id === quoted)
+        // A message that brought files only has no text either.
+        return row && row.deletedAt === null ? describeFiles(row.attachments) : ""
+      },
       selfId,
       memberName: nameOf,
       jump: (seq) => log.current?.show(seq),
@@ -102,6 +112,8 @@ export function useMessageActions(props: {
     editing,
     deleting,
     reacting,
+    viewing,
+    endViewing: () => setViewing(null),
     endReply,
     endEdit,
     endReacting,

@@ -1,0 +1,384 @@
+import { createHash, randomBytes } from "node:crypto"
+import type { Browser, CDPSession } from "playwright-core"
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
+import { png } from "../../../tests/e2e/support/png.mjs"
+import { violations } from "./axe"
+import {
+  canRun,
+  canStart,
+  isCluster,
+  launch,
+  Person,
+  phone,
+  resize,
+  restore,
+  Server,
+  settled,
+  until,
+} from "./world"
+
+const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
+const zip = (size: number) => Buffer.concat([Buffer.from("PK\u0003\u0004"), randomBytes(size - 4)])
+const picture = (name: string, width = 600, height = 400) => ({
+  name,
+  mimeType: "image/png",
+  buffer: png(width, height),
+})
+const archive = (name: string, bytes: Buffer) => ({ name, mimeType: "application/zip", buffer: bytes })
+
+describe.skipIf(!canRun)("files", () => {
+  let browser: Browser
+  const server = new Server()
+  let asha: Person
+  let ben: Person
+  let network: CDPSession
+
+  beforeAll(async () => {
+    const fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    ;[browser] = await Promise.all([launch(...fake), server.start({ FILE_QUOTA: "0" })])
+    asha = await (
+      await Person.arrive(browser, server, "Asha", { bypassCSP: true, permissions: ["microphone"] })
+    ).signUp()
+    ben = await (await Person.arrive(browser, server, "Ben", { bypassCSP: true })).signUp()
+    await asha.open(ben)
+    await ben.open(asha)
+    network = await asha.context.newCDPSession(asha.page)
+    await network.send("Network.enable")
+  })
+  afterEach(async () => {
+    await speed(null)
+    await restore(asha)
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await server.stop()
+  })
+
+  /** How many bytes a second Asha's page sends; null: as many as it can. */
+  const speed = (uploadThroughput: number | null) =>
+    network.send("Network.emulateNetworkConditions", {
+      offline: false,
+      latency: 0,
+      downloadThroughput: -1,
+      uploadThroughput: uploadThroughput ?? -1,
+    })
+
+  const pick = (person: Person, ...files: { name: string; mimeType: string; buffer: Buffer }[]) =>
+    person.on("file-input").setInputFiles(files)
+  const ready = (person: Person, count: number) =>
+    until(
+      async () => (await person.page.locator('[data-testid="upload"][data-state="ready"]').count()) === count,
+    )
+  const send = (person: Person) => person.on("send").click()
+  const fileNamed = (person: Person, name: string) => person.on("file").filter({ hasText: name })
+  const held = (person: Person) =>
+    person.page.evaluate(async () => {
+      const names = (await indexedDB.databases()).map(({ name }) => name ?? "")
+      const name = names.find((one) => one.endsWith(":uploads"))
+      if (!name) return 0
+      return new Promise<number>((resolve) => {
+        const opening = indexedDB.open(name)
+        opening.onsuccess = () => {
+          const count = opening.result.transaction("bytes").objectStore("bytes").count()
+          count.onsuccess = () => {
+            resolve(count.result)
+            opening.result.close()
+          }
+        }
+      })
+    })
+  /** What the others get of a file. */
+  const download = (person: Person, name: string) =>
+    fileNamed(person, name)
+      .last()
+      .evaluate(async (link) => {
+        const bytes = await (await fetch((link as HTMLAnchorElement).href)).arrayBuffer()
+        const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))
+        return Array.from(sum, (byte) => byte.toString(16).padStart(2, "0")).join("")
+      })
+
+  it("41: picked files show, upload, and arrive with and without text, in boxes that do not grow", async () => {
+    await asha.say("Before the pictures")
+    const bytes = zip(40_000)
+    await pick(asha, picture("holiday.png", 1200, 800), archive("plan of the garden.zip", bytes))
+    await asha.on("tray").waitFor()
+    await ready(asha, 2)
+    expect(await asha.on("upload").count()).toBe(2)
+    await send(asha)
+    await until(async () => (await asha.on("tray").count()) === 0)
+    await asha.on("picture").waitFor()
+    await fileNamed(ben, "plan of the garden.zip").waitFor()
+    expect(await download(ben, "plan of the garden")).toBe(sha256(bytes))
+    await until(() =>
+      ben
+        .on("picture")
+        .first()
+        .evaluate((one) => (one as HTMLElement).dataset.state === "shown"),
+    )
+    const box = await ben.on("picture").first().boundingBox()
+    expect(Math.round(box?.width ?? 0)).toBe(340)
+    expect(Math.abs((box?.width ?? 0) / (box?.height ?? 1) - 1.5)).toBeLessThan(0.02)
+    await pick(asha, ...["a", "b", "c", "d"].map((name) => picture(`${name}.png`, 300, 300)))
+    await ready(asha, 4)
+    await asha.say("Four of them")
+    await ben.message("Four of them").locator('[data-testid="picture"]').nth(3).waitFor()
+    await until(async () => (await held(asha)) === 0)
+  })
+
+  it("17: pictures that load move nothing that is read", async () => {
+    // The pictures wait until the test lets them pass.
+    let pass = () => {}
+    const gate = new Promise<void>((resolve) => {
+      pass = resolve
+    })
+    await ben.page.route("**/thumbnail", async (route) => {
+      await gate
+      await route.continue()
+    })
+    await ben.page.reload()
+    await ben.message("Four of them").locator('[data-testid="picture"]').nth(3).waitFor()
+    const tops = () =>
+      ben.page.$$eval('[data-testid="message"]', (all) =>
+        all.map((one) => [(one as HTMLElement).dataset.seq, Math.round(one.getBoundingClientRect().top)]),
+      )
+    const before = await settled(ben.page, tops)
+    pass()
+    await until(async () => {
+      const states = await ben.page.$$eval('[data-testid="picture"]', (all) =>
+        all.map((one) => (one as HTMLElement).dataset.state),
+      )
+      return states.length > 3 && states.every((state) => state === "shown")
+    })
+    expect(await settled(ben.page, tops)).toEqual(before)
+    await ben.page.unrouteAll({ behavior: "ignoreErrors" })
+  })
+
+  it("40: dropped and pasted files are attached; of text and a picture the text is pasted", async () => {
+    const transfer = (text: string | null) =>
+      asha.page.evaluateHandle((words) => {
+        const data = new DataTransfer()
+        if (words !== null) data.setData("text/plain", words)
+        data.items.add(new File([new Uint8Array(2_000)], "dropped.bin"))
+        return data
+      }, text)
+    const dropped = await transfer(null)
+    await asha.on("log").dispatchEvent("dragenter", { dataTransfer: dropped })
+    await asha.on("drop-target").waitFor()
+    await asha.on("log").dispatchEvent("dragover", { dataTransfer: dropped })
+    await asha.on("log").dispatchEvent("drop", { dataTransfer: dropped })
+    await ready(asha, 1)
+    expect(await asha.on("drop-target").count()).toBe(0)
+    const paste = async (text: string | null) =>
+      asha.on("composer").evaluate(
+        (field, data) => {
+          field.dispatchEvent(
+            new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }),
+          )
+        },
+        await transfer(text),
+      )
+    await paste("words")
+    await paste(null)
+    await ready(asha, 2)
+    // Removed ones are gone from the page, the browser and the server.
+    for (let left = 2; left > 0; left--) {
+      await asha.on("upload-cancel").first().click()
+      await until(async () => (await asha.on("upload").count()) === left - 1)
+    }
+    expect(await asha.focused()).toBe("composer")
+    await until(async () => (await held(asha)) === 0)
+  })
+
+  it("41: Send before it is ready: the message waits, both sides see how far it is, and it arrives once", async () => {
+    const bytes = zip(3_000_000)
+    await speed(600_000)
+    await pick(asha, archive("early.zip", bytes))
+    await asha.on("upload").waitFor()
+    await asha.say("Sent too early")
+    await asha.say("And this after it")
+    const row = asha.message("Sent too early")
+    await row.locator('[data-testid="sending-file"]').waitFor()
+    await ben
+      .on("sharing")
+      .filter({ hasText: /early\.zip.*, \d+ %/ })
+      .waitFor()
+    await until(async () =>
+      /\d+ %/.test((await row.locator('[data-testid="sending-file"]').textContent()) ?? ""),
+    )
+    expect(await ben.message("And this after it").count()).toBe(0)
+    await speed(null)
+    await ben.message("And this after it").waitFor()
+    expect(await ben.message("Sent too early").count()).toBe(1)
+    expect(await download(ben, "early.zip")).toBe(sha256(bytes))
+    await until(async () => (await ben.on("sharing").count()) === 0)
+  })
+
+  it("41: a network that is cut in mid-upload, and a pause", async () => {
+    const bytes = zip(3_000_000)
+    await speed(400_000)
+    await pick(asha, archive("cut.zip", bytes))
+    await until(async () => /\d+ %/.test((await asha.on("upload").textContent()) ?? ""))
+    await asha.on("upload-pause").click()
+    await asha.on("upload-resume").waitFor()
+    await asha.on("upload-resume").click()
+    await asha.on("upload-pause").waitFor()
+    await asha.context.setOffline(true)
+    await asha.say("Over a cut")
+    await until(async () => (await asha.message("Over a cut").getAttribute("data-state")) === "sending")
+    await asha.context.setOffline(false)
+    await speed(null)
+    await ben.message("Over a cut").waitFor()
+    expect(await download(ben, "cut.zip")).toBe(sha256(bytes))
+  })
+
+  it("41: a reload in mid-upload, in the composer and after Send", async () => {
+    const bytes = zip(4_000_000)
+    await speed(500_000)
+    await pick(asha, archive("reloaded.zip", bytes))
+    await until(async () => /\d+ %/.test((await asha.on("upload").textContent()) ?? ""))
+    await asha.page.reload()
+    await asha.on("upload").filter({ hasText: "reloaded.zip" }).waitFor()
+    await asha.say("Reloaded")
+    await asha.message("Reloaded").locator('[data-testid="sending-file"]').waitFor()
+    await asha.page.reload()
+    await ben.message("Reloaded").waitFor()
+    expect(await ben.message("Reloaded").count()).toBe(1)
+    expect(await download(ben, "reloaded.zip")).toBe(sha256(bytes))
+    await until(async () => (await held(asha)) === 0)
+  })
+
+  it.skipIf(!canStart || isCluster)("41: a server that is killed in mid-upload", async () => {
+    const bytes = zip(4_000_000)
+    await speed(600_000)
+    await pick(asha, archive("killed.zip", bytes))
+    await until(async () => /\d+ %/.test((await asha.on("upload").textContent()) ?? ""))
+    await asha.say("Killed")
+    await server.kill()
+    await server.again()
+    await speed(null)
+    await ben.message("Killed").waitFor()
+    expect(await download(ben, "killed.zip")).toBe(sha256(bytes))
+  })
+
+  it("a file that is refused says why, and is taken out", async () => {
+    await asha.page.route("**/api/files", (route) =>
+      route.request().method() === "POST"
+        ? route.fulfill({
+            status: 413,
+            contentType: "application/json",
+            body: JSON.stringify({ success: false, code: "too_long", error: "The file is too large here." }),
+          })
+        : route.continue(),
+    )
+    await pick(asha, archive("huge.zip", zip(1_000)))
+    await asha.on("upload").filter({ hasText: "The file is too large here." }).waitFor()
+    expect(await violations(asha.page)).toEqual([])
+    await asha.on("upload-cancel").click()
+    await until(async () => (await asha.on("upload").count()) === 0)
+  })
+
+  it("52: the viewer goes by keyboard, and gives the focus back; axe finds nothing in either theme", async () => {
+    const four = ben.message("Four of them").locator('[data-testid="picture"]')
+    await four.first().scrollIntoViewIfNeeded()
+    await four.first().focus()
+    await ben.page.keyboard.press("Enter")
+    await ben.on("viewer").waitFor()
+    const place = (text: string) => ben.on("viewer-place").filter({ hasText: text }).waitFor()
+    await place("2 of 5")
+    await ben.page.keyboard.press("ArrowRight")
+    await place("3 of 5")
+    await ben.page.keyboard.press("End")
+    await place("5 of 5")
+    await ben.page.keyboard.press("ArrowLeft")
+    await place("4 of 5")
+    const width = () => ben.page.locator(".viewer-stage img").evaluate((one) => one.clientWidth)
+    const before = await width()
+    await ben.page.keyboard.press("+")
+    await until(async () => (await width()) > before)
+    await ben.page.keyboard.press("0")
+    await until(async () => (await width()) === before)
+    expect(await ben.on("viewer-download").getAttribute("download")).toBe("c.png")
+    for (const theme of ["light", "dark"]) {
+      await ben.page.evaluate((name) => {
+        document.documentElement.dataset.theme = name
+      }, theme)
+      expect(await violations(ben.page)).toEqual([])
+    }
+    await ben.page.keyboard.press("Escape")
+    await until(async () => (await ben.on("viewer").count()) === 0)
+    await until(() => four.first().evaluate((one) => one === document.activeElement))
+    for (const theme of ["dark", "light"]) {
+      await ben.page.evaluate((name) => {
+        document.documentElement.dataset.theme = name
+      }, theme)
+      expect(await violations(ben.page)).toEqual([])
+    }
+  })
+
+  it("a voice message is recorded, thrown away, recorded again, listened to and sent", async () => {
+    await asha.on("record").click()
+    await asha.on("record-cancel").click()
+    await until(async () => (await asha.on("recorder").count()) === 0)
+    expect(await asha.on("upload").count()).toBe(0)
+    await asha.on("record").click()
+    await asha.page.locator('.recorder-time:has-text("0:01")').waitFor()
+    await asha.on("record-done").click()
+    await asha.on("voice-draft").waitFor()
+    await ready(asha, 1)
+    await send(asha)
+    const audio = ben.on("audio").last()
+    await audio.waitFor()
+    await until(() => audio.evaluate((one) => (one as HTMLAudioElement).readyState >= 1))
+    expect(await audio.getAttribute("preload")).toBe("metadata")
+  })
+
+  it("a video has a player", async () => {
+    const film = await asha.page.evaluate(async () => {
+      const canvas = document.createElement("canvas")
+      const context = canvas.getContext("2d")
+      const recorder = new MediaRecorder(canvas.captureStream(10), { mimeType: "video/webm" })
+      const parts: Blob[] = []
+      recorder.ondataavailable = ({ data }) => parts.push(data)
+      recorder.start(100)
+      for (let n = 0; n < 10; n += 1) {
+        if (context) context.fillStyle = `hsl(${n * 30} 80% 50%)`
+        context?.fillRect(0, 0, 300, 150)
+        await new Promise((resolve) => setTimeout(resolve, 60))
+      }
+      await new Promise((resolve) => {
+        recorder.onstop = resolve
+        recorder.stop()
+      })
+      return [...new Uint8Array(await new Blob(parts).arrayBuffer())]
+    })
+    await pick(asha, { name: "garden.webm", mimeType: "video/webm", buffer: Buffer.from(film) })
+    await ready(asha, 1)
+    await send(asha)
+    const video = ben.on("video").last()
+    await video.waitFor()
+    await until(() => video.evaluate((one) => (one as HTMLVideoElement).readyState >= 1))
+  })
+
+  it("a phone shows files and takes them", async () => {
+    const carl = await (await Person.arrive(browser, server, "Carl", { ...phone, bypassCSP: true })).signUp()
+    carl.viewport = { width: 390, height: 844 }
+    await carl.open(asha)
+    await pick(
+      carl,
+      picture("tall.png", 500, 900),
+      archive("a very long name of a file that has no end.zip", zip(9_000)),
+    )
+    await ready(carl, 2)
+    expect(await violations(carl.page)).toEqual([])
+    await carl.say("From the phone")
+    await carl.message("From the phone").locator('[data-testid="picture"]').waitFor()
+    const wide = await carl.page.evaluate(() => document.documentElement.scrollWidth)
+    expect(wide).toBeLessThanOrEqual(390)
+    await resize(carl.page, 390, 844)
+    await carl.close()
+  })
+
+  it("the pages complained about nothing", () => {
+    expect([...asha.complaints, ...ben.complaints]).toEqual([])
+  })
+})

@@ -1,0 +1,77 @@
+import type { MessageRow, SharedFile } from "@lamplight/client"
+import { type ComponentType, useEffect, useReducer } from "react"
+import { type AnyFile, boxOf, keyOf, kindOf, split } from "./layout"
+
+type Media = typeof import("./media")
+
+let media: Media | null = null
+
+/** What shows files loads with the first of them; until then their places are empty, and as large as they will be. */
+function useMedia(): Media | null {
+  const [, update] = useReducer((n: number) => n + 1, 0)
+  useEffect(() => {
+    if (media) return
+    let isOver = false
+    let timer = 0
+    const load = () =>
+      import("./media").then(
+        (loaded) => {
+          media = loaded
+          if (!isOver) update()
+        },
+        () => {
+          if (!isOver) timer = window.setTimeout(load, 3_000)
+        },
+      )
+    void load()
+    return () => {
+      isOver = true
+      clearTimeout(timer)
+    }
+  }, [])
+  return media
+}
+
+/** The files of a message in its bubble. */
+export function Attachments({ row }: { row: MessageRow }) {
+  const parts = useMedia()
+  const files: readonly AnyFile[] = row.message ? row.attachments : row.files
+  const { pictures, others } = split(files)
+  return (
+    <div className="attachments" data-testid="attachments">
+      {pictures.length > 0 && (
+        <div className="pictures" data-count={Math.min(pictures.length, 3)}>
+          {pictures.map((file) => {
+            const { width, height } = boxOf(file)
+            const style = pictures.length === 1 ? { width, aspectRatio: `${width} / ${height}` } : undefined
+            return (
+              <div key={keyOf(file)} className="picture" style={style}>
+                {parts && part(file, parts.Picture, parts.SendingPicture)}
+              </div>
+            )
+          })}
+        </div>
+      )}
+      {others.map((file) => (
+        <div key={keyOf(file)} className="file-place" data-kind={"uploadId" in file ? "file" : kindOf(file)}>
+          {parts &&
+            part(
+              file,
+              { picture: parts.Picture, video: parts.Video, audio: parts.Audio, file: parts.FileLine }[
+                kindOf(file)
+              ],
+              parts.SendingFile,
+            )}
+        </div>
+      ))}
+    </div>
+  )
+}
+
+function part(
+  file: AnyFile,
+  Stored: ComponentType<{ file: SharedFile }>,
+  Sending: ComponentType<{ uploadId: string; name: string; size: number }>,
+) {
+  return "uploadId" in file ? <Sending {...file} /> : <Stored file={file} />
+}

@@ -1,0 +1,114 @@
+/** Records a voice message. Loaded when the first one is recorded. */
+import { Check, Trash2 } from "lucide-react"
+import { useEffect, useRef, useState } from "react"
+import { toast } from "sonner"
+import { words } from "../strings"
+import { VOICE_NAME } from "./layout"
+
+const TYPES = ["audio/webm;codecs=opus", "audio/ogg;codecs=opus", "audio/mp4"]
+/** A recording ends by itself then. */
+const MAX_MS = 15 * 60_000
+
+export default function Recorder(props: { onDone: (file: File) => void; onClose: () => void }) {
+  const { onDone, onClose } = props
+  const [ms, setMs] = useState<number | null>(null)
+  const recorder = useRef<MediaRecorder | null>(null)
+  const isKept = useRef(false)
+  const done = useRef(onDone)
+  done.current = onDone
+  const close = useRef(onClose)
+  close.current = onClose
+
+  useEffect(() => {
+    let isOver = false
+    let stream: MediaStream | null = null
+    let timer = 0
+    const begin = async () => {
+      stream = await navigator.mediaDevices.getUserMedia({ audio: true })
+      if (isOver) return stop()
+      const mimeType = TYPES.find((type) => MediaRecorder.isTypeSupported(type))
+      const mine = new MediaRecorder(stream, mimeType ? { mimeType } : {})
+      const parts: Blob[] = []
+      mine.ondataavailable = ({ data }) => parts.push(data)
+      mine.onstop = () => {
+        stop()
+        if (isKept.current) done.current(fileOf(parts, mine.mimeType))
+        close.current()
+      }
+      recorder.current = mine
+      const began = performance.now()
+      setMs(0)
+      timer = window.setInterval(() => {
+        const now = performance.now() - began
+        setMs(now)
+        if (now < MAX_MS) return
+        isKept.current = true
+        mine.stop()
+      }, 250)
+      mine.start(1_000)
+    }
+    function stop() {
+      clearInterval(timer)
+      for (const track of stream?.getTracks() ?? []) track.stop()
+    }
+    begin().catch(() => {
+      stop()
+      if (isOver) return
+      toast.error(words.files.noMicrophone, { id: "no-microphone" })
+      close.current()
+    })
+    return () => {
+      isOver = true
+      // Leaving the conversation throws the recording away.
+      if (recorder.current?.state === "recording") recorder.current.stop()
+      stop()
+    }
+  }, [])
+
+  function end(keep: boolean) {
+    isKept.current = keep
+    if (recorder.current?.state === "recording") recorder.current.stop()
+    else onClose()
+  }
+
+  return (
+    <fieldset className="recorder" data-testid="recorder" aria-label={words.files.recording}>
+      <span className="recorder-dot" aria-hidden="true" />
+      <span className="recorder-time" role="timer">
+        {ms === null ? words.files.microphone : clockOf(ms)}
+      </span>
+      <button
+        type="button"
+        className="composer-tool"
+        data-testid="record-cancel"
+        aria-label={words.files.recordCancel}
+        title={words.files.recordCancel}
+        onClick={() => end(false)}
+      >
+        <Trash2 size={18} aria-hidden="true" />
+      </button>
+      <button
+        type="button"
+        className="composer-send"
+        data-testid="record-done"
+        data-ready={ms !== null}
+        aria-label={words.files.recordDone}
+        title={words.files.recordDone}
+        // biome-ignore lint/a11y/noAutofocus: the button that was pressed is gone
+        autoFocus
+        onClick={() => end(true)}
+      >
+        <Check size={20} aria-hidden="true" />
+      </button>
+    </fieldset>
+  )
+}
+
+const clockOf = (ms: number) =>
+  `${Math.floor(ms / 60_000)}:${String(Math.floor(ms / 1_000) % 60).padStart(2, "0")}`
+
+function fileOf(parts: Blob[], mimeType: string): File {
+  const type = mimeType.split(";")[0] || "audio/webm"
+  const ending = type === "audio/ogg" ? "ogg" : type === "audio/mp4" ? "m4a" : "webm"
+  return new File(parts, `${VOICE_NAME}.${ending}`, { type })
+}

@@ -1,0 +1,76 @@
+/** The files that the next message brings. Loaded with the first of them. */
+import type { Upload } from "@lamplight/client"
+import { useLamplight } from "@lamplight/react"
+import { X } from "lucide-react"
+import { words } from "../strings"
+import { kindOf, measured, sizeText, VOICE_NAME } from "./layout"
+import { Bar, FileIcon, FileName, UploadButton, uploadText, usePreview } from "./media"
+
+export default function Tray({ uploads, onRemoved }: { uploads: readonly Upload[]; onRemoved: () => void }) {
+  return (
+    <ul className="tray" aria-label={words.files.tray} data-testid="tray">
+      {uploads.map((upload) => (
+        <Item key={upload.id} upload={upload} onRemoved={onRemoved} />
+      ))}
+    </ul>
+  )
+}
+
+function Item({ upload, onRemoved }: { upload: Upload; onRemoved: () => void }) {
+  const { uploads } = useLamplight()
+  const { id, name, size, state, bytes, durable } = upload
+  const kind = kindOf(upload)
+  const src = usePreview(kind === "picture" || kind === "audio" ? bytes : null)
+  const isVoice = kind === "audio" && name.startsWith(VOICE_NAME)
+  return (
+    <li className="tray-item" data-testid="upload" data-state={state} data-kind={kind}>
+      {kind === "picture" && src !== null ? (
+        <img
+          className="tray-picture"
+          src={src}
+          alt=""
+          onLoad={({ currentTarget: { naturalWidth: width, naturalHeight: height } }) =>
+            measured.set(id, { width, height })
+          }
+        />
+      ) : (
+        !isVoice && <FileIcon name={name} />
+      )}
+      <span className="file-words">
+        {isVoice && src !== null ? (
+          // biome-ignore lint/a11y/useMediaCaption: one's own words
+          <audio
+            className="tray-audio"
+            controls
+            src={src}
+            aria-label={words.files.voice}
+            data-testid="voice-draft"
+          />
+        ) : (
+          <FileName name={name} />
+        )}
+        <span className="file-size" data-failed={state === "failed" ? "" : undefined} role="status">
+          {state === "failed" ? uploadText(upload) : `${sizeText(size)} · ${uploadText(upload)}`}
+          {!durable && state !== "ready" && state !== "failed" && ` · ${words.files.keepOpen}`}
+        </span>
+        {state !== "ready" && state !== "failed" && (
+          <Bar upload={upload} label={words.files.uploading(name)} />
+        )}
+      </span>
+      <UploadButton upload={upload} />
+      <button
+        type="button"
+        className="upload-button"
+        data-testid="upload-cancel"
+        aria-label={words.files.remove(name)}
+        title={words.files.remove(name)}
+        onClick={() => {
+          uploads.cancel(id)
+          onRemoved()
+        }}
+      >
+        <X size={16} aria-hidden="true" />
+      </button>
+    </li>
+  )
+}

@@ -1,0 +1,188 @@
+/** Pictures over the whole page, one at a time. Loaded when the first one is opened. */
+import type { SharedFile } from "@lamplight/client"
+import { useFileUrl } from "@lamplight/react"
+import { ChevronLeft, ChevronRight, Download, X, ZoomIn, ZoomOut } from "lucide-react"
+import { Dialog } from "radix-ui"
+import { type KeyboardEvent, useState } from "react"
+import { words } from "../strings"
+import { sizeText } from "./layout"
+
+export interface Shown {
+  file: SharedFile
+  by: string
+  at: string
+}
+
+const ZOOMS = [1, 1.5, 2, 3, 4]
+
+export default function Viewer(props: { pictures: readonly Shown[]; start: string; onClose: () => void }) {
+  const { pictures, start, onClose } = props
+  const [id, setId] = useState(start)
+  const [zoom, setZoom] = useState(0)
+  const found = pictures.findIndex(({ file }) => file.id === id)
+  const at = Math.max(0, found)
+  const shown = pictures[at]
+  if (!shown) return null
+
+  function go(step: number) {
+    const next = pictures[at + step]
+    if (!next) return
+    setZoom(0)
+    setId(next.file.id)
+  }
+  const magnify = (step: number) => setZoom((now) => Math.min(ZOOMS.length - 1, Math.max(0, now + step)))
+
+  function onKeyDown(event: KeyboardEvent) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return
+    const isZoomed = zoom > 0
+    if (event.key === "ArrowLeft" && !isZoomed) go(-1)
+    else if (event.key === "ArrowRight" && !isZoomed) go(1)
+    else if (event.key === "Home") go(-at)
+    else if (event.key === "End") go(pictures.length - 1 - at)
+    else if (event.key === "+" || event.key === "=") magnify(1)
+    else if (event.key === "-") magnify(-1)
+    else if (event.key === "0") setZoom(0)
+    else return
+    event.preventDefault()
+  }
+
+  return (
+    <Dialog.Root open onOpenChange={(open) => open || onClose()}>
+      <Dialog.Portal>
+        <Dialog.Content
+          className="viewer"
+          data-testid="viewer"
+          aria-describedby={undefined}
+          onKeyDown={onKeyDown}
+          onCloseAutoFocus={(event) => event.preventDefault()}
+        >
+          <header className="viewer-head">
+            <span className="viewer-words">
+              <Dialog.Title className="viewer-title" dir="auto">
+                {shown.file.name}
+              </Dialog.Title>
+              <span className="viewer-about" role="status" data-testid="viewer-place">
+                {words.files.by(shown.by, shown.at)} · {sizeText(shown.file.size)}
+                {pictures.length > 1 && ` · ${words.files.place(at + 1, pictures.length)}`}
+              </span>
+            </span>
+            <Tool label={words.files.zoomOut} disabled={zoom === 0} onClick={() => magnify(-1)}>
+              <ZoomOut size={20} aria-hidden="true" />
+            </Tool>
+            <Tool label={words.files.zoomIn} disabled={zoom === ZOOMS.length - 1} onClick={() => magnify(1)}>
+              <ZoomIn size={20} aria-hidden="true" />
+            </Tool>
+            <Save file={shown.file} />
+            <Dialog.Close className="viewer-tool" aria-label={words.files.close} title={words.files.close}>
+              <X size={20} aria-hidden="true" />
+            </Dialog.Close>
+          </header>
+          <Stage
+            key={shown.file.id}
+            file={shown.file}
+            zoom={ZOOMS[zoom] ?? 1}
+            onMagnify={magnify}
+            onOut={onClose}
+          />
+          {at > 0 && (
+            <Tool label={words.files.before} side="start" onClick={() => go(-1)}>
+              <ChevronLeft size={26} aria-hidden="true" />
+            </Tool>
+          )}
+          {at < pictures.length - 1 && (
+            <Tool label={words.files.after} side="end" onClick={() => go(1)}>
+              <ChevronRight size={26} aria-hidden="true" />
+            </Tool>
+          )}
+        </Dialog.Content>
+      </Dialog.Portal>
+    </Dialog.Root>
+  )
+}
+
+function Tool(props: {
+  label: string
+  side?: "start" | "end"
+  disabled?: boolean
+  onClick: () => void
+  children: React.ReactNode
+}) {
+  const { label, side, disabled = false, onClick, children } = props
+  return (
+    <button
+      type="button"
+      className="viewer-tool"
+      data-side={side}
+      aria-label={label}
+      title={label}
+      // It keeps the focus: the keys must go on working.
+      aria-disabled={disabled}
+      onClick={() => disabled || onClick()}
+    >
+      {children}
+    </button>
+  )
+}
+
+function Save({ file }: { file: SharedFile }) {
+  const href = useFileUrl(file)
+  const label = words.files.save
+  return (
+    <a
+      className="viewer-tool"
+      data-testid="viewer-download"
+      href={href ?? undefined}
+      download={file.name}
+      aria-label={label}
+      title={label}
+    >
+      <Download size={20} aria-hidden="true" />
+    </a>
+  )
+}
+
+function Stage(props: {
+  file: SharedFile
+  zoom: number
+  onMagnify: (step: number) => void
+  onOut: () => void
+}) {
+  const { file, zoom, onMagnify, onOut } = props
+  const src = useFileUrl(file)
+  const [isFailed, setFailed] = useState(false)
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: the keys are handled by the dialog
+    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes it
+    <div
+      className="viewer-stage"
+      data-zoomed={zoom > 1 ? "" : undefined}
+      onClick={(event) => {
+        if (event.target === event.currentTarget) onOut()
+      }}
+      onDoubleClick={() => onMagnify(zoom > 1 ? -ZOOMS.length : 2)}
+      onWheel={(event) => {
+        if (event.ctrlKey) onMagnify(event.deltaY < 0 ? 1 : -1)
+      }}
+    >
+      {isFailed ? (
+        <p className="viewer-failed">{words.files.notShown}</p>
+      ) : (
+        src !== null && (
+          <img
+            src={src}
+            alt={file.name}
+            width={file.width}
+            height={file.height}
+            draggable={false}
+            style={
+              zoom > 1
+                ? { maxWidth: "none", maxHeight: "none", width: `${zoom * 100}%`, height: "auto" }
+                : undefined
+            }
+            onError={() => setFailed(true)}
+          />
+        )
+      )}
+    </div>
+  )
+}

@@ -1,0 +1,214 @@
+/** What shows the files of messages. Loaded with the first message that has one. */
+import type { SharedFile, Upload } from "@lamplight/client"
+import { useFileUrl, useLamplight, useUpload } from "@lamplight/react"
+import { Download, FileArchive, FileText, Pause, File as PlainFile, Play, RotateCw } from "lucide-react"
+import { useEffect, useState } from "react"
+import { words } from "../strings"
+import { useThreadActions } from "../thread/actions"
+import { percent, sizeText } from "./layout"
+import { Placeholder } from "./Placeholder"
+
+/** The largest animation that plays in the thread: others stand still until they are opened. */
+const MAX_ANIMATION = 8_000_000
+
+/** A picture in its reserved box. It opens the viewer. */
+export function Picture({ file }: { file: SharedFile }) {
+  const isAnimated = file.type === "image/gif" && file.size <= MAX_ANIMATION
+  const src = useFileUrl(file, isAnimated ? "file" : "thumbnail")
+  const [state, setState] = useState<"loading" | "shown" | "failed">("loading")
+  const { openPicture } = useThreadActions()
+  return (
+    <button
+      type="button"
+      className="picture-button"
+      data-testid="picture"
+      data-state={state}
+      aria-label={words.files.open(file.name)}
+      onClick={(event) => openPicture(file, event.currentTarget)}
+    >
+      <Placeholder file={file} />
+      {src !== null && state !== "failed" && (
+        <img
+          src={src}
+          alt={file.name}
+          loading="lazy"
+          decoding="async"
+          draggable={false}
+          onLoad={() => setState("shown")}
+          onError={() => setState("failed")}
+        />
+      )}
+      {state === "failed" && <span className="picture-failed">{words.files.notShown}</span>}
+    </button>
+  )
+}
+
+export function Video({ file }: { file: SharedFile }) {
+  const src = useFileUrl(file)
+  const poster = useFileUrl(file, "thumbnail")
+  return (
+    // biome-ignore lint/a11y/useMediaCaption: what people send has no captions
+    <video
+      className="video"
+      data-testid="video"
+      controls
+      preload="metadata"
+      playsInline
+      src={src ?? undefined}
+      poster={file.thumbnailUrl ? (poster ?? undefined) : undefined}
+      aria-label={file.name}
+    />
+  )
+}
+
+export function Audio({ file }: { file: SharedFile }) {
+  const src = useFileUrl(file)
+  return (
+    // biome-ignore lint/a11y/useMediaCaption: what people send has no captions
+    <audio
+      className="audio"
+      data-testid="audio"
+      controls
+      preload="metadata"
+      src={src ?? undefined}
+      aria-label={file.name}
+    />
+  )
+}
+
+/** Any other file: its name and size, and a download. */
+export function FileLine({ file }: { file: SharedFile }) {
+  const href = useFileUrl(file)
+  return (
+    <a className="file-line" data-testid="file" href={href ?? undefined} download={file.name}>
+      <span className="sr-only">{words.files.save} </span>
+      <FileIcon name={file.name} />
+      <span className="file-words">
+        <FileName name={file.name} />
+        <span className="file-size">{sizeText(file.size)}</span>
+      </span>
+      <Download size={18} aria-hidden="true" />
+    </a>
+  )
+}
+
+/** The end of a name tells what it is: only what stands before it is cut. */
+export function FileName({ name }: { name: string }) {
+  const at = name.lastIndexOf(".")
+  const cut = at > 0 && name.length - at <= 8 ? Math.max(0, at - 3) : name.length
+  return (
+    <span className="file-name" dir="auto" title={name}>
+      <span>{name.slice(0, cut)}</span>
+      {name.slice(cut)}
+    </span>
+  )
+}
+
+export function FileIcon({ name }: { name: string }) {
+  const ending = name.slice(name.lastIndexOf(".") + 1).toLowerCase()
+  const Icon = /^(zip|gz|xz|7z|rar|tar)$/.test(ending)
+    ? FileArchive
+    : /^(pdf|txt|md|docx?|odt|rtf|csv|xlsx?)$/.test(ending)
+      ? FileText
+      : PlainFile
+  return (
+    <span className="file-icon">
+      <Icon size={20} aria-hidden="true" />
+    </span>
+  )
+}
+
+/** The address of bytes in this page, for a preview. */
+export function usePreview(bytes: Blob | null | undefined): string | null {
+  const [address, setAddress] = useState<string | null>(null)
+  useEffect(() => {
+    if (!bytes) return
+    const made = URL.createObjectURL(bytes)
+    setAddress(made)
+    return () => {
+      setAddress(null)
+      URL.revokeObjectURL(made)
+    }
+  }, [bytes])
+  return address
+}
+
+/** What an upload does, in words. */
+export function uploadText(upload: Upload | null): string {
+  if (!upload) return words.files.waiting
+  if (upload.error) return upload.error.message
+  if (upload.state === "uploading") return words.files.percent(percent(upload.sent, upload.size))
+  return words.files.states[upload.state]
+}
+
+export function Bar({ upload, label }: { upload: Upload | null; label: string }) {
+  const value = upload ? percent(upload.sent, upload.size) : 0
+  return (
+    <span
+      className="upload-bar"
+      role="progressbar"
+      aria-label={label}
+      aria-valuenow={value}
+      aria-valuemin={0}
+      aria-valuemax={100}
+    >
+      <span style={{ width: `${value}%` }} />
+    </span>
+  )
+}
+
+/** Pauses an upload, continues it, or tries it again. */
+export function UploadButton({ upload }: { upload: Upload }) {
+  const { uploads } = useLamplight()
+  const { id, state, name } = upload
+  if (state === "ready" || state === "processing") return null
+  const isStopped = state === "paused" || state === "failed"
+  const label = words.files[state === "failed" ? "again" : isStopped ? "resume" : "pause"](name)
+  const Icon = state === "failed" ? RotateCw : isStopped ? Play : Pause
+  return (
+    <button
+      type="button"
+      className="upload-button"
+      data-testid={isStopped ? "upload-resume" : "upload-pause"}
+      aria-label={label}
+      title={label}
+      onClick={() => (isStopped ? uploads.resume(id) : uploads.pause(id))}
+    >
+      <Icon size={16} aria-hidden="true" />
+    </button>
+  )
+}
+
+/** A picture of an unsent message. */
+export function SendingPicture({ uploadId, name }: { uploadId: string; name: string }) {
+  const upload = useUpload(uploadId)
+  const src = usePreview(upload?.bytes)
+  return (
+    <span className="picture-sending" data-testid="sending-file">
+      {src !== null && <img src={src} alt={name} draggable={false} />}
+      <span className="picture-progress">
+        {upload && <UploadButton upload={upload} />}
+        <span>{uploadText(upload)}</span>
+        <Bar upload={upload} label={words.files.uploading(name)} />
+      </span>
+    </span>
+  )
+}
+
+/** Any other file of an unsent message. */
+export function SendingFile({ uploadId, name, size }: { uploadId: string; name: string; size: number }) {
+  const upload = useUpload(uploadId)
+  return (
+    <span className="file-line" data-testid="sending-file">
+      <FileIcon name={name} />
+      <span className="file-words">
+        <FileName name={name} />
+        <span className="file-size">
+          {sizeText(size)} · {uploadText(upload)}
+        </span>
+        <Bar upload={upload} label={words.files.uploading(name)} />
+      </span>
+      {upload && <UploadButton upload={upload} />}
+    </span>
+  )
+}
