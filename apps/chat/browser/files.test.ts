@@ -370,7 +370,9 @@ describe.skipIf(!canRun)("files", () => {
     )
     await ready(carl, 2)
     expect(await violations(carl.page)).toEqual([])
-    await carl.say("From the phone")
+    // Enter is a new line there.
+    await carl.on("composer").fill("From the phone")
+    await send(carl)
     await carl.message("From the phone").locator('[data-testid="picture"]').waitFor()
     const wide = await carl.page.evaluate(() => document.documentElement.scrollWidth)
     expect(wide).toBeLessThanOrEqual(390)

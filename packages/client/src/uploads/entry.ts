@@ -92,3 +92,10 @@ export function save(entry: Entry, storage: UploadStorage | null): Promise<void>
 export const sendLock = (core: Core, id: string) => `lamplight:upload:${core.scope}:${id}`
 /** The lock of the tab that alone has the bytes of an upload. */
 export const bytesLock = (core: Core, id: string) => `lamplight:bytes:${core.scope}:${id}`
+
+/** Whether two records say the same. */
+export const isEqual = (one: UploadRecord, other: UploadRecord) =>
+  Object.keys({ ...one, ...other }).every((key) => {
+    const [mine, theirs] = [one, other].map((record) => record[key as keyof UploadRecord])
+    return mine === theirs || JSON.stringify(mine) === JSON.stringify(theirs)
+  })

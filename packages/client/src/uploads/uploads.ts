@@ -4,7 +4,7 @@ import type { OutboxRecord, UploadRecord, UploadStorage } from "../options.js"
 import type { Cell } from "../store.js"
 import type { Upload } from "../types.js"
 import type { FilesOptions } from "./contract.js"
-import { bytesLock, type Entry, itemOf, newEntry, save } from "./entry.js"
+import { bytesLock, type Entry, isEqual, itemOf, newEntry, save } from "./entry.js"
 import { createSender } from "./sender.js"
 import { indexedDbUploads } from "./storage.js"
 import { createTus } from "./tus.js"
@@ -400,9 +400,3 @@ export function createUploads(core: Core, given: FilesOptions, store: Cell<reado
     },
   }
 }
-
-const isEqual = (one: UploadRecord, other: UploadRecord) =>
-  Object.keys({ ...one, ...other }).every((key) => {
-    const [mine, theirs] = [one, other].map((record) => record[key as keyof UploadRecord])
-    return mine === theirs || JSON.stringify(mine) === JSON.stringify(theirs)
-  })
