@@ -98,7 +98,9 @@ impl<E: Clone + Eq> BucketFeed<E> {
         let index = self.bucket(user);
         let entry = self.buckets[index].users.entry(user.clone()).or_default();
         let is_known = entry.shown.is_some() || entry.hidden;
-        if is_known && (is_lost || !hidden && (entry.unconfirmed || is_own(user))) {
+        // What the store says once more is no news.
+        let is_waiting = entry.unconfirmed && (!hidden || entry.hidden);
+        if is_known && (is_lost || is_waiting || !hidden && is_own(user)) {
             entry.unconfirmed = true;
             entry.hidden = hidden;
             return None;

@@ -404,6 +404,30 @@ fn p8_p11_whom_a_lost_store_hides_is_hidden_unless_a_node_shows_them_in_time() {
 }
 
 #[test]
+fn p8_p11_what_a_lost_store_says_once_more_is_no_news() {
+    let mut feed = started(vec![shown(1, 40), shown(2, 50)]);
+    let old = |hidden: &[u8]| {
+        let mut old = loaded(at(2, 0), 100, vec![]);
+        old.users
+            .extend(hidden.iter().map(|n| (user(*n), (None, true))));
+        old
+    };
+    feed.mark_stale(0);
+    assert_eq!(feed.begin_load(), Some(0));
+    assert_eq!(feed.load(0, old(&[1])), []);
+    // It may be loaded again before the nodes had time to announce their users.
+    feed.mark_stale(0);
+    assert_eq!(feed.begin_load(), Some(0));
+    let changes = feed.load(1_000, old(&[1, 2]));
+    let gone: Vec<&UserId> = changes.iter().map(Change::user).collect();
+    assert_eq!(gone, [&user(2)], "who was hidden since");
+    assert!(feed.get(&user(1)).is_some());
+    let late = feed.wait(11_001);
+    let gone: Vec<&UserId> = late.iter().map(Change::user).collect();
+    assert_eq!(gone, [&user(1)]);
+}
+
+#[test]
 fn p12_what_is_on_its_way_gets_until_the_next_comparison() {
     let mut feed = started(Vec::new());
     let before = feed.position(0);
