@@ -28,6 +28,7 @@ pub struct EventRouter {
     updates: ConversationUpdates,
     entries: EntryDelivery,
     sessions: SessionCheck,
+    handler: Arc<Handler>,
     blockers: BlockerUpdates,
     presence: Arc<dyn PresenceStore>,
     directory: Arc<dyn Directory>,
@@ -62,6 +63,7 @@ impl EventRouter {
             ),
             hub,
             roster,
+            handler,
             presence: Arc::clone(&ports.presence),
             directory: Arc::clone(&ports.directory),
             bus: Arc::clone(&ports.bus),
@@ -124,7 +126,7 @@ impl EventRouter {
                 to,
                 newcomers,
                 except,
-            } => self.entries.push(Appended {
+            } => self.deliver(Appended {
                 entry,
                 to,
                 newcomers,
@@ -203,7 +205,14 @@ impl RepairTarget for EventRouter {
         !self.hub.present(users).is_empty()
     }
 
+    /// From the bus too.
     fn deliver(&self, appended: Appended) {
+        if let Some(change) = appended.entry.members_change()
+            && !change.removed.is_empty()
+        {
+            let place = &appended.entry.conversation;
+            self.handler.members_left(place, &change.removed);
+        }
         self.entries.push(appended);
     }
 

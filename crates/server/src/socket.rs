@@ -185,10 +185,8 @@ impl SocketHandler for ChatNamespace {
             attached.await;
         }
         // Before it follows anybody here.
-        match self.handler.hidden_from(std::slice::from_ref(user)).await {
-            Ok(mut hidden) => self
-                .roster
-                .hide(user, hidden.remove(user).unwrap_or_default()),
+        match self.handler.hidden_from_one(user).await {
+            Ok(hidden) => self.roster.hide(user, hidden),
             Err(_) => return false,
         }
         // What this node delivered before it knew the connection has reached the other node then,

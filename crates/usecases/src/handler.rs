@@ -2,7 +2,7 @@
 
 use crate::accounts::service::AccountService;
 use crate::admin::service::AdminService;
-use crate::blocks::hidden::hidden_from;
+use crate::blocks::hidden::{HiddenReads, hidden_from};
 use crate::blocks::service::BlockService;
 use crate::caller::{Caller, Principal};
 use crate::command::{Command, Reply};
@@ -54,6 +54,7 @@ pub struct TableSizes {
 pub struct Handler {
     messages_store: Arc<dyn Messages>,
     blocks_store: Arc<dyn Blocks>,
+    hidden_reads: HiddenReads,
     settings: Settings,
     reads: ReadBudget,
     shared: Shared,
@@ -76,6 +77,7 @@ impl Handler {
         Self {
             messages_store: Arc::clone(&ports.messages),
             blocks_store: Arc::clone(&ports.blocks),
+            hidden_reads: HiddenReads::default(),
             reads: ReadBudget::new(settings.quotas.reads, &ports.clock),
             presence: PresenceService::new(ports, &settings, &shared),
             conversations: ConversationService::new(ports, &settings, &shared),
@@ -290,6 +292,23 @@ impl Handler {
         users: &[UserId],
     ) -> Result<HashMap<UserId, HashMap<UserId, u64>>, Refusal> {
         hidden_from(&*self.blocks_store, self.settings.identity, users).await
+    }
+
+    /// The same for one user. Those who come at the same time share their reads.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn hidden_from_one(&self, user: &UserId) -> Result<HashMap<UserId, u64>, Refusal> {
+        let identity = self.settings.identity;
+        self.hidden_reads
+            .of(&*self.blocks_store, identity, user)
+            .await
+    }
+
+    /// These are no members of a conversation any more: they do not hear that somebody stops typing
+    /// there.
+    pub fn members_left(&self, conversation: &ConversationId, users: &[UserId]) {
+        self.shared.typing.left(conversation, users);
     }
 
     /// What is the same for all members of a conversation, `None` if it does not exist.

@@ -6,7 +6,15 @@ use crate::refusal::Refusal;
 use crate::settings::Identity;
 use lamplight_domain::identity::UserId;
 use lamplight_domain::presence::clock_version;
+use parking_lot::Mutex;
 use std::collections::HashMap;
+use tokio::sync::oneshot::{self, error::TryRecvError};
+
+/// Users whom one read asks for.
+const AT_ONCE: usize = 256;
+
+/// Those who look offline to one user, each since a version.
+pub(crate) type Hidden = HashMap<UserId, u64>;
 
 /// The users who have blocked each of these, with the version of their looking offline. Nobody is
 /// hidden where anyone may claim to be anyone.
@@ -14,8 +22,8 @@ pub(crate) async fn hidden_from(
     blocks: &dyn Blocks,
     identity: Identity,
     users: &[UserId],
-) -> Result<HashMap<UserId, HashMap<UserId, u64>>, Refusal> {
-    let mut hidden: HashMap<UserId, HashMap<UserId, u64>> = HashMap::new();
+) -> Result<HashMap<UserId, Hidden>, Refusal> {
+    let mut hidden: HashMap<UserId, Hidden> = HashMap::new();
     if identity == Identity::Open {
         return Ok(hidden);
     }
@@ -26,4 +34,73 @@ pub(crate) async fn hidden_from(
         }
     }
     Ok(hidden)
+}
+
+/// Somebody who waits for a read.
+struct Waiting {
+    user: UserId,
+    answer: oneshot::Sender<Result<Hidden, Refusal>>,
+}
+
+/// Reads for users one by one who come at the same time, as after a restart: those who come while a
+/// read runs share the next one.
+#[derive(Default)]
+pub(crate) struct HiddenReads {
+    waiting: Mutex<Vec<Waiting>>,
+    /// Held by the caller who reads.
+    reading: tokio::sync::Mutex<()>,
+}
+
+impl HiddenReads {
+    /// As [`hidden_from`], for one user. The read begins after this is called.
+    pub(crate) async fn of(
+        &self,
+        blocks: &dyn Blocks,
+        identity: Identity,
+        user: &UserId,
+    ) -> Result<Hidden, Refusal> {
+        if identity == Identity::Open {
+            return Ok(Hidden::new());
+        }
+        loop {
+            let (answer, mut answered) = oneshot::channel();
+            let user = user.clone();
+            self.waiting.lock().push(Waiting { user, answer });
+            let _reading = tokio::select! {
+                biased;
+                answer = &mut answered => match answer {
+                    Ok(answer) => return answer,
+                    // Whoever read for this user went away meanwhile.
+                    Err(_) => continue,
+                },
+                reading = self.reading.lock() => reading,
+            };
+            loop {
+                match answered.try_recv() {
+                    Ok(answer) => return answer,
+                    Err(TryRecvError::Closed) => break,
+                    Err(TryRecvError::Empty) => self.read_some(blocks, identity).await,
+                }
+            }
+        }
+    }
+
+    /// One read, for those who have waited longest.
+    async fn read_some(&self, blocks: &dyn Blocks, identity: Identity) {
+        let some: Vec<Waiting> = {
+            let mut waiting = self.waiting.lock();
+            let count = waiting.len().min(AT_ONCE);
+            waiting.drain(..count).collect()
+        };
+        let mut users: Vec<UserId> = some.iter().map(|one| one.user.clone()).collect();
+        users.sort();
+        users.dedup();
+        let read = hidden_from(blocks, identity, &users).await;
+        for Waiting { user, answer } in some {
+            let of = |hidden: &HashMap<UserId, Hidden>| hidden.get(&user).cloned();
+            let own = read.as_ref().map(|hidden| of(hidden).unwrap_or_default());
+            // Whoever went away wants no answer.
+            drop(answer.send(own.map_err(Clone::clone)));
+        }
+    }
 }

@@ -85,6 +85,16 @@ impl TypingTable {
         was
     }
 
+    /// Who has left a conversation does not hear that typing ends in it.
+    pub(crate) fn left(&self, conversation: &ConversationId, gone: &[UserId]) {
+        for typing in self.users.lock().values_mut() {
+            if let Some(typing) = typing.get_mut(conversation) {
+                let is_left = |user: &&UserId| !gone.contains(user);
+                typing.to = typing.to.iter().filter(is_left).cloned().collect();
+            }
+        }
+    }
+
     pub(crate) fn stop_all(&self, user: &UserId) {
         self.stop_where(user, |_| true);
     }

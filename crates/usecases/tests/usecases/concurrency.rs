@@ -3,9 +3,12 @@
 
 use crate::support::*;
 use futures_util::FutureExt as _;
+use futures_util::future::{join as join_both, join_all};
+use lamplight_domain::identity::UserId;
 use lamplight_domain::presence::{ManualStatus, StatusOverride};
 use lamplight_domain::roster_feed::Mode;
 use lamplight_usecases::deadline::STORE_DEADLINE;
+use lamplight_usecases::ports::Blocks as _;
 use lamplight_usecases::{
     AdminCommand, Code, Command, Identity, MessageCommand, PresenceCommand, PresenceReply, Reply,
 };
@@ -47,6 +50,42 @@ async fn online(app: &TestApp) -> usize {
 }
 
 usecase_tests! {
+    async fn users_who_come_at_the_same_time_share_the_reads_of_who_blocked_them() {
+        let app = TestApp::new(Identity::Jwt);
+        app.blocks.block(&user("by"), &user("u7"), 10, app.now()).await.expect("a block");
+        let ids: Vec<UserId> = (0..24).map(|number| user(&format!("u{number}"))).collect();
+        app.blocks.hold(true);
+        let all = join_all(ids.iter().map(|id| app.handler.hidden_from_one(id)));
+        // The first of them reads, and the others wait, when it is released.
+        let (hidden, ()) = join_both(all, async { app.blocks.hold(false) }).await;
+        assert_eq!(*app.blocks.reads.lock(), [1, 23]);
+        for (id, hidden) in ids.iter().zip(hidden) {
+            let by: Vec<UserId> = hidden.expect("an answer").into_keys().collect();
+            let expected = if id.as_str() == "u7" { vec![user("by")] } else { Vec::new() };
+            assert_eq!(by, expected, "{id}");
+        }
+    }
+
+    async fn a_read_for_several_that_is_given_up_is_made_again() {
+        let app = TestApp::new(Identity::Jwt);
+        let ids = ["a", "b", "c"].map(user);
+        let [mut first, mut second, mut third] =
+            std::array::from_fn(|at| Box::pin(app.handler.hidden_from_one(&ids[at])));
+        app.blocks.hold(true);
+        for waits in [&mut first, &mut second, &mut third] {
+            assert!(waits.as_mut().now_or_never().is_none());
+        }
+        app.blocks.hold(false);
+        first.await.expect("an answer");
+        app.blocks.hold(true);
+        assert!(second.as_mut().now_or_never().is_none());
+        assert_eq!(*app.blocks.reads.lock(), [1, 2]);
+        drop(second);
+        app.blocks.hold(false);
+        third.await.expect("an answer");
+        assert_eq!(*app.blocks.reads.lock(), [1, 2, 1]);
+    }
+
     async fn m6_joins_and_syncs_are_answered_once_events_reach_the_node() {
         let app = TestApp::new(Identity::Jwt);
         let caller = on_socket("a", "s1");

@@ -4,6 +4,7 @@ use crate::support::*;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::ConversationId;
 use lamplight_domain::presence::{ManualStatus, OfflineReason};
+use lamplight_usecases::ports::Messages as _;
 use lamplight_usecases::{Identity, MessageCommand, MessageReply, PresenceCommand, Reply};
 use std::time::Duration;
 
@@ -52,6 +53,19 @@ usecase_tests! {
         assert_eq!(app.typing().len(), 1);
         app.pass(2 * SECOND);
         assert_eq!(app.typing().len(), 2);
+    }
+
+    async fn m15_who_has_left_does_not_hear_that_typing_ends() {
+        let app = TestApp::new(Identity::Jwt);
+        let a = on_socket("a", "sa");
+        let members = ["a", "b", "c"].map(user);
+        let place = ConversationId::trusted("hosted");
+        app.store.put_conversation(&place, &members, app.now()).await.expect("a conversation");
+        app.ask(&a, typing(&place, true)).await.expect("told");
+        app.handler.members_left(&place, &[user("c")]);
+        app.pass(7 * SECOND);
+        let told = |to: &[&str], is_typing| ("a".to_owned(), to.iter().map(ToString::to_string).collect(), is_typing);
+        assert_eq!(app.typing(), [told(&["b", "c"], true), told(&["b"], false)]);
     }
 
     async fn a_message_takes_the_place_of_typing() {

@@ -10,9 +10,10 @@ use lamplight_domain::roster_feed::{Mode, RosterFeed};
 use lamplight_domain::time::Timestamp;
 use lamplight_embedded::messages::SqliteStore;
 use lamplight_usecases::ports::{
-    BusMessage, ConnectionRegistry, Directory, EventBus, Exchanged, HashError, HashFor, Ids,
-    MarkUpdate, Page, Passwords, Person, ProfileSource, ProfileWrite, SharedSignOuts, SignOut,
-    StoreError, StoreResult, Subscriber, Subscription, WatchedPresence,
+    BlockOutcome, BlockedBy, Blocks, BusMessage, ConnectionRegistry, Directory, EventBus,
+    Exchanged, HashError, HashFor, Ids, MarkUpdate, Page, Passwords, Person, ProfileSource,
+    ProfileWrite, SharedSignOuts, SignOut, StoreError, StoreResult, Subscriber, Subscription,
+    WatchedPresence,
 };
 use lamplight_usecases::subscribers::Subscribers;
 use parking_lot::Mutex;
@@ -286,5 +287,59 @@ impl Directory for HeldDirectory {
         let answer = self.store.search(query, cursor, limit).await;
         released(&self.search_held).await;
         answer
+    }
+}
+
+/// Blocks whose reads of who blocked users a test can hold back, and count.
+pub(crate) struct HeldBlocks {
+    store: Arc<SqliteStore>,
+    held: watch::Sender<bool>,
+    /// How many users each read was for.
+    pub(crate) reads: Mutex<Vec<usize>>,
+}
+
+impl HeldBlocks {
+    pub(super) fn new(store: Arc<SqliteStore>) -> Self {
+        Self {
+            store,
+            held: watch::Sender::new(false),
+            reads: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn hold(&self, held: bool) {
+        self.held.send_replace(held);
+    }
+}
+
+#[async_trait]
+impl Blocks for HeldBlocks {
+    async fn block(
+        &self,
+        user: &UserId,
+        blocked: &UserId,
+        limit: usize,
+        at: Timestamp,
+    ) -> StoreResult<BlockOutcome> {
+        self.store.block(user, blocked, limit, at).await
+    }
+    async fn unblock(&self, user: &UserId, blocked: &UserId) -> StoreResult<()> {
+        self.store.unblock(user, blocked).await
+    }
+    async fn blocked_by(
+        &self,
+        user: &UserId,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> StoreResult<Page<Profile>> {
+        self.store.blocked_by(user, cursor, limit).await
+    }
+    async fn between(&self, user: &UserId, others: &[UserId]) -> StoreResult<Vec<UserId>> {
+        self.store.between(user, others).await
+    }
+    async fn blockers_of(&self, users: &[UserId]) -> StoreResult<Vec<BlockedBy>> {
+        self.reads.lock().push(users.len());
+        released(&self.held).await;
+        self.store.blockers_of(users).await
     }
 }

@@ -3,7 +3,7 @@
 
 mod fakes;
 
-use fakes::{CountedIds, FakeHub, HeldDirectory, PlainPasswords, SignOutList};
+use fakes::{CountedIds, FakeHub, HeldBlocks, HeldDirectory, PlainPasswords, SignOutList};
 use lamplight_conformance::presence::ManualClock;
 use lamplight_domain::conversation::{Members, Receipt};
 use lamplight_domain::entry::Entry;
@@ -31,6 +31,7 @@ pub(crate) struct TestApp {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) hub: Arc<FakeHub>,
     pub(crate) directory: Arc<HeldDirectory>,
+    pub(crate) blocks: Arc<HeldBlocks>,
     pub(crate) passwords: Arc<PlainPasswords>,
     presence: Arc<EmbeddedPresence>,
     pub(crate) store: Arc<SqliteStore>,
@@ -71,6 +72,7 @@ impl TestApp {
         )
         .expect("a store");
         let directory = Arc::new(HeldDirectory::new(store.clone()));
+        let blocks = Arc::new(HeldBlocks::new(store.clone()));
         let presence = Arc::new(EmbeddedPresence::new(
             Rules::default(),
             store.presence_version(),
@@ -82,7 +84,7 @@ impl TestApp {
             messages: store.clone(),
             groups: store.clone(),
             search: store.clone(),
-            blocks: store.clone(),
+            blocks: blocks.clone(),
             files: store.clone(),
             directory: directory.clone(),
             accounts: store.clone(),
@@ -100,6 +102,7 @@ impl TestApp {
             clock,
             hub,
             directory,
+            blocks,
             passwords,
             presence,
             store,
