@@ -12,7 +12,7 @@ test("M1, M3, M4, M5, M7, M9, M10, M15, P1: users who send through faults lose n
   t.diagnostic(JSON.stringify({ seed, sends, acknowledged, changed, attempts, connects, gaps, late, pushes }))
   assert.ok(result.ok, `${result.violations}\nSEED=${seed}\n${result.notes.join("\n")}\n${result.log}`)
   assert.ok(acknowledged >= 2_000, `only ${acknowledged} sends`)
-  const { added, removed, blocks } = result.groups
-  assert.ok(added >= 20 && removed >= 20 && blocks >= 20, JSON.stringify(result.groups))
+  const { added, removed, left, blocks } = result.groups
+  assert.ok(added >= 10 && removed + left >= 10 && blocks >= 10, JSON.stringify(result.groups))
   assert.ok(changed >= 200, `only ${changed} edits, deletions and reactions`)
 })
