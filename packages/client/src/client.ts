@@ -212,6 +212,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     list,
     items: outbox.of,
     groups,
+    gone,
     draft: drafts.get,
     setDraft: drafts.set,
     send: handover.send,

@@ -101,7 +101,28 @@ export function createGroupsLoader(core: Core, tools: GroupTools): GroupsLoader 
     } as unknown as S
   }
 
+  /** Pages of conversations of which the list does not tell yet whether they are groups. */
+  let early: [id: string, page: Page][] = []
+
+  async function complete(id: string, page: Page): Promise<void> {
+    const conversation = tools.list.get(id)
+    if (!conversation) early.push([id, page])
+    if (page.users?.length || conversation?.kind === "group")
+      await load().then(
+        (groups) => groups.complete(id, page),
+        () => {},
+      )
+  }
+
   core.events.on("stored", see)
+  core.events.on("reset", () => {
+    early = []
+  })
+  core.events.on("conversation", (known) => {
+    const pages = early.filter(([id]) => id === known)
+    early = early.filter(([id]) => id !== known)
+    for (const [id, page] of pages) void complete(id, page)
+  })
 
   return {
     createGroup: async (group) => (await load()).create(group),
@@ -127,13 +148,7 @@ export function createGroupsLoader(core: Core, tools: GroupTools): GroupsLoader 
       if (loaded && isGroupEntry(entry)) return loaded.fold(conversation, entry as GroupEntry)
       return conversation
     },
-    async complete(id, page) {
-      if (page.users?.length || tools.list.get(id)?.kind === "group")
-        await load().then(
-          (groups) => groups.complete(id, page),
-          () => {},
-        )
-    },
+    complete,
     extras: (id, from, to) => loaded?.extras(id, from, to) ?? noExtras,
   }
 }

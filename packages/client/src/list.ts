@@ -282,7 +282,7 @@ export function createList(core: Core, options: ListOptions): List {
     const before = known.get(entry.conversationId)
     if (!before) refreshSoon()
     if (!before || entry.seq <= before.headSeq) return
-    if ("removed" in entry && entry.removed.includes(core.me() ?? "")) {
+    if (entry.kind === "members" && "removed" in entry && entry.removed.includes(core.me() ?? "")) {
       options.removed(before.id)
       return
     }
@@ -384,19 +384,23 @@ export function createList(core: Core, options: ListOptions): List {
 
   function refresh(): Promise<void> {
     // A request that is under way may have been answered before the change that is to be fetched.
-    if (!first.busy()) {
-      cancelSoon?.()
+    if (!first.busy() && cancelSoon) {
+      cancelSoon()
       cancelSoon = null
+      // What was due stays due if this fails.
+      first().catch(again)
     }
     return first()
   }
+
+  const again = (thrown: unknown) => core.me() && toError(thrown).retryable && refreshSoon()
 
   function refreshSoon(): void {
     const delay = failures ? delayAfter(error, failures, 1_000, 30_000, core.random) : REFRESH_SOON_MS
     cancelSoon ??= core.clock.after(delay, () => {
       cancelSoon = null
       if (first.busy()) return refreshSoon()
-      refresh().catch((thrown) => core.me() && toError(thrown).retryable && refreshSoon())
+      refresh().catch(again)
     })
   }
 

@@ -49,6 +49,8 @@ export interface ThreadOptions {
   list: List
   items(id: string): readonly OutboxItem[]
   groups: Pick<GroupsLoader, "complete" | "extras">
+  /** The user is not a member any more. */
+  gone(id: string, error: LamplightError): void
   draft(id: string): string
   setDraft(id: string, text: string): void
   send(id: string, content: string, extras: SendExtras): Promise<SendResult>
@@ -204,6 +206,8 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
           if (!core.isCurrent(epoch)) return
           error = toError(thrown)
           failures++
+          // Removed while no socket could tell it.
+          if (error.code === "not_found" && options.list.get(id)) options.gone(id, error)
           throw error
         }
       },

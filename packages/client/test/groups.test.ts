@@ -287,6 +287,24 @@ describe("the rows of changes", () => {
     for (const { client } of [all, again]) client.close()
   })
 
+  test("come also if the thread is open before the list has come", async () => {
+    const { client: first, world, server } = await start()
+    first.close()
+    server.say("g", "asha", "hello")
+    let isLate = true
+    server.refuse = (what) =>
+      what === "GET /api/privatechat/conversations" && isLate ? refusal("unavailable", true) : undefined
+    const { client } = makeTab(world)
+    client.retain()
+    const handle = client.conversation("g")
+    handle.open()
+    await loaded(world, () => handle.messages.get().rows.length === 1)
+    expect(client.conversations.get().items).toEqual([])
+    isLate = false
+    await loaded(world, () => kinds({ handle }).length === 1)
+    client.close()
+  })
+
   test("a request for them that fails is made again, and the messages are there meanwhile", async () => {
     const { client, world, server, handle } = await start()
     server.say("g", "asha", "hello")
@@ -410,6 +428,21 @@ describe("who is removed", () => {
     expect(handle.messages.get()).toMatchObject({ status: "ready", isRemoved: false, error: null })
     expect(item(all)?.role).toBe("member")
     client.close()
+  })
+
+  test("without a socket: the next read over HTTP tells it", async () => {
+    const all = await start()
+    const { world, server, handle, wires, cut } = all
+    handle.open()
+    await loaded(world, () => handle.messages.get().status === "ready")
+    wires.socketDown = true
+    cut()
+    await world.clock.advance(500)
+    changeMembers(server, "g", "asha", { removed: ["me"] })
+    await loaded(world, () => handle.messages.get().isRemoved)
+    expect(item(all)).toBeUndefined()
+    expect(handle.messages.get().status).toBe("error")
+    all.client.close()
   })
 
   test("leaving takes the conversation out of the list of every tab", async () => {

@@ -45,6 +45,8 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
   const { since: restoredAt } = useRestored()
   const selected = route.view === "thread" ? route.conversationId : null
   const openedBy = useRef<HTMLElement | null>(null)
+  /** The details were closed by hand, and give the focus back. */
+  const returning = useRef(false)
   const [search, setSearch] = useState(noSearch)
   /** The button that opened the dialog for a new group, while it is open. */
   const [groupOpener, setGroupOpener] = useState<HTMLElement | null>(null)
@@ -88,7 +90,11 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
 
   const toggleDetails = useCallback(() => {
     if (selected === null) return
-    if (details) return closeDetails()
+    if (details) {
+      returning.current = true
+      closeDetails()
+      return
+    }
     openedBy.current = document.activeElement as HTMLElement | null
     setSheet(false)
     openDetails(selected)
@@ -96,14 +102,19 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
   }, [selected, details])
 
   const hideDetails = useCallback(() => {
+    returning.current = true
     closeDetails()
-    // A panel that was open before a reload was opened by nothing that is here.
-    requestAnimationFrame(() => {
-      const opener = openedBy.current?.isConnected ? openedBy.current : null
-      if (opener) opener.focus()
-      else focusComposer()
-    })
   }, [])
+
+  // What is below can take the focus once the panel is closed, which the history does a moment later.
+  useEffect(() => {
+    if (details || !returning.current) return
+    returning.current = false
+    // A panel that was open before a reload was opened by nothing that is here.
+    const opener = openedBy.current?.isConnected ? openedBy.current : null
+    if (opener) opener.focus()
+    else focusComposer()
+  }, [details])
 
   // Where people have a panel of their own there is no sheet, and none opens when the window narrows again.
   useEffect(() => {
