@@ -151,12 +151,17 @@ impl FileService {
     }
 }
 
-/// Whether to tell the uploader's nodes that an upload goes on, or that it ended.
+/// Whether to tell the uploader's nodes that an upload goes on, or that it ended. The requests of one
+/// upload may go to several nodes: each tells what it sees, and an upload that does not move here may
+/// be over elsewhere.
 fn sharing(entry: &mut Entry, now: Moment) -> Option<bool> {
     if entry.progress.state != FileState::Uploading {
-        return entry.shared_at.take().map(|_| false);
+        let was_shared = entry.shared_at.take().is_some();
+        return (was_shared || entry.is_new).then_some(false);
     }
-    let is_due = entry.shared_at.is_none_or(|at| at.plus(AGAIN) <= now);
+    let is_due = entry
+        .shared_at
+        .is_none_or(|at| entry.is_new && at.plus(AGAIN) <= now);
     is_due.then(|| entry.shared_at = Some(now)).map(|()| true)
 }
 

@@ -11,8 +11,10 @@ use std::time::Duration;
 
 /// Between two events of an upload that goes on.
 pub(super) const AGAIN: Duration = Duration::from_secs(10);
-/// After so long without one, its node is gone: longer than an upload may be silent.
-const LOST: Duration = Duration::from_secs(35);
+/// After so long without one, its node is gone: longer than an upload may be silent after the pause.
+const LOST: Duration = Duration::from_secs(45);
+/// So long after an upload ended, another node may still say that it goes on.
+const LATE: Duration = Duration::from_secs(5);
 /// Users whose uploads are noted. Beyond that, some are not.
 const MOST: usize = 10_000;
 
@@ -22,30 +24,41 @@ pub(super) struct Sharing(Mutex<HashMap<UserId, Uploads>>);
 
 #[derive(Default)]
 struct Uploads {
-    /// When each is lost.
-    files: HashMap<FileId, Moment>,
+    files: HashMap<FileId, Upload>,
     /// The presence store is to be told.
     is_news: bool,
+}
+
+struct Upload {
+    is_active: bool,
+    /// Until when this is known.
+    until: Moment,
+}
+
+impl Uploads {
+    fn is_sharing(&self) -> bool {
+        self.files.values().any(|upload| upload.is_active)
+    }
 }
 
 impl FileService {
     /// Notes that an upload of a user begins or goes on, or that it ended.
     pub fn note_sharing(&self, user: &UserId, file: &FileId, is_active: bool) {
+        let now = self.clock.now().moment;
         let mut all = self.sharing.0.lock();
-        if is_active {
-            if all.len() >= MOST && !all.contains_key(user) {
-                return;
-            }
-            let lost_at = self.clock.now().moment.plus(LOST);
-            let uploads = all.entry(user.clone()).or_default();
-            uploads.files.insert(file.clone(), lost_at);
-            // Sessions that began since the last time do not have it.
-            uploads.is_news = true;
-        } else if let Some(uploads) = all.get_mut(user)
-            && uploads.files.remove(file).is_some()
-        {
-            uploads.is_news = true;
+        if all.len() >= MOST && !all.contains_key(user) {
+            return;
         }
+        let uploads = all.entry(user.clone()).or_default();
+        let has_ended = |upload: &Upload| !upload.is_active && upload.until > now;
+        if is_active && uploads.files.get(file).is_some_and(has_ended) {
+            return;
+        }
+        // Sessions that began since the last time do not have it.
+        uploads.is_news |= is_active || uploads.is_sharing();
+        let until = now.plus(if is_active { LOST } else { LATE });
+        let upload = Upload { is_active, until };
+        uploads.files.insert(file.clone(), upload);
     }
 
     /// Brings what is shown of those who upload up to date. [`FileService::run_progress`] repeats it.
@@ -53,13 +66,13 @@ impl FileService {
         let now = self.clock.now().moment;
         let mut news = Vec::new();
         self.sharing.0.lock().retain(|user, uploads| {
-            let before = uploads.files.len();
-            uploads.files.retain(|_, lost_at| *lost_at > now);
-            let is_sharing = !uploads.files.is_empty();
-            if std::mem::take(&mut uploads.is_news) || uploads.files.len() < before {
+            let before = uploads.is_sharing();
+            uploads.files.retain(|_, upload| upload.until > now);
+            let is_sharing = uploads.is_sharing();
+            if std::mem::take(&mut uploads.is_news) || before != is_sharing {
                 news.push((user.clone(), is_sharing));
             }
-            is_sharing
+            !uploads.files.is_empty()
         });
         for (user, is_sharing) in news {
             if deadline::store(self.presence.set_sharing(&user, is_sharing))

@@ -115,10 +115,12 @@ usecase_tests! {
         files.show_sharing().await;
         assert_eq!(shown(&app), ["sharing_file"]);
         files.note_sharing(&user("a"), &one, false);
+        // A node that does not know it yet is late.
+        files.note_sharing(&user("a"), &one, true);
         files.show_sharing().await;
         assert_eq!(shown(&app), ["sharing_file"]);
         // The node of the other one dies: nobody says that it ended.
-        app.pass(34 * SECOND);
+        app.pass(44 * SECOND);
         files.show_sharing().await;
         assert_eq!(shown(&app), ["sharing_file"]);
         app.pass(2 * SECOND);
