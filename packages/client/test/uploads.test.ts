@@ -154,6 +154,27 @@ describe("an upload", () => {
     expect(uploads(tab)[0]?.state).toBe("ready")
   })
 
+  test("waits for a scanner, and fails if that does not let it pass", async () => {
+    const tab = await open()
+    let state = "processing"
+    world.files.instead = (what) =>
+      /^(PATCH|HEAD)/.test(what)
+        ? new Response(null, { status: 200, headers: { "upload-offset": "5", "file-state": state } })
+        : undefined
+    const upload = await tab.client.uploads.add("7", file("hello"))
+    await tab.client.conversation("7").send("", { uploads: [upload] })
+    await world.clock.advance(60_000)
+    expect(uploads(tab)[0]?.state).toBe("processing")
+    expect(sends()).toEqual([])
+    state = "ready"
+    await world.clock.advance(30_000)
+    expect(rows(tab)[0]?.state).toBe("sent")
+    state = "blocked"
+    await tab.client.uploads.add("7", file("hello"))
+    await world.clock.advance(1_000)
+    expect(uploads(tab)[0]).toMatchObject({ state: "failed", error: { code: "blocked" } })
+  })
+
   test("is paused, resumed and cancelled, on the server too", async () => {
     const tab = await open()
     world.files.instead = (what) => (what.startsWith("PATCH") ? new Promise(() => {}) : undefined)

@@ -3,7 +3,7 @@ import type { Core } from "../core.js"
 import type { UploadRecord, UploadStorage } from "../options.js"
 import type { ClientTools } from "../tools.js"
 import { type Entry, sendLock } from "./entry.js"
-import { isGone, type Tus } from "./tus.js"
+import { isGone, type Progress, type Tus } from "./tus.js"
 
 /** Uploads at the same time, so that each gets on. */
 const MAX_ACTIVE = 2
@@ -11,6 +11,9 @@ const MAX_ACTIVE = 2
 const PART_BYTES = 8 * 1024 * 1024
 const FIRST_RETRY_MS = 1_000
 const LAST_RETRY_MS = 30_000
+/** How often the server is asked whether a scanner has let a file pass. */
+const FIRST_LOOK_MS = 1_000
+const LAST_LOOK_MS = 15_000
 
 export interface SenderHooks {
   /** Whether this tab still knows it, as open and as the present user's. */
@@ -76,17 +79,18 @@ export function createSender(
     const bytes = await bytesOf(entry)
     const { size } = bytes
     let { fileId } = entry.record
-    let offset = 0
+    let now: Progress = { offset: 0, state: null }
     if (fileId === null) {
       fileId = await tus.create(entry.record, signal)
       if (!isWanted(entry) && entry.record.state !== "paused") return hooks.abandon(fileId)
       change(entry, { fileId })
+      if (size === 0) now = await tus.look(fileId, signal)
     } else {
-      offset = await tus.offset(fileId, signal)
-      progress(offset)
+      now = await tus.look(fileId, signal)
+      progress(now.offset)
     }
-    while (offset < size && isWanted(entry)) {
-      const at = offset
+    while (now.offset < size && isWanted(entry)) {
+      const at = now.offset
       const end = Math.min(size, at + PART_BYTES)
       const show = (sent: number) => {
         entry.sent = sent
@@ -94,15 +98,41 @@ export function createSender(
         moved(entry)
       }
       show(at)
-      offset = await tus.patch(fileId, at, bytes.slice(at, end), signal, (sent) =>
+      now = await tus.patch(fileId, at, bytes.slice(at, end), signal, (sent) =>
         show(Math.min(end, at + sent)),
       )
-      progress(offset)
+      progress(now.offset)
     }
+    await examined(entry, fileId, now.state)
     if (!isWanted(entry)) return
     entry.sent = size
     change(entry, { state: "ready" })
   }
+
+  /** Waits until the operator's scanner has looked at the file. */
+  async function examined(entry: Entry, fileId: string, first: string | null): Promise<void> {
+    let state = first
+    for (let tries = 0; state === "processing" && isWanted(entry); tries++) {
+      entry.sent = entry.record.size
+      entry.live = "processing"
+      moved(entry)
+      await pause(entry, backoff(tries))
+      if (!isWanted(entry)) return
+      // What the scanner refuses may be gone when it is looked at.
+      state = await tus.look(fileId, entry.abort.signal).then(
+        (now) => now.state,
+        (thrown) => {
+          if (isGone(thrown)) return "blocked"
+          throw thrown
+        },
+      )
+    }
+    if (state !== "blocked" && state !== "failed") return
+    const message = "The server does not let this file pass."
+    throw new LamplightError({ code: "blocked", message, retryable: false })
+  }
+
+  const backoff = (tries: number) => delayAfter(null, tries, FIRST_LOOK_MS, LAST_LOOK_MS, core.random)
 
   async function work(entry: Entry): Promise<void> {
     let failures = 0

@@ -29,6 +29,14 @@ interface Outgoing {
   onProgress?: ((bytes: number) => void) | undefined
 }
 
+/** How far the server is with an upload. */
+export interface Progress {
+  /** The bytes that it has. */
+  offset: number
+  /** Of a file that is whole: `ready`, or `processing` while a scanner looks at it. Null: the server has no scanner. */
+  state: string | null
+}
+
 export type Tus = ReturnType<typeof createTus>
 
 export function createTus(
@@ -147,9 +155,9 @@ export function createTus(
     throw error
   }
 
-  const offsetOf = (answer: Answer): number => {
+  const progressOf = (answer: Answer): Progress => {
     const offset = Number(answer.header("upload-offset") ?? Number.NaN)
-    if (Number.isSafeInteger(offset) && offset >= 0) return offset
+    if (Number.isSafeInteger(offset) && offset >= 0) return { offset, state: answer.header("file-state") }
     throw failure("bad_answer", "The answer cannot be understood.", true)
   }
   const pathOf = (fileId: string) => `${PATH}/${encodeURIComponent(fileId)}`
@@ -167,18 +175,18 @@ export function createTus(
       if (!id) throw failure("bad_answer", "The answer cannot be understood.", true)
       return decodeURIComponent(id)
     },
-    /** How many bytes the server has. */
-    async offset(fileId: string, signal: AbortSignal): Promise<number> {
-      return offsetOf(check(await ask({ method: "HEAD", path: pathOf(fileId), headers: {}, signal })))
+    /** How far it is. */
+    async look(fileId: string, signal: AbortSignal): Promise<Progress> {
+      return progressOf(check(await ask({ method: "HEAD", path: pathOf(fileId), headers: {}, signal })))
     },
-    /** Sends bytes from an offset on. Resolves to how many the server has then. */
+    /** Sends bytes from an offset on. Resolves to how far it is then. */
     async patch(
       fileId: string,
       offset: number,
       body: Blob,
       signal: AbortSignal,
       onProgress: (bytes: number) => void,
-    ): Promise<number> {
+    ): Promise<Progress> {
       const given = { "content-type": "application/offset+octet-stream", "upload-offset": `${offset}` }
       const answer = await ask({
         method: "PATCH",
@@ -189,8 +197,8 @@ export function createTus(
         onProgress,
       })
       // What an earlier request sent has arrived after all.
-      if (answer.status === 409 && answer.header("upload-offset") !== null) return offsetOf(answer)
-      return offsetOf(check(answer))
+      if (answer.status === 409 && answer.header("upload-offset") !== null) return progressOf(answer)
+      return progressOf(check(answer))
     },
     /** Deletes it on the server, unless a message has it by now. */
     async remove(fileId: string, signal: AbortSignal): Promise<void> {
