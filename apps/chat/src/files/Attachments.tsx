@@ -1,6 +1,6 @@
 import type { MessageRow, SharedFile } from "@lamplight/client"
 import { type ComponentType, useEffect, useReducer } from "react"
-import { type AnyFile, boxOf, keyOf, kindOf, split } from "./layout"
+import { type AnyFile, boxOf, columnsOf, keyOf, kindOf, split } from "./layout"
 
 type Media = typeof import("./media")
 
@@ -40,7 +40,7 @@ export function Attachments({ row }: { row: MessageRow }) {
   return (
     <div className="attachments" data-testid="attachments">
       {pictures.length > 0 && (
-        <div className="pictures" data-count={Math.min(pictures.length, 3)}>
+        <div className="pictures" data-count={columnsOf(pictures.length)}>
           {pictures.map((file) => {
             const { width, height } = boxOf(file)
             const style = pictures.length === 1 ? { width, aspectRatio: `${width} / ${height}` } : undefined

@@ -46,12 +46,18 @@ export function boxOf(file: AnyFile): { width: number; height: number } {
 
 const ROW: Record<Exclude<Kind, "picture">, number> = { file: 60, audio: 60, video: 199 }
 
+/** Two or four pictures stand two by two, more of them in threes. */
+export const columnsOf = (count: number): number => (count === 2 || count === 4 ? 2 : Math.min(count, 3))
+
 /** How high the files of a message are, before they are laid out. */
 export function heightOf(files: readonly AnyFile[]): number {
   const { pictures, others } = split(files)
   let height = 0
   if (pictures.length === 1) height += boxOf(pictures[0] as AnyFile).height
-  else if (pictures.length > 1) height += Math.ceil(pictures.length / (pictures.length === 2 ? 2 : 3)) * 116
+  else if (pictures.length > 1) {
+    const columns = columnsOf(pictures.length)
+    height += Math.ceil(pictures.length / columns) * Math.round(MAX_WIDTH / columns + 2)
+  }
   for (const file of others) height += ROW[kindOf(file) as keyof typeof ROW] ?? 60
   return height + 8
 }
