@@ -189,7 +189,7 @@ const REPLACED = [
         for (const part of text.split(SEPARATOR)) {
           const packet = decodePacket(part)
           if (this.readyState === "opening" && packet.type === "open") this.onOpen()
-          if (packet.type === "close") this.onClose({ description: "transport closed by the server" })
+          if (packet.type === "close") this.onClose()
           else this.onPacket(packet)
           if (packet.type === "error") break
         }
@@ -251,10 +251,71 @@ const REPLACED = [
     }`,
   ],
   [
+    /transports.polling\.js$/,
+    `import { decodePayload, encodePayload } from "engine.io-parser"
+    import { Transport } from "../transport.js"
+    import { randomString } from "../util.js"
+    export class Polling extends Transport {
+      get name() {
+        return "polling"
+      }
+      doOpen() {
+        this.poll()
+      }
+      pause(onPause) {
+        this.readyState = "pausing"
+        let left = 1
+        const one = () => {
+          if (--left) return
+          this.readyState = "paused"
+          onPause()
+        }
+        if (this.polling) this.once("pollComplete", one, left++)
+        if (!this.writable) this.once("drain", one, left++)
+        one()
+      }
+      poll() {
+        this.polling = true
+        this.doPoll()
+      }
+      onData(data) {
+        for (const packet of decodePayload(data)) {
+          if (this.readyState === "opening" && packet.type === "open") this.onOpen()
+          if (packet.type === "close") {
+            this.onClose({ description: "transport closed by the server" })
+            break
+          }
+          this.onPacket(packet)
+        }
+        if (this.readyState === "closed") return
+        this.polling = false
+        this.emitReserved("pollComplete")
+        if (this.readyState === "open") this.poll()
+      }
+      doClose() {
+        const close = () => this.write([{ type: "close" }])
+        if (this.readyState === "open") close()
+        else this.once("open", close)
+      }
+      write(packets) {
+        this.writable = false
+        encodePayload(packets, (data) =>
+          this.doWrite(data, () => {
+            this.writable = true
+            this.emitReserved("drain")
+          }),
+        )
+      }
+      uri() {
+        const query = { ...this.query, t: randomString() }
+        return this.createUri(this.opts.secure ? "https" : "http", query)
+      }
+    }`,
+  ],
+  [
     // Without options that the client does not use, and without the choice of WebTransport.
     /esm.socket\.js$/,
     `import { Emitter } from "@socket.io/component-emitter"
-    import { protocol } from "engine.io-parser"
     import { parse } from "./contrib/parseuri.js"
     import { byteLength } from "./util.js"
     const isLive = ({ readyState }) => readyState !== "closed"
@@ -267,17 +328,17 @@ const REPLACED = [
         const { host, port, protocol: scheme } = parse(uri)
         const secure = scheme === "https"
         this.implementations = [...opts.transportImplementations]
-        const path = opts.path.replace(/\\/$/, "") + (opts.addTrailingSlash === false ? "" : "/")
-        const common = { timestampParam: "t", secure, hostname: host, port: port || (secure ? "443" : "80") }
+        const path = opts.path + (opts.addTrailingSlash === false ? "" : "/")
+        const common = { secure, hostname: host, port: port || (secure ? "443" : "80") }
         this.opts = { ...opts, ...common, path, socket: this }
         if (host !== "localhost") {
-          this.offline = () => this.end("transport close", { description: "network connection lost" })
+          this.offline = () => this.end("transport close")
           globalThis.addEventListener?.("offline", this.offline)
         }
         this.begin()
       }
       make(Implementation) {
-        const query = { EIO: protocol, transport: Implementation.prototype.name }
+        const query = { EIO: 4, transport: Implementation.prototype.name }
         if (this.id) query.sid = this.id
         return new Implementation({ ...this.opts, query })
       }
@@ -294,7 +355,7 @@ const REPLACED = [
           .on("drain", () => this.drained())
           .on("packet", (packet) => this.received(packet))
           .on("error", (error) => this.failed(error))
-          .on("close", (details) => this.end("transport close", details))
+          .on("close", () => this.end("transport close"))
       }
       probe(Implementation) {
         const transport = this.make(Implementation)
@@ -413,9 +474,9 @@ const REPLACED = [
           return this.begin()
         }
         this.emitReserved("error", error)
-        this.end("transport error", error)
+        this.end("transport error")
       }
-      end(reason, details) {
+      end(reason) {
         if (!isLive(this)) return
         clearTimeout(this.timer)
         this.transport.removeAllListeners("close")
@@ -424,7 +485,7 @@ const REPLACED = [
         if (this.offline) globalThis.removeEventListener?.("offline", this.offline)
         this.readyState = "closed"
         this.id = null
-        this.emitReserved("close", reason, details)
+        this.emitReserved("close", reason)
         this.writeBuffer = []
         this.sent = 0
       }

@@ -235,11 +235,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
 
   function gone(
     id: string,
-    error = refusal(
-      "not_found",
-      "You are not a member of this conversation any more.",
-      "Ask one of its members to add you again.",
-    ),
+    error = refusal("not_found", "You are not a member any more.", "Ask a member to add you."),
   ): void {
     const wasMember = !!list.get(id)
     list.remove(id)

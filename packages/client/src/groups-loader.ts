@@ -9,16 +9,17 @@ import type { Conversation, GroupEntry, LogEntry } from "./wire.js"
 
 const RETRY_MS = 3_000
 
-const loadingState = { status: "loading" as const, error: null }
-const noBlocks: BlocksState = { ...loadingState, users: [] }
-const noMembers: MembersState = {
-  ...loadingState,
+/** Of both stores, until their state has loaded. */
+const initial = {
+  status: "loading",
+  error: null,
+  users: [],
   members: [],
   count: 0,
   role: null,
   hasMore: false,
   loadingMore: false,
-}
+} satisfies BlocksState & MembersState
 const noExtras: ThreadExtras = { systemRows: [], users: {} }
 
 const isGroupEntry = ({ kind }: LogEntry): boolean => kind === "members" || kind === "details"
@@ -48,31 +49,16 @@ export function createGroupsLoader(core: Core, tools: GroupTools): GroupsLoader 
   function see(entry: LogEntry): void {
     if (!isGroupEntry(entry)) return
     if (loaded) loaded.see(entry as GroupEntry)
-    else retrying((groups) => groups.see(entry as GroupEntry))
+    else need((groups) => groups.see(entry as GroupEntry))
   }
 
-  /** Calls `use` once it is loaded. Returns what gives that up. */
-  function retrying(use: (groups: Groups) => void): () => void {
-    let isOver = false
-    let cancel = () => {}
-    const begin = () => {
-      load().then(
-        (groups) => isOver || use(groups),
-        () => {
-          if (!isOver) cancel = core.clock.after(RETRY_MS, begin)
-        },
-      )
-    }
-    begin()
-    return () => {
-      isOver = true
-      cancel()
-    }
+  /** Calls `use` once it is loaded, however often that fails. */
+  function need(use: (groups: Groups) => void): void {
+    load().then(use, () => core.isUser(core.me()) && core.clock.after(RETRY_MS, () => need(use)))
   }
 
   /** A store whose state and actions load with its first use. */
-  function lazy<T, S extends Store<T>>(
-    initial: T,
+  function lazy<S extends Store<unknown>>(
     pick: (groups: Groups) => S,
     actions: readonly (keyof S & string)[],
   ): S {
@@ -81,13 +67,15 @@ export function createGroupsLoader(core: Core, tools: GroupTools): GroupsLoader 
       getServer: () => initial,
       subscribe(listener: () => void) {
         if (loaded) return pick(loaded).subscribe(listener)
-        const cancel = retrying((groups) => {
+        let isOver = false
+        let end = () => {}
+        need((groups) => {
+          if (isOver) return
           end = pick(groups).subscribe(listener)
           listener()
         })
-        let end = cancel
         return () => {
-          cancel()
+          isOver = true
           end()
         }
       },
@@ -101,28 +89,7 @@ export function createGroupsLoader(core: Core, tools: GroupTools): GroupsLoader 
     } as unknown as S
   }
 
-  /** Pages of conversations of which the list does not tell yet whether they are groups. */
-  let early: [id: string, page: Page][] = []
-
-  async function complete(id: string, page: Page): Promise<void> {
-    const conversation = tools.list.get(id)
-    if (!conversation) early.push([id, page])
-    if (page.users?.length || conversation?.kind === "group")
-      await load().then(
-        (groups) => groups.complete(id, page),
-        () => {},
-      )
-  }
-
   core.events.on("stored", see)
-  core.events.on("reset", () => {
-    early = []
-  })
-  core.events.on("conversation", (known) => {
-    const pages = early.filter(([id]) => id === known)
-    early = early.filter(([id]) => id !== known)
-    for (const [id, page] of pages) void complete(id, page)
-  })
 
   return {
     createGroup: async (group) => (await load()).create(group),
@@ -130,25 +97,31 @@ export function createGroupsLoader(core: Core, tools: GroupTools): GroupsLoader 
     members(id) {
       const known =
         stores.get(id) ??
-        lazy<MembersState, Members>(noMembers, (groups) => groups.members(id), [
-          "loadMore",
-          "reload",
-          "add",
-          "remove",
-          "setRole",
-          "leave",
-        ])
+        lazy<Members>(
+          (groups) => groups.members(id),
+          ["loadMore", "reload", "add", "remove", "setRole", "leave"],
+        )
       stores.set(id, known)
       return known
     },
-    blocks: lazy(noBlocks, (groups) => groups.blocks, ["block", "unblock", "reload"]),
+    blocks: lazy((groups) => groups.blocks, ["block", "unblock", "reload"]),
     see,
     fold(conversation, entry) {
       see(entry)
       if (loaded && isGroupEntry(entry)) return loaded.fold(conversation, entry as GroupEntry)
       return conversation
     },
-    complete,
+    async complete(id, page) {
+      const kind = tools.list.get(id)?.kind
+      const done =
+        (kind !== "direct" || page.users?.length) &&
+        load().then(
+          (groups) => groups.complete(id, page),
+          () => {},
+        )
+      // Nothing waits where the list does not tell yet whether it is a group.
+      if (kind) await done
+    },
     extras: (id, from, to) => loaded?.extras(id, from, to) ?? noExtras,
   }
 }

@@ -348,6 +348,7 @@ describe("the rows of changes", () => {
     world.server.history = (...given) => ({ ...history.apply(world.server, given), users: [] }) as never
     const { client } = makeTab(world)
     client.retain()
+    await loaded(world, () => client.conversations.get().items.length === 1)
     const handle = client.conversation("d")
     handle.open()
     await loaded(world, () => handle.messages.get().rows.length === 1)

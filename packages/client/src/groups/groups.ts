@@ -56,6 +56,8 @@ export function createGroups(core: Core, tools: GroupTools): Groups {
   /** Those whom the rows of a conversation may name. */
   const named = new Map<string, Set<string>>()
   const shown = new Map<string, ThreadExtras>()
+  /** Pages of conversations of which the list does not tell yet whether they are groups. */
+  let early: [id: string, page: Page][] = []
   const request = createRequest(core, tools)
   const profile = (userId: string) => tools.person(userId) ?? profiles.get(userId) ?? null
   const blocks = createBlocks(core, tools, request, profile)
@@ -131,7 +133,9 @@ export function createGroups(core: Core, tools: GroupTools): Groups {
         page.users.map((user) => user.id),
       )
     }
-    const holes = list.get(id)?.kind === "group" ? holesOf(page) : null
+    const conversation = list.get(id)
+    if (!conversation) early.push([id, page])
+    const holes = conversation?.kind === "group" ? holesOf(page) : null
     if (!holes) return
     const epoch = core.epoch()
     /** Without them the thread would be incomplete without saying so. */
@@ -173,6 +177,7 @@ export function createGroups(core: Core, tools: GroupTools): Groups {
     profiles.clear()
     named.clear()
     shown.clear()
+    early = []
   }
 
   events.on("reset", reset)
@@ -183,6 +188,9 @@ export function createGroups(core: Core, tools: GroupTools): Groups {
   })
   events.on("conversation", (id) => {
     remember(id)
+    const pages = early.filter(([one]) => one === id)
+    early = early.filter(([one]) => one !== id)
+    for (const [, page] of pages) void complete(id, page)
     stores.get(id)?.touch()
   })
   events.on("joined", () => {
