@@ -17,8 +17,8 @@ use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
 use lamplight_usecases::cursor::ConversationKey;
 use lamplight_usecases::ports::{
-    AppendError, Appended, History, MarkUpdate, MessagePage, Messages, Page, Range, StoreError,
-    StoreResult, SyncPage, SyncPosition,
+    AppendError, Appended, History, ListFilter, MarkUpdate, MessagePage, Messages, Page,
+    PinnedPage, Range, StoreError, StoreResult, SyncPage, SyncPosition,
 };
 
 #[async_trait]
@@ -46,6 +46,25 @@ impl Messages for PostgresStore {
         limit: usize,
     ) -> StoreResult<Option<MessagePage>> {
         postgres::messages(self, caller, conversation, range, limit).await
+    }
+
+    async fn pinned(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        before: u64,
+        limit: usize,
+    ) -> StoreResult<Option<PinnedPage>> {
+        postgres::pinned(self, caller, conversation, before, limit).await
+    }
+
+    async fn seq_at(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        at: Timestamp,
+    ) -> StoreResult<Option<u64>> {
+        postgres::seq_at(self, caller, conversation, at).await
     }
 
     async fn history(
@@ -83,12 +102,12 @@ impl Messages for PostgresStore {
     async fn conversations(
         &self,
         caller: &UserId,
-        archived: Option<bool>,
+        filter: Option<ListFilter>,
         cursor: Option<&str>,
         limit: usize,
     ) -> StoreResult<Page<Conversation>> {
         let after = cursor.map(ConversationKey::read).transpose()?;
-        postgres::conversations(self, caller, archived, after, limit).await
+        postgres::conversations(self, caller, filter, after, limit).await
     }
 
     async fn total_unread(&self, caller: &UserId, at: Timestamp) -> StoreResult<u64> {

@@ -21,8 +21,8 @@ use lamplight_domain::write::NewEntry;
 use lamplight_usecases::cursor::ConversationKey;
 use lamplight_usecases::named;
 use lamplight_usecases::ports::{
-    AppendError, Appended, History, MarkUpdate, MessagePage, Messages, Page, Range, StoreError,
-    StoreResult, SyncPage, SyncPosition,
+    AppendError, Appended, History, ListFilter, MarkUpdate, MessagePage, Messages, Page,
+    PinnedPage, Range, StoreError, StoreResult, SyncPage, SyncPosition,
 };
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -62,6 +62,29 @@ impl Messages for SqliteStore {
             page.users = self.profiles(named).await?;
         }
         Ok(Some(page))
+    }
+
+    async fn pinned(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        before: u64,
+        limit: usize,
+    ) -> StoreResult<Option<PinnedPage>> {
+        let (caller, conversation) = (caller.clone(), conversation.clone());
+        self.read(move |conn| sqlite::pinned(conn, &caller, &conversation, before, limit))
+            .await
+    }
+
+    async fn seq_at(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        at: Timestamp,
+    ) -> StoreResult<Option<u64>> {
+        let (caller, conversation) = (caller.clone(), conversation.clone());
+        self.read(move |conn| sqlite::seq_at(conn, &caller, &conversation, at))
+            .await
     }
 
     async fn history(
@@ -120,13 +143,13 @@ impl Messages for SqliteStore {
     async fn conversations(
         &self,
         caller: &UserId,
-        archived: Option<bool>,
+        filter: Option<ListFilter>,
         cursor: Option<&str>,
         limit: usize,
     ) -> StoreResult<Page<Conversation>> {
         let caller = caller.clone();
         let after = cursor.map(ConversationKey::read).transpose()?;
-        self.read(move |conn| sqlite::conversations(conn, &caller, archived, after, limit))
+        self.read(move |conn| sqlite::conversations(conn, &caller, filter, after, limit))
             .await
     }
 

@@ -193,6 +193,19 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
     }
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
+    struct PinnedMessages<'a, T: Serialize> {
+        data: Vec<T>,
+        has_more: bool,
+        as_of_seq: u64,
+        store: &'a str,
+    }
+    #[derive(Serialize)]
+    struct SeqAt<'a> {
+        seq: u64,
+        store: &'a str,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
     struct Covers {
         from_seq: u64,
         to_seq: u64,
@@ -347,6 +360,17 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
             has_after: page.around.map(|more| more.after),
             store,
         }),
+        Reply::Messages(MessageReply::Pinned(page)) => success(PinnedMessages {
+            data: page
+                .messages
+                .iter()
+                .filter_map(shape::Message::now)
+                .collect(),
+            has_more: page.has_more,
+            as_of_seq: page.as_of_seq,
+            store,
+        }),
+        Reply::Messages(MessageReply::SeqAt(seq)) => success(SeqAt { seq: *seq, store }),
         Reply::Messages(MessageReply::Entries(history)) => success(HistoryPage {
             data: history.entries.iter().map(shape::Entry::from).collect(),
             users: history.users.iter().map(User::from).collect(),

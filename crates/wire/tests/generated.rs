@@ -25,7 +25,7 @@ use lamplight_domain::presence::{
 };
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{
-    History, MessagePage, MoreAround, Page, SyncPage, WatchedPresence,
+    History, MessagePage, MoreAround, Page, PinnedPage, SyncPage, WatchedPresence,
 };
 use lamplight_usecases::{
     AccountReply, Code, ConversationReply, GroupReply, MessageReply, PresenceReply, Refusal, Reply,
@@ -511,6 +511,15 @@ fn frames() -> Value {
                 users: vec![asha()],
             })),
         ),
+        (
+            "pinned messages",
+            Reply::Messages(MessageReply::Pinned(PinnedPage {
+                messages: vec![acted_on()],
+                has_more: true,
+                as_of_seq: 7,
+            })),
+        ),
+        ("place of a time", Reply::Messages(MessageReply::SeqAt(7))),
         (
             "messages all around",
             Reply::Messages(MessageReply::Entries(History {

@@ -1,7 +1,7 @@
 //! What members see who join a group later, who leave it, and who come back.
 
 use super::{add, done, log, make, members_of, remove, seen, send, users};
-use crate::{Subject, conversation, message, user};
+use crate::{Subject, at, conversation, message, user};
 use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::{EntryKind, MessageAction};
 use lamplight_domain::event::Event;
@@ -415,4 +415,47 @@ pub async fn m7_what_a_newcomer_sees_is_what_their_log_folds_to<S: Messages + Gr
         let page = synced(store, viewer, 0).await.expect("a member");
         assert_eq!(page.entries, entries, "{viewer}");
     }
+}
+
+/// Pinned messages and the place of a time begin where the log of the member begins.
+pub async fn m15_pins_and_times_of_before_are_not_a_newcomers<S: Groups + Messages>(
+    subject: Subject<S>,
+) {
+    let store = &*subject.store;
+    make(store, "g", &["a", "b"], History::Joined).await;
+    let early = send(store, "g", "a", "before").await;
+    append(store, act("a", &early, MessageAction::Pin { pinned: true })).await;
+    let first = done(store, "g", "a", add(&["x"])).await.seq;
+    let late = send(store, "g", "b", "after").await;
+    append(store, act("a", &late, MessageAction::Pin { pinned: true })).await;
+    // Pinned anew, a message of before is still one of before.
+    append(
+        store,
+        act("a", &early, MessageAction::Pin { pinned: false }),
+    )
+    .await;
+    append(store, act("a", &early, MessageAction::Pin { pinned: true })).await;
+    let pins = async |who: &str| {
+        let page = store
+            .pinned(&user(who), &conversation("g"), u64::MAX, 10)
+            .await;
+        let page = page.expect("an answer").expect("a member");
+        page.messages
+            .iter()
+            .map(|message| message.entry.id.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(pins("b").await, [early, late.clone()]);
+    assert_eq!(pins("x").await, [late]);
+    let begin = async |who: &str| {
+        let seq = store.seq_at(&user(who), &conversation("g"), at(0)).await;
+        seq.expect("an answer")
+    };
+    assert_eq!((begin("b").await, begin("x").await), (Some(1), Some(first)));
+    done(store, "g", "a", remove("x")).await;
+    let page = store
+        .pinned(&user("x"), &conversation("g"), u64::MAX, 10)
+        .await;
+    assert!(page.expect("an answer").is_none());
+    assert_eq!(begin("x").await, None);
 }

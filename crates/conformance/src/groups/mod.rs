@@ -51,6 +51,7 @@ macro_rules! groups_suite {
                 a_page_brings_its_former_members,
                 m15_hidden_entries_bring_nobody,
                 m7_what_a_newcomer_sees_is_what_their_log_folds_to,
+                m15_pins_and_times_of_before_are_not_a_newcomers,
             ]
         );
     };

@@ -4,6 +4,7 @@ use super::{fresh, put};
 use crate::{Subject, at, conversation, message, named, user};
 use futures_util::future::join_all;
 use lamplight_domain::identity::ConversationId;
+use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{
     Directory, History, Messages, MoreAround, ProfileSource, Range, StoreError, SyncPosition,
 };
@@ -22,6 +23,41 @@ fn seqs(history: &History) -> (Vec<u64>, bool) {
         history.entries.iter().map(|entry| entry.seq).collect(),
         history.has_more,
     )
+}
+
+/// The first entry that is not older, else the newest one.
+pub async fn a_time_has_a_place_in_the_log<S: Messages>(subject: Subject<S>) {
+    let store = &subject.store;
+    put(&**store, "c", &["a", "b"]).await;
+    put(&**store, "empty", &["a", "b"]).await;
+    for time in [10, 20, 20, 30, 50, 50, 50, 90] {
+        let entry = NewEntry {
+            created_at: at(time),
+            ..message("c", "a", "hello")
+        };
+        fresh(store.append(entry, None).await);
+    }
+    let place = async |who: &str, id: &str, time| {
+        let seq = store.seq_at(&user(who), &conversation(id), at(time)).await;
+        seq.expect("an answer")
+    };
+    for (time, seq) in [
+        (0, 1),
+        (10, 1),
+        (11, 2),
+        (20, 2),
+        (21, 4),
+        (31, 5),
+        (50, 5),
+        (51, 8),
+        (90, 8),
+        (1_000, 8),
+    ] {
+        assert_eq!(place("b", "c", time).await, Some(seq), "{time}");
+    }
+    assert_eq!(place("a", "empty", 5).await, Some(0));
+    assert_eq!(place("x", "c", 5).await, None);
+    assert_eq!(place("a", "nowhere", 5).await, None);
 }
 
 /// Pages are oldest first in both directions, and `has_more` refers to the direction asked for.

@@ -7,7 +7,7 @@ use lamplight_domain::identity::UserId;
 use lamplight_domain::member_settings::{MemberSettings, SettingsChange};
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
-use lamplight_usecases::ports::Messages;
+use lamplight_usecases::ports::{ListFilter, Messages};
 
 const ARCHIVE: SettingsChange = SettingsChange {
     muted_until: None,
@@ -51,11 +51,11 @@ fn sent_at(place: &str, sender: &str, time: i64) -> NewEntry {
 }
 
 /// The ids on all pages of a list.
-async fn listed<S: Messages>(store: &S, who: &str, archived: Option<bool>) -> Vec<String> {
+async fn listed<S: Messages>(store: &S, who: &str, filter: Option<ListFilter>) -> Vec<String> {
     let (mut ids, mut cursor) = (Vec::new(), None);
     loop {
         let page = store
-            .conversations(&user(who), archived, cursor.as_deref(), 2)
+            .conversations(&user(who), filter, cursor.as_deref(), 2)
             .await
             .expect("a page");
         ids.extend(page.items.iter().map(|one| one.id.as_str().to_owned()));
@@ -136,15 +136,45 @@ pub async fn lists_have_what_is_archived_or_what_is_not<S: Messages>(subject: Su
             set(store, "a", &id, ARCHIVE).await;
         }
     }
-    assert_eq!(listed(store, "a", Some(true)).await, ["c6", "c3", "c0"]);
     assert_eq!(
-        listed(store, "a", Some(false)).await,
+        listed(store, "a", Some(ListFilter::Archived)).await,
+        ["c6", "c3", "c0"]
+    );
+    assert_eq!(
+        listed(store, "a", Some(ListFilter::NotArchived)).await,
         ["c5", "c4", "c2", "c1"]
     );
     assert_eq!(listed(store, "a", None).await.len(), 7);
-    assert_eq!(listed(store, "b", Some(false)).await.len(), 7);
-    assert!(listed(store, "b", Some(true)).await.is_empty());
-    assert!(listed(store, "nobody", Some(true)).await.is_empty());
+    assert_eq!(
+        listed(store, "b", Some(ListFilter::NotArchived))
+            .await
+            .len(),
+        7
+    );
+    assert!(
+        listed(store, "b", Some(ListFilter::Archived))
+            .await
+            .is_empty()
+    );
+    assert!(
+        listed(store, "nobody", Some(ListFilter::Archived))
+            .await
+            .is_empty()
+    );
+    let pin = SettingsChange {
+        pinned: Some(true),
+        ..SettingsChange::default()
+    };
+    for place in ["c1", "c3", "c5"] {
+        set(store, "a", place, pin).await;
+    }
+    let pinned = listed(store, "a", Some(ListFilter::Pinned)).await;
+    assert_eq!(pinned, ["c5", "c3", "c1"], "archived ones too");
+    assert!(
+        listed(store, "b", Some(ListFilter::Pinned))
+            .await
+            .is_empty()
+    );
 }
 
 /// In the transaction that appends the message, for each member who has not muted it then.
@@ -210,7 +240,7 @@ pub async fn m9_the_total_counts_what_is_neither_muted_nor_archived<S: Messages>
     set(store, "a", "c3", muted(Some(at(50)))).await;
     assert_eq!((total(49).await, total(50).await), (2, 5));
     let list = store
-        .conversations(&user("a"), Some(false), None, 100)
+        .conversations(&user("a"), Some(ListFilter::NotArchived), None, 100)
         .await;
     let sum: u64 = list
         .expect("a page")
@@ -231,7 +261,11 @@ pub async fn m15_settings_go_with_the_membership<S: Messages>(subject: Subject<S
     set(store, "d", "c", ARCHIVE).await;
     set(store, "a", "c", ARCHIVE).await;
     put(store, "c", &["a", "b"]).await;
-    assert!(listed(store, "d", Some(true)).await.is_empty());
+    assert!(
+        listed(store, "d", Some(ListFilter::Archived))
+            .await
+            .is_empty()
+    );
     // The sender has read the entry that removes a member, so their send is no news to them.
     store
         .mark_read(&user("b"), &conversation("c"), 1, at(0))

@@ -10,6 +10,7 @@ use lamplight_domain::conversation::Receipt;
 use lamplight_domain::entry::Entry;
 use lamplight_domain::identity::{ConversationId, MessageId, UserId};
 use lamplight_domain::permission::{Action, authorize};
+use lamplight_domain::time::Timestamp;
 use lamplight_usecases::named;
 use lamplight_usecases::pages::{self, Side};
 use lamplight_usecases::ports::{History, Range, StoreResult, SyncPage, SyncPosition};
@@ -82,6 +83,43 @@ pub(super) const AFTER: Sql = Sql {
     ),
     types: &[Type::TEXT, Type::INT8, Type::INT8],
 };
+
+/// The place of a time in a log, by halving it: no row for those who are not members.
+pub(super) const SEQ_AT: Sql = Sql {
+    text: "WITH RECURSIVE log AS (
+             SELECT c.id, c.head_seq, m.role,
+                 greatest(m.first_seq, coalesce((SELECT x.seq FROM entries x WHERE x.conversation = c.id ORDER BY x.seq LIMIT 1), c.head_seq + 1)) AS first_seq
+             FROM (SELECT c.id, c.head_seq, me.id AS person FROM conversations c, people me
+                 WHERE c.conversation_id = $1 AND me.user_id = $2 OFFSET 0) c
+             JOIN members m ON m.conversation = c.id AND m.person = c.person
+         ), part AS (
+             SELECT first_seq AS low, head_seq + 1 AS high FROM log
+             UNION ALL
+             SELECT CASE WHEN e.created_at < $3 THEN e.seq + 1 ELSE p.low END, CASE WHEN e.created_at < $3 THEN p.high ELSE e.seq END
+             FROM part p CROSS JOIN log l CROSS JOIN LATERAL (
+                 SELECT x.seq, x.created_at FROM entries x WHERE x.conversation = l.id AND x.seq = (p.low + p.high) / 2 OFFSET 0) e
+             WHERE p.low < p.high
+         ) SELECT l.role, least(p.low, l.head_seq) FROM log l JOIN part p ON p.low >= p.high",
+    types: &[Type::TEXT, Type::TEXT, Type::INT8],
+};
+
+/// The `seq` of the first entry that is not older than `at`, or else of the newest one.
+pub(crate) async fn seq_at(
+    database: &Database,
+    caller: &UserId,
+    conversation: &ConversationId,
+    at: Timestamp,
+) -> StoreResult<Option<u64>> {
+    let (id, user) = (conversation.as_str(), caller.as_str());
+    let rows = database.rows(&SEQ_AT, &[&id, &user, &at.0]).await?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    let role: i16 = row.try_get(0).map_err(Failure::from)?;
+    let seq: i64 = row.try_get(1).map_err(Failure::from)?;
+    let allowed = authorize(Some(role_from_db(role)), Action::View);
+    Ok(allowed.is_ok().then(|| from_db(seq)))
+}
 
 /// Where a client stands in each conversation: whether it has to reset, and what its log has.
 macro_rules! positions {

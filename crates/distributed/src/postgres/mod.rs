@@ -71,11 +71,11 @@ pub(crate) use follower::{
     confirm, head as commit_head, newest, position as follower_position, read as committed_after,
 };
 pub(crate) use groups::{change as change_group, make as make_group, member_page};
-pub(crate) use history::{entries_after, history, sync};
+pub(crate) use history::{entries_after, history, seq_at, sync};
 pub(crate) use hosted::put;
 pub(crate) use mark_writer::MARKS_AT_ONCE;
 pub(crate) use marks::Move;
-pub(crate) use messages_now::messages;
+pub(crate) use messages_now::{messages, pinned};
 pub use options::PostgresOptions;
 pub use probe::{DatabaseReport, probe};
 pub(crate) use queries::{

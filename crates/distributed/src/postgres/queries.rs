@@ -20,7 +20,7 @@ use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::ConversationKey;
 use lamplight_usecases::named;
 use lamplight_usecases::pages::ByteBudget;
-use lamplight_usecases::ports::{Page, StoreResult};
+use lamplight_usecases::ports::{ListFilter, Page, StoreResult};
 use lamplight_usecases::weight::{self, ANSWER_BYTES};
 use std::collections::HashMap;
 use tokio_postgres::Row;
@@ -56,6 +56,7 @@ macro_rules! listed {
                  LEFT JOIN member_settings s ON s.conversation = m.conversation AND s.person = m.person
                  WHERE me.user_id = $1 AND (c.position, c.id) < ($2, $3) AND c.conversation_id <> ALL ($5)
                      AND ($7 IS NULL OR $7 = (coalesce(s.archived, 0) = 1))
+                     AND ($8 IS NULL OR $8 = (coalesce(s.pinned, 0) = 1))
                  ORDER BY c.position DESC, c.id DESC LIMIT $4) l
              WINDOW w AS (ORDER BY l.position DESC, l.id DESC ROWS UNBOUNDED PRECEDING)
          ) l WHERE l.members_before <= $6 OR l.place = 2"
@@ -69,6 +70,7 @@ const LIST_TYPES: &[Type] = &[
     Type::INT8,
     Type::TEXT_ARRAY,
     Type::INT8,
+    Type::BOOL,
     Type::BOOL,
 ];
 
@@ -380,7 +382,7 @@ pub(crate) async fn readers(
 async fn list(
     database: &Database,
     caller: &UserId,
-    archived: Option<bool>,
+    filter: Option<ListFilter>,
     after: Option<ConversationKey>,
     known: &[&str],
     limit: usize,
@@ -398,7 +400,8 @@ async fn list(
         &wanted,
         &known,
         &MEMBERS_AT_MOST,
-        &archived,
+        &filter.and_then(ListFilter::archived),
+        &filter.and_then(ListFilter::pinned),
     ];
     let [summaries, profiles] = database
         .snapshot([(&LIST, params), (&LIST_PROFILES, params)])
@@ -418,11 +421,11 @@ async fn list(
 pub(crate) async fn conversations(
     database: &Database,
     caller: &UserId,
-    archived: Option<bool>,
+    filter: Option<ListFilter>,
     after: Option<ConversationKey>,
     limit: usize,
 ) -> StoreResult<Page<Conversation>> {
-    let (items, has_more) = list(database, caller, archived, after, &[], limit).await?;
+    let (items, has_more) = list(database, caller, filter, after, &[], limit).await?;
     let last = items.last().filter(|_| has_more);
     Ok(Page {
         next: last.map(|(key, _)| key.write()),

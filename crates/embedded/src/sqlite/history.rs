@@ -8,6 +8,7 @@ use lamplight_domain::entry::{Entry, LogHead};
 use lamplight_domain::group::begins_anew;
 use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_domain::permission::{Action, authorize};
+use lamplight_domain::time::Timestamp;
 use lamplight_usecases::pages::{self, Side};
 use lamplight_usecases::ports::{History, Range, SyncPage, SyncPosition};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -185,6 +186,35 @@ pub(crate) fn history(
     };
     page(conn, membership.log(conversation), range, limit).map(Some)
 }
+
+/// The `seq` of the first entry that is not older than `at`, or else of the newest one.
+pub(crate) fn seq_at(
+    conn: &Connection,
+    caller: &UserId,
+    conversation: &ConversationId,
+    at: Timestamp,
+) -> rusqlite::Result<Option<u64>> {
+    let Some(membership) = membership(conn, caller, conversation)? else {
+        return Ok(None);
+    };
+    let head = membership.head_seq;
+    let mut statement = conn.prepare_cached(CREATED_AT)?;
+    let (mut low, mut high) = (first_seq(conn, &membership)?, head.saturating_add(1));
+    while low < high {
+        let middle = low.midpoint(high);
+        let created: Option<i64> = statement
+            .query_row(params![membership.row, to_db(middle)], |row| row.get(0))
+            .optional()?;
+        if created.is_none_or(|created| created < at.0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(Some(low.min(head)))
+}
+
+const CREATED_AT: &str = "SELECT created_at FROM entries WHERE conversation = ?1 AND seq = ?2";
 
 /// The entries after a `seq`, as nobody in particular sees them.
 pub(crate) fn entries_after(

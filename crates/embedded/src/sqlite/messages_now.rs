@@ -11,7 +11,7 @@ use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_domain::message::Content;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::pages::{self, FoundMessages, Side};
-use lamplight_usecases::ports::{MessagePage, Range};
+use lamplight_usecases::ports::{MessagePage, PinnedPage, Range};
 use lamplight_usecases::record;
 use rusqlite::{Connection, Row, params};
 use std::collections::HashMap;
@@ -31,6 +31,13 @@ pub(super) const NEWER: &str = entries!(
              SELECT 1 FROM other_entries WHERE conversation = ?1 AND seq = m.seq)
          ORDER BY m.seq LIMIT ?3)
      ORDER BY e.seq"
+);
+pub(super) const PINNED: &str = entries!(
+    "WHERE e.conversation = ?1 AND e.seq IN (
+         SELECT k.seq FROM message_changes k INDEXED BY pinned_messages
+         WHERE k.conversation = ?1 AND k.pinned_seq IS NOT NULL AND k.seq < ?2 AND k.seq >= ?4
+         ORDER BY k.seq DESC LIMIT ?3)
+     ORDER BY e.seq DESC"
 );
 pub(super) const CHANGES: &str =
     "SELECT seq, content, mentions, edited_at, deleted_at, pinned_at FROM message_changes
@@ -79,6 +86,39 @@ pub(crate) fn messages(
         first_seq,
         membership.head_seq,
     )))
+}
+
+/// The newest pinned messages before a `seq`.
+pub(crate) fn pinned(
+    conn: &Connection,
+    caller: &UserId,
+    conversation: &ConversationId,
+    before: u64,
+    limit: usize,
+) -> rusqlite::Result<Option<PinnedPage>> {
+    let Some(membership) = membership(conn, caller, conversation)? else {
+        return Ok(None);
+    };
+    let (row, first) = (membership.row, membership.first_seq);
+    let wanted = to_db(limit as u64).saturating_add(1);
+    let mut statement = conn.prepare_cached(PINNED)?;
+    let found = statement.query_map(params![row, to_db(before), wanted, to_db(first)], |row| {
+        Ok(entry(row, conversation)?.seen_from(first))
+    })?;
+    // One by one: pinned messages are far apart, and what was done to those between them is not read.
+    let messages = found
+        .map(|entry| message_now(conn, row, caller, entry?))
+        .filter_map(Result::transpose);
+    let Side {
+        mut items,
+        has_more,
+    } = Side::nearest(messages, limit)?;
+    items.reverse();
+    Ok(Some(PinnedPage {
+        messages: items,
+        has_more,
+        as_of_seq: membership.head_seq,
+    }))
 }
 
 /// A message as `viewer` sees it now.

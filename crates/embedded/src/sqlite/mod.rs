@@ -59,10 +59,10 @@ pub(crate) use files::{
 };
 pub(crate) use follower::{commit_head, committed_after, confirm, follower_position};
 pub(crate) use groups::{change as change_group, make as make_group, member_page};
-pub(crate) use history::{entries_after, history, sync_page};
+pub(crate) use history::{entries_after, history, seq_at, sync_page};
 pub(crate) use hosted::put;
 pub(crate) use marks::mark;
-pub(crate) use messages_now::messages;
+pub(crate) use messages_now::{messages, pinned};
 pub use options::SqliteOptions;
 pub(crate) use queries::{
     conversation, conversations, details, direct, members, others, profiles, readers, shared_with,

@@ -16,7 +16,7 @@ use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::ConversationKey;
 use lamplight_usecases::named;
 use lamplight_usecases::pages::ByteBudget;
-use lamplight_usecases::ports::Page;
+use lamplight_usecases::ports::{ListFilter, Page};
 use lamplight_usecases::weight;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::collections::HashSet;
@@ -252,12 +252,14 @@ const BY_NEWEST: &str = "SELECT c.id, c.conversation_id, c.head_seq, c.created_a
      WHERE m.person = ?1 AND (c.position, c.id) < (?2, ?3)
      AND (?5 IS NULL OR ?5 = EXISTS (SELECT 1 FROM member_settings s
          WHERE s.conversation = m.conversation AND s.person = m.person AND s.archived = 1))
+     AND (?6 IS NULL OR ?6 = EXISTS (SELECT 1 FROM member_settings s
+         WHERE s.conversation = m.conversation AND s.person = m.person AND s.pinned = 1))
      ORDER BY c.position DESC, c.id DESC LIMIT ?4";
 
 pub(crate) fn conversations(
     conn: &Connection,
     caller: &UserId,
-    archived: Option<bool>,
+    filter: Option<ListFilter>,
     after: Option<ConversationKey>,
     limit: usize,
 ) -> rusqlite::Result<Page<Conversation>> {
@@ -275,7 +277,14 @@ pub(crate) fn conversations(
     let mut found = conn
         .prepare_cached(BY_NEWEST)?
         .query_map(
-            params![person, after.position, after.row, wanted, archived],
+            params![
+                person,
+                after.position,
+                after.row,
+                wanted,
+                filter.and_then(ListFilter::archived),
+                filter.and_then(ListFilter::pinned),
+            ],
             outline,
         )?
         .collect::<rusqlite::Result<Vec<Outline>>>()?;
@@ -341,7 +350,8 @@ pub(crate) fn others(
     // This many conversations include `limit` unknown ones, if that many exist.
     let wanted = to_db(limit as u64).saturating_add(to_db(known.len() as u64));
     let mut statement = conn.prepare_cached(BY_NEWEST)?;
-    let found = statement.query_map(params![person, i64::MAX, 0, wanted, None::<bool>], outline)?;
+    let any = None::<bool>;
+    let found = statement.query_map(params![person, i64::MAX, 0, wanted, any, any], outline)?;
     let (mut items, mut budget) = (Vec::new(), ByteBudget::default());
     for found in found {
         let found = found?;

@@ -2,11 +2,12 @@
 
 use super::answer::{Answered, answer, execute, no_claimed_user};
 use super::schemas::{self as docs};
+use super::search::moment;
 use super::state::AppState;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use axum::response::Response;
-use lamplight_usecases::ports::Range;
+use lamplight_usecases::ports::{ListFilter, Range};
 use lamplight_usecases::{
     AccountCommand, ConversationCommand, MessageCommand, MessageReply, PresenceCommand, Refusal,
     Reply,
@@ -133,6 +134,9 @@ pub(crate) struct ConversationsParams {
     /// `true`: those that the caller has archived. `false`: those that the caller has not. `all` by
     /// default.
     archived: Option<String>,
+    /// `true`: those that the caller has pinned. Not together with `archived`.
+    #[param(value_type = Option<bool>)]
+    pinned: Option<String>,
     /// The `nextCursor` of an earlier answer.
     cursor: Option<String>,
     /// 1 to 200; 50 by default.
@@ -152,12 +156,18 @@ pub(crate) async fn list_conversations(
             let query = params(query)?;
             let archived = match query.archived.as_deref() {
                 None | Some("" | "all") => None,
-                Some("true") => Some(true),
-                Some("false") => Some(false),
+                Some("true") => Some(ListFilter::Archived),
+                Some("false") => Some(ListFilter::NotArchived),
                 Some(_) => return Err(Refusal::invalid("archived is true, false or all.")),
             };
+            let pinned = flag("pinned", query.pinned.as_deref())?.then_some(ListFilter::Pinned);
+            if archived.is_some() && pinned.is_some() {
+                return Err(Refusal::invalid(
+                    "Give one of archived and pinned, not both.",
+                ));
+            }
             Ok(ConversationCommand::List {
-                archived,
+                filter: archived.or(pinned),
                 cursor: query.cursor,
                 limit: page_length(query.limit)?,
             })
@@ -283,6 +293,69 @@ pub(crate) async fn messages(
                 }),
                 Some(_) => Err(Refusal::invalid("kind is message or all.")),
             }
+        })
+        .await,
+    )
+}
+
+/// A part of the pinned messages.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PinsParams {
+    /// Only messages with a smaller `seq`: the newest of them.
+    before: Option<u64>,
+    /// 1 to 200; 50 by default.
+    limit: Option<u64>,
+}
+
+/// The pinned messages of a conversation, wherever they are in its log, oldest first.
+#[utoipa::path(get, path = "/api/privatechat/conversations/{id}/pins", tag = "messages",
+    params(("id" = String, Path, description = "The conversation"), PinsParams), security(("bearer" = []), ("cookie" = [])),
+    responses((status = 200, description = "The messages", body = docs::PinnedAnswer), docs::Refusals))]
+pub(crate) async fn pins(
+    State(state): State<Arc<AppState>>,
+    path: Id,
+    query: Params<PinsParams>,
+    request: Request,
+) -> Response {
+    answer(
+        execute(&state, request, no_claimed_user, |_| {
+            let query = params(query)?;
+            Ok(MessageCommand::Pinned {
+                conversation: LooseId(id(path)?).conversation()?,
+                before: query.before.unwrap_or(u64::MAX),
+                limit: page_length(query.limit)?,
+            })
+        })
+        .await,
+    )
+}
+
+/// A time.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SeqParams {
+    /// RFC 3339, such as 2026-01-31T12:00:00Z.
+    at: Option<String>,
+}
+
+/// The place of a time in a conversation's log: the `seq` to give as `around` to show what was
+/// written then.
+#[utoipa::path(get, path = "/api/privatechat/conversations/{id}/seq", tag = "messages",
+    params(("id" = String, Path, description = "The conversation"), SeqParams), security(("bearer" = []), ("cookie" = [])),
+    responses((status = 200, description = "The place", body = docs::SeqAnswer), docs::Refusals))]
+pub(crate) async fn seq_at(
+    State(state): State<Arc<AppState>>,
+    path: Id,
+    query: Params<SeqParams>,
+    request: Request,
+) -> Response {
+    answer(
+        execute(&state, request, no_claimed_user, |_| {
+            let at = moment("at", params(query)?.at.as_deref())?
+                .ok_or_else(|| Refusal::invalid("at is missing: a time (RFC 3339)."))?;
+            let conversation = LooseId(id(path)?).conversation()?;
+            Ok(MessageCommand::SeqAt { conversation, at })
         })
         .await,
     )

@@ -67,6 +67,8 @@ pub fn router(state: Arc<AppState>) -> Router {
             "/api/privatechat/conversations/{id}/settings",
             put(settings::put_settings),
         )
+        .route("/api/privatechat/conversations/{id}/pins", get(api::pins))
+        .route("/api/privatechat/conversations/{id}/seq", get(api::seq_at))
         .route("/api/privatechat/messages/{id}", get(api::messages))
         .route(
             "/api/privatechat/messages/{id}/{message}",

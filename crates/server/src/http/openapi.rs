@@ -34,6 +34,8 @@ use utoipa::{Modify, OpenApi};
         super::api::mark_read,
         super::settings::put_settings,
         super::api::messages,
+        super::api::pins,
+        super::api::seq_at,
         super::api::send,
         super::search::search,
         super::changes::edit,

@@ -103,6 +103,24 @@ answers! {
         /// discard what you hold.
         store: String,
     }
+    /// Pinned messages.
+    PinnedAnswer {
+        /// The messages as they are now, oldest first.
+        data: Vec<shape::Message<'static>>,
+        /// There are older ones.
+        has_more: bool,
+        /// The messages are as they are after the entry of this `seq`.
+        as_of_seq: u64,
+        /// The store's generation: see `MessagesAnswer`.
+        store: String,
+    }
+    /// The place of a time in a log.
+    SeqAnswer {
+        /// The first entry that is not older, or else the newest one; 0 in an empty log.
+        seq: u64,
+        /// The store's generation: see `MessagesAnswer`.
+        store: String,
+    }
     /// The stored message.
     SentAnswer {
         /// The entry in the log: the message as it was sent, empty if it was deleted since.

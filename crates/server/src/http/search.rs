@@ -84,7 +84,7 @@ fn command(params: SearchParams) -> Result<SearchCommand, Refusal> {
     }))
 }
 
-fn moment(name: &str, value: Option<&str>) -> Result<Option<Timestamp>, Refusal> {
+pub(super) fn moment(name: &str, value: Option<&str>) -> Result<Option<Timestamp>, Refusal> {
     let Some(value) = value.filter(|value| !value.is_empty()) else {
         return Ok(None);
     };

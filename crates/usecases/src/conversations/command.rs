@@ -1,7 +1,7 @@
 //! The commands of conversations and the replies to them.
 
 use crate::metadata::{Budget, Dispatch, Metadata, Scope};
-use crate::ports::Page;
+use crate::ports::{ListFilter, Page};
 use crate::weight::{self, ROW};
 use lamplight_domain::conversation::Conversation;
 use lamplight_domain::identity::{ConversationId, UserId};
@@ -13,8 +13,8 @@ pub enum ConversationCommand {
     /// Returns the direct conversation with another user, created if there is none.
     Open(UserId),
     List {
-        /// Only those that the user has archived, or only the others.
-        archived: Option<bool>,
+        /// Only some of them.
+        filter: Option<ListFilter>,
         cursor: Option<String>,
         limit: usize,
     },

@@ -50,10 +50,10 @@ impl ConversationService {
         match command {
             ConversationCommand::Open(other) => self.open(caller, &other).await,
             ConversationCommand::List {
-                archived,
+                filter,
                 cursor,
                 limit,
-            } => self.list(caller, archived, cursor.as_deref(), limit).await,
+            } => self.list(caller, filter, cursor.as_deref(), limit).await,
             ConversationCommand::View(conversation) => self.view(caller, &conversation).await,
             ConversationCommand::Set {
                 conversation,

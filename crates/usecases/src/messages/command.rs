@@ -1,7 +1,7 @@
 //! The commands of messages and the replies to them.
 
 use crate::metadata::{Budget, Dispatch, Metadata, Scope};
-use crate::ports::{History, MessagePage, Range, SyncPage, SyncPosition};
+use crate::ports::{History, MessagePage, PinnedPage, Range, SyncPage, SyncPosition};
 use crate::refusal::Refusal;
 use crate::weight::{self, PAGE, ROW};
 use lamplight_domain::conversation::Conversation;
@@ -9,6 +9,7 @@ use lamplight_domain::entry::Entry;
 use lamplight_domain::fold::Message;
 use lamplight_domain::identity::{ConversationId, FileId, MessageId, UserId};
 use lamplight_domain::message::SendKey;
+use lamplight_domain::time::Timestamp;
 use std::sync::Arc;
 
 /// The messages of a conversation, and read marks.
@@ -54,6 +55,18 @@ pub enum MessageCommand {
         conversation: ConversationId,
         range: Range,
         limit: usize,
+    },
+    /// Pinned messages as they are now.
+    Pinned {
+        conversation: ConversationId,
+        /// Only those with a smaller `seq`.
+        before: u64,
+        limit: usize,
+    },
+    /// The place of a time in the log.
+    SeqAt {
+        conversation: ConversationId,
+        at: Timestamp,
     },
     /// Entries of all kinds, as they are in the log.
     Entries {
@@ -104,9 +117,10 @@ impl MessageCommand {
             }
             Self::MarkRead { .. } => Metadata::new(S::User, B::Write, D::Concurrent),
             Self::Sync { .. } => Metadata::new(S::User, B::Read, D::SerialCancelOnClose),
-            Self::History { .. } | Self::Entries { .. } => {
-                Metadata::new(S::User, B::Read, D::Concurrent)
-            }
+            Self::History { .. }
+            | Self::Pinned { .. }
+            | Self::SeqAt { .. }
+            | Self::Entries { .. } => Metadata::new(S::User, B::Read, D::Concurrent),
         }
     }
 }
@@ -141,6 +155,8 @@ pub enum MessageReply {
         added: Vec<Conversation>,
     },
     History(MessagePage),
+    Pinned(PinnedPage),
+    SeqAt(u64),
     Entries(History),
 }
 
@@ -153,7 +169,7 @@ impl MessageReply {
         };
         match self {
             Self::Sent { entry, .. } | Self::Changed { entry, .. } => weight::entry(entry),
-            Self::Read { .. } => 0,
+            Self::Read { .. } | Self::SeqAt(_) => 0,
             Self::Synced {
                 conversations,
                 added,
@@ -170,6 +186,7 @@ impl MessageReply {
                 weight::rows(&history.entries, weight::entry)
                     + weight::rows(&history.users, weight::member)
             }
+            Self::Pinned(page) => weight::rows(&page.messages, weight::message),
         }
     }
 }

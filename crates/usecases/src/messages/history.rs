@@ -8,6 +8,7 @@ use crate::deadline;
 use crate::ports::Range;
 use crate::refusal::Refusal;
 use lamplight_domain::identity::ConversationId;
+use lamplight_domain::time::Timestamp;
 
 impl MessageService {
     pub(super) async fn history(
@@ -26,6 +27,33 @@ impl MessageService {
             self.marks.record(user, conversation, page.to_seq);
         }
         Ok(Reply::Messages(MessageReply::History(page)))
+    }
+
+    pub(super) async fn pinned(
+        &self,
+        caller: &Caller,
+        conversation: &ConversationId,
+        before: u64,
+        limit: usize,
+    ) -> Result<Reply, Refusal> {
+        let user = caller.user()?;
+        let page = deadline::store(self.messages.pinned(user, conversation, before, limit))
+            .await?
+            .ok_or_else(Refusal::no_conversation)?;
+        Ok(Reply::Messages(MessageReply::Pinned(page)))
+    }
+
+    pub(super) async fn seq_at(
+        &self,
+        caller: &Caller,
+        conversation: &ConversationId,
+        at: Timestamp,
+    ) -> Result<Reply, Refusal> {
+        let user = caller.user()?;
+        let seq = deadline::store(self.messages.seq_at(user, conversation, at))
+            .await?
+            .ok_or_else(Refusal::no_conversation)?;
+        Ok(Reply::Messages(MessageReply::SeqAt(seq)))
     }
 
     pub(super) async fn entries(

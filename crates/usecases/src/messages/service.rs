@@ -92,6 +92,14 @@ impl MessageService {
                 range,
                 limit,
             } => Box::pin(self.history(caller, &conversation, range, limit)).await,
+            MessageCommand::Pinned {
+                conversation,
+                before,
+                limit,
+            } => Box::pin(self.pinned(caller, &conversation, before, limit)).await,
+            MessageCommand::SeqAt { conversation, at } => {
+                Box::pin(self.seq_at(caller, &conversation, at)).await
+            }
             MessageCommand::Entries {
                 conversation,
                 range,

@@ -103,6 +103,45 @@ pub struct MessagePage {
     pub users: Vec<Profile>,
 }
 
+/// The pinned messages of a log as they are now, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct PinnedPage {
+    pub messages: Vec<Message>,
+    /// There are older ones.
+    pub has_more: bool,
+    /// The newest entry that the messages are folded up to.
+    pub as_of_seq: u64,
+}
+
+/// Which conversations a list has, by what the caller has set for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListFilter {
+    Archived,
+    NotArchived,
+    Pinned,
+}
+
+impl ListFilter {
+    /// Whether the conversations are archived, if that matters.
+    #[must_use]
+    pub const fn archived(self) -> Option<bool> {
+        match self {
+            Self::Archived => Some(true),
+            Self::NotArchived => Some(false),
+            Self::Pinned => None,
+        }
+    }
+
+    /// Whether the conversations are pinned, if that matters.
+    #[must_use]
+    pub const fn pinned(self) -> Option<bool> {
+        match self {
+            Self::Pinned => Some(true),
+            Self::Archived | Self::NotArchived => None,
+        }
+    }
+}
+
 /// The newest entry that a client has of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncPosition {
@@ -214,6 +253,26 @@ pub trait Messages: Send + Sync + 'static {
         limit: usize,
     ) -> StoreResult<Option<MessagePage>>;
 
+    /// The newest of the pinned messages before a `seq` as they are now, `None` if there is no such
+    /// log for this caller. At most `limit`. The cost does not grow with the log.
+    async fn pinned(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        before: u64,
+        limit: usize,
+    ) -> StoreResult<Option<PinnedPage>>;
+
+    /// The `seq` of the first entry that is not older than `at`, or else of the newest one, in the
+    /// log as the caller sees it; 0 where that is empty. `None` if there is no such log for this
+    /// caller. By halving the log: where the server's clock was set back, any place of that time.
+    async fn seq_at(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        at: Timestamp,
+    ) -> StoreResult<Option<u64>>;
+
     /// A part of a log, `None` if there is none for this caller. At most `limit` entries, of all
     /// kinds.
     async fn history(
@@ -247,12 +306,11 @@ pub trait Messages: Send + Sync + 'static {
     ) -> StoreResult<Vec<Conversation>>;
 
     /// The caller's conversations, newest entry first (one without entries counts from when it was
-    /// made). With `archived` only those that the caller has archived, or only those that the
-    /// caller has not. A cursor of no earlier page is [`StoreError::BadCursor`].
+    /// made), or only those of a filter. A cursor of no earlier page is [`StoreError::BadCursor`].
     async fn conversations(
         &self,
         caller: &UserId,
-        archived: Option<bool>,
+        filter: Option<ListFilter>,
         cursor: Option<&str>,
         limit: usize,
     ) -> StoreResult<Page<Conversation>>;

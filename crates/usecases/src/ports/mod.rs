@@ -36,8 +36,8 @@ pub use groups::{GroupChanged, GroupError, Groups};
 pub use ids::Ids;
 pub use last_seen::LastSeenQueue;
 pub use messages::{
-    AppendError, Appended, History, MarkUpdate, MessagePage, Messages, MoreAround, Range, SyncPage,
-    SyncPosition,
+    AppendError, Appended, History, ListFilter, MarkUpdate, MessagePage, Messages, MoreAround,
+    PinnedPage, Range, SyncPage, SyncPosition,
 };
 pub use passwords::{HashError, HashFor, Passwords};
 pub use presence::{PresenceState, PresenceStore};

@@ -57,7 +57,7 @@ async fn own(app: &TestApp, b: &Caller) -> (u64, u64) {
         .ask(
             b,
             ConversationCommand::List {
-                archived: None,
+                filter: None,
                 cursor: None,
                 limit: 10,
             },

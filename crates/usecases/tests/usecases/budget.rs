@@ -6,6 +6,7 @@ use lamplight_domain::identity::MessageId;
 use lamplight_domain::member_settings::SettingsChange;
 use lamplight_domain::presence::{Activity, OfflineReason, StatusOverride};
 use lamplight_domain::roster_feed::Mode;
+use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::Range;
 use lamplight_usecases::{
     AccountCommand, Budget, Caller, Code, Command, Identity, MessageCommand, MessageReply,
@@ -53,7 +54,7 @@ every_command! {
     }
     Conversations(ConversationCommand) {
         Open => Open(user("b")),
-        List => List { archived: None, cursor: None, limit: 50 },
+        List => List { filter: None, cursor: None, limit: 50 },
         Set => Set { conversation: conversation("7"), change: SettingsChange::default() },
         View => View(conversation("7")),
         Unview => Unview(conversation("7")),
@@ -69,6 +70,8 @@ every_command! {
         MarkRead => MarkRead { conversation: conversation("7"), seq: 1 },
         Sync => Sync { have: vec![], refused: vec![] },
         History => History { conversation: conversation("7"), range: Range::Newest, limit: 50 },
+        Pinned => Pinned { conversation: conversation("7"), before: u64::MAX, limit: 50 },
+        SeqAt => SeqAt { conversation: conversation("7"), at: Timestamp(0) },
         Entries => Entries { conversation: conversation("7"), range: Range::Newest, limit: 50 },
     }
     Search(SearchCommand) {

@@ -208,7 +208,7 @@ usecase_tests! {
         let a = by_http("a");
         let cursor = || Some("not a cursor!".to_owned());
         for command in [
-            Command::from(ConversationCommand::List { archived: None, cursor: cursor(), limit: 10 }),
+            Command::from(ConversationCommand::List { filter: None, cursor: cursor(), limit: 10 }),
             PresenceCommand::ListOnline { exclude: None, count_only: false, cursor: cursor(), limit: 10 }.into(),
             AccountCommand::ListUsers { query: String::new(), cursor: cursor(), limit: 10 }.into(),
         ] {

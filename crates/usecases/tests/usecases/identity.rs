@@ -57,7 +57,7 @@ fn of_a_user() -> Vec<Command> {
         }
         .into(),
         ConversationCommand::List {
-            archived: None,
+            filter: None,
             cursor: None,
             limit: 10,
         }

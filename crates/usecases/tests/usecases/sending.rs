@@ -120,7 +120,7 @@ usecase_tests! {
         app.send(&a, &place, "hello").await;
         let mut unread = Vec::new();
         for who in [&a, &b] {
-            let Ok(Reply::Conversations(ConversationReply::Page { page, .. })) = app.ask(who, ConversationCommand::List { archived: None, cursor: None, limit: 10 }).await else { panic!("listed") };
+            let Ok(Reply::Conversations(ConversationReply::Page { page, .. })) = app.ask(who, ConversationCommand::List { filter: None, cursor: None, limit: 10 }).await else { panic!("listed") };
             unread.push((page.items[0].unread, page.items[0].read_seq, page.items[0].head_seq));
         }
         assert_eq!(unread, [(0, 2, 2), (1, 1, 2)]);

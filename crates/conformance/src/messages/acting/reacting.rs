@@ -2,7 +2,7 @@
 
 use super::{act, contents, done, edit, log, now, pin, react, refused, send, unchanged};
 use crate::messages::{fresh, put};
-use crate::{Subject, at};
+use crate::{Subject, at, conversation, user};
 use lamplight_domain::entry::MessageAction;
 use lamplight_domain::fold::Message;
 use lamplight_domain::identity::MessageId;
@@ -169,6 +169,50 @@ pub async fn pins_have_a_limit_and_deletions_free_them<S: Messages>(subject: Sub
         .iter()
         .filter(|message| message.pinned_at.is_some());
     assert_eq!(pins.count(), MAX_PINS - 1);
+}
+
+/// Wherever they are in the log, without those that were deleted or are not pinned any more.
+pub async fn pinned_messages_are_listed_as_they_are_now<S: Messages>(subject: Subject<S>) {
+    let store = &*subject.store;
+    put(store, "c", &["a", "b"]).await;
+    let mut sent = Vec::new();
+    for number in 1..=12 {
+        sent.push(send(store, "c", "a", &number.to_string()).await);
+    }
+    let pins = async |viewer: &str, before, limit| {
+        let (viewer, place) = (user(viewer), conversation("c"));
+        let page = store.pinned(&viewer, &place, before, limit).await;
+        page.expect("an answer")
+    };
+    assert_eq!(
+        pins("a", u64::MAX, 10).await.expect("a member").messages,
+        []
+    );
+    for at in [1, 3, 6, 8, 10] {
+        done(store, "c", "b", &sent[at], pin(true)).await;
+    }
+    done(store, "c", "a", &sent[1], edit("changed")).await;
+    done(store, "c", "b", &sent[8], react("\u{1f44d}", true)).await;
+    done(store, "c", "a", &sent[3], MessageAction::Delete).await;
+    let head = done(store, "c", "b", &sent[6], pin(false)).await;
+    let expected: Vec<Message> = now(store, "b", "c").await;
+    let expected: Vec<Message> = expected
+        .into_iter()
+        .filter(|message| message.pinned_at.is_some())
+        .collect();
+    assert_eq!(expected.len(), 3);
+    let page = pins("b", u64::MAX, 10).await.expect("a member");
+    assert_eq!((page.messages, page.has_more), (expected.clone(), false));
+    assert_eq!(page.as_of_seq, head);
+    let page = pins("b", u64::MAX, 2).await.expect("a member");
+    assert_eq!((&page.messages[..], page.has_more), (&expected[1..], true));
+    let before = page.messages[0].entry.seq;
+    let page = pins("b", before, 2).await.expect("a member");
+    assert_eq!((&page.messages[..], page.has_more), (&expected[..1], false));
+    assert!(pins("x", u64::MAX, 10).await.is_none());
+    let (viewer, nowhere) = (user("a"), conversation("nowhere"));
+    let page = store.pinned(&viewer, &nowhere, u64::MAX, 10).await;
+    assert!(page.expect("an answer").is_none());
 }
 
 /// The same reaction from several devices at once is there once.
