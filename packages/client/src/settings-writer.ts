@@ -132,6 +132,7 @@ function createWriter(core: Core, options: WriterOptions): SettingsWriter {
     },
     change: (id, change) =>
       new Promise((resolve) => {
+        if (!Object.keys(change).length) return resolve({ ok: true })
         const into = put(id, change)
         waiting.set(into, [...(waiting.get(into) ?? []), resolve])
         changed(id)

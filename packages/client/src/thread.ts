@@ -373,6 +373,8 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
           mine === jumps ? look(next, nearest(next, seq)) : next,
         )
     },
+    seqAt: (time) => import("./places.js").then(({ seqAt }) => seqAt(core, id, time)),
+    pinned: (before) => import("./places.js").then(({ pinned }) => pinned(core, id, before)),
     jumpToNewest,
     async reload() {
       error = null

@@ -271,6 +271,14 @@ export interface MessagesState {
   error: LamplightError | null
 }
 
+/** The pinned messages of a conversation. */
+export interface PinnedPage {
+  /** Oldest first. */
+  messages: Message[]
+  /** Whether there are older ones. */
+  hasMore: boolean
+}
+
 /** Who is typing. */
 export interface TypingState {
   userIds: readonly string[]
@@ -400,6 +408,16 @@ export interface ConversationHandle {
    */
   jumpTo(seq: number): Promise<void>
   /**
+   * The `seq` of the first entry that is not older than a time, or else of the newest one, for `jumpTo`; 0 if there is none.
+   * Throws `LamplightError`.
+   */
+  seqAt(time: Date | string): Promise<number>
+  /**
+   * The pinned messages as they are now, wherever they are in the log, oldest first; with `before` only those with a smaller
+   * `seq`. Rows that are loaded know better, since they change with the log. Throws `LamplightError`.
+   */
+  pinned(before?: number): Promise<PinnedPage>
+  /**
    * Whether the user reads above the end of the rows. If so, the rows stay, however much arrives; otherwise
    * so many new messages that they leave a hole replace the rows.
    */
@@ -434,7 +452,8 @@ export interface ConversationHandle {
   setDraft(text: string): void
   /**
    * Mutes, archives or pins the conversation on all of the user's devices. It is shown at once, sent again until the server has
-   * answered, and survives a reload. Resolves with the answer; a refusal takes it back.
+   * answered, and survives a reload. Resolves with the answer; a refusal takes it back. What sends changes is loaded with the first
+   * one: an empty change only does that, for example when a menu opens, so that later ones work without a network.
    */
   setSettings(change: SettingsChange): Promise<WriteResult>
   /** Moves the read mark, never back; without a `seq`, to the newest entry shown. */

@@ -128,6 +128,12 @@ describe("settings of a conversation", () => {
     expect(next.client.conversations.get().items.map(({ id }) => id)).toEqual([..."beda"])
   })
 
+  test("an empty change asks nothing of the server", async () => {
+    const { set, sent } = await ready()
+    expect((await set("a", {})).result).toEqual({ ok: true })
+    expect(sent()).toEqual([])
+  })
+
   test("a refusal takes it back and says why", async () => {
     const { set, ids, server } = await ready()
     server.refuse = (what) => (what === "set_conversation_settings" ? refusal("forbidden") : undefined)

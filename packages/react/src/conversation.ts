@@ -22,6 +22,8 @@ export interface ConversationView
     | "loadNewer"
     | "jumpTo"
     | "jumpToNewest"
+    | "seqAt"
+    | "pinned"
     | "stay"
     | "reload"
     | "setTyping"
@@ -54,6 +56,8 @@ export function useConversation(id: string): ConversationView {
     loadNewer: handle.loadNewer,
     jumpTo: handle.jumpTo,
     jumpToNewest: handle.jumpToNewest,
+    seqAt: handle.seqAt,
+    pinned: handle.pinned,
     stay: handle.stay,
     reload: handle.reload,
     setTyping: handle.setTyping,

@@ -480,6 +480,17 @@ export class TestServer {
         ...next,
       }
     }
+    const place = /^GET \/api\/privatechat\/conversations\/(.+)\/(pins|seq)$/.exec(at)
+    if (place) {
+      const stored = this.stored(user, decodeURIComponent(place[1] as string))
+      if (!stored) return refusal("not_found")
+      const at = Date.parse(url.searchParams.get("at") ?? "")
+      const entry = stored.log.find(({ createdAt }) => Date.parse(createdAt) >= at) ?? stored.log.at(-1)
+      if (place[2] === "seq") return { success: true, seq: entry?.seq ?? 0, store: this.generation }
+      const before = Number(url.searchParams.get("before") ?? Number.POSITIVE_INFINITY)
+      const data = foldAll(stored.log, user).filter(({ pinnedAt, seq }) => pinnedAt && seq < before)
+      return { success: true, data: data.slice(-2), hasMore: data.length > 2, store: this.generation }
+    }
     const setting = /^PUT \/api\/privatechat\/conversations\/(.+)\/settings$/.exec(at)
     if (setting) return this.set(user, { ...body, conversationId: decodeURIComponent(setting[1] as string) })
     if (at === "POST /api/privatechat/conversations") {
