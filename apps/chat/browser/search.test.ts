@@ -120,7 +120,25 @@ describe.skipIf(!canRun)("search and permalinks", () => {
     // It is told once: a reload begins as usual.
     await until(() => ben.page.evaluate(() => !location.hash.endsWith("/21")))
     const top = await target.evaluate((row) => row.getBoundingClientRect().top)
-    await ben.page.waitForTimeout(3_000)
+    // What could move it: fonts, pictures, pages on both sides, and a message that arrives at the end.
+    await ben.page.evaluate(async () => {
+      await document.fonts.ready
+      const pictures = [...document.images].filter((one) => !one.complete)
+      await Promise.all(
+        pictures.map((one) => new Promise((done) => one.addEventListener("load", done, { once: true }))),
+      )
+    })
+    await asha.page.evaluate(
+      (conversationId) =>
+        fetch("/api/privatechat/message", {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ conversationId, content: "arrives meanwhile" }),
+        }),
+      id,
+    )
+    await ben.on("conversation-item").first().getByText("arrives meanwhile").waitFor()
+    await settled(ben.page, () => ben.on("log").evaluate((log) => log.scrollHeight))
     expect(Math.abs((await target.evaluate((row) => row.getBoundingClientRect().top)) - top)).toBeLessThan(2)
     await ben.page.goto(`${server.url}/chat#/c/${id}/4000`)
     await ben.page.getByText("That message is not there").waitFor()

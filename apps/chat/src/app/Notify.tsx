@@ -30,11 +30,11 @@ export function Notify({
 
   useEffect(
     () =>
-      client.onMessage((message, isLeader) => {
-        if (!isLeader || isLookedAt(message.conversationId)) return
+      client.onMessage((message, isLeader, isSilent) => {
+        if (!isLeader || isSilent || isLookedAt(message.conversationId)) return
         if (soundWanted()) chime()
         if (!notificationsWanted()) return
-        const item = client.conversations.get().items.find(({ id }) => id === message.conversationId)
+        const item = client.conversation(message.conversationId).item.get()
         const sender = item?.members.find((member) => member.id === message.senderId)?.name
         const group = item?.kind === "group" && item.name
         const title = group ? (sender ? words.groups.from(sender, group) : group) : sender

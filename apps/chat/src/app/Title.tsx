@@ -8,8 +8,8 @@ import { showOnFavicon } from "./favicon"
 /** Shows the number of unread messages in the document's title and icon. */
 export function Title({ selected, self }: { selected: string | null; self: User }) {
   const { total } = useUnread()
-  const { items } = useConversations()
-  const item = selected === null ? null : items.find((one) => one.id === selected)
+  const { items, archived } = useConversations()
+  const item = selected === null ? null : [...items, ...archived].find((one) => one.id === selected)
   const title = documentTitle(item ? conversationTitle(item, self.id) : null, total)
   useEffect(() => {
     document.title = title

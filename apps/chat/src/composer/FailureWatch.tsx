@@ -1,6 +1,6 @@
 import type { OutboxItem, User } from "@lamplight/client"
 import { useConversations, useLamplight, useOutbox } from "@lamplight/react"
-import { useEffect, useRef, useState } from "react"
+import { useEffect, useMemo, useRef, useState } from "react"
 import { toast } from "sonner"
 import { conversationTitle } from "../logic/members"
 import { words } from "../strings"
@@ -21,7 +21,8 @@ export function FailureWatch(props: {
   const { self, selected, onShow } = props
   const { outbox } = useLamplight()
   const { items } = useOutbox()
-  const { items: conversations } = useConversations()
+  const { items: shown, archived } = useConversations()
+  const conversations = useMemo(() => [...shown, ...archived], [shown, archived])
   const told = useRef<Set<string> | null>(null)
   const [spoken, setSpoken] = useState("")
 

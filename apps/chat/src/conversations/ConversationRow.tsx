@@ -1,5 +1,6 @@
 import { type ConversationItem, isVisible, type PresenceView } from "@lamplight/client"
 import { useTyping } from "@lamplight/react"
+import { BellOff, EllipsisVertical } from "lucide-react"
 import { memo } from "react"
 import { describeFiles } from "../files/layout"
 import { conversationTitle, nameOf } from "../logic/members"
@@ -22,16 +23,17 @@ export const ConversationRow = memo(function ConversationRow(props: {
   tabIndex: 0 | -1
   entry: boolean
   today: Date
+  menuOpen: boolean
   onOpen: (id: string) => void
 }) {
-  const { item, presence, unsent, selfId, selected, tabIndex, entry, today, onOpen } = props
+  const { item, presence, unsent, selfId, selected, tabIndex, entry, today, menuOpen, onOpen } = props
   const other = presence?.user ?? item.other
   const name = other ? nameOf(other) : conversationTitle(item, selfId) || item.id
   // Several people have no single presence.
   const state: PresenceIconState | undefined = item.other ? (presence?.status ?? "unknown") : undefined
   const at = item.lastMessage?.createdAt ?? item.createdAt
   return (
-    <li>
+    <li className="row-frame">
       <button
         type="button"
         className="row"
@@ -39,6 +41,8 @@ export const ConversationRow = memo(function ConversationRow(props: {
         data-conversation-id={item.id}
         data-user-id={item.other?.id}
         data-unread={item.unread > 0 ? item.unread : undefined}
+        data-muted={item.muted ? "" : undefined}
+        data-menu={menuOpen ? "" : undefined}
         data-roving={item.id}
         data-region-entry={entry ? "" : undefined}
         aria-current={selected ? "true" : undefined}
@@ -58,6 +62,12 @@ export const ConversationRow = memo(function ConversationRow(props: {
             <span className="row-name" dir="auto" aria-hidden="true">
               {name}
             </span>
+            {item.muted && (
+              <span className="row-muted">
+                <BellOff size={14} aria-hidden="true" />
+                <span className="sr-only">, {words.settings.muted}</span>
+              </span>
+            )}
             <time className="row-time" dateTime={at}>
               {listTime(new Date(at), today, words.time)}
             </time>
@@ -72,6 +82,20 @@ export const ConversationRow = memo(function ConversationRow(props: {
             )}
           </span>
         </span>
+      </button>
+      {/* The keyboard opens the menu from the row, by the menu key or Shift + F10. */}
+      <button
+        type="button"
+        className="row-menu"
+        data-testid="conversation-menu"
+        data-menu-of={item.id}
+        aria-label={words.settings.menu(name)}
+        aria-haspopup="menu"
+        aria-expanded={menuOpen}
+        title={words.settings.menu(name)}
+        tabIndex={-1}
+      >
+        <EllipsisVertical size={18} aria-hidden="true" />
       </button>
     </li>
   )

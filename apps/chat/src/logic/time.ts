@@ -65,6 +65,14 @@ export function listTime(date: Date, now: Date, words: TimeWords, locale?: strin
   return monthDay(date, now, locale)
 }
 
+/** When something ends: "14:32", "Tuesday at 14:32", "3 Mar at 14:02". */
+export function untilTime(date: Date, now: Date, words: TimeWords, locale?: string): string {
+  const days = daysBetween(now, date)
+  if (days <= 0) return clock(date, locale)
+  const day = days < 7 ? weekday(date, locale) : monthDay(date, now, locale)
+  return words.dayAt(day, clock(date, locale))
+}
+
 /** "just now", "5 min ago", "3 h ago", "yesterday at 14:02", "3 Mar at 14:02". */
 export function ago(date: Date, now: Date, words: TimeWords, locale?: string): string {
   const minutes = Math.floor((now.getTime() - date.getTime()) / 60_000)

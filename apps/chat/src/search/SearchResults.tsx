@@ -27,7 +27,8 @@ export default function SearchResults(props: {
 }) {
   const { self, search, onSelect, onShow } = props
   const query = search.query.trim()
-  const { items } = useConversations()
+  const { items: shown, archived } = useConversations()
+  const items = useMemo(() => [...shown, ...archived], [shown, archived])
   const found = useSearch(query, search.scope ? { conversationId: search.scope.id } : {})
   const today = useToday()
 

@@ -38,8 +38,8 @@ export interface LogControl {
   unseen(): number
   /** The newest message that has been in view. */
   seenSeq(): number | null
-  /** Shows the message with this `seq` and gives it the focus. */
-  show(seq: number): void
+  /** Shows the message with this `seq`, or with `orNext` the one after it, and gives it the focus. */
+  show(seq: number, orNext?: boolean): void
 }
 
 /**

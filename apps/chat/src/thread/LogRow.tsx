@@ -4,6 +4,7 @@ import type { Row } from "../logic/rows"
 import { systemText } from "../logic/system"
 import { clock, dayTitle, moment } from "../logic/time"
 import { words } from "../strings"
+import { useThreadActions } from "./actions"
 import type { DeliveryState } from "./delivery-state"
 import { MessageLine } from "./MessageLine"
 
@@ -31,7 +32,7 @@ export const LogRow = memo(function LogRow(props: {
     case "day":
       return (
         <h3 className="day" data-testid="day">
-          {dayTitle(row.date, today, words.time)}
+          <Day date={row.date} title={dayTitle(row.date, today, words.time)} />
         </h3>
       )
     case "system":
@@ -96,3 +97,19 @@ export const LogRow = memo(function LogRow(props: {
       )
   }
 })
+
+/** The name of a day, which leads to others. */
+function Day({ date, title }: { date: Date; title: string }) {
+  const { pickDate } = useThreadActions()
+  return (
+    <button
+      type="button"
+      className="day-button"
+      title={words.thread.toDate}
+      aria-label={words.thread.toDateFrom(title)}
+      onClick={({ currentTarget }) => pickDate(currentTarget, date)}
+    >
+      {title}
+    </button>
+  )
+}

@@ -1,8 +1,10 @@
-import type { MessageRow } from "@lamplight/client"
+import type { Message, MessageRow } from "@lamplight/client"
+import { useConnection, useLamplight } from "@lamplight/react"
 import { Pin } from "lucide-react"
 import { Popover } from "radix-ui"
-import { useRef, useState } from "react"
+import { useEffect, useMemo, useRef, useState } from "react"
 import { useToday } from "../app/hooks"
+import { mergePins } from "../logic/pins"
 import { listTime } from "../logic/time"
 import { words } from "../strings"
 import { useThreadActions } from "./actions"
@@ -10,14 +12,39 @@ import { useThreadActions } from "./actions"
 /** So much of a pinned message is shown. */
 const EXCERPT = 160
 
-/** The pinned messages among those that are loaded, the newest first. A click leads to one. Nothing where there is none. */
-export function Pins({ rows }: { rows: readonly MessageRow[] }) {
+const none: readonly Message[] = []
+
+/** The pinned messages that the server lists: when the thread is shown, when the connection is back, and when the list opens. */
+function useListed(id: string, open: boolean): readonly Message[] {
+  const client = useLamplight()
+  const isConnected = useConnection().status === "connected"
+  const [listed, setListed] = useState(none)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a list that opens is fetched anew
+  useEffect(() => {
+    if (!isConnected) return
+    let isMounted = true
+    const take = async () => {
+      const { messages } = await client.conversation(id).pinned()
+      if (isMounted) setListed(messages)
+    }
+    // What is loaded is listed without it, and the next occasion asks again.
+    take().catch(() => {})
+    return () => {
+      isMounted = false
+    }
+  }, [client, id, isConnected, open])
+  return listed
+}
+
+/** The pinned messages of the conversation, the newest first. A click leads to one. Nothing where there is none. */
+export function Pins({ id, rows }: { id: string; rows: readonly MessageRow[] }) {
   const { jump, nameOf } = useThreadActions()
   const [open, setOpen] = useState(false)
   const today = useToday()
   // The message that was chosen takes the focus.
   const jumped = useRef(false)
-  const pinned = rows.filter((row) => row.pinnedAt !== null && row.seq !== null).reverse()
+  const listed = useListed(id, open)
+  const pinned = useMemo(() => mergePins(listed, rows), [listed, rows])
   if (pinned.length === 0) return null
   return (
     <Popover.Root open={open} onOpenChange={setOpen}>
@@ -56,7 +83,7 @@ export function Pins({ rows }: { rows: readonly MessageRow[] }) {
                   onClick={() => {
                     jumped.current = true
                     setOpen(false)
-                    if (row.seq !== null) jump(row.seq)
+                    jump(row.seq)
                   }}
                 >
                   <span className="row-line">
@@ -74,7 +101,6 @@ export function Pins({ rows }: { rows: readonly MessageRow[] }) {
               </li>
             ))}
           </ul>
-          <p className="menu-hint pins-hint">{words.message.pinsHint}</p>
         </Popover.Content>
       </Popover.Portal>
     </Popover.Root>

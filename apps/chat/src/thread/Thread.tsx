@@ -13,6 +13,7 @@ import { firstUnreadIsKnown } from "../logic/rows"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
 import { reason, showFailure } from "../ui/failure"
+import { later } from "../ui/later"
 import { Skeleton, State } from "../ui/State"
 import { Announcer } from "./Announcer"
 import { ThreadActionsContext } from "./actions"
@@ -25,6 +26,9 @@ import { TypingStrip } from "./TypingStrip"
 import { useArrival } from "./useArrival"
 import { useDivider } from "./useDivider"
 import { useMessageActions } from "./useMessageActions"
+
+/** Loaded when first asked for. */
+const JumpToDate = later(() => import("./JumpToDate"), null)
 
 /**
  * How many pages are loaded on opening to find the first unread message. If it is further up, the view starts
@@ -107,7 +111,8 @@ export function Thread(props: {
   const noWriting = useNoWriting(item, messages.rows)
 
   const todo = useMessageActions({ id, selfId: self.id, nameOf, log })
-  const { actions, reply, editing, deleting, reacting, endReply, endEdit, endReacting, editLast } = todo
+  const { actions, reply, editing, deleting, reacting, dating, endReply, endEdit, endReacting, editLast } =
+    todo
   const { setDeleting, remove, viewing, endViewing } = todo
 
   const isShown =
@@ -217,6 +222,9 @@ export function Thread(props: {
         />
       )}
       {viewing && <Pictures id={id} {...viewing} onClose={endViewing} />}
+      {dating && (
+        <JumpToDate at={dating.at} from={dating.from} onPick={todo.toDay} onClose={todo.endDating} />
+      )}
       {deleting && (
         <DeleteDialog
           row={deleting}

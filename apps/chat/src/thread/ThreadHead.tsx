@@ -1,16 +1,22 @@
 import type { ConversationInfo, MessageRow, PresenceView, User } from "@lamplight/client"
 import { usePresence, useUnread } from "@lamplight/react"
-import { ChevronLeft, Search, UsersRound } from "lucide-react"
-import type { ReactNode } from "react"
+import { BellOff, ChevronLeft, EllipsisVertical, Search, UsersRound } from "lucide-react"
+import { type ReactNode, useRef, useState } from "react"
 import { useNow } from "../app/hooks"
 import { goBack } from "../app/route"
+import type { MenuPlace } from "../conversations/ConversationMenu"
 import { badge } from "../logic/title"
 import { PresenceLabel } from "../presence/PresenceIcon"
 import { presenceDetail } from "../presence/view"
 import { words } from "../strings"
 import { IconButton } from "../ui/Button"
 import { ConversationAvatar } from "../ui/ConversationAvatar"
+import { later } from "../ui/later"
+import { useThreadActions } from "./actions"
 import { Pins } from "./Pins"
+
+/** Loaded with the first menu. */
+const ConversationMenu = later(() => import("../conversations/ConversationMenu"), null)
 
 /** The header of a conversation: who it is with, which opens the details about it. */
 export function ThreadHead(props: {
@@ -29,18 +35,26 @@ export function ThreadHead(props: {
   const { item, self, name, wide, rows, details, onDetails, onSearch, onPeople } = props
   const unread = useUnread().total
   const title = (
-    <h2 className="panel-title w-fit max-w-full truncate" dir="auto" data-testid="thread-name">
-      <button
-        type="button"
-        className="thread-title"
-        data-testid="open-details"
-        aria-expanded={details}
-        title={words.details.title}
-        onClick={onDetails}
-      >
-        {name}
-      </button>
-    </h2>
+    <div className="thread-name-line">
+      <h2 className="panel-title w-fit max-w-full truncate" dir="auto" data-testid="thread-name">
+        <button
+          type="button"
+          className="thread-title"
+          data-testid="open-details"
+          aria-expanded={details}
+          title={words.details.title}
+          onClick={onDetails}
+        >
+          {name}
+        </button>
+      </h2>
+      {item?.muted && (
+        <span className="row-muted" title={words.settings.muted} data-testid="muted">
+          <BellOff size={15} aria-hidden="true" />
+          <span className="sr-only">{words.settings.muted}</span>
+        </span>
+      )}
+    </div>
   )
   return (
     <header className="panel-head thread-head">
@@ -68,18 +82,55 @@ export function ThreadHead(props: {
       ) : (
         <div className="flex-1" />
       )}
-      <Pins rows={rows} />
+      {item && <Pins id={item.id} rows={rows} />}
       {item && (
         <IconButton label={words.search.here} data-testid="search-here" onClick={onSearch}>
           <Search size={20} aria-hidden="true" />
         </IconButton>
       )}
+      {item && <Settings item={item} name={name} />}
       {!wide && (
         <IconButton label={words.regions.openPeople} className="only-wide-enough" onClick={onPeople}>
           <UsersRound size={20} aria-hidden="true" />
         </IconButton>
       )}
     </header>
+  )
+}
+
+function Settings({ item, name }: { item: ConversationInfo; name: string }) {
+  const { pickDate } = useThreadActions()
+  const [at, setAt] = useState<MenuPlace | null>(null)
+  const button = useRef<HTMLButtonElement>(null)
+  return (
+    <>
+      <IconButton
+        ref={button}
+        label={words.settings.menu(name)}
+        data-testid="thread-menu"
+        aria-haspopup="menu"
+        aria-expanded={at !== null}
+        onClick={({ currentTarget }) => {
+          const { right, bottom } = currentTarget.getBoundingClientRect()
+          setAt((open) => (open ? null : { x: right, y: bottom }))
+        }}
+      >
+        <EllipsisVertical size={20} aria-hidden="true" />
+      </IconButton>
+      {at && (
+        <ConversationMenu
+          item={item}
+          name={name}
+          at={at}
+          align="end"
+          onDate={() => button.current && pickDate(button.current, new Date())}
+          onClose={() => {
+            setAt(null)
+            button.current?.focus({ preventScroll: true })
+          }}
+        />
+      )}
+    </>
   )
 }
 

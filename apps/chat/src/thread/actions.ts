@@ -21,6 +21,8 @@ export interface ThreadActions {
   excerptOf(quote: Quote): string
   /** Shows the message with this `seq`. */
   jump(seq: number): void
+  /** Asks for a day, and shows its first message. `from`: the day to begin with. */
+  pickDate(anchor: HTMLElement, from: Date): void
   selfId: string
   /** The name of a user, also of the user themself. */
   memberName(userId: string): string

@@ -5,6 +5,7 @@ import { toast } from "sonner"
 import { focusComposer } from "../app/regions"
 import { permalink } from "../app/route"
 import { describeFiles } from "../files/layout"
+import type { MenuPlace } from "../conversations/ConversationMenu"
 import { rememberEmoji } from "../logic/recent-emoji"
 import { words } from "../strings"
 import { copyText } from "../ui/clipboard"
@@ -25,6 +26,7 @@ export function useMessageActions(props: {
   const [editing, setEditing] = useState<MessageRow | null>(null)
   const [deleting, setDeleting] = useState<MessageRow | null>(null)
   const [viewing, setViewing] = useState<{ file: SharedFile; opener: HTMLElement } | null>(null)
+  const [dating, setDating] = useState<{ at: MenuPlace; from: Date; anchor: HTMLElement } | null>(null)
   const [reacting, setReacting] = useState<{ row: MessageRow; anchor: HTMLElement } | null>(null)
 
   const actions = useMemo<ThreadActions>(
@@ -76,6 +78,10 @@ export function useMessageActions(props: {
       selfId,
       memberName: nameOf,
       jump: (seq) => log.current?.show(seq),
+      pickDate(anchor, from) {
+        const { left, bottom } = anchor.getBoundingClientRect()
+        setDating({ at: { x: left, y: bottom }, from, anchor })
+      },
       nameOf: (userId) => (userId === selfId ? words.thread.you : nameOf(userId)),
     }),
     [conversation, id, selfId, nameOf, log],
@@ -101,6 +107,19 @@ export function useMessageActions(props: {
     })
   }
 
+  /** Shows the first message of a day, or else the next one. */
+  function toDay(day: Date) {
+    conversation.seqAt(day).then(
+      (seq) => seq > 0 && log.current?.show(seq, true),
+      (thrown: unknown) => showFailure(words.thread.dateFailed, thrown),
+    )
+  }
+
+  function endDating(picked: boolean) {
+    if (!picked) dating?.anchor.focus({ preventScroll: true })
+    setDating(null)
+  }
+
   function endReacting(hasFocus: boolean) {
     if (hasFocus) reacting?.anchor.closest<HTMLElement>(".message")?.focus({ preventScroll: true })
     setReacting(null)
@@ -114,6 +133,9 @@ export function useMessageActions(props: {
     reacting,
     viewing,
     endViewing: () => setViewing(null),
+    dating,
+    toDay,
+    endDating,
     endReply,
     endEdit,
     endReacting,

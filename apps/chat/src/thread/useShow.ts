@@ -10,7 +10,10 @@ import { showFailure } from "../ui/failure"
 /** How long the message that was gone to is marked. */
 const MARKED_MS = 2_500
 
-/** Goes to a message by its `seq`: scrolls there, or loads the messages around it first. */
+/**
+ * Goes to a message by its `seq`: scrolls there, or loads the messages around it first. With `orNext`, an entry that is no message
+ * stands for the message after it.
+ */
 export function useShow(props: {
   id: string
   rows: readonly Row<MessageRow>[]
@@ -26,14 +29,18 @@ export function useShow(props: {
   const frame = useRef(0)
 
   const show = useCallback(
-    (seq: number) => {
+    (seq: number, orNext = false) => {
       pin(false)
       setWanted({ seq })
       handle.jumpTo(seq).then(
         () => {
-          if (handle.messages.get().rows.some((row) => row.seq === seq)) return
-          setWanted(null)
-          toast(words.message.gone)
+          const { rows } = handle.messages.get()
+          if (rows.some((row) => row.seq === seq)) return
+          const next = orNext
+            ? (rows.find((row) => (row.seq ?? 0) > seq) ?? rows.findLast((row) => row.seq !== null))
+            : undefined
+          setWanted(next?.seq ? { seq: next.seq } : null)
+          if (!orNext) toast(words.message.gone)
         },
         (thrown: unknown) => {
           setWanted(null)

@@ -1,0 +1,106 @@
+import type { ConversationInfo, SettingsChange } from "@lamplight/client"
+import { useLamplight } from "@lamplight/react"
+import { Archive, ArchiveRestore, Bell, BellOff, CalendarSearch, Pin, PinOff } from "lucide-react"
+import { DropdownMenu } from "radix-ui"
+import { type ReactNode, useEffect } from "react"
+import { untilTime } from "../logic/time"
+import { words } from "../strings"
+import { showFailure } from "../ui/failure"
+
+const HOUR_MS = 3_600_000
+/** Muted until it is turned back on. */
+const FOREVER = "9999-12-31T00:00:00.000Z"
+/** A mute that ends later was not set by its hours. */
+const LONG_MS = 365 * 24 * HOUR_MS
+
+/** Where the menu opens: in the window's coordinates. */
+export interface MenuPlace {
+  x: number
+  y: number
+}
+
+/** What the user can set for a conversation: pinned, muted, archived. */
+export default function ConversationMenu(props: {
+  item: ConversationInfo
+  name: string
+  at: MenuPlace
+  align?: "start" | "end"
+  /** In the thread: asks for a day to go to. */
+  onDate?: () => void
+  /** Called after it closed, and takes the focus back. */
+  onClose: () => void
+}) {
+  const { item, name, at, align = "start", onDate, onClose } = props
+  const client = useLamplight()
+
+  // The connection may be lost before something is chosen.
+  useEffect(() => void client.conversation(item.id).setSettings({}), [client, item.id])
+
+  async function set(change: SettingsChange) {
+    const result = await client.conversation(item.id).setSettings(change)
+    if (!result.ok) showFailure(words.settings.failed, result.error)
+  }
+
+  const muteFor = (hours: number) => set({ mutedUntil: new Date(Date.now() + hours * HOUR_MS).toISOString() })
+
+  const entry = (icon: ReactNode, label: string, run: () => void) => (
+    <DropdownMenu.Item className="menu-item" onSelect={run}>
+      {icon}
+      {label}
+    </DropdownMenu.Item>
+  )
+  return (
+    <DropdownMenu.Root defaultOpen modal={false} onOpenChange={(open) => !open && onClose()}>
+      <DropdownMenu.Trigger asChild>
+        <span className="menu-place" style={{ left: at.x, top: at.y }} aria-hidden="true" tabIndex={-1} />
+      </DropdownMenu.Trigger>
+      {/* Within a landmark, as assistive technology expects of all content. */}
+      <DropdownMenu.Portal container={document.querySelector("main")}>
+        <DropdownMenu.Content
+          className="menu conversation-menu"
+          data-testid="conversation-settings"
+          align={align}
+          sideOffset={4}
+          collisionPadding={12}
+          aria-label={words.settings.label(name)}
+          onCloseAutoFocus={(event) => event.preventDefault()}
+        >
+          {item.pinned
+            ? entry(<PinOff size={17} aria-hidden="true" />, words.settings.unpin, () =>
+                set({ pinned: false }),
+              )
+            : entry(<Pin size={17} aria-hidden="true" />, words.settings.pin, () => set({ pinned: true }))}
+          {item.archived
+            ? entry(<ArchiveRestore size={17} aria-hidden="true" />, words.settings.unarchive, () =>
+                set({ archived: false }),
+              )
+            : entry(<Archive size={17} aria-hidden="true" />, words.settings.archive, () =>
+                set({ archived: true }),
+              )}
+          {onDate && entry(<CalendarSearch size={17} aria-hidden="true" />, words.thread.toDate, onDate)}
+          <DropdownMenu.Separator className="menu-line" />
+          {item.muted ? (
+            <>
+              <DropdownMenu.Label className="menu-label">
+                {item.mutedUntil && Date.parse(item.mutedUntil) - Date.now() < LONG_MS
+                  ? words.settings.mutedUntil(untilTime(new Date(item.mutedUntil), new Date(), words.time))
+                  : words.settings.muted}
+              </DropdownMenu.Label>
+              {entry(<Bell size={17} aria-hidden="true" />, words.settings.unmute, () =>
+                set({ mutedUntil: null }),
+              )}
+            </>
+          ) : (
+            <>
+              {entry(<BellOff size={17} aria-hidden="true" />, words.settings.muteHour, () => muteFor(1))}
+              {entry(<BellOff size={17} aria-hidden="true" />, words.settings.muteHours(8), () => muteFor(8))}
+              {entry(<BellOff size={17} aria-hidden="true" />, words.settings.mute, () =>
+                set({ mutedUntil: FOREVER }),
+              )}
+            </>
+          )}
+        </DropdownMenu.Content>
+      </DropdownMenu.Portal>
+    </DropdownMenu.Root>
+  )
+}
