@@ -32,8 +32,6 @@ pub enum Bug {
     SlowReadersSkipped,
     /// M15: the members of a conversation are cached on the nodes.
     MembersCached,
-    /// M15: a repair remembers who was in a conversation when it began.
-    ReadersRemembered,
     /// M15: `sync` answers with the whole log, whenever the member joined.
     FirstSeqIgnored,
     /// M15: newcomers get what is done to messages of before.
@@ -77,7 +75,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 33] = [
         Self::NoDedupe,
         Self::DedupeInMemory,
         Self::AcknowledgedBeforeCommit,
@@ -92,7 +90,6 @@ impl Bug {
         Self::JoinBeforeSubscription,
         Self::SlowReadersSkipped,
         Self::MembersCached,
-        Self::ReadersRemembered,
         Self::FirstSeqIgnored,
         Self::PastNotHidden,
         Self::NotAnew,

@@ -60,7 +60,6 @@ found! {
     m6_join_before_subscription: JoinBeforeSubscription as "M6" | "M10";
     m12_slow_readers_skipped: SlowReadersSkipped as "M6" | "M10" | "M9" | "P5" | "P8" | "P1" | "P11";
     m15_members_cached: MembersCached as "M15";
-    m15_readers_remembered: ReadersRemembered as "M15";
     m15_first_seq_ignored: FirstSeqIgnored as "M15";
     m15_past_not_hidden: PastNotHidden as "M15";
     m7_not_anew: NotAnew as "M6" | "M15" | "M13";

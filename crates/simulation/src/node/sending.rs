@@ -220,12 +220,11 @@ impl World {
     /// Delivers a page of a repair, and reads the next one.
     pub(super) fn repaired(&mut self, n: usize, entries: Vec<LogEntry>, to: usize) {
         let is_last = entries.len() < AT_ONCE;
-        let remembers = self.has(Bug::ReadersRemembered);
         for read in entries {
             let entry = read.entry;
             let readers = &mut self.nodes[n].readers;
             // Whom it removes gets nothing that follows.
-            if matches!(entry.kind, Kind::Members(_)) && !remembers {
+            if matches!(entry.kind, Kind::Members(_)) {
                 readers.remove(&entry.conversation);
             }
             let of = readers
