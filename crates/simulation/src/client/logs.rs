@@ -32,6 +32,8 @@ impl World {
         client.outbox.retain(|unsent| unsent.key != key);
         if is_own {
             client.acknowledged.push(entry);
+        } else {
+            client.refused.insert(key);
         }
         self.take_entry(c, entry);
         self.send_outbox(c);

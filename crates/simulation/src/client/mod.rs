@@ -81,7 +81,7 @@ pub(crate) struct Client {
     wanted_marks: BTreeMap<usize, u64>,
     /// How each user is shown, at which version.
     pub(crate) view: BTreeMap<usize, (u64, Option<Status>)>,
-    /// What was refused. An earlier attempt that was not answered may commit all the same, in any
+    /// What was refused, or would have changed nothing. An earlier attempt that was not answered may commit all the same, in any
     /// order.
     pub(crate) refused: BTreeSet<ClientMessageId>,
     /// What was acknowledged.
