@@ -122,6 +122,11 @@ describe.skipIf(!canRun)("files", () => {
     await ready(asha, 4)
     await asha.say("Four of them")
     await ben.message("Four of them").locator('[data-testid="picture"]').nth(3).waitFor()
+    // Without words the bubble is as wide as its pictures.
+    await pick(asha, picture("e.png", 300, 300), picture("f.png", 300, 300))
+    await ready(asha, 2)
+    await send(asha)
+    await ben.on("picture").nth(6).waitFor()
     await until(async () => (await held(asha)) === 0)
   })
 
@@ -284,20 +289,20 @@ describe.skipIf(!canRun)("files", () => {
     await ben.page.keyboard.press("Enter")
     await ben.on("viewer").waitFor()
     const place = (text: string) => ben.on("viewer-place").filter({ hasText: text }).waitFor()
-    await place("2 of 5")
+    await place("2 of 7")
     await ben.page.keyboard.press("ArrowRight")
-    await place("3 of 5")
+    await place("3 of 7")
     await ben.page.keyboard.press("End")
-    await place("5 of 5")
+    await place("7 of 7")
     await ben.page.keyboard.press("ArrowLeft")
-    await place("4 of 5")
+    await place("6 of 7")
     const width = () => ben.page.locator(".viewer-stage img").evaluate((one) => one.clientWidth)
     const before = await width()
     await ben.page.keyboard.press("+")
     await until(async () => (await width()) > before)
     await ben.page.keyboard.press("0")
     await until(async () => (await width()) === before)
-    expect(await ben.on("viewer-download").getAttribute("download")).toBe("c.png")
+    expect(await ben.on("viewer-download").getAttribute("download")).toBe("e.png")
     for (const theme of ["light", "dark"]) {
       await ben.page.evaluate((name) => {
         document.documentElement.dataset.theme = name
