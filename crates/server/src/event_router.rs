@@ -33,7 +33,6 @@ pub struct EventRouter {
     presence: Arc<dyn PresenceStore>,
     directory: Arc<dyn Directory>,
     bus: Arc<dyn EventBus>,
-    handler: Arc<Handler>,
     lagged: Notify,
     repair: Option<LogRepair>,
 }
@@ -67,7 +66,6 @@ impl EventRouter {
             presence: Arc::clone(&ports.presence),
             directory: Arc::clone(&ports.directory),
             bus: Arc::clone(&ports.bus),
-            handler,
             lagged: Notify::new(),
             repair: None,
         }
