@@ -119,8 +119,8 @@ export function createGroupsLoader(core: Core, tools: GroupTools): GroupsLoader 
           (groups) => groups.complete(id, page),
           () => {},
         )
-      // Nothing waits where the list does not tell yet whether it is a group.
-      if (kind) await done
+      // Messages do not wait for the part to load, nor for the list to tell whether this is a group.
+      if (loaded && kind) await done
     },
     extras: (id, from, to) => loaded?.extras(id, from, to) ?? noExtras,
   }
