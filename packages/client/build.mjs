@@ -37,7 +37,6 @@ const REPLACED = [
     import { decodePacket } from "engine.io-parser"
     export class Transport extends Emitter {
       writable = false
-      supportsBinary = true
       constructor(opts) {
         super()
         this.opts = opts
@@ -191,7 +190,6 @@ const REPLACED = [
           if (this.readyState === "opening" && packet.type === "open") this.onOpen()
           if (packet.type === "close") this.onClose()
           else this.onPacket(packet)
-          if (packet.type === "error") break
         }
         if (this.readyState === "closed") return
         this.polling = false
@@ -247,68 +245,6 @@ const REPLACED = [
       emitReserved(event, ...args) {
         for (const listener of this.#listeners.get(event) ?? []) listener.apply(this, args)
         return this
-      }
-    }`,
-  ],
-  [
-    /transports.polling\.js$/,
-    `import { decodePayload, encodePayload } from "engine.io-parser"
-    import { Transport } from "../transport.js"
-    import { randomString } from "../util.js"
-    export class Polling extends Transport {
-      get name() {
-        return "polling"
-      }
-      doOpen() {
-        this.poll()
-      }
-      pause(onPause) {
-        this.readyState = "pausing"
-        let left = 1
-        const one = () => {
-          if (--left) return
-          this.readyState = "paused"
-          onPause()
-        }
-        if (this.polling) this.once("pollComplete", one, left++)
-        if (!this.writable) this.once("drain", one, left++)
-        one()
-      }
-      poll() {
-        this.polling = true
-        this.doPoll()
-      }
-      onData(data) {
-        for (const packet of decodePayload(data)) {
-          if (this.readyState === "opening" && packet.type === "open") this.onOpen()
-          if (packet.type === "close") {
-            this.onClose({ description: "transport closed by the server" })
-            break
-          }
-          this.onPacket(packet)
-        }
-        if (this.readyState === "closed") return
-        this.polling = false
-        this.emitReserved("pollComplete")
-        if (this.readyState === "open") this.poll()
-      }
-      doClose() {
-        const close = () => this.write([{ type: "close" }])
-        if (this.readyState === "open") close()
-        else this.once("open", close)
-      }
-      write(packets) {
-        this.writable = false
-        encodePayload(packets, (data) =>
-          this.doWrite(data, () => {
-            this.writable = true
-            this.emitReserved("drain")
-          }),
-        )
-      }
-      uri() {
-        const query = { ...this.query, t: randomString() }
-        return this.createUri(this.opts.secure ? "https" : "http", query)
       }
     }`,
   ],

@@ -63,7 +63,7 @@ export function createFiles(core: Core, given: Omit<FilesOptions, "sharing">) {
       pause: act("pause"),
       resume: act("resume"),
       cancel: act("cancel"),
-      load: async () => void (await load()),
+      load: () => load().then(() => {}),
     } satisfies Uploads,
   }
 }
