@@ -383,7 +383,7 @@ const REPLACED = [
       }
       push(type, data) {
         if (this.readyState === "closing" || !isLive(this)) return
-        this.writeBuffer.push({ type, data, options: { compress: true } })
+        this.writeBuffer.push({ type, data })
         this.flush()
       }
       send(data) {

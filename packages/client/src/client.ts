@@ -235,7 +235,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
 
   function gone(
     id: string,
-    error = refusal("not_found", "You are not a member any more.", "Ask a member to add you."),
+    error = refusal("not_found", "You are not a member any more.", "Ask a member."),
   ): void {
     const wasMember = !!list.get(id)
     list.remove(id)
