@@ -5,12 +5,12 @@ use super::locks::UploadLock;
 use super::store::{FileStore, sync_directory};
 use axum::body::Body;
 use http_body_util::BodyExt as _;
-use lamplight_domain::file::StoredFile;
-use lamplight_usecases::{FileService, Refusal};
+use lamplight_domain::file::{FileState, StoredFile};
+use lamplight_usecases::{Caller, FileService, Refusal};
 use sha2::{Digest as _, Sha256};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
@@ -66,6 +66,9 @@ pub(crate) enum UploadFailure {
     /// The bytes before are not on this node's disk.
     #[error("the bytes that were uploaded before are not on this node")]
     NotHere,
+    /// Another node noted so many bytes of it meanwhile.
+    #[error("another node has written {0} bytes of this upload")]
+    Moved(u64),
     /// Another node writes it.
     #[error("another node writes this upload")]
     Busy,
@@ -94,6 +97,8 @@ pub(crate) struct Upload<'a> {
     pub(crate) files: &'a FileService,
     pub(crate) lock: &'a UploadLock,
     pub(crate) file: StoredFile,
+    /// Its owner.
+    pub(crate) caller: &'a Caller,
 }
 
 impl Upload<'_> {
@@ -110,7 +115,20 @@ impl Upload<'_> {
         if received == 0 {
             self.store.make_directories()?;
         }
-        let open = spawn_blocking(move || open(path, received));
+        let locked = spawn_blocking({
+            let path = path.clone();
+            move || lock(&path, received == 0)
+        });
+        let locked = locked.await.map_err(io::Error::other)??;
+        // The node that had the lock before may have noted more since the record was read: the file
+        // would be cut to less than that.
+        let id = &self.file.file.id;
+        let now = self.files.own(self.caller, id).await;
+        let now = now.map_err(UploadFailure::Refused)?;
+        if now.received != received || now.state != FileState::Uploading {
+            return Err(UploadFailure::Moved(now.received));
+        }
+        let open = spawn_blocking(move || open(locked, &path, received));
         let mut disk = open.await.map_err(io::Error::other)??;
         let mut hasher = checksum.as_ref().map(Hasher::of);
         let outcome = self.receive(&mut disk, body, hasher.as_mut(), report).await;
@@ -194,15 +212,14 @@ impl Upload<'_> {
     }
 }
 
-/// Opens the file of an upload at the byte up to which it is noted. Blocks.
-fn open(path: PathBuf, received: u64) -> Result<Disk, UploadFailure> {
+/// Locks the file of an upload, so that no other node writes it. Blocks.
+fn lock(path: &Path, is_new: bool) -> Result<File, UploadFailure> {
     let mut options = OpenOptions::new();
     options.read(true).write(true);
-    let is_new = received == 0;
     if is_new {
         options.create(true).truncate(false);
     }
-    let file = match options.open(&path) {
+    let file = match options.open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(UploadFailure::NotHere);
@@ -215,12 +232,19 @@ fn open(path: PathBuf, received: u64) -> Result<Disk, UploadFailure> {
         Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
         Err(TryLockError::Error(error)) => return Err(error.into()),
     }
+    Ok(file)
+}
+
+/// Opens a locked file at the byte up to which it is noted. Blocks.
+fn open(file: File, path: &Path, received: u64) -> Result<Disk, UploadFailure> {
     if file.metadata()?.len() < received {
         return Err(UploadFailure::NotHere);
     }
     file.set_len(received)?;
     (&file).seek(SeekFrom::Start(received))?;
-    if is_new && let Some(directory) = path.parent() {
+    if received == 0
+        && let Some(directory) = path.parent()
+    {
         sync_directory(directory)?;
     }
     Ok(Disk {

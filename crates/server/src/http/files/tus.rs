@@ -68,6 +68,7 @@ impl From<UploadFailure> for Refused {
         match failure {
             UploadFailure::NotHere => not_here(),
             UploadFailure::Busy => busy(),
+            UploadFailure::Moved(received) => moved(received),
             UploadFailure::WrongChecksum => Self::with(
                 460,
                 Code::Invalid,
@@ -92,6 +93,15 @@ fn not_here() -> Refused {
         Code::NotFound,
         "The bytes that were uploaded before are not on this node. Upload the file anew.",
     )
+}
+
+/// The caller is wrong about the bytes that there are.
+fn moved(received: u64) -> Refused {
+    let why = format!("{received} bytes of this file are there.");
+    Refused {
+        offset: Some(received),
+        ..Refusal::new(Code::Conflict, why).into()
+    }
 }
 
 fn busy() -> Refused {
@@ -395,11 +405,7 @@ async fn receive(
     let file = files.own(&wanted.caller, id).await?;
     if wanted.offset != file.received {
         drain(body).await;
-        let why = format!("{} bytes of this file are there.", file.received);
-        return Err(Refused {
-            offset: Some(file.received),
-            ..Refusal::new(Code::Conflict, why).into()
-        });
+        return Err(moved(file.received));
     }
     if length.is_some_and(|length| length > file.file.size - file.received) {
         drain(body).await;
@@ -413,6 +419,7 @@ async fn receive(
         files,
         lock: &lock,
         file,
+        caller: &wanted.caller,
     };
     let outcome = if upload.file.received == upload.file.file.size {
         Ok(UploadEnd::Whole)
