@@ -17,8 +17,8 @@ use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{
     AppendError, Appended, BlockOutcome, BlockedBy, Blocks, CommitPosition, CommittedEntry,
-    Directory, History, LogFollower, MarkUpdate, MessagePage, Messages, Page, Person,
-    ProfileSource, ProfileWrite, Range, StoreResult, SyncPage, SyncPosition,
+    Directory, History, ListFilter, LogFollower, MarkUpdate, MessagePage, Messages, Page, Person,
+    PinnedPage, ProfileSource, ProfileWrite, Range, StoreResult, SyncPage, SyncPosition,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -126,15 +126,35 @@ impl Messages for Pair {
         self.next().others(caller, known, limit).await
     }
 
+    async fn pinned(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        before: u64,
+        limit: usize,
+    ) -> StoreResult<Option<PinnedPage>> {
+        let store = self.next();
+        store.pinned(caller, conversation, before, limit).await
+    }
+
+    async fn seq_at(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        at: Timestamp,
+    ) -> StoreResult<Option<u64>> {
+        self.next().seq_at(caller, conversation, at).await
+    }
+
     async fn conversations(
         &self,
         caller: &UserId,
-        archived: Option<bool>,
+        filter: Option<ListFilter>,
         cursor: Option<&str>,
         limit: usize,
     ) -> StoreResult<Page<Conversation>> {
         let store = self.next();
-        store.conversations(caller, archived, cursor, limit).await
+        store.conversations(caller, filter, cursor, limit).await
     }
 
     async fn total_unread(&self, caller: &UserId, at: Timestamp) -> StoreResult<u64> {
