@@ -211,7 +211,7 @@ fn c15_the_form_of_version_1_does_not_change() {
     assert_eq!(
         written[2],
         format!(
-            r#"{head}"appended","conversation":"c1","entry":{{"id":"m1","seq":7,"sender":"ann","client_message_id":"k\\1","content":"an answer","extras":"{{\"reply_to\":{{\"id\":\"m0\",\"seq\":3,\"sender\":\"cé\",\"excerpt\":\"what it \\\"said\\\"\"}},\"mentions\":[\"ann\"],\"files\":[{{\"id\":\"f\",\"name\":\"né.png\",\"type\":\"image/png\",\"size\":1}}]}}","created_at":1700000000123}},{to}"#
+            r#"{head}"appended","conversation":"c1","entry":{{"id":"m1","seq":7,"sender":"ann","client_message_id":"k\\1","content":"an answer","extras":"{{\"reply_to\":{{\"id\":\"m0\",\"seq\":3,\"sender\":\"cé\",\"excerpt\":\"what it \\\"said\\\"\"}},\"mentions\":[\"ann\"],\"files\":[{{\"id\":\"f\",\"name\":\"né.png\",\"type\":\"image/png\",\"size\":1,\"blur_hash\":\"LEHV6nWB2yk8\",\"duration\":1500}}]}}","created_at":1700000000123}},{to}"#
         )
     );
     assert_eq!(
