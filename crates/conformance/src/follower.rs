@@ -26,6 +26,7 @@ macro_rules! follower_suite {
                 m10_a_new_follower_begins_where_it_wants_to,
                 m10_a_waiting_follower_is_woken_by_a_commit,
                 m10_pages_of_a_follower_are_bounded_in_bytes,
+                m10_a_page_of_numbers_has_the_entries_of_a_page,
             ]
         );
     };
@@ -278,4 +279,55 @@ pub async fn m10_pages_of_a_follower_are_bounded_in_bytes<S: Messages + LogFollo
     assert!(page.len() < 40);
     let all = read_all(store, CommitPosition::default(), 100).await;
     assert_eq!(check_order(&all)["c"], 40);
+}
+
+/// Pages of any length, by their numbers.
+pub async fn m10_a_page_of_numbers_has_the_entries_of_a_page<S: Messages + LogFollower>(
+    subject: Subject<S>,
+) {
+    let store = &*subject.store;
+    for id in ["c", "d", "e"] {
+        put(store, id).await;
+    }
+    let start = CommitPosition::default();
+    let none = store.read_seqs(start, 5).await.expect("a page");
+    assert_eq!(none, []);
+    for id in ["c", "d", "d", "c", "e", "c", "d", "c"] {
+        send(store, id, "a", "hello").await;
+    }
+    let all = read_all(store, start, 100).await;
+    for limit in 1..=9 {
+        let mut after = start;
+        let mut seen = Vec::new();
+        loop {
+            let page = store.read_seqs(after, limit).await.expect("a page");
+            let Some(last) = page.iter().map(|one| one.position).max() else {
+                break;
+            };
+            let (from, to) = (after, last);
+            let is_here = |one: &&CommittedEntry| one.position > from && one.position <= to;
+            let entries: Vec<&CommittedEntry> = all.iter().filter(is_here).collect();
+            assert!(entries.len() <= limit && !entries.is_empty());
+            for one in &page {
+                let of_place = entries
+                    .iter()
+                    .filter(|entry| entry.entry.conversation == one.conversation);
+                let of_place: Vec<_> = of_place.collect();
+                let numbers: Vec<u64> = of_place.iter().map(|entry| entry.entry.seq).collect();
+                assert_eq!(one.seqs.clone().collect::<Vec<_>>(), numbers);
+                let newest = of_place.iter().map(|entry| entry.entry.created_at).max();
+                assert_eq!(Some(one.created_at), newest);
+                assert_eq!(
+                    Some(one.position),
+                    of_place.last().map(|entry| entry.position)
+                );
+            }
+            let count: u64 = page.iter().map(|one| one.seqs.clone().count() as u64).sum();
+            assert_eq!(count, entries.len() as u64);
+            seen.extend(page);
+            after = last;
+        }
+        let count: usize = seen.iter().map(|one| one.seqs.clone().count()).sum();
+        assert_eq!(count, all.len(), "in pages of {limit}");
+    }
 }

@@ -2,7 +2,9 @@
 
 use crate::postgres::{self, PostgresStore};
 use async_trait::async_trait;
-use lamplight_usecases::ports::{CommitPosition, CommittedEntry, LogFollower, StoreResult};
+use lamplight_usecases::ports::{
+    CommitPosition, CommittedEntry, CommittedSeqs, LogFollower, StoreResult,
+};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -21,6 +23,14 @@ impl LogFollower for PostgresStore {
 
     async fn read(&self, after: CommitPosition, limit: usize) -> StoreResult<Vec<CommittedEntry>> {
         postgres::committed_after(self, after, limit).await
+    }
+
+    async fn read_seqs(
+        &self,
+        after: CommitPosition,
+        limit: usize,
+    ) -> StoreResult<Vec<CommittedSeqs>> {
+        postgres::committed_seqs_after(self, after, limit).await
     }
 
     async fn confirm(&self, name: &str, up_to: CommitPosition) -> StoreResult<()> {

@@ -6,7 +6,7 @@ mod proxy;
 use lamplight_conformance::bus::{BusSubject, appended};
 use lamplight_conformance::servers::{RedisConfig, RedisServer, start_cluster, unique_prefix};
 use lamplight_distributed::bus::RedisEventBus;
-use lamplight_distributed::redis::RedisOptions;
+use lamplight_distributed::redis::{Received, RedisOptions, RedisSubscriber};
 use lamplight_domain::conversation::Members;
 use lamplight_domain::entry::{Entry, EntryKind};
 use lamplight_domain::event::Event;
@@ -280,6 +280,11 @@ async fn c21_what_no_other_node_listens_to_is_not_published() {
 
 /// What the script for batches answers.
 fn ask(server: &RedisServer, without: &str, mark: &str, channel: &str) -> String {
+    ask_in(server, "1", without, mark, channel)
+}
+
+/// The same, of a message in form 1 or 2.
+fn ask_in(server: &RedisServer, form: &str, without: &str, mark: &str, channel: &str) -> String {
     let script = include_str!("../src/bus/publish.lua");
     let message = ["hello", "1 "];
     let arguments = [
@@ -288,7 +293,10 @@ fn ask(server: &RedisServer, without: &str, mark: &str, channel: &str) -> String
         "0",
         without,
         "0",
+        form,
         mark,
+        "p:all",
+        "p:all:2",
         channel,
         "p:u:other",
     ];
@@ -306,9 +314,9 @@ async fn c4_a_node_that_lost_its_subscription_takes_no_other_for_itself() {
         server.cli(&["PUBSUB", "NUMSUB", "p:u:a"]) == "p:u:a\n1"
     })
     .await;
-    assert_eq!(ask(&server, "1", &mark, "p:u:a"), "sent 1");
+    assert_eq!(ask(&server, "1", &mark, "p:u:a"), "sent 2 1");
     assert_eq!(ask(&server, "0", &mark, "p:u:a"), "heard 1");
-    assert_eq!(ask(&server, "0", &mark, "p:u:b"), "sent 1");
+    assert_eq!(ask(&server, "0", &mark, "p:u:b"), "sent 2 1");
     let two = start(&server.url(), "p", "two").await;
     let _second = attach(&two, "a").await;
     until("SUBSCRIBE", || {
@@ -323,6 +331,88 @@ async fn c4_a_node_that_lost_its_subscription_takes_no_other_for_itself() {
     })
     .await;
     assert_eq!(ask(&server, "1", &mark, "p:u:a"), "unknown");
+}
+
+/// A connection that is subscribed to these channels, and the payloads that come.
+async fn listen(url: &str, channels: &[&str]) -> (RedisSubscriber, UnboundedReceiver<Vec<u8>>) {
+    let (sender, payloads) = unbounded_channel();
+    let options = RedisOptions::parse(url).expect("a URL");
+    let channels = channels.iter().map(|name| Arc::from(*name));
+    let subscriber = RedisSubscriber::start(options, channels, move |received| {
+        if let Received::Message { payload, .. } = received {
+            let _ = sender.send(payload.to_vec());
+        }
+    });
+    let mut is_up = subscriber.watch();
+    let up = timeout(PATIENCE, is_up.wait_for(|is_up| *is_up)).await;
+    up.expect("in time").expect("a subscriber");
+    (subscriber, payloads)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c15_version_1_is_written_for_as_long_as_a_node_listens_that_reads_no_other() {
+    let server = RedisServer::start(RedisConfig::default());
+    let url = server.url();
+    let one = start(&url, "p", "one").await;
+    let two = start(&url, "p", "two").await;
+    let _here = [attach(&one, "a").await, attach(&two, "b").await];
+    let mut inbox = Inbox::new(&two);
+    let (_raw, mut payloads) = listen(&url, &["p:u:b"]).await;
+    let (_leader, mut summaries) = listen(&url, &["p:announced"]).await;
+    let mut seq = 0;
+    // The version in which the next event and its summary are written.
+    let mut written = async || {
+        seq += 1;
+        one.publish(large(seq, 10));
+        assert_eq!(inbox.next().await, format!("large {seq}"));
+        let mut next = async |payloads: &mut UnboundedReceiver<Vec<u8>>| {
+            let payload = timeout(PATIENCE, payloads.recv()).await;
+            let payload = payload.expect("in time").expect("a payload");
+            match payload.starts_with(b"{\"v\":1,") {
+                true => 1,
+                false => payload[0],
+            }
+        };
+        (next(&mut payloads).await, next(&mut summaries).await)
+    };
+    for _ in 0..3 {
+        assert_eq!(written().await, (2, 2));
+    }
+    // A node of the version before: a roll-out, or its end taken back.
+    let (old, mut heard) = listen(&url, &["p:all", "p:u:c"]).await;
+    for _ in 0..3 {
+        assert_eq!(written().await, (1, 1));
+    }
+    one.publish(changed("for c", &["c"]));
+    let payload = timeout(PATIENCE, heard.recv()).await.expect("in time");
+    assert!(payload.expect("a payload").starts_with(b"{\"v\":1,"));
+    // It leaves. The publisher learns of it by a batch, of a probe perhaps, that it still writes for it.
+    drop(old);
+    until("end of the subscription", || {
+        server.cli(&["PUBSUB", "NUMSUB", "p:all"]) == "p:all\n2"
+    })
+    .await;
+    let first = written().await;
+    assert!(first == (1, 1) || first == (2, 2), "{first:?}");
+    for _ in 0..3 {
+        assert_eq!(written().await, (2, 2));
+    }
+    assert_eq!((two.stats().unknown, two.stats().repeated), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c15_nothing_is_published_in_a_form_that_a_listening_node_does_not_read() {
+    let server = RedisServer::start(RedisConfig::default());
+    let one = start(&server.url(), "p", "one").await;
+    let _here = attach(&one, "a").await;
+    let subscribed = server.cli(&["PUBSUB", "CHANNELS", "p:probe:*:*"]);
+    let mark = subscribed.trim().to_owned();
+    let (_old, mut heard) = listen(&server.url(), &["p:all", "p:u:other"]).await;
+    assert_eq!(ask_in(&server, "2", "0", &mark, "p:u:b"), "older");
+    assert!(ask_in(&server, "1", "0", &mark, "p:u:b").starts_with("sent 1 "));
+    let payload = timeout(PATIENCE, heard.recv()).await.expect("in time");
+    assert_eq!(payload.as_deref(), Some(&b"hello"[..]));
+    assert!(heard.try_recv().is_err(), "it came once");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,6 +13,9 @@ pub(super) const MOST_USERS: usize = 16;
 pub(super) struct Channels {
     /// All nodes read it.
     pub(super) all: Arc<str>,
+    /// Nodes that read version 2 of the envelope subscribe to it, in one step with `all`. Nothing is
+    /// published on it: who listens tells publishers what they may write.
+    pub(super) compact: Arc<str>,
     /// Summaries of what publishers announced: the republisher reads it.
     pub(super) summaries: Arc<str>,
     /// What this node sends to itself.
@@ -27,6 +30,7 @@ impl Channels {
     pub(super) fn new(prefix: &str, run: u64) -> Self {
         Self {
             all: format!("{prefix}:all").into(),
+            compact: format!("{prefix}:all:2").into(),
             summaries: format!("{prefix}:announced").into(),
             probe: format!("{prefix}:probe:{run:016x}").into(),
             mark: format!("{prefix}:probe:{run:016x}:"),

@@ -1,4 +1,6 @@
-//! What nodes send to each other: version 1 of the envelope, in JSON.
+//! What nodes send to each other: an envelope in one of two forms. Version 1 is JSON, which all nodes
+//! read; version 2 is bytes (`compact.rs`), which cost less, for when all nodes that listen read
+//! them (`listeners.rs`).
 //!
 //! ```json
 //! {"v":1,"run":"00c0ffee00c0ffee","n":7,"node":"a:3000","kind":"appended", ...}
@@ -20,8 +22,19 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// The version that this code writes.
+mod compact;
+
+/// The version in JSON.
 const VERSION: u32 = 1;
+
+/// How an envelope is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Version 1, for nodes of any version.
+    Json,
+    /// Version 2.
+    Compact,
+}
 
 /// What identifies an envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +62,9 @@ pub(crate) struct Malformed(String);
 /// Reads the head of an envelope without parsing the rest. `None` if it has another form, as other
 /// versions may.
 pub(crate) fn peek(payload: &[u8]) -> Option<Head> {
+    if payload.first() == Some(&compact::VERSION) {
+        return compact::peek(payload);
+    }
     let rest = payload.strip_prefix(b"{\"v\":1,\"run\":\"")?;
     let (run, rest) = rest.split_at_checked(16)?;
     let run = u64::from_str_radix(std::str::from_utf8(run).ok()?, 16).ok()?;
@@ -60,6 +76,12 @@ pub(crate) fn peek(payload: &[u8]) -> Option<Head> {
 
 /// Reads an envelope.
 pub(crate) fn decode(payload: &[u8]) -> Result<Contents, Malformed> {
+    match payload.first() {
+        Some(&compact::VERSION) => return compact::decode(payload),
+        // A later one.
+        Some(3..=31) => return Ok(Contents::Unknown),
+        _ => {}
+    }
     let malformed = |error: serde_json::Error| Malformed(error.to_string());
     if !is_this_version(payload).map_err(malformed)? {
         return Ok(Contents::Unknown);
@@ -212,8 +234,23 @@ impl Writer {
         }
     }
 
-    /// `None` for events that do not leave the node: presence has a channel of its own.
-    pub(crate) fn event(&self, number: u64, event: &Event) -> Option<Vec<u8>> {
+    /// Appends the envelope of an event. `false`, and nothing, for events that do not leave the node:
+    /// presence has a channel of its own.
+    pub(crate) fn event(&self, form: Form, number: u64, event: &Event, out: &mut Vec<u8>) -> bool {
+        match form {
+            Form::Json => self.json(number, event, out),
+            Form::Compact => compact::write_event(out, self.head(number), event),
+        }
+    }
+
+    fn head(&self, number: u64) -> Head {
+        Head {
+            run: self.run,
+            number,
+        }
+    }
+
+    fn json(&self, number: u64, event: &Event, out: &mut Vec<u8>) -> bool {
         let base = self.base(number);
         let other = match event {
             Event::Appended { entry, .. } => record::write_other(&entry.kind),
@@ -319,16 +356,24 @@ impl Writer {
                 user: Some(user.as_str().into()),
                 ..base
             },
-            Event::Presence(_) => return None,
+            Event::Presence(_) => return false,
         };
-        Some(write(&envelope))
+        write(&envelope, out);
+        true
     }
 
-    pub(crate) fn lost(&self, number: u64) -> Vec<u8> {
-        write(&Envelope {
-            kind: "lost".into(),
-            ..self.base(number)
-        })
+    /// Appends the envelope that says that durable events were lost.
+    pub(crate) fn lost(&self, form: Form, number: u64, out: &mut Vec<u8>) {
+        match form {
+            Form::Json => write(
+                &Envelope {
+                    kind: "lost".into(),
+                    ..self.base(number)
+                },
+                out,
+            ),
+            Form::Compact => compact::write_lost(out, self.head(number)),
+        }
     }
 
     fn base(&self, number: u64) -> Envelope<'_> {
@@ -342,12 +387,9 @@ impl Writer {
     }
 }
 
-fn write(envelope: &Envelope<'_>) -> Vec<u8> {
-    // Most are smaller.
-    let mut payload = Vec::with_capacity(512);
+fn write(envelope: &Envelope<'_>, out: &mut Vec<u8>) {
     // Texts and numbers always have a form in JSON.
-    let _ = serde_json::to_writer(&mut payload, envelope);
-    payload
+    let _ = serde_json::to_writer(out, envelope);
 }
 
 fn names(users: &Members) -> Vec<Text<'_>> {
@@ -449,7 +491,7 @@ impl EntryFields<'_> {
 }
 
 /// The newest `seq` of each conversation in a batch, for the republisher:
-/// `{"v":1,"entries":[["conversation",first,last], ...]}`.
+/// `{"v":1,"entries":[["conversation",first,last], ...]}`, or the same in bytes.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Summary<'a> {
     v: u32,
@@ -475,12 +517,22 @@ impl<'a> Summary<'a> {
         }
     }
 
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
+    pub(crate) fn encode(&self, form: Form) -> Vec<u8> {
+        match form {
+            Form::Json => serde_json::to_vec(self).unwrap_or_default(),
+            Form::Compact => compact::write_summary(&self.entries),
+        }
     }
 
     /// `None` for versions that this code does not know.
     pub(crate) fn decode(payload: &'a [u8]) -> Option<Self> {
+        if payload.first() == Some(&compact::VERSION) {
+            let entries = compact::read_summary(payload).ok()?;
+            return Some(Self {
+                v: VERSION,
+                entries,
+            });
+        }
         is_this_version(payload)
             .ok()?
             .then(|| serde_json::from_slice(payload).ok())

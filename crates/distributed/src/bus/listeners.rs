@@ -1,35 +1,56 @@
-//! Publishes a batch where other nodes listen. Most users are connected to one node, which delivered
-//! their events already: Redis would only send them back.
+//! Publishes a batch where other nodes listen, in a form that they read. Most users are connected to
+//! one node, which delivered their events already: Redis would only send them back.
 //!
 //! The node remembers the channels on which nobody else received the last message, and leaves them
-//! out. Redis checks that in the same step, by a script: if another node listens meanwhile, nothing is
-//! published, and the batch goes out as a whole.
+//! out; and whether all nodes read version 2 of the envelope. Redis checks both in the same step, by a
+//! script: if another node listens meanwhile, nothing is published, and the batch goes out as a whole;
+//! if a node listens that reads version 1 only, the batch is written again.
 
-use super::plan::{Channel, Plan};
+use super::channels::Channels;
+use super::envelope::Form;
+use super::plan::{Carries, Channel, Plan};
 use super::shared::Shared;
 use crate::redis::{PlainConnection, RedisResult, RedisScript, Topology};
+use lamplight_domain::identity::UserId;
 use redis::{Pipeline, ServerErrorKind, Value};
-use std::collections::HashSet;
-use std::fmt::Write as _;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// The most channels that are remembered.
+/// The most users who are remembered.
 const MOST: usize = 50_000;
 
 /// The channels to which no other node listened lately. What it says is checked with each use.
 pub(super) struct Listeners {
     script: RedisScript,
-    quiet: HashSet<Arc<str>>,
+    /// Where a user's channel is among the known ones.
+    users: HashMap<UserId, usize>,
+    known: Vec<Known>,
+    is_all_quiet: bool,
+    /// In which the next batch is written.
+    form: Form,
+    /// Counts batches.
+    batch: u64,
+}
+
+/// The channel of a user.
+pub(super) struct Known {
+    pub(super) name: Arc<str>,
+    pub(super) is_quiet: bool,
+    /// Its place among the channels of a batch, and which batch.
+    pub(super) place: usize,
+    batch: u64,
 }
 
 /// How a batch went out.
 enum Answer {
     /// Everything was published that somebody listens to. Nobody else received the last messages on
-    /// some of the channels that were not left out.
-    Sent(Vec<bool>),
+    /// some of the channels that were not left out. The next batch can be written in this form.
+    Sent(Form, Vec<bool>),
     /// Nothing was published, since some of the channels that were left out have listeners.
     Heard(Vec<bool>),
+    /// Nothing was published, since a node listens that does not read the form.
+    Older,
     /// Nothing was published for another reason, or not everything.
     Unknown,
 }
@@ -38,12 +59,52 @@ impl Listeners {
     pub(super) fn new() -> Self {
         Self {
             script: RedisScript::new(include_str!("publish.lua")),
-            quiet: HashSet::new(),
+            users: HashMap::new(),
+            known: Vec::new(),
+            is_all_quiet: false,
+            form: Form::Compact,
+            batch: 0,
         }
     }
 
-    pub(super) fn is_quiet(&self, channel: &str) -> bool {
-        self.quiet.contains(channel)
+    /// Begins another batch: channels have no places in it yet.
+    pub(super) fn begin_batch(&mut self) {
+        self.batch += 1;
+        if self.users.len() >= MOST {
+            // Those in use come back with their next message.
+            self.users.clear();
+            self.known.clear();
+        }
+    }
+
+    /// The channel of a user, and its number for [`Carries::Of`]. It gets the place `next` unless it
+    /// has one in this batch.
+    pub(super) fn of_user(
+        &mut self,
+        user: &UserId,
+        next: usize,
+        channels: &Channels,
+    ) -> (usize, &Known) {
+        let number = self.users.get(user).copied().unwrap_or_else(|| {
+            self.known.push(Known {
+                name: channels.of_user(user),
+                is_quiet: false,
+                place: 0,
+                batch: 0,
+            });
+            self.users.insert(user.clone(), self.known.len() - 1);
+            self.known.len() - 1
+        });
+        let known = &mut self.known[number];
+        if known.batch != self.batch {
+            known.batch = self.batch;
+            known.place = next;
+        }
+        (number, known)
+    }
+
+    pub(super) fn is_all_quiet(&self) -> bool {
+        self.is_all_quiet
     }
 
     /// Publishes a batch without the channels to which nobody else listens. `false` if that did not
@@ -62,27 +123,23 @@ impl Listeners {
         let Some((standing, own)) = shared.subscriber().standing(names) else {
             return Ok(false);
         };
-        let mut unheard = 0;
-        let mut call = |name: &str, script: &str| {
-            let mut call = Pipeline::with_capacity(1);
-            let command = call.cmd(name).arg(script).arg(0);
-            unheard = arguments(command, plan, &standing.mark, &own);
-            call
+        let mut unheard;
+        let answer = loop {
+            let (call, left_out) = self.call(shared, plan, &standing.mark, &own, true);
+            unheard = left_out;
+            let mut answers = connection.send(&call).await?;
+            if is_without_script(&answers) {
+                let (call, _) = self.call(shared, plan, &standing.mark, &own, false);
+                answers = connection.send(&call).await?;
+            }
+            match Answer::of(&answers) {
+                Answer::Older if self.form == Form::Compact => self.form = Form::Json,
+                answer => break answer,
+            }
         };
-        let answers = connection
-            .send(&call("EVALSHA", self.script.hash()))
-            .await?;
-        let has_script = !matches!(
-            answers.first(),
-            Some(Value::ServerError(error)) if error.kind() == Some(ServerErrorKind::NoScript)
-        );
-        let answers = match has_script {
-            true => answers,
-            false => connection.send(&call("EVAL", self.script.source())).await?,
-        };
-        let is_left_out = |channel: &&Channel| channel.is_quiet;
-        match Answer::of(&answers) {
-            Answer::Sent(alone) => {
+        match answer {
+            Answer::Sent(form, alone) => {
+                self.form = form;
                 let now = shared.subscriber().standing(std::iter::empty());
                 if now.is_none_or(|(now, _)| now != standing) {
                     // This node counted itself among those who did not listen, and may have been
@@ -92,31 +149,59 @@ impl Listeners {
                 shared.counts.unheard.fetch_add(unheard, Ordering::Relaxed);
                 let others = plan.channels.iter().filter(|channel| !channel.is_quiet);
                 for (channel, is_alone) in others.zip(alone) {
-                    if is_alone && channel.has_events {
-                        self.remember(&channel.name);
+                    if is_alone {
+                        self.note(channel, true);
                     }
                 }
                 Ok(true)
             }
             Answer::Heard(heard) => {
-                for (channel, is_heard) in plan.channels.iter().filter(is_left_out).zip(heard) {
+                let left_out = plan.channels.iter().filter(|channel| channel.is_quiet);
+                for (channel, is_heard) in left_out.zip(heard) {
                     if is_heard {
-                        self.quiet.remove(&channel.name);
+                        self.note(channel, false);
                     }
                 }
                 Ok(false)
             }
-            Answer::Unknown => Ok(false),
+            Answer::Older | Answer::Unknown => Ok(false),
         }
     }
 
-    fn remember(&mut self, channel: &Arc<str>) {
-        if self.quiet.len() >= MOST {
-            // Those in use come back with their next message.
-            self.quiet.clear();
+    fn note(&mut self, channel: &Channel, is_quiet: bool) {
+        match channel.of {
+            Carries::Of(number) => self.known[number].is_quiet = is_quiet,
+            Carries::All => self.is_all_quiet = is_quiet,
+            Carries::Other => {}
         }
-        self.quiet.insert(Arc::clone(channel));
     }
+
+    /// The call of the script, by its hash or with its source, and how many messages nobody else
+    /// listens to.
+    fn call(
+        &self,
+        shared: &Shared,
+        plan: &Plan<'_>,
+        mark: &str,
+        own: &[bool],
+        by_hash: bool,
+    ) -> (Pipeline, u64) {
+        let mut call = Pipeline::with_capacity(1);
+        let command = match by_hash {
+            true => call.cmd("EVALSHA").arg(self.script.hash()),
+            false => call.cmd("EVAL").arg(self.script.source()),
+        };
+        let Channels { all, compact, .. } = &shared.channels;
+        let left_out = arguments(command.arg(0), plan, [mark, all, compact], own, self.form);
+        (call, left_out)
+    }
+}
+
+fn is_without_script(answers: &[Value]) -> bool {
+    matches!(
+        answers.first(),
+        Some(Value::ServerError(error)) if error.kind() == Some(ServerErrorKind::NoScript)
+    )
 }
 
 impl Answer {
@@ -125,10 +210,14 @@ impl Answer {
             return Self::Unknown;
         };
         let flags = |flags: &[u8]| flags.iter().map(|flag| *flag == b'1').collect();
-        if let Some(alone) = answer.strip_prefix(b"sent ") {
-            Self::Sent(flags(alone))
+        if let Some(alone) = answer.strip_prefix(b"sent 1 ") {
+            Self::Sent(Form::Json, flags(alone))
+        } else if let Some(alone) = answer.strip_prefix(b"sent 2 ") {
+            Self::Sent(Form::Compact, flags(alone))
         } else if let Some(heard) = answer.strip_prefix(b"heard ") {
             Self::Heard(flags(heard))
+        } else if answer == b"older" {
+            Self::Older
         } else {
             Self::Unknown
         }
@@ -136,7 +225,13 @@ impl Answer {
 }
 
 /// Writes the arguments of the script. Returns how many messages nobody else listens to.
-fn arguments(command: &mut Pipeline, plan: &Plan<'_>, mark: &str, own: &[bool]) -> u64 {
+fn arguments(
+    command: &mut Pipeline,
+    plan: &Plan<'_>,
+    counted: [&str; 3],
+    own: &[bool],
+    form: Form,
+) -> u64 {
     let channels = &plan.channels;
     // Where the channels that are published stand among themselves.
     let mut places = vec![0; channels.len()];
@@ -150,7 +245,14 @@ fn arguments(command: &mut Pipeline, plan: &Plan<'_>, mark: &str, own: &[bool]) 
         list.push(if own[at] { '1' } else { '0' });
         places[at] = list.len();
     }
-    command.arg(&*without).arg(&*with).arg(mark);
+    let form_number = match form {
+        Form::Json => "1",
+        Form::Compact => "2",
+    };
+    command.arg(&*without).arg(&*with).arg(form_number);
+    for name in counted {
+        command.arg(name);
+    }
     for is_quiet in [true, false] {
         for channel in channels
             .iter()
@@ -159,15 +261,24 @@ fn arguments(command: &mut Pipeline, plan: &Plan<'_>, mark: &str, own: &[bool]) 
             command.arg(&*channel.name);
         }
     }
-    let mut text = String::new();
+    let mut text = Vec::new();
     plan.each(
+        form,
         |channel| !channel.is_quiet,
         |payload, of_message| {
             text.clear();
             for place in of_message {
-                let _ = write!(text, "{} ", places[*place]);
+                push_number(&mut text, places[*place]);
+                text.push(b' ');
             }
             command.arg(payload).arg(&*text);
         },
     )
+}
+
+fn push_number(text: &mut Vec<u8>, number: usize) {
+    if number >= 10 {
+        push_number(text, number / 10);
+    }
+    text.push(b'0' + (number % 10) as u8);
 }

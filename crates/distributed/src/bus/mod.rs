@@ -17,7 +17,7 @@ mod round_trips;
 mod seen;
 mod shared;
 
-use crate::redis::{Received, RedisOptions, RedisSubscriber};
+use crate::redis::{Mark, Received, RedisOptions, RedisSubscriber};
 use attachment::UserAttachment;
 use attachments::Attachments;
 use channels::Channels;
@@ -132,9 +132,14 @@ impl RedisEventBus {
             counts: Counts::default(),
         });
         let receiver = Arc::downgrade(&shared);
-        let channels = [&shared.channels.all, &shared.channels.probe].map(Arc::clone);
+        let names = &shared.channels;
+        let channels = [Arc::clone(&names.probe)];
         let options = shared.options.clone();
-        let mark = Some(shared.channels.mark.clone());
+        let mark = Some(Mark {
+            prefix: names.mark.clone(),
+            // Whoever listens to the first listens to the second.
+            together: [&names.all, &names.compact].map(Arc::clone).to_vec(),
+        });
         let subscriber = RedisSubscriber::start_marked(options, channels, mark, move |received| {
             if let Some(shared) = receiver.upgrade() {
                 shared.receive(received);

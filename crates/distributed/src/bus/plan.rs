@@ -1,15 +1,14 @@
 //! What a batch publishes on which channels.
 
 use super::channels::few_users;
-use super::envelope::Summary;
+use super::envelope::{Form, Summary};
+use super::listeners::Listeners;
 use super::queue::{Item, Outgoing};
 use super::round_trips::RoundTrips;
 use super::shared::Shared;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::UserId;
 use redis::Pipeline;
-use std::borrow::Cow;
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,14 +19,25 @@ pub(super) struct Plan<'a> {
     messages: Vec<Message<'a>>,
     /// The channels of the messages, one after the other.
     places: Vec<usize>,
+    summary: Summary<'a>,
 }
 
 pub(super) struct Channel {
     pub(super) name: Arc<str>,
-    /// Whether it carries events only. The others are needed by this node itself.
-    pub(super) has_events: bool,
+    pub(super) of: Carries,
     /// No other node listens, as far as is known: it may be left out.
     pub(super) is_quiet: bool,
+}
+
+/// What a channel carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carries {
+    /// Events of the user whom [`Listeners`] know by this number.
+    Of(usize),
+    /// Events of many users, or of all.
+    All,
+    /// What this node itself needs, or the republisher.
+    Other,
 }
 
 struct Message<'a> {
@@ -35,28 +45,25 @@ struct Message<'a> {
     places: Range<usize>,
 }
 
-/// Events are written once they are needed.
+/// Written once it is needed, in the form that is needed.
 enum Payload<'a> {
     Event(u64, &'a Event),
+    Lost(u64),
+    Summary,
     Written(Vec<u8>),
 }
 
 impl<'a> Plan<'a> {
-    /// `is_quiet` says of which channels of events it is known that no other node listens.
-    pub(super) fn new(
-        shared: &'a Shared,
-        batch: &'a [Item],
-        is_quiet: impl Fn(&str) -> bool,
-    ) -> Self {
+    pub(super) fn new(shared: &'a Shared, batch: &'a [Item], listeners: &mut Listeners) -> Self {
+        listeners.begin_batch();
         let mut plan = Self {
             shared,
-            channels: Vec::new(),
+            channels: Vec::with_capacity(batch.len() + 2),
             messages: Vec::with_capacity(batch.len() + 1),
             places: Vec::with_capacity(batch.len() * 2 + 1),
+            summary: Summary::new(),
         };
-        let mut places: HashMap<&UserId, usize> = HashMap::new();
         let (mut all, mut probe) = (None, None);
-        let mut summary = Summary::new();
         for item in batch {
             let from = plan.places.len();
             let payload = match &item.outgoing {
@@ -64,27 +71,21 @@ impl<'a> Plan<'a> {
                 Outgoing::Event(Event::Presence(_)) => continue,
                 Outgoing::Event(event) => {
                     if let Event::Appended { entry, .. } = event {
-                        summary.add(entry.conversation.as_str(), entry.seq);
+                        plan.summary.add(entry.conversation.as_str(), entry.seq);
                     }
                     if let Some(users) = few_users(event) {
                         for user in users {
-                            let place = *places.entry(user).or_insert_with(|| {
-                                plan.channels.push(Channel::of_events(
-                                    shared.channels.of_user(user),
-                                    &is_quiet,
-                                ));
-                                plan.channels.len() - 1
-                            });
+                            let place = plan.of_user(user, listeners);
                             plan.places.push(place);
                         }
                     } else {
-                        plan.add_all(&mut all, &is_quiet);
+                        plan.add_all(&mut all, listeners);
                     }
                     Payload::Event(item.number, event)
                 }
                 Outgoing::Lost => {
-                    plan.add_all(&mut all, &is_quiet);
-                    Payload::Written(shared.writer.lost(item.number))
+                    plan.add_all(&mut all, listeners);
+                    Payload::Lost(item.number)
                 }
                 Outgoing::RoundTrip(number) => {
                     plan.add_own(&mut probe, &shared.channels.probe);
@@ -98,21 +99,39 @@ impl<'a> Plan<'a> {
             let places = from..plan.places.len();
             plan.messages.push(Message { payload, places });
         }
-        if !summary.entries.is_empty() {
+        if !plan.summary.entries.is_empty() {
             let from = plan.places.len();
             plan.add_own(&mut None, &shared.channels.summaries);
             plan.messages.push(Message {
-                payload: Payload::Written(summary.encode()),
+                payload: Payload::Summary,
                 places: from..plan.places.len(),
             });
         }
         plan
     }
 
-    fn add_all(&mut self, place: &mut Option<usize>, is_quiet: impl Fn(&str) -> bool) {
+    fn of_user(&mut self, user: &UserId, listeners: &mut Listeners) -> usize {
+        let next = self.channels.len();
+        let (number, known) = listeners.of_user(user, next, &self.shared.channels);
+        if known.place == next {
+            self.channels.push(Channel {
+                name: Arc::clone(&known.name),
+                of: Carries::Of(number),
+                is_quiet: known.is_quiet,
+            });
+        }
+        known.place
+    }
+
+    fn add_all(&mut self, place: &mut Option<usize>, listeners: &Listeners) {
+        let is_quiet = listeners.is_all_quiet();
+        let name = &self.shared.channels.all;
         let place = *place.get_or_insert_with(|| {
-            let name = Arc::clone(&self.shared.channels.all);
-            self.channels.push(Channel::of_events(name, is_quiet));
+            self.channels.push(Channel {
+                name: Arc::clone(name),
+                of: Carries::All,
+                is_quiet,
+            });
             self.channels.len() - 1
         });
         self.places.push(place);
@@ -122,7 +141,7 @@ impl<'a> Plan<'a> {
         let place = *place.get_or_insert_with(|| {
             self.channels.push(Channel {
                 name: Arc::clone(name),
-                has_events: false,
+                of: Carries::Other,
                 is_quiet: false,
             });
             self.channels.len() - 1
@@ -134,11 +153,14 @@ impl<'a> Plan<'a> {
     /// for, and with those channels. Returns how many messages have none.
     pub(super) fn each(
         &self,
+        form: Form,
         wants: impl Fn(&Channel) -> bool,
         mut publish: impl FnMut(&[u8], &[usize]),
     ) -> u64 {
         let mut left_out = 0;
         let mut wanted = Vec::new();
+        let mut written = Vec::with_capacity(512);
+        let writer = &self.shared.writer;
         for message in &self.messages {
             wanted.clear();
             let places = self.places[message.places.clone()].iter().copied();
@@ -147,22 +169,30 @@ impl<'a> Plan<'a> {
                 left_out += 1;
                 continue;
             }
-            let payload: Cow<'_, [u8]> = match &message.payload {
-                Payload::Written(payload) => Cow::Borrowed(payload),
-                Payload::Event(number, event) => match self.shared.writer.event(*number, event) {
-                    Some(payload) => Cow::Owned(payload),
-                    None => continue,
-                },
-            };
-            publish(&payload, &wanted);
+            written.clear();
+            match &message.payload {
+                Payload::Written(payload) => {
+                    publish(payload, &wanted);
+                    continue;
+                }
+                Payload::Event(number, event) => {
+                    if !writer.event(form, *number, event, &mut written) {
+                        continue;
+                    }
+                }
+                Payload::Lost(number) => writer.lost(form, *number, &mut written),
+                Payload::Summary => written = self.summary.encode(form),
+            }
+            publish(&written, &wanted);
         }
         left_out
     }
 
-    /// Everything, on every channel.
+    /// Everything, on every channel, as nodes of any version read it.
     pub(super) fn pipeline(&self) -> Pipeline {
         let mut pipeline = Pipeline::with_capacity(self.places.len());
         self.each(
+            Form::Json,
             |_| true,
             |payload, places| {
                 for place in places {
@@ -172,15 +202,5 @@ impl<'a> Plan<'a> {
             },
         );
         pipeline
-    }
-}
-
-impl Channel {
-    fn of_events(name: Arc<str>, is_quiet: impl Fn(&str) -> bool) -> Self {
-        Self {
-            is_quiet: is_quiet(&name),
-            name,
-            has_events: true,
-        }
     }
 }

@@ -63,7 +63,7 @@ async fn send(
             connection.insert(new)
         }
     };
-    let plan = Plan::new(shared, batch, |channel| listeners.is_quiet(channel));
+    let plan = Plan::new(shared, batch, listeners);
     let refusal = if listeners.publish(shared, connection, &plan).await? {
         None
     } else {

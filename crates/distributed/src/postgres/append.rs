@@ -7,7 +7,7 @@
 //! | only for members that are not cached | `MEMBERS` (`members.rs`) |
 //! | only where a member may have archived a conversation | `ARCHIVED` (`settings.rs`) |
 //! | only for writes on messages, and for repetitions | those that `states.rs` reads by |
-//! | last | [`INSERT`], [`MOVE_HEADS`], [`MOVE_MARKS`], for writes on messages those of `change_rows.rs`, where an answer needs it `AT` (`changes/sql.rs`), where a receipt needs it [`AUTHORS`], `COMMIT` |
+//! | last | [`WRITE`], for writes on messages those of `change_rows.rs`, where an answer needs it `AT` (`changes/sql.rs`), where a receipt needs it [`AUTHORS`], `COMMIT` |
 //!
 //! Conversations are locked in the order of their ids, and memberships after them in theirs, so no
 //! two batches wait for each other. Only the holder of its conversation's lock numbers an entry,
@@ -87,22 +87,35 @@ pub(super) const INSERT: Sql = Sql {
     ],
 };
 
-pub(super) const MOVE_HEADS: Sql = Sql {
-    text: "UPDATE conversations c SET head_seq = u.seq, last_at = u.last_at, position = u.position
-           FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[]) AS u (id, seq, last_at, position) WHERE c.id = u.id",
+/// [`INSERT`], and moves the heads of the conversations and the marks of the senders: one statement,
+/// since each costs the node and PostgreSQL a message, its answer, and a plan to run.
+pub(super) const WRITE: Sql = Sql {
+    text: "WITH inserted AS (
+               INSERT INTO entries (id, conversation, seq, message_id, sender, content, dedupe_key, created_at)
+               SELECT * FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::text[], $5::int8[], $6::text[], $7::text[], $8::int8[])),
+           moved AS (
+               UPDATE conversations c SET head_seq = u.seq, last_at = u.last_at, position = u.position
+               FROM unnest($9::int8[], $10::int8[], $11::int8[], $12::int8[]) AS u (id, seq, last_at, position) WHERE c.id = u.id)
+           UPDATE members m SET read_seq = u.seq, delivered_seq = u.seq, visible_read_seq = u.seq, visible_delivered_seq = u.seq
+           FROM unnest($13::int8[], $14::int8[], $15::int8[]) AS u (conversation, person, seq)
+           WHERE m.conversation = u.conversation AND m.person = u.person",
     types: &[
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::INT8_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
         Type::INT8_ARRAY,
         Type::INT8_ARRAY,
         Type::INT8_ARRAY,
         Type::INT8_ARRAY,
     ],
-};
-
-pub(super) const MOVE_MARKS: Sql = Sql {
-    text: "UPDATE members m SET read_seq = u.seq, delivered_seq = u.seq, visible_read_seq = u.seq, visible_delivered_seq = u.seq
-           FROM unnest($1::int8[], $2::int8[], $3::int8[]) AS u (conversation, person, seq)
-           WHERE m.conversation = u.conversation AND m.person = u.person",
-    types: &[Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
 };
 
 /// Who wrote the entries that a receipt newly covers, its owner left out.

@@ -1,9 +1,6 @@
 //! The transaction of a batch of appends, run until its outcome is known or its time is over.
 
-use super::append::{
-    AUTHORS, Append, Asked, DRAW, FIND, Found, INSERT, LOCK, Locked, MOVE_HEADS, MOVE_MARKS,
-    WITNESS,
-};
+use super::append::{AUTHORS, Append, Asked, DRAW, FIND, Found, LOCK, Locked, WITNESS, WRITE};
 use super::changes::sql::AT;
 use super::codec::to_db;
 use super::connect::jittered;
@@ -236,8 +233,7 @@ async fn write(
     plan: Plan,
     unsettled: &mut Option<Plan>,
 ) -> Result<Settled, Failure> {
-    let statements = [&INSERT, &MOVE_HEADS, &MOVE_MARKS];
-    let [insert, move_heads, move_marks] = connection.prepare_all(statements).await?;
+    let written = connection.prepare(&WRITE).await?;
     let authors = if plan.receipts.is_empty() {
         None
     } else {
@@ -261,7 +257,7 @@ async fn write(
     );
     let (entries, heads, marks, receipts) =
         (&plan.entries, &plan.heads, &plan.marks, &plan.receipts);
-    let of_insert: Params<'_> = &[
+    let of_write: Params<'_> = &[
         &entries.ids,
         &entries.conversations,
         &entries.seqs,
@@ -270,9 +266,14 @@ async fn write(
         &contents,
         &keys,
         &entries.created_at,
+        &heads.ids,
+        &heads.seqs,
+        &heads.last_at,
+        &heads.positions,
+        &marks.conversations,
+        &marks.persons,
+        &marks.seqs,
     ];
-    let of_heads: Params<'_> = &[&heads.ids, &heads.seqs, &heads.last_at, &heads.positions];
-    let of_marks: Params<'_> = &[&marks.conversations, &marks.persons, &marks.seqs];
     let of_authors: Params<'_> = &[
         &receipts.conversations,
         &receipts.after,
@@ -301,10 +302,8 @@ async fn write(
             None => Ok(Vec::new()),
         }
     };
-    let (inserted, moved_heads, moved_marks, further, there, authors, committed) = join!(
-        connection.execute_ready(&insert, of_insert),
-        connection.execute_ready(&move_heads, of_heads),
-        connection.execute_ready(&move_marks, of_marks),
+    let (written, further, there, authors, committed) = join!(
+        connection.execute_ready(&written, of_write),
         further,
         at,
         authors,
@@ -321,14 +320,7 @@ async fn write(
         Err(failure) => (Vec::new(), Some(failure)),
     };
     let further = further.into_iter().find_map(Result::err);
-    let failures = [
-        inserted.err(),
-        moved_heads.err(),
-        moved_marks.err(),
-        further,
-        missing,
-        unread,
-    ];
+    let failures = [written.err(), further, missing, unread];
     let failure = failures.into_iter().flatten().next().or(committed.err());
     if let Some(failure) = failure {
         if !failure.is_lost_connection() {

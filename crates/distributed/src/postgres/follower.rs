@@ -6,8 +6,11 @@ use super::database::{Database, Repeat};
 use super::entries::{ENTRY_COLUMNS, entry, entry_columns, entry_joins};
 use super::error::Failure;
 use lamplight_domain::identity::ConversationId;
+use lamplight_domain::time::Timestamp;
 use lamplight_usecases::pages::ByteBudget;
-use lamplight_usecases::ports::{CommitPosition, CommittedEntry, StoreError, StoreResult};
+use lamplight_usecases::ports::{
+    CommitPosition, CommittedEntry, CommittedSeqs, StoreError, StoreResult,
+};
 use lamplight_usecases::weight;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -45,6 +48,17 @@ pub(super) const READ: Sql = Sql {
         entry_joins!(),
         "WHERE e.bytes_before <= 1000000 AND pg_snapshot_xmin(pg_current_snapshot()) >= $4::text::xid8 ORDER BY e.id"
     ),
+    types: &[Type::INT8, Type::INT8, Type::INT8, Type::TEXT],
+};
+
+/// Which entries there are. Their numbers follow each other in each conversation, as their ids do.
+pub(super) const READ_SEQS: Sql = Sql {
+    text: "SELECT c.conversation_id, e.first_seq, e.last_seq, e.last_id, e.last_at
+           FROM (SELECT conversation, min(seq) AS first_seq, max(seq) AS last_seq, max(id) AS last_id, max(created_at) AS last_at
+               FROM (SELECT id, conversation, seq, created_at FROM entries WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3) e
+               GROUP BY conversation) e
+           JOIN conversations c ON c.id = e.conversation
+           WHERE pg_snapshot_xmin(pg_current_snapshot()) >= $4::text::xid8",
     types: &[Type::INT8, Type::INT8, Type::INT8, Type::TEXT],
 };
 
@@ -121,6 +135,25 @@ pub(crate) async fn read(
 ) -> StoreResult<Vec<CommittedEntry>> {
     let rows = behind_fence(database, &READ, after, limit).await?;
     Ok(committed(&rows).map_err(Failure::from)?)
+}
+
+/// Which entries there are behind a fence.
+pub(crate) async fn read_seqs(
+    database: &Database,
+    after: CommitPosition,
+    limit: usize,
+) -> StoreResult<Vec<CommittedSeqs>> {
+    let rows = behind_fence(database, &READ_SEQS, after, limit).await?;
+    let seqs = |row: &Row| {
+        Ok(CommittedSeqs {
+            conversation: ConversationId::trusted(row.try_get::<_, &str>(0)?),
+            seqs: from_db(row.try_get(1)?)..=from_db(row.try_get(2)?),
+            position: CommitPosition(from_db(row.try_get(3)?)),
+            created_at: Timestamp(row.try_get(4)?),
+        })
+    };
+    let page: Result<_, tokio_postgres::Error> = rows.iter().map(seqs).collect();
+    Ok(page.map_err(Failure::from)?)
 }
 
 /// The rows of `read`, which takes what [`READ`] takes: of entries behind a fence. Waits a while for the

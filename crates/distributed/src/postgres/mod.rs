@@ -69,6 +69,7 @@ pub(crate) use files::{
 };
 pub(crate) use follower::{
     confirm, head as commit_head, newest, position as follower_position, read as committed_after,
+    read_seqs as committed_seqs_after,
 };
 pub(crate) use groups::{change as change_group, make as make_group, member_page};
 pub(crate) use history::{entries_after, history, seq_at, sync};

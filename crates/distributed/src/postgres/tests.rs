@@ -16,8 +16,7 @@ use tokio_postgres::types::Type;
 const STATEMENTS: &[(&str, &Sql)] = &[
     ("lock", &append::LOCK),
     ("find", &append::FIND),
-    ("move heads", &append::MOVE_HEADS),
-    ("move marks", &append::MOVE_MARKS),
+    ("write", &append::WRITE),
     ("authors", &append::AUTHORS),
     ("witness", &append::WITNESS),
     ("targets", &changes::TARGETS),
@@ -76,6 +75,7 @@ const STATEMENTS: &[(&str, &Sql)] = &[
     ("remove", &conversations::REMOVE),
     ("fence", &follower::FENCE),
     ("read", &follower::READ),
+    ("read seqs", &follower::READ_SEQS),
     ("index now", &search_index::NOW),
     ("index step", &search_index::STEP),
     ("index write", &search_index::WRITE),

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, coop::consume_budget};
 use tokio::time::{Instant, sleep_until};
 
 /// The most items of one commit.
@@ -56,8 +56,8 @@ pub(super) struct AppendQueue {
     digest_key: Arc<str>,
     /// `None` once it is closed.
     events: Mutex<Option<mpsc::Sender<Vec<Event>>>>,
-    /// The writer, and the end of the publisher.
-    tasks: Mutex<Option<(JoinHandle<()>, oneshot::Receiver<()>)>>,
+    /// The writer and the publisher.
+    tasks: Mutex<Option<(JoinHandle<()>, JoinHandle<()>)>>,
 }
 
 impl AppendQueue {
@@ -353,24 +353,20 @@ fn take(waiting: &mut VecDeque<Queued>, busy: &mut Busy) -> Vec<Queued> {
     batch
 }
 
-/// Hands events to the bus on a thread of its own, in their order: subscribers encode and deliver
-/// on it.
-fn publisher(bus: Arc<dyn EventBus>) -> (mpsc::Sender<Vec<Event>>, oneshot::Receiver<()>) {
-    let (ended, end) = oneshot::channel();
+/// Hands events to the bus on a task of its own, in their order: subscribers encode and deliver on
+/// it, as they do on the task that receives the events of other nodes. A thread of its own would cost
+/// each commit two switches.
+fn publisher(bus: Arc<dyn EventBus>) -> (mpsc::Sender<Vec<Event>>, JoinHandle<()>) {
     let (events, mut unpublished) = mpsc::channel::<Vec<Event>>(UNPUBLISHED_COMMITS);
-    let publish = move || {
-        while let Some(events) = unpublished.blocking_recv() {
+    let task = tokio::spawn(async move {
+        while let Some(events) = unpublished.recv().await {
             for event in events {
                 if catch_unwind(AssertUnwindSafe(|| bus.publish(event))).is_err() {
                     tracing::error!("the event bus panicked on an event; clients heal by the log");
                 }
+                consume_budget().await;
             }
         }
-        drop(ended);
-    };
-    let thread = std::thread::Builder::new().name("postgres-publish".into());
-    if let Err(error) = thread.spawn(publish) {
-        tracing::error!(%error, "no thread for publishing; clients will heal by the log");
-    }
-    (events, end)
+    });
+    (events, task)
 }

@@ -26,6 +26,7 @@ pub use error::{RedisError, RedisResult};
 pub use options::{RedisOptions, RedisUrlError, Topology};
 pub use probe::{RedisReport, probe};
 pub use script::{RedisScript, ScriptCall};
+pub(crate) use subscriber::Mark;
 pub use subscriber::{Received, RedisSubscriber};
 
 pub(crate) use backoff::Backoff;

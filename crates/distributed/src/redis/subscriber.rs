@@ -58,8 +58,16 @@ struct Shared {
     received: AtomicU64,
     /// Whether every wanted channel was subscribed at some time on this connection.
     is_complete: watch::Sender<bool>,
-    /// Each connection also subscribes to this and its number, which identifies it in Redis.
-    mark: Option<String>,
+    mark: Option<Mark>,
+}
+
+/// What each connection of a subscriber subscribes to at first, in one step.
+pub(crate) struct Mark {
+    /// Followed by the number of the connection, this is a channel of its own, which identifies the
+    /// connection in Redis.
+    pub(crate) prefix: String,
+    /// Channels to which the subscriber is always subscribed together.
+    pub(crate) together: Vec<Arc<str>>,
 }
 
 /// A connection whose subscriptions Redis has, for as long as this is the same. See
@@ -102,19 +110,21 @@ impl RedisSubscriber {
     }
 
     /// The same, for a subscriber whose subscriptions are counted: see
-    /// [`RedisSubscriber::standing`]. `mark` begins the name of a channel that is its own.
+    /// [`RedisSubscriber::standing`].
     pub(crate) fn start_marked(
         options: RedisOptions,
         channels: impl IntoIterator<Item = Arc<str>>,
-        mark: Option<String>,
+        mark: Option<Mark>,
         receive: impl Fn(Received<'_>) + Send + Sync + 'static,
     ) -> Self {
+        let together = mark.iter().flat_map(|mark| mark.together.iter().cloned());
+        let wanted = channels.into_iter().chain(together).collect();
         let shared = Arc::new(Shared {
             mark,
             options,
             receive: Box::new(receive),
             channels: Mutex::new(Channels {
-                wanted: channels.into_iter().collect(),
+                wanted,
                 ..Channels::default()
             }),
             changed: Notify::new(),
@@ -338,13 +348,16 @@ impl Shared {
         connection: &mut MultiplexedConnection,
         number: u64,
     ) -> RedisResult<()> {
-        let Some(mark) = &self.mark else {
+        let Some(Mark { prefix, together }) = &self.mark else {
             return Ok(());
         };
-        let mark: Arc<str> = format!("{mark}{number}").into();
-        self.answered(async { Ok(connection.subscribe(&*mark).await?) })
+        let mark: Arc<str> = format!("{prefix}{number}").into();
+        let names: Vec<&str> = together.iter().chain([&mark]).map(|name| &**name).collect();
+        self.answered(async { Ok(connection.subscribe(names).await?) })
             .await?;
-        self.channels.lock().standing = Some(Standing { mark, released: 0 });
+        let mut channels = self.channels.lock();
+        channels.subscribed.extend(together.iter().cloned());
+        channels.standing = Some(Standing { mark, released: 0 });
         Ok(())
     }
 

@@ -3,10 +3,11 @@
 //! The client makes a tree of values of each message, which costs more than all that is done with one.
 //! Everything else, as answers to commands, passes on to it unchanged.
 
+use std::future::Future as _;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 /// How a message of a subscription begins in RESP3.
 const MESSAGE: &[u8] = b">3\r\n$7\r\nmessage\r\n";
@@ -95,14 +96,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
                 return Poll::Ready(Ok(()));
             }
             this.compact();
-            let filled = this.bytes.len();
-            this.bytes.resize(filled + READ, 0);
-            let mut space = ReadBuf::new(&mut this.bytes[filled..]);
-            let read = Pin::new(&mut this.stream).poll_read(cx, &mut space);
-            let count = space.filled().len();
-            this.bytes.truncate(filled + count);
-            ready!(read)?;
-            if count == 0 {
+            // The future keeps nothing between two polls.
+            this.bytes.reserve(READ);
+            let read = pin!(this.stream.read_buf(&mut this.bytes)).poll(cx);
+            if ready!(read)? == 0 {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -248,7 +245,7 @@ impl<'a> Scan<'a> {
 mod tests {
     use super::*;
     use std::sync::Arc;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::AsyncWriteExt as _;
 
     fn message(channel: &str, payload: &str) -> String {
         let (c, p) = (channel.len(), payload.len());

@@ -1,6 +1,6 @@
 //! What a republisher counts.
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 #[derive(Debug, Default)]
 pub(super) struct Counts {
@@ -10,4 +10,11 @@ pub(super) struct Counts {
     pub(super) waiting: AtomicU64,
     /// How far behind the newest entry the reader was at its last read, in positions.
     pub(super) behind: AtomicU64,
+}
+
+impl Counts {
+    /// Entries were too old to be published.
+    pub(super) fn skip(&self, count: u64) {
+        self.skipped.fetch_add(count, Ordering::Relaxed);
+    }
 }

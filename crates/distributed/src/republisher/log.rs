@@ -6,16 +6,18 @@ use lamplight_domain::announcements::{Announcements, Limits};
 use lamplight_domain::conversation::SHOWN_MEMBERS;
 use lamplight_domain::entry::{Entry, EntryKind, MessageAction};
 use lamplight_domain::event::Event;
-use lamplight_domain::group::Receivers;
+use lamplight_domain::group::{Readers, Receivers};
+use lamplight_domain::identity::ConversationId;
 use lamplight_domain::time::Moment;
 use lamplight_usecases::deadline::STORE_DEADLINE;
 use lamplight_usecases::ports::{
-    Clock, CommitPosition, EventBus as _, LogFollower, Messages, StoreResult,
+    Clock, CommitPosition, CommittedSeqs, EventBus as _, LogFollower, Messages, StoreResult,
 };
 use lamplight_usecases::throttle::{self, Due};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::future::Future;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -23,7 +25,10 @@ use tokio::time::Instant;
 
 /// The name of the position.
 const NAME: &str = "republisher";
-const PAGE: usize = 200;
+/// Entries whose numbers are read at once.
+const PAGE: usize = 2_000;
+/// Entries that are read at once to be published.
+const ENTRIES: u64 = 200;
 /// How often the log is read without being woken.
 const POLL: Duration = Duration::from_millis(500);
 /// The most entries that wait for their announcement; the reader waits meanwhile.
@@ -40,6 +45,9 @@ const TOO_OLD_MS: i64 = 120_000;
 const SETTLED_MS: i64 = 1_000;
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Numbers of one conversation's entries, one after the other.
+type Seqs = RangeInclusive<u64>;
+
 pub(super) struct Log {
     pub(super) bus: RedisEventBus,
     pub(super) follower: Arc<dyn LogFollower>,
@@ -49,7 +57,8 @@ pub(super) struct Log {
 }
 
 struct State {
-    machine: Mutex<Announcements<Arc<Entry>>>,
+    /// Only their numbers: an entry is read if nobody announced it.
+    machine: Mutex<Announcements<(ConversationId, u64)>>,
     began: Instant,
 }
 
@@ -124,19 +133,19 @@ impl Log {
             let mut is_behind = false;
             let waiting = state.machine.lock().waiting();
             if waiting < MOST_WAITING {
-                let page = bounded(self.follower.read(position, PAGE)).await?;
-                is_behind = page.len() == PAGE;
+                let page = bounded(self.follower.read_seqs(position, PAGE)).await?;
+                let count: u64 = page.iter().map(|one| length(&one.seqs)).sum();
+                is_behind = count >= PAGE as u64;
                 for committed in page {
-                    position = committed.position;
-                    self.take(&state, committed.entry, position <= before)
-                        .await?;
+                    position = position.max(committed.position);
+                    self.take(&state, committed, before).await?;
                 }
                 pages.push_back((Instant::now(), position));
             }
             let looked_at = Instant::now();
             let due = state.machine.lock().take_due(state.now());
-            for entry in due {
-                self.publish(entry).await?;
+            for (conversation, seqs) in runs(due) {
+                self.publish(&conversation, seqs).await?;
             }
             let waiting = state.machine.lock().waiting();
             let waiting_count = u64::try_from(waiting).unwrap_or(u64::MAX);
@@ -182,28 +191,62 @@ impl Log {
         }
     }
 
-    async fn take(&self, state: &State, entry: Entry, is_before: bool) -> Result<(), String> {
-        let age = self.clock.now().wall.0 - entry.created_at.0;
+    async fn take(
+        &self,
+        state: &State,
+        committed: CommittedSeqs,
+        before: CommitPosition,
+    ) -> Result<(), String> {
+        let CommittedSeqs {
+            conversation,
+            seqs,
+            position,
+            created_at,
+        } = committed;
+        let age = self.clock.now().wall.0 - created_at.0;
         if age > TOO_OLD_MS {
-            self.counts.skipped.fetch_add(1, Ordering::Relaxed);
-        } else if is_before && age > SETTLED_MS {
-            self.publish(Arc::new(entry)).await?;
+            self.counts.skip(length(&seqs));
+        } else if position <= before && age > SETTLED_MS {
+            self.publish(&conversation, seqs).await?;
         } else {
-            let (place, seq) = (entry.conversation.clone(), entry.seq);
             let now = state.now();
             let mut machine = state.machine.lock();
-            machine.read(now, &place, seq, Arc::new(entry));
+            for seq in seqs {
+                machine.read(now, &conversation, seq, (conversation.clone(), seq));
+            }
         }
         Ok(())
     }
 
-    async fn publish(&self, entry: Arc<Entry>) -> Result<(), String> {
+    /// Publishes entries that nobody announced.
+    async fn publish(&self, conversation: &ConversationId, seqs: Seqs) -> Result<(), String> {
+        let mut after = seqs.start().saturating_sub(1);
+        while after < *seqs.end() {
+            // Anew for each page: members come and go.
+            let Some(readers) = bounded(self.messages.readers(conversation)).await? else {
+                break;
+            };
+            let limit = usize::try_from((seqs.end() - after).min(ENTRIES)).unwrap_or(1);
+            let read = self.messages.entries_after(conversation, after, limit);
+            let mut entries = bounded(read).await?;
+            entries.retain(|entry| entry.seq <= *seqs.end());
+            let Some(last) = entries.last() else { break };
+            after = last.seq;
+            for entry in entries {
+                if self.clock.now().wall.0 - entry.created_at.0 > TOO_OLD_MS {
+                    self.counts.skip(1);
+                } else {
+                    self.publish_entry(&readers, Arc::new(entry)).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn publish_entry(&self, readers: &Readers, entry: Arc<Entry>) {
         while self.bus.stats().queued > MOST_QUEUED {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let Some(readers) = bounded(self.messages.readers(&entry.conversation)).await? else {
-            return Ok(());
-        };
         let Receivers { to, newcomers } = readers.receivers(&entry);
         self.counts.republished.fetch_add(1, Ordering::Relaxed);
         if let Some(Due { left_out }) = throttle::due("republished", "", None) {
@@ -240,8 +283,25 @@ impl Log {
         if let Some(changed) = changed {
             self.bus.publish(changed);
         }
-        Ok(())
     }
+}
+
+/// Joins what follows each other in one conversation.
+fn runs(entries: Vec<(ConversationId, u64)>) -> Vec<(ConversationId, Seqs)> {
+    let mut runs: Vec<(ConversationId, Seqs)> = Vec::new();
+    for (conversation, seq) in entries {
+        match runs.last_mut() {
+            Some((last, seqs)) if *last == conversation && seqs.end() + 1 == seq => {
+                *seqs = *seqs.start()..=seq;
+            }
+            _ => runs.push((conversation, seq..=seq)),
+        }
+    }
+    runs
+}
+
+fn length(seqs: &Seqs) -> u64 {
+    (seqs.end() - seqs.start()).saturating_add(1)
 }
 
 fn log(error: &str) {

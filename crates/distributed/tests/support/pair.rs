@@ -17,8 +17,9 @@ use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{
     AppendError, Appended, BlockOutcome, BlockedBy, Blocks, CommitPosition, CommittedEntry,
-    Directory, History, ListFilter, LogFollower, MarkUpdate, MessagePage, Messages, Page, Person,
-    PinnedPage, ProfileSource, ProfileWrite, Range, StoreResult, SyncPage, SyncPosition,
+    CommittedSeqs, Directory, History, ListFilter, LogFollower, MarkUpdate, MessagePage, Messages,
+    Page, Person, PinnedPage, ProfileSource, ProfileWrite, Range, StoreResult, SyncPage,
+    SyncPosition,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -271,6 +272,14 @@ impl LogFollower for Pair {
 
     async fn read(&self, after: CommitPosition, limit: usize) -> StoreResult<Vec<CommittedEntry>> {
         self.next().read(after, limit).await
+    }
+
+    async fn read_seqs(
+        &self,
+        after: CommitPosition,
+        limit: usize,
+    ) -> StoreResult<Vec<CommittedSeqs>> {
+        self.next().read_seqs(after, limit).await
     }
 
     async fn confirm(&self, name: &str, up_to: CommitPosition) -> StoreResult<()> {

@@ -3,6 +3,9 @@
 use super::store::StoreResult;
 use async_trait::async_trait;
 use lamplight_domain::entry::Entry;
+use lamplight_domain::identity::ConversationId;
+use lamplight_domain::time::Timestamp;
+use std::ops::RangeInclusive;
 
 /// A place in the order of commits. Positions grow; they need not be consecutive, and they belong
 /// to one generation of the store.
@@ -14,6 +17,17 @@ pub struct CommitPosition(pub u64);
 pub struct CommittedEntry {
     pub position: CommitPosition,
     pub entry: Entry,
+}
+
+/// Entries of one conversation, one after the other in its log, without what they say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommittedSeqs {
+    pub conversation: ConversationId,
+    pub seqs: RangeInclusive<u64>,
+    /// The position of the last of them.
+    pub position: CommitPosition,
+    /// When the newest of them was made.
+    pub created_at: Timestamp,
 }
 
 /// Reads the entries of all conversations from a named, durable position, so that whoever must not
@@ -39,6 +53,35 @@ pub trait LogFollower: Send + Sync + 'static {
     /// The readable entries after a position, in the order of positions: at most `limit`, and no
     /// more than [`ANSWER_BYTES`](crate::weight::ANSWER_BYTES) but at least one, if there is one.
     async fn read(&self, after: CommitPosition, limit: usize) -> StoreResult<Vec<CommittedEntry>>;
+
+    /// Which entries are readable after a position: those of [`LogFollower::read`], at most `limit`,
+    /// for a reader that needs few of them. They are a whole page in any order: the next one begins
+    /// at the highest position.
+    async fn read_seqs(
+        &self,
+        after: CommitPosition,
+        limit: usize,
+    ) -> StoreResult<Vec<CommittedSeqs>> {
+        let mut page: Vec<CommittedSeqs> = Vec::new();
+        for CommittedEntry { position, entry } in self.read(after, limit).await? {
+            let follows = |one: &&mut CommittedSeqs| {
+                one.conversation == entry.conversation && one.seqs.end() + 1 == entry.seq
+            };
+            if let Some(one) = page.iter_mut().rev().find(follows) {
+                one.seqs = *one.seqs.start()..=entry.seq;
+                one.position = position;
+                one.created_at = one.created_at.max(entry.created_at);
+            } else {
+                page.push(CommittedSeqs {
+                    conversation: entry.conversation,
+                    seqs: entry.seq..=entry.seq,
+                    position,
+                    created_at: entry.created_at,
+                });
+            }
+        }
+        Ok(page)
+    }
 
     /// Stores under a name that everything up to a position is handled. Durable once it resolves.
     /// The stored position never goes back.

@@ -31,7 +31,7 @@ pub use file_bytes::FileBytes;
 pub use files::{
     Avatar, Examined, FileQuota, FileScan, Files, LEAST_COUNTED_BYTES, NewFile, NewFileError,
 };
-pub use follower::{CommitPosition, CommittedEntry, LogFollower};
+pub use follower::{CommitPosition, CommittedEntry, CommittedSeqs, LogFollower};
 pub use groups::{GroupChanged, GroupError, Groups};
 pub use ids::Ids;
 pub use last_seen::LastSeenQueue;

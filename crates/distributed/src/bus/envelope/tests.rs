@@ -9,6 +9,18 @@ fn writer() -> Writer {
     Writer::new(0x00c0_ffee_0000_0001, "a\"b:3000")
 }
 
+fn written(form: Form, number: u64, event: &Event) -> Vec<u8> {
+    let mut payload = Vec::new();
+    assert!(writer().event(form, number, event, &mut payload));
+    payload
+}
+
+fn lost(form: Form, number: u64) -> Vec<u8> {
+    let mut payload = Vec::new();
+    writer().lost(form, number, &mut payload);
+    payload
+}
+
 fn members() -> Members {
     ["ann", "bo\"b", "cé"].map(UserId::trusted).into()
 }
@@ -177,28 +189,59 @@ fn events() -> Vec<Event> {
 
 #[test]
 fn every_event_comes_through_whole() {
-    for event in events() {
-        let payload = writer().event(42, &event).expect("an envelope");
-        let head = Head {
-            run: 0x00c0_ffee_0000_0001,
-            number: 42,
-        };
-        assert_eq!(peek(&payload), Some(head));
-        let Contents::Event(read) = decode(&payload).expect("it is well-formed") else {
-            panic!("no event");
-        };
-        assert_eq!(format!("{read:?}"), format!("{event:?}"));
+    for form in [Form::Json, Form::Compact] {
+        for event in events() {
+            let payload = written(form, 42, &event);
+            let head = Head {
+                run: 0x00c0_ffee_0000_0001,
+                number: 42,
+            };
+            assert_eq!(peek(&payload), Some(head));
+            let Contents::Event(read) = decode(&payload).expect("it is well-formed") else {
+                panic!("no event");
+            };
+            assert_eq!(format!("{read:?}"), format!("{event:?}"));
+        }
+        let lost = lost(form, 43);
+        assert_eq!(peek(&lost).map(|head| head.number), Some(43));
+        assert!(matches!(decode(&lost), Ok(Contents::Lost)));
     }
-    let lost = writer().lost(43);
-    assert_eq!(peek(&lost).map(|head| head.number), Some(43));
-    assert!(matches!(decode(&lost), Ok(Contents::Lost)));
+}
+
+/// In hexadecimal, but for printable characters between quotes.
+fn shown(payload: &[u8]) -> String {
+    let mut text = String::new();
+    let mut is_quoted = false;
+    for byte in payload {
+        let is_printable = matches!(byte, b' '..=b'~') && *byte != b'\'';
+        if is_printable != is_quoted {
+            text.push('\'');
+            is_quoted = is_printable;
+        }
+        match is_printable {
+            true => text.push(char::from(*byte)),
+            false => text += &format!("{byte:02x}"),
+        }
+    }
+    text
+}
+
+#[test]
+fn c15_the_form_of_version_2_does_not_change() {
+    let mut all: Vec<String> = events()
+        .iter()
+        .map(|event| shown(&written(Form::Compact, 300, event)))
+        .collect();
+    all.push(shown(&lost(Form::Compact, 1)));
+    let expected: Vec<&str> = include_str!("version2.txt").lines().collect();
+    assert_eq!(all, expected);
 }
 
 #[test]
 fn c15_the_form_of_version_1_does_not_change() {
     let written: Vec<String> = events()
         .iter()
-        .map(|event| String::from_utf8(writer().event(1, event).unwrap()).unwrap())
+        .map(|event| String::from_utf8(written(Form::Json, 1, event)).unwrap())
         .collect();
     let head = r#"{"v":1,"run":"00c0ffee00000001","n":1,"node":"a\"b:3000","kind":"#;
     let to = r#""to":["ann","bo\"b","cé"]}"#;
@@ -270,7 +313,7 @@ struct FirstFields {
 fn c15_the_first_versions_read_messages_and_show_nothing_of_other_kinds() {
     let mut contents = Vec::new();
     for event in &events()[..7] {
-        let payload = writer().event(1, event).expect("an envelope");
+        let payload = written(Form::Json, 1, event);
         let envelope: serde_json::Value = serde_json::from_slice(&payload).expect("JSON");
         let entry = envelope["entry"].clone();
         let entry: FirstFields = serde_json::from_value(entry).expect("an entry");
@@ -323,13 +366,130 @@ fn summaries_join_what_follows() {
     for (conversation, seq) in [("a", 1), ("b", 5), ("a", 2), ("a", 4), ("b", 6)] {
         summary.add(conversation, seq);
     }
-    let payload = summary.encode();
-    let read = Summary::decode(&payload).expect("version 1");
     let expected = [("a", 1, 2), ("b", 5, 6), ("a", 4, 4)];
+    for form in [Form::Json, Form::Compact] {
+        let payload = summary.encode(form);
+        let read = Summary::decode(&payload).expect("a known version");
+        assert_eq!(
+            read.entries,
+            expected.map(|(conversation, first, last)| (conversation.into(), first, last))
+        );
+    }
+    let bytes = summary.encode(Form::Compact);
     assert_eq!(
-        read.entries,
-        expected.map(|(conversation, first, last)| (conversation.into(), first, last))
+        shown(&bytes),
+        "0203 01'a'0101 01'b'0501 01'a'0400".replace(' ', "")
     );
+    for end in 0..bytes.len() {
+        assert!(Summary::decode(&bytes[..end]).is_none(), "{end}");
+    }
     assert!(Summary::decode(br#"{"v":2,"entries":[["a",1,1]]}"#).is_none());
     assert!(Summary::decode(b"x").is_none());
+}
+
+#[test]
+fn c15_what_later_versions_add_to_version_2_is_skipped() {
+    for event in events() {
+        let mut payload = written(Form::Compact, 1, &event);
+        payload.extend_from_slice(b"\x05later");
+        let Ok(Contents::Event(read)) = decode(&payload) else {
+            panic!("{event:?}");
+        };
+        assert_eq!(format!("{read:?}"), format!("{event:?}"));
+    }
+    // Another kind, and another version.
+    let mut payload = lost(Form::Compact, 1);
+    *payload.last_mut().expect("a kind") = 200;
+    assert!(matches!(decode(&payload), Ok(Contents::Unknown)));
+    payload[0] = 3;
+    assert!(matches!(decode(&payload), Ok(Contents::Unknown)));
+    assert_eq!(peek(&payload), None);
+    // Another kind of entry.
+    let of_entry = &events()[1];
+    let mut payload = written(Form::Compact, 1, of_entry);
+    *payload.last_mut().expect("the kind of an entry") = 99;
+    let Ok(Contents::Event(Event::Appended { entry, .. })) = decode(&payload) else {
+        panic!("no event");
+    };
+    assert_eq!((entry.seq, &entry.kind), (7, &EntryKind::Unknown));
+}
+
+#[test]
+fn a_part_of_an_envelope_is_malformed() {
+    for event in events() {
+        let payload = written(Form::Compact, 1, &event);
+        for end in 1..payload.len() {
+            assert!(decode(&payload[..end]).is_err(), "{event:?} up to {end}");
+        }
+    }
+    // The list of receivers claims to be longer than memory, and its place of the sender too.
+    for garbage in ["ff", "ffffffffffffffffff01", "ffffffffffffffffff7f", "80"] {
+        let mut payload = written(Form::Compact, 1, &events()[0]);
+        payload.truncate(11);
+        let bytes = (0..garbage.len()).step_by(2);
+        payload.extend(bytes.map(|at| u8::from_str_radix(&garbage[at..at + 2], 16).unwrap()));
+        assert!(decode(&payload).is_err(), "{garbage}");
+    }
+}
+
+mod any {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Neither panics, nor takes memory that the payload does not account for.
+        #[test]
+        fn no_bytes_do_harm(bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0_u8..12) {
+            let _ = (peek(&bytes), decode(&bytes).is_ok(), Summary::decode(&bytes).is_some());
+            let mut payload = lost(Form::Compact, 7);
+            *payload.last_mut().expect("a kind") = kind;
+            payload.extend_from_slice(&bytes);
+            let _ = decode(&payload);
+            let mut summary = vec![2];
+            summary.extend_from_slice(&bytes);
+            let _ = Summary::decode(&summary);
+        }
+
+        /// An envelope with one byte changed is read as something or refused.
+        #[test]
+        fn a_changed_byte_does_no_harm(which in 0_usize..64, at in any::<prop::sample::Index>(), to in any::<u8>()) {
+            let all = events();
+            let mut payload = written(Form::Compact, 1, &all[which % all.len()]);
+            let at = at.index(payload.len());
+            payload[at] = to;
+            let _ = (peek(&payload), decode(&payload).is_ok());
+        }
+
+        #[test]
+        fn any_message_comes_through(
+            ids in prop::collection::vec("\\PC{1,20}", 4..5),
+            to in prop::collection::vec("\\PC{1,12}", 0..20),
+            content in "\\PC*",
+            seq in any::<u64>(),
+            number in any::<u64>(),
+            created_at in any::<i64>(),
+            except in prop::option::of("[a-z0-9]{1,20}"),
+        ) {
+            let event = Event::Appended {
+                entry: Arc::new(Entry {
+                    id: MessageId::trusted(&*ids[0]),
+                    conversation: ConversationId::trusted(&*ids[1]),
+                    seq,
+                    sender: UserId::trusted(to.first().unwrap_or(&ids[2]).as_str()),
+                    client_message_id: Some(ids[3].as_str().into()),
+                    kind: EntryKind::message(Content::trusted(content)),
+                    created_at: Timestamp(created_at),
+                }),
+                to: to.iter().map(|user| UserId::trusted(&**user)).collect(),
+                newcomers: [].into(),
+                except: except.as_deref().map(ConnectionId::trusted),
+            };
+            let payload = written(Form::Compact, number, &event);
+            prop_assert_eq!(peek(&payload).map(|head| head.number), Some(number));
+            let Ok(Contents::Event(read)) = decode(&payload) else {
+                return Err(TestCaseError::fail("no event"));
+            };
+            prop_assert_eq!(format!("{read:?}"), format!("{event:?}"));
+        }
+    }
 }
