@@ -365,7 +365,7 @@ async fn c15_version_1_is_written_for_as_long_as_a_node_listens_that_reads_no_ot
         seq += 1;
         one.publish(large(seq, 10));
         assert_eq!(inbox.next().await, format!("large {seq}"));
-        let mut next = async |payloads: &mut UnboundedReceiver<Vec<u8>>| {
+        let next = async |payloads: &mut UnboundedReceiver<Vec<u8>>| {
             let payload = timeout(PATIENCE, payloads.recv()).await;
             let payload = payload.expect("in time").expect("a payload");
             match payload.starts_with(b"{\"v\":1,") {

@@ -6,6 +6,14 @@ use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::ProfileSource;
 use std::borrow::Cow;
 
+/// Now by the database's clock, in milliseconds.
+macro_rules! now {
+    () => {
+        "(extract(epoch FROM clock_timestamp()) * 1000)::int8"
+    };
+}
+pub(super) use now;
+
 const NUL: char = '\u{0}';
 const ESCAPE: char = '\u{1}';
 

@@ -1,7 +1,7 @@
 //! Files that wait for the scanner: a queue by time, by the clock of the database, since the nodes'
 //! clocks differ.
 
-use super::codec::{from_db, to_db};
+use super::codec::{from_db, now, to_db};
 use super::connection::Sql;
 use super::database::{Database, Repeat};
 use super::error::Failure;
@@ -13,14 +13,6 @@ use lamplight_usecases::ports::{FileScan, StoreResult};
 use std::time::Duration;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
-
-/// Now, in milliseconds.
-macro_rules! now {
-    () => {
-        "(extract(epoch FROM clock_timestamp()) * 1000)::int8"
-    };
-}
-pub(super) use now;
 
 const CLAIM: Sql = Sql {
     text: concat!(

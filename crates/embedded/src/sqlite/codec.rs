@@ -5,6 +5,14 @@ use lamplight_domain::permission::Role;
 use lamplight_domain::presence::ManualStatus;
 use rusqlite::{Connection, OptionalExtension as _};
 
+/// Now by the database's clock, in milliseconds.
+macro_rules! now {
+    () => {
+        "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+    };
+}
+pub(super) use now;
+
 /// A role that a newer version wrote gives no rights beyond a member's.
 pub(super) fn role_from_db(role: i64) -> Role {
     match role {

@@ -1,6 +1,7 @@
 //! Files that wait for the scanner: a queue by time, by the clock of the database.
 
 use super::batch::{from_db, to_db};
+use super::codec::now;
 use super::files::stored_file;
 use lamplight_domain::file::FileState;
 use lamplight_domain::identity::FileId;
@@ -8,14 +9,6 @@ use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::FileScan;
 use rusqlite::{Connection, Row, params};
 use std::time::Duration;
-
-/// Now, in milliseconds.
-macro_rules! now {
-    () => {
-        "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
-    };
-}
-pub(super) use now;
 
 /// After a clock went back, nothing waits longer than the longest pause (and some).
 const LONGEST: i64 = 15 * 60 * 1_000;

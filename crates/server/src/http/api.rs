@@ -2,17 +2,18 @@
 
 use super::answer::{Answered, answer, execute, no_claimed_user};
 use super::schemas::{self as docs};
-use super::search::moment;
 use super::state::AppState;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use axum::response::Response;
+use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{ListFilter, Range};
 use lamplight_usecases::{
     AccountCommand, ConversationCommand, MessageCommand, MessageReply, PresenceCommand, Refusal,
     Reply,
 };
 use lamplight_wire::loose::LooseId;
+use lamplight_wire::time;
 use lamplight_wire::{body, decode, group};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -53,6 +54,18 @@ fn in_plain_words(said: &str) -> String {
         "number too large to fit in target type",
         "the number is too large",
     )
+}
+
+/// A time of the query.
+pub(super) fn moment(name: &str, value: Option<&str>) -> Result<Option<Timestamp>, Refusal> {
+    let Some(value) = value.filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    time::parse(value).map(Some).ok_or_else(|| {
+        Refusal::invalid(format!(
+            "{name} is a time as in 2026-11-24T03:34:51.000Z (RFC 3339)."
+        ))
+    })
 }
 
 pub(super) fn id(id: Id) -> Result<String, Refusal> {

@@ -4,7 +4,6 @@ mod accounts;
 mod answer;
 mod api;
 mod assets;
-mod avatars;
 mod blocks;
 mod changes;
 mod files;
@@ -92,7 +91,7 @@ pub fn router(state: Arc<AppState>) -> Router {
         .route("/api/users", get(api::users))
         .route("/api/users/{id}", put(api::put_user))
         .merge(accounts::routes(state.handler.identity()))
-        .merge(avatars::routes(state.handler.identity()))
+        .merge(files::avatars::routes(state.handler.identity()))
         // Inside the layers: no route accepts OPTIONS, and a preflight has to reach the origin
         // check.
         .method_not_allowed_fallback(wrong_method)

@@ -1,15 +1,14 @@
 //! Searches of messages.
 
 use super::answer::{answer, execute, no_claimed_user};
+use super::api::{moment, params};
 use super::schemas::{self as docs};
 use super::state::AppState;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::response::Response;
-use lamplight_domain::time::Timestamp;
 use lamplight_usecases::{MessageQuery, Refusal, SearchCommand};
 use lamplight_wire::loose::LooseId;
-use lamplight_wire::time;
 use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::IntoParams;
@@ -54,7 +53,7 @@ pub(crate) async fn search(
 ) -> Response {
     answer(
         execute(&state, request, no_claimed_user, |_| {
-            command(super::api::params(query)?)
+            command(params(query)?)
         })
         .await,
     )
@@ -82,15 +81,4 @@ fn command(params: SearchParams) -> Result<SearchCommand, Refusal> {
         cursor: params.cursor.filter(|cursor| !cursor.is_empty()),
         limit,
     }))
-}
-
-pub(super) fn moment(name: &str, value: Option<&str>) -> Result<Option<Timestamp>, Refusal> {
-    let Some(value) = value.filter(|value| !value.is_empty()) else {
-        return Ok(None);
-    };
-    time::parse(value).map(Some).ok_or_else(|| {
-        Refusal::invalid(format!(
-            "{name} is a time as in 2026-11-24T03:34:51.000Z (RFC 3339)."
-        ))
-    })
 }

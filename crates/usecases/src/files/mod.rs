@@ -7,6 +7,7 @@ mod progress_table;
 mod scans;
 pub(crate) mod service;
 mod sharing;
+mod sharing_table;
 mod signed;
 mod sweep;
 

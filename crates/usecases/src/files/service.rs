@@ -1,7 +1,7 @@
 //! Who may upload a file, and who may have it.
 
 use super::progress_table::ProgressTable;
-use super::sharing::Sharing;
+use super::sharing_table::Sharing;
 use crate::caller::Caller;
 use crate::deadline;
 use crate::limits::Limits;

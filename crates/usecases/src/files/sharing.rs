@@ -2,11 +2,9 @@
 //! the uploader's sessions, again and again, and these note it until they hear nothing more.
 
 use super::service::FileService;
+use super::sharing_table::Upload;
 use crate::deadline;
 use lamplight_domain::identity::{FileId, UserId};
-use lamplight_domain::time::Moment;
-use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::time::Duration;
 
 /// Between two events of an upload that goes on.
@@ -17,29 +15,6 @@ const LOST: Duration = Duration::from_secs(45);
 const LATE: Duration = Duration::from_secs(5);
 /// Users whose uploads are noted. Beyond that, some are not.
 const MOST: usize = 10_000;
-
-/// Who uploads, as far as they have sessions here.
-#[derive(Default)]
-pub(super) struct Sharing(Mutex<HashMap<UserId, Uploads>>);
-
-#[derive(Default)]
-struct Uploads {
-    files: HashMap<FileId, Upload>,
-    /// The presence store is to be told.
-    is_news: bool,
-}
-
-struct Upload {
-    is_active: bool,
-    /// Until when this is known.
-    until: Moment,
-}
-
-impl Uploads {
-    fn is_sharing(&self) -> bool {
-        self.files.values().any(|upload| upload.is_active)
-    }
-}
 
 impl FileService {
     /// Notes that an upload of a user begins or goes on, or that it ended.

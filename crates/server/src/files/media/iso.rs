@@ -2,7 +2,7 @@
 //! fragments, and `tkhd` how large a track is shown.
 
 use super::source::{Source, be32, be64};
-use super::{Media, millis};
+use super::summary::{Media, millis};
 use lamplight_domain::file::Dimensions;
 use std::io::{Read, Seek};
 

@@ -1,7 +1,7 @@
 //! WebM (RFC 8794 and RFC 9559): `Info` has the duration, `Tracks` how large a video is shown.
 
-use super::Media;
 use super::source::Source;
+use super::summary::Media;
 use lamplight_domain::file::Dimensions;
 use std::io::{Read, Seek};
 

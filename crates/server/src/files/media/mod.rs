@@ -7,7 +7,10 @@ mod matroska;
 mod mpeg;
 mod ogg;
 mod source;
+mod summary;
 mod wave;
+
+pub(super) use summary::Media;
 
 use lamplight_domain::file::Dimensions;
 use source::Source;
@@ -22,14 +25,6 @@ const LONGEST: Duration = Duration::from_secs(100 * 3_600);
 const LEAST_BYTES_A_SECOND: u64 = 16;
 /// The longest side of a video.
 const MOST_SIDE: u32 = 16_384;
-
-/// What the headers of a file say of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Media {
-    /// Of a video, as it is shown.
-    pub(super) dimensions: Option<Dimensions>,
-    pub(super) duration_ms: Option<u64>,
-}
 
 /// Reads the headers of a file of this type. Blocks.
 pub(super) fn look_at(path: &Path, media_type: &str) -> Media {
@@ -71,12 +66,6 @@ pub(super) fn look(reader: impl Read + Seek, media_type: &str) -> Media {
 fn is_plausible(millis: u64, length: u64) -> bool {
     let longest = length.saturating_mul(1_000) / LEAST_BYTES_A_SECOND;
     (1..=longest).contains(&millis) && u128::from(millis) <= LONGEST.as_millis()
-}
-
-/// `count` of `rate` a second, in milliseconds.
-fn millis(count: u64, rate: u64) -> Option<u64> {
-    let exact = u128::from(count) * 1_000;
-    u64::try_from(exact.checked_div(u128::from(rate))?).ok()
 }
 
 #[cfg(test)]

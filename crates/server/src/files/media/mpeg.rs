@@ -2,7 +2,7 @@
 //! file's length by the bit rate where the first frames have the same.
 
 use super::source::{Source, be32};
-use super::{Media, millis};
+use super::summary::{Media, millis};
 use std::io::{Read, Seek};
 
 /// Where the first frame begins is looked for in so many bytes.

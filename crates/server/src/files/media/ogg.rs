@@ -2,7 +2,7 @@
 //! rate in the first packet. Theora says how large it is shown.
 
 use super::source::{Source, le32};
-use super::{Media, millis};
+use super::summary::{Media, millis};
 use lamplight_domain::file::Dimensions;
 use std::io::{Read, Seek};
 

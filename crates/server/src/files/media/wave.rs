@@ -1,7 +1,7 @@
 //! WAV (RIFF) and FLAC (RFC 9639).
 
 use super::source::{Source, le32};
-use super::{Media, millis};
+use super::summary::{Media, millis};
 use std::io::{Read, Seek};
 
 fn sound(duration_ms: Option<u64>) -> Option<Media> {

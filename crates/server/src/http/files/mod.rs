@@ -1,5 +1,6 @@
-//! Uploads by tus 1.0.0, and downloads. Their bytes pass through, whatever their number.
+//! Uploads by tus 1.0.0, downloads, and avatars. Their bytes pass through, whatever their number.
 
+pub(crate) mod avatars;
 pub(crate) mod download;
 mod range;
 pub(crate) mod tus;

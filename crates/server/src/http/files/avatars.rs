@@ -1,11 +1,11 @@
 //! Avatars: pictures of accounts and of groups, encoded anew at one size. The address of one has 256
 //! random bits and never leads to another picture.
 
-use super::answer::{Answered, answer, caller_of, handle, nothing_here, refused};
-use super::files::download::{harmless, insert, is_known, log};
-use super::request_body::{self, drain};
-use super::schemas::{self as docs};
-use super::state::{Address, AppState};
+use super::super::answer::{Answered, answer, caller_of, handle, nothing_here, refused};
+use super::super::request_body::{self, drain};
+use super::super::schemas::{self as docs};
+use super::super::state::{Address, AppState};
+use super::download::{harmless, insert, is_known, log};
 use crate::files::{StoreFailure, square};
 use ::http::{StatusCode, header};
 use axum::Router;
@@ -32,7 +32,7 @@ const FOR_EVER: &str = "private, max-age=31536000, immutable";
 type Place = Result<Path<String>, PathRejection>;
 
 /// Only local accounts are Lamplight's to change: elsewhere a profile is the host application's.
-pub(super) fn routes(identity: Identity) -> Router<Arc<AppState>> {
+pub(in super::super) fn routes(identity: Identity) -> Router<Arc<AppState>> {
     let account = if identity == Identity::Local {
         put(set_account).delete(remove_account)
     } else {
