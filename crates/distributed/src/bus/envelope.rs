@@ -23,6 +23,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 mod compact;
+mod contents;
+
+pub(crate) use contents::{Contents, Head, Malformed};
 
 /// The version in JSON.
 const VERSION: u32 = 1;
@@ -35,29 +38,6 @@ pub(crate) enum Form {
     /// Version 2.
     Compact,
 }
-
-/// What identifies an envelope.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Head {
-    /// The run of the bus that published it.
-    pub(crate) run: u64,
-    pub(crate) number: u64,
-}
-
-/// What an envelope says.
-#[derive(Debug)]
-pub(crate) enum Contents {
-    Event(Event),
-    /// The publisher had to drop durable events: every node reads from the store what it may have
-    /// missed.
-    Lost,
-    /// A version or kind that this code does not know.
-    Unknown,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("an envelope on the bus is malformed: {0}")]
-pub(crate) struct Malformed(String);
 
 /// Reads the head of an envelope without parsing the rest. `None` if it has another form, as other
 /// versions may.

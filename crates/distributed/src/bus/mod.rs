@@ -13,6 +13,7 @@ mod plan;
 mod probes;
 mod publisher;
 mod queue;
+mod quiet;
 mod round_trips;
 mod seen;
 mod shared;

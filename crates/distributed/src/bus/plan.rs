@@ -2,7 +2,7 @@
 
 use super::channels::few_users;
 use super::envelope::{Form, Summary};
-use super::listeners::Listeners;
+use super::listeners::{Carries, Channel, Listeners};
 use super::queue::{Item, Outgoing};
 use super::round_trips::RoundTrips;
 use super::shared::Shared;
@@ -20,24 +20,6 @@ pub(super) struct Plan<'a> {
     /// The channels of the messages, one after the other.
     places: Vec<usize>,
     summary: Summary<'a>,
-}
-
-pub(super) struct Channel {
-    pub(super) name: Arc<str>,
-    pub(super) of: Carries,
-    /// No other node listens, as far as is known: it may be left out.
-    pub(super) is_quiet: bool,
-}
-
-/// What a channel carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Carries {
-    /// Events of the user whom [`Listeners`] know by this number.
-    Of(usize),
-    /// Events of many users, or of all.
-    All,
-    /// What this node itself needs, or the republisher.
-    Other,
 }
 
 struct Message<'a> {

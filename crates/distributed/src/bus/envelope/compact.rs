@@ -1,5 +1,5 @@
 //! Version 2 of the envelope: bytes instead of JSON, for nodes that all read it (see
-//! [`super::Form`]).
+//! `super::Form`).
 //!
 //! | part | form |
 //! |---|---|
@@ -15,7 +15,7 @@
 //! version adds fields at the end and kinds: readers skip what follows the fields that they know, and
 //! kinds that they do not.
 
-use super::{Contents, Head, Malformed};
+use super::contents::{Contents, Head, Malformed};
 use lamplight_domain::conversation::{Members, Receipt};
 use lamplight_domain::entry::{Entry, EntryKind};
 use lamplight_domain::event::Event;
