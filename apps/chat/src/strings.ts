@@ -426,6 +426,7 @@ export const words = {
       pin: "The pin was not saved",
     },
     deleted: "Message deleted",
+    quotedElsewhere: "Earlier message",
     edited: "edited",
     editedAt: (time: string) => `Edited ${time}`,
     reactions: "Reactions",

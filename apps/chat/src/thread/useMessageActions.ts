@@ -73,7 +73,9 @@ export function useMessageActions(props: {
         const { rows } = conversation.messages.get()
         const row = rows.find(({ message }) => message?.id === quoted)
         // A message that brought files only has no text either.
-        return row && row.deletedAt === null ? describeFiles(row.attachments) : ""
+        // Not loaded: it may be deleted, have files only, or be older than what this member may see.
+        if (!row) return words.message.quotedElsewhere
+        return row.deletedAt === null ? describeFiles(row.attachments) : ""
       },
       selfId,
       memberName: nameOf,
