@@ -11,6 +11,9 @@ SERVER, MODE = sys.argv[1:3]
 TRANSPORTS = ["polling", "websocket"] if MODE == "upgrade" else [MODE]
 
 client = socketio.Client(reconnection_delay=0.05, reconnection_delay_max=0.1, randomization_factor=0)
+# By itself it handles each packet in a thread of its own, so that its handlers may run in another order than packets arrive.
+trigger = client.eio._trigger_event
+client.eio._trigger_event = lambda event, *values, **options: trigger(event, *values, **{**options, "run_async": False})
 news = threading.Condition()
 seen = []
 
