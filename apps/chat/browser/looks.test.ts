@@ -184,6 +184,8 @@ describe.skipIf(!canRun)("how the page behaves to hand, ear and eye", () => {
     await keyboard.press("Tab")
     await focus("open-emoji")
     await keyboard.press("Tab")
+    await focus("record")
+    await keyboard.press("Tab")
     await focus("send")
     await asha.on("log").focus()
     await keyboard.press("ArrowUp")
