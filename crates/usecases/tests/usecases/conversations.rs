@@ -104,7 +104,7 @@ usecase_tests! {
             ids.insert(conversation.id);
         }
         assert_eq!((made, ids.len()), (1, 1));
-        let mut changes = app.conversation_changes();
+        let mut changes = app.told_of_changes(1).await;
         changes.iter_mut().for_each(|(_, to)| to.sort());
         assert_eq!(changes, [(ids.into_iter().next().expect("one"), vec!["a".to_owned(), "b".to_owned()])], "told once, to both");
     }
@@ -173,7 +173,7 @@ usecase_tests! {
             let find = AccountCommand::ListUsers { query: "999".into(), cursor: None, limit: 10 };
             let Ok(Reply::Accounts(AccountReply::Users(page))) = app.ask(&by_http("0"), find).await else { panic!("people") };
             assert_eq!(page.items, [named("999", "999")], "under bare profiles");
-            assert_eq!(app.conversation_changes().len(), 1);
+            assert_eq!(app.told_of_changes(1).await.len(), 1);
         }
     }
 
@@ -187,7 +187,7 @@ usecase_tests! {
         for _ in 0..2 {
             app.ask(&host(), AdminCommand::PutProfile(named("a", "Ada"))).await.expect("written");
         }
-        let changes = app.conversation_changes().split_off(before.0);
+        let changes = app.told_of_changes(before.0 + 1).await.split_off(before.0);
         assert_eq!(changes.len(), 1, "once, for the one conversation");
         assert_eq!(changes[0].0, with_b);
         let presence = app.presence_changes().split_off(before.1);

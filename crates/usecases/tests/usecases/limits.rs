@@ -201,7 +201,7 @@ usecase_tests! {
             }
             let wait = too_often(app.ask(&a, ConversationCommand::Open(user("stranger"))).await);
             assert!(wait <= Duration::from_secs(3), "{wait:?}");
-            assert_eq!(app.conversation_changes().len(), 20, "told of once each");
+            assert_eq!(app.told_of_changes(20).await.len(), 20, "told of once each");
             app.open_with(&b, "a").await;
             app.clock.pass(wait);
             app.open_with(&a, "stranger").await;
