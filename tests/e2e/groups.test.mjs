@@ -170,8 +170,10 @@ describe("groups", () => {
     await ben.client.must("send_private_message", { conversationId: direct.conversation.id, content: "hi" })
     await cleo.client.sees("new_private_message", (one) => one.content === "hi", { since, ...PATIENCE })
     const of = cleo.client.events.slice(since).filter(({ data }) => (data?.conversationId ?? data?.id) === id)
+    // What the making of the group told may still have been under way before it.
+    const ending = of.findIndex(({ data }) => data.seq === removal.seq)
     assert.deepEqual(
-      of.map(({ name, data }) => [name, data.seq]),
+      of.slice(ending).map(({ name, data }) => [name, data.seq]),
       [["conversation_entry", removal.seq]],
     )
     assert.equal((await history(cleo)).code, "not_found")
