@@ -4,7 +4,8 @@ use crate::identity::{ConversationId, FileId, UserId};
 use crate::time::Timestamp;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest as _, Sha256};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
 use std::sync::Arc;
 
 mod sniff;
@@ -176,21 +177,41 @@ pub fn avatar_path(id: &FileId) -> Arc<str> {
 /// What the addresses of pictures begin with.
 pub const AVATARS: &str = "/api/avatars/";
 
+/// HMAC-SHA-256 (RFC 2104) of an address of a file for one user, until a time.
+fn signed(key: &[u8], file: &FileId, user: &UserId, until: Timestamp) -> Option<Hmac<Sha256>> {
+    // Keys of every length are keys of HMAC.
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
+    mac.update(b"lamplight file\0");
+    for part in [file.as_str(), user.as_str()] {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part.as_bytes());
+    }
+    mac.update(&until.0.to_be_bytes());
+    Some(mac)
+}
+
 /// The signature of an address of a file for one user, until a time.
 #[must_use]
 pub fn signature(key: &[u8], file: &FileId, user: &UserId, until: Timestamp) -> String {
-    let mut bytes = b"lamplight file\0".to_vec();
-    for part in [file.as_str(), user.as_str()] {
-        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        bytes.extend_from_slice(part.as_bytes());
-    }
-    bytes.extend_from_slice(&until.0.to_be_bytes());
-    // Two passes, as HMAC has them.
-    let inner = Sha256::new().chain_update(key).chain_update(&bytes);
-    let outer = Sha256::new()
-        .chain_update(key)
-        .chain_update(inner.finalize());
-    URL_SAFE_NO_PAD.encode(outer.finalize())
+    let signed = signed(key, file, user, until);
+    signed.map_or_else(String::new, |mac| {
+        URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+    })
+}
+
+/// Whether a signature is the one of this address. Takes as long wherever they differ.
+#[must_use]
+pub fn is_signature(
+    given: &str,
+    key: &[u8],
+    file: &FileId,
+    user: &UserId,
+    until: Timestamp,
+) -> bool {
+    let Ok(given) = URL_SAFE_NO_PAD.decode(given) else {
+        return false;
+    };
+    signed(key, file, user, until).is_some_and(|mac| mac.verify_slice(&given).is_ok())
 }
 
 /// Whether a file of this type may be uploaded: `allowed` has types such as `image/png`, and
@@ -244,7 +265,16 @@ mod tests {
             )
         };
         let one = of(b"key", "ab", "c", 1);
-        assert_eq!(one, of(b"key", "ab", "c", 1));
+        // By another implementation, of this text.
+        assert_eq!(one, "hSjQbKR-URaawKZ-i_8aqzzrIAtP9lJk9utA6nP_ZQA");
+        let is_one = |given: &str, until| {
+            let (file, user) = (FileId::trusted("ab"), UserId::trusted("c"));
+            is_signature(given, b"key", &file, &user, Timestamp(until))
+        };
+        assert!(is_one(&one, 1) && !is_one(&one, 2));
+        for wrong in ["", "!", &one[1..], &one[..42], &of(b"kez", "ab", "c", 1)] {
+            assert!(!is_one(wrong, 1), "{wrong}");
+        }
         for other in [
             of(b"kez", "ab", "c", 1),
             of(b"key", "a", "bc", 1),

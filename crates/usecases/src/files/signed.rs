@@ -4,7 +4,7 @@ use super::service::{FileService, no_file};
 use crate::caller::Caller;
 use crate::deadline;
 use crate::refusal::{Code, Refusal};
-use lamplight_domain::file::signature;
+use lamplight_domain::file::{is_signature, signature};
 use lamplight_domain::identity::{FileId, UserId};
 use lamplight_domain::time::Timestamp;
 use std::sync::Arc;
@@ -44,8 +44,8 @@ impl FileService {
     /// `forbidden` where the signature is another one, or its time is over.
     pub async fn check_signed(&self, id: &FileId, address: &SignedAddress) -> Result<(), Refusal> {
         let key = self.key().await?;
-        let expected = signature(key.as_bytes(), id, &address.user, address.expires_at);
-        if !is_same(expected.as_bytes(), address.signature.as_bytes()) {
+        let (given, user) = (&address.signature, &address.user);
+        if !is_signature(given, key.as_bytes(), id, user, address.expires_at) {
             return Err(no_file());
         }
         if address.expires_at < self.now() {
@@ -61,14 +61,4 @@ impl FileService {
         let read = || deadline::store(self.files.signing_key());
         self.signing_key.get_or_try_init(read).await.cloned()
     }
-}
-
-/// Takes as long wherever they differ.
-fn is_same(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len()
-        && one
-            .iter()
-            .zip(other)
-            .fold(0, |differs, (one, other)| differs | (one ^ other))
-            == 0
 }
