@@ -10,8 +10,8 @@ use lamplight_domain::message::Content;
 use lamplight_domain::message_rules::WriteRefused;
 use lamplight_domain::write::{NewEntry, Write};
 use lamplight_usecases::ports::{
-    AppendError, Appended, Blocks, Directory, Examined, FileQuota, Files, Groups,
-    LEAST_COUNTED_BYTES, Messages, NewFile, NewFileError, ProfileSource, Range,
+    Advance, AppendError, Appended, Blocks, Claim, Claimed, Directory, Examined, FileQuota, Files,
+    Groups, LEAST_COUNTED_BYTES, Messages, NewFile, NewFileError, ProfileSource, Range,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +30,8 @@ macro_rules! files_suite {
                 m15_who_joins_later_has_no_files_of_before,
                 m15_a_block_withholds_the_files_of_who_blocked,
                 m3_an_upload_moves_only_from_where_it_is,
+                m3_a_process_that_lost_an_upload_notes_nothing,
+                m3_of_processes_that_claim_an_upload_at_once_one_gets_it,
                 a_message_takes_files_that_are_ready_and_its_senders_own,
                 m1_a_repeated_send_with_files_is_a_duplicate,
                 messages_with_files_are_the_fold_of_the_log,
@@ -39,6 +41,7 @@ macro_rules! files_suite {
                 a_file_waits_for_the_scanner_and_is_one_nodes_at_a_time,
                 the_bytes_of_what_the_scanner_refused_are_deleted,
                 avatars_are_used_while_their_owner_has_the_address,
+                the_others_are_told_of_an_upload_but_not_over_a_block,
             ]
         );
     };
@@ -73,12 +76,54 @@ async fn create<S: Files>(store: &S, file: &str, owner: &str, place: &str) {
     created.expect("a file");
 }
 
+/// A step of an upload that nobody claimed.
+async fn advance<S: Files>(store: &S, file: &str, from: u64, to: u64, millis: i64) -> bool {
+    noted(store, file, (0, from, to, ""), millis).await
+}
+
+/// A step of a generation, from and to a byte, and where the bytes are.
+async fn noted<S: Files>(
+    store: &S,
+    file: &str,
+    (generation, from, to, place): (u64, u64, u64, &str),
+    millis: i64,
+) -> bool {
+    let step = Advance {
+        generation,
+        from,
+        to,
+        place: place.into(),
+    };
+    let noted = store.advance(&id(file), &step, at(millis)).await;
+    noted.expect("an answer")
+}
+
+async fn claim<S: Files>(store: &S, file: &str, run: &str, is_forced: bool) -> Claim {
+    let claimed = store.claim(&id(file), run, is_forced).await;
+    claimed.expect("an answer")
+}
+
+fn claim_of(generation: u64, received: u64, place: &str) -> Claim {
+    Claim::Claimed(Claimed {
+        generation,
+        received,
+        place: place.into(),
+    })
+}
+
 /// A file whose bytes are all there, and that was found to be a picture.
 async fn ready<S: Files>(store: &S, file: &str, owner: &str, place: &str) {
     create(store, file, owner, place).await;
-    assert!(store.advance(&id(file), 0, 10, at(1)).await.expect("moved"));
+    assert!(advance(store, file, 0, 10, 1).await);
     let examined = store.examined(&id(file), picture(), at(2)).await;
     assert!(examined.expect("examined"));
+}
+
+async fn deleted<S: Files>(store: &S) -> Vec<FileId> {
+    let deleted = store.deleted(10).await.expect("a list");
+    let mut ids: Vec<FileId> = deleted.into_iter().map(|file| file.id).collect();
+    ids.sort();
+    ids
 }
 
 fn picture() -> Examined {
@@ -171,12 +216,7 @@ pub async fn only_members_register_files_and_within_a_quota<S: Messages + Files>
         .await;
     created.expect("later");
     // What is discarded counts what it has received.
-    assert!(
-        store
-            .advance(&id("f5"), 0, large, at(31))
-            .await
-            .expect("moved")
-    );
+    assert!(advance(&*store, "f5", 0, large, 31).await);
     assert!(store.discard(&id("f5"), at(32)).await.expect("discarded"));
     assert!(store.discard(&id("f2"), at(32)).await.expect("discarded"));
     let refused = store.create(new("f6", "a", "c", large, 33), quota(0)).await;
@@ -312,18 +352,18 @@ pub async fn m3_an_upload_moves_only_from_where_it_is<S: Messages + Files>(
         let found = store.file(&user("a"), &of).await.expect("an answer");
         found.map(|found| (found.received, found.changed_at))
     };
-    assert!(!store.advance(&of, 3, 4, at(1)).await.expect("an answer"));
-    assert!(store.advance(&of, 0, 4, at(2)).await.expect("an answer"));
+    assert!(!advance(&*store, "f", 3, 4, 1).await);
+    assert!(advance(&*store, "f", 0, 4, 2).await);
     assert_eq!(received().await, Some((4, at(2))));
-    assert!(!store.advance(&of, 0, 5, at(3)).await.expect("an answer"));
-    assert!(!store.advance(&of, 4, 11, at(3)).await.expect("an answer"));
+    assert!(!advance(&*store, "f", 0, 5, 3).await);
+    assert!(!advance(&*store, "f", 4, 11, 3).await);
     assert!(
         !store
             .examined(&of, picture(), at(3))
             .await
             .expect("an answer")
     );
-    assert!(store.advance(&of, 4, 10, at(4)).await.expect("an answer"));
+    assert!(advance(&*store, "f", 4, 10, 4).await);
     assert!(
         store
             .examined(&of, picture(), at(5))
@@ -336,7 +376,7 @@ pub async fn m3_an_upload_moves_only_from_where_it_is<S: Messages + Files>(
             .await
             .expect("an answer")
     );
-    assert!(!store.advance(&of, 10, 10, at(6)).await.expect("an answer"));
+    assert!(!advance(&*store, "f", 10, 10, 6).await);
     let found = store.file(&user("a"), &of).await.expect("an answer");
     let found = found.expect("a file");
     assert_eq!(found.state, FileState::Ready);
@@ -357,6 +397,81 @@ pub async fn m3_an_upload_moves_only_from_where_it_is<S: Messages + Files>(
             duration_ms: picture().duration_ms,
         }
     );
+}
+
+pub async fn m3_a_process_that_lost_an_upload_notes_nothing<S: Messages + Files>(
+    Subject { store, .. }: Subject<S>,
+) {
+    put(&*store, "c", &["a", "b"]).await;
+    create(&*store, "f", "a", "c").await;
+    let is_claimed = async || {
+        let found = store.file(&user("a"), &id("f")).await.expect("an answer");
+        found.expect("a file").is_claimed
+    };
+    assert!(!is_claimed().await);
+    assert_eq!(claim(&*store, "f", "one", false).await, claim_of(1, 0, ""));
+    assert!(is_claimed().await);
+    assert!(noted(&*store, "f", (1, 0, 3, "1:0"), 5).await);
+    // The same process goes on with its own claim.
+    assert_eq!(
+        claim(&*store, "f", "one", false).await,
+        claim_of(1, 3, "1:0")
+    );
+    assert_eq!(claim(&*store, "f", "two", false).await, Claim::Held);
+    store.release(&id("f"), 1).await.expect("released");
+    assert!(!is_claimed().await);
+    assert_eq!(
+        claim(&*store, "f", "two", false).await,
+        claim_of(2, 3, "1:0")
+    );
+    assert!(!noted(&*store, "f", (1, 3, 4, "1:0"), 6).await);
+    store.release(&id("f"), 1).await.expect("an answer");
+    assert!(is_claimed().await, "what another process claimed");
+    assert!(noted(&*store, "f", (2, 3, 4, "1:0,2:3"), 7).await);
+    // One that died does not release.
+    assert_eq!(claim(&*store, "f", "one", false).await, Claim::Held);
+    assert_eq!(
+        claim(&*store, "f", "one", true).await,
+        claim_of(3, 4, "1:0,2:3")
+    );
+    assert!(!noted(&*store, "f", (2, 4, 5, "1:0,2:3"), 8).await);
+    assert!(noted(&*store, "f", (3, 4, 10, "1:0,2:3,3:4"), 9).await);
+    let found = store.file(&user("a"), &id("f")).await.expect("an answer");
+    let found = found.expect("a file");
+    assert_eq!(
+        (found.received, found.generation, &*found.place),
+        (10, 3, "1:0,2:3,3:4")
+    );
+    let examined = store.examined(&id("f"), picture(), at(10)).await;
+    assert!(examined.expect("an answer"));
+    for file in ["f", "unknown"] {
+        assert_eq!(claim(&*store, file, "one", true).await, Claim::Ended);
+    }
+    assert!(store.discard(&id("f"), at(11)).await.expect("an answer"));
+    let deleted = store.deleted(10).await.expect("a list");
+    assert_eq!(
+        (deleted[0].generation, &*deleted[0].place),
+        (3, "1:0,2:3,3:4")
+    );
+}
+
+pub async fn m3_of_processes_that_claim_an_upload_at_once_one_gets_it<S: Messages + Files>(
+    Subject { store, .. }: Subject<S>,
+) {
+    put(&*store, "c", &["a", "b"]).await;
+    for round in 0..10 {
+        let file = format!("f{round}");
+        create(&*store, &file, "a", "c").await;
+        let claims = (0..4).map(|run| {
+            let (store, file) = (Arc::clone(&store), file.clone());
+            tokio::spawn(async move { claim(&*store, &file, &format!("{run}"), false).await })
+        });
+        let mut taken = 0;
+        for claim in claims.collect::<Vec<_>>() {
+            taken += usize::from(claim.await.expect("no panic") != Claim::Held);
+        }
+        assert_eq!(taken, 1);
+    }
 }
 
 pub async fn a_message_takes_files_that_are_ready_and_its_senders_own<S: Messages + Files>(
@@ -510,12 +625,10 @@ pub async fn a_deletion_deletes_the_files_of_its_message<S: Messages + Files>(
         found.and_then(|file| file.message_seq),
         Some(kept.entry.seq)
     );
-    let mut deleted = store.deleted(10).await.expect("a list");
-    deleted.sort();
-    assert_eq!(deleted, [id("f1"), id("f2")]);
+    assert_eq!(deleted(&*store).await, [id("f1"), id("f2")]);
     assert_eq!(store.deleted(1).await.expect("a list").len(), 1);
     store.forget(&[id("f1")], at(0)).await.expect("forgotten");
-    assert_eq!(store.deleted(10).await.expect("a list"), [id("f2")]);
+    assert_eq!(deleted(&*store).await, [id("f2")]);
     store
         .forget(&[id("f2"), id("f3")], at(1_000))
         .await
@@ -535,12 +648,7 @@ pub async fn files_that_are_not_sent_are_discarded_after_a_while<S: Messages + F
     send(&*store, "c", "a", &["sent"]).await.expect("sent");
     create(&*store, "begun", "a", "c").await;
     create(&*store, "going on", "a", "c").await;
-    assert!(
-        store
-            .advance(&id("going on"), 0, 5, at(100))
-            .await
-            .expect("moved")
-    );
+    assert!(advance(&*store, "going on", 0, 5, 100).await);
     assert_eq!(
         store
             .discard_unsent(at(50), at(200), 1)
@@ -562,9 +670,7 @@ pub async fn files_that_are_not_sent_are_discarded_after_a_while<S: Messages + F
             .expect("a step"),
         0
     );
-    let mut deleted = store.deleted(10).await.expect("a list");
-    deleted.sort();
-    assert_eq!(deleted, [id("begun"), id("ready")]);
+    assert_eq!(deleted(&*store).await, [id("begun"), id("ready")]);
     let refused = send(&*store, "c", "a", &["ready"]).await;
     assert!(matches!(
         refused,
@@ -575,6 +681,76 @@ pub async fn files_that_are_not_sent_are_discarded_after_a_while<S: Messages + F
         .await
         .expect("an answer");
     assert_eq!(found.map(|file| file.received), Some(5));
+}
+
+pub async fn the_others_are_told_of_an_upload_but_not_over_a_block<
+    S: Messages + Files + Groups + Blocks,
+>(
+    Subject { store, .. }: Subject<S>,
+) {
+    put(&*store, "two", &["a", "b"]).await;
+    put(&*store, "three", &["a", "b", "c"]).await;
+    for (file, place) in [("f1", "two"), ("f2", "three"), ("f3", "three")] {
+        create(&*store, file, "a", place).await;
+    }
+    claim(&*store, "f2", "one", false).await;
+    let told = async |files: &[&str]| {
+        let ids: Vec<FileId> = files.iter().map(|file| id(file)).collect();
+        let found = store.audiences(&ids).await.expect("an answer");
+        let mut told: Vec<_> = found
+            .into_iter()
+            .map(|one| {
+                let mut others: Vec<String> = one.others.iter().map(ToString::to_string).collect();
+                others.sort();
+                let writer = one.writer.as_deref().map(str::to_owned);
+                (one.id.to_string(), others.join(" "), one.state, writer)
+            })
+            .collect();
+        told.sort_by(|one, other| one.0.cmp(&other.0));
+        told
+    };
+    let row = |file: &str, others: &str, writer: Option<&str>| {
+        let writer = writer.map(str::to_owned);
+        (
+            file.to_owned(),
+            others.to_owned(),
+            FileState::Uploading,
+            writer,
+        )
+    };
+    assert_eq!(told(&[]).await, []);
+    assert_eq!(
+        told(&["f2", "unknown", "f1", "f3"]).await,
+        [
+            row("f1", "b", None),
+            row("f2", "b c", Some("one")),
+            row("f3", "b c", None)
+        ]
+    );
+    // Of two people only: in groups the server hides nothing.
+    store
+        .block(&user("b"), &user("a"), 10, at(5))
+        .await
+        .expect("blocked");
+    assert_eq!(
+        told(&["f1", "f2"]).await,
+        [row("f1", "", None), row("f2", "b c", Some("one"))]
+    );
+    store
+        .unblock(&user("b"), &user("a"))
+        .await
+        .expect("unblocked");
+    store
+        .block(&user("a"), &user("b"), 10, at(6))
+        .await
+        .expect("blocked");
+    assert_eq!(told(&["f1"]).await, [row("f1", "", None)]);
+    // One who left uploads for nobody.
+    put(&*store, "three", &["b", "c"]).await;
+    assert_eq!(told(&["f2"]).await, [row("f2", "", Some("one"))]);
+    assert!(store.discard(&id("f3"), at(7)).await.expect("discarded"));
+    let ended = told(&["f3"]).await;
+    assert_eq!(ended[0].2, FileState::Deleted);
 }
 
 pub async fn two_messages_at_once_do_not_both_take_a_file<S: Messages + Files>(
@@ -603,7 +779,7 @@ pub async fn two_messages_at_once_do_not_both_take_a_file<S: Messages + Files>(
 /// A file whose bytes are all there, and that waits for the scanner.
 async fn scanning<S: Files>(store: &S, file: &str, owner: &str, place: &str) {
     create(store, file, owner, place).await;
-    assert!(store.advance(&id(file), 0, 10, at(1)).await.expect("moved"));
+    assert!(advance(store, file, 0, 10, 1).await);
     let found = Examined {
         state: FileState::Processing,
         ..picture()
@@ -736,7 +912,7 @@ pub async fn the_bytes_of_what_the_scanner_refused_are_deleted<S: Messages + Fil
             .expect("a step"),
         1
     );
-    assert_eq!(store.deleted(9).await.expect("a list"), [id("f")]);
+    assert_eq!(deleted(&*store).await, [id("f")]);
 }
 
 pub async fn avatars_are_used_while_their_owner_has_the_address<S>(

@@ -6,7 +6,8 @@ use lamplight_domain::file::{FileState, StoredFile};
 use lamplight_domain::identity::{ConversationId, FileId, UserId};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{
-    Avatar, Examined, FileQuota, FileScan, Files, NewFile, NewFileError, StoreResult,
+    Advance, Avatar, Claim, DeletedFile, Examined, FileQuota, FileScan, Files, NewFile,
+    NewFileError, StoreResult, UploadAudience,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,8 +22,20 @@ impl Files for PostgresStore {
         postgres::file(self, caller, id).await
     }
 
-    async fn advance(&self, id: &FileId, from: u64, to: u64, at: Timestamp) -> StoreResult<bool> {
-        postgres::advance_file(self, id, from, to, at).await
+    async fn claim(&self, id: &FileId, run: &str, is_forced: bool) -> StoreResult<Claim> {
+        postgres::claim_file(self, id, run, is_forced).await
+    }
+
+    async fn release(&self, id: &FileId, generation: u64) -> StoreResult<()> {
+        postgres::release_file(self, id, generation).await
+    }
+
+    async fn advance(&self, id: &FileId, step: &Advance, at: Timestamp) -> StoreResult<bool> {
+        postgres::advance_file(self, id, step, at).await
+    }
+
+    async fn audiences(&self, ids: &[FileId]) -> StoreResult<Vec<UploadAudience>> {
+        postgres::file_audiences(self, ids).await
     }
 
     async fn examined(&self, id: &FileId, found: Examined, at: Timestamp) -> StoreResult<bool> {
@@ -42,7 +55,7 @@ impl Files for PostgresStore {
         postgres::discard_unsent_files(self, before, at, limit).await
     }
 
-    async fn deleted(&self, limit: usize) -> StoreResult<Vec<FileId>> {
+    async fn deleted(&self, limit: usize) -> StoreResult<Vec<DeletedFile>> {
         postgres::deleted_files(self, limit).await
     }
 

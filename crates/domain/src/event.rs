@@ -48,6 +48,13 @@ pub enum Event {
         /// The other members.
         to: Members,
     },
+    /// A process wants to go on with an upload that another one writes, which ends its request.
+    /// Ephemeral: who gets no answer takes the upload after a while.
+    UploadWanted {
+        file: FileId,
+        /// The process that asks: see `FileService::is_own`.
+        by: Arc<str>,
+    },
     /// A member's marks moved. Durable.
     Receipt {
         conversation: ConversationId,
@@ -105,6 +112,7 @@ impl Event {
             Self::SignedOut { .. } | Self::SignedOutEverywhere { .. } | Self::Presence(_) => {
                 Audience::Everyone
             }
+            Self::UploadWanted { .. } => Audience::Everyone,
         }
     }
 
@@ -117,6 +125,7 @@ impl Event {
             Self::Typing { .. }
             | Self::FileProgress { .. }
             | Self::Sharing { .. }
+            | Self::UploadWanted { .. }
             | Self::BlockersChanged { .. }
             | Self::Presence(_)
             | Self::SignedOut { .. }

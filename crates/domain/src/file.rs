@@ -115,6 +115,13 @@ pub struct StoredFile {
     pub created_at: Timestamp,
     /// When it last grew or changed its state.
     pub changed_at: Timestamp,
+    /// How often another process began to write the upload. Bytes of earlier ones are told apart by
+    /// it.
+    pub generation: u64,
+    /// Where the bytes are, in the words of whoever keeps them. Moves together with `received`.
+    pub place: Arc<str>,
+    /// Whether a process says that it writes the upload. It may have died.
+    pub is_claimed: bool,
 }
 
 impl StoredFile {

@@ -6,7 +6,8 @@ use lamplight_domain::file::{FileState, StoredFile};
 use lamplight_domain::identity::{ConversationId, FileId, UserId};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{
-    Avatar, Examined, FileQuota, FileScan, Files, NewFile, NewFileError, StoreResult,
+    Advance, Avatar, Claim, DeletedFile, Examined, FileQuota, FileScan, Files, NewFile,
+    NewFileError, StoreResult, UploadAudience,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,10 +26,30 @@ impl Files for SqliteStore {
             .await
     }
 
-    async fn advance(&self, id: &FileId, from: u64, to: u64, at: Timestamp) -> StoreResult<bool> {
-        let id = id.clone();
-        self.write(move |batch| sqlite::advance_file(batch.conn, &id, from, to, at))
+    async fn claim(&self, id: &FileId, run: &str, is_forced: bool) -> StoreResult<Claim> {
+        let (id, run) = (id.clone(), run.to_owned());
+        self.write(move |batch| sqlite::claim_file(batch.conn, &id, &run, is_forced))
             .answer()
+            .await
+    }
+
+    async fn release(&self, id: &FileId, generation: u64) -> StoreResult<()> {
+        let id = id.clone();
+        self.write(move |batch| sqlite::release_file(batch.conn, &id, generation))
+            .answer()
+            .await
+    }
+
+    async fn advance(&self, id: &FileId, step: &Advance, at: Timestamp) -> StoreResult<bool> {
+        let (id, step) = (id.clone(), step.clone());
+        self.write(move |batch| sqlite::advance_file(batch.conn, &id, &step, at))
+            .answer()
+            .await
+    }
+
+    async fn audiences(&self, ids: &[FileId]) -> StoreResult<Vec<UploadAudience>> {
+        let ids = ids.to_vec();
+        self.read(move |conn| sqlite::file_audiences(conn, &ids))
             .await
     }
 
@@ -57,7 +78,7 @@ impl Files for SqliteStore {
             .await
     }
 
-    async fn deleted(&self, limit: usize) -> StoreResult<Vec<FileId>> {
+    async fn deleted(&self, limit: usize) -> StoreResult<Vec<DeletedFile>> {
         self.read(move |conn| sqlite::deleted_files(conn, limit))
             .await
     }

@@ -3,6 +3,7 @@
 use crate::blocker_updates::BlockerUpdates;
 use crate::conversation_updates::ConversationUpdates;
 use crate::entry_delivery::{Appended, EntryDelivery};
+use crate::files::UploadLocks;
 use crate::hub::Hub;
 use crate::log_repair::{LogRepair, RepairTarget};
 use crate::roster_feed::RosterPublisher;
@@ -35,6 +36,7 @@ pub struct EventRouter {
     bus: Arc<dyn EventBus>,
     lagged: Notify,
     repair: Option<LogRepair>,
+    uploads: UploadLocks,
 }
 
 impl EventRouter {
@@ -68,7 +70,15 @@ impl EventRouter {
             bus: Arc::clone(&ports.bus),
             lagged: Notify::new(),
             repair: None,
+            uploads: UploadLocks::default(),
         }
+    }
+
+    /// Asks requests that write these uploads to end when another process wants to go on with one.
+    #[must_use]
+    pub(crate) fn with_uploads(mut self, uploads: UploadLocks) -> Self {
+        self.uploads = uploads;
+        self
     }
 
     /// Reads from this log what the bus loses. The bus of one process loses nothing.
@@ -147,6 +157,11 @@ impl EventRouter {
             Event::FileProgress { progress, to } => {
                 self.hub
                     .send("file_progress", &to, || encode::file_progress(&progress));
+            }
+            Event::UploadWanted { file, by } => {
+                if !self.handler.files().is_own(&by) {
+                    self.uploads.want(&file);
+                }
             }
             Event::Receipt {
                 conversation,

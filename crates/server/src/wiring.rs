@@ -113,6 +113,8 @@ impl Lamplight {
             Arc::clone(&handler),
             &ports,
         );
+        let uploads = UploadLocks::default();
+        let router = router.with_uploads(uploads.clone());
         let router = Arc::new(match backends.log {
             Some(log) => router.with_log(log, &ports),
             None => router,
@@ -195,7 +197,7 @@ impl Lamplight {
             max_payload: config.max_payload,
             files: FileTransfers {
                 store: Arc::clone(&file_store),
-                locks: UploadLocks::default(),
+                locks: uploads,
                 rules: config.file_rules.clone(),
                 scans: scans.clone(),
             },

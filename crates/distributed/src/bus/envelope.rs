@@ -74,7 +74,7 @@ pub(crate) fn decode(payload: &[u8]) -> Result<Contents, Malformed> {
     contents.ok_or_else(|| Malformed(format!("fields are missing for {}", &*envelope.kind)))
 }
 
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 11] = [
     "appended",
     "typing",
     "receipt",
@@ -83,6 +83,7 @@ const KINDS: [&str; 10] = [
     "signed_out_everywhere",
     "file_progress",
     "sharing",
+    "upload_wanted",
     "blockers",
     "lost",
 ];
@@ -149,9 +150,12 @@ struct Envelope<'a> {
     except: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     is_typing: Option<bool>,
-    /// The record of an upload's progress.
+    /// The record of an upload's progress; of a wanted upload, the file's id.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     file: Option<Text<'a>>,
+    /// The process that wants an upload.
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    by: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -278,6 +282,12 @@ impl Writer {
                 kind: "file_progress".into(),
                 file: Some(Text(record::write_progress(progress).into())),
                 to: names(to),
+                ..base
+            },
+            Event::UploadWanted { file, by } => Envelope {
+                kind: "upload_wanted".into(),
+                file: Some(file.as_str().into()),
+                by: Some((&**by).into()),
                 ..base
             },
             Event::Typing {
@@ -416,6 +426,10 @@ impl Envelope<'_> {
             "file_progress" => Event::FileProgress {
                 progress: Box::new(record::read_progress(&self.file.as_ref()?.0)?),
                 to: to(),
+            },
+            "upload_wanted" => Event::UploadWanted {
+                file: FileId::trusted(self.file.as_deref()?),
+                by: self.by.as_deref()?.into(),
             },
             "typing" => Event::Typing {
                 conversation: conversation()?,

@@ -10,7 +10,8 @@ use lamplight_domain::identity::{ConversationId, FileId, UserId};
 use lamplight_domain::permission::{Action, authorize};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{
-    Examined, FileQuota, LEAST_COUNTED_BYTES, NewFile, NewFileError, StoreResult,
+    Advance, Claim, Claimed, DeletedFile, Examined, FileQuota, LEAST_COUNTED_BYTES, NewFile,
+    NewFileError, StoreResult, UploadAudience,
 };
 use std::sync::Arc;
 use tokio_postgres::Row;
@@ -32,6 +33,7 @@ const FILE: Sql = Sql {
         "SELECT ",
         attachment_columns!(),
         ", o.user_id, c.conversation_id, f.received, f.state, f.seq, f.created_at, f.changed_at,
+         f.generation, f.place, f.claimed,
          EXISTS (SELECT 1 FROM blocks WHERE person = f.owner AND blocked = (SELECT id FROM people WHERE user_id = $2))
          AND NOT EXISTS (SELECT 1 FROM conversation_groups g WHERE g.conversation = f.conversation)
          AND (SELECT count(*) FROM (SELECT 1 FROM members WHERE conversation = f.conversation LIMIT 3) x) = 2
@@ -75,10 +77,50 @@ const INSERT: Sql = Sql {
     ],
 };
 
+const CLAIM: Sql = Sql {
+    text: "UPDATE files SET writer = $2, claimed = 1,
+               generation = generation + CASE WHEN writer IS DISTINCT FROM $2 THEN 1 ELSE 0 END
+           WHERE id = $1 AND state = 0 AND (claimed = 0 OR writer = $2 OR $3)
+           RETURNING generation, received, place",
+    types: &[Type::TEXT, Type::TEXT, Type::BOOL],
+};
+
+const IS_UPLOAD: Sql = Sql {
+    text: "SELECT 1 FROM files WHERE id = $1 AND state = 0",
+    types: &[Type::TEXT],
+};
+
+const RELEASE: Sql = Sql {
+    text: "UPDATE files SET claimed = 0 WHERE id = $1 AND generation = $2",
+    types: &[Type::TEXT, Type::INT8],
+};
+
 const ADVANCE: Sql = Sql {
-    text: "UPDATE files SET received = $3, changed_at = $4
-           WHERE id = $1 AND received = $2 AND $3 <= size AND state = 0",
-    types: &[Type::TEXT, Type::INT8, Type::INT8, Type::INT8],
+    text: "UPDATE files SET received = $3, place = $5, changed_at = $6
+           WHERE id = $1 AND received = $2 AND $3 <= size AND generation = $4 AND state = 0",
+    types: &[
+        Type::TEXT,
+        Type::INT8,
+        Type::INT8,
+        Type::INT8,
+        Type::TEXT,
+        Type::INT8,
+    ],
+};
+
+const AUDIENCES: Sql = Sql {
+    text: "SELECT f.id, f.state, f.writer, coalesce(o.users, '{}')
+           FROM files f LEFT JOIN LATERAL (
+               SELECT array_agg(p.user_id) AS users, min(m.person) AS other, count(*) AS number
+               FROM members m JOIN people p ON p.id = m.person
+               WHERE m.conversation = f.conversation AND m.person <> f.owner
+           ) o ON EXISTS (SELECT 1 FROM members m
+                   WHERE m.conversation = f.conversation AND m.person = f.owner)
+               AND NOT (o.number = 1 AND EXISTS (SELECT 1 FROM blocks b
+                   WHERE b.person = f.owner AND b.blocked = o.other
+                   OR b.person = o.other AND b.blocked = f.owner))
+           WHERE f.id = ANY ($1)",
+    types: &[Type::TEXT_ARRAY],
 };
 
 const EXAMINED: Sql = Sql {
@@ -117,7 +159,7 @@ const DISCARD_UNSENT: Sql = Sql {
 };
 
 const DELETED: Sql = Sql {
-    text: "SELECT id FROM files WHERE state >= 5 AND state = 5 ORDER BY created_at LIMIT $1",
+    text: "SELECT id, generation, place FROM files WHERE state >= 5 AND state = 5 ORDER BY created_at LIMIT $1",
     types: &[Type::INT8],
 };
 
@@ -162,7 +204,10 @@ pub(super) fn stored(row: &Row) -> Result<StoredFile, tokio_postgres::Error> {
         message_seq: row.try_get::<_, Option<i64>>(at + 4)?.map(from_db),
         created_at: Timestamp(row.try_get(at + 5)?),
         changed_at: Timestamp(row.try_get(at + 6)?),
-        is_withheld: row.try_get(at + 7)?,
+        generation: from_db(row.try_get(at + 7)?),
+        place: row.try_get::<_, &str>(at + 8)?.into(),
+        is_claimed: row.try_get::<_, i16>(at + 9)? != 0,
+        is_withheld: row.try_get(at + 10)?,
     })
 }
 
@@ -255,16 +300,75 @@ pub(super) async fn change(
         .await
 }
 
+pub(crate) async fn claim_file(
+    database: &Database,
+    id: &FileId,
+    run: &str,
+    is_forced: bool,
+) -> StoreResult<Claim> {
+    let id = &id.as_str();
+    // A process may repeat its claim.
+    database
+        .transact(Repeat::Safe, |connection| async move {
+            let row = connection
+                .query_opt(&CLAIM, &[id, &run, &is_forced])
+                .await?;
+            if let Some(row) = row {
+                return Ok(Claim::Claimed(Claimed {
+                    generation: from_db(row.try_get(0)?),
+                    received: from_db(row.try_get(1)?),
+                    place: row.try_get::<_, &str>(2)?.into(),
+                }));
+            }
+            let is_upload = connection.query_opt(&IS_UPLOAD, &[id]).await?.is_some();
+            Ok(if is_upload { Claim::Held } else { Claim::Ended })
+        })
+        .await
+}
+
+pub(crate) async fn release_file(
+    database: &Database,
+    id: &FileId,
+    generation: u64,
+) -> StoreResult<()> {
+    let id = id.as_str();
+    change(database, &RELEASE, &[&id, &to_db(generation)])
+        .await
+        .map(drop)
+}
+
 pub(crate) async fn advance_file(
     database: &Database,
     id: &FileId,
-    from: u64,
-    to: u64,
+    step: &Advance,
     at: Timestamp,
 ) -> StoreResult<bool> {
-    let (id, from, to) = (id.as_str(), to_db(from), to_db(to));
-    let changed = change(database, &ADVANCE, &[&id, &from, &to, &at.0]).await?;
-    Ok(changed > 0)
+    let (id, place) = (id.as_str(), &*step.place);
+    let (from, to) = (to_db(step.from), to_db(step.to));
+    let generation = to_db(step.generation);
+    let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
+        &[&id, &from, &to, &generation, &place, &at.0];
+    Ok(change(database, &ADVANCE, params).await? > 0)
+}
+
+pub(crate) async fn file_audiences(
+    database: &Database,
+    ids: &[FileId],
+) -> StoreResult<Vec<UploadAudience>> {
+    let ids: Vec<&str> = ids.iter().map(FileId::as_str).collect();
+    let rows = database.rows(&AUDIENCES, &[&ids]).await?;
+    let audience = |row: &Row| {
+        let others: Vec<&str> = row.try_get(3)?;
+        Ok(UploadAudience {
+            id: FileId::trusted(row.try_get::<_, &str>(0)?),
+            others: others.into_iter().map(UserId::trusted).collect(),
+            state: FileState::from_number(row.try_get::<_, i16>(1)?.into()),
+            writer: row.try_get::<_, Option<&str>>(2)?.map(Into::into),
+        })
+    };
+    let all: Result<Vec<UploadAudience>, tokio_postgres::Error> =
+        rows.iter().map(audience).collect();
+    Ok(all.map_err(Failure::from)?)
 }
 
 pub(crate) async fn examined_file(
@@ -313,11 +417,20 @@ pub(crate) async fn discard_unsent_files(
     Ok(usize::try_from(changed).unwrap_or(usize::MAX))
 }
 
-pub(crate) async fn deleted_files(database: &Database, limit: usize) -> StoreResult<Vec<FileId>> {
+pub(crate) async fn deleted_files(
+    database: &Database,
+    limit: usize,
+) -> StoreResult<Vec<DeletedFile>> {
     let rows = database.rows(&DELETED, &[&to_db(limit as u64)]).await?;
-    let id = |row: &Row| Ok(FileId::trusted(row.try_get::<_, &str>(0)?));
-    let ids: Result<Vec<FileId>, tokio_postgres::Error> = rows.iter().map(id).collect();
-    Ok(ids.map_err(Failure::from)?)
+    let deleted = |row: &Row| {
+        Ok(DeletedFile {
+            id: FileId::trusted(row.try_get::<_, &str>(0)?),
+            generation: from_db(row.try_get(1)?),
+            place: row.try_get::<_, &str>(2)?.into(),
+        })
+    };
+    let all: Result<Vec<DeletedFile>, tokio_postgres::Error> = rows.iter().map(deleted).collect();
+    Ok(all.map_err(Failure::from)?)
 }
 
 pub(crate) async fn forget_files(

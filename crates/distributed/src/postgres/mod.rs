@@ -64,8 +64,8 @@ pub use database::{Database, PoolUse};
 pub use error::OpenError;
 pub(crate) use error::{CLOSED, Failure};
 pub(crate) use files::{
-    advance_file, create_file, deleted_files, discard_file, discard_unsent_files, examined_file,
-    file, forget_files, signing_key,
+    advance_file, claim_file, create_file, deleted_files, discard_file, discard_unsent_files,
+    examined_file, file, file_audiences, forget_files, release_file, signing_key,
 };
 pub(crate) use follower::{
     confirm, head as commit_head, newest, position as follower_position, read as committed_after,

@@ -25,8 +25,8 @@ const CLAIM: Sql = Sql {
              AND o.id = f.owner AND c.id = f.conversation
          RETURNING ",
         attachment_columns!(),
-        ", o.user_id, c.conversation_id, f.received, f.state, f.seq, f.created_at, f.changed_at, false,
-           f.scan_failures"
+        ", o.user_id, c.conversation_id, f.received, f.state, f.seq, f.created_at, f.changed_at,
+           f.generation, f.place, f.claimed, false, f.scan_failures"
     ),
     types: &[Type::INT8, Type::INT8],
 };
@@ -68,7 +68,7 @@ pub(crate) async fn claim_scans(
         })
         .await?;
     let scan = |row: &Row| {
-        let failures: i64 = row.try_get(ATTACHMENT_COLUMNS + 8)?;
+        let failures: i64 = row.try_get(ATTACHMENT_COLUMNS + 11)?;
         Ok(FileScan {
             file: stored(row)?,
             failures: u32::try_from(from_db(failures)).unwrap_or(u32::MAX),

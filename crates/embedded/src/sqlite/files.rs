@@ -1,12 +1,15 @@
 //! The records of files.
 
-use super::batch::{Batch, from_db, to_db};
+use super::batch::{Batch, IS_BLOCKED, from_db, to_db};
 use lamplight_domain::file::{Attachment, Dimensions, FileState, StoredFile};
 use lamplight_domain::identity::{ConversationId, FileId, UserId};
 use lamplight_domain::message_rules::WriteRefused;
 use lamplight_domain::permission::{Action, authorize};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{Examined, FileQuota, LEAST_COUNTED_BYTES, NewFile, NewFileError};
+use lamplight_usecases::ports::{
+    Advance, Claim, Claimed, DeletedFile, Examined, FileQuota, LEAST_COUNTED_BYTES, NewFile,
+    NewFileError, UploadAudience,
+};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::sync::Arc;
 
@@ -21,6 +24,7 @@ pub(super) const FILE: &str = concat!(
     "SELECT ",
     attachment_columns!(),
     ", o.user_id, c.conversation_id, f.received, f.state, f.seq, f.created_at, f.changed_at,
+     f.generation, f.place, f.claimed,
      EXISTS (SELECT 1 FROM blocks WHERE person = f.owner AND blocked = me.id)
      AND NOT EXISTS (SELECT 1 FROM conversation_groups g WHERE g.conversation = f.conversation)
      AND (SELECT count(*) FROM (SELECT 1 FROM members WHERE conversation = f.conversation LIMIT 3)) = 2
@@ -32,7 +36,8 @@ pub(super) const FILE: &str = concat!(
 pub(super) const ANY_FILE: &str = concat!(
     "SELECT ",
     attachment_columns!(),
-    ", o.user_id, c.conversation_id, f.received, f.state, f.seq, f.created_at, f.changed_at, 0
+    ", o.user_id, c.conversation_id, f.received, f.state, f.seq, f.created_at, f.changed_at,
+     f.generation, f.place, f.claimed, 0
      FROM files f JOIN people o ON o.id = f.owner JOIN conversations c ON c.id = f.conversation
      WHERE f.id = ?1"
 );
@@ -41,7 +46,7 @@ pub(super) const BEGUN: &str =
      WHERE owner = ?1 AND created_at > ?2";
 pub(super) const UNSENT: &str = "SELECT id FROM files INDEXED BY unsent_files
      WHERE seq IS NULL AND state < 5 AND changed_at < ?1 ORDER BY changed_at LIMIT ?2";
-pub(super) const DELETED: &str = "SELECT id FROM files INDEXED BY deleted_files
+pub(super) const DELETED: &str = "SELECT id, generation, place FROM files INDEXED BY deleted_files
      WHERE state >= 5 AND state = 5 ORDER BY created_at LIMIT ?1";
 pub(super) const OF_MESSAGE: &str =
     "UPDATE files INDEXED BY files_of_messages SET state = 5, name = '', type = '', changed_at = ?3
@@ -142,24 +147,121 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<StoredFile> {
         message_seq: row.get::<_, Option<i64>>(13)?.map(from_db),
         created_at: Timestamp(row.get(14)?),
         changed_at: Timestamp(row.get(15)?),
-        is_withheld: row.get(16)?,
+        generation: from_db(row.get(16)?),
+        place: row.get_ref(17)?.as_str()?.into(),
+        is_claimed: row.get(18)?,
+        is_withheld: row.get(19)?,
     })
+}
+
+pub(crate) fn claim_file(
+    conn: &Connection,
+    id: &FileId,
+    run: &str,
+    is_forced: bool,
+) -> rusqlite::Result<Claim> {
+    let claimed = conn
+        .prepare_cached(
+            "UPDATE files SET generation = generation + (writer IS NOT ?2), writer = ?2, claimed = 1
+             WHERE id = ?1 AND state = 0 AND (claimed = 0 OR writer = ?2 OR ?3)
+             RETURNING generation, received, place",
+        )?
+        .query_row(params![id.as_str(), run, is_forced], |row| {
+            Ok(Claim::Claimed(Claimed {
+                generation: from_db(row.get(0)?),
+                received: from_db(row.get(1)?),
+                place: row.get_ref(2)?.as_str()?.into(),
+            }))
+        })
+        .optional()?;
+    if let Some(claimed) = claimed {
+        return Ok(claimed);
+    }
+    let is_upload = conn
+        .prepare_cached("SELECT 1 FROM files WHERE id = ?1 AND state = 0")?
+        .exists([id.as_str()])?;
+    Ok(if is_upload { Claim::Held } else { Claim::Ended })
+}
+
+pub(crate) fn release_file(
+    conn: &Connection,
+    id: &FileId,
+    generation: u64,
+) -> rusqlite::Result<()> {
+    conn.prepare_cached("UPDATE files SET claimed = 0 WHERE id = ?1 AND generation = ?2")?
+        .execute(params![id.as_str(), to_db(generation)])?;
+    Ok(())
 }
 
 pub(crate) fn advance_file(
     conn: &Connection,
     id: &FileId,
-    from: u64,
-    to: u64,
+    step: &Advance,
     at: Timestamp,
 ) -> rusqlite::Result<bool> {
     let changed = conn
         .prepare_cached(
-            "UPDATE files SET received = ?3, changed_at = ?4
-             WHERE id = ?1 AND received = ?2 AND ?3 <= size AND state = 0",
+            "UPDATE files SET received = ?3, place = ?5, changed_at = ?6
+             WHERE id = ?1 AND received = ?2 AND ?3 <= size AND generation = ?4 AND state = 0",
         )?
-        .execute(params![id.as_str(), to_db(from), to_db(to), at.0])?;
+        .execute(params![
+            id.as_str(),
+            to_db(step.from),
+            to_db(step.to),
+            to_db(step.generation),
+            step.place,
+            at.0
+        ])?;
     Ok(changed > 0)
+}
+
+pub(crate) fn file_audiences(
+    conn: &Connection,
+    ids: &[FileId],
+) -> rusqlite::Result<Vec<UploadAudience>> {
+    let mut upload = conn.prepare_cached(
+        "SELECT f.conversation, f.owner, f.state, f.writer, EXISTS (SELECT 1 FROM members m
+             WHERE m.conversation = f.conversation AND m.person = f.owner)
+         FROM files f WHERE f.id = ?1",
+    )?;
+    let mut members = conn.prepare_cached(
+        "SELECT p.id, p.user_id FROM members m JOIN people p ON p.id = m.person
+         WHERE m.conversation = ?1 AND m.person <> ?2",
+    )?;
+    let mut is_blocked = conn.prepare_cached(IS_BLOCKED)?;
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        let row = upload
+            .query_row([id.as_str()], |row| {
+                let writer: Option<String> = row.get(3)?;
+                let numbers: (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                Ok((numbers, writer, row.get::<_, bool>(4)?))
+            })
+            .optional()?;
+        let Some(((conversation, owner, state), writer, is_member)) = row else {
+            continue;
+        };
+        let mut others: Vec<(i64, UserId)> = Vec::new();
+        if is_member {
+            others = members
+                .query_map([conversation, owner], |row| {
+                    Ok((row.get(0)?, UserId::trusted(row.get_ref(1)?.as_str()?)))
+                })?
+                .collect::<rusqlite::Result<_>>()?;
+        }
+        if let [(other, _)] = others.as_slice()
+            && is_blocked.exists([owner, *other])?
+        {
+            others.clear();
+        }
+        found.push(UploadAudience {
+            id: id.clone(),
+            others: others.into_iter().map(|(_, user)| user).collect(),
+            state: FileState::from_number(state),
+            writer: writer.map(Into::into),
+        });
+    }
+    Ok(found)
 }
 
 pub(crate) fn examined_file(
@@ -200,32 +302,34 @@ pub(crate) fn discard_file(
     Ok(changed > 0)
 }
 
-fn ids(
-    statement: &str,
-    conn: &Connection,
-    params: impl rusqlite::Params,
-) -> rusqlite::Result<Vec<FileId>> {
-    let id = |row: &Row<'_>| Ok(FileId::trusted(row.get_ref(0)?.as_str()?));
-    conn.prepare_cached(statement)?
-        .query_map(params, id)?
-        .collect()
-}
-
 pub(crate) fn discard_unsent_files(
     conn: &Connection,
     before: Timestamp,
     at: Timestamp,
     limit: usize,
 ) -> rusqlite::Result<usize> {
-    let unsent = ids(UNSENT, conn, params![before.0, to_db(limit as u64)])?;
+    let unsent: Vec<FileId> = conn
+        .prepare_cached(UNSENT)?
+        .query_map(params![before.0, to_db(limit as u64)], |row| {
+            Ok(FileId::trusted(row.get_ref(0)?.as_str()?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
     for id in &unsent {
         discard_file(conn, id, at)?;
     }
     Ok(unsent.len())
 }
 
-pub(crate) fn deleted_files(conn: &Connection, limit: usize) -> rusqlite::Result<Vec<FileId>> {
-    ids(DELETED, conn, params![to_db(limit as u64)])
+pub(crate) fn deleted_files(conn: &Connection, limit: usize) -> rusqlite::Result<Vec<DeletedFile>> {
+    conn.prepare_cached(DELETED)?
+        .query_map(params![to_db(limit as u64)], |row| {
+            Ok(DeletedFile {
+                id: FileId::trusted(row.get_ref(0)?.as_str()?),
+                generation: from_db(row.get(1)?),
+                place: row.get_ref(2)?.as_str()?.into(),
+            })
+        })?
+        .collect()
 }
 
 pub(crate) fn forget_files(

@@ -54,8 +54,8 @@ pub(crate) use blocks::{block, blocked_by, blockers_of, blocks_between, unblock}
 pub(crate) use conversations::ensure_direct;
 pub use error::OpenError;
 pub(crate) use files::{
-    advance_file, create_file, deleted_files, discard_file, discard_unsent_files, examined_file,
-    file, forget_files, signing_key,
+    advance_file, claim_file, create_file, deleted_files, discard_file, discard_unsent_files,
+    examined_file, file, file_audiences, forget_files, release_file, signing_key,
 };
 pub(crate) use follower::{commit_head, committed_after, confirm, follower_position};
 pub(crate) use groups::{change as change_group, make as make_group, member_page};

@@ -1,15 +1,14 @@
 //! Finds out what a file is once all its bytes are there, and takes it as a whole.
 
+use super::bytes::StoreFailure;
 use super::media;
 use super::picture::{self, Small};
-use super::store::{FileStore, StoreFailure};
+use super::store::FileStore;
 use lamplight_domain::file::{
     DOWNLOAD_ONLY, FileState, SNIFFED_BYTES, StoredFile, is_type_allowed, media_type, sniff,
 };
-use lamplight_usecases::ports::Examined;
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use lamplight_usecases::ports::{Claimed, Examined};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -37,31 +36,24 @@ impl FileStore {
     pub(crate) async fn examine(
         self: &Arc<Self>,
         file: &StoredFile,
+        claimed: &Claimed,
         allowed: &[Arc<str>],
         state: FileState,
     ) -> Result<Outcome, StoreFailure> {
-        let store = Arc::clone(self);
-        let id = file.file.id.clone();
-        let size = file.file.size;
-        let (path, found) = spawn_blocking(move || {
-            store.make_directories()?;
-            let path = store.present_path(&id);
-            if size == 0 && !path.is_file() {
-                File::create(&path)?.sync_all()?;
-            }
-            let (head, length) = head(&path)?;
-            if length != size {
-                return Err(StoreFailure::Missing);
-            }
-            Ok((path, sniff(&head)))
-        })
-        .await
-        .map_err(std::io::Error::other)??;
+        let (id, size) = (&file.file.id, file.file.size);
+        self.finish(id, size, claimed).await?;
+        let (head, length) = self.head(id, SNIFFED_BYTES).await?;
+        if length != size {
+            return Err(StoreFailure::Missing);
+        }
+        let found = sniff(&head);
         let mut media_type = media_type(found, &file.file.media_type);
         let mut dimensions = None;
         let mut small = None;
         let mut duration_ms = None;
         if let Some(found) = found.filter(|found| picture::is_known(found)) {
+            let local = self.local(id).await?;
+            let path = local.path().to_owned();
             let of = path.clone();
             let looked = spawn_blocking(move || picture::look_at(&of, found)).await;
             // What makes a decoder panic is no picture either.
@@ -76,7 +68,8 @@ impl FileStore {
                 None => media_type = DOWNLOAD_ONLY.into(),
             }
         } else if found.is_some() {
-            let (of, kind) = (path, Arc::clone(&media_type));
+            let local = self.local(id).await?;
+            let (of, kind) = (local.path().to_owned(), Arc::clone(&media_type));
             let looked = spawn_blocking(move || media::look_at(&of, &kind)).await;
             let media = looked.unwrap_or_default();
             dimensions = media.dimensions;
@@ -85,17 +78,12 @@ impl FileStore {
         if !is_type_allowed(allowed, &media_type) {
             return Ok(Outcome::NotAllowed(media_type));
         }
-        let id = &file.file.id;
         let has_thumbnail = small.is_some();
         let mut blur_hash = None;
         if let Some(small) = small {
             blur_hash = small.blur_hash;
             self.put_thumbnail(id, small.thumbnail).await?;
         }
-        let (store, of) = (Arc::clone(self), id.clone());
-        spawn_blocking(move || store.take_upload(&of))
-            .await
-            .map_err(std::io::Error::other)??;
         Ok(Outcome::Ready(Examined {
             media_type,
             dimensions,
@@ -122,19 +110,4 @@ async fn thumbnail(path: PathBuf, media_type: &'static str) -> Option<Small> {
     let made = spawn_blocking(move || picture::thumbnail(&path, media_type)).await;
     drop(one);
     made.ok()?
-}
-
-/// The first bytes of a file, and its length.
-fn head(path: &Path) -> Result<(Vec<u8>, u64), StoreFailure> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(StoreFailure::Missing);
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let length = file.metadata()?.len();
-    let mut head = Vec::with_capacity(SNIFFED_BYTES);
-    file.take(SNIFFED_BYTES as u64).read_to_end(&mut head)?;
-    Ok((head, length))
 }

@@ -5,7 +5,7 @@ use lamplight_domain::identity::FileId;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio::time::timeout;
@@ -17,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 struct Entry {
     lock: Arc<tokio::sync::Mutex<()>>,
     waiting: AtomicUsize,
+    /// Whether another process waits.
+    is_wanted_elsewhere: AtomicBool,
     wanted: Notify,
 }
 
@@ -43,15 +45,23 @@ impl UploadLocks {
         };
         let lock = Arc::clone(&taken.entry.lock);
         if let Ok(held) = Arc::clone(&lock).try_lock_owned() {
-            taken.held = Some(held);
+            taken.hold(held);
             return Some(taken);
         }
         let held = {
             let _waits = Waits::on(&taken.entry);
             timeout(PATIENCE, lock.lock_owned()).await
         };
-        taken.held = Some(held.ok()?);
+        taken.hold(held.ok()?);
         Some(taken)
+    }
+
+    /// Asks the request that writes the upload to end, for another process.
+    pub(crate) fn want(&self, id: &FileId) {
+        if let Some(entry) = self.0.lock().get(id) {
+            entry.is_wanted_elsewhere.store(true, Ordering::SeqCst);
+            entry.wanted.notify_one();
+        }
     }
 
     /// Uploads that a request writes or waits for.
@@ -79,9 +89,19 @@ impl Drop for Waits<'_> {
 }
 
 impl UploadLock {
+    fn hold(&mut self, held: OwnedMutexGuard<()>) {
+        // That was for the request before.
+        self.entry
+            .is_wanted_elsewhere
+            .store(false, Ordering::SeqCst);
+        self.held = Some(held);
+    }
+
     /// Resolves when another request wants to go on with the upload.
     pub(crate) async fn is_wanted(&self) {
-        while self.entry.waiting.load(Ordering::SeqCst) == 0 {
+        while self.entry.waiting.load(Ordering::SeqCst) == 0
+            && !self.entry.is_wanted_elsewhere.load(Ordering::SeqCst)
+        {
             self.entry.wanted.notified().await;
         }
     }
@@ -117,6 +137,26 @@ mod tests {
         let wanted = timeout(Duration::from_millis(50), third.is_wanted()).await;
         assert!(wanted.is_err(), "an earlier wish is not one of now");
         assert_eq!(locks.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn another_process_ends_the_request_of_now_and_not_the_next_one() {
+        let locks = UploadLocks::default();
+        let id = FileId::trusted("f");
+        locks.want(&id);
+        assert_eq!(locks.len(), 0, "nobody writes it");
+        let first = locks.take(&id).await.expect("free");
+        locks.want(&id);
+        first.is_wanted().await;
+        let (other, of) = (locks.clone(), id.clone());
+        let second = tokio::spawn(async move { other.take(&of).await });
+        while first.entry.waiting.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(first);
+        let second = second.await.expect("no panic").expect("free");
+        let wanted = timeout(Duration::from_millis(50), second.is_wanted()).await;
+        assert!(wanted.is_err());
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,8 @@
 //! The bytes of files: uploads on this node's disk, whole files in an object store, and what is
 //! found in them.
 
+mod bytes;
+mod directory;
 mod examine;
 mod locks;
 mod media;
@@ -24,8 +26,9 @@ pub(crate) struct FileTransfers {
     pub(crate) scans: Option<Arc<Notify>>,
 }
 
+pub(crate) use bytes::StoreFailure;
 pub(crate) use examine::{Outcome, square};
-pub(crate) use locks::UploadLocks;
+pub(crate) use locks::{UploadLock, UploadLocks};
 pub(crate) use scan::{Scanner, Scans, Verdict};
-pub(crate) use store::{FileStore, StoreFailure};
+pub(crate) use store::FileStore;
 pub(crate) use upload::{Checksum, Upload, UploadEnd, UploadFailure};

@@ -2,7 +2,8 @@
 //! have it. The records are the queue: they survive a restart, and each has a lease, so that one of
 //! several nodes does each file, and another one goes on after it died.
 
-use super::store::{FileStore, StoreFailure};
+use super::bytes::StoreFailure;
+use super::store::FileStore;
 use crate::config::FileScanSettings;
 use crate::http_client::{self, Bounds, ClientError};
 use crate::metrics;
@@ -11,7 +12,7 @@ use futures_util::TryStreamExt as _;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use lamplight_domain::file::{FileState, StoredFile};
-use lamplight_usecases::ports::{FileBytes as _, FileScan, StoreError};
+use lamplight_usecases::ports::{DeletedFile, FileBytes as _, FileScan, StoreError};
 use lamplight_usecases::throttle::{self, Due};
 use lamplight_usecases::{Code, Handler, Refusal};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -216,7 +217,12 @@ impl Scans {
             }
         }
         if state != FileState::Ready {
-            self.store.delete(id).await?;
+            let deleted = DeletedFile {
+                id: id.clone(),
+                generation: file.generation,
+                place: Arc::clone(&file.place),
+            };
+            self.store.delete(&deleted).await?;
             files.scan_is_over(id).await.map_err(ScanError::Store)?;
         }
         Ok(state)

@@ -1,39 +1,21 @@
-//! Where the bytes are: uploads in a directory of this node, whole files in an object store, which
-//! is a directory beside it by default.
+//! The bytes of files: uploads, and the objects that they become.
 
+use super::bytes::{LocalCopy, StoreFailure, UploadWriter, Uploads};
+use super::directory::Directory;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use lamplight_domain::identity::FileId;
-use lamplight_usecases::ports::{FileBytes, StoreError, StoreResult};
-use object_store::local::LocalFileSystem;
+use lamplight_usecases::ports::{Claimed, DeletedFile, FileBytes, StoreError, StoreResult};
 use object_store::path::Path as Place;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _};
-use std::fs::{self, File};
-use std::io;
+use object_store::{GetOptions, GetRange, ObjectStoreExt as _};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
-use tokio::task::spawn_blocking;
-
-/// Why bytes could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StoreFailure {
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    #[error("{0}")]
-    Object(#[from] object_store::Error),
-    /// They are not where they should be.
-    #[error("the bytes are not there")]
-    Missing,
-}
+use std::path::PathBuf;
 
 /// The bytes of files.
 pub(crate) struct FileStore {
-    root: PathBuf,
-    /// Made by the first request that needs it: a server whose files nobody uses needs no directory.
-    objects: OnceLock<Arc<dyn ObjectStore>>,
+    uploads: Box<dyn Uploads>,
 }
 
 impl FileStore {
@@ -41,66 +23,64 @@ impl FileStore {
     #[must_use]
     pub(crate) fn in_directory(root: impl Into<PathBuf>) -> Self {
         Self {
-            root: root.into(),
-            objects: OnceLock::new(),
+            uploads: Box::new(Directory::new(root)),
         }
     }
 
-    /// The file that an upload is written to.
-    #[must_use]
-    pub(crate) fn upload_path(&self, id: &FileId) -> PathBuf {
-        self.root.join("uploads").join(id.as_str())
+    /// See [`Uploads::open`].
+    pub(super) async fn open(
+        &self,
+        id: &FileId,
+        size: u64,
+        claimed: &Claimed,
+    ) -> Result<Box<dyn UploadWriter>, StoreFailure> {
+        self.uploads.open(id, size, claimed).await
     }
 
-    fn objects_directory(&self) -> PathBuf {
-        self.root.join("objects")
+    /// Whether the bytes of an upload that are noted are here.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    pub(crate) async fn is_here(
+        &self,
+        id: &FileId,
+        claimed: &Claimed,
+    ) -> Result<bool, StoreFailure> {
+        self.uploads.is_here(id, claimed).await
     }
 
-    /// Blocks.
-    fn objects(&self) -> Result<&Arc<dyn ObjectStore>, StoreFailure> {
-        if let Some(objects) = self.objects.get() {
-            return Ok(objects);
+    /// Makes an object of an upload whose bytes are all noted. May be repeated.
+    ///
+    /// # Errors
+    /// When its bytes are not here, or cannot be read or written.
+    pub(super) async fn finish(
+        &self,
+        id: &FileId,
+        size: u64,
+        claimed: &Claimed,
+    ) -> Result<(), StoreFailure> {
+        self.uploads.finish(id, size, claimed).await
+    }
+
+    /// A whole file as a file on this machine.
+    pub(super) async fn local(&self, id: &FileId) -> Result<LocalCopy, StoreFailure> {
+        self.uploads.local(id).await
+    }
+
+    /// The first bytes of a whole file, at most that many, and how many it has.
+    pub(super) async fn head(
+        &self,
+        id: &FileId,
+        count: usize,
+    ) -> Result<(Bytes, u64), StoreFailure> {
+        let (objects, place) = (self.uploads.objects()?, Place::from(id.as_str()));
+        let size = objects.head(&place).await.map_err(missing)?.size;
+        let count = size.min(count as u64);
+        if count == 0 {
+            return Ok((Bytes::new(), size));
         }
-        self.make_directories()?;
-        let directory = LocalFileSystem::new_with_prefix(self.objects_directory())?;
-        Ok(self
-            .objects
-            .get_or_init(|| Arc::new(directory.with_fsync(true))))
-    }
-
-    /// Blocks.
-    pub(super) fn make_directories(&self) -> io::Result<()> {
-        for directory in [self.root.join("uploads"), self.objects_directory()] {
-            if !directory.is_dir() {
-                fs::create_dir_all(&directory)?;
-                sync_directory(&self.root)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes an upload whose bytes are all there as the whole file. Blocks until the disk has it.
-    pub(super) fn take_upload(&self, id: &FileId) -> Result<(), StoreFailure> {
-        let whole = self.objects_directory().join(id.as_str());
-        let upload = self.upload_path(id);
-        match fs::rename(&upload, &whole) {
-            Ok(()) => {}
-            // A crash came after an earlier attempt.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && whole.is_file() => {}
-            Err(error) => return Err(error.into()),
-        }
-        sync_directory(&self.objects_directory())?;
-        Ok(())
-    }
-
-    /// The path of a file whose bytes are all there, whether it was taken before or not. Blocks.
-    pub(super) fn present_path(&self, id: &FileId) -> PathBuf {
-        let upload = self.upload_path(id);
-        if upload.is_file() {
-            upload
-        } else {
-            self.objects_directory().join(id.as_str())
-        }
+        let bytes = objects.get_range(&place, 0..count).await.map_err(missing)?;
+        Ok((bytes, size))
     }
 
     pub(super) async fn put_thumbnail(
@@ -108,7 +88,7 @@ impl FileStore {
         id: &FileId,
         bytes: Vec<u8>,
     ) -> Result<(), StoreFailure> {
-        let objects = Arc::clone(self.objects()?);
+        let objects = self.uploads.objects()?;
         objects.put(&thumbnail(id), bytes.into()).await?;
         Ok(())
     }
@@ -118,7 +98,8 @@ impl FileStore {
     /// # Errors
     /// When it is not there, or cannot be read.
     pub(crate) async fn thumbnail(&self, id: &FileId) -> Result<Bytes, StoreFailure> {
-        let found = self.objects()?.get(&thumbnail(id)).await.map_err(missing)?;
+        let objects = self.uploads.objects()?;
+        let found = objects.get(&thumbnail(id)).await.map_err(missing)?;
         Ok(found.bytes().await?)
     }
 
@@ -127,7 +108,7 @@ impl FileStore {
     /// # Errors
     /// When it cannot be written.
     pub(crate) async fn put_avatar(&self, id: &FileId, bytes: Vec<u8>) -> Result<(), StoreFailure> {
-        let objects = Arc::clone(self.objects()?);
+        let objects = self.uploads.objects()?;
         objects.put(&avatar(id), bytes.into()).await?;
         Ok(())
     }
@@ -137,7 +118,8 @@ impl FileStore {
     /// # Errors
     /// When it is not there, or cannot be read.
     pub(crate) async fn avatar(&self, id: &FileId) -> Result<Bytes, StoreFailure> {
-        let found = self.objects()?.get(&avatar(id)).await.map_err(missing)?;
+        let objects = self.uploads.objects()?;
+        let found = objects.get(&avatar(id)).await.map_err(missing)?;
         Ok(found.bytes().await?)
     }
 
@@ -154,8 +136,8 @@ impl FileStore {
             range: range.map(GetRange::Bounded),
             ..GetOptions::default()
         };
-        let place = Place::from(id.as_str());
-        let found = self.objects()?.get_opts(&place, options).await;
+        let objects = self.uploads.objects()?;
+        let found = objects.get_opts(&Place::from(id.as_str()), options).await;
         Ok(found
             .map_err(missing)?
             .into_stream()
@@ -172,32 +154,21 @@ fn avatar(id: &FileId) -> Place {
     Place::from(format!("{id}.avatar"))
 }
 
-fn missing(error: object_store::Error) -> StoreFailure {
+pub(super) fn missing(error: object_store::Error) -> StoreFailure {
     match error {
         object_store::Error::NotFound { .. } => StoreFailure::Missing,
         error => error.into(),
     }
 }
 
-/// Makes a new name in a directory outlive a power loss.
-pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
 #[async_trait]
 impl FileBytes for FileStore {
-    async fn delete(&self, id: &FileId) -> StoreResult<()> {
+    async fn delete(&self, file: &DeletedFile) -> StoreResult<()> {
         let failed = |error: &dyn std::fmt::Display| StoreError::Unavailable(error.to_string());
-        let upload = self.upload_path(id);
-        let removed = spawn_blocking(move || fs::remove_file(upload)).await;
-        match removed {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {}
-            Ok(Err(error)) => return Err(failed(&error)),
-            Err(error) => return Err(failed(&error)),
-        }
-        let objects = self.objects().map_err(|error| failed(&error))?;
-        for place in [Place::from(id.as_str()), thumbnail(id)] {
+        let deleted = self.uploads.delete(file).await;
+        deleted.map_err(|error| failed(&error))?;
+        let objects = self.uploads.objects().map_err(|error| failed(&error))?;
+        for place in [Place::from(file.id.as_str()), thumbnail(&file.id)] {
             match objects.delete(&place).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => return Err(failed(&error)),
@@ -208,7 +179,7 @@ impl FileBytes for FileStore {
 
     async fn delete_avatar(&self, id: &FileId) -> StoreResult<()> {
         let failed = |error: &dyn std::fmt::Display| StoreError::Unavailable(error.to_string());
-        let objects = self.objects().map_err(|error| failed(&error))?;
+        let objects = self.uploads.objects().map_err(|error| failed(&error))?;
         match objects.delete(&avatar(id)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(failed(&error)),

@@ -2,6 +2,7 @@
 //! transport; this decides who may have them.
 
 mod avatars;
+mod claims;
 mod progress;
 mod progress_table;
 mod scans;

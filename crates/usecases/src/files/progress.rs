@@ -5,10 +5,12 @@ use super::progress_table::Entry;
 use super::service::FileService;
 use super::sharing::AGAIN;
 use crate::deadline;
-use lamplight_domain::conversation::Members;
+use crate::ports::UploadAudience;
 use lamplight_domain::event::Event;
 use lamplight_domain::file::{FileProgress, FileState, StoredFile};
+use lamplight_domain::identity::FileId;
 use lamplight_domain::time::Moment;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
@@ -19,6 +21,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const SILENCE: Duration = Duration::from_secs(30);
 /// Uploads that are told of. Beyond that, some are not.
 const MOST: usize = 10_000;
+/// Uploads whose members are read together.
+const AT_ONCE: usize = 100;
 
 impl FileService {
     /// Notes how far an upload is. Costs little, and tells nobody by itself.
@@ -82,20 +86,29 @@ impl FileService {
         let (mut news, mut shares) = (Vec::new(), Vec::new());
         self.progress.0.lock().retain(|_, entry| {
             let mut is_over = !is_under_way(entry.progress.state);
-            if !is_over && entry.silent_at <= now {
-                // What waits for the scanner is another node's too, and goes on.
-                if entry.progress.state == FileState::Uploading {
-                    entry.progress.state = FileState::Failed;
-                    entry.is_new = true;
-                }
+            let is_silent = !is_over && entry.silent_at <= now;
+            // What waits for the scanner is another node's too, and goes on.
+            let has_failed = is_silent && entry.progress.state == FileState::Uploading;
+            if has_failed {
+                entry.progress.state = FileState::Failed;
+                entry.is_new = true;
+            }
+            if is_silent {
                 is_over = true;
             }
-            if let Some(is_active) = sharing(entry, now) {
+            // Of one that has failed: where it is known whether it went on elsewhere.
+            if let Some(is_active) = sharing(entry, now)
+                && !has_failed
+            {
                 let FileProgress { user, file, .. } = &entry.progress;
                 shares.push((user.clone(), file.clone(), is_active));
             }
             if std::mem::take(&mut entry.is_new) {
-                news.push((entry.progress.clone(), entry.is_for_all));
+                news.push(News {
+                    progress: entry.progress.clone(),
+                    is_for_all: entry.is_for_all,
+                    has_failed,
+                });
             }
             !is_over
         });
@@ -106,49 +119,63 @@ impl FileService {
                 is_active,
             });
         }
-        for (progress, is_for_all) in news {
-            let mut to = self.receivers(&progress).await;
-            if is_for_all {
-                let own = std::iter::once(&progress.user);
-                to = Some(
-                    own.chain(to.iter().flat_map(|to| to.iter()))
-                        .cloned()
-                        .collect(),
-                );
+        // At once, so that a slow store delays all of them once.
+        let steps = news.chunks(AT_ONCE).map(|some| self.tell(some));
+        futures_util::future::join_all(steps).await;
+    }
+
+    async fn tell(&self, news: &[News]) {
+        let ids: Vec<FileId> = news.iter().map(|one| one.progress.file.clone()).collect();
+        let found = deadline::store(self.files.audiences(&ids)).await;
+        let found = found.unwrap_or_default().into_iter();
+        let mut found: HashMap<FileId, UploadAudience> =
+            found.map(|one| (one.id.clone(), one)).collect();
+        for one in news {
+            let FileProgress { user, file, .. } = &one.progress;
+            let audience = found.remove(file);
+            if one.has_failed {
+                // Another process went on with it, and tells of it.
+                if audience.as_ref().is_some_and(|now| self.is_elsewhere(now)) {
+                    continue;
+                }
+                self.bus.publish(Event::Sharing {
+                    user: user.clone(),
+                    file: file.clone(),
+                    is_active: false,
+                });
             }
-            if let Some(to) = to {
+            let others = audience.map(|now| now.others).unwrap_or_default();
+            let mut to = Vec::with_capacity(others.len() + 1);
+            if one.is_for_all {
+                to.push(user.clone());
+            }
+            if !others.is_empty()
+                && let Ok(false) = deadline::store(self.presence.is_invisible(user)).await
+            {
+                to.extend(others.iter().cloned());
+            }
+            if !to.is_empty() {
                 self.bus.publish(Event::FileProgress {
-                    progress: Box::new(progress),
-                    to,
+                    progress: Box::new(one.progress.clone()),
+                    to: to.into(),
                 });
             }
         }
     }
 
-    /// The other members at this moment; `None` while the uploader is to look offline, is no member
-    /// any more, or where one of two people has blocked the other.
-    async fn receivers(&self, progress: &FileProgress) -> Option<Members> {
-        let user = &progress.user;
-        if deadline::store(self.presence.is_invisible(user))
-            .await
-            .ok()?
-        {
-            return None;
-        }
-        let members = self.messages.members(&progress.conversation);
-        let members = deadline::store(members).await.ok()??;
-        if !members.contains(user) {
-            return None;
-        }
-        let others: Members = members.iter().filter(|one| *one != user).cloned().collect();
-        if others.len() == 1 {
-            let blocked = deadline::store(self.blocks.between(user, &others)).await;
-            if !blocked.ok()?.is_empty() {
-                return None;
-            }
-        }
-        Some(others)
+    fn is_elsewhere(&self, upload: &UploadAudience) -> bool {
+        let writer = upload.writer.as_deref();
+        writer.is_some_and(|by| !self.is_own(by)) || upload.state != FileState::Uploading
     }
+}
+
+/// What others are to be told of an upload.
+struct News {
+    progress: FileProgress,
+    /// See [`Entry::is_for_all`].
+    is_for_all: bool,
+    /// No byte arrived here for a while.
+    has_failed: bool,
 }
 
 /// Whether to tell the uploader's nodes that an upload goes on, or that it ended. The requests of one

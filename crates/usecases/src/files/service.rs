@@ -7,8 +7,8 @@ use crate::deadline;
 use crate::limits::Limits;
 use crate::metadata::Budget;
 use crate::ports::{
-    Blocks, Clock, EventBus, Examined, FileQuota, Files, Ids, Messages, NewFile, NewFileError,
-    Ports, PresenceStore,
+    Clock, EventBus, Examined, FileQuota, Files, Ids, Messages, NewFile, NewFileError, Ports,
+    PresenceStore,
 };
 use crate::refusal::{Code, Refusal};
 use crate::shared::Shared;
@@ -18,7 +18,7 @@ use lamplight_domain::file::{
 use lamplight_domain::identity::{ConversationId, FileId};
 use lamplight_domain::time::Timestamp;
 use parking_lot::Mutex;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::OnceCell;
 
 /// A day in milliseconds: the time of the quota, and how long a file that was not sent is kept.
@@ -50,11 +50,14 @@ pub struct FileService {
     pub(super) limits: Arc<Limits>,
     pub(super) signing_key: OnceCell<Arc<str>>,
     pub(super) messages: Arc<dyn Messages>,
-    pub(super) blocks: Arc<dyn Blocks>,
     pub(super) presence: Arc<dyn PresenceStore>,
     pub(super) bus: Arc<dyn EventBus>,
     pub(super) progress: ProgressTable,
     pub(super) sharing: Sharing,
+    /// Names this process among those that write uploads.
+    pub(super) run: OnceLock<Arc<str>>,
+    /// Whether no other process uses the store: whoever has claimed an upload is dead then.
+    pub(super) is_alone: bool,
     pub(super) ids: Arc<dyn Ids>,
     /// Up to where the sweep has looked at avatars.
     pub(super) swept_avatar: Mutex<Option<FileId>>,
@@ -68,11 +71,12 @@ impl FileService {
             limits: Arc::clone(&shared.limits),
             signing_key: OnceCell::new(),
             messages: Arc::clone(&ports.messages),
-            blocks: Arc::clone(&ports.blocks),
             presence: Arc::clone(&ports.presence),
             bus: Arc::clone(&ports.bus),
             progress: ProgressTable::default(),
             sharing: Sharing::default(),
+            run: OnceLock::new(),
+            is_alone: ports.shared_limits.is_none(),
             ids: Arc::clone(&ports.ids),
             swept_avatar: Mutex::default(),
         }
@@ -162,6 +166,9 @@ impl FileService {
             is_withheld: false,
             created_at: now,
             changed_at: now,
+            generation: 0,
+            place: "".into(),
+            is_claimed: false,
         })
     }
 
@@ -194,35 +201,24 @@ impl FileService {
         Ok(file)
     }
 
-    /// Notes that bytes of an upload are on the disk.
-    ///
-    /// # Errors
-    /// `conflict` where another request moved it, `unavailable` where the store fails: then it is
-    /// unknown whether it moved.
-    pub async fn advance(&self, id: &FileId, from: u64, to: u64) -> Result<(), Refusal> {
-        if from == to {
-            return Ok(());
-        }
-        let advanced = self.files.advance(id, from, to, self.now());
-        if deadline::store(advanced).await? {
-            return Ok(());
-        }
-        Err(Refusal::new(
-            Code::Conflict,
-            "Another request uploads this file, or it was deleted.",
-        ))
-    }
-
-    /// Notes what was found of a file whose bytes are all there.
+    /// Notes what was found of a file whose bytes are all there. Returns its state then.
     ///
     /// # Errors
     /// When it was deleted meanwhile, or the store fails.
-    pub async fn examined(&self, id: &FileId, found: Examined) -> Result<(), Refusal> {
+    pub async fn examined(&self, id: &FileId, found: Examined) -> Result<FileState, Refusal> {
+        let then = found.state;
         let examined = self.files.examined(id, found, self.now());
         if deadline::store(examined).await? {
-            Ok(())
-        } else {
-            Err(no_file())
+            return Ok(then);
+        }
+        // Another process may have found it, after it took the upload from this one.
+        let ids = std::slice::from_ref(id);
+        let now = deadline::store(self.files.audiences(ids)).await?;
+        match now.first().map(|file| file.state) {
+            Some(state @ (FileState::Processing | FileState::Ready | FileState::Blocked)) => {
+                Ok(state)
+            }
+            _ => Err(no_file()),
         }
     }
 

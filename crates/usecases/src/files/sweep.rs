@@ -49,9 +49,9 @@ impl FileService {
         let deleted = self.files.deleted(AT_ONCE).await?;
         let mut gone = Vec::with_capacity(deleted.len());
         let mut failed = None;
-        for id in deleted {
-            match bytes.delete(&id).await {
-                Ok(()) => gone.push(id),
+        for file in deleted {
+            match bytes.delete(&file).await {
+                Ok(()) => gone.push(file.id),
                 Err(error) => failed = Some(error),
             }
         }

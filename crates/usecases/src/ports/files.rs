@@ -2,6 +2,7 @@
 
 use super::store::{StoreError, StoreResult};
 use async_trait::async_trait;
+use lamplight_domain::conversation::Members;
 use lamplight_domain::file::{Dimensions, FileState, StoredFile};
 use lamplight_domain::identity::{ConversationId, FileId, UserId};
 use lamplight_domain::time::Timestamp;
@@ -74,6 +75,60 @@ pub struct Avatar {
     pub is_used: bool,
 }
 
+/// What a process that claims an upload gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It may write the upload until another process claims it.
+    Claimed(Claimed),
+    /// Another process writes it.
+    Held,
+    /// It is no upload any more: whole, refused, deleted.
+    Ended,
+}
+
+/// An upload as it is when a process begins to write it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// Higher than those of all other processes that wrote the upload before.
+    pub generation: u64,
+    /// See [`StoredFile::received`].
+    pub received: u64,
+    /// See [`StoredFile::place`].
+    pub place: Arc<str>,
+}
+
+/// A step of an upload.
+#[derive(Clone, Debug)]
+pub struct Advance {
+    /// That of the claim.
+    pub generation: u64,
+    pub from: u64,
+    pub to: u64,
+    /// Where the bytes up to `to` are.
+    pub place: Arc<str>,
+}
+
+/// Who is told of an upload, and who writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadAudience {
+    pub id: FileId,
+    /// The other members of its conversation at this moment. Nobody where the owner is no member any
+    /// more, or where one of two people has blocked the other.
+    pub others: Members,
+    pub state: FileState,
+    /// The process that claimed it last.
+    pub writer: Option<Arc<str>>,
+}
+
+/// A deleted file whose bytes may still be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedFile {
+    pub id: FileId,
+    /// The last one that wrote it.
+    pub generation: u64,
+    pub place: Arc<str>,
+}
+
 /// Records of files. A record is written before the first byte, and outlives the last one: what a
 /// crash leaves behind is found by it.
 #[async_trait]
@@ -86,8 +141,21 @@ pub trait Files: Send + Sync + 'static {
     /// conversation now. It says whether a block withholds it from the caller now.
     async fn file(&self, caller: &UserId, id: &FileId) -> StoreResult<Option<StoredFile>>;
 
-    /// Notes that the bytes of an upload up to `to` are on the disk, if they were up to `from`.
-    async fn advance(&self, id: &FileId, from: u64, to: u64, at: Timestamp) -> StoreResult<bool>;
+    /// Claims an upload for a process, which is named by `run`. A process that claims it after
+    /// another one gets a generation of its own; what the other one still notes is refused then.
+    /// Unless `is_forced`, a claim that was not released is respected. The claims of one process
+    /// succeed: it keeps its requests apart itself.
+    async fn claim(&self, id: &FileId, run: &str, is_forced: bool) -> StoreResult<Claim>;
+
+    /// Notes that a process ended writing, if nobody claimed the upload after it.
+    async fn release(&self, id: &FileId, generation: u64) -> StoreResult<()>;
+
+    /// Notes that the bytes of an upload up to `to` are on the disk, if they were up to `from` and
+    /// nobody claimed the upload meanwhile.
+    async fn advance(&self, id: &FileId, step: &Advance, at: Timestamp) -> StoreResult<bool>;
+
+    /// Who is told of these uploads, in any order and without those that there are not.
+    async fn audiences(&self, ids: &[FileId]) -> StoreResult<Vec<UploadAudience>>;
 
     /// Notes what was found of a file that is being uploaded and whose bytes are all there. One that is
     /// [`FileState::Processing`] then waits for the scanner.
@@ -106,7 +174,7 @@ pub trait Files: Send + Sync + 'static {
     ) -> StoreResult<usize>;
 
     /// Files that are deleted, and whose bytes may still be there.
-    async fn deleted(&self, limit: usize) -> StoreResult<Vec<FileId>>;
+    async fn deleted(&self, limit: usize) -> StoreResult<Vec<DeletedFile>>;
 
     /// Notes that the bytes of deleted files are gone. The records of those that began before a time
     /// are removed; later ones still count for the quota.

@@ -29,7 +29,8 @@ pub use connections::{ConnectionRegistry, WatchedPresence};
 pub use directory::{Directory, Person, ProfileSource, ProfileUpdate, ProfileWrite, StoredPerson};
 pub use file_bytes::FileBytes;
 pub use files::{
-    Avatar, Examined, FileQuota, FileScan, Files, LEAST_COUNTED_BYTES, NewFile, NewFileError,
+    Advance, Avatar, Claim, Claimed, DeletedFile, Examined, FileQuota, FileScan, Files,
+    LEAST_COUNTED_BYTES, NewFile, NewFileError, UploadAudience,
 };
 pub use follower::{CommitPosition, CommittedEntry, CommittedSeqs, LogFollower};
 pub use groups::{GroupChanged, GroupError, Groups};

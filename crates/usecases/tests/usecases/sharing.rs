@@ -6,7 +6,7 @@ use lamplight_domain::event::Event;
 use lamplight_domain::file::{FileState, StoredFile, avatar_path};
 use lamplight_domain::identity::{ConversationId, FileId, Profile};
 use lamplight_domain::presence::Change;
-use lamplight_usecases::ports::{FileBytes, StoreResult};
+use lamplight_usecases::ports::{DeletedFile, FileBytes, StoreResult};
 use lamplight_usecases::{AccountCommand, AvatarOwner, Caller, FileRules, Identity, NewUpload};
 use parking_lot::Mutex;
 use std::time::Duration;
@@ -62,7 +62,7 @@ struct Deleted(Mutex<Vec<FileId>>);
 
 #[async_trait]
 impl FileBytes for Deleted {
-    async fn delete(&self, _: &FileId) -> StoreResult<()> {
+    async fn delete(&self, _: &DeletedFile) -> StoreResult<()> {
         Ok(())
     }
 

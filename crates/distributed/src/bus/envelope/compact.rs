@@ -39,6 +39,7 @@ const FILE_PROGRESS: u8 = 7;
 const BLOCKERS: u8 = 8;
 const LOST: u8 = 9;
 const SHARING: u8 = 10;
+const UPLOAD_WANTED: u8 = 11;
 
 /// What an entry is. Others, of later versions, are shown as nothing.
 const ENTRY_UNKNOWN: u8 = 0;
@@ -141,6 +142,11 @@ pub(super) fn write_event(out: &mut Vec<u8>, head: Head, event: &Event) -> bool 
             out.text(file.as_str());
             out.flag(*is_active);
         }
+        Event::UploadWanted { file, by } => {
+            out.head(head, UPLOAD_WANTED);
+            out.text(file.as_str());
+            out.text(by);
+        }
         Event::Presence(_) => return false,
     }
     true
@@ -218,6 +224,10 @@ pub(super) fn decode(payload: &[u8]) -> Result<Contents, Malformed> {
             user: UserId::trusted(read.text()?),
             file: FileId::trusted(read.text()?),
             is_active: read.flag()?,
+        },
+        UPLOAD_WANTED => Event::UploadWanted {
+            file: FileId::trusted(read.text()?),
+            by: read.text()?.into(),
         },
         LOST => return Ok(Contents::Lost),
         _ => return Ok(Contents::Unknown),

@@ -184,6 +184,10 @@ fn events() -> Vec<Event> {
             file: FileId::trusted("f"),
             is_active: true,
         },
+        Event::UploadWanted {
+            file: FileId::trusted("f"),
+            by: "a process".into(),
+        },
     ]
 }
 
@@ -268,6 +272,10 @@ fn c15_the_form_of_version_1_does_not_change() {
         format!(
             r#"{head}"receipt","conversation":"c1","user":"ann","delivered_seq":9,"read_seq":8,{to}"#
         )
+    );
+    assert_eq!(
+        written.last().unwrap(),
+        &format!(r#"{head}"upload_wanted","file":"f","by":"a process"}}"#)
     );
     assert_eq!(
         written[10],

@@ -2,7 +2,7 @@
 //! creation-with-upload, checksum, termination and expiration.
 
 use super::download::{download, log};
-use crate::files::{Checksum, Outcome, StoreFailure, Upload, UploadEnd, UploadFailure};
+use crate::files::{Checksum, Outcome, StoreFailure, Upload, UploadEnd, UploadFailure, UploadLock};
 use crate::http::answer::{caller_of, refused};
 use crate::http::request_body::drain;
 use crate::http::schemas as docs;
@@ -17,7 +17,8 @@ use base64::engine::general_purpose::STANDARD;
 use lamplight_domain::file::{FileState, StoredFile};
 use lamplight_domain::identity::{ConversationId, FileId};
 use lamplight_usecases::files::not_allowed;
-use lamplight_usecases::{Caller, Code, NewUpload, Refusal};
+use lamplight_usecases::ports::Claimed;
+use lamplight_usecases::{Caller, Code, FileService, NewUpload, Refusal};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -66,9 +67,6 @@ impl Refused {
 impl From<UploadFailure> for Refused {
     fn from(failure: UploadFailure) -> Self {
         match failure {
-            UploadFailure::NotHere => not_here(),
-            UploadFailure::Busy => busy(),
-            UploadFailure::Moved(received) => moved(received),
             UploadFailure::WrongChecksum => Self::with(
                 460,
                 Code::Invalid,
@@ -77,12 +75,19 @@ impl From<UploadFailure> for Refused {
             UploadFailure::TooMany => {
                 Refusal::new(Code::TooLong, "The request has more bytes than the file.").into()
             }
-            UploadFailure::Disk(error) => {
-                log(&error);
-                Refusal::unavailable().into()
-            }
+            UploadFailure::Store(error) => error.into(),
             UploadFailure::Refused(refusal) => refusal.into(),
         }
+    }
+}
+
+impl From<StoreFailure> for Refused {
+    fn from(failure: StoreFailure) -> Self {
+        if let StoreFailure::Missing = failure {
+            return not_here();
+        }
+        log(&failure);
+        Refusal::unavailable().into()
     }
 }
 
@@ -93,15 +98,6 @@ fn not_here() -> Refused {
         Code::NotFound,
         "The bytes that were uploaded before are not on this node. Upload the file anew.",
     )
-}
-
-/// The caller is wrong about the bytes that there are.
-fn moved(received: u64) -> Refused {
-    let why = format!("{received} bytes of this file are there.");
-    Refused {
-        offset: Some(received),
-        ..Refusal::new(Code::Conflict, why).into()
-    }
 }
 
 fn busy() -> Refused {
@@ -284,7 +280,9 @@ async fn begin(state: &Arc<AppState>, parts: &Parts, body: Body) -> Result<Respo
         };
         run(state, wanted, parts, body).await
     } else if size == 0 {
-        finish(state, &file).await.map(|state| StoredFile {
+        let claimed = claimed(&file);
+        let finished = finish(state, &file, &claimed).await;
+        finished.map(|state| StoredFile {
             state,
             ..file.clone()
         })
@@ -396,30 +394,75 @@ async fn receive(
     body: Body,
 ) -> Result<StoredFile, Refused> {
     let files = state.handler.files();
-    let id = &wanted.id;
+    let id = &wanted.id.clone();
     // Before the lock, so that a stranger cannot end an upload.
     files.own(&wanted.caller, id).await?;
     let Some(lock) = state.files.locks.take(id).await else {
         return Err(busy());
     };
-    let file = files.own(&wanted.caller, id).await?;
+    let claimed = files.claim(id).await?;
+    let file = files.own(&wanted.caller, id).await;
+    if let (Err(_), Some(claimed)) = (&file, &claimed) {
+        release(files, id, claimed.generation).await;
+    }
+    let mut file = file?;
+    let Some(claimed) = claimed else {
+        // Another request brought its last bytes.
+        return match wanted.offset == file.received {
+            true => Ok(file),
+            false => Err(elsewhere(&file, body).await),
+        };
+    };
+    file.received = claimed.received;
+    let generation = claimed.generation;
+    let received = take(state, &lock, wanted, length, body, file, claimed).await;
+    if !matches!(&received, Ok(file) if file.received == file.file.size) {
+        release(files, id, generation).await;
+    }
+    received
+}
+
+/// Lets others write an upload. Where that fails, they wait for a while.
+async fn release(files: &FileService, id: &FileId, generation: u64) {
+    if let Err(refusal) = files.release(id, generation).await {
+        log(&refusal.message);
+    }
+}
+
+/// The caller is wrong about the bytes that there are.
+async fn elsewhere(file: &StoredFile, body: Body) -> Refused {
+    drain(body).await;
+    let why = format!("{} bytes of this file are there.", file.received);
+    Refused {
+        offset: Some(file.received),
+        ..Refusal::new(Code::Conflict, why).into()
+    }
+}
+
+/// Takes bytes for an upload that is claimed.
+async fn take(
+    state: &Arc<AppState>,
+    lock: &UploadLock,
+    wanted: Wanted,
+    length: Option<u64>,
+    body: Body,
+    file: StoredFile,
+    claimed: Claimed,
+) -> Result<StoredFile, Refused> {
+    let files = state.handler.files();
     if wanted.offset != file.received {
-        drain(body).await;
-        return Err(moved(file.received));
+        return Err(elsewhere(&file, body).await);
     }
     if length.is_some_and(|length| length > file.file.size - file.received) {
         drain(body).await;
         return Err(UploadFailure::TooMany.into());
     }
-    if file.state != FileState::Uploading {
-        return Ok(file);
-    }
     let mut upload = Upload {
         store: &state.files.store,
         files,
-        lock: &lock,
+        lock,
         file,
-        caller: &wanted.caller,
+        claimed,
     };
     let outcome = if upload.file.received == upload.file.file.size {
         Ok(UploadEnd::Whole)
@@ -429,20 +472,34 @@ async fn receive(
         report(of.received);
         upload.write(body, wanted.checksum, &report).await
     };
-    let mut file = upload.file;
+    let (mut file, claimed) = (upload.file, upload.claimed);
+    file.received = claimed.received;
     outcome?;
     if file.received == file.file.size {
-        file.state = finish(state, &file).await?;
+        file.state = finish(state, &file, &claimed).await?;
     }
     Ok(file)
 }
 
+/// What the record says, for a file that nobody else writes.
+fn claimed(file: &StoredFile) -> Claimed {
+    Claimed {
+        generation: file.generation,
+        received: file.received,
+        place: Arc::clone(&file.place),
+    }
+}
+
 /// Examines a file whose bytes are all there.
-async fn finish(state: &Arc<AppState>, file: &StoredFile) -> Result<FileState, Refused> {
+async fn finish(
+    state: &Arc<AppState>,
+    file: &StoredFile,
+    claimed: &Claimed,
+) -> Result<FileState, Refused> {
     let files = state.handler.files();
     let report = |state| files.report(file, file.received, state);
     report(FileState::Processing);
-    let ended = examine(state, file).await;
+    let ended = examine(state, file, claimed).await;
     report(match &ended {
         Ok(state) => *state,
         Err(_) => FileState::Failed,
@@ -454,27 +511,24 @@ async fn finish(state: &Arc<AppState>, file: &StoredFile) -> Result<FileState, R
 }
 
 /// Returns the state of the file then.
-async fn examine(state: &Arc<AppState>, file: &StoredFile) -> Result<FileState, Refused> {
+async fn examine(
+    state: &Arc<AppState>,
+    file: &StoredFile,
+    claimed: &Claimed,
+) -> Result<FileState, Refused> {
     let files = state.handler.files();
     let then = match state.files.scans {
         Some(_) => FileState::Processing,
         None => FileState::Ready,
     };
     let (store, types) = (&state.files.store, &state.files.rules.types);
-    match store.examine(file, types, then).await {
-        Ok(Outcome::Ready(found)) => {
-            files.examined(&file.file.id, found).await?;
-            Ok(then)
-        }
+    match store.examine(file, claimed, types, then).await {
+        Ok(Outcome::Ready(found)) => Ok(files.examined(&file.file.id, found).await?),
         Ok(Outcome::NotAllowed(kind)) => {
             files.refuse(&file.file.id).await?;
             Err(not_allowed(&kind).into())
         }
-        Err(StoreFailure::Missing) => Err(not_here()),
-        Err(error) => {
-            log(&error);
-            Err(Refusal::unavailable().into())
-        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -508,18 +562,13 @@ async fn progress(state: &Arc<AppState>, id: &FileId, parts: &Parts) -> Result<R
     caller.user()?;
     check_version(&parts.headers)?;
     let files = state.handler.files();
-    files.own(&caller, id).await?;
-    let Some(_lock) = state.files.locks.take(id).await else {
-        return Err(busy());
-    };
     let mut file = files.own(&caller, id).await?;
     if file.state == FileState::Uploading {
-        if file.received == file.file.size {
-            // A crash came before it was examined.
-            file.state = finish(state, &file).await?;
-        } else if file.received > 0 && !state.files.store.upload_path(id).is_file() {
-            return Err(not_here());
-        }
+        let Some(_lock) = state.files.locks.take(id).await else {
+            return Err(busy());
+        };
+        file = files.own(&caller, id).await?;
+        file = settled(state, &caller, file).await?;
     }
     let mut response = StatusCode::OK.into_response();
     let headers = response.headers_mut();
@@ -540,6 +589,38 @@ async fn progress(state: &Arc<AppState>, id: &FileId, parts: &Parts) -> Result<R
         expires(state, &file, headers);
     }
     Ok(response)
+}
+
+/// An upload as it is once nobody writes it. This process has the lock.
+async fn settled(
+    state: &Arc<AppState>,
+    caller: &Caller,
+    mut file: StoredFile,
+) -> Result<StoredFile, Refused> {
+    let files = state.handler.files();
+    let id = file.file.id.clone();
+    let is_whole = |file: &StoredFile| file.received == file.file.size;
+    let mut claimed = claimed(&file);
+    if file.state == FileState::Uploading && (file.is_claimed || is_whole(&file)) {
+        let Some(now) = files.claim(&id).await? else {
+            return Ok(files.own(caller, &id).await?);
+        };
+        claimed = now;
+        file.received = claimed.received;
+        if is_whole(&file) {
+            // A crash came before it was examined.
+            let finished = finish(state, &file, &claimed).await;
+            if finished.is_err() {
+                release(files, &id, claimed.generation).await;
+            }
+            return finished.map(|state| StoredFile { state, ..file });
+        }
+        release(files, &id, claimed.generation).await;
+    }
+    if file.state == FileState::Uploading && !state.files.store.is_here(&id, &claimed).await? {
+        return Err(not_here());
+    }
+    Ok(file)
 }
 
 /// Deletes a file that was not sent.

@@ -1,0 +1,460 @@
+//! Uploads in a directory. Each process writes bytes into a segment of its own, a file that is named
+//! by its generation: one that was fenced, and does not know it, writes where nobody reads.
+
+use super::bytes::{LocalCopy, Step, StoreFailure, UploadWriter, Uploads};
+use async_trait::async_trait;
+use lamplight_domain::identity::FileId;
+use lamplight_usecases::ports::{Claimed, DeletedFile};
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::task::spawn_blocking;
+
+/// After so many bytes, or so long, what was written is synced and noted, so that a crash costs no
+/// more.
+const NOTE_BYTES: u64 = 8 << 20;
+const NOTE_AFTER: Duration = Duration::from_secs(5);
+
+/// Bytes of an upload from `offset` on, up to the offset of the next segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Segment {
+    generation: u64,
+    offset: u64,
+}
+
+/// The segments of an upload, in their order. In text: `1:0,4:300000`.
+fn segments(claimed: &Claimed) -> Option<Vec<Segment>> {
+    if claimed.place.is_empty() {
+        // Versions without segments wrote one file.
+        let whole = Segment {
+            generation: 0,
+            offset: 0,
+        };
+        return Some(if claimed.received > 0 {
+            vec![whole]
+        } else {
+            Vec::new()
+        });
+    }
+    let segment = |text: &str| {
+        let (generation, offset) = text.split_once(':')?;
+        Some(Segment {
+            generation: generation.parse().ok()?,
+            offset: offset.parse().ok()?,
+        })
+    };
+    claimed.place.split(',').map(segment).collect()
+}
+
+fn place(segments: &[Segment]) -> Arc<str> {
+    let text: Vec<String> = segments
+        .iter()
+        .map(|of| format!("{}:{}", of.generation, of.offset))
+        .collect();
+    text.join(",").into()
+}
+
+/// Uploads and whole files in one directory. It is made when it is needed: a server whose files
+/// nobody uses needs none.
+#[derive(Clone)]
+pub(crate) struct Directory {
+    root: PathBuf,
+    objects: Arc<OnceLock<Arc<dyn ObjectStore>>>,
+}
+
+impl Directory {
+    #[must_use]
+    pub(crate) fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            objects: Arc::default(),
+        }
+    }
+
+    fn uploads_directory(&self) -> PathBuf {
+        self.root.join("uploads")
+    }
+
+    fn objects_directory(&self) -> PathBuf {
+        self.root.join("objects")
+    }
+
+    /// The file of a segment.
+    fn segment(&self, id: &FileId, generation: u64) -> PathBuf {
+        let directory = self.uploads_directory();
+        match generation {
+            0 => directory.join(id.as_str()),
+            _ => directory.join(format!("{id}.{generation}")),
+        }
+    }
+
+    /// Blocks.
+    fn make(&self) -> io::Result<()> {
+        for directory in [self.uploads_directory(), self.objects_directory()] {
+            if !directory.is_dir() {
+                fs::create_dir_all(&directory)?;
+                sync_directory(&self.root)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The segments with their files and lengths, if all their bytes are there. Blocks.
+    fn present(
+        &self,
+        id: &FileId,
+        claimed: &Claimed,
+    ) -> Result<Vec<(PathBuf, u64, Segment)>, StoreFailure> {
+        let all = segments(claimed).ok_or(StoreFailure::Missing)?;
+        let ends = all.iter().skip(1).map(|next| next.offset);
+        let ends = ends.chain([claimed.received]);
+        let mut present = Vec::with_capacity(all.len());
+        for (segment, end) in all.iter().zip(ends) {
+            let path = self.segment(id, segment.generation);
+            let length = end
+                .checked_sub(segment.offset)
+                .ok_or(StoreFailure::Missing)?;
+            let has = fs::metadata(&path).map_err(missing)?.len();
+            if has < length {
+                return Err(StoreFailure::Missing);
+            }
+            present.push((path, length, *segment));
+        }
+        Ok(present)
+    }
+
+    /// Opens the segment of the claim's generation. Blocks.
+    fn writer(&self, id: &FileId, claimed: &Claimed) -> Result<SegmentWriter, StoreFailure> {
+        self.make()?;
+        let mut all: Vec<Segment> = self
+            .present(id, claimed)?
+            .iter()
+            .map(|(_, _, segment)| *segment)
+            .collect();
+        let is_new = all.last().map(|last| last.generation) != Some(claimed.generation);
+        if is_new {
+            all.push(Segment {
+                generation: claimed.generation,
+                offset: claimed.received,
+            });
+        }
+        let offset = all.last().map_or(0, |last| last.offset);
+        let path = self.segment(id, claimed.generation);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(is_new)
+            .truncate(false)
+            .open(&path)
+            .map_err(missing)?;
+        let length = claimed.received - offset;
+        // What came after the last byte that is noted, before a crash.
+        file.set_len(length)?;
+        file.seek(SeekFrom::Start(length))?;
+        if is_new {
+            sync_directory(&self.uploads_directory())?;
+        }
+        Ok(SegmentWriter {
+            file: Some(file),
+            offset,
+            written: claimed.received,
+            noted: claimed.received,
+            place: place(&all),
+        })
+    }
+
+    /// Blocks until the disk has the whole file.
+    fn take(&self, id: &FileId, size: u64, claimed: &Claimed) -> Result<(), StoreFailure> {
+        self.make()?;
+        let whole = self.objects_directory().join(id.as_str());
+        if size == 0 && !whole.is_file() {
+            File::create(&whole)?.sync_all()?;
+        }
+        let is_whole = || fs::metadata(&whole).is_ok_and(|found| found.len() == size);
+        let present = match self.present(id, claimed) {
+            Ok(present) => present,
+            // A crash came after an earlier attempt, or another process was quicker.
+            Err(StoreFailure::Missing) if is_whole() => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        match present.as_slice() {
+            [] => {}
+            [(path, length, _)] => {
+                File::options().write(true).open(path)?.set_len(*length)?;
+                match fs::rename(path, &whole) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound && is_whole() => {}
+                    renamed => renamed?,
+                }
+            }
+            several => {
+                let joined = self
+                    .uploads_directory()
+                    .join(format!("{id}.whole.{}", claimed.generation));
+                let mut file = File::create(&joined)?;
+                for (path, length, _) in several {
+                    let mut part = File::open(path).map_err(missing)?.take(*length);
+                    if io::copy(&mut part, &mut file)? != *length {
+                        return Err(StoreFailure::Missing);
+                    }
+                }
+                file.sync_all()?;
+                fs::rename(&joined, &whole)?;
+            }
+        }
+        sync_directory(&self.objects_directory())?;
+        for (path, _, _) in present {
+            remove(&path)?;
+        }
+        Ok(())
+    }
+
+    /// Blocks.
+    fn remove(&self, file: &DeletedFile) -> io::Result<()> {
+        let joined = |generation| {
+            self.uploads_directory()
+                .join(format!("{}.whole.{generation}", file.id))
+        };
+        for generation in 0..=file.generation {
+            remove(&self.segment(&file.id, generation))?;
+            remove(&joined(generation))?;
+        }
+        Ok(())
+    }
+}
+
+fn missing(error: io::Error) -> StoreFailure {
+    match error.kind() {
+        io::ErrorKind::NotFound => StoreFailure::Missing,
+        _ => error.into(),
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a new name in a directory outlive a power loss.
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+async fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreFailure> + Send + 'static,
+) -> Result<T, StoreFailure> {
+    spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+#[async_trait]
+impl Uploads for Directory {
+    fn objects(&self) -> Result<&Arc<dyn ObjectStore>, StoreFailure> {
+        if let Some(objects) = self.objects.get() {
+            return Ok(objects);
+        }
+        self.make()?;
+        let directory = LocalFileSystem::new_with_prefix(self.objects_directory())?;
+        Ok(self
+            .objects
+            .get_or_init(|| Arc::new(directory.with_fsync(true))))
+    }
+
+    async fn open(
+        &self,
+        id: &FileId,
+        _size: u64,
+        claimed: &Claimed,
+    ) -> Result<Box<dyn UploadWriter>, StoreFailure> {
+        let (own, id, claimed) = (self.clone(), id.clone(), claimed.clone());
+        let writer = on_thread(move || own.writer(&id, &claimed)).await?;
+        Ok(Box::new(writer))
+    }
+
+    async fn is_here(&self, id: &FileId, claimed: &Claimed) -> Result<bool, StoreFailure> {
+        let (own, id, claimed) = (self.clone(), id.clone(), claimed.clone());
+        match on_thread(move || own.present(&id, &claimed)).await {
+            Ok(_) => Ok(true),
+            Err(StoreFailure::Missing) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn finish(&self, id: &FileId, size: u64, claimed: &Claimed) -> Result<(), StoreFailure> {
+        let (own, id, claimed) = (self.clone(), id.clone(), claimed.clone());
+        on_thread(move || own.take(&id, size, &claimed)).await
+    }
+
+    async fn delete(&self, file: &DeletedFile) -> Result<(), StoreFailure> {
+        let (own, file) = (self.clone(), file.clone());
+        on_thread(move || Ok(own.remove(&file)?)).await
+    }
+
+    async fn local(&self, id: &FileId) -> Result<LocalCopy, StoreFailure> {
+        Ok(LocalCopy::at(self.objects_directory().join(id.as_str())))
+    }
+}
+
+/// A segment, written by threads that may block.
+struct SegmentWriter {
+    /// `None` while a thread has it, and after one panicked.
+    file: Option<File>,
+    /// Of its first byte in the upload.
+    offset: u64,
+    written: u64,
+    /// Up to where it is to be cut.
+    noted: u64,
+    place: Arc<str>,
+}
+
+impl SegmentWriter {
+    async fn on_thread<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut File) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let gone = || io::Error::other("the file of an upload is gone");
+        let mut file = self.file.take().ok_or_else(gone)?;
+        let (file, outcome) = spawn_blocking(move || {
+            let outcome = work(&mut file);
+            (file, outcome)
+        })
+        .await
+        .map_err(io::Error::other)?;
+        self.file = Some(file);
+        outcome
+    }
+}
+
+#[async_trait]
+impl UploadWriter for SegmentWriter {
+    async fn write(&mut self, bytes: &mut Vec<u8>) -> Result<(), StoreFailure> {
+        let taken = std::mem::take(bytes);
+        let count = taken.len() as u64;
+        let write = |file: &mut File| file.write_all(&taken).map(|()| taken);
+        *bytes = self.on_thread(write).await?;
+        bytes.clear();
+        self.written += count;
+        Ok(())
+    }
+
+    fn written(&self) -> u64 {
+        self.written
+    }
+
+    fn is_due(&self, bytes: u64, since: Duration) -> bool {
+        bytes >= NOTE_BYTES || since >= NOTE_AFTER
+    }
+
+    async fn commit(&mut self, _is_end: bool) -> Result<Step, StoreFailure> {
+        if self.written > self.noted {
+            self.on_thread(|file| file.sync_data()).await?;
+        }
+        Ok(Step {
+            to: self.written,
+            place: Arc::clone(&self.place),
+            is_more: false,
+        })
+    }
+
+    async fn noted(&mut self) {
+        self.noted = self.written;
+    }
+
+    async fn roll_back(&mut self) -> Result<(), StoreFailure> {
+        self.written = self.noted;
+        let length = self.noted - self.offset;
+        let cut = move |file: &mut File| {
+            file.set_len(length)?;
+            file.seek(SeekFrom::Start(length)).map(drop)
+        };
+        Ok(self.on_thread(cut).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_come_back_from_their_text() {
+        let claimed = |place: &str, received| Claimed {
+            generation: 9,
+            received,
+            place: place.into(),
+        };
+        let all = [(1, 0), (4, 300)].map(|(generation, offset)| Segment { generation, offset });
+        assert_eq!(&*place(&all), "1:0,4:300");
+        assert_eq!(segments(&claimed("1:0,4:300", 400)).unwrap(), all);
+        assert_eq!(segments(&claimed("", 0)).unwrap(), []);
+        assert_eq!(segments(&claimed("", 5)).unwrap().len(), 1);
+        assert!(segments(&claimed("1:x", 5)).is_none());
+    }
+
+    #[tokio::test]
+    async fn m3_a_writer_that_was_fenced_changes_nothing_of_what_others_noted() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Directory::new(home.path());
+        let id = FileId::trusted("f");
+        let claim = |generation, received, place: &Arc<str>| Claimed {
+            generation,
+            received,
+            place: Arc::clone(place),
+        };
+        let mut first = store.open(&id, 9, &claim(1, 0, &"".into())).await.unwrap();
+        first.write(&mut b"abc".to_vec()).await.unwrap();
+        let noted = first.commit(true).await.unwrap();
+        first.noted().await;
+        first.write(&mut b"XX".to_vec()).await.unwrap();
+        // Another process goes on from what is noted, while the first one does not know.
+        let mut second = store
+            .open(&id, 9, &claim(2, 3, &noted.place))
+            .await
+            .unwrap();
+        second.write(&mut b"def".to_vec()).await.unwrap();
+        first.write(&mut b"YYYY".to_vec()).await.unwrap();
+        first.commit(true).await.unwrap();
+        let step = second.commit(true).await.unwrap();
+        assert_eq!((step.to, &*step.place), (6, "1:0,2:3"));
+        second.noted().await;
+        first.roll_back().await.unwrap();
+        // The first process again: a segment of its own.
+        let last = claim(3, 6, &step.place);
+        assert!(store.is_here(&id, &last).await.unwrap());
+        let mut third = store.open(&id, 9, &last).await.unwrap();
+        third.write(&mut b"ghi".to_vec()).await.unwrap();
+        let step = third.commit(true).await.unwrap();
+        first.write(&mut b"ZZZ".to_vec()).await.unwrap();
+        let whole = claim(3, 9, &step.place);
+        // Repeated, as after a crash.
+        for _ in 0..2 {
+            store.finish(&id, 9, &whole).await.unwrap();
+        }
+        let path = store.local(&id).await.unwrap();
+        assert_eq!(fs::read(path.path()).unwrap(), b"abcdefghi");
+        assert_eq!(
+            fs::read_dir(home.path().join("uploads")).unwrap().count(),
+            0
+        );
+    }
+
+    #[tokio::test]
+    async fn bytes_that_are_not_here_are_missed() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Directory::new(home.path());
+        let id = FileId::trusted("f");
+        for place in ["", "1:0", "1:0,2:1", "?"] {
+            let claimed = Claimed {
+                generation: 3,
+                received: 2,
+                place: place.into(),
+            };
+            assert!(!store.is_here(&id, &claimed).await.unwrap());
+            let opened = store.open(&id, 9, &claimed).await;
+            assert!(matches!(opened, Err(StoreFailure::Missing)), "{place}");
+        }
+    }
+}

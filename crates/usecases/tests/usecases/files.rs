@@ -1,0 +1,249 @@
+//! The progress of uploads, and the sweep.
+
+use crate::support::*;
+use async_trait::async_trait;
+use lamplight_domain::event::Event;
+use lamplight_domain::file::{FileState, StoredFile};
+use lamplight_domain::identity::{ConversationId, FileId};
+use lamplight_domain::presence::ManualStatus;
+use lamplight_usecases::ports::{
+    Advance, Claimed, DeletedFile, Examined, FileBytes, Files as _, StoreError, StoreResult,
+};
+use lamplight_usecases::{Caller, Code, FileRules, Identity, NewUpload};
+use parking_lot::Mutex;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3_600);
+const RULES: FileRules = FileRules {
+    max_size: 0,
+    quota: 0,
+    types: Vec::new(),
+};
+
+/// Bytes that are deleted, and fail while a test says so.
+#[derive(Default)]
+struct Bytes {
+    deleted: Mutex<Vec<DeletedFile>>,
+    failing: Mutex<Option<FileId>>,
+}
+
+#[async_trait]
+impl FileBytes for Bytes {
+    async fn delete(&self, file: &DeletedFile) -> StoreResult<()> {
+        if self.failing.lock().as_ref() == Some(&file.id) {
+            return Err(StoreError::Unavailable("a test".into()));
+        }
+        self.deleted.lock().push(file.clone());
+        Ok(())
+    }
+
+    async fn delete_avatar(&self, _: &FileId) -> StoreResult<()> {
+        Ok(())
+    }
+}
+
+impl Bytes {
+    /// What was deleted since the last call.
+    fn take(&self) -> Vec<FileId> {
+        let taken = std::mem::take(&mut *self.deleted.lock());
+        let mut ids: Vec<FileId> = taken.into_iter().map(|file| file.id).collect();
+        ids.sort();
+        ids
+    }
+}
+
+async fn create(app: &TestApp, caller: &Caller, place: &ConversationId) -> StoredFile {
+    let upload = NewUpload {
+        conversation: place.clone(),
+        name: "plan.zip".into(),
+        media_type: "application/zip".into(),
+        size: 10,
+    };
+    let created = app.handler.files().create(caller, upload, &RULES).await;
+    created.expect("a file")
+}
+
+async fn claim(app: &TestApp, file: &StoredFile) -> Claimed {
+    let claimed = app.handler.files().claim(&file.file.id).await;
+    claimed.expect("an answer").expect("an upload")
+}
+
+async fn advance(app: &TestApp, file: &StoredFile, claimed: &Claimed, to: u64) -> Option<Code> {
+    let step = Advance {
+        generation: claimed.generation,
+        from: claimed.received,
+        to,
+        place: "somewhere".into(),
+    };
+    let advanced = app.handler.files().advance(&file.file.id, &step).await;
+    advanced.err().map(|refusal| refusal.code)
+}
+
+async fn ready(app: &TestApp, file: &StoredFile) {
+    let claimed = claim(app, file).await;
+    assert_eq!(advance(app, file, &claimed, 10).await, None);
+    let found = Examined {
+        media_type: "application/zip".into(),
+        dimensions: None,
+        has_thumbnail: false,
+        blur_hash: None,
+        duration_ms: None,
+        state: FileState::Ready,
+    };
+    let examined = app.handler.files().examined(&file.file.id, found).await;
+    examined.expect("examined");
+}
+
+/// What others were told of uploads since the beginning: to whom, how far, and the state.
+async fn told(app: &TestApp) -> Vec<(String, u64, FileState)> {
+    app.handler.files().tell_progress().await;
+    let told = |event| match event {
+        Event::FileProgress { progress, to } => {
+            let to: Vec<String> = to.iter().map(ToString::to_string).collect();
+            Some((to.join(" "), progress.received, progress.state))
+        }
+        _ => None,
+    };
+    app.events().into_iter().filter_map(told).collect()
+}
+
+usecase_tests! {
+    async fn the_progress_of_an_upload_is_told_once_for_each_change_and_ends() {
+        let app = TestApp::new(Identity::Jwt);
+        let a = on_socket("a", "sa");
+        let place = app.open_with(&a, "b").await;
+        let file = create(&app, &a, &place).await;
+        let report = |received, state| app.handler.files().report(&file, received, state);
+        assert_eq!(told(&app).await, [], "nothing has begun");
+        for received in [0, 3, 5] {
+            report(received, FileState::Uploading);
+        }
+        let first = ("b".to_owned(), 5, FileState::Uploading);
+        assert_eq!(told(&app).await, std::slice::from_ref(&first), "the newest alone");
+        report(5, FileState::Uploading);
+        assert_eq!(told(&app).await.len(), 1, "no news");
+        report(10, FileState::Ready);
+        let last = ("b".to_owned(), 10, FileState::Ready);
+        assert_eq!(told(&app).await, [first, last]);
+        app.pass(100 * SECOND);
+        assert_eq!(told(&app).await.len(), 2, "the end comes once");
+    }
+
+    async fn an_upload_that_is_silent_for_30_seconds_has_failed_until_it_goes_on() {
+        let app = TestApp::new(Identity::Jwt);
+        let a = on_socket("a", "sa");
+        let place = app.open_with(&a, "b").await;
+        let file = create(&app, &a, &place).await;
+        claim(&app, &file).await;
+        let report = |received| app.handler.files().report(&file, received, FileState::Uploading);
+        report(3);
+        assert_eq!(told(&app).await.len(), 1);
+        app.pass(29 * SECOND);
+        assert_eq!(told(&app).await.len(), 1);
+        // The same number of bytes is a sign of life.
+        report(3);
+        app.pass(29 * SECOND);
+        assert_eq!(told(&app).await.len(), 1);
+        app.pass(2 * SECOND);
+        assert_eq!(told(&app).await.last(), Some(&("b".to_owned(), 3, FileState::Failed)));
+        report(4);
+        assert_eq!(told(&app).await.last(), Some(&("b".to_owned(), 4, FileState::Uploading)));
+    }
+
+    async fn a_process_whose_upload_went_elsewhere_does_not_say_that_it_failed() {
+        let app = TestApp::new(Identity::Jwt);
+        let a = on_socket("a", "sa");
+        let place = app.open_with(&a, "b").await;
+        let [elsewhere, ended] = [create(&app, &a, &place).await, create(&app, &a, &place).await];
+        for file in [&elsewhere, &ended] {
+            claim(&app, file).await;
+            app.handler.files().report(file, 3, FileState::Uploading);
+        }
+        assert_eq!(told(&app).await.len(), 2);
+        app.store.claim(&elsewhere.file.id, "another", true).await.expect("claimed");
+        ready(&app, &ended).await;
+        app.pass(31 * SECOND);
+        assert_eq!(told(&app).await.len(), 2);
+        let events = app.events().into_iter();
+        let ends = events.filter(|event| matches!(event, Event::Sharing { is_active: false, .. }));
+        assert_eq!(ends.count(), 0, "the other process says that it is being shared");
+    }
+
+    async fn progress_is_kept_from_those_with_a_block_and_not_shown_of_the_invisible() {
+        let app = TestApp::new(Identity::Jwt);
+        let (a, b) = (on_socket("a", "sa"), on_socket("b", "sb"));
+        app.join(&a).await;
+        let (two, other) = (app.open_with(&a, "b").await, app.open_with(&a, "c").await);
+        use lamplight_usecases::ports::Blocks as _;
+        let files = [create(&app, &a, &two).await, create(&app, &a, &other).await];
+        app.store.block(&user("b"), &user("a"), 10, app.now()).await.expect("blocked");
+        for file in &files {
+            app.handler.files().report(file, 1, FileState::Uploading);
+        }
+        assert_eq!(told(&app).await, [("c".to_owned(), 1, FileState::Uploading)]);
+        app.set_status(&a, ManualStatus::Invisible).await;
+        app.handler.files().report(&files[1], 2, FileState::Uploading);
+        assert_eq!(told(&app).await.len(), 1);
+        let _ = b;
+    }
+
+    async fn m3_a_process_that_lost_its_upload_notes_nothing_more() {
+        let app = TestApp::new(Identity::Jwt);
+        let a = on_socket("a", "sa");
+        let place = app.open_with(&a, "b").await;
+        let file = create(&app, &a, &place).await;
+        let id = &file.file.id;
+        let mut own = claim(&app, &file).await;
+        assert_eq!(advance(&app, &file, &own, 3).await, None);
+        own.received = 3;
+        app.store.claim(id, "another", true).await.expect("claimed");
+        assert_eq!(advance(&app, &file, &own, 5).await, Some(Code::Conflict));
+        // A node that is alone waits for nobody: the other one is dead.
+        let again = claim(&app, &file).await;
+        assert_eq!((again.generation, again.received, &*again.place), (3, 3, "somewhere"));
+        assert_eq!(advance(&app, &file, &again, 10).await, None);
+        assert_eq!(app.events().iter().filter(|event| matches!(event, Event::UploadWanted { .. })).count(), 0);
+    }
+
+    async fn the_sweep_takes_what_was_not_sent_for_a_day_and_no_more() {
+        let app = TestApp::new(Identity::Jwt);
+        let a = on_socket("a", "sa");
+        let place = app.open_with(&a, "b").await;
+        let bytes = Bytes::default();
+        let sweep = async || app.handler.files().sweep(&bytes).await.expect("a sweep");
+        let [unsent, going_on, discarded] = [create(&app, &a, &place).await, create(&app, &a, &place).await, create(&app, &a, &place).await];
+        app.handler.files().discard(&a, &discarded.file.id).await.expect("discarded");
+        assert_eq!(sweep().await, 1);
+        assert_eq!(bytes.take(), std::slice::from_ref(&discarded.file.id));
+        assert_eq!(sweep().await, 0);
+        app.clock.pass(23 * HOUR);
+        let claimed = claim(&app, &going_on).await;
+        assert_eq!(advance(&app, &going_on, &claimed, 3).await, None);
+        assert_eq!(sweep().await, 0);
+        app.clock.pass(2 * HOUR);
+        assert_eq!(sweep().await, 1);
+        assert_eq!(bytes.take(), [unsent.file.id]);
+        app.clock.pass(23 * HOUR);
+        assert_eq!(sweep().await, 1, "a day after its last byte");
+        let swept = std::mem::take(&mut *bytes.deleted.lock());
+        assert_eq!((&swept[0].id, swept[0].generation, &*swept[0].place), (&going_on.file.id, 1, "somewhere"));
+    }
+
+    async fn bytes_that_cannot_be_deleted_are_tried_again_and_hold_up_no_others() {
+        let app = TestApp::new(Identity::Jwt);
+        let a = on_socket("a", "sa");
+        let place = app.open_with(&a, "b").await;
+        let bytes = Bytes::default();
+        let files = [create(&app, &a, &place).await, create(&app, &a, &place).await];
+        for file in &files {
+            app.handler.files().discard(&a, &file.file.id).await.expect("discarded");
+        }
+        *bytes.failing.lock() = Some(files[0].file.id.clone());
+        app.handler.files().sweep(&bytes).await.expect_err("one failed");
+        assert_eq!(bytes.take(), std::slice::from_ref(&files[1].file.id));
+        *bytes.failing.lock() = None;
+        app.handler.files().sweep(&bytes).await.expect("a sweep");
+        assert_eq!(bytes.take(), std::slice::from_ref(&files[0].file.id));
+    }
+}
