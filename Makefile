@@ -2,7 +2,7 @@
 #
 # On a fresh machine with Rust, Node and make, each target installs what it needs.
 
-.PHONY: run cluster build page test test-rust conformance test-clients test-packages test-e2e check deny lint-docker lint-workflows generate bench soak hold fuzz clean tools
+.PHONY: run cluster build page test test-rust conformance test-clients test-packages test-e2e check deny lint-docker lint-workflows generate bench bench-files soak hold fuzz clean tools
 SHELL := /bin/bash
 
 # Builds everything and serves the chat page.
@@ -92,6 +92,10 @@ bench: build
 # out of order. SEED=7 repeats a run, NODES=1 is one node on SQLite.
 soak: build tools node_modules/.installed
 	LAMPLIGHT_BIN=$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/lamplight node tests/soak/soak.mjs --nodes $(or $(NODES),3) --minutes 30 --sends 100000 --faults 100 $(if $(SEED),--seed $(SEED))
+
+# Measures uploads: memory of 50 at once of 100 MB, and 10,000 cuts at random bytes.
+bench-files: build
+	node bench/files/uploads.mjs
 
 # Holds 8,000 connections for half an hour and replaces some each minute, into bench/results/.
 hold: build
