@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto"
 import type { Browser, CDPSession } from "playwright-core"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
-import { png } from "../../../tests/e2e/support/png.mjs"
+import { gradient } from "../../../tests/e2e/support/media.mjs"
 import { violations } from "./axe"
 import {
   canRun,
@@ -22,7 +22,7 @@ const zip = (size: number) => Buffer.concat([Buffer.from("PK\u0003\u0004"), rand
 const picture = (name: string, width = 600, height = 400) => ({
   name,
   mimeType: "image/png",
-  buffer: png(width, height),
+  buffer: gradient(width, height),
 })
 const archive = (name: string, bytes: Buffer) => ({ name, mimeType: "application/zip", buffer: bytes })
 

@@ -15,21 +15,38 @@ function chunk(name, data) {
   return Buffer.concat([length, body, sum])
 }
 
-/** A grey PNG with a text that says where it was taken. */
-export function png(width, height, said = width, shade = 0x80) {
+/** A PNG of this header's size and colour type (0: grey, 2: red, green and blue), of rows that begin with their filter. */
+function container(width, height, colour, rows, ...texts) {
   const head = Buffer.alloc(13)
-  head.writeUInt32BE(said, 0)
+  head.writeUInt32BE(width, 0)
   head.writeUInt32BE(height, 4)
-  head.set([8, 0, 0, 0, 0], 8)
-  const rows = Buffer.alloc((width + 1) * height, shade)
-  for (let row = 0; row < height; row++) rows[row * (width + 1)] = 0
+  head.set([8, colour, 0, 0, 0], 8)
   return Buffer.concat([
     Buffer.from("\x89PNG\r\n\x1a\n", "latin1"),
     chunk("IHDR", head),
-    chunk("tEXt", Buffer.from("Comment\0a secret place")),
+    ...texts.map((text) => chunk("tEXt", Buffer.from(text))),
     chunk("IDAT", deflateSync(rows)),
     chunk("IEND", Buffer.alloc(0)),
   ])
+}
+
+/** A grey PNG with a text that says where it was taken. Its header may claim another width. */
+export function png(width, height, said = width, shade = 0x80) {
+  const rows = Buffer.alloc((width + 1) * height, shade)
+  for (let row = 0; row < height; row++) rows[row * (width + 1)] = 0
+  return container(said, height, 0, rows, "Comment\0a secret place")
+}
+
+/** A PNG with a gradient of two colours. */
+export function gradient(width, height) {
+  const rows = Buffer.alloc((width * 3 + 1) * height)
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const at = y * (width * 3 + 1) + 1 + x * 3
+      rows.set([120 + (100 * x) / width, 90 + (90 * y) / height, 160 - (60 * x) / width], at)
+    }
+  }
+  return container(width, height, 2, rows)
 }
 
 /** Silence of 8,000 bytes a second. */
