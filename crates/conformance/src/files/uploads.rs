@@ -1,0 +1,205 @@
+//! Uploads: which process writes one, up to where it is, and who is told.
+
+use super::*;
+
+pub async fn m3_an_upload_moves_only_from_where_it_is<S: Messages + Files>(
+    Subject { store, .. }: Subject<S>,
+) {
+    put(&*store, "c", &["a", "b"]).await;
+    create(&*store, "f", "a", "c").await;
+    let of = id("f");
+    let received = async || {
+        let found = store.file(&user("a"), &of).await.expect("an answer");
+        found.map(|found| (found.received, found.changed_at))
+    };
+    assert!(!advance(&*store, "f", 3, 4, 1).await);
+    assert!(advance(&*store, "f", 0, 4, 2).await);
+    assert_eq!(received().await, Some((4, at(2))));
+    assert!(!advance(&*store, "f", 0, 5, 3).await);
+    assert!(!advance(&*store, "f", 4, 11, 3).await);
+    assert!(
+        !store
+            .examined(&of, picture(), at(3))
+            .await
+            .expect("an answer")
+    );
+    assert!(advance(&*store, "f", 4, 10, 4).await);
+    assert!(
+        store
+            .examined(&of, picture(), at(5))
+            .await
+            .expect("an answer")
+    );
+    assert!(
+        !store
+            .examined(&of, picture(), at(6))
+            .await
+            .expect("an answer")
+    );
+    assert!(!advance(&*store, "f", 10, 10, 6).await);
+    let found = store.file(&user("a"), &of).await.expect("an answer");
+    let found = found.expect("a file");
+    assert_eq!(found.state, FileState::Ready);
+    assert!(found.is_for(&user("a")) && !found.is_for(&user("b")));
+    assert_eq!(
+        found.file,
+        Attachment {
+            id: of.clone(),
+            name: "a \u{1}name\".png".into(),
+            media_type: "image/webp".into(),
+            size: 10,
+            dimensions: Some(Dimensions {
+                width: 30,
+                height: 20,
+            }),
+            has_thumbnail: true,
+            blur_hash: picture().blur_hash,
+            duration_ms: picture().duration_ms,
+        }
+    );
+}
+
+pub async fn m3_a_process_that_lost_an_upload_notes_nothing<S: Messages + Files>(
+    Subject { store, .. }: Subject<S>,
+) {
+    put(&*store, "c", &["a", "b"]).await;
+    create(&*store, "f", "a", "c").await;
+    let is_claimed = async || {
+        let found = store.file(&user("a"), &id("f")).await.expect("an answer");
+        found.expect("a file").is_claimed
+    };
+    assert!(!is_claimed().await);
+    assert_eq!(claim(&*store, "f", "one", false).await, claim_of(1, 0, ""));
+    assert!(is_claimed().await);
+    assert!(noted(&*store, "f", (1, 0, 3, "1:0"), 5).await);
+    // The same process goes on with its own claim.
+    assert_eq!(
+        claim(&*store, "f", "one", false).await,
+        claim_of(1, 3, "1:0")
+    );
+    assert_eq!(claim(&*store, "f", "two", false).await, Claim::Held);
+    store.release(&id("f"), 1).await.expect("released");
+    assert!(!is_claimed().await);
+    assert_eq!(
+        claim(&*store, "f", "two", false).await,
+        claim_of(2, 3, "1:0")
+    );
+    assert!(!noted(&*store, "f", (1, 3, 4, "1:0"), 6).await);
+    store.release(&id("f"), 1).await.expect("an answer");
+    assert!(is_claimed().await, "what another process claimed");
+    assert!(noted(&*store, "f", (2, 3, 4, "1:0,2:3"), 7).await);
+    // One that died does not release.
+    assert_eq!(claim(&*store, "f", "one", false).await, Claim::Held);
+    assert_eq!(
+        claim(&*store, "f", "one", true).await,
+        claim_of(3, 4, "1:0,2:3")
+    );
+    assert!(!noted(&*store, "f", (2, 4, 5, "1:0,2:3"), 8).await);
+    assert!(noted(&*store, "f", (3, 4, 10, "1:0,2:3,3:4"), 9).await);
+    let found = store.file(&user("a"), &id("f")).await.expect("an answer");
+    let found = found.expect("a file");
+    assert_eq!(
+        (found.received, found.generation, &*found.place),
+        (10, 3, "1:0,2:3,3:4")
+    );
+    let examined = store.examined(&id("f"), picture(), at(10)).await;
+    assert!(examined.expect("an answer"));
+    for file in ["f", "unknown"] {
+        assert_eq!(claim(&*store, file, "one", true).await, Claim::Ended);
+    }
+    assert!(store.discard(&id("f"), at(11)).await.expect("an answer"));
+    let deleted = store.deleted(10).await.expect("a list");
+    assert_eq!(
+        (deleted[0].generation, &*deleted[0].place),
+        (3, "1:0,2:3,3:4")
+    );
+}
+
+pub async fn m3_of_processes_that_claim_an_upload_at_once_one_gets_it<S: Messages + Files>(
+    Subject { store, .. }: Subject<S>,
+) {
+    put(&*store, "c", &["a", "b"]).await;
+    for round in 0..10 {
+        let file = format!("f{round}");
+        create(&*store, &file, "a", "c").await;
+        let claims = (0..4).map(|run| {
+            let (store, file) = (Arc::clone(&store), file.clone());
+            tokio::spawn(async move { claim(&*store, &file, &format!("{run}"), false).await })
+        });
+        let mut taken = 0;
+        for claim in claims.collect::<Vec<_>>() {
+            taken += usize::from(claim.await.expect("no panic") != Claim::Held);
+        }
+        assert_eq!(taken, 1);
+    }
+}
+
+pub async fn the_others_are_told_of_an_upload_but_not_over_a_block<
+    S: Messages + Files + Groups + Blocks,
+>(
+    Subject { store, .. }: Subject<S>,
+) {
+    put(&*store, "two", &["a", "b"]).await;
+    put(&*store, "three", &["a", "b", "c"]).await;
+    for (file, place) in [("f1", "two"), ("f2", "three"), ("f3", "three")] {
+        create(&*store, file, "a", place).await;
+    }
+    claim(&*store, "f2", "one", false).await;
+    let told = async |files: &[&str]| {
+        let ids: Vec<FileId> = files.iter().map(|file| id(file)).collect();
+        let found = store.audiences(&ids).await.expect("an answer");
+        let mut told: Vec<_> = found
+            .into_iter()
+            .map(|one| {
+                let mut others: Vec<String> = one.others.iter().map(ToString::to_string).collect();
+                others.sort();
+                let writer = one.writer.as_deref().map(str::to_owned);
+                (one.id.to_string(), others.join(" "), one.state, writer)
+            })
+            .collect();
+        told.sort_by(|one, other| one.0.cmp(&other.0));
+        told
+    };
+    let row = |file: &str, others: &str, writer: Option<&str>| {
+        let writer = writer.map(str::to_owned);
+        (
+            file.to_owned(),
+            others.to_owned(),
+            FileState::Uploading,
+            writer,
+        )
+    };
+    assert_eq!(told(&[]).await, []);
+    assert_eq!(
+        told(&["f2", "unknown", "f1", "f3"]).await,
+        [
+            row("f1", "b", None),
+            row("f2", "b c", Some("one")),
+            row("f3", "b c", None)
+        ]
+    );
+    // Of two people only: in groups the server hides nothing.
+    store
+        .block(&user("b"), &user("a"), 10, at(5))
+        .await
+        .expect("blocked");
+    assert_eq!(
+        told(&["f1", "f2"]).await,
+        [row("f1", "", None), row("f2", "b c", Some("one"))]
+    );
+    store
+        .unblock(&user("b"), &user("a"))
+        .await
+        .expect("unblocked");
+    store
+        .block(&user("a"), &user("b"), 10, at(6))
+        .await
+        .expect("blocked");
+    assert_eq!(told(&["f1"]).await, [row("f1", "", None)]);
+    // One who left uploads for nobody.
+    put(&*store, "three", &["b", "c"]).await;
+    assert_eq!(told(&["f2"]).await, [row("f2", "", Some("one"))]);
+    assert!(store.discard(&id("f3"), at(7)).await.expect("discarded"));
+    let ended = told(&["f3"]).await;
+    assert_eq!(ended[0].2, FileState::Deleted);
+}
