@@ -1,8 +1,9 @@
-# make run · make cluster · make test · make conformance · make check · make bench · make soak · make hold · make fuzz
+# make run · make cluster · make test · make conformance · make check · make bench · make soak · make torture · make hold ·
+# make fuzz
 #
 # On a fresh machine with Rust, Node and make, each target installs what it needs.
 
-.PHONY: run cluster build page test test-rust conformance test-clients test-packages test-e2e check deny lint-docker lint-workflows generate bench bench-files soak hold fuzz clean tools
+.PHONY: run cluster build page test test-rust conformance test-clients test-packages test-e2e check deny lint-docker lint-workflows generate bench bench-files soak torture hold fuzz clean tools
 SHELL := /bin/bash
 
 # Builds everything and serves the chat page.
@@ -92,6 +93,11 @@ bench: build
 # out of order. SEED=7 repeats a run, NODES=1 is one node on SQLite.
 soak: build tools node_modules/.installed
 	LAMPLIGHT_BIN=$${CARGO_TARGET_DIR:-$(CURDIR)/target}/release/lamplight node tests/soak/soak.mjs --nodes $(or $(NODES),3) --minutes 30 --sends 100000 --faults 100 $(if $(SEED),--seed $(SEED))
+
+# Two people at two pages who send, edit, delete, react and upload, while their network is cut 20 times and the server is killed
+# five times: then both pages and the database have the same. SEED=7 repeats a plan.
+torture: tools build
+	npm run --silent test:torture -w apps/chat
 
 # Measures uploads: memory of 50 at once of 100 MB, and 10,000 cuts at random bytes.
 bench-files: build

@@ -155,7 +155,7 @@ export class Person {
   /** `before` runs in the page ahead of its own script. */
   static async arrive(
     browser: Browser,
-    server: Server,
+    server: { url: string },
     name: string,
     options: BrowserContextOptions = {},
     before?: () => void,

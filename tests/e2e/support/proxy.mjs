@@ -9,6 +9,8 @@ class Link {
     this.far = far
     /** One side is gone, and the other side does not learn it. */
     this.isHalfOpen = false
+    /** What the target answers is lost. */
+    this.isDeaf = false
     this.#forward(near, far)
     this.#forward(far, near)
   }
@@ -30,7 +32,8 @@ class Link {
         work()
       }, this.#lastDelay)
     }
-    from.on("data", (chunk) => later(() => to.destroyed || this.isHalfOpen || this.#write(from, to, chunk)))
+    const isLost = () => to.destroyed || this.isHalfOpen || (this.isDeaf && to === this.near)
+    from.on("data", (chunk) => later(() => isLost() || this.#write(from, to, chunk)))
     from.on("close", () => later(() => this.isHalfOpen || to.end(() => to.destroy())))
     from.on("error", () => {})
   }
@@ -81,6 +84,7 @@ export class TcpProxy {
   #target
   #isStalled = false
   #isRefusing = false
+  #isDeaf = false
   #delayMs = 0
 
   /** @param {{ port: number, host?: string } | { path: string }} target */
@@ -122,6 +126,7 @@ export class TcpProxy {
     far.setNoDelay(true)
     const link = new Link(near, far)
     link.delayMs = this.#delayMs
+    link.isDeaf = this.#isDeaf
     this.#links.add(link)
     const over = () => near.destroyed && far.destroyed && this.#links.delete(link)
     near.on("close", over)
@@ -152,6 +157,12 @@ export class TcpProxy {
     for (const link of this.#those()) link.stall()
   }
 
+  /** What the target answers is lost, and what it is sent arrives, until `heal`, which resets these connections. */
+  deaf() {
+    this.#isDeaf = true
+    for (const link of this.#those()) link.isDeaf = true
+  }
+
   /** Bytes pass this much later, until `heal`. */
   delay(ms) {
     this.#delayMs = ms
@@ -170,6 +181,7 @@ export class TcpProxy {
   heal() {
     this.#isStalled = false
     this.#isRefusing = false
+    this.#isDeaf = false
     this.#delayMs = 0
     for (const near of this.#waiting) {
       this.#waiting.delete(near)
@@ -177,7 +189,7 @@ export class TcpProxy {
       this.#accept(near)
     }
     for (const link of this.#links) {
-      if (link.isHalfOpen) link.cut()
+      if (link.isHalfOpen || link.isDeaf) link.cut()
       link.delayMs = 0
       if (link.isStalled) link.resume()
     }

@@ -1,0 +1,118 @@
+// A server that a test kills, and for each person a network of their own that it cuts.
+import type { BrowserContext } from "playwright-core"
+import { TcpProxy } from "../../../../tests/e2e/support/proxy.mjs"
+import type { Server } from "../server"
+import type { Fault, Plan } from "./plan"
+
+const pass = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** When something was broken, in milliseconds of `performance.now()`, for one person or for both. */
+interface Window {
+  from: number
+  to: number
+  whose: readonly number[]
+}
+
+/** What a page notices of a fault may come this much later: a time limit, or the longest delay of a reconnect. */
+const ECHO_MS = 25_000
+
+export class Rig {
+  readonly proxies: TcpProxy[] = []
+  readonly windows: Window[] = []
+  #contexts: BrowserContext[] = []
+  #begun = 0
+  #waiting: (() => void)[] = []
+  #actions = 0
+
+  constructor(
+    readonly server: Server,
+    readonly plan: Plan,
+    readonly log: (line: string) => void,
+  ) {}
+
+  /** Where a person's page reaches the server. */
+  async front(): Promise<{ url: string }> {
+    const proxy = await new TcpProxy({ port: Number(new URL(this.server.url).port) }).listen()
+    this.proxies.push(proxy)
+    return { url: proxy.url }
+  }
+
+  /** One more action begins. Waits until the faults that the plan has before it have begun. */
+  async next(): Promise<void> {
+    this.#actions += 1
+    const due = this.plan.faults.filter(({ at }) => at < this.#actions).length
+    this.#wake()
+    while (this.#begun < due) await this.#change()
+  }
+
+  /** Runs all faults of the plan: cuts one after the other, and kills one after the other. */
+  async run(contexts: BrowserContext[]): Promise<void> {
+    this.#contexts = contexts
+    const track = async (faults: readonly Fault[]) => {
+      for (const fault of faults) {
+        while (this.#actions <= fault.at) await this.#change()
+        await this.#make(fault)
+      }
+    }
+    const { faults } = this.plan
+    await Promise.all([
+      track(faults.filter((fault) => fault.do === "cut")),
+      track(faults.filter((fault) => fault.do === "kill")),
+    ])
+  }
+
+  /** Whether something was broken for this person at a time, or shortly before it. */
+  wasBroken(who: number, at: number): boolean {
+    return this.windows.some(({ from, to, whose }) => whose.includes(who) && from <= at && at <= to + ECHO_MS)
+  }
+
+  async stop(): Promise<void> {
+    for (const proxy of this.proxies) await proxy.close()
+  }
+
+  async #make(fault: Fault): Promise<void> {
+    const whose = fault.do === "cut" ? fault.whose : [0, 1]
+    const window: Window = { from: performance.now(), to: Number.POSITIVE_INFINITY, whose }
+    this.windows.push(window)
+    this.log(`begins: ${JSON.stringify(fault)}`)
+    this.#begun += 1
+    this.#wake()
+    await (fault.do === "cut" ? this.#cut(fault) : this.#kill(fault))
+    window.to = performance.now()
+    this.log(`ends: ${JSON.stringify(fault)}`)
+  }
+
+  async #cut({ kind, whose, ms }: Fault & { do: "cut" }): Promise<void> {
+    const proxies = whose.map((who) => this.proxies[who] as TcpProxy)
+    const contexts = whose.map((who) => this.#contexts[who] as BrowserContext)
+    for (const proxy of proxies) {
+      if (kind === "reset") proxy.cut()
+      else if (kind === "refuse") proxy.refuse()
+      else if (kind === "deaf") proxy.deaf()
+      else if (kind !== "offline") proxy.stall()
+    }
+    if (kind === "reset") return
+    if (kind === "offline") for (const context of contexts) await context.setOffline(true)
+    await pass(ms)
+    if (kind === "offline") for (const context of contexts) await context.setOffline(false)
+    if (kind === "lose") for (const proxy of proxies) proxy.cut()
+    for (const proxy of proxies) proxy.heal()
+  }
+
+  /** One node where there are several. */
+  async #kill({ node, ms }: Fault & { do: "kill" }): Promise<void> {
+    const one = this.server.cluster?.nodes[node]
+    await (one ?? this.server).kill()
+    await pass(ms)
+    if (one) await one.start()
+    else await this.server.again()
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve))
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+}
