@@ -486,3 +486,53 @@ fn a_source_that_was_used_meanwhile_is_noticed() {
         assert_eq!(moved, summaries(&*source).await);
     });
 }
+
+/// What does not move: what follows from other columns, what is made anew, and what is of running
+/// processes.
+const STAYS: &[(&str, &[&str])] = &[
+    (
+        "conversations",
+        &["members_version", "member_count", "has_archived"],
+    ),
+    ("people", &["has_blocks"]),
+    ("files", &["writer", "claimed", "silent_at"]),
+];
+const TABLES_THAT_STAY: &[&str] = &[
+    "lamplight_schema",
+    "nodes",
+    "properties",
+    "search_index",
+    "search_position",
+];
+
+/// A column that a migration adds is moved, or said to stay.
+#[test]
+fn all_columns_of_all_tables_are_moved() {
+    run(async {
+        let url = PostgresServer::shared().fresh_database();
+        postgres(&url, false).await.expect("a store").close().await;
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
+            .await
+            .expect("a connection");
+        tokio::spawn(connection);
+        let columns = client
+            .query(
+                "SELECT table_name::text, column_name::text FROM information_schema.columns
+                 WHERE table_schema = current_schema() ORDER BY 1, 2",
+                &[],
+            )
+            .await
+            .expect("the columns");
+        assert!(columns.len() > 100);
+        let columns = columns.iter().map(|row| (row.get(0), row.get(1)));
+        let is_moved = |(table, column): &(&str, &str)| {
+            let stays = STAYS.iter().find(|(name, _)| name == table);
+            let moved = TABLES.iter().find(|of| of.name == *table);
+            TABLES_THAT_STAY.contains(table)
+                || stays.is_some_and(|(_, columns)| columns.contains(column))
+                || moved.is_some_and(|of| of.columns.iter().any(|one| one.name == *column))
+        };
+        let forgotten: Vec<_> = columns.filter(|one| !is_moved(one)).collect();
+        assert!(forgotten.is_empty(), "{forgotten:?}");
+    });
+}

@@ -13,7 +13,7 @@ use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::{NewEntry, Write};
 use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
 use lamplight_usecases::ports::{CommitPosition, LogFollower, Messages as _, Range};
-use lamplight_usecases::transfer::{Options, transfer};
+use lamplight_usecases::transfer::{Options, TABLES, transfer};
 use std::path::Path;
 use std::sync::Arc;
 use support::{at, conversation, message, open, user};
@@ -161,4 +161,40 @@ async fn m2_changes_of_messages_move_with_their_digests() {
     let last = MessageId::trusted("m4");
     assert_eq!(last_message(&target).await, (0, Some(last)));
     target.close().await;
+}
+
+/// What does not move: the numbers of a database, what is made anew, and what is of running processes.
+const STAYS: &[(&str, &[&str])] = &[
+    ("message_changes", &["id"]),
+    ("files", &["writer", "claimed", "silent_at"]),
+];
+const TABLES_THAT_STAY: &[&str] = &["counters", "properties"];
+
+/// A column that a migration adds is moved, or said to stay.
+#[tokio::test]
+async fn all_columns_of_all_tables_are_moved() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (store, _) = open(directory.path());
+    store.close().await;
+    let conn = rusqlite::Connection::open(directory.path().join("lamplight.db"));
+    let conn = conn.expect("a database");
+    let mut columns = conn
+        .prepare(
+            "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c
+             WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' ORDER BY 1, 2",
+        )
+        .expect("a query");
+    let columns = columns.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    let columns: Vec<(String, String)> = columns.and_then(Iterator::collect).expect("the columns");
+    assert!(columns.len() > 100);
+    let is_moved = |(table, column): &&(String, String)| {
+        let stays = STAYS.iter().find(|(name, _)| name == table);
+        let moved = TABLES.iter().find(|of| of.name == table);
+        TABLES_THAT_STAY.contains(&table.as_str())
+            || table.starts_with("search_")
+            || stays.is_some_and(|(_, columns)| columns.contains(&column.as_str()))
+            || moved.is_some_and(|of| of.columns.iter().any(|one| one.sqlite == column))
+    };
+    let forgotten: Vec<_> = columns.iter().filter(|one| !is_moved(one)).collect();
+    assert!(forgotten.is_empty(), "{forgotten:?}");
 }

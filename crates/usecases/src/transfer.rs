@@ -293,6 +293,8 @@ pub const TABLES: &[Table] = &[
             number("duration"),
             number("scan_at"),
             number("scan_failures"),
+            number("generation"),
+            text("place"),
         ],
     },
     Table {
