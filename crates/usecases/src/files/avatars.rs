@@ -90,7 +90,7 @@ impl FileService {
     }
 
     /// One step: looks at the next pictures, and deletes those that are none's. Bytes first, then the
-    /// record. Returns how many it deleted.
+    /// record. One that cannot be deleted holds up no others. Returns how many it deleted.
     ///
     /// # Errors
     /// When the records or the bytes cannot be reached.
@@ -98,11 +98,13 @@ impl FileService {
         let began_before = Timestamp(self.now().0.saturating_sub(BEGINNING));
         let after = self.swept_avatar.lock().clone();
         let page = self.files.avatars(after.as_ref(), AT_ONCE).await?;
-        let mut gone = Vec::new();
+        let (mut gone, mut failed) = (Vec::new(), None);
         for avatar in &page {
             if !avatar.is_used && avatar.created_at < began_before {
-                bytes.delete_avatar(&avatar.id).await?;
-                gone.push(avatar.id.clone());
+                match bytes.delete_avatar(&avatar.id).await {
+                    Ok(()) => gone.push(avatar.id.clone()),
+                    Err(error) => failed = Some(error),
+                }
             }
         }
         if !gone.is_empty() {
@@ -111,6 +113,6 @@ impl FileService {
         // From the beginning again after the last page.
         let last = page.last().filter(|_| page.len() == AT_ONCE);
         *self.swept_avatar.lock() = last.map(|avatar| avatar.id.clone());
-        Ok(gone.len())
+        failed.map_or(Ok(gone.len()), Err)
     }
 }

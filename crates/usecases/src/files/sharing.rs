@@ -49,16 +49,15 @@ impl FileService {
             }
             !uploads.files.is_empty()
         });
-        for (user, is_sharing) in news {
-            if deadline::store(self.presence.set_sharing(&user, is_sharing))
-                .await
-                .is_err()
-                && !is_sharing
-            {
+        // At once, so that a slow store delays all of them once.
+        let shown = news.into_iter().map(async |(user, is_sharing)| {
+            let set = self.presence.set_sharing(&user, is_sharing);
+            if deadline::store(set).await.is_err() && !is_sharing {
                 // Tried again: nothing else would take it away before the sessions end.
                 let mut all = self.sharing.0.lock();
                 all.entry(user).or_default().is_news = true;
             }
-        }
+        });
+        futures_util::future::join_all(shown).await;
     }
 }

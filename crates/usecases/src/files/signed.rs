@@ -41,7 +41,7 @@ impl FileService {
     /// [`FileService::readable`].
     ///
     /// # Errors
-    /// `forbidden` where the signature is another one, or its time is over.
+    /// `not_found` if the signature is wrong, `forbidden` if it has expired.
     pub async fn check_signed(&self, id: &FileId, address: &SignedAddress) -> Result<(), Refusal> {
         let key = self.key().await?;
         let (given, user) = (&address.signature, &address.user);
