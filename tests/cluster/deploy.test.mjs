@@ -2,12 +2,15 @@
 import assert from "node:assert/strict"
 import { execFileSync } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
+import { createServer } from "node:http"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
 import { startCluster } from "../e2e/support/cluster.mjs"
+import { png } from "../e2e/support/media.mjs"
 import { conversationOf, crowd, get, post, somebody } from "../e2e/support/person.mjs"
 import { BINARY, OPEN } from "../e2e/support/server.mjs"
 import { startPostgres, startRedis } from "../e2e/support/services.mjs"
+import { uploads } from "../e2e/support/tus.mjs"
 import { until } from "../e2e/support/wait.mjs"
 
 const ROOT = new URL("../..", import.meta.url).pathname
@@ -23,13 +26,21 @@ describe("metrics", () => {
   const OTHER = new Set(["lamplight_restored"])
   let cluster
   let services
+  /** A scanner to which every file is clean. */
+  const scanner = createServer((request, response) => {
+    request.resume()
+    request.on("end", () => response.end('{"verdict":"clean"}'))
+  })
   before(async () => {
+    await new Promise((resolve) => scanner.listen(0, "127.0.0.1", resolve))
+    const FILE_SCAN_URL = `http://127.0.0.1:${scanner.address().port}/`
     services = await Promise.all([startRedis(), startPostgres()])
     const [redis, postgres] = services
-    cluster = await startCluster({ nodes: 2, settings: OPEN, redis, postgres })
+    cluster = await startCluster({ nodes: 2, settings: { ...OPEN, FILE_SCAN_URL }, redis, postgres })
   })
   after(async () => {
     await cluster?.dispose()
+    scanner.close()
     for (const service of services ?? []) await service.stop()
   })
 
@@ -47,13 +58,19 @@ describe("metrics", () => {
     assert.equal((await post(two, "/api/privatechat/message", body, { as: ben })).status, 201)
     await sender.sees("new_private_message")
     leaver.close()
+    const file = await uploads(one, asha).whole(id, png(600, 400))
+    const sent = { conversationId: id, content: "", attachments: [file] }
+    const isSent = async () =>
+      (await post(one, "/api/privatechat/message", sent, { as: asha })).status === 201
+    await until(isSent, "the scanner found it clean")
     const types = async (node) => {
       const { text } = await get(node, "/metrics")
       return new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type]))
     }
     await until(async () => (await types(one)).has("lamplight_disconnects_total"))
     await until(async () => (await types(one)).has("lamplight_delivery_seconds"))
-    return types(one)
+    // Either node may have asked the scanner.
+    return new Map([...(await types(one)), ...(await types(two))])
   }
 
   test("each metric that a dashboard, an alert rule or the operations page names exists, and each is explained", async (t) => {

@@ -49,7 +49,7 @@ pub enum Event {
         to: Members,
     },
     /// A process wants to go on with an upload that another one writes, which ends its request.
-    /// Ephemeral: who gets no answer takes the upload after a while.
+    /// Ephemeral: without an answer, the process takes the upload over after a few seconds.
     UploadWanted {
         file: FileId,
         /// The process that asks: see `FileService::is_own`.

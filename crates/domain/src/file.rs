@@ -118,7 +118,7 @@ pub struct StoredFile {
     /// How often another process began to write the upload. Bytes of earlier ones are told apart by
     /// it.
     pub generation: u64,
-    /// Where the bytes are, in the words of whoever keeps them. Moves together with `received`.
+    /// Where the bytes are, in the byte store's own format. Changes together with `received`.
     pub place: Arc<str>,
     /// Whether a process says that it writes the upload. It may have died.
     pub is_claimed: bool,

@@ -194,6 +194,26 @@ fn describe() {
         "lamplight_file_scan_seconds",
         "How long the scanner took for one file."
     );
+    describe_counter!(
+        "lamplight_uploads_total",
+        "Uploads begun, and what came of those whose bytes arrived; requests that were cut."
+    );
+    describe_counter!(
+        "lamplight_file_bytes_total",
+        "Bytes of files, by direction."
+    );
+    describe_counter!(
+        "lamplight_file_errors_total",
+        "Failures to read or write the bytes of files."
+    );
+    describe_counter!(
+        "lamplight_pictures_total",
+        "Thumbnails and avatars, by what came of them."
+    );
+    describe_histogram!(
+        "lamplight_picture_seconds",
+        "How long a thumbnail or an avatar took, the wait for others included."
+    );
     describe_counter!("lamplight_refusals_total", "Requests refused, by code.");
     describe_counter!(
         "lamplight_disconnects_total",
@@ -228,6 +248,24 @@ fn begin_at_zero() {
     }
     for verdict in ["ready", "blocked", "error"] {
         counter!("lamplight_file_scans_total", "verdict" => verdict).increment(0);
+    }
+    for outcome in [
+        UploadOutcome::Begun,
+        UploadOutcome::Finished,
+        UploadOutcome::Refused,
+        UploadOutcome::Failed,
+        UploadOutcome::Cut,
+    ] {
+        counter!("lamplight_uploads_total", "outcome" => outcome.name()).increment(0);
+    }
+    file_received(0);
+    file_served(0);
+    counter!("lamplight_file_errors_total").increment(0);
+    for picture in ["thumbnail", "avatar"] {
+        for outcome in ["made", "none", "busy"] {
+            counter!("lamplight_pictures_total", "picture" => picture, "outcome" => outcome)
+                .increment(0);
+        }
     }
     counter!("lamplight_duplicates_total").increment(0);
     counter!("lamplight_bus_gaps_total").increment(0);
@@ -273,6 +311,59 @@ pub fn late_entry() {
 pub fn scanned(verdict: &'static str, took: Duration) {
     counter!("lamplight_file_scans_total", "verdict" => verdict).increment(1);
     histogram!("lamplight_file_scan_seconds").record(took.as_secs_f64());
+}
+
+/// What becomes of an upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UploadOutcome {
+    /// It was registered.
+    Begun,
+    /// Its bytes are all there, and are what may be uploaded.
+    Finished,
+    /// Files of its type may not be uploaded.
+    Refused,
+    /// Its bytes are all there, and could not be examined or noted.
+    Failed,
+    /// A request ended before its bytes did; the upload may go on by another one.
+    Cut,
+}
+
+impl UploadOutcome {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Begun => "begun",
+            Self::Finished => "finished",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Cut => "cut",
+        }
+    }
+}
+
+/// An upload began, ended or was cut.
+pub fn upload(outcome: UploadOutcome) {
+    counter!("lamplight_uploads_total", "outcome" => outcome.name()).increment(1);
+}
+
+/// Bytes of an upload arrived.
+pub fn file_received(bytes: u64) {
+    counter!("lamplight_file_bytes_total", "direction" => "received").increment(bytes);
+}
+
+/// Bytes of a file or of a thumbnail were passed to a client's connection.
+pub fn file_served(bytes: u64) {
+    counter!("lamplight_file_bytes_total", "direction" => "served").increment(bytes);
+}
+
+/// The bytes of a file could not be read or written.
+pub fn file_error() {
+    counter!("lamplight_file_errors_total").increment(1);
+}
+
+/// A thumbnail or an avatar was made, or there was none to make, or no time for it.
+pub fn picture(picture: &'static str, outcome: &'static str, took: Duration) {
+    counter!("lamplight_pictures_total", "picture" => picture, "outcome" => outcome).increment(1);
+    histogram!("lamplight_picture_seconds", "picture" => picture).record(took.as_secs_f64());
 }
 
 /// A request was refused.

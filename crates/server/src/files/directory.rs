@@ -18,6 +18,9 @@ use tokio::task::spawn_blocking;
 /// more.
 const NOTE_BYTES: u64 = 8 << 20;
 const NOTE_AFTER: Duration = Duration::from_secs(5);
+/// The most segments of an upload: so often another process may go on with it. Each is a file, which
+/// every request looks at.
+const MOST_SEGMENTS: usize = 1_000;
 
 /// Bytes of an upload from `offset` on, up to the offset of the next segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +140,9 @@ impl Directory {
             .collect();
         let is_new = all.last().map(|last| last.generation) != Some(claimed.generation);
         if is_new {
+            if all.len() >= MOST_SEGMENTS {
+                return Err(StoreFailure::Missing);
+            }
             all.push(Segment {
                 generation: claimed.generation,
                 offset: claimed.received,
@@ -175,55 +181,79 @@ impl Directory {
             File::create(&whole)?.sync_all()?;
         }
         let is_whole = || fs::metadata(&whole).is_ok_and(|found| found.len() == size);
-        let present = match self.present(id, claimed) {
-            Ok(present) => present,
-            // A crash came after an earlier attempt, or another process was quicker.
-            Err(StoreFailure::Missing) if is_whole() => Vec::new(),
-            Err(error) => return Err(error),
-        };
-        match present.as_slice() {
-            [] => {}
-            [(path, length, _)] => {
-                File::options().write(true).open(path)?.set_len(*length)?;
-                match fs::rename(path, &whole) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound && is_whole() => {}
-                    renamed => renamed?,
-                }
-            }
-            several => {
-                let joined = self
-                    .uploads_directory()
-                    .join(format!("{id}.whole.{}", claimed.generation));
-                let mut file = File::create(&joined)?;
-                for (path, length, _) in several {
-                    let mut part = File::open(path).map_err(missing)?.take(*length);
-                    if io::copy(&mut part, &mut file)? != *length {
-                        return Err(StoreFailure::Missing);
-                    }
-                }
-                file.sync_all()?;
-                fs::rename(&joined, &whole)?;
+        // A crash came after an earlier attempt, or another process was quicker, before this one or
+        // at any point of it.
+        if !is_whole() {
+            match self.join(id, claimed, &whole) {
+                Err(StoreFailure::Missing) if is_whole() => {}
+                joined => joined?,
             }
         }
         sync_directory(&self.objects_directory())?;
-        for (path, _, _) in present {
-            remove(&path)?;
-        }
-        Ok(())
+        Ok(self.remove(id, claimed.generation)?)
     }
 
-    /// Blocks.
-    fn remove(&self, file: &DeletedFile) -> io::Result<()> {
-        let joined = |generation| {
-            self.uploads_directory()
-                .join(format!("{}.whole.{generation}", file.id))
+    /// Makes one file of an upload's segments, the whole one. Blocks.
+    fn join(&self, id: &FileId, claimed: &Claimed, whole: &Path) -> Result<(), StoreFailure> {
+        let present = self.present(id, claimed)?;
+        if let [(path, length, _)] = present.as_slice() {
+            let file = File::options().write(true).open(path).map_err(missing)?;
+            file.set_len(*length)?;
+            return fs::rename(path, whole).map_err(missing);
+        }
+        let joined = self.joined(id, claimed.generation);
+        let copied = copy(&present, &joined);
+        let renamed = copied.and_then(|()| fs::rename(&joined, whole).map_err(missing));
+        if renamed.is_err() {
+            remove(&joined)?;
+        }
+        renamed
+    }
+
+    /// The file that a process joins segments in.
+    fn joined(&self, id: &FileId, generation: u64) -> PathBuf {
+        self.uploads_directory()
+            .join(format!("{id}.whole.{generation}"))
+    }
+
+    /// Deletes the segments of all generations up to the last one. Blocks.
+    fn remove(&self, id: &FileId, last: u64) -> io::Result<()> {
+        if last <= MOST_SEGMENTS as u64 {
+            for generation in 0..=last {
+                remove(&self.segment(id, generation))?;
+                remove(&self.joined(id, generation))?;
+            }
+            return Ok(());
+        }
+        // Requests that bring nothing raise the generation too, and few of them left a segment.
+        let entries = match fs::read_dir(self.uploads_directory()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
         };
-        for generation in 0..=file.generation {
-            remove(&self.segment(&file.id, generation))?;
-            remove(&joined(generation))?;
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name();
+            let after = name
+                .to_str()
+                .and_then(|name| name.strip_prefix(id.as_str()));
+            if after.is_some_and(|after| after.is_empty() || after.starts_with('.')) {
+                remove(&entry.path())?;
+            }
         }
         Ok(())
     }
+}
+
+/// Copies segments into one file, and blocks until the disk has it.
+fn copy(segments: &[(PathBuf, u64, Segment)], to: &Path) -> Result<(), StoreFailure> {
+    let mut file = File::create(to)?;
+    for (path, length, _) in segments {
+        let mut part = File::open(path).map_err(missing)?.take(*length);
+        if io::copy(&mut part, &mut file)? != *length {
+            return Err(StoreFailure::Missing);
+        }
+    }
+    Ok(file.sync_all()?)
 }
 
 fn missing(error: io::Error) -> StoreFailure {
@@ -291,7 +321,7 @@ impl Uploads for Directory {
 
     async fn delete(&self, file: &DeletedFile) -> Result<(), StoreFailure> {
         let (own, file) = (self.clone(), file.clone());
-        on_thread(move || Ok(own.remove(&file)?)).await
+        on_thread(move || Ok(own.remove(&file.id, file.generation)?)).await
     }
 
     async fn local(&self, id: &FileId) -> Result<LocalCopy, StoreFailure> {
@@ -439,6 +469,103 @@ mod tests {
             fs::read_dir(home.path().join("uploads")).unwrap().count(),
             0
         );
+    }
+
+    /// Segments of one byte each, by their generations, and a claim of another process on them.
+    fn written(store: &Directory, id: &FileId, generations: &[u64], by: u64) -> Claimed {
+        store.make().unwrap();
+        for generation in generations {
+            // What came after the noted byte is not read.
+            fs::write(store.segment(id, *generation), b"a+").unwrap();
+        }
+        let offsets = generations.iter().zip(0..);
+        let all: Vec<Segment> = offsets
+            .map(|(&generation, offset)| Segment { generation, offset })
+            .collect();
+        Claimed {
+            generation: by,
+            received: all.len() as u64,
+            place: place(&all),
+        }
+    }
+
+    fn left(home: &tempfile::TempDir) -> usize {
+        fs::read_dir(home.path().join("uploads")).unwrap().count()
+    }
+
+    #[test]
+    fn m3_processes_that_finish_an_upload_at_once_all_find_it_whole() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Directory::new(home.path());
+        for round in 0..40 {
+            let id = FileId::trusted(format!("f{round}"));
+            let generations: &[u64] = if round % 2 == 0 { &[1, 2, 3] } else { &[1] };
+            let size = generations.len() as u64;
+            let claimed = written(&store, &id, generations, 3);
+            let start = std::sync::Barrier::new(4);
+            std::thread::scope(|scope| {
+                for generation in 3..7 {
+                    let claimed = Claimed {
+                        generation,
+                        ..claimed.clone()
+                    };
+                    let (store, id, start) = (&store, &id, &start);
+                    scope.spawn(move || {
+                        start.wait();
+                        store.take(id, size, &claimed).unwrap();
+                    });
+                }
+            });
+            let whole = fs::read(home.path().join("objects").join(id.as_str())).unwrap();
+            assert_eq!(whole, b"aaa"[..generations.len()]);
+            assert_eq!(left(&home), 0, "round {round}");
+        }
+    }
+
+    #[test]
+    fn segments_that_nothing_was_noted_of_go_with_the_others() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Directory::new(home.path());
+        let id = FileId::trusted("f");
+        let mut claimed = written(&store, &id, &[2, 5], 5);
+        written(&store, &id, &[1, 3, 4], 5);
+        store.take(&id, 2, &claimed).unwrap();
+        assert_eq!(left(&home), 0);
+        // One whose parts are not all there leaves nothing half made.
+        written(&store, &id, &[2, 5], 5);
+        fs::remove_file(store.objects_directory().join("f")).unwrap();
+        fs::write(store.segment(&id, 5), b"").unwrap();
+        claimed.received = 3;
+        let taken = store.take(&id, 3, &claimed);
+        assert!(matches!(taken, Err(StoreFailure::Missing)));
+        assert_eq!(left(&home), 2);
+        let copied = copy(
+            &[(store.segment(&id, 9), 1, segments(&claimed).unwrap()[0])],
+            &store.joined(&id, 5),
+        );
+        assert!(matches!(copied, Err(StoreFailure::Missing)));
+        store.remove(&id, 5).unwrap();
+        assert_eq!(left(&home), 0);
+    }
+
+    #[test]
+    fn an_upload_of_many_processes_ends_and_is_deleted_without_counting_to_their_number() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Directory::new(home.path());
+        let (id, other) = (FileId::trusted("f"), FileId::trusted("ff"));
+        let most: Vec<u64> = (1..=MOST_SEGMENTS as u64).collect();
+        let claimed = written(&store, &id, &most, u64::MAX);
+        let opened = store.writer(&id, &claimed);
+        assert!(matches!(opened, Err(StoreFailure::Missing)), "one too many");
+        let fewer = Claimed {
+            place: claimed.place.rsplit_once(',').unwrap().0.into(),
+            received: claimed.received - 1,
+            ..claimed.clone()
+        };
+        assert!(store.writer(&id, &fewer).is_ok());
+        written(&store, &other, &[0, 1], 1);
+        store.remove(&id, u64::MAX).unwrap();
+        assert_eq!(left(&home), 2, "those of the other upload");
     }
 
     #[tokio::test]

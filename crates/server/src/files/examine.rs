@@ -4,6 +4,7 @@ use super::bytes::StoreFailure;
 use super::media;
 use super::picture::{self, Small};
 use super::store::FileStore;
+use crate::metrics;
 use lamplight_domain::file::{
     DOWNLOAD_ONLY, FileState, SNIFFED_BYTES, StoredFile, is_type_allowed, media_type, sniff,
 };
@@ -13,7 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout};
 
 /// One picture at a time, since a large one takes much memory.
 static PICTURES: Semaphore = Semaphore::const_new(1);
@@ -95,19 +97,83 @@ impl FileStore {
     }
 }
 
-/// An avatar of a picture's bytes; `None` too where others have to wait for so many that it would take
-/// too long.
-pub(crate) async fn square(bytes: Vec<u8>) -> Option<Vec<u8>> {
-    let one = timeout(PATIENCE, PICTURES.acquire()).await.ok()?;
-    let made = spawn_blocking(move || picture::square(bytes)).await;
-    drop(one);
-    made.ok()?
+/// An avatar of a picture's bytes; `None` where they are none.
+///
+/// # Errors
+/// Where others have to wait for so many pictures that it would take too long.
+pub(crate) async fn square(bytes: Vec<u8>) -> Result<Option<Vec<u8>>, Elapsed> {
+    let began = Instant::now();
+    let made = one_at_a_time(&PICTURES, move || picture::square(bytes)).await;
+    count("avatar", &made, began);
+    made
 }
 
 /// A thumbnail; `None` too where others have to wait for so many that it would take too long.
 async fn thumbnail(path: PathBuf, media_type: &'static str) -> Option<Small> {
-    let one = timeout(PATIENCE, PICTURES.acquire()).await.ok()?;
-    let made = spawn_blocking(move || picture::thumbnail(&path, media_type)).await;
-    drop(one);
+    let began = Instant::now();
+    let made = one_at_a_time(&PICTURES, move || picture::thumbnail(&path, media_type)).await;
+    count("thumbnail", &made, began);
     made.ok()?
+}
+
+fn count<T>(picture: &'static str, made: &Result<Option<T>, Elapsed>, began: Instant) {
+    let outcome = match made {
+        Ok(Some(_)) => "made",
+        Ok(None) => "none",
+        Err(_) => "busy",
+    };
+    metrics::picture(picture, outcome, began.elapsed());
+}
+
+/// Does work with a picture on a thread. The work has the permit, and not who waits for it: a request
+/// that is cut does not begin a second one beside it.
+async fn one_at_a_time<T: Send + 'static>(
+    permits: &'static Semaphore,
+    work: impl FnOnce() -> Option<T> + Send + 'static,
+) -> Result<Option<T>, Elapsed> {
+    let Ok(permit) = timeout(PATIENCE, permits.acquire()).await? else {
+        return Ok(None);
+    };
+    let made = spawn_blocking(move || {
+        let _permit = permit;
+        work()
+    });
+    // What makes a decoder panic is no picture.
+    Ok(made.await.ok().flatten())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[tokio::test]
+    async fn a_request_that_is_cut_does_not_let_a_second_picture_be_decoded() {
+        static ONE: Semaphore = Semaphore::const_new(1);
+        let (began, begins) = tokio::sync::oneshot::channel();
+        let (end, ends) = mpsc::channel::<()>();
+        let request = tokio::spawn(one_at_a_time(&ONE, move || {
+            let _ = began.send(());
+            let _ = ends.recv();
+            Some(())
+        }));
+        begins.await.unwrap();
+        request.abort();
+        assert!(request.await.unwrap_err().is_cancelled());
+        assert_eq!(ONE.available_permits(), 0, "it is still decoded");
+        end.send(()).unwrap();
+        assert_eq!(one_at_a_time(&ONE, || Some(1)).await, Ok(Some(1)));
+        let panicked = one_at_a_time(&ONE, || -> Option<()> { panic!("a decoder") }).await;
+        assert_eq!(panicked, Ok(None));
+        assert_eq!(ONE.available_permits(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_picture_for_which_there_is_no_time_is_not_said_to_be_none() {
+        static ONE: Semaphore = Semaphore::const_new(1);
+        let held = ONE.acquire().await.unwrap();
+        assert!(one_at_a_time(&ONE, || Some(1)).await.is_err());
+        drop(held);
+        assert_eq!(one_at_a_time(&ONE, || None::<()>).await, Ok(None));
+    }
 }

@@ -1,5 +1,5 @@
-//! The bytes of files: uploads on this node's disk, whole files in an object store, and what is
-//! found in them.
+//! The bytes of files: uploads in a directory that all nodes share, whole files in an object store,
+//! and what is found in them.
 
 mod bytes;
 mod directory;

@@ -2,7 +2,9 @@
 //! decoded.
 
 use image::codecs::jpeg::JpegEncoder;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{
+    DynamicImage, GenericImageView as _, ImageDecoder, ImageFormat, ImageReader, Limits, imageops,
+};
 use lamplight_domain::file::{Dimensions, sniff};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Seek};
@@ -131,19 +133,31 @@ pub(super) fn square(bytes: Vec<u8>) -> Option<Vec<u8>> {
     }
     let orientation = decoder.orientation().ok();
     let image = DynamicImage::from_decoder(decoder).ok()?;
-    let (width, height) = (image.width(), image.height());
-    let side = width.min(height);
-    let middle = image.crop_imm((width - side) / 2, (height - side) / 2, side, side);
+    let mut small = middle(&image);
     drop(image);
-    let mut small = if side > AVATAR_SIDE {
-        middle.thumbnail_exact(AVATAR_SIDE, AVATAR_SIDE)
-    } else {
-        middle
-    };
     if let Some(orientation) = orientation {
         small.apply_orientation(orientation);
     }
     encode(&small)
+}
+
+/// The middle square, at most [`AVATAR_SIDE`] wide. It is read where it is: a copy of it would take as
+/// much memory again as the picture.
+fn middle(image: &DynamicImage) -> DynamicImage {
+    let (width, height) = (image.width(), image.height());
+    let side = width.min(height);
+    let view = image.view((width - side) / 2, (height - side) / 2, side, side);
+    let small = if side > AVATAR_SIDE {
+        imageops::thumbnail(&*view, AVATAR_SIDE, AVATAR_SIDE)
+    } else {
+        view.to_image()
+    };
+    let small = DynamicImage::ImageRgba8(small);
+    if image.color().has_alpha() {
+        small
+    } else {
+        DynamicImage::ImageRgb8(small.to_rgb8())
+    }
 }
 
 /// From a picture that is made smaller again: the hash has 12 colours.

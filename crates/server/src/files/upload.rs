@@ -4,6 +4,7 @@
 use super::bytes::{StoreFailure, UploadWriter};
 use super::locks::UploadLock;
 use super::store::FileStore;
+use crate::metrics;
 use axum::body::Body;
 use http_body_util::BodyExt as _;
 use lamplight_domain::file::StoredFile;
@@ -15,6 +16,9 @@ use tokio::time::{Instant, timeout};
 
 /// Bytes that are collected before they are written.
 const WRITE_BYTES: usize = 128 << 10;
+/// Bytes of a slow client wait no longer than this: they are reported when they are written, and an
+/// upload that nothing is reported of has failed.
+const WRITE_AFTER: Duration = Duration::from_secs(5);
 /// How long no byte may arrive.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -134,6 +138,7 @@ impl Upload<'_> {
         report: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<UploadEnd, UploadFailure> {
         let mut noted_at = Instant::now();
+        let mut written_at = noted_at;
         loop {
             let frame = tokio::select! {
                 frame = timeout(IDLE, body.frame()) => frame,
@@ -151,10 +156,12 @@ impl Upload<'_> {
             if let Some(hasher) = &mut hasher {
                 hasher.update(&data);
             }
+            metrics::file_received(data.len() as u64);
             pending.extend_from_slice(&data);
-            if pending.len() < WRITE_BYTES {
+            if pending.len() < WRITE_BYTES && written_at.elapsed() < WRITE_AFTER {
                 continue;
             }
+            written_at = Instant::now();
             writer.write(pending).await?;
             report(writer.written());
             let unnoted = writer.written() - self.claimed.received;

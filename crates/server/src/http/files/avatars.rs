@@ -2,6 +2,7 @@
 //! random bits and never leads to another picture.
 
 use super::super::answer::{Answered, answer, caller_of, handle, nothing_here, refused};
+use super::super::api::{Id, id};
 use super::super::request_body::{self, drain};
 use super::super::schemas::{self as docs};
 use super::super::state::{Address, AppState};
@@ -10,17 +11,17 @@ use crate::files::{StoreFailure, square};
 use ::http::{StatusCode, header};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, put};
 use lamplight_domain::entry::DetailsChange;
 use lamplight_domain::file::{DOWNLOAD_ONLY, avatar_path, sniff};
 use lamplight_domain::group::GroupAction;
-use lamplight_domain::identity::{ConversationId, FileId};
+use lamplight_domain::identity::FileId;
 use lamplight_usecases::{
     AccountCommand, AvatarOwner, Caller, Code, Command, GroupCommand, Identity, Refusal,
 };
+use lamplight_wire::loose::LooseId;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -28,8 +29,6 @@ use std::sync::Arc;
 const MOST_BYTES: usize = 5_000_000;
 /// A picture at an address stays the same.
 const FOR_EVER: &str = "private, max-age=31536000, immutable";
-
-type Place = Result<Path<String>, PathRejection>;
 
 /// Only local accounts are Lamplight's to change: elsewhere a profile is the host application's.
 pub(in super::super) fn routes(identity: Identity) -> Router<Arc<AppState>> {
@@ -75,7 +74,7 @@ pub(crate) async fn remove_account(
     responses((status = 200, description = "The change", body = docs::GroupChangedAnswer), docs::Refusals))]
 pub(crate) async fn set_group(
     State(state): State<Arc<AppState>>,
-    path: Place,
+    path: Id,
     request: Request,
 ) -> Response {
     match group(path) {
@@ -90,7 +89,7 @@ pub(crate) async fn set_group(
     responses((status = 200, description = "The change", body = docs::GroupChangedAnswer), docs::Refusals))]
 pub(crate) async fn remove_group(
     State(state): State<Arc<AppState>>,
-    path: Place,
+    path: Id,
     request: Request,
 ) -> Response {
     match group(path) {
@@ -99,11 +98,8 @@ pub(crate) async fn remove_group(
     }
 }
 
-fn group(path: Place) -> Result<AvatarOwner, Refusal> {
-    let wrong = |why: &dyn std::fmt::Display| Refusal::invalid(format!("The conversation {why}."));
-    let Path(id) = path.map_err(|_| wrong(&"is not UTF-8"))?;
-    let id = ConversationId::parse(&id).map_err(|why| wrong(&why))?;
-    Ok(AvatarOwner::Group(id))
+fn group(path: Id) -> Result<AvatarOwner, Refusal> {
+    Ok(AvatarOwner::Group(LooseId(id(path)?).conversation()?))
 }
 
 async fn set(state: &AppState, request: Request, owner: AvatarOwner) -> Result<Answered, Refusal> {
@@ -125,7 +121,8 @@ async fn set(state: &AppState, request: Request, owner: AvatarOwner) -> Result<A
     let address = address.map_or(Ipv4Addr::UNSPECIFIED.into(), |address| address.0);
     let mut received = (state.received)(address);
     let bytes = request_body::read(&parts.headers, body, MOST_BYTES, &mut *received).await?;
-    let picture = square(bytes).await.ok_or_else(|| {
+    let made = square(bytes).await.map_err(|_| Refusal::unavailable())?;
+    let picture = made.ok_or_else(|| {
         let why = "This is no picture that can be an avatar: a PNG, JPEG, GIF or WebP of at most 16,384 pixels a side.";
         Refusal::new(Code::UnsupportedMedia, why)
     })?;
@@ -180,7 +177,7 @@ fn command(owner: AvatarOwner, url: Option<Arc<str>>) -> Command {
     responses((status = 200, description = "A JPEG or a PNG of 256 pixels a side", content_type = "image/jpeg"), (status = 304, description = "The caller has it"), docs::Refusals))]
 pub(crate) async fn avatar(
     State(state): State<Arc<AppState>>,
-    path: Place,
+    path: Id,
     request: Request,
 ) -> Response {
     let (parts, _) = request.into_parts();

@@ -6,11 +6,13 @@ use crate::files::StoreFailure;
 use crate::http::answer::{caller_of, json, refused};
 use crate::http::schemas as docs;
 use crate::http::state::{Address, AppState};
+use crate::metrics;
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
 use axum::response::{IntoResponse, Response};
+use futures_util::TryStreamExt as _;
 use lamplight_domain::file::{Attachment, DOWNLOAD_ONLY, is_inline, sniff};
 use lamplight_domain::identity::{FileId, UserId};
 use lamplight_domain::time::Timestamp;
@@ -130,7 +132,8 @@ async fn answer(state: &AppState, id: &FileId, parts: &Parts) -> Result<Response
         .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     if parts.method != Method::HEAD && length > 0 {
         let bytes = state.files.store.read(id, part).await.map_err(unreadable)?;
-        *response.body_mut() = Body::from_stream(bytes);
+        let counted = bytes.inspect_ok(|some| metrics::file_served(some.len() as u64));
+        *response.body_mut() = Body::from_stream(counted);
     }
     Ok(response)
 }
@@ -207,6 +210,7 @@ fn unreadable(error: StoreFailure) -> Refusal {
 }
 
 pub(in crate::http) fn log(error: &dyn std::fmt::Display) {
+    metrics::file_error();
     if let Some(Due { left_out }) = throttle::due("files", &error.to_string(), None) {
         tracing::error!(cause = %error, left_out, "the bytes of a file could not be read or written");
     }
@@ -238,6 +242,7 @@ async fn small(state: &AppState, id: &FileId, parts: &Parts) -> Result<Response,
     let mut response = StatusCode::NOT_MODIFIED.into_response();
     if !is_known(&parts.headers, &etag) {
         let bytes = state.files.store.thumbnail(id).await.map_err(unreadable)?;
+        metrics::file_served(bytes.len() as u64);
         let kind = sniff(&bytes).unwrap_or(DOWNLOAD_ONLY);
         response = Response::new(Body::from(bytes));
         insert(response.headers_mut(), header::CONTENT_TYPE, kind);

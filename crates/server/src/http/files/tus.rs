@@ -7,6 +7,7 @@ use crate::http::answer::{caller_of, refused};
 use crate::http::request_body::drain;
 use crate::http::schemas as docs;
 use crate::http::state::AppState;
+use crate::metrics::{self, UploadOutcome};
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::body::Body;
@@ -22,6 +23,9 @@ use lamplight_usecases::{Caller, Code, FileService, NewUpload, Refusal};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
+
+/// Between two reports of a file that is examined, which may take longer than an upload may be silent.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 
 const VERSION: &str = "1.0.0";
 const EXTENSIONS: &str = "creation,creation-with-upload,checksum,termination,expiration";
@@ -270,6 +274,7 @@ async fn begin(state: &Arc<AppState>, parts: &Parts, body: Body) -> Result<Respo
     };
     let files = state.handler.files();
     let mut file = files.create(&caller, upload, &state.files.rules).await?;
+    metrics::upload(UploadOutcome::Begun);
     let id = file.file.id.clone();
     let received = if has_bytes(headers) {
         let wanted = Wanted {
@@ -474,7 +479,9 @@ async fn take(
     };
     let (mut file, claimed) = (upload.file, upload.claimed);
     file.received = claimed.received;
-    outcome?;
+    if outcome? == UploadEnd::Cut {
+        metrics::upload(UploadOutcome::Cut);
+    }
     if file.received == file.file.size {
         file.state = finish(state, &file, &claimed).await?;
     }
@@ -498,11 +505,23 @@ async fn finish(
 ) -> Result<FileState, Refused> {
     let files = state.handler.files();
     let report = |state| files.report(file, file.received, state);
-    report(FileState::Processing);
-    let ended = examine(state, file, claimed).await;
+    let work = examine(state, file, claimed);
+    tokio::pin!(work);
+    let mut sign = tokio::time::interval(SIGN_OF_LIFE);
+    let ended = loop {
+        tokio::select! {
+            _ = sign.tick() => report(FileState::Processing),
+            ended = &mut work => break ended,
+        }
+    };
     report(match &ended {
         Ok(state) => *state,
         Err(_) => FileState::Failed,
+    });
+    metrics::upload(match &ended {
+        Ok(_) => UploadOutcome::Finished,
+        Err(refused) if refused.refusal.code == Code::UnsupportedMedia => UploadOutcome::Refused,
+        Err(_) => UploadOutcome::Failed,
     });
     if let (Ok(FileState::Processing), Some(scans)) = (&ended, &state.files.scans) {
         scans.notify_one();
