@@ -59,7 +59,7 @@ describe("an upload that one node writes", { skip }, () => {
     const isWhole = async () => {
       for (const files of by) assert.equal(sha256((await files.download(id)).bytes), sha256(bytes))
     }
-    return { cluster, bytes, by, id, first, record, isWhole }
+    return { cluster, bytes, by, id, ben, first, record, isWhole }
   }
 
   test("M3: goes on at another one, which gets what came before", async (t) => {
@@ -90,6 +90,25 @@ describe("an upload that one node writes", { skip }, () => {
     assert.equal((await by[2].patch(id, offset, bytes.subarray(offset))).status, 204)
     await cluster.nodes[0].start()
     await isWhole()
+  })
+
+  test("is said to have failed, once, if that node dies and its client does not come back", async (t) => {
+    const { cluster, bytes, by, id, ben, record } = await writing(t)
+    const watcher = await crowd(t, cluster.nodes[2]).join(ben)
+    await until(async () => (await record("silent_at")) !== "", "the others were told of it", 20_000)
+    await cluster.nodes[0].kill()
+    const ends = (state) => (one) => one.fileId === id && one.state === state
+    const failed = await watcher.sees("file_progress", ends("failed"), { within: 60_000 })
+    assert.equal(String(failed.received), await record("received"))
+    assert.equal(failed.userId, await record("(SELECT user_id FROM people WHERE id = owner)"))
+    await until(async () => (await record("silent_at")) === "", "nobody watches it any more", 20_000)
+    // It goes on all the same, and ends.
+    const offset = Number((await by[1].head(id)).headers["upload-offset"])
+    assert.equal((await by[1].patch(id, offset, bytes.subarray(offset))).status, 204)
+    await watcher.sees("file_progress", ends("ready"))
+    const all = watcher.all("file_progress")
+    assert.equal(all.filter(ends("failed")).length, 1)
+    await cluster.nodes[0].start()
   })
 
   test("M3: goes on at another one while the first one hangs, whose late bytes change nothing", async (t) => {

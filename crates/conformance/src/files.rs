@@ -48,6 +48,7 @@ macro_rules! files_suite {
                 the_bytes_of_what_the_scanner_refused_are_deleted,
                 avatars_are_used_while_their_owner_has_the_address,
                 the_others_are_told_of_an_upload_but_not_over_a_block,
+                an_upload_that_nobody_goes_on_with_is_found_once,
             ]
         );
     };

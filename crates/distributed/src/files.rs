@@ -38,6 +38,14 @@ impl Files for PostgresStore {
         postgres::file_audiences(self, ids).await
     }
 
+    async fn watch_uploads(&self, ids: &[FileId], lease: Option<Duration>) -> StoreResult<()> {
+        postgres::watch_uploads(self, ids, lease).await
+    }
+
+    async fn lost_uploads(&self, limit: usize) -> StoreResult<Vec<StoredFile>> {
+        postgres::lost_uploads(self, limit).await
+    }
+
     async fn examined(&self, id: &FileId, found: Examined, at: Timestamp) -> StoreResult<bool> {
         postgres::examined_file(self, id, &found, at).await
     }

@@ -53,6 +53,19 @@ impl Files for SqliteStore {
             .await
     }
 
+    async fn watch_uploads(&self, ids: &[FileId], lease: Option<Duration>) -> StoreResult<()> {
+        let ids = ids.to_vec();
+        self.write(move |batch| sqlite::watch_uploads(batch.conn, &ids, lease))
+            .answer()
+            .await
+    }
+
+    async fn lost_uploads(&self, limit: usize) -> StoreResult<Vec<StoredFile>> {
+        self.write(move |batch| sqlite::lost_uploads(batch.conn, limit))
+            .answer()
+            .await
+    }
+
     async fn examined(&self, id: &FileId, found: Examined, at: Timestamp) -> StoreResult<bool> {
         let id = id.clone();
         self.write(move |batch| sqlite::examined_file(batch.conn, &id, &found, at))

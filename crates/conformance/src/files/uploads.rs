@@ -203,3 +203,54 @@ pub async fn the_others_are_told_of_an_upload_but_not_over_a_block<
     let ended = told(&["f3"]).await;
     assert_eq!(ended[0].2, FileState::Deleted);
 }
+
+pub async fn an_upload_that_nobody_goes_on_with_is_found_once<S: Messages + Files>(
+    Subject { store, .. }: Subject<S>,
+) {
+    put(&*store, "c", &["a", "b"]).await;
+    for file in ["f1", "f2", "f3", "f4"] {
+        create(&*store, file, "a", "c").await;
+    }
+    let watch = async |files: &[&str], lease| {
+        let ids: Vec<FileId> = files.iter().map(|file| id(file)).collect();
+        store.watch_uploads(&ids, lease).await.expect("watched");
+    };
+    let lost = async |limit| {
+        let lost = store.lost_uploads(limit).await.expect("a list");
+        let mut lost: Vec<FileId> = lost.into_iter().map(|file| file.file.id).collect();
+        lost.sort();
+        lost
+    };
+    let (long, over) = (Some(Duration::from_secs(300)), Some(Duration::ZERO));
+    assert!(lost(9).await.is_empty(), "nobody was told of any");
+    watch(&["f1", "f2", "f3", "unknown"], long).await;
+    watch(&[], long).await;
+    assert!(lost(9).await.is_empty());
+    watch(&["f3", "f2"], over).await;
+    watch(&["f2"], None).await;
+    assert!(advance(&*store, "f3", 0, 4, 1).await);
+    let found = store.lost_uploads(9).await.expect("a list");
+    assert_eq!(found.len(), 1);
+    let file = &found[0];
+    assert_eq!((&file.file.id, file.received), (&id("f3"), 4));
+    assert_eq!(
+        (&file.owner, &file.conversation, file.state),
+        (&user("a"), &conversation("c"), FileState::Uploading)
+    );
+    assert!(lost(9).await.is_empty(), "once");
+    // Several processes look at once.
+    watch(&["f1", "f2", "f3"], over).await;
+    let (one, other) = tokio::join!(lost(2), lost(2));
+    let mut all = [one, other, lost(9).await].concat();
+    all.sort();
+    assert_eq!(all, ["f1", "f2", "f3"].map(id));
+    // The end of these is told by who brings it.
+    watch(&["f1", "f2", "f4"], over).await;
+    assert!(advance(&*store, "f1", 0, 10, 2).await);
+    let examined = store.examined(&id("f1"), picture(), at(3)).await;
+    assert!(examined.expect("an answer"));
+    assert!(store.discard(&id("f2"), at(4)).await.expect("discarded"));
+    assert_eq!(lost(9).await, [id("f4")]);
+    watch(&["f1", "f2"], over).await;
+    assert!(lost(9).await.is_empty());
+}

@@ -126,7 +126,7 @@ const AUDIENCES: Sql = Sql {
 const EXAMINED: Sql = Sql {
     text: concat!(
         "UPDATE files SET type = $2, width = $3, height = $4, thumbnail = $5, state = $6, changed_at = $7,
-               blur_hash = $8, duration = $9, scan_at = CASE WHEN $6 = 1 THEN ",
+               blur_hash = $8, duration = $9, silent_at = NULL, scan_at = CASE WHEN $6 = 1 THEN ",
         super::codec::now!(),
         " END
            WHERE id = $1 AND received = size AND state = 0"

@@ -52,6 +52,7 @@ mod tls;
 mod transfer;
 mod transfer_source;
 mod url;
+mod watches;
 mod writer;
 
 pub(crate) use avatars::{add_avatar, avatars, forget_avatars};
@@ -87,6 +88,7 @@ pub(crate) use scans::{claim_scans, renew_scan, scan_is_over, scan_later, scanne
 pub(crate) use search::search;
 pub(crate) use search_index::{advance as advance_index, progress as index_progress, reindex};
 pub(crate) use settings::set_settings;
+pub(crate) use watches::{lost_uploads, watch_uploads};
 
 use first_profiles::FirstProfiles;
 use lamplight_domain::identity::ConnectionId;

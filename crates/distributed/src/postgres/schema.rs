@@ -63,6 +63,10 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0011_upload_claims.sql"),
         oldest_compatible: 1,
     },
+    Migration {
+        sql: include_str!("../../migrations/0012_watched_uploads.sql"),
+        oldest_compatible: 1,
+    },
 ];
 
 const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS lamplight_schema (

@@ -273,7 +273,7 @@ pub(crate) fn examined_file(
     let changed = conn
         .prepare_cached(concat!(
             "UPDATE files SET type = ?2, width = ?3, height = ?4, thumbnail = ?5, state = ?6, changed_at = ?7,
-                 blur_hash = ?8, duration = ?9, scan_at = CASE WHEN ?6 = 1 THEN ",
+                 blur_hash = ?8, duration = ?9, silent_at = NULL, scan_at = CASE WHEN ?6 = 1 THEN ",
             super::codec::now!(),
             " END WHERE id = ?1 AND received = size AND state = 0"
         ))?

@@ -44,6 +44,7 @@ mod sidecar;
 mod tests;
 mod transfer;
 mod transfer_source;
+mod watches;
 mod work;
 mod writer;
 
@@ -76,6 +77,7 @@ pub(crate) use search_index::{
     write_step as write_index_step,
 };
 pub(crate) use settings::set_settings;
+pub(crate) use watches::{lost_uploads, watch_uploads};
 
 use batch::{Batch, to_db};
 use checkpoint::Checkpointer;

@@ -48,6 +48,10 @@ fn what_becomes_of_messages_is_found_by_index() {
     let mut conn = Connection::open_in_memory().unwrap();
     migrate(&mut conn, Path::new("x"), MIGRATIONS).unwrap();
     for (sql, step) in [
+        (
+            super::watches::SILENT,
+            "SEARCH files USING INDEX watched_uploads (silent_at>?)",
+        ),
         (super::changes::TARGET, "SEARCH e USING INDEX entries_by_id"),
         (super::changes::KINDS, "SEARCH r USING PRIMARY KEY"),
         (

@@ -1,7 +1,7 @@
 //! Tells the other members of a conversation how far an upload is: at most twice a second, and in
 //! the end a final state, also when the uploader's connection dies.
 
-use super::progress_table::Entry;
+use super::progress_table::{Entry, Silence};
 use super::service::FileService;
 use super::sharing::AGAIN;
 use crate::deadline;
@@ -19,6 +19,10 @@ use tokio::time::MissedTickBehavior;
 const PAUSE: Duration = Duration::from_millis(500);
 /// An upload that gets no byte for so long has failed, until it goes on.
 const SILENCE: Duration = Duration::from_secs(30);
+/// Between two notes in the store that an upload goes on.
+const RENEWAL: Duration = Duration::from_secs(10);
+/// Ticks between two looks for uploads whose process is gone.
+const LOOK: u32 = 10;
 /// Uploads that are told of. Beyond that, some are not.
 const MOST: usize = 10_000;
 /// Uploads whose members are read together.
@@ -41,26 +45,21 @@ impl FileService {
         if all.len() >= MOST && !all.contains_key(&file.file.id) {
             return;
         }
-        let progress = FileProgress {
-            conversation: file.conversation.clone(),
-            file: file.file.id.clone(),
-            user: file.owner.clone(),
-            name: Arc::clone(&file.file.name),
-            size: file.file.size,
-            received,
-            state,
-        };
+        let progress = progress_of(file, received, state);
         let entry = all.entry(file.file.id.clone()).or_insert_with(|| Entry {
             progress: progress.clone(),
             is_new: true,
             silent_at,
             shared_at: None,
             is_for_all,
+            silence: None,
+            watched_at: None,
         });
         entry.is_new |= entry.progress != progress;
         entry.progress = progress;
         entry.silent_at = silent_at;
         entry.is_for_all = is_for_all;
+        entry.silence = None;
     }
 
     /// Uploads that others are told of.
@@ -72,8 +71,11 @@ impl FileService {
     pub(crate) async fn run_progress(&self) {
         let mut pause = tokio::time::interval(PAUSE);
         pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        for ticks in (0..LOOK).cycle() {
             pause.tick().await;
+            if ticks == 0 {
+                self.find_lost().await;
+            }
             self.tell_progress().await;
             self.show_sharing().await;
         }
@@ -83,14 +85,16 @@ impl FileService {
     /// it twice a second.
     pub async fn tell_progress(&self) {
         let now = self.clock.now().moment;
+        // First, so that somebody says the end of what was told.
+        self.watch(now).await;
         let (mut news, mut shares) = (Vec::new(), Vec::new());
         self.progress.0.lock().retain(|_, entry| {
             let mut is_over = !is_under_way(entry.progress.state);
             let is_silent = !is_over && entry.silent_at <= now;
             // What waits for the scanner is another node's too, and goes on.
-            let has_failed = is_silent && entry.progress.state == FileState::Uploading;
-            if has_failed {
+            if is_silent && entry.progress.state == FileState::Uploading {
                 entry.progress.state = FileState::Failed;
+                entry.silence = Some(Silence::Here);
                 entry.is_new = true;
             }
             if is_silent {
@@ -98,7 +102,7 @@ impl FileService {
             }
             // Of one that has failed: where it is known whether it went on elsewhere.
             if let Some(is_active) = sharing(entry, now)
-                && !has_failed
+                && entry.silence.is_none()
             {
                 let FileProgress { user, file, .. } = &entry.progress;
                 shares.push((user.clone(), file.clone(), is_active));
@@ -107,7 +111,7 @@ impl FileService {
                 news.push(News {
                     progress: entry.progress.clone(),
                     is_for_all: entry.is_for_all,
-                    has_failed,
+                    silence: entry.silence,
                 });
             }
             !is_over
@@ -121,23 +125,35 @@ impl FileService {
         }
         // At once, so that a slow store delays all of them once.
         let steps = news.chunks(AT_ONCE).map(|some| self.tell(some));
-        futures_util::future::join_all(steps).await;
+        let failed = futures_util::future::join_all(steps).await.concat();
+        if !failed.is_empty() {
+            // Where it fails, the end is told once more.
+            let _ = deadline::store(self.files.watch_uploads(&failed, None)).await;
+        }
     }
 
-    async fn tell(&self, news: &[News]) {
+    /// Returns what was told to have failed.
+    async fn tell(&self, news: &[News]) -> Vec<FileId> {
         let ids: Vec<FileId> = news.iter().map(|one| one.progress.file.clone()).collect();
         let found = deadline::store(self.files.audiences(&ids)).await;
-        let found = found.unwrap_or_default().into_iter();
+        let Ok(found) = found else {
+            self.tell_later(news);
+            return Vec::new();
+        };
+        let mut failed = Vec::new();
+        let found = found.into_iter();
         let mut found: HashMap<FileId, UploadAudience> =
             found.map(|one| (one.id.clone(), one)).collect();
         for one in news {
             let FileProgress { user, file, .. } = &one.progress;
             let audience = found.remove(file);
-            if one.has_failed {
-                // Another process went on with it, and tells of it.
-                if audience.as_ref().is_some_and(|now| self.is_elsewhere(now)) {
-                    continue;
-                }
+            if audience.as_ref().is_some_and(|now| self.is_old(one, now)) {
+                continue;
+            }
+            if one.progress.state == FileState::Failed {
+                failed.push(file.clone());
+            }
+            if one.silence.is_some() {
                 self.bus.publish(Event::Sharing {
                     user: user.clone(),
                     file: file.clone(),
@@ -161,11 +177,89 @@ impl FileService {
                 });
             }
         }
+        failed
     }
 
-    fn is_elsewhere(&self, upload: &UploadAudience) -> bool {
-        let writer = upload.writer.as_deref();
-        writer.is_some_and(|by| !self.is_own(by)) || upload.state != FileState::Uploading
+    /// Whether another process told more than this.
+    fn is_old(&self, one: &News, now: &UploadAudience) -> bool {
+        let has_ended = now.state != FileState::Uploading;
+        match one.silence {
+            Some(Silence::Here) => {
+                has_ended || now.writer.as_deref().is_some_and(|by| !self.is_own(by))
+            }
+            Some(Silence::Everywhere) => has_ended,
+            // The end would not be the last word.
+            None => is_under_way(one.progress.state) && !is_under_way(now.state),
+        }
+    }
+
+    /// Tells again what could not be told, unless there is newer news.
+    fn tell_later(&self, news: &[News]) {
+        let silent_at = self.clock.now().moment.plus(SILENCE);
+        let mut all = self.progress.0.lock();
+        for one in news {
+            all.entry(one.progress.file.clone())
+                .and_modify(|entry| entry.is_new = true)
+                .or_insert_with(|| Entry {
+                    progress: one.progress.clone(),
+                    is_new: true,
+                    silent_at,
+                    shared_at: None,
+                    is_for_all: one.is_for_all,
+                    silence: one.silence,
+                    watched_at: None,
+                });
+        }
+    }
+
+    /// Notes in the store that others are told of uploads that go on here.
+    async fn watch(&self, now: Moment) {
+        let due: Vec<FileId> = {
+            let all = self.progress.0.lock();
+            let is_due = |entry: &Entry| {
+                is_under_way(entry.progress.state)
+                    && entry.silent_at > now
+                    && entry.watched_at.is_none_or(|at| at.plus(RENEWAL) <= now)
+            };
+            let due = all.iter().filter(|(_, entry)| is_due(entry));
+            due.map(|(id, _)| id.clone()).collect()
+        };
+        if due.is_empty() {
+            return;
+        }
+        let watched = self.files.watch_uploads(&due, Some(SILENCE));
+        if deadline::store(watched).await.is_err() {
+            return;
+        }
+        let mut all = self.progress.0.lock();
+        for id in &due {
+            if let Some(entry) = all.get_mut(id) {
+                entry.watched_at = Some(now);
+            }
+        }
+    }
+
+    /// Takes over uploads whose process is gone, to tell that they failed.
+    pub async fn find_lost(&self) {
+        let Ok(lost) = deadline::store(self.files.lost_uploads(AT_ONCE)).await else {
+            return;
+        };
+        let silent_at = self.clock.now().moment.plus(SILENCE);
+        let mut all = self.progress.0.lock();
+        for file in lost {
+            // One that goes on here is watched again.
+            all.entry(file.file.id.clone())
+                .and_modify(|entry| entry.watched_at = None)
+                .or_insert_with(|| Entry {
+                    progress: progress_of(&file, file.received, FileState::Failed),
+                    is_new: true,
+                    silent_at,
+                    shared_at: None,
+                    is_for_all: false,
+                    silence: Some(Silence::Everywhere),
+                    watched_at: None,
+                });
+        }
     }
 }
 
@@ -174,8 +268,20 @@ struct News {
     progress: FileProgress,
     /// See [`Entry::is_for_all`].
     is_for_all: bool,
-    /// No byte arrived here for a while.
-    has_failed: bool,
+    /// See [`Entry::silence`].
+    silence: Option<Silence>,
+}
+
+fn progress_of(file: &StoredFile, received: u64, state: FileState) -> FileProgress {
+    FileProgress {
+        conversation: file.conversation.clone(),
+        file: file.file.id.clone(),
+        user: file.owner.clone(),
+        name: Arc::clone(&file.file.name),
+        size: file.file.size,
+        received,
+        state,
+    }
 }
 
 /// Whether to tell the uploader's nodes that an upload goes on, or that it ended. The requests of one

@@ -157,6 +157,14 @@ pub trait Files: Send + Sync + 'static {
     /// Who is told of these uploads, in any order and without those that there are not.
     async fn audiences(&self, ids: &[FileId]) -> StoreResult<Vec<UploadAudience>>;
 
+    /// Notes that others are told of these uploads: [`Files::lost_uploads`] finds those that nobody
+    /// names again within the lease, by the store's clock. Without a lease, they are found no more.
+    /// Leaves out what is no upload any more.
+    async fn watch_uploads(&self, ids: &[FileId], lease: Option<Duration>) -> StoreResult<()>;
+
+    /// Takes uploads whose lease is over: each is found once.
+    async fn lost_uploads(&self, limit: usize) -> StoreResult<Vec<StoredFile>>;
+
     /// Notes what was found of a file that is being uploaded and whose bytes are all there. One that is
     /// [`FileState::Processing`] then waits for the scanner.
     async fn examined(&self, id: &FileId, found: Examined, at: Timestamp) -> StoreResult<bool>;

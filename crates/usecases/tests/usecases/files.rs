@@ -38,8 +38,13 @@ impl FileBytes for Bytes {
         Ok(())
     }
 
-    async fn delete_avatar(&self, _: &FileId) -> StoreResult<()> {
-        Ok(())
+    async fn delete_avatar(&self, id: &FileId) -> StoreResult<()> {
+        let of = DeletedFile {
+            id: id.clone(),
+            generation: 0,
+            place: "".into(),
+        };
+        self.delete(&of).await
     }
 }
 
@@ -170,6 +175,71 @@ usecase_tests! {
         assert_eq!(ends.count(), 0, "the other process says that it is being shared");
     }
 
+    async fn what_another_process_ended_is_not_told_to_go_on() {
+        let app = TestApp::new(Identity::Jwt);
+        let a = on_socket("a", "sa");
+        let place = app.open_with(&a, "b").await;
+        let file = create(&app, &a, &place).await;
+        let report = |state| app.handler.files().report(&file, 10, state);
+        report(FileState::Processing);
+        // Another process scanned it meanwhile, and tells of it.
+        ready(&app, &file).await;
+        assert_eq!(told(&app).await, []);
+        report(FileState::Ready);
+        assert_eq!(told(&app).await, [("b".to_owned(), 10, FileState::Ready)]);
+    }
+
+    async fn an_upload_whose_process_is_gone_is_told_to_have_failed_once() {
+        let app = TestApp::new(Identity::Jwt);
+        let a = on_socket("a", "sa");
+        let place = app.open_with(&a, "b").await;
+        let files = [create(&app, &a, &place).await, create(&app, &a, &place).await];
+        for file in &files {
+            let claimed = claim(&app, file).await;
+            assert_eq!(advance(&app, file, &claimed, 3).await, None);
+            app.handler.files().report(file, 3, FileState::Uploading);
+        }
+        assert_eq!(told(&app).await.len(), 2);
+        app.handler.files().find_lost().await;
+        assert_eq!(told(&app).await.len(), 2, "both go on");
+        // A crash, and the time after it.
+        let app = app.restart().await;
+        let ids = files.each_ref().map(|file| file.file.id.clone());
+        app.store.watch_uploads(&ids, Some(Duration::ZERO)).await.expect("watched");
+        // One of them goes on in this process.
+        app.handler.files().report(&files[0], 4, FileState::Uploading);
+        app.handler.files().find_lost().await;
+        let expected = [("b".to_owned(), 3, FileState::Failed), ("b".to_owned(), 4, FileState::Uploading)];
+        let mut all = told(&app).await;
+        all.sort_by_key(|one| one.1);
+        assert_eq!(all, expected);
+        let ends = app.events().into_iter().filter(|event| matches!(event, Event::Sharing { is_active: false, .. }));
+        assert_eq!(ends.count(), 1, "nor does anybody share it");
+        app.handler.files().find_lost().await;
+        assert_eq!(told(&app).await.len(), 2);
+    }
+
+    async fn an_end_is_told_once_the_store_answers() {
+        let app = TestApp::new(Identity::Jwt);
+        let a = on_socket("a", "sa");
+        let place = app.open_with(&a, "b").await;
+        let file = create(&app, &a, &place).await;
+        ready(&app, &file).await;
+        let rename = |from, to| {
+            let sql = format!("ALTER TABLE {from} RENAME TO {to}; COMMIT");
+            app.lock_writes().execute_batch(&sql).expect("renamed");
+        };
+        rename("blocks", "away");
+        app.handler.files().report(&file, 10, FileState::Ready);
+        for _ in 0..3 {
+            assert_eq!(told(&app).await, []);
+        }
+        rename("away", "blocks");
+        for _ in 0..3 {
+            assert_eq!(told(&app).await, [("b".to_owned(), 10, FileState::Ready)]);
+        }
+    }
+
     async fn progress_is_kept_from_those_with_a_block_and_not_shown_of_the_invisible() {
         let app = TestApp::new(Identity::Jwt);
         let (a, b) = (on_socket("a", "sa"), on_socket("b", "sb"));
@@ -245,5 +315,22 @@ usecase_tests! {
         *bytes.failing.lock() = None;
         app.handler.files().sweep(&bytes).await.expect("a sweep");
         assert_eq!(bytes.take(), std::slice::from_ref(&files[0].file.id));
+    }
+
+    async fn a_picture_that_cannot_be_deleted_holds_up_no_others() {
+        let app = TestApp::new(Identity::Jwt);
+        let ids = ["p1", "p2", "p3"].map(FileId::trusted);
+        for id in &ids {
+            app.store.add_avatar(id, None, None, app.now()).await.expect("added");
+        }
+        app.clock.pass(HOUR);
+        let bytes = Bytes::default();
+        *bytes.failing.lock() = Some(ids[0].clone());
+        let sweep = async || app.handler.files().sweep_avatars(&bytes).await;
+        sweep().await.expect_err("one failed");
+        assert_eq!(bytes.take(), ids[1..]);
+        *bytes.failing.lock() = None;
+        assert_eq!(sweep().await.expect("a sweep"), 1);
+        assert_eq!(bytes.take(), ids[..1]);
     }
 }
