@@ -26,6 +26,10 @@ export function createDrafts(core: Core): Drafts {
     events.emit("draft", conversationId)
   }
 
+  function saveSoon(): void {
+    cancel ??= core.clock.after(SAVE_AFTER_MS, flush)
+  }
+
   function flush(): void {
     if (!cancel) return
     cancel()
@@ -38,9 +42,14 @@ export function createDrafts(core: Core): Drafts {
     cancel = null
     drafts.clear()
   })
-  events.on("signedIn", () => {
+  events.on("signedIn", async () => {
+    const waiting = await core.storage("outbox", core.me() as string)
     void load((id, text) => {
-      if (!drafts.has(id)) put(id, text)
+      if (drafts.has(id)) return
+      // The page may have ended after it stored a message, and before it cleared the draft.
+      const isSent = waiting?.value.some((one) => one.conversationId === id && one.content === text)
+      if (isSent) saveSoon()
+      else put(id, text)
     })
   })
   events.on("tab", (message) => {
@@ -57,7 +66,7 @@ export function createDrafts(core: Core): Drafts {
       if (!userId || get(conversationId) === text) return
       put(conversationId, text)
       core.post({ type: "draft", userId, conversationId, text })
-      cancel ??= core.clock.after(SAVE_AFTER_MS, flush)
+      saveSoon()
       // At once, so that a reload right after sending does not bring the text back.
       if (!text) flush()
     },

@@ -166,8 +166,8 @@ export function createList(core: Core, options: ListOptions): List {
    */
   const newest = ({ id, lastMessage, createdAt }: Conversation) => {
     const time = lastMessage ? timeOf(lastMessage) : `${createdAt} ~`
-    const changed = changedAt.get(id)
-    return changed && changed > time ? changed : time
+    const changed = changedAt.get(id) ?? ""
+    return changed > time ? changed : time
   }
   const timeOf = ({ createdAt, id }: LogEntry) => `${createdAt} ${id}`
   const order = createOrder((id) => {
@@ -278,14 +278,11 @@ export function createList(core: Core, options: ListOptions): List {
     )
   }
 
-  function addEntry(entry: LogEntry): void {
+  function addEntry(entry: LogEntry) {
     const before = known.get(entry.conversationId)
     if (!before) refreshSoon()
     if (!before || entry.seq <= before.headSeq) return
-    if (entry.kind === "members" && "removed" in entry && entry.removed.includes(core.me() ?? "")) {
-      options.removed(before.id)
-      return
-    }
+    if ("removed" in entry && entry.removed.includes(core.me() ?? "")) return options.removed(before.id)
     const last = options.fold(before, entry)
     if ("removed" in entry) changedAt.set(before.id, timeOf(entry))
     // An entry of another kind moves the head, and may change the last message.

@@ -48,30 +48,23 @@ export function createMarks(core: Core, list: List): Marks {
   }
 
   /** Resolves when an answer of the server has shown that the generation is still the same. */
-  async function check(): Promise<void> {
+  async function check(): Promise<null> {
     const { downSince } = core.connection.state.get()
     const age = core.clock.now() - list.takenAt()
     // The age is negative if the clock was set back since.
     if (age < 0 || age >= FRESH_MS || list.takenAt() <= (downSince ?? 0)) await list.refresh()
+    return null
   }
 
   async function flush(): Promise<void> {
     const me = core.me()
     if (!me || sending || !core.isUser(me)) return
     sending = true
-    pause = 0
     flushedAt = core.clock.now()
     // A socket's join tells the generation. Without a socket, HTTP is asked first.
-    const isSafe =
-      core.connection.joined() ||
-      (await check().then(
-        () => true,
-        (thrown) => {
-          pause = toError(thrown).retryAfterMs ?? 0
-          return false
-        },
-      ))
-    for (const [conversationId, mark] of isSafe ? [...unsent] : []) {
+    const failure = core.connection.joined() ? null : await check().catch(toError)
+    pause = failure?.retryAfterMs ?? 0
+    for (const [conversationId, mark] of failure ? [] : [...unsent]) {
       if (pause) break
       const arrived = await send(conversationId, mark.seq)
       if (!core.isUser(me)) break

@@ -25,20 +25,17 @@ export function createTyping(core: Core, conversationId: string) {
   return {
     store,
     stop,
-    received({ userId, isTyping }: TypingEvent): void {
+    received({ userId, isTyping }: TypingEvent) {
       if (userId === core.me()) return
-      typists.get(userId)?.()
-      if (!isTyping) {
-        stop(userId)
-        return
-      }
+      if (!isTyping) return stop(userId)
+      const cancel = typists.get(userId)
+      cancel?.()
       // By this device's clock and not until `expiresAt`, since the clocks of two machines differ.
-      const isNew = !typists.has(userId)
       typists.set(
         userId,
         clock.after(TYPING_LASTS_MS, () => stop(userId)),
       )
-      if (isNew) store.set({ userIds: [...typists.keys()] })
+      if (!cancel) store.set({ userIds: [...typists.keys()] })
     },
     /** Tells the others whether the user types. */
     set(isTyping: boolean): void {

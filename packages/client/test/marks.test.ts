@@ -298,6 +298,33 @@ describe("drafts", () => {
     expect(after.seven.draft.get()).toBe("")
   })
 
+  test("a page that ends while it stores a message leaves it in the outbox, and not in the field too", async () => {
+    const ending = new Browser()
+    const { storage } = ending
+    ending.storage = {
+      ...storage,
+      putOutbox: (record) => storage.putOutbox(record).then(() => new Promise<never>(() => {})),
+    }
+    const one = await ready(ending)
+    one.seven.setDraft("hello")
+    void one.seven.send("hello")
+    // The draft is written down, since the outbox does not have the message yet.
+    one.environment.tell("hide")
+    await one.clock.advance(1)
+    one.client.close()
+    const browser = new Browser()
+    browser.storage = storage
+    const two = await ready(browser, one.world)
+    expect(two.seven.draft.get()).toBe("")
+    await two.clock.advance(5_000)
+    expect(two.client.outbox.get().items).toEqual([])
+    expect(two.seven.messages.get().rows.at(-1)?.content).toBe("hello")
+    two.client.close()
+    // Nor does it come back once the message has left the outbox.
+    const three = await ready(browser, one.world)
+    expect(three.seven.draft.get()).toBe("")
+  })
+
   test("are cleared when the outbox has the text, and only then", async () => {
     const { seven } = await ready()
     seven.setDraft("hello")
