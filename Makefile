@@ -52,6 +52,7 @@ test-e2e: tools page
 	cargo build --locked -p lamplight
 	npm run --silent test:e2e
 	npm run --silent test:cluster
+	npm run --silent test:s3
 	npm run --silent test:browser
 	npm run --silent test:browser:cluster
 

@@ -26,6 +26,7 @@ const SUITES = {
   binary: "cargo build --locked -p lamplight",
   e2e: "npm run --silent test:e2e",
   cluster: "npm run --silent test:cluster",
+  s3: "npm run --silent test:s3",
   nodes: "npm run --silent test:nodes",
   hostile: "npm run --silent test:hostile",
   soak: "npm run --silent test:soak",

@@ -122,6 +122,12 @@ describe("settings", () => {
     "AF_UNIX",
     "ALL",
     "DS_Store",
+    // AWS's variables, for FILES in S3.
+    "AWS_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
   ])
   /** A name with an underscore anywhere, or one word where a variable is set. */
   const NAMES = [

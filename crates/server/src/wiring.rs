@@ -2,11 +2,11 @@
 
 use crate::auth::Authenticator;
 use crate::backends::{BackendError, Backends, Component};
-use crate::config::Config;
+use crate::config::{Config, FilesPlace};
 use crate::connections::ConnectionCounts;
 use crate::event_router::EventRouter;
 use crate::expiry::TokenExpiry;
-use crate::files::{FileStore, FileTransfers, Scanner, Scans, UploadLocks};
+use crate::files::{FileStore, FileTransfers, Scanner, Scans, UploadLocks, check_s3_at_start};
 use crate::health::HealthProbe;
 use crate::http::{self, AppState};
 use crate::hub::Hub;
@@ -47,6 +47,26 @@ pub enum StartError {
     /// The tokens' keys cannot be used.
     #[error("{0}")]
     Jwt(String),
+    /// The place of files cannot be used.
+    #[error("{0}")]
+    Files(String),
+}
+
+/// Opens the place of files.
+async fn open_files(config: &Config) -> Result<FileStore, StartError> {
+    let settings = match &config.files {
+        FilesPlace::Directory(directory) => return Ok(FileStore::in_directory(directory)),
+        FilesPlace::S3(settings) => settings,
+    };
+    let store = FileStore::in_s3(settings, config.data_dir.join("spool"));
+    let store = store.map_err(StartError::Files)?;
+    check_s3_at_start(settings).await.map_err(|error| {
+        let (bucket, prefix) = (&settings.bucket, &settings.prefix);
+        StartError::Files(format!(
+            "Files cannot be kept in s3://{bucket}/{prefix} (LL-131): {error}. \"lamplight doctor\" says what to do."
+        ))
+    })?;
+    Ok(store)
 }
 
 /// A Lamplight, ready to serve.
@@ -182,7 +202,7 @@ impl Lamplight {
             token_expiry: Arc::clone(&token_expiry),
             io: io.clone(),
         });
-        let file_store = Arc::new(FileStore::in_directory(&config.files));
+        let file_store = Arc::new(open_files(config).await?);
         let scans = config.file_scan.as_ref().map(|_| Arc::new(Notify::new()));
         let state = Arc::new(AppState {
             handler: Arc::clone(&handler),

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { startCluster } from "./cluster.mjs"
 import { BINARY, running, Server, SHELL } from "./node.mjs"
+import { S3_PORT, s3Settings } from "./s3.mjs"
 
 export { BINARY, Server } from "./node.mjs"
 
@@ -34,6 +35,8 @@ export const oneNodeOnly = (why) => (isCluster ? `one node only: ${why}` : false
  * @param {string[]} [wrapper] a program that starts it, such as `prlimit`
  */
 export async function serve(t, settings = {}, wrapper = []) {
+  // With run-s3.mjs.
+  if (S3_PORT) settings = { ...s3Settings(), ...settings }
   if (isCluster && wrapper.length === 0 && !settings.DATABASE_URL) {
     const cluster = await startCluster({ settings })
     t.after(() => cluster.dispose())

@@ -3,11 +3,12 @@
 use super::settings::{OPEN_FLAG, SETTINGS};
 use super::sources::{Found, Gathered, Source};
 use super::types::{
-    Config, ConfigError, Database, FileScanSettings, JwkSource, JwtSettings, LogFormat,
+    Config, ConfigError, Database, FileScanSettings, FilesPlace, JwkSource, JwtSettings, LogFormat,
     MIN_JWT_SECRET_BYTES, MIN_SERVER_KEY_BYTES, RedisSettings, Secret,
 };
 use super::values;
 use crate::backends::urls;
+use crate::files::{S3Settings, s3_problem};
 use ipnet::IpNet;
 use lamplight_usecases::quotas::Quotas;
 use lamplight_usecases::{FileRules, Identity};
@@ -152,9 +153,9 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
     let keep_alive = reader.value("keep-alive", values::duration);
     let limit_unsent = reader.value("limit-unsent", values::unsent);
     let max_payload = reader.value("max-payload", values::payload);
-    let files = reader.text("files").map(PathBuf::from);
+    let files = read_files(&mut reader);
     if files.is_none() && redis.is_some() {
-        reader.warn("Files are kept in a directory of this node. Nodes that share Redis need one that they share: set FILES.");
+        reader.warn("Files are kept in a directory of this node. Nodes that share Redis need one that they share, or S3: set FILES.");
     }
     let max_file_size = reader.value("max-file-size", values::bytes);
     let file_quota = reader.value("file-quota", values::bytes);
@@ -169,7 +170,7 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
     check_server_key(&mut reader, server_key.as_ref());
     advise(&mut reader, &trusted_proxies, presence_ttl, max_payload);
 
-    let files = files.unwrap_or_else(|| data_dir.join("files"));
+    let files = files.unwrap_or_else(|| FilesPlace::Directory(data_dir.join("files")));
     let whole = (|| {
         Some(Config {
             listen: listen?,
@@ -228,6 +229,28 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
             sentences: reader.gathered.problems,
         }),
     }
+}
+
+fn read_files(reader: &mut Reader) -> Option<FilesPlace> {
+    let aws = reader.gathered.aws.clone();
+    let files = reader.value("files", |text| {
+        if text.starts_with("s3:") {
+            let variable = |name: &str| aws.get(name).cloned();
+            return S3Settings::read(text, variable).map(FilesPlace::S3);
+        }
+        if let Some((scheme, _)) = text.split_once("://") {
+            return Err(format!(
+                "a directory, or s3://bucket/prefix; {scheme}:// is neither"
+            ));
+        }
+        Ok(FilesPlace::Directory(PathBuf::from(text)))
+    });
+    if let Some(FilesPlace::S3(settings)) = &files
+        && let Some(problem) = s3_problem(settings)
+    {
+        reader.problem(problem);
+    }
+    files
 }
 
 fn read_database(reader: &mut Reader, data_dir: &Path) -> Database {

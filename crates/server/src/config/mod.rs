@@ -12,7 +12,7 @@ pub(crate) mod values;
 
 pub use settings::Flags;
 pub use types::{
-    Config, ConfigError, Database, FileScanSettings, JwkSource, JwtSettings, LogFormat,
+    Config, ConfigError, Database, FileScanSettings, FilesPlace, JwkSource, JwtSettings, LogFormat,
     MIN_JWT_SECRET_BYTES, MIN_SERVER_KEY_BYTES, RedisSettings, Secret,
 };
 

@@ -97,7 +97,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("limit-unsent", "LIMIT_UNSENT", "BYTES", "4000000", "Maximum bytes queued for one socket, and eight times that for all sockets of one address; 0 for no limit"),
     setting("write-timeout", "WRITE_TIMEOUT", "DURATION", "20s", "How long a client may read nothing while data is queued for it; 0 for no limit"),
     setting("keep-alive", "KEEP_ALIVE", "DURATION", "75s", "How long an idle HTTP connection stays open; set it above the proxy's own keep-alive. 0 for no limit"),
-    setting("files", "FILES", "PATH", "", "Directory of the files that users upload; files in the data directory by default. Several nodes need one that they share"),
+    setting("files", "FILES", "PATH|URL", "", "Where the files are that users upload: a directory, which several nodes share, or s3://bucket/prefix with the variables AWS_REGION or AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; by default the directory files in the data directory"),
     setting("max-file-size", "MAX_FILE_SIZE", "BYTES", "100000000", "Maximum bytes of one file; 0 for no limit"),
     setting("file-quota", "FILE_QUOTA", "BYTES", "1000000000", "Maximum bytes of the files that one user begins to upload in 24 hours; 0 for no limit"),
     setting("file-types", "FILE_TYPES", "TYPE,...", "", "Types of files that can be uploaded, such as image/*,application/pdf, by what their bytes are; all by default"),

@@ -1,6 +1,7 @@
 //! The sources of settings, merged into one value for each with its source.
 
 use super::settings::{Flags, SETTINGS, Setting};
+use crate::files::AWS_VARIABLES;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,8 @@ pub(super) struct Found {
 #[derive(Default)]
 pub(super) struct Gathered {
     pub(super) found: BTreeMap<&'static str, Found>,
+    /// Variables of AWS's tools.
+    pub(super) aws: BTreeMap<&'static str, String>,
     pub(super) problems: Vec<String>,
 }
 
@@ -72,6 +75,11 @@ pub(super) fn gather(flags: &Flags, around: &Surroundings<'_>) -> Gathered {
     for setting in SETTINGS {
         if let Some(text) = (around.environment)(setting.env) {
             gathered.add(setting, &text, Source::Environment(setting.env));
+        }
+    }
+    for name in AWS_VARIABLES {
+        if let Some(text) = (around.environment)(name) {
+            gathered.aws.insert(name, text);
         }
     }
     if let Some(directory) = around.directory {
@@ -110,6 +118,8 @@ fn read_dot_env(path: &Path, gathered: &mut Gathered) {
             Ok((name, text)) => {
                 if let Some(setting) = SETTINGS.iter().find(|setting| setting.env == name) {
                     gathered.add(setting, &text, Source::DotEnv(setting.env, path.to_owned()));
+                } else if let Some(known) = AWS_VARIABLES.iter().find(|known| **known == name) {
+                    gathered.aws.entry(known).or_insert(text);
                 }
             }
             // The line may contain a secret: only the name before its `=` is shown.

@@ -1,5 +1,6 @@
 //! The settings, checked and typed.
 
+use crate::files::S3Settings;
 use ipnet::IpNet;
 use lamplight_usecases::quotas::Quotas;
 use lamplight_usecases::{FileRules, Identity};
@@ -154,12 +155,18 @@ pub struct Config {
     /// Maximum bytes of one packet or body. "No limit" is 2^31 - 1, which clients in every language
     /// can read.
     pub max_payload: usize,
-    /// The directory of files.
-    pub files: PathBuf,
+    pub files: FilesPlace,
     pub file_rules: FileRules,
     /// The scanner that decides about each file, if there is one.
     pub file_scan: Option<FileScanSettings>,
     pub(super) warnings: Vec<String>,
+}
+
+/// Where the bytes of files are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FilesPlace {
+    Directory(PathBuf),
+    S3(S3Settings),
 }
 
 /// A service that is sent each file.

@@ -1,7 +1,8 @@
-//! What nodes share: PostgreSQL, and Redis or Valkey.
+//! What nodes share: PostgreSQL, Redis or Valkey, and S3.
 
 use super::finding::{Finding, Report};
-use crate::config::{Config, Database, RedisSettings};
+use crate::config::{Config, Database, FilesPlace, RedisSettings};
+use crate::files::{CheckError, S3Settings, check_s3};
 use crate::system::wall;
 use lamplight_distributed::postgres::{DatabaseReport, OpenError, PostgresOptions};
 use lamplight_distributed::redis::{RedisOptions, RedisReport};
@@ -38,6 +39,39 @@ pub(super) async fn check(config: &Config, report: &mut Report) {
             Ok(seen) => judge_redis(&seen, settings, store_id.as_deref(), wall(), report),
             Err(why) => report.add(redis_fails(&why)),
         }
+    }
+    if let FilesPlace::S3(settings) = &config.files {
+        report.add(judge_s3(settings).await);
+    }
+}
+
+/// What files in S3 need: see [`check_s3`].
+async fn judge_s3(settings: &S3Settings) -> Finding {
+    let name = format!("s3://{}/{}", settings.bucket, settings.prefix);
+    match check_s3(settings).await {
+        Ok(()) => Finding::good("files", &format!("{name} can be written, read and deleted")),
+        Err(error) => Finding::fail(
+            "files",
+            "LL-131",
+            &format!("{name}: {error}"),
+            "a bucket that can be reached, with the rights to get, put, list and delete objects and to abort multipart uploads",
+            s3_fix(&error),
+        ),
+    }
+}
+
+fn s3_fix(error: &CheckError) -> &'static str {
+    let has = |codes: &[&str]| codes.iter().any(|code| error.why.contains(code));
+    if has(&["NoSuchBucket", "InvalidBucketName"]) {
+        "Make the bucket, or correct its name in FILES."
+    } else if has(&["InvalidAccessKeyId", "SignatureDoesNotMatch"]) {
+        "Correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+    } else if has(&["PermanentRedirect", "AuthorizationHeaderMalformed"]) {
+        "Set AWS_REGION to the region of the bucket."
+    } else if has(&["AccessDenied", "403"]) {
+        "Give the key or the role these rights on the bucket: s3:GetObject, s3:PutObject, s3:DeleteObject, s3:ListBucket, s3:AbortMultipartUpload."
+    } else {
+        "Correct AWS_ENDPOINT_URL (for AWS itself leave it out and set AWS_REGION); a firewall may stand between."
     }
 }
 

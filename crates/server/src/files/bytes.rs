@@ -22,6 +22,14 @@ pub(crate) enum StoreFailure {
     Missing,
 }
 
+/// An error of an object that should be there.
+pub(super) fn missing(error: object_store::Error) -> StoreFailure {
+    match error {
+        object_store::Error::NotFound { .. } => StoreFailure::Missing,
+        error => error.into(),
+    }
+}
+
 /// Up to where an upload can be noted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
@@ -84,11 +92,23 @@ pub(crate) trait Uploads: Send + Sync + 'static {
 #[derive(Debug)]
 pub(crate) struct LocalCopy {
     path: PathBuf,
+    /// Deletes it.
+    _temporary: Option<tempfile::TempPath>,
 }
 
 impl LocalCopy {
     pub(super) fn at(path: PathBuf) -> Self {
-        Self { path }
+        Self {
+            path,
+            _temporary: None,
+        }
+    }
+
+    pub(super) fn temporary(path: tempfile::TempPath) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            _temporary: Some(path),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {

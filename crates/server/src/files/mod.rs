@@ -1,5 +1,5 @@
-//! The bytes of files: uploads in a directory that all nodes share, whole files in an object store,
-//! and what is found in them.
+//! The bytes of files: uploads in a directory that all nodes share, or in S3, whole files in an object
+//! store, and what is found in them.
 
 mod bytes;
 mod directory;
@@ -9,8 +9,11 @@ mod media;
 #[cfg(test)]
 mod mutations;
 mod picture;
+mod s3;
 mod scan;
 mod store;
+#[cfg(test)]
+mod suite;
 mod upload;
 
 use lamplight_usecases::FileRules;
@@ -29,6 +32,11 @@ pub(crate) struct FileTransfers {
 pub(crate) use bytes::StoreFailure;
 pub(crate) use examine::{Outcome, square};
 pub(crate) use locks::{UploadLock, UploadLocks};
+pub(crate) use s3::S3Settings;
+pub(crate) use s3::{
+    CheckError, VARIABLES as AWS_VARIABLES, check as check_s3, check_at_start as check_s3_at_start,
+    problem as s3_problem,
+};
 pub(crate) use scan::{Scanner, Scans, Verdict};
 pub(crate) use store::FileStore;
 pub(crate) use upload::{Checksum, Upload, UploadEnd, UploadFailure};

@@ -1,7 +1,8 @@
 //! The bytes of files: uploads, and the objects that they become.
 
-use super::bytes::{LocalCopy, StoreFailure, UploadWriter, Uploads};
+use super::bytes::{LocalCopy, StoreFailure, UploadWriter, Uploads, missing};
 use super::directory::Directory;
+use super::s3::{S3, S3Settings};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
@@ -25,6 +26,16 @@ impl FileStore {
         Self {
             uploads: Box::new(Directory::new(root)),
         }
+    }
+
+    /// In a bucket of S3; what is on its way is in the directory `spool`.
+    ///
+    /// # Errors
+    /// When the settings are no settings of S3.
+    pub(crate) fn in_s3(settings: &S3Settings, spool: PathBuf) -> Result<Self, String> {
+        Ok(Self {
+            uploads: Box::new(S3::new(settings, spool)?),
+        })
     }
 
     /// See [`Uploads::open`].
@@ -152,13 +163,6 @@ fn thumbnail(id: &FileId) -> Place {
 
 fn avatar(id: &FileId) -> Place {
     Place::from(format!("{id}.avatar"))
-}
-
-pub(super) fn missing(error: object_store::Error) -> StoreFailure {
-    match error {
-        object_store::Error::NotFound { .. } => StoreFailure::Missing,
-        error => error.into(),
-    }
 }
 
 #[async_trait]

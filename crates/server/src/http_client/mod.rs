@@ -41,6 +41,8 @@ impl fmt::Display for ClientError {
     }
 }
 
+impl std::error::Error for ClientError {}
+
 /// What came back.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -223,10 +225,11 @@ impl<T> Drop for AbortOnDrop<T> {
     }
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-async fn connect(url: &Uri) -> Result<Box<dyn Stream>, ClientError> {
+/// A connection to an http or https address.
+pub(crate) async fn connect(url: &Uri) -> Result<Box<dyn Stream>, ClientError> {
     let is_tls = matches!(url.scheme_str(), Some("https" | "wss"));
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
     let port = url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });

@@ -1,0 +1,206 @@
+//! The HTTP client of the object store: connections of [`http_client`], pooled by hyper.
+
+use crate::http_client::{self, ClientError};
+use ::http::Uri;
+use async_trait::async_trait;
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use object_store::ClientOptions;
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody,
+    HttpResponse, HttpResponseBody, HttpService,
+};
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep, timeout};
+
+/// A connection that is not made within this time fails.
+const CONNECT: Duration = Duration::from_secs(5);
+/// A part has to be sent, and an answer has to begin, within this time; later each of its bytes.
+const SILENCE: Duration = Duration::from_secs(25);
+/// Servers close connections that are idle for long.
+const IDLE: Duration = Duration::from_secs(15);
+/// Of an answer, at a time.
+const READ_BYTES: usize = 64 << 10;
+
+/// Makes clients. There is one for each part of the object store.
+#[derive(Debug)]
+pub(super) struct Connector;
+
+impl HttpConnector for Connector {
+    fn connect(&self, _options: &ClientOptions) -> object_store::Result<HttpClient> {
+        Ok(HttpClient::new(Service::new()))
+    }
+}
+
+#[derive(Debug)]
+struct Service {
+    client: legacy::Client<Dial, HttpRequestBody>,
+}
+
+impl Service {
+    fn new() -> Self {
+        let mut builder = legacy::Client::builder(TokioExecutor::new());
+        builder
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .http1_read_buf_exact_size(READ_BYTES);
+        Self {
+            client: builder.build(Dial),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {SILENCE:?}")]
+struct Silent;
+
+/// An error with its causes, which the object store does not print.
+fn whole(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+fn silent() -> HttpError {
+    HttpError::new(HttpErrorKind::Timeout, Silent)
+}
+
+#[async_trait]
+impl HttpService for Service {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let answered = timeout(SILENCE, self.client.request(request)).await;
+        let response = answered.map_err(|_| silent())?.map_err(|error| {
+            let kind = if error.is_connect() {
+                HttpErrorKind::Connect
+            } else {
+                HttpErrorKind::Request
+            };
+            HttpError::new(kind, ClientError::Other(whole(&error)))
+        })?;
+        Ok(response.map(|body| {
+            HttpResponseBody::new(Patient {
+                body,
+                waiting: None,
+            })
+        }))
+    }
+}
+
+/// An answer that fails when no byte comes for a while.
+struct Patient {
+    body: Incoming,
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl Body for Patient {
+    type Data = Bytes;
+    type Error = HttpError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            self.waiting = None;
+            return Poll::Ready(frame.map(|frame| {
+                frame.map_err(|error| HttpError::new(HttpErrorKind::Interrupted, error))
+            }));
+        }
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(SILENCE)));
+        ready!(waiting.as_mut().poll(cx));
+        Poll::Ready(Some(Err(silent())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Dial;
+
+type Dialled = Pin<Box<dyn Future<Output = Result<TokioIo<Link>, ClientError>> + Send>>;
+
+impl tower::Service<Uri> for Dial {
+    type Response = TokioIo<Link>;
+    type Error = ClientError;
+    type Future = Dialled;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, to: Uri) -> Dialled {
+        Box::pin(async move {
+            let connected = timeout(CONNECT, http_client::connect(&to)).await;
+            let late = |_| ClientError::Other(format!("no connection within {CONNECT:?}"));
+            Ok(TokioIo::new(Link(connected.map_err(late)??)))
+        })
+    }
+}
+
+/// A connection.
+struct Link(Box<dyn http_client::Stream>);
+
+impl Connection for Link {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+impl AsyncRead for Link {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        to: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, to)
+    }
+}
+
+impl AsyncWrite for Link {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        all: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, all)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,119 @@
+//! Files in a bucket of S3. An upload leaves in parts; what is no whole part yet when a request ends
+//! is an object of its own, its tail. So any node goes on from the byte that is noted.
+
+mod bucket;
+mod client;
+mod http;
+mod parts;
+mod requests;
+mod settings;
+mod spool;
+mod writer;
+
+pub(crate) use bucket::S3;
+pub(crate) use client::{CheckError, check, check_at_start, problem};
+pub(crate) use settings::S3Settings;
+pub(crate) use settings::VARIABLES;
+
+use super::bytes::{LocalCopy, StoreFailure, UploadWriter, Uploads, missing};
+use async_trait::async_trait;
+use bucket::{gone, object};
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use lamplight_domain::identity::FileId;
+use lamplight_usecases::ports::{Claimed, DeletedFile};
+use object_store::multipart::MultipartStore as _;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+use parts::{Parts, part_bytes, tails};
+use requests::is_lost;
+use std::sync::Arc;
+use writer::PartWriter;
+
+impl S3 {
+    async fn is_whole(&self, id: &FileId, size: u64) -> Result<bool, StoreFailure> {
+        match self.objects.head(&object(id)).await {
+            Ok(found) => Ok(found.size == size),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes the object of parts or of the tail.
+    async fn assemble(&self, id: &FileId, size: u64, parts: &Parts) -> Result<(), StoreFailure> {
+        if let Some(upload) = parts.upload.as_ref().filter(|_| !parts.parts.is_empty()) {
+            let requests = &self.client.requests;
+            return requests.complete(&object(id), upload, &parts.parts).await;
+        }
+        if let Some(tail) = parts.tail_place(id, part_bytes(size)) {
+            let copied = self.objects.copy(&tail, &object(id)).await;
+            return copied.map_err(missing);
+        }
+        if size > 0 {
+            return Err(StoreFailure::Missing);
+        }
+        self.objects.put(&object(id), Bytes::new().into()).await?;
+        Ok(())
+    }
+
+    async fn delete_tails(&self, id: &FileId) -> Result<(), StoreFailure> {
+        let tails: Vec<_> = self.objects.list(Some(&tails(id))).try_collect().await?;
+        for tail in tails {
+            gone(self.objects.delete(&tail.location).await)?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Uploads for S3 {
+    fn objects(&self) -> Result<&Arc<dyn ObjectStore>, StoreFailure> {
+        Ok(&self.objects)
+    }
+
+    async fn open(
+        &self,
+        id: &FileId,
+        size: u64,
+        claimed: &Claimed,
+    ) -> Result<Box<dyn UploadWriter>, StoreFailure> {
+        let writer = PartWriter::open(self, id, size, claimed).await?;
+        Ok(Box::new(writer))
+    }
+
+    /// All nodes have the bucket. Whether the tail is there is found out when the upload goes on.
+    async fn is_here(&self, _id: &FileId, claimed: &Claimed) -> Result<bool, StoreFailure> {
+        Ok(Parts::read(&claimed.place).is_ok())
+    }
+
+    async fn finish(&self, id: &FileId, size: u64, claimed: &Claimed) -> Result<(), StoreFailure> {
+        let parts = Parts::read(&claimed.place)?;
+        if let Err(error) = self.assemble(id, size, &parts).await {
+            // An earlier attempt may have succeeded without that anybody knows, or another process
+            // was quicker.
+            if !self.is_whole(id, size).await? {
+                return Err(error);
+            }
+        }
+        if let Some(tail) = parts.tail_place(id, part_bytes(size)) {
+            gone(self.objects.delete(&tail).await)?;
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, file: &DeletedFile) -> Result<(), StoreFailure> {
+        let parts = Parts::read(&file.place).unwrap_or_default();
+        if let Some(upload) = &parts.upload {
+            let bucket = &self.client.objects;
+            match bucket.abort_multipart(&object(&file.id), upload).await {
+                Err(error) if !is_lost(&error) => return Err(error.into()),
+                _ => {}
+            }
+        }
+        self.delete_tails(&file.id).await
+    }
+
+    async fn local(&self, id: &FileId) -> Result<LocalCopy, StoreFailure> {
+        let found = self.objects.get(&object(id)).await.map_err(missing)?;
+        spool::copy(&self.spool, found.into_stream()).await
+    }
+}
