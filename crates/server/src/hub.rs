@@ -35,6 +35,30 @@ pub struct Appended {
     pub except: Option<ConnectionId>,
 }
 
+/// A message on its way to connections: what happens after each write, held once for all of them.
+struct Delivery {
+    entry: Arc<Entry>,
+    observer: Arc<dyn DeliveryObserver>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Delivery {
+    /// What to call once the message is written to a connection of `member`.
+    fn when_written(self: &Arc<Self>, member: &UserId) -> impl FnOnce() + Send + 'static {
+        let (delivery, member) = (Arc::clone(self), member.clone());
+        move || {
+            let Self {
+                entry,
+                observer,
+                clock,
+            } = &*delivery;
+            let took = clock.now().wall.0.saturating_sub(entry.created_at.0);
+            crate::metrics::delivered(Duration::from_millis(u64::try_from(took).unwrap_or(0)));
+            observer.delivered(&member, &entry.conversation, entry.seq);
+        }
+    }
+}
+
 #[derive(Default)]
 struct Connections {
     by_id: HashMap<ConnectionId, Connection>,
@@ -196,6 +220,7 @@ impl Hub {
             Packet::event("/", name, &json)
         };
         let (mut whole, mut without_past) = (None, None);
+        let mut delivery = None;
         let connections = self.connections.read();
         for member in to.iter() {
             let Some(theirs) = connections.by_user.get(member) else {
@@ -219,7 +244,14 @@ impl Hub {
                 let _ = if is_sender || !entry.kind.is_message() {
                     connection.emit_packet(packet)
                 } else {
-                    connection.emit_then(packet, self.when_written(entry, member, observer))
+                    let delivery = delivery.get_or_insert_with(|| {
+                        Arc::new(Delivery {
+                            entry: Arc::clone(entry),
+                            observer: Arc::clone(observer),
+                            clock: Arc::clone(&self.clock),
+                        })
+                    });
+                    connection.emit_then(packet, delivery.when_written(member))
                 };
             }
         }
@@ -239,21 +271,6 @@ impl Hub {
                 Packet::event("/", "reconnect", &encode::reconnect(after_ms))
             });
             let _ = connection.emit_packet(packet);
-        }
-    }
-
-    fn when_written(
-        &self,
-        entry: &Arc<Entry>,
-        member: &UserId,
-        observer: &Arc<dyn DeliveryObserver>,
-    ) -> impl FnOnce() + Send + 'static {
-        let (entry, member) = (Arc::clone(entry), member.clone());
-        let (observer, clock) = (Arc::clone(observer), Arc::clone(&self.clock));
-        move || {
-            let took = clock.now().wall.0.saturating_sub(entry.created_at.0);
-            crate::metrics::delivered(Duration::from_millis(u64::try_from(took).unwrap_or(0)));
-            observer.delivered(&member, &entry.conversation, entry.seq);
         }
     }
 

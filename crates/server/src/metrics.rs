@@ -1,9 +1,11 @@
 //! What is counted. Names and labels are stable; durations are in seconds.
 
 use lamplight_domain::entry::Entry;
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 
 /// Durations from a tenth of a millisecond to ten seconds.
@@ -294,7 +296,10 @@ pub fn changed(wire: &'static str, entry: &Entry, duplicate: bool) {
 
 /// A message was written to a receiver's socket.
 pub fn delivered(took: Duration) {
-    histogram!("lamplight_delivery_seconds").record(took.as_secs_f64());
+    // Looked up once: a message to a large group would look it up for each receiver.
+    static SECONDS: LazyLock<Histogram> =
+        LazyLock::new(|| histogram!("lamplight_delivery_seconds"));
+    SECONDS.record(took.as_secs_f64());
 }
 
 /// The event bus lost entries of a log, and the store did not fill the gap.
