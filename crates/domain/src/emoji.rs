@@ -54,6 +54,18 @@ impl Emoji {
     }
 }
 
+impl std::borrow::Borrow<str> for Emoji {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Emoji> for Arc<str> {
+    fn from(value: Emoji) -> Self {
+        value.0
+    }
+}
+
 impl fmt::Display for Emoji {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -6,7 +6,9 @@ use crate::entry::{Change, Entry, EntryKind, Extras, MessageAction};
 use crate::identity::UserId;
 use crate::message::{Content, excerpt};
 use crate::time::Timestamp;
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The most users that a reaction names; its count tells of the others.
 pub const REACTION_USERS: usize = 20;
@@ -86,17 +88,25 @@ impl Message {
 }
 
 /// Groups the reactions on a message: who reacted with which emoji, in the order of the entries.
+/// Texts become values of their own only where they stay: a message can have thousands of
+/// reactions, and few are named.
 #[must_use]
-pub fn group_reactions(
-    reactions: impl IntoIterator<Item = (Emoji, UserId)>,
+pub fn group_reactions<E, U>(
+    reactions: impl IntoIterator<Item = (E, U)>,
     viewer: &UserId,
-) -> Vec<Reactions> {
+) -> Vec<Reactions>
+where
+    E: Borrow<str> + Into<Arc<str>>,
+    U: Borrow<str> + Into<Arc<str>>,
+{
     let mut groups: Vec<Reactions> = Vec::new();
     for (emoji, user) in reactions {
-        let at = groups.iter().position(|group| group.emoji == emoji);
+        let at = groups
+            .iter()
+            .position(|group| group.emoji.as_str() == emoji.borrow());
         let at = at.unwrap_or_else(|| {
             groups.push(Reactions {
-                emoji,
+                emoji: Emoji::trusted(emoji),
                 count: 0,
                 is_mine: false,
                 users: Vec::new(),
@@ -105,9 +115,9 @@ pub fn group_reactions(
         });
         let group = &mut groups[at];
         group.count += 1;
-        group.is_mine |= user == *viewer;
+        group.is_mine |= user.borrow() == viewer.as_str();
         if group.users.len() < REACTION_USERS {
-            group.users.push(user);
+            group.users.push(UserId::trusted(user));
         }
     }
     groups

@@ -1,7 +1,6 @@
 //! Reads of entries as they were appended, and of what became of messages since.
 
 use super::codec::{content_from_db, from_db};
-use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::{Entry, EntryKind, Extras};
 use lamplight_domain::fold::{Message, group_reactions};
 use lamplight_domain::identity::{ConversationId, MessageId, UserId};
@@ -147,9 +146,7 @@ pub(super) fn reacted(
 ) -> RowResult<()> {
     if let Some(emoji) = row.try_get::<_, Option<Vec<&str>>>(at)? {
         let users: Vec<&str> = row.try_get(at + 1)?;
-        let pairs = emoji.into_iter().zip(users);
-        let pairs = pairs.map(|(emoji, user)| (Emoji::trusted(emoji), UserId::trusted(user)));
-        message.reactions = group_reactions(pairs, viewer);
+        message.reactions = group_reactions(emoji.into_iter().zip(users), viewer);
     }
     Ok(())
 }

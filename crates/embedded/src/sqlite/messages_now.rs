@@ -14,22 +14,22 @@ use lamplight_usecases::pages::{self, FoundMessages, Side};
 use lamplight_usecases::ports::{MessagePage, PinnedPage, Range};
 use lamplight_usecases::record;
 use rusqlite::{Connection, Row, params};
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 
-// The inner query passes entries of other kinds in two indexes, without reading them: a message can
+// The inner query passes entries of other kinds in two indexes, which it merges, without reading them: a message can
 // have thousands of reactions.
 pub(super) const OLDER: &str = entries!(
     "WHERE e.conversation = ?1 AND e.seq IN (
-         SELECT m.seq FROM entries m WHERE m.conversation = ?1 AND m.seq < ?2 AND m.seq >= ?4 AND NOT EXISTS (
-             SELECT 1 FROM other_entries WHERE conversation = ?1 AND seq = m.seq)
-         ORDER BY m.seq DESC LIMIT ?3)
+         SELECT seq FROM entries WHERE conversation = ?1 AND seq < ?2 AND seq >= ?4
+         EXCEPT SELECT seq FROM other_entries WHERE conversation = ?1 AND seq < ?2 AND seq >= ?4
+         ORDER BY seq DESC LIMIT ?3)
      ORDER BY e.seq DESC"
 );
 pub(super) const NEWER: &str = entries!(
     "WHERE e.conversation = ?1 AND e.seq IN (
-         SELECT m.seq FROM entries m WHERE m.conversation = ?1 AND m.seq > ?2 AND m.seq >= ?4 AND NOT EXISTS (
-             SELECT 1 FROM other_entries WHERE conversation = ?1 AND seq = m.seq)
-         ORDER BY m.seq LIMIT ?3)
+         SELECT seq FROM entries WHERE conversation = ?1 AND seq > ?2 AND seq >= ?4
+         EXCEPT SELECT seq FROM other_entries WHERE conversation = ?1 AND seq > ?2 AND seq >= ?4
+         ORDER BY seq LIMIT ?3)
      ORDER BY e.seq"
 );
 pub(super) const PINNED: &str = entries!(
@@ -42,9 +42,8 @@ pub(super) const PINNED: &str = entries!(
 pub(super) const CHANGES: &str =
     "SELECT seq, content, mentions, edited_at, deleted_at, pinned_at FROM message_changes
      WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3";
-pub(super) const REACTIONS: &str =
-    "SELECT r.seq, r.emoji, p.user_id FROM reactions r JOIN people p ON p.id = r.person
-     WHERE r.conversation = ?1 AND r.seq BETWEEN ?2 AND ?3 ORDER BY r.seq, r.entry_seq";
+pub(super) const REACTIONS: &str = "SELECT seq, emoji, person, entry_seq FROM reactions WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3";
+const USER_ID: &str = "SELECT user_id FROM people WHERE id = ?1";
 
 /// A page of messages.
 pub(crate) fn messages(
@@ -208,21 +207,31 @@ fn reacted(
     let Some((low, high)) = bounds(messages.first().map(seq), messages.last().map(seq)) else {
         return Ok(messages);
     };
-    let mut reactions: HashMap<u64, Vec<(Emoji, UserId)>> = HashMap::new();
+    // Few people react on the messages of a page, each to many: they are looked up once.
+    let mut person = conn.prepare_cached(USER_ID)?;
+    let mut people: HashMap<i64, UserId> = HashMap::new();
+    let mut reactions: HashMap<u64, Vec<(i64, Emoji, UserId)>> = HashMap::new();
     let mut statement = conn.prepare_cached(REACTIONS)?;
     let mut found = statement.query(params![row, low, high])?;
     while let Some(row) = found.next()? {
-        let reaction = (
-            Emoji::trusted(row.get_ref(1)?.as_str()?),
-            UserId::trusted(row.get_ref(2)?.as_str()?),
-        );
+        let id: i64 = row.get(2)?;
+        let user = match people.entry(id) {
+            hash_map::Entry::Occupied(known) => known.get().clone(),
+            hash_map::Entry::Vacant(new) => {
+                let user = |row: &Row<'_>| Ok(UserId::trusted(row.get_ref(0)?.as_str()?));
+                new.insert(person.query_row([id], user)?).clone()
+            }
+        };
+        let emoji = Emoji::trusted(row.get_ref(1)?.as_str()?);
         reactions
             .entry(from_db(row.get(0)?))
             .or_default()
-            .push(reaction);
+            .push((row.get(3)?, emoji, user));
     }
     for message in &mut messages {
-        if let Some(of) = reactions.remove(&message.entry.seq) {
+        if let Some(mut of) = reactions.remove(&message.entry.seq) {
+            of.sort_unstable_by_key(|(entry_seq, ..)| *entry_seq);
+            let of = of.into_iter().map(|(_, emoji, user)| (emoji, user));
             message.reactions = group_reactions(of, viewer);
         }
     }

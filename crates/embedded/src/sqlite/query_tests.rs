@@ -78,7 +78,7 @@ fn what_becomes_of_messages_is_found_by_index() {
         ),
         (
             super::messages_now::OLDER,
-            "SEARCH m USING COVERING INDEX entries_by_seq (conversation=? AND seq>? AND seq<?)",
+            "SEARCH entries USING COVERING INDEX entries_by_seq (conversation=? AND seq>? AND seq<?)",
         ),
         (
             super::messages_now::NEWER,
@@ -86,7 +86,7 @@ fn what_becomes_of_messages_is_found_by_index() {
         ),
         (
             super::messages_now::NEWER,
-            "SEARCH m USING COVERING INDEX entries_by_seq (conversation=? AND seq>?)",
+            "SEARCH entries USING COVERING INDEX entries_by_seq (conversation=? AND seq>?)",
         ),
         (
             super::messages_now::CHANGES,
@@ -94,7 +94,7 @@ fn what_becomes_of_messages_is_found_by_index() {
         ),
         (
             super::messages_now::REACTIONS,
-            "SEARCH r USING PRIMARY KEY (conversation=? AND seq>? AND seq<?)",
+            "SEARCH reactions USING PRIMARY KEY (conversation=? AND seq>? AND seq<?)",
         ),
     ] {
         let steps = plan(&conn, sql);
