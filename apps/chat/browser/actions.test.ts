@@ -1,7 +1,7 @@
 import type { Browser } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { violations } from "./axe"
-import { canRun, launch, Person, Server, until } from "./world"
+import { canRun, launch, Person, phone, Server, settled, until } from "./world"
 
 describe.skipIf(!canRun)("what can be done to messages", () => {
   let browser: Browser
@@ -63,6 +63,74 @@ describe.skipIf(!canRun)("what can be done to messages", () => {
     for (const person of [asha, ben]) await chip(person).filter({ hasText: "1" }).waitFor()
     await until(async () => (await chip(ben).getAttribute("aria-pressed")) === "false")
     expect(await violations(asha.page)).toEqual([])
+  })
+
+  it("31: hover, keyboard and a long press reach the actions, and none of them moves a row", async () => {
+    for (const text of ["A row above", "The row in question", "A row below"]) await asha.say(text)
+    await ben.message("A row below").waitFor()
+    const tops = (person: Person) => () =>
+      person.page.$$eval('[data-testid="message"]', (rows) =>
+        rows.map((row) => Math.round(row.getBoundingClientRect().top)),
+      )
+    const target = ben.message("The row in question")
+    await ben.page.mouse.move(2, 2)
+    const before = await settled(ben.page, tops(ben))
+    await target.hover()
+    await target.locator('[data-testid="action-bar"]').waitFor()
+    expect(await settled(ben.page, tops(ben))).toEqual(before)
+    await ben.on("message-menu").click()
+    await item(ben, "Reply").waitFor()
+    expect(await settled(ben.page, tops(ben))).toEqual(before)
+    await ben.page.keyboard.press("Escape")
+    await ben.page.mouse.move(2, 2)
+    await target.locator('[data-testid="action-bar"]').waitFor({ state: "detached" })
+
+    await ben.on("log").focus()
+    await ben.page.keyboard.press("ArrowUp")
+    await ben.page.keyboard.press("ArrowUp")
+    await until(() => target.evaluate((row) => row === document.activeElement))
+    await ben.page.keyboard.press("Enter")
+    await item(ben, "Reply").waitFor()
+    expect(await settled(ben.page, tops(ben))).toEqual(before)
+    await ben.page.keyboard.press("Escape")
+    await until(() => target.evaluate((row) => row === document.activeElement))
+    await ben.page.keyboard.press("Escape")
+
+    const cleo = await Person.arrive(browser, server, "Cleo", {
+      ...phone,
+      storageState: await ben.context.storageState(),
+    })
+    await cleo.page.goto(ben.page.url())
+    const touched = cleo.message("The row in question")
+    await touched.waitFor()
+    const onPhone = await settled(cleo.page, tops(cleo))
+    const box = await touched.locator(".bubble").boundingBox()
+    const touch = await cleo.context.newCDPSession(cleo.page)
+    const point = { x: (box?.x ?? 0) + 10, y: (box?.y ?? 0) + 10 }
+    await touch.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [point] })
+    await item(cleo, "Reply").waitFor()
+    await touch.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] })
+    expect(await settled(cleo.page, tops(cleo))).toEqual(onPhone)
+    // The finger that opened the menu chooses nothing in it.
+    expect(await item(cleo, "Reply").isVisible()).toBe(true)
+    // A finger that moves scrolls.
+    await cleo.page.keyboard.press("Escape")
+    await item(cleo, "Reply").waitFor({ state: "detached" })
+    await touch.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [point] })
+    await touch.send("Input.dispatchTouchEvent", {
+      type: "touchMove",
+      touchPoints: [{ x: point.x, y: point.y - 40 }],
+    })
+    // A marker: another message's menu opens after a press that began later.
+    await touch.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] })
+    const other = await cleo.message("A row below").locator(".bubble").boundingBox()
+    const there = { x: (other?.x ?? 0) + 10, y: (other?.y ?? 0) + 10 }
+    await touch.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [there] })
+    await item(cleo, "Reply").waitFor()
+    await touch.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] })
+    expect(await cleo.message("A row below").locator('[data-testid="action-bar"][data-open]').count()).toBe(1)
+    expect(await cleo.page.locator('[data-testid="action-bar"][data-open]').count()).toBe(1)
+    await cleo.close()
   })
 
   it("19: a reply quotes, and a click leads to what it quotes, however far away", async () => {

@@ -1,4 +1,4 @@
-import { type PointerEvent, useMemo, useRef, useState } from "react"
+import { type PointerEvent, type TouchEvent, useMemo, useRef, useState } from "react"
 
 /** A finger that rests this long on a message opens its menu. */
 const LONG_PRESS_MS = 500
@@ -10,6 +10,8 @@ export function useRowActions(enabled: boolean) {
   const [hovered, setHovered] = useState<string | null>(null)
   const [menu, setMenu] = useState<string | null>(null)
   const press = useRef<{ timer: number; x: number; y: number } | null>(null)
+  /** The finger that opened the menu is still down. */
+  const pressed = useRef(false)
 
   const pointer = useMemo(() => {
     const keyOf = (target: EventTarget) =>
@@ -26,10 +28,15 @@ export function useRowActions(enabled: boolean) {
         setHovered(null)
       },
       onPointerDown({ target, pointerType, clientX: x, clientY: y }: PointerEvent<HTMLElement>) {
+        pressed.current = false
         const key = keyOf(target)
         if (!enabled || pointerType !== "touch" || key === null) return
         end()
-        press.current = { timer: window.setTimeout(() => setMenu(key), LONG_PRESS_MS), x, y }
+        const open = () => {
+          pressed.current = true
+          setMenu(key)
+        }
+        press.current = { timer: window.setTimeout(open, LONG_PRESS_MS), x, y }
       },
       onPointerMove({ clientX, clientY }: PointerEvent<HTMLElement>) {
         const from = press.current
@@ -37,6 +44,11 @@ export function useRowActions(enabled: boolean) {
       },
       onPointerUp: end,
       onPointerCancel: end,
+      // No mouse events follow, which would move the focus out of the menu and so close it, or follow a link.
+      onTouchEnd(event: TouchEvent<HTMLElement>) {
+        if (pressed.current) event.preventDefault()
+        pressed.current = false
+      },
     }
   }, [enabled])
 
