@@ -122,7 +122,7 @@ describe("files in S3", { skip }, () => {
   test("M3: a node that is killed in mid-upload costs at most what it had not sent", async (t) => {
     const own = await serve(t, { ...OPEN, SERVER_KEY, FILE_QUOTA: "0" })
     const { asha, conversationId } = await pair(own)
-    const bytes = randomBytes(3 * PART)
+    const bytes = randomBytes(2 * PART)
     const id = idOf(await uploads(nodeOf(own), asha).create(conversationId, bytes.length))
     for (let offset = 0, round = 0; offset < bytes.length; round++) {
       const node = own.nodes?.[round % own.nodes.length] ?? own

@@ -5,6 +5,7 @@ use super::directory::Directory;
 use super::s3::{S3, S3Settings};
 use lamplight_domain::identity::FileId;
 use lamplight_usecases::ports::{Claimed, DeletedFile};
+use object_store::ObjectStoreExt as _;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -325,7 +326,15 @@ async fn m3_s3_passes_the_suite() {
     all(&store).await;
     let left = std::fs::read_dir(spool).expect("a directory");
     assert_eq!(left.count(), 0, "in the spool");
-    // Those of fenced processes go with their files.
+    // A tail that a process left which died or was fenced goes when the file is whole.
+    let (id, all) = (FileId::trusted("left"), bytes(100, 4));
+    let mut claimed = start(2);
+    request(&store, &id, 100, &mut claimed, &all).await;
+    let objects = store.objects().expect("a bucket");
+    let left = object_store::path::Path::from("uploads/left/1-50");
+    let put = objects.put(&left, b"late".as_slice().into());
+    put.await.expect("written");
+    is_whole(&store, &id, &claimed, &all).await;
     for (query, tag) in [
         ("uploads", "<UploadId>"),
         ("list-type=2&prefix=a/prefix/uploads", "<Key>"),

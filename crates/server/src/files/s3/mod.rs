@@ -94,10 +94,8 @@ impl Uploads for S3 {
                 return Err(error);
             }
         }
-        if let Some(tail) = parts.tail_place(id, part_bytes(size)) {
-            gone(self.objects.delete(&tail).await)?;
-        }
-        Ok(())
+        // Also those that a crash left, and of processes that were fenced.
+        self.delete_tails(id).await
     }
 
     async fn delete(&self, file: &DeletedFile) -> Result<(), StoreFailure> {
