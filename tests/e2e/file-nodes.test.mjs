@@ -1,37 +1,13 @@
 // Uploads whose requests reach several nodes, which die and hang while they write.
 import assert from "node:assert/strict"
 import { randomBytes } from "node:crypto"
-import { request as http } from "node:http"
 import { describe, test } from "node:test"
 import { conversationOf, crowd, somebody } from "./support/person.mjs"
 import { isCluster, OPEN, SERVER_KEY, serve } from "./support/server.mjs"
-import { BYTES, sha256, uploads } from "./support/tus.mjs"
+import { openPatch, sha256, uploads } from "./support/tus.mjs"
 import { until } from "./support/wait.mjs"
 
 const skip = isCluster ? false : "needs three nodes: run it by run-cluster.mjs"
-
-/** A PATCH that sends bytes and no end. `more` sends others; `answer` is its status. */
-function openPatch(server, as, id, offset, length) {
-  const sent = http(`${server.url}/api/files/${id}`, {
-    method: "PATCH",
-    agent: false,
-    headers: {
-      "x-user-id": as,
-      "tus-resumable": "1.0.0",
-      "content-type": BYTES,
-      "upload-offset": offset,
-      "content-length": length,
-    },
-  })
-  const answer = new Promise((resolve) => {
-    sent.on("response", (response) => {
-      response.resume()
-      response.on("close", () => resolve(response.statusCode))
-    })
-    sent.on("error", (error) => resolve(error.code))
-  })
-  return { more: (bytes) => sent.write(bytes), answer, cut: () => sent.destroy() }
-}
 
 describe("an upload that one node writes", { skip }, () => {
   /** A cluster, and an upload that its first node writes: `begun` bytes of it have arrived there. */

@@ -9,7 +9,7 @@ import { mp4, png, wav } from "./support/media.mjs"
 import { conversationOf, crowd, get, post, put, request, somebody } from "./support/person.mjs"
 import { objectsOf, S3_PORT } from "./support/s3.mjs"
 import { JWT, OPEN, oneNodeOnly, SERVER_KEY, serve } from "./support/server.mjs"
-import { raw, sha256, uploads } from "./support/tus.mjs"
+import { openPatch, raw, sha256, uploads } from "./support/tus.mjs"
 import { until } from "./support/wait.mjs"
 
 const MESSAGES = "/api/privatechat/messages"
@@ -207,23 +207,15 @@ describe("uploads", () => {
   })
 
   test("a second request takes over from one that does not end", async (t) => {
-    const { asha, conversationId } = await pair(t)
+    const { asha, ben, conversationId } = await pair(t)
     const bytes = ZIP(1_000_000)
     const made = await asha.files.create(conversationId, bytes.length)
     const id = made.headers.location.split("/").at(-1)
     // It says that more comes, and sends nothing more.
-    const stalled = raw(server, "PATCH", `/api/files/${id}`, {
-      as: asha.id,
-      headers: {
-        "tus-resumable": "1.0.0",
-        "content-type": "application/offset+octet-stream",
-        "upload-offset": 0,
-        "content-length": bytes.length,
-        expect: "100-continue",
-      },
-      bytes: undefined,
-    })
-    stalled.catch(() => null)
+    const stalled = openPatch(server, asha.id, id, 0, bytes.length)
+    t.after(() => stalled.cut())
+    stalled.more(bytes.subarray(0, 300_000))
+    await ben.client.sees("file_progress", (one) => one.fileId === id && one.received > 0)
     const head = await asha.files.head(id)
     assert.equal(head.status, 200)
     const offset = Number(head.headers["upload-offset"])
@@ -488,6 +480,20 @@ describe("progress", () => {
     const all = ben.client.all("file_progress").filter((one) => one.fileId === id)
     assert.equal(all.at(-1).state, "ready")
     assert.equal(asha.client.all("file_progress").length, 0, "one's own upload")
+  })
+
+  test("an upload over a slow network goes on for the others too", async (t) => {
+    const { asha, ben, conversationId } = await pair(t)
+    const made = await asha.files.create(conversationId, 100_000)
+    const id = made.headers.location.split("/").at(-1)
+    const slow = openPatch(server, asha.id, id, 0, 100_000)
+    t.after(() => slow.cut())
+    // Far from what is collected before it is written.
+    const sends = setInterval(() => slow.more(Buffer.alloc(10)), 100)
+    t.after(() => clearInterval(sends))
+    const moves = (one) => one.fileId === id && one.received > 0
+    const { state } = await ben.client.sees("file_progress", moves)
+    assert.equal(state, "uploading")
   })
 
   test("an upload that is given up ends, and an invisible user shows none", async (t) => {

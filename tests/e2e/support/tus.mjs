@@ -48,6 +48,29 @@ export function raw(server, method, path, { as, headers = {}, bytes, cutAt } = {
   })
 }
 
+/** A PATCH that sends bytes and no end. `more` sends others; `answer` is its status. */
+export function openPatch(server, as, id, offset, length) {
+  const sent = http(`${server.url}/api/files/${id}`, {
+    method: "PATCH",
+    agent: false,
+    headers: {
+      "x-user-id": as,
+      "tus-resumable": "1.0.0",
+      "content-type": BYTES,
+      "upload-offset": offset,
+      "content-length": length,
+    },
+  })
+  const answer = new Promise((resolve) => {
+    sent.on("response", (response) => {
+      response.resume()
+      response.on("close", () => resolve(response.statusCode))
+    })
+    sent.on("error", (error) => resolve(error.code))
+  })
+  return { more: (bytes) => sent.write(bytes), answer, cut: () => sent.destroy() }
+}
+
 /** An uploader of one user. */
 export function uploads(server, as) {
   const tus = (method, path, { headers = {}, ...more } = {}) =>
