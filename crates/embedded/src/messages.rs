@@ -71,9 +71,19 @@ impl Messages for SqliteStore {
         before: u64,
         limit: usize,
     ) -> StoreResult<Option<PinnedPage>> {
-        let (caller, conversation) = (caller.clone(), conversation.clone());
-        self.read(move |conn| sqlite::pinned(conn, &caller, &conversation, before, limit))
-            .await
+        let (caller, place) = (caller.clone(), conversation.clone());
+        let page = self
+            .read(move |conn| sqlite::pinned(conn, &caller, &place, before, limit))
+            .await?;
+        let Some(mut page) = page else {
+            return Ok(None);
+        };
+        if !page.messages.is_empty() {
+            let members = self.members(conversation).await?.unwrap_or_default();
+            let named = named::in_messages(&page.messages, &members);
+            page.users = self.profiles(named).await?;
+        }
+        Ok(Some(page))
     }
 
     async fn seq_at(

@@ -195,6 +195,7 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
     #[serde(rename_all = "camelCase")]
     struct PinnedMessages<'a, T: Serialize> {
         data: Vec<T>,
+        users: Vec<User<'a>>,
         has_more: bool,
         as_of_seq: u64,
         store: &'a str,
@@ -366,6 +367,7 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
                 .iter()
                 .filter_map(shape::Message::now)
                 .collect(),
+            users: page.users.iter().map(User::from).collect(),
             has_more: page.has_more,
             as_of_seq: page.as_of_seq,
             store,

@@ -517,6 +517,7 @@ fn frames() -> Value {
                 messages: vec![acted_on()],
                 has_more: true,
                 as_of_seq: 7,
+                users: vec![asha()],
             })),
         ),
         ("place of a time", Reply::Messages(MessageReply::SeqAt(7))),

@@ -93,10 +93,27 @@ pub async fn a_page_brings_its_former_members<S: Messages + Groups>(subject: Sub
     make(store, "g", &["a", "b", "c"], History::All).await;
     send(store, "g", "c", "hello").await;
     assert_eq!(named(store, "a", "g", Range::Newest).await, [[""; 0]; 2]);
+    let sent = send(store, "g", "c", "pinned").await;
+    let pin = NewEntry {
+        write: Write::Change {
+            message: sent,
+            action: MessageAction::Pin { pinned: true },
+        },
+        ..message("g", "a", "")
+    };
+    store.append(pin, None).await.expect("a pin");
+    let beside_pins = async || {
+        let pins = store
+            .pinned(&user("a"), &conversation("g"), u64::MAX, 9)
+            .await;
+        pins.expect("an answer").expect("a member").users
+    };
+    assert_eq!(beside_pins().await, []);
     done(store, "g", "a", remove("c")).await;
     assert_eq!(named(store, "a", "g", Range::Newest).await, [["c"], ["c"]]);
+    assert_eq!(beside_pins().await[0].id, user("c"));
     // The entry that removes her is about her, without a message of hers.
-    let [page, log] = named(store, "a", "g", Range::After(2)).await;
+    let [page, log] = named(store, "a", "g", Range::After(4)).await;
     assert_eq!((page.len(), log), (0, vec!["c".to_owned()]));
     done(store, "g", "a", add(&["c"])).await;
     assert_eq!(named(store, "a", "g", Range::Newest).await, [[""; 0]; 2]);

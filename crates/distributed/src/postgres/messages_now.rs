@@ -151,10 +151,16 @@ pub(crate) async fn pinned(
         has_more,
     } = side(&rows, conversation, caller, &log, limit)?;
     items.reverse();
+    let mut users = Vec::new();
+    if !items.is_empty() {
+        let members = members_at(database, log.version).await?;
+        users = profiles(database, &named::in_messages(&items, &members)).await?;
+    }
     Ok(Some(PinnedPage {
         messages: items,
         has_more,
         as_of_seq: log.head_seq,
+        users,
     }))
 }
 

@@ -117,6 +117,7 @@ pub(crate) fn pinned(
         messages: items,
         has_more,
         as_of_seq: membership.head_seq,
+        users: Vec::new(),
     }))
 }
 

@@ -107,6 +107,9 @@ answers! {
     PinnedAnswer {
         /// The messages as they are now, oldest first.
         data: Vec<shape::Message<'static>>,
+        /// The profiles of those whom the page names and whom the conversation's `members` do not show:
+        /// see `MessagesAnswer`.
+        users: Vec<shape::User<'static>>,
         /// There are older ones.
         has_more: bool,
         /// The messages are as they are after the entry of this `seq`.

@@ -186,7 +186,10 @@ impl MessageReply {
                 weight::rows(&history.entries, weight::entry)
                     + weight::rows(&history.users, weight::member)
             }
-            Self::Pinned(page) => weight::rows(&page.messages, weight::message),
+            Self::Pinned(page) => {
+                weight::rows(&page.messages, weight::message)
+                    + weight::rows(&page.users, weight::member)
+            }
         }
     }
 }

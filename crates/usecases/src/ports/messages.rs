@@ -111,6 +111,8 @@ pub struct PinnedPage {
     pub has_more: bool,
     /// The newest entry that the messages are folded up to.
     pub as_of_seq: u64,
+    /// See [`MessagePage::users`].
+    pub users: Vec<Profile>,
 }
 
 /// Which conversations a list has, by what the caller has set for them.
