@@ -13,7 +13,9 @@ export default function Recorder(props: { onDone: (file: File) => void; onClose:
   const { onDone, onClose } = props
   const [ms, setMs] = useState<number | null>(null)
   const recorder = useRef<MediaRecorder | null>(null)
-  const isKept = useRef(false)
+  /** What the user chose; null: the recording ends by itself, and stays. */
+  const isKept = useRef<boolean | null>(null)
+  const frame = useRef<HTMLFieldSetElement>(null)
   const done = useRef(onDone)
   done.current = onDone
   const close = useRef(onClose)
@@ -32,8 +34,9 @@ export default function Recorder(props: { onDone: (file: File) => void; onClose:
       mine.ondataavailable = ({ data }) => parts.push(data)
       mine.onstop = () => {
         stop()
-        if (isKept.current) done.current(fileOf(parts, mine.mimeType))
-        close.current()
+        const hasSound = parts.some(({ size }) => size > 0)
+        if (hasSound && isKept.current !== false) done.current(fileOf(parts, mine.mimeType))
+        if (!isOver) close.current()
       }
       recorder.current = mine
       const began = performance.now()
@@ -41,9 +44,7 @@ export default function Recorder(props: { onDone: (file: File) => void; onClose:
       timer = window.setInterval(() => {
         const now = performance.now() - began
         setMs(now)
-        if (now < MAX_MS) return
-        isKept.current = true
-        mine.stop()
+        if (now >= MAX_MS && mine.state === "recording") mine.stop()
       }, 250)
       mine.start(1_000)
     }
@@ -57,9 +58,18 @@ export default function Recorder(props: { onDone: (file: File) => void; onClose:
       toast.error(words.files.noMicrophone, { id: "no-microphone" })
       close.current()
     })
+    // Nothing is recorded where the user cannot see it: a recorder that is hidden, for example by a panel over it, ends.
+    const watch = new ResizeObserver(() => {
+      if (frame.current?.checkVisibility()) return
+      if (recorder.current?.state === "recording") recorder.current.stop()
+      else if (!recorder.current) close.current()
+    })
+    if (frame.current) watch.observe(frame.current)
     return () => {
       isOver = true
+      watch.disconnect()
       // Leaving the conversation throws the recording away.
+      isKept.current ??= false
       if (recorder.current?.state === "recording") recorder.current.stop()
       stop()
     }
@@ -72,7 +82,7 @@ export default function Recorder(props: { onDone: (file: File) => void; onClose:
   }
 
   return (
-    <fieldset className="recorder" data-testid="recorder" aria-label={words.files.recording}>
+    <fieldset ref={frame} className="recorder" data-testid="recorder" aria-label={words.files.recording}>
       <span className="recorder-dot" aria-hidden="true" />
       <span className="recorder-time" role="timer">
         {ms === null ? words.files.microphone : clockOf(ms)}
