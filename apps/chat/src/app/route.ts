@@ -87,10 +87,26 @@ export function openDetails(conversationId: string): void {
   const from = read()
   const hash = hashOf({ view: "thread", conversationId, details: true })
   if (hash === location.hash) return
-  // The state says where "back" leads from the thread below, too.
-  const below = (history.state as { from?: string } | null)?.from
-  history.pushState({ from: from.view === "thread" ? "details" : from.view, below }, "", hash)
+  history.pushState({ from: from.view === "thread" ? "details" : from.view }, "", hash)
   for (const listener of listeners) listener()
+}
+
+let isGoingBack = false
+let afterBack: (() => void) | undefined
+
+/** Goes back by one entry, which the browser does a moment later: a second request in between is not another entry. */
+function back(then?: () => void): void {
+  afterBack = then ?? afterBack
+  if (isGoingBack) return
+  isGoingBack = true
+  const end = () => {
+    const next = afterBack
+    isGoingBack = false
+    afterBack = undefined
+    next?.()
+  }
+  addEventListener("popstate", end, { once: true })
+  history.back()
 }
 
 /** Closes that panel, through the history if it was opened from the thread. */
@@ -99,23 +115,27 @@ export function closeDetails(): void {
   if (route.view !== "thread" || !route.details) return
   const state = history.state as { from?: string } | null
   if (state?.from === "details") {
-    history.back()
+    back()
     return
   }
   history.replaceState(history.state, "", hashOf({ view: "thread", conversationId: route.conversationId }))
   for (const listener of listeners) listener()
 }
 
-/** The user left the conversation that is shown: its address leads nowhere any more. */
+/** The user left the conversation that is shown: its address leads nowhere any more, so "back" must not lead there. */
 export function leaveThread(): void {
-  history.replaceState(null, "", "#/")
-  for (const listener of listeners) listener()
+  const { from } = (history.state ?? {}) as { from?: string }
+  const route = read()
+  const isOverThread = route.view === "thread" && route.details === true && from === "details"
+  if (isGoingBack || isOverThread) back(() => read().view === "thread" && goBack())
+  else goBack()
 }
 
 /** Returns to the list, through the history if the user came from there, so that entries do not pile up. */
 export function goBack(): void {
-  if ((history.state as { from?: Route["view"] } | null)?.from === "conversations") {
-    history.back()
+  const { from } = (history.state ?? {}) as { from?: Route["view"] }
+  if (isGoingBack || from === "conversations") {
+    back()
     return
   }
   history.replaceState(null, "", "#/")
