@@ -3,7 +3,7 @@ import type { SharedFile } from "@lamplight/client"
 import { useFileUrl } from "@lamplight/react"
 import { ChevronLeft, ChevronRight, Download, X, ZoomIn, ZoomOut } from "lucide-react"
 import { Dialog } from "radix-ui"
-import { type KeyboardEvent, useState } from "react"
+import { type KeyboardEvent, useEffect, useRef, useState } from "react"
 import { words } from "../strings"
 import { sizeText } from "./layout"
 
@@ -14,14 +14,20 @@ export interface Shown {
 }
 
 const ZOOMS = [1, 1.5, 2, 3, 4]
+/** One step of the zoom, in pixels of a wheel: less than a notch of a mouse; the small deltas of a pinch add up to it. */
+const WHEEL_STEP = 40
 
 export default function Viewer(props: { pictures: readonly Shown[]; start: string; onClose: () => void }) {
   const { pictures, start, onClose } = props
   const [id, setId] = useState(start)
   const [zoom, setZoom] = useState(0)
-  const found = pictures.findIndex(({ file }) => file.id === id)
-  const at = Math.max(0, found)
+  const at = pictures.findIndex(({ file }) => file.id === id)
   const shown = pictures[at]
+  // Deleted, or not loaded any more: another picture in its place would be taken for it.
+  const isGone = shown === undefined
+  useEffect(() => {
+    if (isGone) onClose()
+  }, [isGone, onClose])
   if (!shown) return null
 
   function go(step: number) {
@@ -150,33 +156,62 @@ function Stage(props: {
   const { file, zoom, onMagnify, onOut } = props
   const src = useFileUrl(file)
   const [isFailed, setFailed] = useState(false)
+  const stage = useRef<HTMLDivElement>(null)
+  const image = useRef<HTMLImageElement>(null)
+  /** The width of the whole picture on the stage, in pixels: what the zoom multiplies. */
+  const [base, setBase] = useState(0)
+  const isZoomed = zoom > 1
+  useEffect(() => {
+    const element = image.current
+    if (isZoomed || !element || src === null) return
+    const watch = new ResizeObserver(() => setBase(element.clientWidth))
+    watch.observe(element)
+    return () => watch.disconnect()
+  }, [isZoomed, src])
+  // React's listeners for the wheel are passive, and could not keep the browser from zooming the page.
+  const magnify = useRef(onMagnify)
+  magnify.current = onMagnify
+  useEffect(() => {
+    let turned = 0
+    const onWheel = (event: WheelEvent) => {
+      if (!event.ctrlKey) return
+      event.preventDefault()
+      const delta = event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? event.deltaY : event.deltaY * WHEEL_STEP
+      turned = Math.sign(delta) === Math.sign(turned) ? turned + delta : delta
+      if (Math.abs(turned) < WHEEL_STEP) return
+      magnify.current(turned < 0 ? 1 : -1)
+      turned = 0
+    }
+    const element = stage.current
+    element?.addEventListener("wheel", onWheel, { passive: false })
+    return () => element?.removeEventListener("wheel", onWheel)
+  }, [])
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the keys are handled by the dialog
     // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes it
     <div
+      ref={stage}
       className="viewer-stage"
-      data-zoomed={zoom > 1 ? "" : undefined}
+      data-zoomed={isZoomed ? "" : undefined}
       onClick={(event) => {
         if (event.target === event.currentTarget) onOut()
       }}
-      onDoubleClick={() => onMagnify(zoom > 1 ? -ZOOMS.length : 2)}
-      onWheel={(event) => {
-        if (event.ctrlKey) onMagnify(event.deltaY < 0 ? 1 : -1)
-      }}
+      onDoubleClick={() => onMagnify(isZoomed ? -ZOOMS.length : 2)}
     >
       {isFailed ? (
         <p className="viewer-failed">{words.files.notShown}</p>
       ) : (
         src !== null && (
           <img
+            ref={image}
             src={src}
             alt={file.name}
             width={file.width}
             height={file.height}
             draggable={false}
             style={
-              zoom > 1
-                ? { maxWidth: "none", maxHeight: "none", width: `${zoom * 100}%`, height: "auto" }
+              isZoomed && base > 0
+                ? { maxWidth: "none", maxHeight: "none", width: base * zoom, height: "auto" }
                 : undefined
             }
             onError={() => setFailed(true)}
