@@ -18,6 +18,8 @@ export function usePicker(selfId: string, isLeftOut: (userId: string) => boolean
   const text = query.trim()
   const directory = useDirectory(text)
 
+  const isLoading = directory.status === "loading"
+
   const known = useMemo(() => {
     const all = new Map<string, User>()
     for (const { other } of items) if (other) all.set(other.id, other)
@@ -27,15 +29,16 @@ export function usePicker(selfId: string, isLeftOut: (userId: string) => boolean
 
   const found = useMemo(() => {
     const wanted = fold(text)
-    const matches = [...known.values()].filter(
-      (user) => !wanted || fold(`${user.name} ${user.id}`).includes(wanted),
-    )
-    const all = new Map([...matches, ...directory.users].map((user) => [user.id, user]))
+    const isMatch = (user: User) => !wanted || fold(`${user.name} ${user.id}`).includes(wanted)
+    const matches = [...known.values()].filter(isMatch)
+    // Until the results of this query arrive, those of the one before it that match this one too: Enter picks the first.
+    const others = isLoading ? directory.users.filter(isMatch) : directory.users
+    const all = new Map([...matches, ...others].map((user) => [user.id, user]))
     return [...all.values()]
       .filter(({ id }) => id !== selfId && !isLeftOut(id))
       .sort((one, other) => byName(nameOf(one), nameOf(other)))
       .slice(0, SHOWN)
-  }, [known, text, directory.users, selfId, isLeftOut])
+  }, [known, text, directory.users, isLoading, selfId, isLeftOut])
 
   const isChosen = (id: string) => chosen.some((user) => user.id === id)
   return {
@@ -48,7 +51,12 @@ export function usePicker(selfId: string, isLeftOut: (userId: string) => boolean
     retry: directory.retry,
     /** Where any id may be written to: the one that was typed, if it is nobody's here. */
     stranger:
-      directory.anyone && text && text !== selfId && !isLeftOut(text) && !found.some(({ id }) => id === text)
+      directory.anyone &&
+      !isLoading &&
+      text &&
+      text !== selfId &&
+      !isLeftOut(text) &&
+      !found.some(({ id }) => id === text)
         ? text
         : null,
     toggle(user: User) {

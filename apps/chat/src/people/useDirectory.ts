@@ -57,8 +57,10 @@ export function useDirectory(query: string) {
     }
   }, [client, query, attempt])
 
+  const isCurrent = state.query === query
   return {
-    status: state.status,
+    status: isCurrent ? state.status : query ? "loading" : "idle",
+    /** While `status` is "loading", the results of the query before. */
     users: state.users,
     more: state.cursor !== null,
     anyone: state.anyone,
@@ -73,7 +75,7 @@ export function useDirectory(query: string) {
               ? { ...before, users: [...before.users, ...page.data], cursor: page.nextCursor ?? null }
               : before,
           ),
-        () => setState((before) => ({ ...before, status: "error" })),
+        () => setState((before) => (before.query === query ? { ...before, status: "error" } : before)),
       )
     },
   }
