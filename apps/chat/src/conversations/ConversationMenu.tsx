@@ -2,7 +2,7 @@ import type { ConversationInfo, SettingsChange } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import { Archive, ArchiveRestore, Bell, BellOff, CalendarSearch, Pin, PinOff } from "lucide-react"
 import { DropdownMenu } from "radix-ui"
-import { type ReactNode, useEffect } from "react"
+import { type ReactNode, useEffect, useRef } from "react"
 import { untilTime } from "../logic/time"
 import { words } from "../strings"
 import { showFailure } from "../ui/failure"
@@ -27,11 +27,14 @@ export default function ConversationMenu(props: {
   align?: "start" | "end"
   /** In the thread: asks for a day to go to. */
   onDate?: () => void
-  /** Called after it closed, and takes the focus back. */
-  onClose: () => void
+  /** The button that opened it, which closes it by itself. */
+  trigger?: () => Element | null | undefined
+  /** Called after it closed. `takesFocus`: not after a press elsewhere, which has moved the focus. */
+  onClose: (takesFocus: boolean) => void
 }) {
-  const { item, name, at, align = "start", onDate, onClose } = props
+  const { item, name, at, align = "start", onDate, trigger, onClose } = props
   const client = useLamplight()
+  const isOutside = useRef(false)
 
   // The connection may be lost before something is chosen.
   useEffect(() => void client.conversation(item.id).setSettings({}), [client, item.id])
@@ -50,7 +53,11 @@ export default function ConversationMenu(props: {
     </DropdownMenu.Item>
   )
   return (
-    <DropdownMenu.Root defaultOpen modal={false} onOpenChange={(open) => !open && onClose()}>
+    <DropdownMenu.Root
+      defaultOpen
+      modal={false}
+      onOpenChange={(open) => !open && onClose(!isOutside.current)}
+    >
       <DropdownMenu.Trigger asChild>
         <span className="menu-place" style={{ left: at.x, top: at.y }} aria-hidden="true" tabIndex={-1} />
       </DropdownMenu.Trigger>
@@ -63,6 +70,10 @@ export default function ConversationMenu(props: {
           sideOffset={4}
           collisionPadding={12}
           aria-label={words.settings.label(name)}
+          onInteractOutside={(event) => {
+            if (trigger?.()?.contains(event.target as Node)) event.preventDefault()
+            else isOutside.current = true
+          }}
           onCloseAutoFocus={(event) => event.preventDefault()}
         >
           {item.pinned

@@ -29,16 +29,20 @@ export function useRowMenu() {
     press.current = null
   }
 
-  const close = useCallback(() => {
-    setMenu(null)
-    const own = `[data-conversation-id="${CSS.escape(menu?.id ?? "")}"]`
-    // What was chosen may have moved the row, or taken it away.
-    requestAnimationFrame(() => {
-      const row = document.querySelector<HTMLElement>(own)
-      const list = document.querySelector<HTMLElement>('[data-region="conversations"] [data-region-entry]')
-      ;(row ?? list)?.focus({ preventScroll: true })
-    })
-  }, [menu])
+  const close = useCallback(
+    (takesFocus: boolean) => {
+      setMenu(null)
+      if (!takesFocus) return
+      const own = `[data-conversation-id="${CSS.escape(menu?.id ?? "")}"]`
+      // What was chosen may have moved the row, or taken it away.
+      requestAnimationFrame(() => {
+        const row = document.querySelector<HTMLElement>(own)
+        const list = document.querySelector<HTMLElement>('[data-region="conversations"] [data-region-entry]')
+        ;(row ?? list)?.focus({ preventScroll: true })
+      })
+    },
+    [menu],
+  )
 
   const handlers = {
     onContextMenu(event: MouseEvent<HTMLElement>) {

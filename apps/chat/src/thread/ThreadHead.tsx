@@ -124,9 +124,10 @@ function Settings({ item, name }: { item: ConversationInfo; name: string }) {
           at={at}
           align="end"
           onDate={() => button.current && pickDate(button.current, new Date())}
-          onClose={() => {
+          trigger={() => button.current}
+          onClose={(takesFocus) => {
             setAt(null)
-            button.current?.focus({ preventScroll: true })
+            if (takesFocus) button.current?.focus({ preventScroll: true })
           }}
         />
       )}
