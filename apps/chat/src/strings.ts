@@ -202,6 +202,7 @@ export const words = {
     archivedTitle: "Archived",
     archivedBack: "Back to all conversations",
     archivedNone: "Nothing is archived",
+    archivedFailed: "The archive could not be loaded.",
     archivedLead: "Archived conversations wait here until someone writes.",
     allArchived: "All conversations are archived",
     archivedLoading: "Loading archived conversations…",

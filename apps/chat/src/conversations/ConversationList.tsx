@@ -119,16 +119,19 @@ function ArchivedList(props: ListProps & { items: readonly ConversationItem[]; o
   const { items, onBack } = props
   const { loadArchived } = useConversations()
   const [next, setNext] = useState<string | null | undefined>(undefined)
-  const [loading, setLoading] = useState(false)
+  const [loading, setLoading] = useState(true)
+  /** Where the page that could not be loaded begins; null: nothing failed. */
+  const [failed, setFailed] = useState<{ cursor: string | undefined } | null>(null)
   const back = useRef<HTMLButtonElement>(null)
 
   const load = useCallback(
     async (cursor?: string) => {
       setLoading(true)
+      setFailed(null)
       try {
         setNext(await loadArchived(cursor))
-      } catch (thrown) {
-        showFailure(words.list.failed, thrown)
+      } catch {
+        setFailed({ cursor })
       }
       setLoading(false)
     },
@@ -160,11 +163,22 @@ function ArchivedList(props: ListProps & { items: readonly ConversationItem[]; o
         </IconButton>
         <h2>{words.settings.archivedTitle}</h2>
       </div>
-      {items.length > 0 ? (
-        <Rows {...props} items={items} />
-      ) : loading ? (
+      {items.length > 0 && <Rows {...props} items={items} />}
+      {items.length === 0 && loading && (
         <Skeleton rows={3} kind="list" label={words.settings.archivedLoading} />
-      ) : (
+      )}
+      {failed && (
+        <State
+          kind="error"
+          title={words.settings.archivedFailed}
+          action={
+            <Button look="line" data-testid="archive-retry" onClick={() => void load(failed.cursor)}>
+              {words.list.retry}
+            </Button>
+          }
+        />
+      )}
+      {items.length === 0 && !loading && !failed && (
         <State
           kind="empty"
           title={words.settings.archivedNone}
@@ -176,7 +190,7 @@ function ArchivedList(props: ListProps & { items: readonly ConversationItem[]; o
           }
         />
       )}
-      {next && (
+      {next && !failed && (
         <p className="pb-4 text-center">
           <Button look="text" disabled={loading} onClick={() => void load(next)}>
             {words.list.more}
@@ -266,6 +280,7 @@ function Rows({ items, selected, selfId, onSelect }: ListProps & { items: readon
           item={menuItem}
           name={conversationTitle(menuItem, selfId) || menuItem.id}
           at={menu}
+          trigger={() => document.querySelector(`[data-menu-of="${CSS.escape(menu.id)}"]`)}
           onClose={close}
         />
       )}
