@@ -1,5 +1,6 @@
 import { useLamplight } from "@lamplight/react"
 import { useEffect } from "react"
+import { describeFiles } from "../files/layout"
 import { words } from "../strings"
 import { chime, isLookedAt, LOOK_AGAIN_MS, lookAt, notificationsWanted, soundWanted } from "./attention"
 import { useReading } from "./hooks"
@@ -39,7 +40,7 @@ export function Notify({
         const group = item?.kind === "group" && item.name
         const title = group ? (sender ? words.groups.from(sender, group) : group) : sender
         const notification = new Notification(title || words.product, {
-          body: message.content.slice(0, 140),
+          body: message.content.slice(0, 140) || describeFiles(message.attachments ?? []),
           // The next notification of the same conversation replaces this one.
           tag: message.conversationId,
         })

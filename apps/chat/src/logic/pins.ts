@@ -5,6 +5,7 @@ export interface Pin {
   senderId: string
   createdAt: string
   content: string
+  attachments?: readonly { name: string; type: string }[] | undefined
 }
 
 interface ListedMessage {
@@ -13,6 +14,7 @@ interface ListedMessage {
   senderId: string
   createdAt: string
   content: string
+  attachments?: readonly { name: string; type: string }[] | undefined
 }
 
 interface LoadedRow {
@@ -21,6 +23,7 @@ interface LoadedRow {
   senderId: string
   createdAt: string
   content: string
+  attachments?: readonly { name: string; type: string }[] | undefined
   pinnedAt: string | null
 }
 

@@ -1,5 +1,6 @@
 import type { MessageRow } from "@lamplight/client"
 import { useEffect, useId, useRef } from "react"
+import { describeFiles } from "../files/layout"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
 
@@ -32,7 +33,7 @@ export function DeleteDialog(props: { row: MessageRow; onDelete: () => void; onC
           {words.message.deleteLead}
         </p>
         <blockquote className="delete-text" dir="auto">
-          {row.content.slice(0, 280)}
+          {row.content.slice(0, 280) || describeFiles(row.attachments)}
         </blockquote>
         <div className="dialog-choice">
           <Button look="line" onClick={() => dialog.current?.close()}>

@@ -2,6 +2,7 @@ import type { MessageRow } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import { toast } from "sonner"
 import { goBack } from "../app/route"
+import { describeFiles } from "../files/layout"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
 import { copyText } from "../ui/clipboard"
@@ -53,12 +54,14 @@ function Unsent({ row }: { row: MessageRow }) {
   return (
     <li data-testid="unsent">
       <p className="no-access-text" dir="auto">
-        {row.content}
+        {row.content || describeFiles(row.files)}
       </p>
       <span className="message-actions">
-        <Button look="text" data-testid="copy" onClick={() => void copy()}>
-          {words.message.copy}
-        </Button>
+        {row.content && (
+          <Button look="text" data-testid="copy" onClick={() => void copy()}>
+            {words.message.copy}
+          </Button>
+        )}
         {id !== null && (
           <Button look="text" data-testid="delete" onClick={() => void outbox.discard(id)}>
             {words.message.remove}

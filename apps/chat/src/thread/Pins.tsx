@@ -4,6 +4,7 @@ import { Pin } from "lucide-react"
 import { Popover } from "radix-ui"
 import { useEffect, useMemo, useRef, useState } from "react"
 import { useToday } from "../app/hooks"
+import { describeFiles } from "../files/layout"
 import { mergePins } from "../logic/pins"
 import { listTime } from "../logic/time"
 import { words } from "../strings"
@@ -95,7 +96,7 @@ export function Pins({ id, rows }: { id: string; rows: readonly MessageRow[] }) 
                     </time>
                   </span>
                   <span className="hit-text" dir="auto">
-                    {row.content.slice(0, EXCERPT)}
+                    {row.content.slice(0, EXCERPT) || describeFiles(row.attachments ?? [])}
                   </span>
                 </button>
               </li>
