@@ -49,9 +49,15 @@ function Item({ upload, onRemoved }: { upload: Upload; onRemoved: () => void }) 
         ) : (
           <FileName name={name} />
         )}
-        <span className="file-size" data-failed={state === "failed" ? "" : undefined} role="status">
+        <span className="file-size" data-failed={state === "failed" ? "" : undefined}>
           {state === "failed" ? uploadText(upload) : `${sizeText(size)} · ${uploadText(upload)}`}
           {!durable && state !== "ready" && state !== "failed" && ` · ${words.files.keepOpen}`}
+        </span>
+        {/* Read aloud when it begins and ends, not at each percent. */}
+        <span className="sr-only" role="status">
+          {state === "ready" || state === "failed"
+            ? `${name}: ${uploadText(upload)}`
+            : words.files.uploading(name)}
         </span>
         {state !== "ready" && state !== "failed" && (
           <Bar upload={upload} label={words.files.uploading(name)} />

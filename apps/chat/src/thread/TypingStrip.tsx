@@ -10,9 +10,13 @@ export function TypingStrip({ id, nameOf }: { id: string; nameOf: (userId: strin
   return (
     <div className="typing-strip" role="status">
       {shared && userIds.length === 0 && (
-        <span className="typing-file" data-testid="sharing" data-state={shared.state}>
-          {sharingText(shared, nameOf(shared.userId))}
-        </span>
+        <>
+          <span className="typing-file" data-testid="sharing" data-state={shared.state} aria-hidden="true">
+            {sharingText(shared, nameOf(shared.userId), percent(shared.received, shared.size))}
+          </span>
+          {/* Read aloud when it begins and ends, not at each percent. */}
+          <span className="sr-only">{sharingText(shared, nameOf(shared.userId), null)}</span>
+        </>
       )}
       {userIds.length > 0 && (
         <span className="inline-flex items-center gap-2" data-testid="typing">
@@ -28,9 +32,8 @@ export function TypingStrip({ id, nameOf }: { id: string; nameOf: (userId: strin
   )
 }
 
-function sharingText({ name, received, size, state }: FileProgress, who: string): string {
+function sharingText({ name, state }: FileProgress, who: string, done: number | null): string {
   if (state === "ready") return words.files.shared(who, name)
-  if (state === "uploading" || state === "processing")
-    return words.files.sharing(who, name, percent(received, size))
+  if (state === "uploading" || state === "processing") return words.files.sharing(who, name, done)
   return words.files.notShared(who, name)
 }
