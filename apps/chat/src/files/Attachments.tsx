@@ -5,6 +5,32 @@ import { type AnyFile, boxOf, columnsOf, keyOf, kindOf, split } from "./layout"
 type Media = typeof import("./media")
 
 let media: Media | null = null
+let loading: Promise<void> | null = null
+
+const FIRST_PAUSE_MS = 2_000
+const LONGEST_PAUSE_MS = 60_000
+
+/** One request for all rows. Without a network it is made again, ever more seldom, and at once when the network is back. */
+function loadMedia(): Promise<void> {
+  loading ??= (async () => {
+    for (let pause = FIRST_PAUSE_MS; !media; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+      try {
+        media = await import("./media")
+      } catch {
+        await new Promise<void>((resolve) => {
+          const end = () => {
+            clearTimeout(timer)
+            removeEventListener("online", end)
+            resolve()
+          }
+          const timer = setTimeout(end, pause)
+          addEventListener("online", end)
+        })
+      }
+    }
+  })()
+  return loading
+}
 
 /** What shows files loads with the first of them; until then their places are empty, and as large as they will be. */
 function useMedia(): Media | null {
@@ -12,21 +38,9 @@ function useMedia(): Media | null {
   useEffect(() => {
     if (media) return
     let isOver = false
-    let timer = 0
-    const load = () =>
-      import("./media").then(
-        (loaded) => {
-          media = loaded
-          if (!isOver) update()
-        },
-        () => {
-          if (!isOver) timer = window.setTimeout(load, 3_000)
-        },
-      )
-    void load()
+    void loadMedia().then(() => isOver || update())
     return () => {
       isOver = true
-      clearTimeout(timer)
     }
   }, [])
   return media
