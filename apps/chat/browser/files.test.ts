@@ -166,6 +166,12 @@ describe.skipIf(!canRun)("files", () => {
         data.items.add(new File([new Uint8Array(2_000)], "dropped.bin"))
         return data
       }, text)
+    const stored: string[] = []
+    asha.page.on("response", async (response) => {
+      const place = response.headers().location
+      if (response.request().method() === "POST" && response.url().endsWith("/api/files") && place)
+        stored.push(place)
+    })
     const dropped = await transfer(null)
     await asha.on("log").dispatchEvent("dragenter", { dataTransfer: dropped })
     await asha.on("drop-target").waitFor()
@@ -192,6 +198,16 @@ describe.skipIf(!canRun)("files", () => {
     }
     expect(await asha.focused()).toBe("composer")
     await until(async () => (await held(asha)) === 0)
+    expect(stored.length).toBe(2)
+    for (const place of stored) {
+      const status = () =>
+        asha.page.evaluate(
+          async (path) =>
+            (await fetch(path, { method: "HEAD", headers: { "tus-resumable": "1.0.0" } })).status,
+          place,
+        )
+      await expect.poll(status).toBeGreaterThanOrEqual(404)
+    }
   })
 
   it("41: Send before it is ready: the message waits, both sides see how far it is, and it arrives once", async () => {
@@ -299,7 +315,20 @@ describe.skipIf(!canRun)("files", () => {
     const width = () => ben.page.locator(".viewer-stage img").evaluate((one) => one.clientWidth)
     const before = await width()
     await ben.page.keyboard.press("+")
-    await until(async () => (await width()) > before)
+    await until(async () => (await width()) === Math.round(before * 1.5))
+    // A pinch is many small turns of a wheel, of which the page itself sees nothing.
+    const pinch = (deltaY: number) =>
+      ben.page
+        .locator(".viewer-stage")
+        .evaluate(
+          (stage, by) =>
+            stage.dispatchEvent(
+              new WheelEvent("wheel", { deltaY: by, ctrlKey: true, bubbles: true, cancelable: true }),
+            ),
+          deltaY,
+        )
+    for (let turn = 0; turn < 4; turn += 1) expect(await pinch(-10)).toBe(false)
+    await until(async () => (await width()) === before * 2)
     await ben.page.keyboard.press("0")
     await until(async () => (await width()) === before)
     expect(await ben.on("viewer-download").getAttribute("download")).toBe("e.png")
@@ -335,6 +364,86 @@ describe.skipIf(!canRun)("files", () => {
     await audio.waitFor()
     await until(() => audio.evaluate((one) => (one as HTMLAudioElement).readyState >= 1))
     expect(await audio.getAttribute("preload")).toBe("metadata")
+  })
+
+  it("a recording that ends by itself stays, also where a panel covers it", async () => {
+    await asha.page.evaluate(() => {
+      const devices = navigator.mediaDevices
+      const get = devices.getUserMedia.bind(devices)
+      devices.getUserMedia = async (wanted) => {
+        const stream = await get(wanted)
+        Object.assign(window, { microphone: stream })
+        return stream
+      }
+    })
+    const second = asha.page.locator('.recorder-time:has-text("0:01")')
+    await asha.on("record").click()
+    await second.waitFor()
+    await asha.page.evaluate(() => {
+      const { microphone } = window as unknown as { microphone: MediaStream }
+      for (const track of microphone.getTracks()) track.stop()
+    })
+    await until(async () => (await asha.on("recorder").count()) === 0)
+    await asha.on("voice-draft").waitFor()
+    await asha.on("upload-cancel").click()
+    await until(async () => (await asha.on("upload").count()) === 0)
+    await resize(asha.page, 390, 844)
+    await asha.on("record").click()
+    await second.waitFor()
+    await asha.on("open-details").click()
+    await asha.on("details").waitFor()
+    await until(async () => (await asha.on("recorder").count()) === 0)
+    await asha.page.goBack()
+    await asha.on("voice-draft").waitFor()
+    const live = await asha.page.evaluate(() =>
+      (window as unknown as { microphone: MediaStream }).microphone
+        .getTracks()
+        .filter(({ readyState }) => readyState === "live"),
+    )
+    expect(live).toEqual([])
+    await asha.on("upload-cancel").click()
+    await until(async () => (await asha.on("upload").count()) === 0)
+  })
+
+  it("only the begin and the end of an upload are read aloud, and a message of files has words everywhere", async () => {
+    await speed(300_000)
+    await pick(asha, archive("aloud.zip", zip(900_000)))
+    await until(async () => /\d+ %/.test((await asha.on("upload").textContent()) ?? ""))
+    const aloud = asha.on("upload").locator('[role="status"]')
+    expect(await aloud.textContent()).toContain("Uploading")
+    expect(await aloud.textContent()).not.toContain("%")
+    await speed(null)
+    await ready(asha, 1)
+    expect(await aloud.textContent()).toContain("Ready to send")
+    await send(asha)
+    await fileNamed(asha, "aloud.zip").waitFor()
+    const row = asha.on("message").filter({ has: fileNamed(asha, "aloud.zip") })
+    await row.hover()
+    await row.locator('[data-testid="message-menu"]').click()
+    await asha.page.getByRole("menuitem", { name: "Pin", exact: true }).click()
+    await asha.on("pins").click()
+    await asha.on("pinned-message").filter({ hasText: "aloud.zip" }).waitFor()
+    await asha.page.keyboard.press("Escape")
+    await row.hover()
+    await row.locator('[data-testid="message-menu"]').click()
+    await asha.page.getByRole("menuitem", { name: "Delete", exact: true }).click()
+    await asha.on("delete-dialog").filter({ hasText: "aloud.zip" }).waitFor()
+    await asha.on("delete-confirm").click()
+    await fileNamed(ben, "aloud.zip").waitFor({ state: "detached" })
+  })
+
+  it("the viewer closes when its picture is deleted", async () => {
+    await pick(asha, picture("gone.png", 300, 300))
+    await ready(asha, 1)
+    await asha.say("Soon deleted")
+    await ben.message("Soon deleted").locator('[data-testid="picture"]').click()
+    await ben.on("viewer-place").filter({ hasText: "of" }).waitFor()
+    const row = asha.message("Soon deleted")
+    await row.hover()
+    await row.locator('[data-testid="message-menu"]').click()
+    await asha.page.getByRole("menuitem", { name: "Delete", exact: true }).click()
+    await asha.on("delete-confirm").click()
+    await until(async () => (await ben.on("viewer").count()) === 0)
   })
 
   it("a video has a player", async () => {

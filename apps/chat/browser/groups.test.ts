@@ -1,7 +1,7 @@
 import type { Browser } from "playwright-core"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { violations } from "./axe"
-import { canRun, closeOthers, launch, Person, resize, restore, Server, until } from "./world"
+import { canRun, closeOthers, launch, Person, resize, restore, Server, settled, until } from "./world"
 
 /** Asha has the group, Ben is made an admin and leaves, Cleo is removed, Dan is added later. */
 describe.skipIf(!canRun)("groups and blocks", () => {
@@ -85,6 +85,23 @@ describe.skipIf(!canRun)("groups and blocks", () => {
     await asha.on("pick").filter({ hasText: ben.name }).first().waitFor()
     await asha.page.keyboard.press("Enter")
     await asha.on("chosen").filter({ hasText: ben.name }).waitFor()
+    // Enter does not pick what an earlier search found.
+    let answer = () => {}
+    const asked = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    await asha.on("picker-search").fill(dan.username)
+    await asha.on("pick").filter({ hasText: dan.name }).waitFor()
+    await asha.page.route("**/api/users?*nobody*", async (route) => {
+      await asked
+      await route.continue()
+    })
+    await asha.on("picker-search").fill("nobody at all")
+    await asha.page.keyboard.press("Enter")
+    answer()
+    await asha.on("group-dialog").getByText("No results for").waitFor()
+    expect(await asha.on("chosen").count()).toBe(1)
+    await asha.page.unrouteAll({ behavior: "ignoreErrors" })
     await asha.on("picker-search").fill(cleo.name)
     await asha.on("pick").filter({ hasText: cleo.name }).first().waitFor()
     await asha.page.keyboard.press("ArrowDown")
@@ -186,6 +203,21 @@ describe.skipIf(!canRun)("groups and blocks", () => {
   })
 
   it("an owner who leaves hands over, and the group leaves their list", async () => {
+    const hash = () => asha.page.evaluate(() => location.hash)
+    const thread = (await hash()).replace(/\/details$/, "")
+    await openDetails(asha)
+    // A second press on the button does not leave the thread too.
+    await asha.on("close-details").evaluate((button) => {
+      ;(button as HTMLElement).click()
+      ;(button as HTMLElement).click()
+    })
+    await asha.on("details").waitFor({ state: "detached" })
+    await settled(asha.page, hash)
+    expect(await hash()).toBe(thread)
+    await asha.page.evaluate(() => {
+      location.hash = "#/people"
+    })
+    await row(asha, "Early ferry").click()
     await openDetails(asha)
     await asha.on("leave").click()
     await asha.on("confirm-dialog").getByText("becomes the owner").waitFor()
@@ -195,6 +227,10 @@ describe.skipIf(!canRun)("groups and blocks", () => {
     await asha.on("confirm").click()
     await row(asha, "Early ferry").waitFor({ state: "detached" })
     await asha.on("details").waitFor({ state: "detached" })
+    await expect.poll(hash).toBe("#/")
+    // Back does not lead into the group.
+    await asha.page.goBack()
+    await expect.poll(hash).toBe("#/people")
     await system(dan, `${asha.name} left the group`).waitFor()
     await system(dan, `${ben.name} is now an owner`).waitFor()
     // Also after a reload, with the name of who left.

@@ -1,7 +1,7 @@
 import type { Browser } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { violations } from "./axe"
-import { canRun, launch, Person, phone, Server, until } from "./world"
+import { canRun, frames, launch, Person, phone, Server, until } from "./world"
 
 describe.skipIf(!canRun)("conversations that are pinned, muted and archived", () => {
   let browser: Browser
@@ -62,7 +62,13 @@ describe.skipIf(!canRun)("conversations that are pinned, muted and archived", ()
   it("4 49: muted by the keyboard it counts in its row only, and makes neither a sound nor a notification", async () => {
     await asha.page.evaluate(() => {
       const notes: string[] = []
-      Object.assign(window, { notes })
+      const tones: number[] = []
+      Object.assign(window, { notes, tones })
+      const start = OscillatorNode.prototype.start
+      OscillatorNode.prototype.start = function (when) {
+        tones.push(this.frequency.value)
+        start.call(this, when)
+      }
       Object.defineProperty(window, "Notification", {
         value: class {
           static permission = "granted"
@@ -73,6 +79,7 @@ describe.skipIf(!canRun)("conversations that are pinned, muted and archived", ()
       })
       localStorage.setItem("lamplight:notify", "on")
     })
+    const tones = () => asha.page.evaluate(() => (window as unknown as { tones: number[] }).tones.length)
     const notes = () => asha.page.evaluate(() => (window as unknown as { notes: string[] }).notes)
     await expect.poll(title).toContain("(3)")
     await row(id(cleo)).focus()
@@ -86,15 +93,57 @@ describe.skipIf(!canRun)("conversations that are pinned, muted and archived", ()
     expect(await violations(asha.page)).toEqual([])
     await others[cleo]?.say("a third")
     await expect.poll(() => row(id(cleo)).getAttribute("data-unread")).toBe("3")
-    // A marker: what comes after it and does make a notification.
+    // A marker: what comes after it and does make a notification, and the two notes of a sound.
     await others[ben]?.say("loud")
     await expect.poll(notes).toEqual([others[ben]?.name])
+    await expect.poll(tones).toBe(2)
     expect(await title()).toContain("(2)")
     await row(id(cleo)).click()
     await asha.on("muted").waitFor()
     await asha.on("thread-menu").click()
     await item("Unmute").click()
     await expect.poll(() => asha.on("muted").count()).toBe(0)
+  })
+
+  it("the menu is closed by its own button, and by a press elsewhere, which has the focus then", async () => {
+    const menu = asha.on("conversation-settings")
+    const button = asha.page.locator(`[data-menu-of="${id(dan)}"]`)
+    for (const opener of [asha.on("thread-menu"), button]) {
+      await row(id(dan)).hover()
+      await opener.click()
+      await menu.waitFor()
+      await opener.click()
+      await frames(asha.page)
+      expect(await menu.count()).toBe(0)
+      await row(id(dan)).hover()
+      await opener.click()
+      await menu.waitFor()
+      await asha.on("composer").click()
+      await until(async () => (await menu.count()) === 0)
+      await frames(asha.page)
+      expect(await asha.focused()).toBe("composer")
+    }
+  })
+
+  it("an archive that cannot be loaded says so, and is loaded when asked again", async () => {
+    await row(id(dan)).click({ button: "right" })
+    await item("Archive").click()
+    await asha.on("archive").waitFor()
+    await asha.context.setOffline(true)
+    await asha.on("archive").click()
+    await asha.on("archive-retry").waitFor()
+    expect(await asha.page.getByText("Nothing is archived").count()).toBe(0)
+    expect(await violations(asha.page)).toEqual([])
+    await asha.context.setOffline(false)
+    await asha.on("archive-retry").click()
+    await until(async () => (await asha.on("archive-retry").count()) === 0)
+    await shows(dan)
+    await row(id(dan)).click({ button: "right" })
+    await item("Take out of the archive").click()
+    await asha.page.getByText("Nothing is archived").waitFor()
+    await asha.on("archive-back").click()
+    await away()
+    await shows(ben, cleo, dan)
   })
 
   it("archived by the button, it is apart until someone writes", async () => {

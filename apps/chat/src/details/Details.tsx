@@ -8,7 +8,7 @@ import { Skeleton } from "../ui/State"
 import { DirectDetails } from "./DirectDetails"
 import { GroupDetails } from "./GroupDetails"
 
-/** The panel about a conversation: who is in it, what the user has set for it, and what was shared. */
+/** The panel about a conversation: who is in it, and what the user may change. */
 export function Details({ id, self, onClose }: { id: string; self: User; onClose: () => void }) {
   const item = useStore(useLamplight().conversation(id).item)
   const { isRemoved } = useMessages(id)

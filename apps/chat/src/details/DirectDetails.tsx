@@ -12,8 +12,6 @@ import { ConversationAvatar } from "../ui/ConversationAvatar"
 import { showFailure } from "../ui/failure"
 import { Confirm } from "../ui/Modal"
 import type { DetailsProps } from "./props"
-import { SettingsSection } from "./SettingsSection"
-import { SharedFiles } from "./SharedFiles"
 
 /** The details about a conversation of two: the other person, and the way to block them. */
 export function DirectDetails({ item, other, self }: DetailsProps & { other: User }) {
@@ -35,8 +33,6 @@ export function DirectDetails({ item, other, self }: DetailsProps & { other: Use
           <PresenceLabel state={presence.status} detail={presenceDetail(presence, now)} />
         </p>
       </div>
-      <SettingsSection id={item.id} />
-      <SharedFiles id={item.id} />
       {item.other && other.id !== self.id && (
         <section className="details-section" aria-label={words.details.privacy}>
           {isBlocked && <p className="details-note">{words.details.blockedNote(name)}</p>}

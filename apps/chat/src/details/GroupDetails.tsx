@@ -10,8 +10,6 @@ import { Confirm } from "../ui/Modal"
 import { GroupName } from "./GroupName"
 import { MemberList } from "./MemberList"
 import type { DetailsProps } from "./props"
-import { SettingsSection } from "./SettingsSection"
-import { SharedFiles } from "./SharedFiles"
 
 /** The details about a group: its name, its members, and the way out of it. */
 export function GroupDetails({ item, self }: DetailsProps) {
@@ -31,9 +29,7 @@ export function GroupDetails({ item, self }: DetailsProps) {
         <GroupName item={item} name={name} canEdit={role === "owner" || role === "admin"} />
         <p className="details-sub">{words.details.members(item.memberCount ?? item.members.length)}</p>
       </div>
-      <SettingsSection id={item.id} />
       <MemberList item={item} self={self} role={role ?? "member"} group={group} />
-      <SharedFiles id={item.id} />
       <section className="details-section" aria-label={words.details.membership}>
         <button
           type="button"

@@ -1,6 +1,7 @@
 import type { User } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import { type FormEvent, useId, useRef, useState } from "react"
+import { MAX_GROUP_NAME } from "../details/GroupName"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
 import { groupReason } from "../ui/failure"
@@ -8,7 +9,6 @@ import { type FocusReturn, Modal } from "../ui/Modal"
 import { PeoplePicker } from "./PeoplePicker"
 import { usePicker } from "./usePicker"
 
-const MAX_NAME = 200
 const nobody = () => false
 
 /** Makes a group: its name, and who is in it. */
@@ -64,7 +64,7 @@ export function NewGroup(props: {
             placeholder={words.groups.namePlaceholder}
             autoComplete="off"
             dir="auto"
-            maxLength={MAX_NAME}
+            maxLength={MAX_GROUP_NAME}
             value={name}
             onChange={(event) => setName(event.target.value)}
           />
