@@ -187,7 +187,11 @@ export class Writer {
     const key = await this.#choose(pick, false)
     if (key === null) return "nothing in view"
     const row = this.#row(key)
+    // One in three takes back a reaction that is the person's own, if one is in view.
+    const own = this.page.locator('[data-testid="message"] .reaction[aria-pressed="true"]').first()
+    const isTakenBack = button === 0 && (await own.isVisible())
     const isClicked = await this.#try(async () => {
+      if (isTakenBack) return own.click()
       await row.locator(".bubble").hover()
       await row.getByRole("button", { name: "React with " }).nth(button).click()
     })
