@@ -58,19 +58,28 @@ export type Action =
   | { do: "leave" }
 
 /**
- * What becomes of connections: they are reset once; new ones are reset too; no byte passes and then all do; no byte passes
- * and then they are reset; requests arrive and answers do not; the browser says that there is no network.
+ * What becomes of connections: they are reset, and new ones too; requests arrive and answers do not; no byte passes, and then
+ * they are reset; no byte passes, and then all do; the browser says that there is no network; they are reset once.
  */
-export const CUTS = ["reset", "refuse", "stall", "lose", "deaf", "offline"] as const
+export const CUTS = ["refuse", "deaf", "lose", "stall", "offline", "reset"] as const
+
+/** A fault begins right before an action of a person. */
+interface Place {
+  who: number
+  at: number
+}
 
 export type Fault =
-  | { at: number; do: "cut"; kind: (typeof CUTS)[number]; whose: readonly number[]; ms: number }
-  | { at: number; do: "kill"; node: number; ms: number }
+  | (Place & { do: "cut"; kind: (typeof CUTS)[number]; whose: readonly number[]; ms: number })
+  | (Place & { do: "kill"; node: number; ms: number })
+
+/** What the faults come before, in turn. */
+const TARGETS = ["edit", "react", "send", "upload", "delete", "react", "edit"] as const
 
 export interface Plan {
   seed: number
   people: readonly [readonly Action[], readonly Action[]]
-  /** In the order of `at`: how many actions of both people have begun by then. */
+  /** In their order. */
   faults: readonly Fault[]
 }
 
@@ -86,27 +95,35 @@ export function makePlan(seed: number, size: Size): Plan {
     actionsOf("a", size, random.fork()),
     actionsOf("b", size, random.fork(), size.reloads),
   ] as const
-  const total = people[0].length + people[1].length
   const chaos = random.fork()
   /** Spread over the run, none at its very end. */
-  const places = (count: number) =>
-    Array.from({ length: count }, (_, n) => Math.floor(((n + chaos.next()) / count) * total * 0.97))
+  const places = (count: number): Place[] =>
+    Array.from({ length: count }, (_, n) => {
+      const who = chaos.whole(0, 2)
+      const actions = people[who] as Action[]
+      const [low, high] = [n, n + 1].map((part) => Math.floor((part / count) * actions.length * 0.97))
+      const all = Array.from({ length: (high ?? 0) - (low ?? 0) }, (_, index) => (low ?? 0) + index)
+      const some = all.filter((at) => actions[at]?.do === TARGETS[n % TARGETS.length])
+      return { who, at: chaos.pick(some.length > 0 ? some : all) }
+    })
   const kinds = Array.from({ length: size.cuts }, (_, n) => CUTS[n % CUTS.length] as (typeof CUTS)[number])
-  const cuts = chaos.shuffle(kinds).map((kind, n) => ({
-    at: places(size.cuts)[n] ?? 0,
+  const shuffled = chaos.shuffle(kinds)
+  const cuts = places(size.cuts).map((place, n) => ({
+    ...place,
     do: "cut" as const,
-    kind,
-    whose: chaos.pick([[0], [1], [0, 1]]),
+    kind: shuffled[n] as (typeof CUTS)[number],
+    whose: chaos.pick([[place.who], [1 - place.who], [0, 1]]),
     // Now and then longer than the time limit of an acknowledgement, and than that of a connect.
-    ms: Math.round(chaos.chance(0.12) ? chaos.between(8_000, 17_000) : chaos.between(200, 3_500)),
+    ms: Math.round(chaos.chance(0.12) ? chaos.between(8_000, 17_000) : chaos.between(1_500, 4_500)),
   }))
-  const kills = places(size.kills).map((at) => ({
-    at,
+  const kills = places(size.kills).map((place) => ({
+    ...place,
     do: "kill" as const,
     node: chaos.whole(0, 3),
     ms: Math.round(chaos.between(0, 2_500)),
   }))
-  return { seed, people, faults: [...cuts, ...kills].sort((one, other) => one.at - other.at) }
+  const part = ({ who, at }: Place) => at / (people[who]?.length ?? 1)
+  return { seed, people, faults: [...cuts, ...kills].sort((one, other) => part(one) - part(other)) }
 }
 
 function actionsOf(who: string, size: Size, random: Random, reloads = 0): Action[] {

@@ -20,9 +20,10 @@ export class Rig {
   readonly proxies: TcpProxy[] = []
   readonly windows: Window[] = []
   #contexts: BrowserContext[] = []
-  #begun = 0
+  #begun = new Set<Fault>()
   #waiting: (() => void)[] = []
-  #actions = 0
+  /** How many actions each person has begun. */
+  #actions = [0, 0]
 
   constructor(
     readonly server: Server,
@@ -37,12 +38,19 @@ export class Rig {
     return { url: proxy.url }
   }
 
-  /** One more action begins. Waits until the faults that the plan has before it have begun. */
-  async next(): Promise<void> {
-    this.#actions += 1
-    const due = this.plan.faults.filter(({ at }) => at < this.#actions).length
+  /**
+   * A person's next action begins. Waits until the faults that the plan has before it have begun. Faults are in the order of how far
+   * a person is with theirs, so that no two people wait for each other.
+   */
+  async next(who: number): Promise<void> {
+    this.#actions[who] = (this.#actions[who] ?? 0) + 1
     this.#wake()
-    while (this.#begun < due) await this.#change()
+    const due = this.plan.faults.filter((fault) => fault.who === who && this.#isDue(fault))
+    while (!due.every((fault) => this.#begun.has(fault))) await this.#change()
+  }
+
+  #isDue({ who, at }: Fault): boolean {
+    return (this.#actions[who] ?? 0) > at
   }
 
   /** Runs all faults of the plan: cuts one after the other, and kills one after the other. */
@@ -50,7 +58,7 @@ export class Rig {
     this.#contexts = contexts
     const track = async (faults: readonly Fault[]) => {
       for (const fault of faults) {
-        while (this.#actions <= fault.at) await this.#change()
+        while (!this.#isDue(fault)) await this.#change()
         await this.#make(fault)
       }
     }
@@ -75,7 +83,7 @@ export class Rig {
     const window: Window = { from: performance.now(), to: Number.POSITIVE_INFINITY, whose }
     this.windows.push(window)
     this.log(`begins: ${JSON.stringify(fault)}`)
-    this.#begun += 1
+    this.#begun.add(fault)
     this.#wake()
     await (fault.do === "cut" ? this.#cut(fault) : this.#kill(fault))
     window.to = performance.now()

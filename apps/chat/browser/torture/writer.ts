@@ -27,7 +27,7 @@ export class Writer {
 
   async run(actions: readonly Action[]): Promise<void> {
     for (const [at, action] of actions.entries()) {
-      await this.rig.next()
+      await this.rig.next(this.who)
       const began = performance.now()
       const told = await this.#act(action)
       this.ledger.count(told === "" ? action.do : `${action.do}: ${told}`)
