@@ -84,6 +84,8 @@ export function isTrue(
   if (status === "404" && isGone(path)) return true
   // The server may still be reading what was sent over the connection that was lost: the page asks where to go on.
   if (status === "409" && method === "PATCH" && path.startsWith("/api/files/")) return wasBroken
+  // A polling transport whose session went with the server.
+  if (status === "400" && path.replace(/\/$/, "") === "/api/socketio") return wasBroken
   // nginx, of nodes that are dead; the server, while it starts or ends.
   return wasBroken && ["502", "503", "504"].includes(status)
 }
