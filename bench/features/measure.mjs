@@ -147,7 +147,6 @@ async function group(store, server) {
   const what = `${store}: message to ${MEMBERS} online members, CPU for each delivery`
   row(`a bare write to each of ${MEMBERS} sockets, kernel time for each`, bare, undefined, " µs")
   row(`${what}, one at a time`, one, undefined, " µs")
-  row(`${what}, one at a time, without the bare write`, one - bare, 1.5, " µs")
   row(`${what}, eight at a time`, eight, 1.5, " µs")
 }
 
