@@ -5,9 +5,9 @@ import { focusList } from "../app/regions"
 import { leaveThread } from "../app/route"
 import { conversationTitle } from "../logic/members"
 import { words } from "../strings"
-import { ConversationAvatar } from "../ui/ConversationAvatar"
 import { Confirm } from "../ui/Modal"
 import { GroupName } from "./GroupName"
+import { GroupPicture } from "./GroupPicture"
 import { MemberList } from "./MemberList"
 import type { DetailsProps } from "./props"
 
@@ -16,6 +16,7 @@ export function GroupDetails({ item, self }: DetailsProps) {
   const group = useMembers(item.id)
   const [opener, setOpener] = useState<HTMLElement | null>(null)
   const role = item.role ?? group.role
+  const canEdit = role === "owner" || role === "admin"
   const name = conversationTitle(item, self.id)
   const isLastOwner =
     role === "owner" &&
@@ -25,8 +26,8 @@ export function GroupDetails({ item, self }: DetailsProps) {
   return (
     <>
       <div className="details-hero">
-        <ConversationAvatar item={item} selfId={self.id} size="xl" />
-        <GroupName item={item} name={name} canEdit={role === "owner" || role === "admin"} />
+        <GroupPicture item={item} self={self} canEdit={canEdit} />
+        <GroupName item={item} name={name} canEdit={canEdit} />
         <p className="details-sub">{words.details.members(item.memberCount ?? item.members.length)}</p>
       </div>
       <MemberList item={item} self={self} role={role ?? "member"} group={group} />

@@ -47,6 +47,8 @@ export function StatusMenu(props: {
       ? seen.status
       : chosen
   const name = self.name || self.id
+  // Another tab or device may have changed it.
+  const avatarUrl = connected && seen.user ? seen.user.avatarUrl : self.avatarUrl
   const [open, setOpen] = useState(false)
   const [account, setAccount] = useState(false)
   const trigger = useRef<HTMLButtonElement>(null)
@@ -80,7 +82,7 @@ export function StatusMenu(props: {
         >
           {look === "card" ? (
             <>
-              <Avatar id={self.id} name={name} avatarUrl={self.avatarUrl} presence={state} />
+              <Avatar id={self.id} name={name} avatarUrl={avatarUrl} presence={state} />
               <span className="row-text">
                 <span className="sr-only">
                   {name}, {words.status.menu(stateWord(state))}

@@ -5,9 +5,17 @@ import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } fr
 import { words } from "../strings"
 import { Button, IconButton } from "../ui/Button"
 import { accountReason } from "../ui/failure"
+import { later } from "../ui/later"
 import { Field } from "./SignInPage"
 
 const text = words.account
+
+/** Loaded when the dialog is first opened. As high as what comes, so that nothing moves. */
+const AccountPicture = later(
+  async () => ({ default: (await import("../details/panels")).AccountPicture }),
+  <div className="picture-form-loading" />,
+)
+
 const MIN_PASSWORD = 8
 const MAX_NAME = 200
 
@@ -44,6 +52,9 @@ export function AccountDialog(props: { self: User; onClose: () => void; onLeave:
             <X size={20} aria-hidden="true" />
           </IconButton>
         </div>
+        <section className="dialog-section" aria-label={text.picture}>
+          <AccountPicture self={self} />
+        </section>
         <NameForm self={self} />
         <PasswordForm />
         <Everywhere onLeave={onLeave} />

@@ -95,12 +95,19 @@ export function openClient(identity: Identity): Lamplight {
   return createLamplight(identity)
 }
 
+const tokens = new WeakMap<Lamplight, string>()
+
+/** The token of a client that has one, for requests that the client does not make. */
+export const tokenOf = (client: Lamplight): string | undefined => tokens.get(client)
+
 /** A client for one given token. There is no second one, so a refusal is final. */
 export function tokenClient(token: string): Lamplight {
-  return createLamplight({
+  const client = createLamplight({
     getToken: ({ reason }) => {
       if (reason !== "connect") throw new Unauthorized()
       return token
     },
   })
+  tokens.set(client, token)
+  return client
 }

@@ -1,0 +1,291 @@
+import { mkdir } from "node:fs/promises"
+import type { Browser, Locator } from "playwright-core"
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
+import { gradient } from "../../../tests/e2e/support/media.mjs"
+import { violations } from "./axe"
+import { canStart, closeOthers, launch, Person, phone, restore, Server, serversOfTest, until } from "./world"
+
+const png = (width = 900, height = 500) => ({
+  name: "portrait.png",
+  mimeType: "image/png",
+  buffer: gradient(width, height),
+})
+const tooLarge = () => ({ ...png(), buffer: Buffer.concat([gradient(90, 90), Buffer.alloc(5_000_000)]) })
+const svg = { name: "picture.png", mimeType: "image/png", buffer: Buffer.from("<svg xmlns='x'/>") }
+const cut = { ...png(), buffer: gradient(90, 90).subarray(0, 60) }
+
+/** Asha owns the group and has an account picture, Ben is a member and sees both. */
+describe.skipIf(!canStart)("pictures of people and of groups", () => {
+  let browser: Browser
+  const server = new Server()
+  const start = serversOfTest()
+  let asha: Person
+  let ben: Person
+
+  beforeAll(async () => {
+    ;[browser] = await Promise.all([launch(), server.start()])
+    asha = await (await Person.arrive(browser, server, "Asha", { bypassCSP: true })).signUp()
+    ben = await (await Person.arrive(browser, server, "Ben", { bypassCSP: true })).signUp()
+  })
+  afterEach(async () => {
+    for (const person of [asha, ben]) await restore(person)
+    await closeOthers(browser, asha, ben)
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await server.stop()
+  })
+
+  const pick = (person: Person, file: { name: string; mimeType: string; buffer: Buffer }) =>
+    person.on("picture-input").setInputFiles(file)
+  const menu = (person: Person) => person.page.locator('[data-testid="status-menu"]:visible')
+
+  async function openAccount(person: Person) {
+    await menu(person).click()
+    await person.on("account-open").click()
+    await person.on("picture-form").waitFor()
+  }
+
+  /** The address of a picture that the browser has decoded; "" while there is none. */
+  const shown = (place: Locator) =>
+    place
+      .locator(".avatar-face img")
+      .first()
+      .evaluate((one) => {
+        const image = one as HTMLImageElement
+        return image.complete && image.naturalWidth > 0 ? new URL(image.src).pathname : ""
+      })
+      .catch(() => "")
+  const shows = (place: Locator) => until(async () => /^\/api\/avatars\//.test(await shown(place)))
+  const showsNone = (place: Locator) => until(async () => (await place.locator("img").count()) === 0)
+  const row = (person: Person, text: string) => person.on("conversation-item").filter({ hasText: text })
+
+  /** Nothing for axe to find, in the light and in the dark. */
+  async function isClean({ page }: Person, name?: string) {
+    for (const theme of ["dark", "light"]) {
+      await page.evaluate((to) => {
+        document.documentElement.dataset.theme = to
+      }, theme)
+      expect(await violations(page)).toEqual([])
+      const folder = process.env.SCREENSHOTS
+      if (!folder || !name) continue
+      await mkdir(folder, { recursive: true })
+      await page.screenshot({ path: `${folder}/${name}-${theme}.png` })
+    }
+  }
+
+  it("one's own is previewed, set, and seen by others at once, and removed", async () => {
+    // Another tab of the same user learns of it too.
+    const tab = await asha.context.newPage()
+    await tab.goto(`${server.url}/chat`)
+    const card = tab.locator('[data-testid="status-menu"]:visible')
+    await card.waitFor()
+    // A tab in the background draws a frame a second.
+    await asha.page.bringToFront()
+    const online = ben.on("online-user").filter({ hasText: asha.name }).first()
+    await online.waitFor()
+    await openAccount(asha)
+    expect(await asha.on("picture-remove").count()).toBe(0)
+    await isClean(asha, "account")
+    await pick(asha, png())
+    const preview = asha.on("picture-preview")
+    await preview.waitFor()
+    expect(await preview.evaluate((one) => [one.clientWidth, one.clientHeight])).toEqual([80, 80])
+    expect(await preview.evaluate((one) => (one as HTMLCanvasElement).width)).toBe(256)
+    // The middle of the picture, as the server keeps it: its left edge is not there.
+    const red = await preview.evaluate(
+      (one) => (one as HTMLCanvasElement).getContext("2d")?.getImageData(1, 128, 1, 1).data[0],
+    )
+    expect(Math.abs((red ?? 0) - (120 + 100 * (200 / 900)))).toBeLessThan(4)
+    await isClean(asha, "account-preview")
+    await asha.on("picture-save").click()
+    await asha.page.getByText("The picture is changed.").waitFor()
+    expect(await asha.focused()).toBe("picture-choose")
+    await shows(asha.on("picture-form"))
+    await shows(menu(asha))
+    await shows(card)
+    await shows(online)
+    expect(await shown(online)).toBe(await shown(menu(asha)))
+    await isClean(asha, "account-set")
+    // Another one has another address, which replaces the first everywhere.
+    const first = await shown(online)
+    await pick(asha, png(300, 700))
+    await asha.on("picture-save").click()
+    await until(async () => ![first, ""].includes(await shown(online)))
+    await asha.on("picture-remove").click()
+    await asha.page.getByText("The picture is removed.").waitFor()
+    await showsNone(asha.on("picture-form"))
+    await showsNone(menu(asha))
+    await showsNone(card)
+    await showsNone(online)
+    await asha.page.keyboard.press("Escape")
+    await asha.on("account-dialog").waitFor({ state: "detached" })
+    await tab.close()
+  })
+
+  it("what cannot be one is refused with a sentence, and what fails can be tried again", async () => {
+    await openAccount(asha)
+    const alert = asha.on("picture-form").getByRole("alert")
+    const says = (text: string) => alert.filter({ hasText: text }).waitFor()
+    for (const [file, sentence] of [
+      [svg, "This is not a picture that can be shown here. Choose a PNG, JPEG, GIF or WebP."],
+      [tooLarge(), "This picture has more than 5 MB. Choose a smaller one."],
+      [cut, "This picture cannot be read. It may be damaged."],
+    ] as const) {
+      await pick(asha, file)
+      await says(sentence)
+      expect(await asha.on("picture-save").count()).toBe(0)
+    }
+    await isClean(asha, "account-refused")
+    await pick(asha, png())
+    await asha.on("picture-preview").waitFor()
+    await until(async () => (await alert.textContent()) === "")
+    // Nothing arrives: the picture waits for another attempt.
+    let tries = 0
+    await asha.page.route("**/api/account/avatar", async (route) => {
+      tries += 1
+      if (tries === 1) await route.abort()
+      else if (tries === 2)
+        await route.fulfill({
+          status: 503,
+          contentType: "application/json",
+          body: JSON.stringify({ success: false, code: "unavailable", error: "Busy.", retryable: true }),
+        })
+      else await route.continue()
+    })
+    const save = asha.on("picture-save")
+    await save.click()
+    await says("The server cannot be reached right now.")
+    await save.filter({ hasText: "Try again" }).click()
+    await says("The server is busy, and the picture was not changed.")
+    await isClean(asha, "account-failed")
+    await save.click()
+    await asha.page.getByText("The picture is changed.").waitFor()
+    expect(tries).toBe(3)
+    await asha.page.keyboard.press("Escape")
+  })
+
+  it("a picture that is on its way shows how far it is, and can be given up", async () => {
+    await openAccount(asha)
+    const before = await shown(menu(asha))
+    let asked = () => {}
+    const isAsked = new Promise<void>((resolve) => {
+      asked = resolve
+    })
+    // It never arrives.
+    await asha.page.route("**/api/account/avatar", () => asked())
+    await pick(asha, png())
+    await asha.on("picture-save").click()
+    await isAsked
+    await asha.on("picture-form").getByRole("progressbar").waitFor()
+    expect(await asha.on("picture-form").getAttribute("aria-busy")).toBe("true")
+    await isClean(asha, "account-sending")
+    await asha.on("picture-cancel").click()
+    await asha.on("picture-preview").waitFor({ state: "detached" })
+    expect(await asha.on("picture-form").getAttribute("aria-busy")).toBe("false")
+    expect(await asha.on("picture-form").getByRole("alert").textContent()).toBe("")
+    expect(await shown(menu(asha))).toBe(before)
+    await asha.page.keyboard.press("Escape")
+  })
+
+  it("a group's is set and removed by its admins, and all members see it at once", async () => {
+    await asha.on("new-group").click()
+    await asha.on("group-name").fill("Harbour walk")
+    await asha.on("picker-search").fill(ben.name)
+    await asha.on("pick").filter({ hasText: ben.name }).first().click()
+    await asha.on("group-create").click()
+    await asha.on("thread-name").filter({ hasText: "Harbour walk" }).waitFor()
+    await row(ben, "Harbour walk").click()
+    await ben.on("open-details").click()
+    await ben.on("details-name").waitFor()
+    expect(await ben.on("group-picture").count()).toBe(0)
+    await asha.on("open-details").click()
+    await asha.on("group-picture").click()
+    await asha.on("picture-dialog").waitFor()
+    await isClean(asha, "group")
+    await pick(asha, png())
+    await asha.on("picture-preview").waitFor()
+    await isClean(asha, "group-preview")
+    await asha.on("picture-save").click()
+    await asha.page.getByText("The picture is changed.").waitFor()
+    for (const place of [
+      row(asha, "Harbour walk"),
+      asha.on("details"),
+      asha.on("picture-form"),
+      row(ben, "Harbour walk"),
+      ben.on("details"),
+    ])
+      await shows(place)
+    await ben.on("system").filter({ hasText: "changed the picture of the group" }).waitFor()
+    await asha.page.keyboard.press("Escape")
+    await asha.on("picture-dialog").waitFor({ state: "detached" })
+    await until(async () => (await asha.focused()) === "group-picture")
+    await isClean(asha, "group-set")
+    // Ben becomes an admin, and may; and is none any more while his dialog is open.
+    const role = async (to: string) => {
+      await asha.on("member").filter({ hasText: ben.name }).click()
+      await asha.on(to).click()
+    }
+    await role("make-admin")
+    await ben.on("group-picture").click()
+    await pick(ben, png(300, 700))
+    await ben.on("picture-preview").waitFor()
+    await role("make-member")
+    await ben.on("group-picture").waitFor({ state: "detached" })
+    await ben.on("picture-save").click()
+    await ben
+      .on("picture-form")
+      .getByRole("alert")
+      .filter({ hasText: "Only an admin of this group can do this." })
+      .waitFor()
+    await ben.page.keyboard.press("Escape")
+    await ben.on("picture-dialog").waitFor({ state: "detached" })
+    await asha.on("group-picture").click()
+    await asha.on("picture-remove").click()
+    await asha.page.getByText("The picture is removed.").waitFor()
+    for (const person of [asha, ben]) await showsNone(row(person, "Harbour walk"))
+    await ben.on("system").filter({ hasText: "removed the picture of the group" }).waitFor()
+    await asha.page.keyboard.press("Escape")
+    expect([...asha.complaints, ...ben.complaints]).toEqual([])
+  })
+
+  it("is chosen on a phone too", async () => {
+    const cleo = await (await Person.arrive(browser, server, "Cleo", { ...phone, bypassCSP: true })).signUp()
+    await openAccount(cleo)
+    await pick(cleo, png())
+    await cleo.on("picture-preview").waitFor()
+    await isClean(cleo, "phone-account")
+    expect(await cleo.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true)
+    await cleo.on("picture-save").tap()
+    await cleo.page.getByText("The picture is changed.").waitFor()
+    expect(cleo.complaints).toEqual([])
+  })
+
+  it("a group has one where there are no accounts, and its members do not change their own", async () => {
+    const open = await start({ AUTH: "open" })
+    const enter = async (id: string) => {
+      const person = await Person.arrive(browser, open, id)
+      await person.page.locator("[name=userId]").fill(id)
+      await person.page.keyboard.press("Enter")
+      await menu(person).waitFor()
+      return person
+    }
+    const [noor, omar] = [await enter("noor ü"), await enter("omar")]
+    await menu(noor).click()
+    await noor.on("sign-out").waitFor()
+    expect(await noor.on("account-open").count()).toBe(0)
+    await noor.page.keyboard.press("Escape")
+    await noor.on("new-group").click()
+    await noor.on("group-name").fill("Without accounts")
+    await noor.on("picker-search").fill("omar")
+    await noor.on("pick").first().click()
+    await noor.on("group-create").click()
+    await noor.on("open-details").click()
+    await noor.on("group-picture").click()
+    await pick(noor, png())
+    await noor.on("picture-save").click()
+    await noor.page.getByText("The picture is changed.").waitFor()
+    for (const person of [noor, omar]) await shows(row(person, "Without accounts"))
+    expect([...noor.complaints, ...omar.complaints]).toEqual([])
+  })
+})

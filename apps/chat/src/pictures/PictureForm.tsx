@@ -1,0 +1,239 @@
+import type { User } from "@lamplight/client"
+import { useLamplight } from "@lamplight/react"
+import { type ReactNode, useEffect, useId, useRef, useState } from "react"
+import { tokenOf } from "../session/auth-mode"
+import { words } from "../strings"
+import { Button } from "../ui/Button"
+import { canRetry, MAX_PICTURE_SIDE, middleSquare, PICTURE_TYPES, pictureReason, refusalOf } from "./rules"
+import { sendPicture } from "./send"
+
+const text = words.pictures
+
+/** A picture that the user has chosen, decoded. */
+interface Chosen {
+  file: Blob
+  image: ImageBitmap
+}
+
+/** Reads a picture. Throws a sentence if it cannot be an avatar. */
+async function read(file: Blob): Promise<Chosen> {
+  const refusal = await refusalOf(file)
+  if (refusal) throw refusal
+  const image = await createImageBitmap(file).catch(() => {
+    throw text.unreadable
+  })
+  if (Math.max(image.width, image.height) <= MAX_PICTURE_SIDE) return { file, image }
+  image.close()
+  throw text.tooManyPixels
+}
+
+/** Chooses a picture, shows what the server will make of it, sends it, and removes the present one. */
+export function PictureForm(props: {
+  self: User
+  path: string
+  /** What is shown now. */
+  face: ReactNode
+  hasPicture: boolean
+  /** Called after a picture was sent. */
+  onSent?: () => Promise<unknown>
+  onRemove: () => Promise<unknown>
+}) {
+  const { self, path, face, hasPicture, onSent, onRemove } = props
+  const client = useLamplight()
+  const input = useRef<HTMLInputElement>(null)
+  const chooser = useRef<HTMLButtonElement>(null)
+  const saver = useRef<HTMLButtonElement>(null)
+  const canFocus = useRef(false)
+  const [chosen, setChosen] = useState<Chosen | null>(null)
+  const [work, setWork] = useState<"send" | "remove" | null>(null)
+  const [part, setPart] = useState(0)
+  const [outcome, setOutcome] = useState<{ problem?: string; done?: string; again?: boolean }>({})
+  const running = useRef<AbortController | null>(null)
+  const reading = useRef(0)
+  const hint = useId()
+
+  // Closing the dialog gives up what is on its way.
+  useEffect(
+    () => () => {
+      reading.current = -1
+      running.current?.abort()
+    },
+    [],
+  )
+  useEffect(() => () => chosen?.image.close(), [chosen])
+
+  // The button that was pressed is gone with each change.
+  useEffect(() => {
+    if (canFocus.current) (chosen ? saver : chooser).current?.focus()
+    canFocus.current = true
+  }, [chosen])
+
+  async function choose(file: Blob | undefined) {
+    if (!file || work) return
+    reading.current += 1
+    const mine = reading.current
+    const found = await read(file).catch((problem: string) => problem)
+    // Another picture was chosen meanwhile, or the dialog is closed.
+    if (mine !== reading.current) {
+      if (typeof found !== "string") found.image.close()
+    } else if (typeof found === "string") {
+      setChosen(null)
+      setOutcome({ problem: found })
+    } else {
+      setChosen(found)
+      setOutcome({})
+    }
+  }
+
+  async function run(kind: "send" | "remove", request: (signal: AbortSignal) => Promise<unknown>) {
+    const abort = new AbortController()
+    running.current = abort
+    setWork(kind)
+    setPart(0)
+    setOutcome({})
+    try {
+      await request(abort.signal)
+      if (abort.signal.aborted) return
+      setChosen(null)
+      setOutcome({ done: kind === "send" ? text.sent : text.removed })
+      if (kind === "remove") chooser.current?.focus()
+    } catch (thrown) {
+      if (abort.signal.aborted) return
+      setOutcome({ problem: pictureReason(thrown), again: kind === "send" && canRetry(thrown) })
+    } finally {
+      if (!abort.signal.aborted) setWork(null)
+    }
+  }
+
+  const send = ({ file }: Chosen) =>
+    run("send", async (signal) => {
+      const token = tokenOf(client)
+      await sendPicture({ path, picture: file, userId: self.id, token, signal, onProgress: setPart })
+      // The picture is set, even if the page learns of it later only.
+      await onSent?.().catch(() => {})
+    })
+
+  function cancel() {
+    running.current?.abort()
+    setWork(null)
+    setChosen(null)
+    setOutcome({})
+  }
+
+  const percent = Math.round(part * 100)
+  return (
+    <div className="picture-form" data-testid="picture-form" aria-busy={work !== null}>
+      <div className="picture-form-face">{chosen ? <Preview image={chosen.image} /> : face}</div>
+      <div className="picture-form-body">
+        <div className="picture-form-choice">
+          {chosen ? (
+            <>
+              <Button
+                ref={saver}
+                look="primary"
+                data-testid="picture-save"
+                aria-disabled={work !== null}
+                onClick={() => {
+                  if (!work) void send(chosen)
+                }}
+              >
+                {work === "send" ? text.sending(percent) : outcome.again ? words.list.retry : text.save}
+              </Button>
+              <Button look="quiet" data-testid="picture-cancel" onClick={cancel}>
+                {words.message.cancel}
+              </Button>
+            </>
+          ) : (
+            <>
+              <Button
+                ref={chooser}
+                look="line"
+                data-testid="picture-choose"
+                aria-describedby={hint}
+                aria-disabled={work !== null}
+                onClick={() => {
+                  if (!work) input.current?.click()
+                }}
+              >
+                {hasPicture ? text.replace : text.choose}
+              </Button>
+              {hasPicture && (
+                <Button
+                  look="quiet"
+                  className="picture-remove"
+                  data-testid="picture-remove"
+                  aria-disabled={work !== null}
+                  onClick={() => {
+                    if (!work) void run("remove", onRemove)
+                  }}
+                >
+                  {work === "remove" ? words.signIn.busy : text.remove}
+                </Button>
+              )}
+            </>
+          )}
+        </div>
+        {work === "send" && (
+          <span
+            className="upload-bar"
+            role="progressbar"
+            aria-label={text.progress}
+            aria-valuenow={percent}
+            aria-valuemin={0}
+            aria-valuemax={100}
+          >
+            <span style={{ width: `${percent}%` }} />
+          </span>
+        )}
+        <p id={hint} className="sign-in-hint">
+          {chosen ? text.middle : text.hint}
+        </p>
+      </div>
+      <div role="alert" className={outcome.problem ? "sign-in-problem picture-outcome" : "sr-only"}>
+        {outcome.problem}
+      </div>
+      <div role="status" className={outcome.done ? "dialog-done picture-outcome" : "sr-only"}>
+        {outcome.done}
+      </div>
+      <input
+        ref={input}
+        type="file"
+        accept={PICTURE_TYPES}
+        hidden
+        data-testid="picture-input"
+        onChange={({ currentTarget }) => {
+          void choose(currentTarget.files?.[0])
+          // The same file can be chosen again.
+          currentTarget.value = ""
+        }}
+      />
+    </div>
+  )
+}
+
+/** The middle square, still, as the server keeps it. */
+function Preview({ image }: { image: ImageBitmap }) {
+  const canvas = useRef<HTMLCanvasElement>(null)
+  const { x, y, from, to } = middleSquare(image.width, image.height)
+  useEffect(() => {
+    const context = canvas.current?.getContext("2d")
+    if (!context) return
+    context.imageSmoothingQuality = "high"
+    context.clearRect(0, 0, to, to)
+    context.drawImage(image, x, y, from, from, 0, 0, to, to)
+  }, [image, x, y, from, to])
+  return (
+    <span className="avatar" data-size="xl">
+      <span className="avatar-face picture-preview">
+        <canvas
+          ref={canvas}
+          width={to}
+          height={to}
+          role="img"
+          aria-label={text.preview}
+          data-testid="picture-preview"
+        />
+      </span>
+    </span>
+  )
+}

@@ -1,0 +1,62 @@
+/** Which pictures the server takes as avatars, and why one was not taken. */
+import { LamplightError } from "@lamplight/client"
+import { words } from "../strings"
+import { groupReason } from "../ui/failure"
+
+/** The most bytes of a picture that the server takes. */
+export const MAX_PICTURE_BYTES = 5_000_000
+/** The most pixels along a side that the server takes. */
+export const MAX_PICTURE_SIDE = 16_384
+/** What the browser's file dialog offers. */
+export const PICTURE_TYPES = "image/png,image/jpeg,image/gif,image/webp"
+/** The server makes pictures so large; smaller ones stay as they are. */
+const AVATAR_SIDE = 256
+
+/** By its first bytes, as the server does it: names and declared types may be wrong. */
+export function isPicture(head: Uint8Array): boolean {
+  const text = String.fromCharCode(...head.subarray(0, 12))
+  return (
+    text.startsWith("\x89PNG\r\n\x1a\n") ||
+    text.startsWith("\xff\xd8\xff") ||
+    /^GIF8[79]a/.test(text) ||
+    /^RIFF[\s\S]{4}WEBP/.test(text)
+  )
+}
+
+/** Why the server would refuse this file; null: it may take it. */
+export async function refusalOf(file: Blob): Promise<string | null> {
+  let head: ArrayBuffer
+  try {
+    head = await file.slice(0, 12).arrayBuffer()
+  } catch {
+    return words.pictures.unreadable
+  }
+  if (!isPicture(new Uint8Array(head))) return words.pictures.wrongType
+  return file.size > MAX_PICTURE_BYTES ? words.pictures.tooLarge : null
+}
+
+/** What the server keeps of a picture: its middle square, which is never made larger. */
+export function middleSquare(width: number, height: number) {
+  const from = Math.min(width, height)
+  return {
+    x: Math.floor((width - from) / 2),
+    y: Math.floor((height - from) / 2),
+    from,
+    to: Math.min(from, AVATAR_SIDE),
+  }
+}
+
+/** Why a picture was not changed, in a sentence. */
+export function pictureReason(thrown: unknown): string {
+  const code = thrown instanceof LamplightError ? thrown.code : null
+  if (code === "unsupported_media") return words.pictures.wrongType
+  if (code === "too_long") return words.pictures.tooLarge
+  if (code === "unavailable" || code === "internal") return words.pictures.busy
+  if (code === "invalid") return words.pictures.cut
+  return groupReason(thrown)
+}
+
+/** Whether the same picture may be taken at the next attempt: the server counts a body that was cut as invalid. */
+export function canRetry(thrown: unknown): boolean {
+  return thrown instanceof LamplightError && (thrown.retryable || thrown.code === "invalid")
+}
