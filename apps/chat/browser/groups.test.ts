@@ -238,6 +238,35 @@ describe.skipIf(!canRun)("groups and blocks", () => {
     await system(dan, `left the group`).waitFor()
   })
 
+  it("another conversation takes the place of one whose details are open: Back leads to the list", async () => {
+    const hash = () => dan.page.evaluate(() => location.hash)
+    await dan.open(asha)
+    const other = await hash()
+    await dan.say("Shall we go?")
+    await row(dan, "Shall we go?").waitFor()
+    await dan.page.evaluate(() => {
+      location.hash = "#/"
+    })
+    await row(dan, "Early ferry").click()
+    const thread = await hash()
+    await dan.on("open-details").click()
+    await dan.on("leave").waitFor()
+    await row(dan, "Shall we go?").click()
+    await dan.on("details").waitFor({ state: "detached" })
+    await expect.poll(hash).toBe(other)
+    await dan.page.goBack()
+    await expect.poll(hash).toBe("#/")
+    // The conversation itself closes its details, and Back leads to the list too.
+    await row(dan, "Early ferry").click()
+    await dan.on("open-details").click()
+    await dan.on("leave").waitFor()
+    await row(dan, "Early ferry").click()
+    await dan.on("details").waitFor({ state: "detached" })
+    await expect.poll(hash).toBe(thread)
+    await dan.page.goBack()
+    await expect.poll(hash).toBe("#/")
+  })
+
   it("a block closes the composer of both, says why to nobody, and ends by who made it", async () => {
     await asha.open(dan)
     await asha.say("Hello Dan")

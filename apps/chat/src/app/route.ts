@@ -39,8 +39,11 @@ export function permalink(conversationId: string, seq: number): string {
 
 let seen = ""
 let current: Route = { view: "conversations" }
+/** Shown already, while the browser still goes back to the entry that it replaces. */
+let pending: Route | null = null
 
 function read(): Route {
+  if (pending) return pending
   if (location.hash !== seen) {
     seen = location.hash
     current = parseRoute(seen)
@@ -49,6 +52,10 @@ function read(): Route {
 }
 
 const listeners = new Set<() => void>()
+
+function notify(): void {
+  for (const listener of listeners) listener()
+}
 
 function subscribe(listener: () => void): () => void {
   listeners.add(listener)
@@ -62,33 +69,59 @@ function subscribe(listener: () => void): () => void {
 }
 
 /**
- * Navigates. From one conversation to another the history entry is replaced, so that "back" leads to the
- * list.
+ * Navigates. From one conversation to another the history entry is replaced, and that of open details is
+ * left first, so that "back" leads to the list.
  */
 export function go(route: Route): void {
   const from = read()
   const hash = hashOf(route)
+  if (pending || (route.view === "thread" && isOverThread(from))) {
+    pending = route
+    back(() => {
+      const next = pending
+      pending = null
+      if (next) go(next)
+      notify()
+    })
+    notify()
+    return
+  }
   if (hash === location.hash) return
   if (from.view === "thread" && route.view === "thread") history.replaceState(history.state, "", hash)
   else history.pushState({ from: from.view }, "", hash)
-  for (const listener of listeners) listener()
+  notify()
 }
 
 /** The message of the address is shown, or cannot be: a reload begins as usual, and its link can be followed again. */
 export function endJump(): void {
   const { view, ...rest } = read()
   if (view !== "thread" || !("conversationId" in rest)) return
+  if (pending) {
+    pending = { view, conversationId: rest.conversationId }
+    return
+  }
   history.replaceState(history.state, "", hashOf({ view, conversationId: rest.conversationId }))
-  for (const listener of listeners) listener()
+  notify()
 }
 
 /** Opens the panel about the conversation: the back button of a phone closes it. */
 export function openDetails(conversationId: string): void {
   const from = read()
-  const hash = hashOf({ view: "thread", conversationId, details: true })
+  const route = { view: "thread", conversationId, details: true } as const
+  if (pending) {
+    go(route)
+    return
+  }
+  const hash = hashOf(route)
   if (hash === location.hash) return
   history.pushState({ from: from.view === "thread" ? "details" : from.view }, "", hash)
-  for (const listener of listeners) listener()
+  notify()
+}
+
+/** Whether these details were opened from their thread, whose entry is the one before. */
+function isOverThread(route: Route): boolean {
+  const { from } = (history.state ?? {}) as { from?: string }
+  return route.view === "thread" && route.details === true && from === "details"
 }
 
 let isGoingBack = false
@@ -113,22 +146,24 @@ function back(then?: () => void): void {
 export function closeDetails(): void {
   const route = read()
   if (route.view !== "thread" || !route.details) return
-  const state = history.state as { from?: string } | null
-  if (state?.from === "details") {
+  if (isOverThread(route)) {
     back()
     return
   }
   history.replaceState(history.state, "", hashOf({ view: "thread", conversationId: route.conversationId }))
-  for (const listener of listeners) listener()
+  notify()
 }
 
 /** The user left the conversation that is shown: its address leads nowhere any more, so "back" must not lead there. */
 export function leaveThread(): void {
-  const { from } = (history.state ?? {}) as { from?: string }
-  const route = read()
-  const isOverThread = route.view === "thread" && route.details === true && from === "details"
-  if (isGoingBack || isOverThread) back(() => read().view === "thread" && goBack())
-  else goBack()
+  if (!isGoingBack && !isOverThread(read())) {
+    goBack()
+    return
+  }
+  back(() => {
+    pending = null
+    if (read().view === "thread") goBack()
+  })
 }
 
 /** Returns to the list, through the history if the user came from there, so that entries do not pile up. */
@@ -139,7 +174,7 @@ export function goBack(): void {
     return
   }
   history.replaceState(null, "", "#/")
-  for (const listener of listeners) listener()
+  notify()
 }
 
 export function useRoute(): Route {
