@@ -6,6 +6,7 @@ use crate::deadline;
 use crate::ports::{Advance, Claim, Claimed};
 use crate::refusal::{Code, Refusal};
 use lamplight_domain::event::Event;
+use lamplight_domain::file::FileState;
 use lamplight_domain::identity::FileId;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +64,19 @@ impl FileService {
         Err(Refusal::new(
             Code::Conflict,
             "Another request uploads this file, or it was deleted.",
+        ))
+    }
+
+    /// Whether a file was deleted: what is written for it now, the sweep may not find.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn is_gone(&self, id: &FileId) -> Result<bool, Refusal> {
+        let found = deadline::store(self.files.audiences(std::slice::from_ref(id))).await?;
+        let state = found.first().map(|file| file.state);
+        Ok(matches!(
+            state,
+            None | Some(FileState::Deleted | FileState::Gone)
         ))
     }
 

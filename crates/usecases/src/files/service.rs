@@ -7,8 +7,8 @@ use crate::deadline;
 use crate::limits::Limits;
 use crate::metadata::Budget;
 use crate::ports::{
-    Clock, EventBus, Examined, FileQuota, Files, Ids, Messages, NewFile, NewFileError, Ports,
-    PresenceStore,
+    Clock, DeletedFile, EventBus, Examined, FileQuota, Files, Ids, Messages, NewFile, NewFileError,
+    Ports, PresenceStore,
 };
 use crate::refusal::{Code, Refusal};
 use crate::shared::Shared;
@@ -18,6 +18,7 @@ use lamplight_domain::file::{
 use lamplight_domain::identity::{ConversationId, FileId};
 use lamplight_domain::time::Timestamp;
 use parking_lot::Mutex;
+use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::OnceCell;
 
@@ -61,6 +62,8 @@ pub struct FileService {
     pub(super) ids: Arc<dyn Ids>,
     /// Up to where the sweep has looked at avatars.
     pub(super) swept_avatar: Mutex<Option<FileId>>,
+    /// Files whose bytes the sweep deleted, and when.
+    pub(super) swept: Mutex<VecDeque<(Timestamp, DeletedFile)>>,
 }
 
 impl FileService {
@@ -79,6 +82,7 @@ impl FileService {
             is_alone: ports.shared_limits.is_none(),
             ids: Arc::clone(&ports.ids),
             swept_avatar: Mutex::default(),
+            swept: Mutex::default(),
         }
     }
 

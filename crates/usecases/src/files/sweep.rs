@@ -2,7 +2,7 @@
 //! it goes by, so that it goes on where a crash left off.
 
 use super::service::{DAY, FileService};
-use crate::ports::{FileBytes, StoreResult};
+use crate::ports::{DeletedFile, FileBytes, StoreResult};
 use crate::throttle::{self, Due};
 use lamplight_domain::time::Timestamp;
 use std::time::Duration;
@@ -11,6 +11,11 @@ use std::time::Duration;
 const AT_ONCE: usize = 100;
 /// The pause between two sweeps.
 const PAUSE: Duration = Duration::from_secs(10);
+/// Bytes are deleted once more after so long: a request that was under way may write some after the
+/// first time, and a store may take long to get them.
+const AGAIN: i64 = 10 * 60 * 1_000;
+/// Files that are to be deleted once more, at most. A restart forgets them.
+const MOST: usize = 10_000;
 
 impl FileService {
     /// Sweeps for as long as it is polled.
@@ -51,14 +56,45 @@ impl FileService {
         let mut failed = None;
         for file in deleted {
             match bytes.delete(&file).await {
-                Ok(()) => gone.push(file.id),
+                Ok(()) => {
+                    gone.push(file.id.clone());
+                    let mut swept = self.swept.lock();
+                    if swept.len() < MOST {
+                        swept.push_back((now, file));
+                    }
+                }
                 Err(error) => failed = Some(error),
             }
+        }
+        if let Err(error) = self.sweep_again(bytes, now).await {
+            failed = Some(error);
         }
         self.files.forget(&gone, day_before).await?;
         match failed {
             Some(error) => Err(error),
             None => Ok(gone.len().max(unsent)),
         }
+    }
+
+    async fn sweep_again(&self, bytes: &dyn FileBytes, now: Timestamp) -> StoreResult<()> {
+        for _ in 0..AT_ONCE {
+            let Some(file) = self.due_again(now) else {
+                break;
+            };
+            if let Err(error) = bytes.delete(&file).await {
+                self.swept.lock().push_back((now, file));
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn due_again(&self, now: Timestamp) -> Option<DeletedFile> {
+        let mut swept = self.swept.lock();
+        let (at, _) = swept.front()?;
+        if at.0.saturating_add(AGAIN) > now.0 {
+            return None;
+        }
+        Some(swept.pop_front()?.1)
     }
 }

@@ -291,6 +291,7 @@ usecase_tests! {
         let claimed = claim(&app, &going_on).await;
         assert_eq!(advance(&app, &going_on, &claimed, 3).await, None);
         assert_eq!(sweep().await, 0);
+        assert_eq!(bytes.take(), std::slice::from_ref(&discarded.file.id), "what came late");
         app.clock.pass(2 * HOUR);
         assert_eq!(sweep().await, 1);
         assert_eq!(bytes.take(), [unsent.file.id]);
@@ -298,6 +299,34 @@ usecase_tests! {
         assert_eq!(sweep().await, 1, "a day after its last byte");
         let swept = std::mem::take(&mut *bytes.deleted.lock());
         assert_eq!((&swept[0].id, swept[0].generation, &*swept[0].place), (&going_on.file.id, 1, "somewhere"));
+    }
+
+    async fn bytes_are_deleted_once_more_ten_minutes_later() {
+        let app = TestApp::new(Identity::Jwt);
+        let a = on_socket("a", "sa");
+        let place = app.open_with(&a, "b").await;
+        let bytes = Bytes::default();
+        let sweep = async || app.handler.files().sweep(&bytes).await;
+        let file = create(&app, &a, &place).await;
+        let files = app.handler.files();
+        assert_eq!(files.is_gone(&file.file.id).await.ok(), Some(false));
+        files.discard(&a, &file.file.id).await.expect("discarded");
+        assert_eq!(files.is_gone(&file.file.id).await.ok(), Some(true));
+        assert_eq!(sweep().await.expect("a sweep"), 1);
+        app.clock.pass(599 * SECOND);
+        assert_eq!(sweep().await.expect("a sweep"), 0);
+        assert_eq!(bytes.take().len(), 1);
+        app.clock.pass(SECOND);
+        *bytes.failing.lock() = Some(file.file.id.clone());
+        sweep().await.expect_err("it failed");
+        *bytes.failing.lock() = None;
+        app.clock.pass(600 * SECOND);
+        sweep().await.expect("a sweep");
+        assert_eq!(bytes.take(), std::slice::from_ref(&file.file.id));
+        app.clock.pass(HOUR);
+        sweep().await.expect("a sweep");
+        assert_eq!(bytes.take(), [], "no third time");
+        assert_eq!(files.is_gone(&file.file.id).await.ok(), Some(true));
     }
 
     async fn bytes_that_cannot_be_deleted_are_tried_again_and_hold_up_no_others() {
