@@ -210,6 +210,76 @@ describe("files in S3", { skip }, () => {
     assert.equal(sha256((await files.download(id)).bytes), sha256(bytes))
   })
 
+  test("a copy that S3 answers 200 and did not make costs no bytes", async () => {
+    const { conversationId, files } = await pair()
+    const bytes = randomBytes(1_000)
+    const id = idOf(await files.create(conversationId, bytes.length))
+    const body = '<?xml version="1.0"?><Error xmlns="http://s3"><Code>InvalidRequest</Code></Error>'
+    s3.fault = ({ headers }) => (headers["x-amz-copy-source"] ? { status: 200, body } : undefined)
+    assert.equal((await files.patch(id, 0, bytes)).status, 503)
+    assert.equal((await objectsOf(id)).length, 1, "its tail")
+    s3.fault = () => undefined
+    assert.equal(offsetOf(await files.head(id)), bytes.length)
+    assert.deepEqual((await files.download(id)).bytes, bytes)
+  })
+
+  test("the 404 of a proxy is no missing file", async () => {
+    const { conversationId, files } = await pair()
+    const id = await files.whole(conversationId, randomBytes(10))
+    for (const body of ["<h1>404 Not Found</h1>", "<Error><Code>NoSuchBucket</Code></Error>"]) {
+      s3.fault = () => ({ status: 404, body })
+      assert.equal((await files.download(id)).status, 503, body)
+    }
+    s3.fault = () => ({ status: 404, body: "<Error><Code>NoSuchKey</Code></Error>" })
+    assert.equal((await files.download(id)).status, 404)
+  })
+
+  test("what a request writes after its file was deleted and swept goes too", async () => {
+    const { conversationId, files } = await pair()
+    const id = idOf(await files.create(conversationId, 100))
+    let go
+    const wait = new Promise((resolve) => {
+      go = resolve
+    })
+    let arrived
+    const arrives = new Promise((resolve) => {
+      arrived = resolve
+    })
+    let swept = 0
+    let sweeps
+    const isSwept = new Promise((resolve) => {
+      sweeps = resolve
+    })
+    s3.fault = ({ method, url }) => {
+      if (method === "PUT" && url.includes(id)) {
+        arrived()
+        return wait
+      }
+      // Its tails are listed, then the object and the thumbnail are deleted.
+      if (method === "GET" && decodeURIComponent(url).includes(`uploads/${id}`)) swept = 1
+      else if (swept > 0 && (method === "DELETE" || method === "POST") && ++swept === 3)
+        setTimeout(sweeps, 200)
+      return undefined
+    }
+    const late = files.patch(id, 0, randomBytes(50))
+    await arrives
+    assert.equal((await files.tus("DELETE", `/api/files/${id}`)).status, 204)
+    await isSwept
+    go()
+    assert.ok((await late).status >= 400)
+    await until(async () => (await objectsOf(id)).length === 0, "nothing is left")
+  })
+
+  test("a file that S3 has no parts for is refused at once", async (t) => {
+    const own = await serve(t, { ...OPEN, ...s3Settings(), SERVER_KEY, FILE_QUOTA: "0", MAX_FILE_SIZE: "0" })
+    const { conversationId, files } = await pair(own)
+    const most = 4_500 * (64 << 20)
+    assert.equal((await files.create(conversationId, most)).status, 201)
+    const refused = await files.create(conversationId, most + 1)
+    assert.equal(refused.status, 413)
+    assert.equal(refused.body.code, "too_long")
+  })
+
   test("M13: while S3 is down, downloads say so; the completion is found out afterwards", async () => {
     const { conversationId, files } = await pair()
     const bytes = randomBytes(PART + 10)
@@ -249,6 +319,39 @@ describe("the settings of S3", { skip: skip || (isCluster ? "one node is enough"
     }
   })
 
+  test("each right is tried out at the start, and nothing is left of it", async (t) => {
+    const denied = (code) =>
+      `<Error><Code>${code}</Code><Message>m</Message><StringToSign>token1</StringToSign></Error>`
+    const set = s3Settings(s3.port)
+    for (const [isAsked, expected] of [
+      [
+        ({ method, url }) => method === "GET" && url.includes("list-type"),
+        /cannot list objects: S3 answered 403: AccessDenied/,
+      ],
+      [
+        ({ method, url }) => method === "HEAD" && url.includes("missing"),
+        /cannot ask for an object that is not there: S3 answered 403/,
+      ],
+      [({ headers }) => headers["x-amz-copy-source"] !== undefined, /cannot copy an object: /],
+      [(asked) => isPart(asked), /cannot send a part: /],
+      [
+        ({ method, url }) => method === "POST" && url.includes("uploadId"),
+        /cannot complete a multipart upload: /,
+      ],
+    ]) {
+      s3.fault = (asked) => (isAsked(asked) ? { status: 403, body: denied("AccessDenied") } : undefined)
+      const { code, stderr } = await refuses(t, { ...OPEN, ...set })
+      assert.notEqual(code, 0)
+      assert.match(stderr, /LL-131/)
+      assert.match(stderr, expected)
+      assert.ok(!stderr.includes("token1"), stderr)
+    }
+    s3.fault = () => undefined
+    const prefix = set.FILES.split("/files/")[1]
+    assert.deepEqual(await objectsOf(`${prefix}/.lamplight-check`), [])
+    assert.deepEqual(await multipartsOf(`${prefix}/.lamplight-check`), [])
+  })
+
   test("the doctor tries the bucket out", async (t) => {
     const home = await mkdtemp(join(tmpdir(), "lamplight-e2e-"))
     t.after(() => rm(home, { recursive: true, force: true }))
@@ -261,5 +364,16 @@ describe("the settings of S3", { skip: skip || (isCluster ? "one node is enough"
     const wrong = await doctor({ ...s3Settings(), FILES: "s3://no-such-bucket/a" })
     assert.match(wrong, /LL-131/)
     assert.match(wrong, /Make the bucket/)
+    for (const [code, fix] of [
+      ["RequestTimeTooSkewed", /Set the clock/],
+      ["ExpiredToken", /Renew AWS_SESSION_TOKEN/],
+      ["AccessDenied", /these rights/],
+    ]) {
+      s3.fault = () => ({
+        status: 403,
+        body: `<Error><Code>${code}</Code><Message>not NoSuchBucket</Message></Error>`,
+      })
+      assert.match(await doctor(s3Settings(s3.port)), fix)
+    }
   })
 })

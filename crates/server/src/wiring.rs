@@ -218,7 +218,7 @@ impl Lamplight {
             files: FileTransfers {
                 store: Arc::clone(&file_store),
                 locks: uploads,
-                rules: config.file_rules.clone(),
+                rules: file_store.limited(&config.file_rules),
                 scans: scans.clone(),
             },
             received: {

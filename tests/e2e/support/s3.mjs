@@ -13,6 +13,8 @@ const GUARD = process.platform === "linux" ? ["setpriv", "--pdeathsig", "KILL", 
 /** Set where tests run with their files in S3. */
 export const S3_PORT = Number(process.env.LAMPLIGHT_TEST_S3_PORT ?? 0)
 
+const UNAVAILABLE = "<Error><Code>ServiceUnavailable</Code><Message>a test</Message></Error>"
+
 let prefixes = 0
 
 /** Settings of a server whose files are in S3, below a prefix of its own. */
@@ -43,7 +45,10 @@ export async function startS3() {
 
 /** A way to the server of S3 that can fail. */
 export class S3Proxy {
-  /** What becomes of a request: a status that it is answered with, "hang", or undefined to pass it on. */
+  /**
+   * What becomes of a request: a status that it is answered with, a status and a body, "hang", or undefined to pass it
+   * on; or a promise of it.
+   */
   fault = (_request) => undefined
   /** Requests that hang. */
   hanging = new Set()
@@ -61,10 +66,10 @@ export class S3Proxy {
     return this.#port
   }
 
-  #pass(incoming, outgoing) {
-    const fault = this.fault(incoming)
+  async #pass(incoming, outgoing) {
     incoming.on("error", () => {})
     outgoing.on("error", () => {})
+    const fault = await this.fault(incoming)
     if (fault === "hang") {
       incoming.resume()
       this.hanging.add(outgoing)
@@ -74,8 +79,9 @@ export class S3Proxy {
     if (fault !== undefined) {
       incoming.resume()
       incoming.on("end", () => {
-        outgoing.writeHead(fault, { "content-type": "application/xml" })
-        outgoing.end("<Error><Code>ServiceUnavailable</Code><Message>a test</Message></Error>")
+        const { status, body } = typeof fault === "number" ? { status: fault, body: UNAVAILABLE } : fault
+        outgoing.writeHead(status, { "content-type": "application/xml" })
+        outgoing.end(body)
       })
       return
     }

@@ -61,14 +61,21 @@ async fn judge_s3(settings: &S3Settings) -> Finding {
 }
 
 fn s3_fix(error: &CheckError) -> &'static str {
-    let has = |codes: &[&str]| codes.iter().any(|code| error.why.contains(code));
-    if has(&["NoSuchBucket", "InvalidBucketName"]) {
+    let code = error.answer.code.as_deref().unwrap_or_default();
+    let has = |codes: &[&str]| codes.contains(&code);
+    if has(&["RequestTimeTooSkewed"]) {
+        "Set the clock of this machine by NTP (`timedatectl set-ntp true`)."
+    } else if has(&["ExpiredToken", "InvalidToken"]) {
+        "Renew AWS_SESSION_TOKEN together with its keys, or give the machine a role."
+    } else if has(&["NoSuchBucket", "InvalidBucketName"]) {
         "Make the bucket, or correct its name in FILES."
     } else if has(&["InvalidAccessKeyId", "SignatureDoesNotMatch"]) {
         "Correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
     } else if has(&["PermanentRedirect", "AuthorizationHeaderMalformed"]) {
         "Set AWS_REGION to the region of the bucket."
-    } else if has(&["AccessDenied", "403"]) {
+    } else if has(&["AccessDenied", "AllAccessDisabled"])
+        || matches!(error.answer.status, Some(401 | 403))
+    {
         "Give the key or the role these rights on the bucket: s3:GetObject, s3:PutObject, s3:DeleteObject, s3:ListBucket, s3:AbortMultipartUpload."
     } else {
         "Correct AWS_ENDPOINT_URL (for AWS itself leave it out and set AWS_REGION); a firewall may stand between."

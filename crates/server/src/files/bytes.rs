@@ -1,6 +1,7 @@
 //! What a place for bytes does for uploads. Whole files are objects of an [`ObjectStore`]; how bytes
 //! become one differs.
 
+use super::answers::{in_short, is_gone};
 use async_trait::async_trait;
 use lamplight_domain::identity::FileId;
 use lamplight_usecases::ports::{Claimed, DeletedFile};
@@ -9,13 +10,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Why bytes could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreFailure {
     #[error("{0}")]
     Io(#[from] io::Error),
-    #[error("{0}")]
+    #[error("{}", in_short(.0))]
     Object(#[from] object_store::Error),
     /// They are not where they should be.
     #[error("the bytes are not there")]
@@ -24,9 +26,18 @@ pub(crate) enum StoreFailure {
 
 /// An error of an object that should be there.
 pub(super) fn missing(error: object_store::Error) -> StoreFailure {
-    match error {
-        object_store::Error::NotFound { .. } => StoreFailure::Missing,
-        error => error.into(),
+    if is_gone(&error) {
+        StoreFailure::Missing
+    } else {
+        error.into()
+    }
+}
+
+/// What is not there is deleted.
+pub(super) fn gone(deleted: object_store::Result<()>) -> Result<(), StoreFailure> {
+    match deleted {
+        Err(error) if !is_gone(&error) => Err(error.into()),
+        _ => Ok(()),
     }
 }
 
@@ -57,6 +68,10 @@ pub(crate) trait UploadWriter: Send {
     /// The last step was noted.
     async fn noted(&mut self);
 
+    /// The last step was refused: another process has the upload, or it was deleted. Removes what the
+    /// step left that nobody else finds.
+    async fn refused(&mut self) {}
+
     /// Drops what was taken after the last step that was noted.
     async fn roll_back(&mut self) -> Result<(), StoreFailure>;
 }
@@ -64,6 +79,11 @@ pub(crate) trait UploadWriter: Send {
 /// Uploads, and the objects that they become.
 #[async_trait]
 pub(crate) trait Uploads: Send + Sync + 'static {
+    /// The most bytes that a file can have here, if there is an end to them.
+    fn most_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Where whole files are. May block.
     fn objects(&self) -> Result<&Arc<dyn ObjectStore>, StoreFailure>;
 
@@ -93,7 +113,7 @@ pub(crate) trait Uploads: Send + Sync + 'static {
 pub(crate) struct LocalCopy {
     path: PathBuf,
     /// Deletes it.
-    _temporary: Option<tempfile::TempPath>,
+    _temporary: Option<(tempfile::TempPath, OwnedSemaphorePermit)>,
 }
 
 impl LocalCopy {
@@ -104,10 +124,10 @@ impl LocalCopy {
         }
     }
 
-    pub(super) fn temporary(path: tempfile::TempPath) -> Self {
+    pub(super) fn temporary(path: tempfile::TempPath, permit: OwnedSemaphorePermit) -> Self {
         Self {
             path: path.to_path_buf(),
-            _temporary: Some(path),
+            _temporary: Some((path, permit)),
         }
     }
 

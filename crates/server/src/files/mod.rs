@@ -1,6 +1,7 @@
 //! The bytes of files: uploads in a directory that all nodes share, or in S3, whole files in an object
 //! store, and what is found in them.
 
+mod answers;
 mod bytes;
 mod directory;
 mod examine;

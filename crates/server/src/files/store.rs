@@ -1,6 +1,6 @@
 //! The bytes of files: uploads, and the objects that they become.
 
-use super::bytes::{LocalCopy, StoreFailure, UploadWriter, Uploads, missing};
+use super::bytes::{LocalCopy, StoreFailure, UploadWriter, Uploads, gone, missing};
 use super::directory::Directory;
 use super::s3::{S3, S3Settings};
 use async_trait::async_trait;
@@ -9,10 +9,12 @@ use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use lamplight_domain::identity::FileId;
 use lamplight_usecases::ports::{Claimed, DeletedFile, FileBytes, StoreError, StoreResult};
+use lamplight_usecases::{FileRules, FileService};
 use object_store::path::Path as Place;
 use object_store::{GetOptions, GetRange, ObjectStoreExt as _};
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The bytes of files.
 pub(crate) struct FileStore {
@@ -36,6 +38,18 @@ impl FileStore {
         Ok(Self {
             uploads: Box::new(S3::new(settings, spool)?),
         })
+    }
+
+    /// What an operator allows, as far as there is room for it here.
+    #[must_use]
+    pub(crate) fn limited(&self, rules: &FileRules) -> FileRules {
+        let mut rules = rules.clone();
+        if let Some(most) = self.uploads.most_bytes()
+            && (rules.max_size == 0 || rules.max_size > most)
+        {
+            rules.max_size = most;
+        }
+        rules
     }
 
     /// See [`Uploads::open`].
@@ -92,6 +106,21 @@ impl FileStore {
         }
         let bytes = objects.get_range(&place, 0..count).await.map_err(missing)?;
         Ok((bytes, size))
+    }
+
+    /// Deletes what this process wrote for a file that was deleted meanwhile, perhaps after the sweep.
+    pub(crate) async fn delete_if_gone(&self, files: &FileService, id: &FileId, claimed: &Claimed) {
+        if !matches!(files.is_gone(id).await, Ok(true)) {
+            return;
+        }
+        let file = DeletedFile {
+            id: id.clone(),
+            generation: claimed.generation,
+            place: Arc::clone(&claimed.place),
+        };
+        if let Err(error) = self.delete(&file).await {
+            tracing::warn!(cause = %error, "the bytes of a deleted file could not be removed");
+        }
     }
 
     pub(super) async fn put_thumbnail(
@@ -173,10 +202,7 @@ impl FileBytes for FileStore {
         deleted.map_err(|error| failed(&error))?;
         let objects = self.uploads.objects().map_err(|error| failed(&error))?;
         for place in [Place::from(file.id.as_str()), thumbnail(&file.id)] {
-            match objects.delete(&place).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(failed(&error)),
-            }
+            gone(objects.delete(&place).await).map_err(|error| failed(&error))?;
         }
         Ok(())
     }
@@ -184,9 +210,6 @@ impl FileBytes for FileStore {
     async fn delete_avatar(&self, id: &FileId) -> StoreResult<()> {
         let failed = |error: &dyn std::fmt::Display| StoreError::Unavailable(error.to_string());
         let objects = self.uploads.objects().map_err(|error| failed(&error))?;
-        match objects.delete(&avatar(id)).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(failed(&error)),
-        }
+        gone(objects.delete(&avatar(id)).await).map_err(|error| failed(&error))
     }
 }

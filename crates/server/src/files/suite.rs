@@ -209,6 +209,38 @@ async fn what_is_rolled_back_is_gone(store: &dyn Uploads) {
     delete(store, &id, &claimed).await;
 }
 
+/// A slow request has the last bytes, and dies before it ends.
+async fn m3_a_crash_after_the_last_byte_loses_nothing(store: &dyn Uploads) {
+    let (id, size) = (FileId::trusted("last-byte"), PART + 100);
+    let expected = bytes(size, 11);
+    let mut claimed = start(1);
+    let opened = store.open(&id, size as u64, &claimed).await;
+    let mut writer = opened.expect("opened");
+    for piece in expected.chunks(PART) {
+        writer.write(&mut piece.to_vec()).await.expect("written");
+        note(&mut *writer, &mut claimed, false).await;
+    }
+    drop(writer);
+    assert_eq!(claimed.received, size as u64);
+    is_whole(store, &id, &claimed, &expected).await;
+    delete(store, &id, &claimed).await;
+}
+
+/// The sweep deletes files while requests for them are under way.
+async fn what_is_refused_after_the_sweep_leaves_nothing(store: &dyn Uploads) {
+    for (size, name) in [(100, "refused-1"), (PART, "refused-2")] {
+        let id = FileId::trusted(name);
+        let mut claimed = start(1);
+        let opened = store.open(&id, PART as u64 + 9, &claimed).await;
+        let mut writer = opened.expect("opened");
+        delete(store, &id, &claimed).await;
+        writer.write(&mut bytes(size, 12)).await.expect("written");
+        claimed.place = writer.commit(true).await.expect("a step").place;
+        writer.refused().await;
+        drop(writer);
+    }
+}
+
 async fn empty_files_and_missing_bytes(store: &dyn Uploads) {
     let id = FileId::trusted("empty");
     is_whole(store, &id, &start(0), b"").await;
@@ -225,8 +257,14 @@ async fn empty_files_and_missing_bytes(store: &dyn Uploads) {
             received: 5,
             place: place.into(),
         };
-        let opened = store.open(&id, 9, &claimed).await;
-        assert!(matches!(opened, Err(StoreFailure::Missing)), "{place}");
+        let opened = async {
+            let mut writer = store.open(&id, 9, &claimed).await?;
+            writer.write(&mut vec![0]).await
+        };
+        assert!(
+            matches!(opened.await, Err(StoreFailure::Missing)),
+            "{place}"
+        );
     }
 }
 
@@ -236,6 +274,8 @@ async fn all(store: &dyn Uploads) {
     m3_what_a_fenced_process_sends_late_is_no_part_of_the_file(store).await;
     m3_processes_that_finish_at_once_make_one_file(store).await;
     what_is_rolled_back_is_gone(store).await;
+    m3_a_crash_after_the_last_byte_loses_nothing(store).await;
+    what_is_refused_after_the_sweep_leaves_nothing(store).await;
     empty_files_and_missing_bytes(store).await;
 }
 

@@ -9,7 +9,7 @@ use axum::body::Body;
 use http_body_util::BodyExt as _;
 use lamplight_domain::file::StoredFile;
 use lamplight_usecases::ports::{Advance, Claimed};
-use lamplight_usecases::{FileService, Refusal};
+use lamplight_usecases::{Code, FileService, Refusal};
 use sha2::{Digest as _, Sha256};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -190,10 +190,21 @@ impl Upload<'_> {
                     to: step.to,
                     place: step.place,
                 };
-                let advanced = self.files.advance(&self.file.file.id, &advance).await;
-                advanced.map_err(UploadFailure::Refused)?;
-                self.claimed.received = advance.to;
-                self.claimed.place = advance.place;
+                let id = &self.file.file.id;
+                let advanced = self.files.advance(id, &advance).await;
+                let now = Claimed {
+                    generation: advance.generation,
+                    received: advance.to,
+                    place: advance.place,
+                };
+                if let Err(refusal) = advanced {
+                    if refusal.code == Code::Conflict {
+                        writer.refused().await;
+                        self.store.delete_if_gone(self.files, id, &now).await;
+                    }
+                    return Err(UploadFailure::Refused(refusal));
+                }
+                self.claimed = now;
                 writer.noted().await;
             }
             if !step.is_more {

@@ -11,10 +11,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
 
 /// Parts of uploads that are in memory at a time.
 const PARTS_AT_ONCE: usize = 2;
+/// Whole files that are in the spool at a time, to be looked at.
+const COPIES_AT_ONCE: usize = 4;
 /// How long an upload waits for the parts of others.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -30,21 +33,37 @@ pub(crate) struct S3 {
     pub(super) objects: Arc<dyn ObjectStore>,
     pub(super) spool: PathBuf,
     parts: Arc<Semaphore>,
+    /// The right to have a copy of a file in the spool.
+    pub(super) copies: Arc<Semaphore>,
+}
+
+/// Removes copies for as long as there is this client.
+fn clean_hourly(client: &Arc<Client>, spool: PathBuf) {
+    let client = Arc::downgrade(client);
+    tokio::spawn(async move {
+        while client.strong_count() > 0 {
+            sleep(spool::LEFT).await;
+            let spool = spool.clone();
+            let _ = spawn_blocking(move || spool::clean(&spool)).await;
+        }
+    });
 }
 
 impl S3 {
-    /// Connects to nothing yet. What is on its way is in the directory `spool`.
+    /// Connects to nothing yet, and needs a runtime. What is on its way is in the directory `spool`.
     ///
     /// # Errors
     /// When the settings are no settings of S3.
     pub(crate) fn new(settings: &S3Settings, spool: PathBuf) -> Result<Self, String> {
         let client = Arc::new(Client::new(settings)?);
         spool::clean(&spool);
+        clean_hourly(&client, spool.clone());
         Ok(Self {
             objects: Arc::clone(&client.objects) as _,
             client,
             spool,
             parts: Arc::new(Semaphore::new(PARTS_AT_ONCE)),
+            copies: Arc::new(Semaphore::new(COPIES_AT_ONCE)),
         })
     }
 
@@ -53,13 +72,5 @@ impl S3 {
         let waited = timeout(PATIENCE, self.parts.acquire()).await;
         let late = || std::io::Error::new(std::io::ErrorKind::TimedOut, "S3 is too slow");
         Ok(waited.map_err(|_| late())?.map_err(std::io::Error::other)?)
-    }
-}
-
-/// What is not there is deleted.
-pub(super) fn gone(deleted: object_store::Result<()>) -> Result<(), StoreFailure> {
-    match deleted {
-        Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-        Err(error) => Err(error.into()),
     }
 }

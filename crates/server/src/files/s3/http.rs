@@ -1,9 +1,11 @@
 //! The HTTP client of the object store: connections of [`http_client`], pooled by hyper.
 
+use crate::files::answers::code_in;
 use crate::http_client::{self, ClientError};
-use ::http::Uri;
+use ::http::{Method, Uri};
 use async_trait::async_trait;
 use bytes::Bytes;
+use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -23,10 +25,13 @@ use tokio::time::{Sleep, sleep, timeout};
 
 /// A connection that is not made within this time fails.
 const CONNECT: Duration = Duration::from_secs(5);
-/// A part has to be sent, and an answer has to begin, within this time; later each of its bytes.
+/// An answer has to begin within this time, and a second more for each MiB that is sent; later each of
+/// its bytes.
 const SILENCE: Duration = Duration::from_secs(25);
 /// Servers close connections that are idle for long.
 const IDLE: Duration = Duration::from_secs(15);
+/// Of an answer that is an error.
+const ERROR_BYTES: usize = 64 << 10;
 /// Of an answer, at a time.
 const READ_BYTES: usize = 64 << 10;
 
@@ -81,7 +86,10 @@ fn silent() -> HttpError {
 #[async_trait]
 impl HttpService for Service {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let answered = timeout(SILENCE, self.client.request(request)).await;
+        let is_head = request.method() == Method::HEAD;
+        let sent = request.body().content_length() as u64 >> 20;
+        let patience = SILENCE + Duration::from_secs(sent);
+        let answered = timeout(patience, self.client.request(request)).await;
         let response = answered.map_err(|_| silent())?.map_err(|error| {
             let kind = if error.is_connect() {
                 HttpErrorKind::Connect
@@ -90,13 +98,35 @@ impl HttpService for Service {
             };
             HttpError::new(kind, ClientError::Other(whole(&error)))
         })?;
-        Ok(response.map(|body| {
-            HttpResponseBody::new(Patient {
-                body,
-                waiting: None,
-            })
-        }))
+        let (parts, body) = response.into_parts();
+        let body = Patient {
+            body,
+            waiting: None,
+        };
+        let is_error = parts.status.is_client_error() || parts.status.is_server_error();
+        let body = if is_error && !is_head {
+            only_code(body).await.into()
+        } else {
+            HttpResponseBody::new(body)
+        };
+        Ok(HttpResponse::from_parts(parts, body))
     }
+}
+
+/// What logs may have of an error: its whole text repeats the request that was signed, with tokens.
+async fn only_code(mut body: Patient) -> Bytes {
+    let mut text = Vec::new();
+    while let Some(Ok(frame)) = body.frame().await {
+        text.extend_from_slice(&frame.into_data().unwrap_or_default());
+        if text.len() > ERROR_BYTES {
+            break;
+        }
+    }
+    let text = String::from_utf8_lossy(&text);
+    let code = code_in(&text).unwrap_or_default();
+    let code: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
+    let code = &code[..code.len().min(64)];
+    format!("<Error><Code>{code}</Code></Error>").into()
 }
 
 /// An answer that fails when no byte comes for a while.

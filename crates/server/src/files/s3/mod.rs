@@ -2,6 +2,7 @@
 //! is an object of its own, its tail. So any node goes on from the byte that is noted.
 
 mod bucket;
+mod check;
 mod client;
 mod http;
 mod parts;
@@ -11,21 +12,22 @@ mod spool;
 mod writer;
 
 pub(crate) use bucket::S3;
-pub(crate) use client::{CheckError, check, check_at_start, problem};
+pub(crate) use check::{CheckError, check, check_at_start};
+pub(crate) use client::problem;
 pub(crate) use settings::S3Settings;
 pub(crate) use settings::VARIABLES;
 
-use super::bytes::{LocalCopy, StoreFailure, UploadWriter, Uploads, missing};
+use super::answers::is_gone;
+use super::bytes::{LocalCopy, StoreFailure, UploadWriter, Uploads, gone, missing};
 use async_trait::async_trait;
-use bucket::{gone, object};
+use bucket::object;
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use lamplight_domain::identity::FileId;
 use lamplight_usecases::ports::{Claimed, DeletedFile};
 use object_store::multipart::MultipartStore as _;
 use object_store::{ObjectStore, ObjectStoreExt as _};
-use parts::{Parts, part_bytes, tails};
-use requests::is_lost;
+use parts::{MOST_BYTES, Parts, part_bytes, tails};
 use std::sync::Arc;
 use writer::PartWriter;
 
@@ -33,7 +35,7 @@ impl S3 {
     async fn is_whole(&self, id: &FileId, size: u64) -> Result<bool, StoreFailure> {
         match self.objects.head(&object(id)).await {
             Ok(found) => Ok(found.size == size),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) if is_gone(&error) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
@@ -66,6 +68,10 @@ impl S3 {
 
 #[async_trait]
 impl Uploads for S3 {
+    fn most_bytes(&self) -> Option<u64> {
+        Some(MOST_BYTES)
+    }
+
     fn objects(&self) -> Result<&Arc<dyn ObjectStore>, StoreFailure> {
         Ok(&self.objects)
     }
@@ -87,12 +93,12 @@ impl Uploads for S3 {
 
     async fn finish(&self, id: &FileId, size: u64, claimed: &Claimed) -> Result<(), StoreFailure> {
         let parts = Parts::read(&claimed.place)?;
-        if let Err(error) = self.assemble(id, size, &parts).await {
-            // An earlier attempt may have succeeded without that anybody knows, or another process
-            // was quicker.
-            if !self.is_whole(id, size).await? {
-                return Err(error);
-            }
+        let made = self.assemble(id, size, &parts).await;
+        // S3 may say that it copied what it did not copy. An earlier attempt may have succeeded without
+        // that anybody knows, or another process was quicker.
+        if !self.is_whole(id, size).await? {
+            made?;
+            return Err(std::io::Error::other("S3 has not made the file").into());
         }
         // Also those that a crash left, and of processes that were fenced.
         self.delete_tails(id).await
@@ -103,7 +109,7 @@ impl Uploads for S3 {
         if let Some(upload) = &parts.upload {
             let bucket = &self.client.objects;
             match bucket.abort_multipart(&object(&file.id), upload).await {
-                Err(error) if !is_lost(&error) => return Err(error.into()),
+                Err(error) if !is_gone(&error) => return Err(error.into()),
                 _ => {}
             }
         }
@@ -111,7 +117,9 @@ impl Uploads for S3 {
     }
 
     async fn local(&self, id: &FileId) -> Result<LocalCopy, StoreFailure> {
+        let permit = Arc::clone(&self.copies).acquire_owned().await;
+        let permit = permit.map_err(std::io::Error::other)?;
         let found = self.objects.get(&object(id)).await.map_err(missing)?;
-        spool::copy(&self.spool, found.into_stream()).await
+        spool::copy(&self.spool, found.into_stream(), permit).await
     }
 }

@@ -8,15 +8,22 @@ use std::sync::Arc;
 
 /// S3 wants 5 MiB at least, of all parts but the last. Clients send requests of as many bytes.
 const LEAST_PART: u64 = 8 << 20;
-/// S3 allows 10,000. Processes that fail leave numbers out.
-const MOST_PARTS: u64 = 1_000;
+/// A part is in memory while it is sent.
+const MOST_PART: u64 = 64 << 20;
+/// Parts are larger rather than more than these.
+const USUAL_PARTS: u64 = 1_000;
+/// Each request may leave a number out, and processes that fail do.
+const MOST_PARTS: u64 = 4_500;
+/// S3 allows no more.
 const MOST_NUMBER: u32 = 10_000;
+/// The most bytes of a file.
+pub(super) const MOST_BYTES: u64 = MOST_PARTS * MOST_PART;
 
 /// The bytes of a part, by the size of its file: all parts have as many, except the last one.
 pub(super) fn part_bytes(size: u64) -> u64 {
-    size.div_ceil(MOST_PARTS)
+    size.div_ceil(USUAL_PARTS)
         .next_multiple_of(1 << 20)
-        .max(LEAST_PART)
+        .clamp(LEAST_PART, MOST_PART)
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,12 +128,18 @@ mod tests {
 
     #[test]
     fn parts_are_large_enough_and_not_too_many() {
-        for size in [0, 1, 100_000_000, 100 << 30, 5 << 40] {
+        for size in [0, 1, 100_000_000, 50 << 30, 100 << 30, MOST_BYTES] {
             let part = part_bytes(size);
             assert!(part >= 5 << 20 && part.is_multiple_of(1 << 20));
+            assert!(part <= 64 << 20, "in memory");
             assert!(size.div_ceil(part) <= MOST_PARTS, "{size}");
         }
         assert_eq!(part_bytes(1 << 30), LEAST_PART);
+        assert!(
+            MOST_PARTS * 2 < u64::from(MOST_NUMBER),
+            "a request for each"
+        );
+        assert_eq!(part_bytes(u64::MAX), MOST_PART);
     }
 
     #[test]

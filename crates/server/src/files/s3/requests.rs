@@ -3,7 +3,8 @@
 
 use super::http::Connector;
 use super::settings::S3Settings;
-use crate::files::bytes::StoreFailure;
+use crate::files::answers::{Refused, code_in};
+use crate::files::bytes::{StoreFailure, missing};
 use ::http::{Method, Request, StatusCode};
 use object_store::aws::{AwsAuthorizer, AwsCredentialProvider};
 use object_store::client::{HttpClient, HttpConnector as _, HttpErrorKind, HttpRequestBody};
@@ -20,8 +21,6 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 const PATH: &AsciiSet = &QUERY.remove(b'/');
-/// What S3 says of parts and uploads that are not there.
-const LOST: [&str; 4] = ["NoSuchUpload", "InvalidPart", "NoSuchKey", "NotFound"];
 
 /// Signs and sends.
 pub(super) struct Requests {
@@ -34,33 +33,10 @@ pub(super) struct Requests {
     retry: RetryConfig,
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("S3 answered {status}: {code}")]
-struct Refused {
-    status: StatusCode,
-    code: String,
-}
-
 fn generic(source: impl std::error::Error + Send + Sync + 'static) -> object_store::Error {
     object_store::Error::Generic {
         store: "S3",
         source: Box::new(source),
-    }
-}
-
-/// Whether an upload or its parts are not there.
-pub(super) fn is_lost(error: &object_store::Error) -> bool {
-    let text = error.to_string();
-    matches!(error, object_store::Error::NotFound { .. })
-        || LOST.iter().any(|code| text.contains(code))
-}
-
-/// An error about an upload.
-pub(super) fn lost(error: object_store::Error) -> StoreFailure {
-    if is_lost(&error) {
-        StoreFailure::Missing
-    } else {
-        error.into()
     }
 }
 
@@ -99,7 +75,7 @@ impl Requests {
         body.push_str("</CompleteMultipartUpload>");
         let query = [("uploadId", upload)];
         let sent = self.send(Method::POST, Some(object), &query, body).await;
-        sent.map(drop).map_err(lost)
+        sent.map(drop).map_err(missing)
     }
 
     /// Sends a request that may be repeated, and again if it fails.
@@ -162,8 +138,8 @@ impl Requests {
         let text = text.map_err(|error| Failure::passing(generic(error)))?;
         let text = String::from_utf8_lossy(&text).into_owned();
         // A completion that takes long begins with 200, and may end with an error.
-        let code = between(&text, "<Code>", "</Code>");
-        if status.is_success() && !text.contains("<Error>") {
+        let code = code_in(&text);
+        if status.is_success() && !text.contains("<Error") {
             return Ok(text);
         }
         let is_passing = status.is_server_error()
@@ -203,9 +179,4 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
-}
-
-fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
-    let (_, rest) = text.split_once(before)?;
-    Some(rest.split_once(after)?.0)
 }

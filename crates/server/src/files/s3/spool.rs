@@ -1,4 +1,5 @@
-//! Files on this node's disk for what is on its way to or from S3. A crash leaves nothing of them.
+//! Files on this node's disk for what is on its way to or from S3. A crash leaves no uploads, and
+//! copies that are removed after an hour.
 
 use crate::files::bytes::{LocalCopy, StoreFailure};
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 
 /// At most so many bytes are moved to the beginning of their file.
@@ -21,10 +23,12 @@ async fn on_thread<T: Send + 'static>(
     spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
-/// Removes copies that a process before left: no copy is needed for so long. Another process of this
-/// machine may use the directory. Blocks.
+/// No copy is needed for so long.
+pub(super) const LEFT: Duration = Duration::from_secs(3_600);
+
+/// Removes copies that a process before left. Another process of this machine may use the directory.
+/// Blocks.
 pub(super) fn clean(spool: &Path) {
-    const LEFT: Duration = Duration::from_secs(3_600);
     for entry in fs::read_dir(spool).into_iter().flatten().flatten() {
         let changed = entry.metadata().and_then(|found| found.modified());
         if changed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > LEFT)) {
@@ -114,6 +118,7 @@ impl Scratch {
 pub(super) async fn copy(
     spool: &Path,
     mut bytes: BoxStream<'static, object_store::Result<Bytes>>,
+    permit: OwnedSemaphorePermit,
 ) -> Result<LocalCopy, StoreFailure> {
     let spool = spool.to_owned();
     let mut file = on_thread(move || {
@@ -124,7 +129,7 @@ pub(super) async fn copy(
     while let Some(some) = bytes.try_next().await? {
         file = on_thread(move || file.write_all(&some).map(|()| file)).await?;
     }
-    Ok(LocalCopy::temporary(file.into_temp_path()))
+    Ok(LocalCopy::temporary(file.into_temp_path(), permit))
 }
 
 #[cfg(test)]

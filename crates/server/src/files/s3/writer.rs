@@ -1,22 +1,24 @@
 //! Writes the bytes of an upload to S3, for one request.
 
-use super::bucket::{S3, gone, object};
+use super::bucket::{S3, object};
 use super::parts::{Parts, Tail, part_bytes};
-use super::requests::lost;
 use super::spool::Scratch;
-use crate::files::bytes::{Step, StoreFailure, UploadWriter, missing};
+use crate::files::bytes::{Step, StoreFailure, UploadWriter, gone, missing};
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 use lamplight_domain::identity::FileId;
 use lamplight_usecases::ports::Claimed;
 use object_store::ObjectStoreExt as _;
 use object_store::multipart::MultipartStore as _;
+use object_store::path::Path as Place;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// After so long, what a slow client sent is stored although it is no part yet, so that a crash costs
 /// no more.
 const TAIL_AFTER: Duration = Duration::from_secs(30);
+/// Tails below this many bytes are little in memory.
+const SMALL: u64 = 1 << 20;
 
 /// Collects bytes on the disk until they are a part.
 pub(super) struct PartWriter {
@@ -31,10 +33,11 @@ pub(super) struct PartWriter {
     next: Parts,
     /// What comes after the parts of `next`.
     scratch: Scratch,
+    /// The tail is read back when more bytes come: a request that brings none costs nothing.
+    unread: Option<Place>,
 }
 
 impl PartWriter {
-    /// Reads the tail back.
     pub(super) async fn open(
         s3: &S3,
         id: &FileId,
@@ -46,27 +49,34 @@ impl PartWriter {
         if noted.end(part).min(size) != claimed.received {
             return Err(StoreFailure::Missing);
         }
-        let mut scratch = Scratch::new(&s3.spool, noted.base(part)).await?;
-        if let Some(tail) = noted.tail_place(id, part) {
-            let found = s3.objects.get(&tail).await.map_err(missing)?;
-            let mut bytes = found.into_stream();
-            while let Some(some) = bytes.try_next().await? {
-                scratch.push(some.to_vec()).await?;
-            }
-            if scratch.end() != claimed.received {
-                return Err(StoreFailure::Missing);
-            }
-        }
+        let scratch = Scratch::new(&s3.spool, noted.base(part)).await?;
         Ok(Self {
             s3: s3.clone(),
             id: id.clone(),
             generation: claimed.generation,
             size,
             part,
+            unread: noted.tail_place(id, part),
             next: noted.clone(),
             noted,
             scratch,
         })
+    }
+
+    async fn read_tail(&mut self) -> Result<(), StoreFailure> {
+        let Some(tail) = &self.unread else {
+            return Ok(());
+        };
+        let found = self.s3.objects.get(tail).await.map_err(missing)?;
+        let mut bytes = found.into_stream();
+        while let Some(some) = bytes.try_next().await? {
+            self.scratch.push(some.to_vec()).await?;
+        }
+        if self.scratch.end() != self.noted.end(self.part) {
+            return Err(StoreFailure::Missing);
+        }
+        self.unread = None;
+        Ok(())
     }
 
     fn step(&self, is_more: bool) -> Step {
@@ -102,7 +112,7 @@ impl PartWriter {
         let place = object(&self.id);
         let bucket = &self.s3.client.objects;
         let sent = bucket.put_part(&place, upload, index, payload.into());
-        let part = sent.await.map_err(lost)?;
+        let part = sent.await.map_err(missing)?;
         drop(permit);
         self.scratch.drop_front(bytes).await?;
         self.next.add(part.content_id);
@@ -116,7 +126,11 @@ impl PartWriter {
             bytes,
         });
         if let Some(place) = next.tail_place(&self.id, self.part) {
-            let permit = self.s3.permit().await?;
+            // Small ones do not wait for the parts of others.
+            let permit = match bytes {
+                ..SMALL => None,
+                _ => Some(self.s3.permit().await?),
+            };
             let payload = self.scratch.front(bytes).await?;
             self.s3.objects.put(&place, payload.into()).await?;
             drop(permit);
@@ -129,6 +143,10 @@ impl PartWriter {
 #[async_trait]
 impl UploadWriter for PartWriter {
     async fn write(&mut self, bytes: &mut Vec<u8>) -> Result<(), StoreFailure> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.read_tail().await?;
         let taken = std::mem::take(bytes);
         *bytes = self.scratch.push(taken).await?;
         bytes.clear();
@@ -136,7 +154,10 @@ impl UploadWriter for PartWriter {
     }
 
     fn written(&self) -> u64 {
-        self.scratch.end()
+        match self.unread {
+            Some(_) => self.noted.end(self.part),
+            None => self.scratch.end(),
+        }
     }
 
     fn is_due(&self, bytes: u64, since: Duration) -> bool {
@@ -146,7 +167,7 @@ impl UploadWriter for PartWriter {
     async fn commit(&mut self, is_end: bool) -> Result<Step, StoreFailure> {
         let held = self.scratch.len();
         // A file of one part is copied from its tail instead.
-        let is_last = is_end && self.written() == self.size && !self.next.parts.is_empty();
+        let is_last = self.written() == self.size && !self.next.parts.is_empty();
         if held >= self.part || (is_last && held > 0) {
             let Some(upload) = self.ready_upload().await? else {
                 return Ok(self.step(true));
@@ -171,6 +192,19 @@ impl UploadWriter for PartWriter {
             // What stays is deleted with the file.
             let objects = Arc::clone(&self.s3.objects);
             tokio::spawn(async move { gone(objects.delete(&place).await) });
+        }
+    }
+
+    async fn refused(&mut self) {
+        // Both are this process's own: a tail has its generation in its key.
+        let tail = self.next.tail_place(&self.id, self.part);
+        if let Some(place) = tail.filter(|_| self.next.tail != self.noted.tail) {
+            let _ = self.s3.objects.delete(&place).await;
+        }
+        let upload = self.next.upload.as_ref();
+        if let Some(upload) = upload.filter(|_| self.noted.upload.is_none()) {
+            let bucket = &self.s3.client.objects;
+            let _ = bucket.abort_multipart(&object(&self.id), upload).await;
         }
     }
 

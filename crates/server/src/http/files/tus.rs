@@ -541,13 +541,23 @@ async fn examine(
         None => FileState::Ready,
     };
     let (store, types) = (&state.files.store, &state.files.rules.types);
+    let id = &file.file.id;
     match store.examine(file, claimed, types, then).await {
-        Ok(Outcome::Ready(found)) => Ok(files.examined(&file.file.id, found).await?),
+        Ok(Outcome::Ready(found)) => {
+            let examined = files.examined(id, found).await;
+            if examined.is_err() {
+                store.delete_if_gone(files, id, claimed).await;
+            }
+            Ok(examined?)
+        }
         Ok(Outcome::NotAllowed(kind)) => {
-            files.refuse(&file.file.id).await?;
+            files.refuse(id).await?;
             Err(not_allowed(&kind).into())
         }
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            store.delete_if_gone(files, id, claimed).await;
+            Err(error.into())
+        }
     }
 }
 
