@@ -12,6 +12,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 /// After so many bytes, or so long, what was written is synced and noted, so that a crash costs no
@@ -21,6 +22,9 @@ const NOTE_AFTER: Duration = Duration::from_secs(5);
 /// The most segments of an upload: so often another process may go on with it. Each is a file, which
 /// every request looks at.
 const MOST_SEGMENTS: usize = 1_000;
+
+/// How many uploads write to the disk at a time: each is a thread, with memory of its own.
+static WRITES: Semaphore = Semaphore::const_new(4);
 
 /// Bytes of an upload from `offset` on, up to the offset of the next segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -347,9 +351,11 @@ impl SegmentWriter {
         work: impl FnOnce(&mut File) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let gone = || io::Error::other("the file of an upload is gone");
+        let permit = WRITES.acquire().await.map_err(io::Error::other)?;
         let mut file = self.file.take().ok_or_else(gone)?;
         let (file, outcome) = spawn_blocking(move || {
             let outcome = work(&mut file);
+            drop(permit);
             (file, outcome)
         })
         .await

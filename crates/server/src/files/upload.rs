@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 /// Bytes that are collected before they are written.
-const WRITE_BYTES: usize = 128 << 10;
+const WRITE_BYTES: usize = 64 << 10;
 /// Bytes of a slow client wait no longer than this: they are reported when they are written, and an
 /// upload that nothing is reported of has failed.
 const WRITE_AFTER: Duration = Duration::from_secs(5);
