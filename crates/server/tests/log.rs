@@ -32,6 +32,7 @@ const OURS: &[&str] = &[
     "is set aside beside it",
     "other nodes reach this one at NODE_ADDRESS",
     "a background task ended; stopping",
+    "S3 does not answer yet",
     "this node begins anew",
     // Once: nothing is taken after it.
     "LL-121",
