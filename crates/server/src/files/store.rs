@@ -9,6 +9,7 @@ use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use lamplight_domain::identity::FileId;
 use lamplight_usecases::ports::{Claimed, DeletedFile, FileBytes, StoreError, StoreResult};
+use lamplight_usecases::throttle::{self, Due};
 use lamplight_usecases::{FileRules, FileService};
 use object_store::path::Path as Place;
 use object_store::{GetOptions, GetRange, ObjectStoreExt as _};
@@ -118,8 +119,14 @@ impl FileStore {
             generation: claimed.generation,
             place: Arc::clone(&claimed.place),
         };
-        if let Err(error) = self.delete(&file).await {
-            tracing::warn!(cause = %error, "the bytes of a deleted file could not be removed");
+        if let Err(error) = self.delete(&file).await
+            && let Some(Due { left_out }) = throttle::due("files", &error.to_string(), None)
+        {
+            tracing::warn!(
+                cause = %error,
+                left_out,
+                "the bytes of a deleted file could not be removed"
+            );
         }
     }
 
