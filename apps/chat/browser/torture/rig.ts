@@ -1,10 +1,9 @@
 // A server that a test kills, and for each person a network of their own that it cuts.
 import type { BrowserContext } from "playwright-core"
 import { TcpProxy } from "../../../../tests/e2e/support/proxy.mjs"
+import { pass } from "../../../../tests/e2e/support/wait.mjs"
 import type { Server } from "../server"
 import type { Fault, Plan } from "./plan"
-
-const pass = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** When something was broken, in milliseconds of `performance.now()`, for one person or for both. */
 interface Window {
