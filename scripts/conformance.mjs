@@ -65,12 +65,9 @@ const problems = []
 
 /** The cases of a suite, in the order of its macro. */
 function casesOf(suite) {
-  const isFolder = readdirSync(SOURCE).includes(suite)
-  const files = isFolder
-    ? readdirSync(join(SOURCE, suite), { recursive: true })
-        .filter((file) => file.endsWith(".rs"))
-        .map((file) => join(SOURCE, suite, file))
-    : [join(SOURCE, `${suite}.rs`)]
+  const files = readdirSync(SOURCE, { recursive: true })
+    .filter((file) => file === `${suite}.rs` || (file.startsWith(`${suite}/`) && file.endsWith(".rs")))
+    .map((file) => join(SOURCE, file))
   const text = files.map((file) => readFileSync(file, "utf8")).join("\n")
   const macro = new RegExp(`macro_rules! ${suite}_suite \\{([\\s\\S]*?)^\\}`, "m").exec(text)?.[1]
   if (!macro) throw new Error(`${SOURCE} has no ${suite}_suite`)
