@@ -77,6 +77,8 @@ pub(crate) struct Driver {
     backlogged: bool,
     close_code: u16,
     ended: bool,
+    /// The last run left items to the next, so that other tasks could add to them.
+    has_yielded: bool,
 }
 
 impl Driver {
@@ -93,6 +95,7 @@ impl Driver {
             backlogged: false,
             close_code: 1000,
             ended: false,
+            has_yielded: false,
         };
         // Called once the driver exists: if the handler panics, dropping the driver ends the
         // connection.
@@ -106,6 +109,14 @@ impl Driver {
 
     fn run(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut budget = MESSAGES_PER_RUN;
+        // The runtime runs a task right after the one that woke it. Tasks that are ready now may have
+        // more for this connection, such as the acknowledgements of one database transaction, and
+        // one system call writes all of it.
+        if !std::mem::take(&mut self.has_yielded) && self.session.awaits_more_items() {
+            self.has_yielded = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         loop {
             let run = self.session.begin_run(cx.waker());
             if let Some(websocket) = run.handover {

@@ -23,6 +23,8 @@ struct Seen {
     lines: Mutex<Vec<String>>,
     messages_out: [AtomicUsize; 2],
     bytes_out: [AtomicUsize; 2],
+    /// The messages of each write.
+    writes: Mutex<Vec<usize>>,
     messages_in: [AtomicUsize; 2],
     bytes_in: [AtomicUsize; 2],
     full: AtomicUsize,
@@ -80,6 +82,7 @@ impl Observer for Seen {
     fn sent(&self, transport: TransportKind, messages: usize, bytes: usize) {
         add(&self.messages_out, transport, messages);
         add(&self.bytes_out, transport, bytes);
+        self.writes.lock().push(messages);
     }
 
     fn queue_full(&self) {
@@ -189,6 +192,26 @@ async fn connections_and_their_traffic_are_reported_to_the_byte_on_both_transpor
     ];
     assert_eq!(seen.take_lines(), lines);
     expect_no_connections(&fixture).await;
+}
+
+/// A runtime runs the task that writes right after the first one that has something to write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_tasks_emit_at_the_same_time_is_written_together() {
+    let (fixture, seen) = start(config()).await;
+    let mut ws = Ws::join(fixture.addr).await;
+    let socket = fixture.echo.sockets.lock()[0].clone();
+    seen.writes.lock().clear();
+    let all = tokio::spawn(async move {
+        for number in 0..8 {
+            let socket = socket.clone();
+            tokio::spawn(async move { socket.emit("number", &number).unwrap() });
+        }
+    });
+    all.await.unwrap();
+    for _ in 0..8 {
+        ws.text().await;
+    }
+    assert_eq!(*seen.writes.lock(), [8]);
 }
 
 #[tokio::test]

@@ -11,7 +11,9 @@ use lamplight_usecases::ports::{CommitPosition, IndexProgress, IndexStep};
 use lamplight_usecases::record;
 use lamplight_usecases::search_index::{index_text, tokens};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{
+    CachedStatement, Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, params,
+};
 use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
@@ -213,13 +215,14 @@ pub(crate) fn write_step(
     let began = Instant::now();
     let mut has_removed = false;
     let mut written = from;
+    let mut insert = Insert::prepare(conn)?;
     for item in &step.items[from..] {
         if let Some(change) = &item.change {
             if written > from && began.elapsed() >= HOLD {
                 break;
             }
             has_removed |= change.old.is_some();
-            change.write(conn)?;
+            change.write(conn, &mut insert)?;
         }
         written += 1;
     }
@@ -234,8 +237,24 @@ pub(crate) fn write_step(
     Ok(Some(written))
 }
 
+/// What adds a message to the index: prepared once for the items of a step.
+struct Insert<'a> {
+    tokens: CachedStatement<'a>,
+    text: CachedStatement<'a>,
+}
+
+impl<'a> Insert<'a> {
+    fn prepare(conn: &'a Connection) -> rusqlite::Result<Self> {
+        Ok(Self {
+            tokens: conn
+                .prepare_cached("INSERT INTO search_index (rowid, tokens) VALUES (?1, ?2)")?,
+            text: conn.prepare_cached("INSERT INTO search_texts (entry, text) VALUES (?1, ?2)")?,
+        })
+    }
+}
+
 impl Change {
-    fn write(&self, conn: &Connection) -> rusqlite::Result<()> {
+    fn write(&self, conn: &Connection, insert: &mut Insert<'_>) -> rusqlite::Result<()> {
         if let Some(tokens) = &self.old {
             conn.prepare_cached(
                 "INSERT INTO search_index (search_index, rowid, tokens) VALUES ('delete', ?1, ?2)",
@@ -245,10 +264,8 @@ impl Change {
                 .execute([self.message])?;
         }
         if let Some((text, tokens)) = &self.new {
-            conn.prepare_cached("INSERT INTO search_index (rowid, tokens) VALUES (?1, ?2)")?
-                .execute(params![self.message, tokens])?;
-            conn.prepare_cached("INSERT INTO search_texts (entry, text) VALUES (?1, ?2)")?
-                .execute(params![self.message, text])?;
+            insert.tokens.execute(params![self.message, tokens])?;
+            insert.text.execute(params![self.message, text])?;
         }
         Ok(())
     }

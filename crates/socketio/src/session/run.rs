@@ -38,6 +38,17 @@ pub(crate) struct Ended {
 }
 
 impl Session {
+    /// Whether items wait to be written to a WebSocket that stays open, and more of them may follow at
+    /// once. If so, the driver counts as running, so that those do not wake it.
+    pub(crate) fn awaits_more_items(&self) -> bool {
+        let mut shared = self.shared.lock();
+        let awaits_more = shared.transport == TransportKind::WebSocket
+            && shared.closing.is_none()
+            && !shared.queue.is_empty();
+        shared.running |= awaits_more;
+        awaits_more
+    }
+
     pub(crate) fn begin_run(&self, waker: &Waker) -> RunStart {
         let mut shared = self.shared.lock();
         shared.running = true;
