@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 /// Bytes that are collected before they are written.
-const WRITE_BYTES: usize = 64 << 10;
+const WRITE_BYTES: usize = 32 << 10;
 /// Bytes of a slow client wait no longer than this: they are reported when they are written, and an
 /// upload that nothing is reported of has failed.
 const WRITE_AFTER: Duration = Duration::from_secs(5);
@@ -102,7 +102,8 @@ impl Upload<'_> {
         let file = &self.file.file;
         let opened = self.store.open(&file.id, file.size, &self.claimed);
         let mut writer = opened.await?;
-        let mut pending = Vec::with_capacity(WRITE_BYTES * 3 / 2);
+        // With room for what hyper reads at once, at most 32 KiB.
+        let mut pending = Vec::with_capacity(WRITE_BYTES * 2);
         let mut hasher = checksum.as_ref().map(Hasher::of);
         let received = self.receive(&mut *writer, &mut pending, body, hasher.as_mut(), report);
         let end = match received.await {
