@@ -5,7 +5,6 @@ import tailwindcss from "@tailwindcss/vite"
 import react from "@vitejs/plugin-react"
 import type { Plugin } from "vite"
 import { defineConfig } from "vitest/config"
-import { replacementOf } from "../../packages/client/build.mjs"
 
 const require = createRequire(import.meta.url)
 const themeFile = new URL("./src/styles/theme-boot.js", import.meta.url)
@@ -89,16 +88,6 @@ function emojiData(): Plugin {
   }
 }
 
-/** The transport without the parts that no browser needs, as in the package of the client. */
-function smallTransport(): Plugin {
-  return {
-    name: "lamplight-small-transport",
-    enforce: "pre",
-    apply: "build",
-    load: (id) => (replacementOf(id) as string | undefined) ?? null,
-  }
-}
-
 interface Emojibase {
   emoji: string
   group?: number
@@ -111,7 +100,7 @@ interface Emojibase {
 
 export default defineConfig({
   base: "/chat/",
-  plugins: [react(), tailwindcss(), beforeFirstPaint(), emojiData(), smallTransport()],
+  plugins: [react(), tailwindcss(), beforeFirstPaint(), emojiData()],
   build: {
     target: "es2022",
     sourcemap: false,

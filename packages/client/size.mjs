@@ -5,7 +5,6 @@
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
 import { build } from "esbuild"
-import { withoutUnused } from "./build.mjs"
 
 /** The size of one entry in bytes, compressed: at once, and of what is fetched only when asked for. */
 export async function measure(entry, external = []) {
@@ -19,7 +18,6 @@ export async function measure(entry, external = []) {
     target: "es2022",
     define: { "process.env.NODE_ENV": '"production"' },
     external,
-    plugins: [withoutUnused],
     outdir: "out",
     write: false,
     metafile: true,

@@ -1,9 +1,12 @@
 /**
- * Long-polling by `fetch`, which all runtimes have: browsers, Node, Deno, Bun, workers. engine.io-client's
- * own polling leaves a request open when the connection is given up, rejects without a listener when an
- * answer is cut off, and omits the cookies that load balancers need.
+ * An Engine.IO connection by engine.io-client: long-polling, and the upgrade to WebSocket. Loaded where WebSocket does not open.
+ *
+ * It polls by `fetch`, which all runtimes have: browsers, Node, Deno, Bun, workers. engine.io-client's own polling leaves a request
+ * open when the connection is given up, rejects without a listener when an answer is cut off, and omits the cookies that load
+ * balancers need.
  */
-import { Fetch } from "engine.io-client"
+import { Socket as Client, Fetch, WebSocket as WebSocketTransport } from "engine.io-client"
+import type { Engine, EngineEvents } from "./web-socket.js"
 
 /** The parts of engine.io-client's transport that are used here; its types hide some of them. */
 interface Base {
@@ -13,7 +16,7 @@ interface Base {
   onError(reason: string, description: unknown): void
 }
 
-export class FetchPolling extends Fetch {
+class FetchPolling extends Fetch {
   #polls = new AbortController()
 
   override doPoll(): void {
@@ -43,4 +46,36 @@ export class FetchPolling extends Fetch {
     }
     done(text)
   }
+}
+
+export interface PollingOptions {
+  path: string
+  addTrailingSlash: boolean
+  withCredentials: boolean
+}
+
+/** Opens a connection that polls. `upgrades`: it moves to WebSocket, where that opens. */
+export function openPolling(
+  origin: string,
+  options: PollingOptions,
+  upgrades: boolean,
+  events: EngineEvents,
+): Engine {
+  const client = new Client(origin, {
+    ...options,
+    transportImplementations: upgrades ? [FetchPolling, WebSocketTransport] : [FetchPolling],
+    tryAllTransports: true,
+  })
+  let isOver = false
+  const end = (reason: string) => {
+    if (isOver) return
+    isOver = true
+    client.close()
+    events.close(reason)
+  }
+  client.on("open", () => isOver || events.open())
+  client.on("message", (text) => isOver || events.message(text))
+  client.on("error", (error) => end(String(error)))
+  client.on("close", end)
+  return { send: (text) => void client.send(text), close: () => end("forced close") }
 }

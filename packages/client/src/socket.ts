@@ -1,12 +1,10 @@
 /**
- * One Socket.IO connection over engine.io-client: CONNECT, events, acknowledgements. socket.io-client without
- * reconnecting, buffering, namespaces and binary payloads, which this client does not use: it decides itself
- * what is sent and when. This saves 5 KiB a page. The option `openSocket` replaces it.
+ * One Socket.IO connection: CONNECT, events, acknowledgements. socket.io-client without reconnecting, buffering, namespaces and
+ * binary payloads, which this client does not use: it decides itself what is sent and when. The option `openSocket` replaces it.
  */
-import { WebSocket as BrowserWebSocket, Socket as Engine, transports as offered } from "engine.io-client"
 import { createEmitter } from "./events.js"
 import type { SocketLike, SocketRequest } from "./options.js"
-import { FetchPolling } from "./polling.js"
+import { type Engine, openWebSocket } from "./web-socket.js"
 
 type Listener = (...args: unknown[]) => void
 /** A packet's content: an array for an event and an acknowledgement, else an object. */
@@ -20,13 +18,6 @@ const EVENT = "2"
 const ACK = "3"
 const CONNECT_ERROR = "4"
 
-/**
- * Node before 22 has no WebSocket: a bundle polls there, while engine.io-client from `node_modules` brings
- * its own.
- */
-const hasWebSocket = typeof WebSocket !== "undefined" || offered.websocket !== BrowserWebSocket
-const IMPLEMENTATIONS = { websocket: offered.websocket, polling: FetchPolling }
-
 /** Makes a socket for one connection: it does not reconnect. */
 export function openSocket({ url, auth, transports, ...options }: SocketRequest): SocketLike {
   const events = createEmitter<Record<string, unknown>>()
@@ -34,8 +25,10 @@ export function openSocket({ url, auth, transports, ...options }: SocketRequest)
   let engine: Engine | null = null
   let id: string | undefined
   let serial = 0
+  let isOver = false
 
   function end(reason: string): void {
+    isOver = true
     const was = id !== undefined
     const open = engine
     engine = null
@@ -84,6 +77,46 @@ export function openSocket({ url, auth, transports, ...options }: SocketRequest)
     if (engine && parts) take(parts[1] as string, parts[2] as string, content as never)
   }
 
+  /** Opens over the first of these transports, or else over the next one. */
+  async function begin([first, ...others]: SocketRequest["transports"]): Promise<void> {
+    const origin = url || location.origin
+    let isOpen = false
+    let mine: Engine | undefined
+    // Ignores events of an engine that was replaced.
+    const isMine = () => engine === mine
+    const handlers = {
+      open() {
+        isOpen = true
+        mine?.send(CONNECT + JSON.stringify(auth))
+      },
+      message: (packet: string) => isMine() && read(packet),
+      close(reason: string) {
+        if (!isMine()) return
+        if (isOpen || !others.length) return end(reason)
+        engine = null
+        start(others)
+      },
+    }
+    if (first === "websocket") {
+      mine = openWebSocket(origin + options.path + (options.addTrailingSlash === false ? "" : "/"), handlers)
+    } else {
+      // It upgrades to WebSocket, and loads when it is needed.
+      const { openPolling } = await import("./polling.js")
+      if (isOver) return
+      mine = openPolling(origin, options, others.includes("websocket"), handlers)
+    }
+    engine = mine
+  }
+
+  function start(names: SocketRequest["transports"]): void {
+    begin(names).catch((thrown) => {
+      if (isOver) return
+      // An address that is refused at once, or a part that cannot be loaded.
+      if (names.length > 1) start(names.slice(1))
+      else events.emit("connect_error", new Error(String(thrown)))
+    })
+  }
+
   return {
     get connected() {
       return id !== undefined
@@ -93,26 +126,13 @@ export function openSocket({ url, auth, transports, ...options }: SocketRequest)
     },
     on: events.on,
     connect() {
-      const usable = transports.filter((name) =>
-        name === "websocket" ? hasWebSocket : name in IMPLEMENTATIONS,
+      const usable = transports.filter(
+        (name) => name === "polling" || (name === "websocket" && typeof WebSocket === "function"),
       )
-      if (!usable.length) {
-        const error = "This runtime has no WebSocket."
-        const data = { success: false, error, code: "LL-118", retryable: false }
-        return events.emit("connect_error", Object.assign(new Error(error), { data }))
-      }
-      const mine = new Engine(url || location.origin, {
-        ...options,
-        transportImplementations: usable.map((name) => IMPLEMENTATIONS[name]),
-        tryAllTransports: true,
-      })
-      engine = mine
-      // Ignores events of an engine that was replaced.
-      const isMine = () => engine === mine
-      mine.on("open", () => void mine.send(CONNECT + JSON.stringify(auth)))
-      mine.on("message", (packet) => isMine() && read(packet))
-      mine.on("error", (error) => isMine() && end(String(error)))
-      mine.on("close", (reason) => isMine() && end(reason))
+      if (usable.length) return start(usable)
+      const error = "This runtime has no WebSocket."
+      const data = { success: false, error, code: "LL-118", retryable: false }
+      events.emit("connect_error", Object.assign(new Error(error), { data }))
     },
     emit(event, payload, ack) {
       let ackId = ""

@@ -1,13 +1,12 @@
-/** The transport as it is bundled, with the replaced modules of engine.io-client, against the original Socket.IO server. */
+/** The transport as it is bundled for browsers, against the original Socket.IO server. */
 import { mkdtemp, rm } from "node:fs/promises"
 import { createServer } from "node:http"
-import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { build } from "esbuild"
 import { Server } from "socket.io"
-import { afterAll, beforeAll, expect, test } from "vitest"
-import { withoutUnused } from "../build.mjs"
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
+import { engineRequire } from "./support/web-socket.js"
 
 let folder
 let http
@@ -17,22 +16,13 @@ let openSocket
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "lamplight-bundle-"))
   const outfile = join(folder, "socket.mjs")
-  const { metafile } = await build({
+  await build({
     entryPoints: [join(import.meta.dirname, "../src/socket.ts")],
     bundle: true,
     format: "esm",
     platform: "browser",
-    plugins: [withoutUnused],
     outfile,
-    metafile: true,
   })
-  const emitter = Object.entries(Object.values(metafile.outputs)[0].inputs).find(([path]) =>
-    path.includes("component-emitter"),
-  )
-  expect(emitter[1].bytesInOutput).toBeLessThan(1_200)
-  // Node before 22 has no WebSocket: engine.io-client's own dependency stands in for that of a browser.
-  const require = createRequire(createRequire(import.meta.url).resolve("engine.io-client"))
-  globalThis.WebSocket ??= require("ws").WebSocket
   openSocket = (await import(outfile)).openSocket
   http = createServer()
   const io = new Server(http)
@@ -116,4 +106,45 @@ test("an address that does not answer is an error of the connect", async () => {
   const failed = once(socket, "connect_error")
   socket.connect()
   expect((await failed).message).toMatch(/polling/)
+})
+
+describe("over WebSocket", () => {
+  const { WebSocketServer } = engineRequire("ws")
+  let server
+
+  /** A server that says what `answer` makes of each packet; what it got is in the list. */
+  async function serve(first, answer) {
+    const got = []
+    server = new WebSocketServer({ port: 0, host: "127.0.0.1" })
+    server.on("connection", (socket) => {
+      socket.send(first)
+      socket.on("message", (data) => {
+        got.push(String(data))
+        for (const packet of answer(String(data))) socket.send(packet)
+      })
+    })
+    await new Promise((resolve) => server.on("listening", resolve))
+    const url = `http://127.0.0.1:${server.address().port}`
+    return { got, socket: openSocket({ url, path: "/", transports: ["websocket"], auth: {} }) }
+  }
+  afterEach(() => server.close())
+
+  test("pings are answered, and a connection without them is lost", async () => {
+    const hello = '0{"sid":"a","upgrades":[],"pingInterval":60,"pingTimeout":60}'
+    const { got, socket } = await serve(hello, (packet) => (packet === "40{}" ? ['40{"sid":"b"}', "2"] : []))
+    const lost = once(socket, "disconnect")
+    socket.connect()
+    await once(socket, "connect")
+    expect(socket.id).toBe("b")
+    expect(await lost).toBe("ping timeout")
+    expect(got).toEqual(["40{}", "3"])
+    expect(socket.connected).toBe(false)
+  })
+
+  test("what is no handshake of Engine.IO is an error of the connect", async () => {
+    const { socket } = await serve("0<html>", () => [])
+    const failed = once(socket, "connect_error")
+    socket.connect()
+    expect((await failed).message).toBe("parse error")
+  })
 })

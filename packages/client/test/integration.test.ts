@@ -9,6 +9,7 @@ import { createLamplight } from "../src/client.js"
 import type { LamplightOptions, SocketLike, SocketRequest } from "../src/options.js"
 import { openSocket } from "../src/socket.js"
 import { memoryStorage } from "../src/storage.js"
+import "./support/web-socket.js"
 import { type Peer, TestServer } from "./support/server.js"
 
 let contract: TestServer
