@@ -1,5 +1,6 @@
 import type { FileProgress, SharedFile, Upload, Uploads } from "@lamplight/client"
-import { useMemo } from "react"
+import { useMemo, useSyncExternalStore } from "react"
+import { pacedSubscribe } from "./pace.js"
 import { useLamplight, useStore } from "./provider.js"
 
 /** The actions on uploads. */
@@ -19,9 +20,18 @@ export function useUploads(conversationId: string): UploadActions & { uploads: r
   }, [all, conversationId, add, pause, resume, cancel])
 }
 
-/** One upload, for a row of `row.files`; null once it is over, or where this tab knows nothing of it. */
+/**
+ * One upload, for a row of `row.files`; null once it is over, or where this tab knows nothing of it. The progress of others renders
+ * nothing.
+ */
 export function useUpload(uploadId: string): Upload | null {
-  return useStore(useLamplight().uploads).find(({ id }) => id === uploadId) ?? null
+  const { uploads } = useLamplight()
+  const find = (all: readonly Upload[]) => all.find(({ id }) => id === uploadId) ?? null
+  return useSyncExternalStore(
+    pacedSubscribe(uploads),
+    () => find(uploads.get()),
+    () => find(uploads.getServer()),
+  )
 }
 
 /** The files that others are sharing in a conversation now, each with how far it is, and for a moment its end. */

@@ -1,5 +1,5 @@
 "use client"
-/** `@lamplight/react`: thin hooks over `@lamplight/client`. All state lives in the client; a hook reads one store. */
+/** `@lamplight/react`: thin hooks over `@lamplight/client`. State lives in the client, and a hook reads one store; `useSearch` keeps its hits. */
 export {
   useAccount,
   useConnection,

@@ -110,3 +110,33 @@ test.each([true, false])("files of a conversation (StrictMode: %s)", async (stri
 
   client.close()
 })
+
+test("the progress of one upload renders no other", async () => {
+  const world = makeWorld()
+  world.server.addConversation("7", "me", "ben")
+  const { client } = makeTab(world)
+  const renders = new Map<string, number>()
+  function Counted({ id }: { id: string }) {
+    const upload = useUpload(id)
+    renders.set(id, (renders.get(id) ?? 0) + 1)
+    return <p>{`${id} ${upload?.state}`}</p>
+  }
+  client.retain()
+  await act(() => world.clock.advance(1_000))
+  world.files.hangs = true
+  const [one, other] = [await client.uploads.add("7", file()), await client.uploads.add("7", file())]
+  render(
+    <LamplightProvider client={client}>
+      <Counted id={one.id} />
+      <Counted id={other.id} />
+    </LamplightProvider>,
+  )
+  await act(() => world.clock.advance(1_000))
+  const before = new Map(renders)
+  await act(async () => client.uploads.pause(one.id))
+  await act(() => world.clock.advance(100))
+  expect(screen.getByText(`${one.id} paused`)).toBeTruthy()
+  expect(renders.get(one.id)).toBeGreaterThan(before.get(one.id) ?? 0)
+  expect(renders.get(other.id)).toBe(before.get(other.id))
+  client.close()
+})
