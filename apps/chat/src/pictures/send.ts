@@ -1,8 +1,10 @@
 /** The requests that give an account or a group its picture: the client's own requests are JSON. */
 import { LamplightError } from "@lamplight/client"
 
-/** The server waits 20 s for the bytes, and makes the square then. */
-const LIMIT_MS = 60_000
+/** The request is given up if no byte leaves for so long: the server waits 20 s for the next one. */
+const SILENCE_MS = 30_000
+/** After the last byte the server makes the square. */
+const ANSWER_MS = 60_000
 
 /** The paths of the server for pictures. */
 export const ACCOUNT_PICTURE = "/api/account/avatar"
@@ -28,19 +30,27 @@ export function sendPicture(request: PictureRequest): Promise<void> {
     const fail = (code: string, message: string) =>
       reject(new LamplightError({ code, message, retryable: true }))
     http.open("PUT", path)
-    http.timeout = LIMIT_MS
+    // `timeout` counts from the start of the request. Set anew, it still does (XMLHttpRequest, section 3.5.5).
+    const began = performance.now()
+    const waitFor = (ms: number) => {
+      http.timeout = performance.now() - began + ms
+    }
+    waitFor(SILENCE_MS)
     http.setRequestHeader("content-type", picture.type || "application/octet-stream")
     // Headers hold Latin-1, ids hold all of Unicode.
     http.setRequestHeader("x-user-id", encodeURIComponent(userId.replace(/\p{Surrogate}/gu, "\ufffd")))
     if (token) http.setRequestHeader("authorization", `Bearer ${token}`)
-    http.upload.onprogress = ({ loaded }) => onProgress(Math.min(1, loaded / picture.size))
+    http.upload.onprogress = ({ loaded }) => {
+      waitFor(loaded < picture.size ? SILENCE_MS : ANSWER_MS)
+      onProgress(Math.min(1, loaded / picture.size))
+    }
     http.onload = () => {
       const refusal = refusalIn(http)
       if (refusal) reject(refusal)
       else resolve()
     }
     http.onerror = () => fail("offline", "The server cannot be reached.")
-    http.ontimeout = () => fail("timeout", "The server took too long to answer.")
+    http.ontimeout = () => fail("timeout", "The server took too long.")
     http.onabort = () => fail("aborted", "The request was given up.")
     const stop = () => http.abort()
     signal.addEventListener("abort", stop)

@@ -7,8 +7,11 @@ use lamplight_usecases::{Code, Refusal};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// How long a body may take to arrive.
-const READ_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long no byte of a body may arrive.
+const SILENCE: Duration = Duration::from_secs(20);
+/// On average a body arrives with at least this many bytes a second, after a first `SILENCE`: a picture of
+/// 5 MB comes through the slowest networks, and a client that sends byte by byte is not waited for.
+const LEAST_RATE: u32 = 4 << 10;
 /// The server reads and discards this much of a body over the limit before it refuses the request:
 /// a client that has sent its whole request sees the answer and can reuse the connection. Beyond
 /// that the server answers at once and closes the connection.
@@ -95,9 +98,10 @@ pub(super) async fn read(
         // The client waits for `100 Continue`, or sends too much to read.
         return Err(too_long());
     }
-    let deadline = Instant::now() + READ_TIMEOUT;
+    let began = Instant::now();
     let mut read = Vec::new();
     loop {
+        let deadline = deadline(began, Instant::now(), read.len());
         let frame = match timeout_at(deadline, body.frame()).await {
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(_))) => return Err(Refusal::invalid("The body was cut off.")),
@@ -120,6 +124,12 @@ pub(super) async fn read(
             return Err(Refusal::rate_limited(why, Duration::from_secs(1)));
         }
     }
+}
+
+/// Until when the next bytes of a body are waited for, after this many.
+fn deadline(began: Instant, now: Instant, bytes: usize) -> Instant {
+    let earned = Duration::from_secs_f64(bytes as f64 / f64::from(LEAST_RATE));
+    (now + SILENCE).min(began + SILENCE + earned)
 }
 
 /// Reads and discards what is left of a body, within bounds.
@@ -278,11 +288,37 @@ mod tests {
             (Err(413), 0),
             "nor at all where it announces too much"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_refused_for_a_lack_of_progress_and_for_nothing_else() {
+        // 1,000 bytes a second for 20 s, for which it gets 5 s more, and for those one.
         let (answer, took) = request(1_000, None, 1_000_000).await;
         assert_eq!(
             (answer, took.as_secs()),
-            (Err(400), 20),
+            (Err(400), 26),
             "a body that trickles in"
+        );
+        let (answer, took) = asked_beside(usize::MAX, 5_000, 1_000, None, 0).await;
+        assert_eq!(
+            (answer, took.as_secs()),
+            (Ok(5_000_000), 1_001),
+            "a slow network"
+        );
+        let began = Instant::now();
+        let begins =
+            futures_util::stream::once(async { Ok::<_, std::io::Error>(vec![0; 400_000]) });
+        let never = futures_util::stream::pending();
+        let stream = futures_util::StreamExt::chain(begins, never);
+        let body = Body::from_stream(stream);
+        let answer = read(&HeaderMap::new(), body, 0, &mut UpTo(usize::MAX)).await;
+        let status = answer
+            .map(|read| read.len())
+            .map_err(|refusal| refusal.code.status());
+        assert_eq!(
+            (status, began.elapsed().as_secs()),
+            (Err(400), 20),
+            "a body that stops"
         );
     }
 
