@@ -40,6 +40,8 @@ export function createAccount(http: Http, identity: Identity, changed: () => voi
   }
   const state = cell(initial)
   let asked = false
+  /** Counts sign-ins and sign-outs: a session that was asked for before the last one is not the present one. */
+  let turns = 0
 
   function setUser(user: User | null): void {
     const last = state.get()
@@ -58,8 +60,10 @@ export function createAccount(http: Http, identity: Identity, changed: () => voi
   }
 
   async function session(): Promise<User | null> {
+    const began = turns
     try {
       const { user, registration } = await http<SessionAnswer>(SESSION)
+      if (began !== turns) return state.get().user
       asked = true
       setUser(user)
       setRegistration(registration)
@@ -67,6 +71,7 @@ export function createAccount(http: Http, identity: Identity, changed: () => voi
     } catch (thrown) {
       const { code, registration } = toError(thrown)
       if (code !== "unauthenticated") throw thrown
+      if (began !== turns) return state.get().user
       asked = false
       setUser(null)
       setRegistration(registration)
@@ -95,17 +100,19 @@ export function createAccount(http: Http, identity: Identity, changed: () => voi
     session,
     async signIn(way, body) {
       const { user } = await http<SessionAnswer>(`/api/auth/${way}`, body)
+      turns++
       asked = true
       setUser(user)
       return user
     },
     async update(changes) {
       const { user } = await http<SessionAnswer>("/api/account", changes, { method: "PATCH" })
-      setUser(user)
+      if (user.id === state.get().user?.id) setUser(user)
       return user
     },
     async signOut(everywhere) {
       await http(`/api/auth/logout${everywhere ? "-all" : ""}`, {})
+      turns++
       asked = false
       setUser(null)
     },

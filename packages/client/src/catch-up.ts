@@ -16,7 +16,8 @@ export interface CatchUp {
 
 /** The limit of the server for one `sync`. */
 const MAX_IDS = 100
-const SYNC_LIMIT_MS = 10_000
+/** An answer may have 400 KB, behind a list of everybody who is online. */
+const SYNC_LIMIT_MS = 30_000
 
 /**
  * The position to continue from. With the id of the last entry the server notices if its log has another

@@ -60,7 +60,9 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
   let epoch = 0
   let cancelRefresh = () => {}
   let storage: ClientStorage | null = null
-  let isPersistent = !!options.storage || typeof indexedDB !== "undefined"
+  /** Whether this runtime has a storage that outlives the page. */
+  const lasts = !!options.storage || typeof indexedDB !== "undefined"
+  let isPersistent = lasts
   const events = createEmitter<InternalEvents>()
   const identity = createIdentity(options, clock, (isOther) => events.emit("token", isOther))
 
@@ -152,14 +154,15 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     storage: createSafeStorage(
       () => {
         // Opened when first used, which is never while rendering on a server.
-        storage ??=
-          options.storage ?? (isPersistent ? indexedDbStorage(`lamplight:${scope}`) : memoryStorage())
+        storage ??= options.storage ?? (lasts ? indexedDbStorage(`lamplight:${scope}`) : memoryStorage())
         return storage
       },
       clock,
-      () => {
-        isPersistent = false
-        outbox.notPersistent()
+      (isLost) => {
+        isPersistent = !isLost && lasts
+        outbox.persist(isLost)
+        // What could not be loaded.
+        if (!isLost && account.id()) events.emit("signedIn")
       },
     ),
     isPersistent: () => isPersistent,
@@ -306,6 +309,8 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       identity.forget()
       tabs.close()
       listeners.clear()
+      // After what is being written.
+      if (storage) void core.storage("get", "").then(() => storage?.close?.())
     },
     register: (body) => signIn("register", body),
     login: (body) => signIn("login", body),
@@ -331,8 +336,9 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     },
     async openConversation(userId) {
       const path = "/api/privatechat/conversations"
+      const began = epoch
       const { conversation } = await http<{ conversation: Conversation }>(path, { userId })
-      list.upsert(conversation)
+      if (core.isCurrent(began)) list.upsert(conversation)
       return conversation
     },
     createGroup: groups.createGroup,

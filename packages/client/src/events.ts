@@ -29,7 +29,7 @@ export interface InternalEvents {
   token: boolean
   /** Another user, or nobody, is signed in: everything of the former one leaves memory. */
   reset: undefined
-  /** After `reset`: a user is signed in. What was stored for that user is loaded. */
+  /** After `reset`: a user is signed in; or the storage answers again. What was stored for that user is loaded. */
   signedIn: undefined
   /** What is shown is to be fetched again. */
   fetch: undefined

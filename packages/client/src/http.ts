@@ -13,7 +13,7 @@ export interface RequestExtras {
 /** Sends a request: POST with a body, otherwise GET. Throws `LamplightError`. */
 export type Http = <T>(path: string, body?: object, extras?: RequestExtras) => Promise<T>
 
-/** The limit for an answer. */
+/** The limit until an answer begins, and then for each part of it: a page of 1 MB takes a while over a slow network. */
 const HTTP_LIMIT_MS = 10_000
 
 interface HttpParts {
@@ -39,10 +39,15 @@ export function createHttp({ url, fetch, clock, credentials, headers }: HttpPart
     const stop = () => abort.abort()
     extras.signal?.addEventListener("abort", stop)
     let saw = ""
-    const cancel = clock.after(HTTP_LIMIT_MS, () => {
-      saw = `no answer within ${HTTP_LIMIT_MS / 1000} s`
-      stop()
-    })
+    let cancel = () => {}
+    const wait = () => {
+      cancel()
+      cancel = clock.after(HTTP_LIMIT_MS, () => {
+        saw = `no answer within ${HTTP_LIMIT_MS / 1000} s`
+        stop()
+      })
+    }
+    wait()
     try {
       const response = await fetch(url + path, {
         method: extras.method ?? (body ? "POST" : "GET"),
@@ -51,7 +56,7 @@ export function createHttp({ url, fetch, clock, credentials, headers }: HttpPart
         headers: { ...(body && { "content-type": "application/json" }), ...who, ...extras.headers },
         ...(body && { body: JSON.stringify(body) }),
       })
-      const text = await response.text()
+      const text = await textOf(response, wait)
       return checkAnswer<T>(() => JSON.parse(text), `${path}: ${response.status} ${text.slice(0, 80)}`)
     } catch (thrown) {
       throw saw ? transportFailure("timeout", saw) : toError(thrown)
@@ -70,6 +75,20 @@ export function createHttp({ url, fetch, clock, credentials, headers }: HttpPart
       if (!fresh) throw thrown
       return request<T>(path, body, extras, fresh)
     }
+  }
+}
+
+/** The text of an answer. `progress` is called before each part of it. */
+async function textOf(response: Response, progress: () => void): Promise<string> {
+  // Some runtimes have no streams.
+  const reader = response.body?.getReader()
+  if (!reader) return response.text()
+  const decoder = new TextDecoder()
+  for (let text = ""; ; ) {
+    progress()
+    const { done, value } = await reader.read()
+    text += decoder.decode(value, { stream: !done })
+    if (done) return text
   }
 }
 

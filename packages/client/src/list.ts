@@ -69,6 +69,8 @@ export interface List {
 
 const PAGE = 50
 const REFRESH_SOON_MS = 300
+const FIRST_RETRY_MS = 1_000
+const LAST_RETRY_MS = 30_000
 /** Timers hold no longer delays. */
 const LONGEST_MS = 86_400_000
 
@@ -80,6 +82,9 @@ export function createList(core: Core, options: ListOptions): List {
   const changedAt = new Map<string, string>()
   const infos = new Map<string, ConversationInfo>()
   const items = new Map<string, ConversationItem>()
+  /** When each conversation was removed, and how many were so far: a page that was requested before may still have it. */
+  const removedAt = new Map<string, number>()
+  let removals = 0
   let loaded = false
   let takenAt = 0
   let cursor: string | undefined
@@ -326,10 +331,14 @@ export function createList(core: Core, options: ListOptions): List {
   async function ask(parts: Record<string, string | undefined>): Promise<ListAnswer | null> {
     const epoch = core.epoch()
     if (!core.me() || !core.isCurrent(epoch)) return null
+    const began = removals
     const page = await core.http<ListAnswer>(
       `/api/privatechat/conversations${query({ ...parts, limit: PAGE })}`,
     )
-    return core.isCurrent(epoch) ? page : null
+    if (!core.isCurrent(epoch)) return null
+    const data = page.data.filter(({ id }) => (removedAt.get(id) ?? 0) <= began)
+    if (data.length < page.data.length) refreshSoon()
+    return { ...page, data }
   }
 
   /** Loads a page of the list. Its answer is dropped if the user or the server's data changed meanwhile. */
@@ -356,7 +365,7 @@ export function createList(core: Core, options: ListOptions): List {
       }
       unread.touch()
       // Pinned conversations come first, wherever they are in the list.
-      if (!loaded && cursor) void takeSome("pinned").catch(refreshSoon)
+      if (!loaded && cursor) void takePinned()
       loaded = true
       takenAt = core.clock.now()
       failures = 0
@@ -376,6 +385,17 @@ export function createList(core: Core, options: ListOptions): List {
     return page?.nextCursor ?? null
   }
 
+  async function takePinned(failures = 0): Promise<void> {
+    const epoch = core.epoch()
+    try {
+      for (let next: string | null | undefined; next !== null; ) next = await takeSome("pinned", next)
+    } catch (thrown) {
+      if (!toError(thrown).retryable) return
+      const delay = delayAfter(thrown, failures, FIRST_RETRY_MS, LAST_RETRY_MS, core.random)
+      core.clock.after(delay, () => core.isCurrent(epoch) && void takePinned(failures + 1))
+    }
+  }
+
   const more = single(() => take(cursor), touch)
   const first = single(() => take(), touch)
 
@@ -393,7 +413,9 @@ export function createList(core: Core, options: ListOptions): List {
   const again = (thrown: unknown) => core.me() && toError(thrown).retryable && refreshSoon()
 
   function refreshSoon(): void {
-    const delay = failures ? delayAfter(error, failures, 1_000, 30_000, core.random) : REFRESH_SOON_MS
+    const delay = failures
+      ? delayAfter(error, failures, FIRST_RETRY_MS, LAST_RETRY_MS, core.random)
+      : REFRESH_SOON_MS
     cancelSoon ??= core.clock.after(delay, () => {
       cancelSoon = null
       if (first.busy()) return refreshSoon()
@@ -422,6 +444,7 @@ export function createList(core: Core, options: ListOptions): List {
     known.clear()
     order.reset()
     marks.clear()
+    removedAt.clear()
     changedAt.clear()
     infos.clear()
     items.clear()
@@ -490,6 +513,7 @@ export function createList(core: Core, options: ListOptions): List {
       refreshSoon()
     },
     remove(id) {
+      removedAt.set(id, ++removals)
       order.remove(id)
       if (known.delete(id)) touch()
     },

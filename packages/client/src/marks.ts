@@ -124,9 +124,14 @@ export function createMarks(core: Core, list: List): Marks {
   })
   events.on("restored", () => drop())
   events.on("tab", (message) => {
-    // Without a connection this tab repeats the other tab's mark: both save all they know under one key.
-    if (message.type === "read" && !core.connection.joined() && note(message.conversationId, message.seq))
-      soon(RETRY_MS)
+    // The other tab may close before it has sent its mark: unless the server tells of it, this one does. Both save all they know
+    // under one key.
+    if (message.type === "read" && note(message.conversationId, message.seq)) soon(RETRY_MS)
+  })
+  core.connection.on("conversation_updated", ({ id, readSeq }) => {
+    if ((unsent.get(id)?.seq ?? Number.POSITIVE_INFINITY) > readSeq) return
+    unsent.delete(id)
+    save()
   })
 
   return {

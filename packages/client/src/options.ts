@@ -138,6 +138,7 @@ export interface UploadStorage {
   /** Undefined: they are not there. */
   bytes(id: string): Promise<Blob | undefined>
   delete(id: string): Promise<void>
+  close?(): void
 }
 
 /**

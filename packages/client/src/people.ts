@@ -9,6 +9,11 @@ import { same, type View, view } from "./store.js"
 import type { PresenceView, RosterState, Store } from "./types.js"
 import type { Absence, Presence, PresenceChange, RosterMode } from "./wire.js"
 
+/** So many people are asked about at once: the server limits how many a connection watches, and an answer is at most 1 MB. */
+const MAX_ASKED = 200
+/** Who could not be asked about is asked about again after this long, unless the server says how long. */
+const ASK_AGAIN_MS = 5_000
+const TOO_MANY_MS = 60_000
 /** After this long without a feed, presence is shown as unknown. */
 const FEED_LOST_MS = 5_000
 /**
@@ -114,17 +119,19 @@ export function createPeople(core: Core, mode: RosterMode): People {
     }
   }
 
-  async function ask(userIds: string[]): Promise<void> {
+  async function ask(all: string[]): Promise<void> {
+    const userIds = all.slice(0, MAX_ASKED)
+    if (all.length > MAX_ASKED) void ask(all.slice(MAX_ASKED))
+    const socket = connection.socketId()
     try {
       const answer = await connection.ask<{ users: (Presence | Absence)[] }>("watch_presence", { userIds })
       dispatch({ type: "states", states: answer.users ?? [] })
     } catch (thrown) {
-      // The next join asks again, or this timer if the server asked to wait.
-      const { retryAfterMs } = toError(thrown)
-      if (!retryAfterMs) return
-      clock.after(retryAfterMs, () => {
+      const { retryAfterMs, retryable } = toError(thrown)
+      // The next join asks again, or this timer. Refused for good: the connection watches too many people for now.
+      clock.after(retryAfterMs ?? (retryable ? ASK_AGAIN_MS : TOO_MANY_MS), () => {
         const left = userIds.filter((id) => watched.has(id))
-        if (left.length && connection.joined()) void ask(left)
+        if (left.length && connection.socketId() === socket) void ask(left)
       })
     }
   }

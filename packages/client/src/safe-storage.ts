@@ -9,14 +9,14 @@ export type SafeStorage = <M extends Method>(
   ...given: Parameters<ClientStorage[M]>
 ) => Promise<{ value: Awaited<ReturnType<ClientStorage[M]>> } | null>
 
-/** A storage that takes longer than this for one call is not called again until the page is reloaded. */
+/** A storage that takes longer than this for one call is not called again until it has answered that one. */
 const STORAGE_LIMIT_MS = 2_000
 
-/** Wraps a storage. `storage` is called with the first use; `onLost` when the storage is given up. */
+/** Wraps a storage. `storage` is called with the first use; `changed` when the storage is given up, and when it answers after all. */
 export function createSafeStorage(
   storage: () => ClientStorage,
   clock: Clock,
-  onLost: () => void,
+  changed: (isLost: boolean) => void,
 ): SafeStorage {
   let isLost = false
   const waiting = new Set<() => void>()
@@ -26,7 +26,14 @@ export function createSafeStorage(
     if (isLost) return
     isLost = true
     for (const end of waiting) end()
-    onLost()
+    changed(true)
+  }
+
+  /** The storage was slow, or the device slept: it is not broken. */
+  function found(): void {
+    if (!isLost) return
+    isLost = false
+    changed(false)
   }
 
   return (method, ...given) =>
@@ -44,5 +51,6 @@ export function createSafeStorage(
       Promise.resolve()
         .then(() => (storage()[method] as (...all: unknown[]) => Promise<never>)(...given))
         .then((value) => end({ value }), fail)
+        .then(found)
     })
 }

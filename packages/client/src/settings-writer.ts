@@ -1,5 +1,6 @@
 /** Sends what the user sets for conversations: in order for each, and again until the server has answered. Loaded when it is needed. */
 import type { delayAfter } from "./backoff.js"
+import type { refusal } from "./content.js"
 import type { Core } from "./core.js"
 import type { LamplightError, toError } from "./errors.js"
 import type { SettingsChange, WriteResult } from "./types.js"
@@ -10,41 +11,54 @@ export interface SettingsWriter {
   applied(conversation: Conversation): Conversation
   /** Shows a change and sends it. Resolves when the server has answered. */
   change(id: string, change: SettingsChange): Promise<WriteResult>
-  /** Sends what is not sent yet. */
-  flush(): void
+  /** Takes over what earlier pages and other tabs have not sent, and sends it. */
+  load(): Promise<void>
 }
 
 interface WriterOptions {
-  /** The unsent changes in order. Later ones are merged, but not into the one that is on its way. */
-  queues: Map<string, SettingsChange[]>
-  /** Stores the queues. */
-  save(): void
   /** Receives each conversation as the server has it after a change. */
   answered(conversation: Conversation): void
+  // Passed in, since an import from the main chunk would make a third chunk that every page loads.
   delayAfter: typeof delayAfter
+  refusal: typeof refusal
   toError: typeof toError
 }
 
 const FIRST_RETRY_MS = 1_000
 const LAST_RETRY_MS = 30_000
 
-const writers = new WeakMap<Core, SettingsWriter>()
-
-/** The writer of a client: always the same one. */
-export function settingsWriter(core: Core, options: WriterOptions): SettingsWriter {
-  const writer = writers.get(core) ?? createWriter(core, options)
-  writers.set(core, writer)
-  return writer
-}
-
-function createWriter(core: Core, options: WriterOptions): SettingsWriter {
-  const { queues, save, answered, delayAfter, toError } = options
+export function createSettingsWriter(core: Core, options: WriterOptions): SettingsWriter {
+  const { answered, delayAfter, refusal, toError } = options
   const { events } = core
+  /** The unsent changes in order. Later ones are merged, but not into the one that is on its way. */
+  const queues = new Map<string, SettingsChange[]>()
   const waiting = new Map<SettingsChange, ((result: WriteResult) => void)[]>()
   /** What is on its way, by conversation. */
   const sending = new Map<string, SettingsChange>()
   let failures = 0
   let cancel: (() => void) | null = null
+
+  // The storage has the queues of all tabs under one key, each tab's under names that begin with its own id.
+  const tab = `${core.newId()}\n`
+  const key = () => `settings:${core.scope}:${core.me()}`
+  /** What this tab took over of others, as it was then: it is stored under this tab's names from then on. */
+  const taken = new Map<string, string>()
+
+  /** Stores the queues, and leaves alone what other tabs have stored. */
+  function save(): void {
+    const at = key()
+    const own = [...queues].map(([id, changes]) => [tab + id, structuredClone(changes)] as const)
+    void core
+      .withLock(`lamplight:${at}`, async () => {
+        const stored = await core.storage("get", at)
+        const others = Object.entries(stored?.value ?? {}).filter(
+          ([name, changes]) => !name.startsWith(tab) && taken.get(name) !== JSON.stringify(changes),
+        )
+        const all = [...others, ...own]
+        await core.storage("set", at, all.length ? Object.fromEntries(all) : undefined)
+      })
+      .catch(() => {})
+  }
 
   /** Queues a change. Returns the one that it became part of. */
   function put(id: string, change: SettingsChange): SettingsChange {
@@ -116,9 +130,22 @@ function createWriter(core: Core, options: WriterOptions): SettingsWriter {
     sending.clear()
   }
 
-  events.on("reset", () => {
+  /** Nobody waits any longer. What is stored is sent when its user is back. */
+  function giveUp(): void {
     clear()
+    const fix = "Nothing: it is sent at the next sign-in."
+    const error = refusal("aborted", "You were signed out before the server had the change.", fix)
+    for (const all of waiting.values()) for (const resolve of all) resolve({ ok: false, error })
     waiting.clear()
+  }
+
+  events.on("reset", () => {
+    giveUp()
+    queues.clear()
+    taken.clear()
+  })
+  events.on("connection", ({ now }) => {
+    if (now.status === "closed") giveUp()
   })
   events.on("restored", clear)
   events.on("joined", flush)
@@ -138,8 +165,23 @@ function createWriter(core: Core, options: WriterOptions): SettingsWriter {
         changed(id)
         void drain(id)
       }),
-    flush() {
-      for (const id of queues.keys()) events.emit("settings", id)
+    async load() {
+      const me = core.me()
+      const stored = await core.storage("get", key())
+      if (!core.isUser(me)) return
+      const ids = new Set<string>()
+      for (const [name, changes] of Object.entries(stored?.value ?? {})) {
+        if (name.startsWith(tab) || taken.get(name) === JSON.stringify(changes)) continue
+        taken.set(name, JSON.stringify(changes))
+        // Earlier versions stored the id alone.
+        const id = name.slice(name.indexOf("\n") + 1)
+        // What was set here meanwhile is newer.
+        const newer = Object.assign({}, ...(queues.get(id) ?? []))
+        const left = Object.entries(Object.assign({}, ...changes)).filter(([what]) => !(what in newer))
+        if (left.length) put(id, Object.fromEntries(left))
+        ids.add(id)
+      }
+      for (const id of ids) changed(id)
       flush()
     },
   }

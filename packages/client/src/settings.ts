@@ -1,8 +1,8 @@
 /** What the user sets for conversations: muted, archived, pinned. Everything else about it is loaded with the first change. */
 import { delayAfter } from "./backoff.js"
+import { refusal } from "./content.js"
 import type { Core } from "./core.js"
 import { toError } from "./errors.js"
-import { createSavedMap } from "./saved-map.js"
 import type { SettingsWriter } from "./settings-writer.js"
 import type { SettingsChange, WriteResult } from "./types.js"
 import type { Conversation } from "./wire.js"
@@ -16,27 +16,22 @@ export interface Settings {
 
 /** `answered` receives each conversation as the server has it after a change. */
 export function createSettings(core: Core, answered: (conversation: Conversation) => void): Settings {
-  const { map: queues, save, load } = createSavedMap<SettingsChange[]>(core, "settings")
-  let applied = (conversation: Conversation) => conversation
+  let made: SettingsWriter | undefined
 
   async function writer(): Promise<SettingsWriter> {
-    const { settingsWriter } = await import("./settings-writer.js")
-    const made = settingsWriter(core, { queues, save, answered, delayAfter, toError })
-    applied = made.applied
+    const { createSettingsWriter } = await import("./settings-writer.js")
+    made ??= createSettingsWriter(core, { answered, delayAfter, refusal, toError })
     return made
   }
 
-  core.events.on("reset", () => queues.clear())
-  core.events.on("signedIn", () => {
-    void load((id, changes) => {
-      if (!queues.has(id)) queues.set(id, changes)
-    }).then(() => {
-      if (queues.size) void writer().then(({ flush }) => flush(), toError)
-    })
+  core.events.on("signedIn", async () => {
+    // What earlier pages of this user, and other tabs, have not sent.
+    if ((await core.storage("get", `settings:${core.scope}:${core.me()}`))?.value)
+      writer().then(({ load }) => load(), toError)
   })
 
   return {
-    applied: (conversation) => applied(conversation),
+    applied: (conversation) => made?.applied(conversation) ?? conversation,
     change: (id, change) =>
       writer().then(
         (writer) => writer.change(id, change),

@@ -137,6 +137,8 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
   let stays = false
   /** Counts jumps: only the last one may change what is shown. */
   let jumps = 0
+  /** Counts resets: what was requested before the last one belongs to another log. */
+  let resets = 0
   let rows = createRows(core.me)
   const typing = createTyping(core, id)
   const readers = createReaders()
@@ -181,13 +183,20 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     showSome()
   }
 
+  /** Returns whether the log, the user and the server's data are still those of now. */
+  function since(): () => boolean {
+    const epoch = core.epoch()
+    const began = resets
+    return () => core.isCurrent(epoch) && resets === began
+  }
+
   /** Loads a page. `then` is applied in the same step. */
   async function take(request: HistoryRequest, then: (log: Log) => Log = (next) => next): Promise<Page> {
-    const epoch = core.epoch()
+    const isCurrent = since()
     const page = await history.take(request, () => log.forgotten)
-    if (core.isCurrent(epoch)) await options.groups.complete(id, page)
+    if (isCurrent()) await options.groups.complete(id, page)
     const side = request.direction === "before" ? OLDER : log.view === null ? undefined : NEWER
-    if (core.isCurrent(epoch)) change(then(addPage(log, page)), page.entries, side)
+    if (isCurrent()) change(then(addPage(log, page)), page.entries, side)
     return page
   }
 
@@ -195,15 +204,15 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
   const fetching = (work: () => Promise<unknown>, ended: () => void) =>
     single(
       async () => {
-        const epoch = core.epoch()
-        if (!core.me() || !core.isCurrent(epoch)) return
+        const isCurrent = since()
+        if (!core.me() || !isCurrent()) return
         try {
           await work()
-          if (!core.isCurrent(epoch)) return
+          if (!isCurrent()) return
           failures = 0
           error = null
         } catch (thrown) {
-          if (!core.isCurrent(epoch)) return
+          if (!isCurrent()) return
           error = toError(thrown)
           failures++
           // Removed while no socket could tell it.
@@ -219,7 +228,11 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
 
   const load = fetching(
     () => take({ direction: "newest", limit: PAGE }),
-    () => (log.loaded ? fill() : again()),
+    () => {
+      if (!log.loaded) return again()
+      fill()
+      if (openCount) loadRest()
+    },
   )
   const older = fetching(async () => {
     const { from } = shown(log)
@@ -233,19 +246,19 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
   /** Loads what follows the tail. */
   const rest = fetching(
     async () => {
-      const epoch = core.epoch()
+      const isCurrent = since()
       const began = lastSeq(log)
       for (let pages = 0; !isFar(log) && pages < MAX_PAGES; pages++) {
         const before = lastSeq(log)
         const page = await take({ direction: "after", at: before, limit: LONG_PAGE, raw: true })
-        if (!core.isCurrent(epoch)) return
+        if (!isCurrent()) return
         misses = lastSeq(log) > began ? 0 : misses + 1
         if (!page.hasAfter && (!hasGap(log) || lastSeq(log) === before)) return
       }
       // A person who reads further up stays there, before a hole.
       const place = log.view ?? (stays ? lastSeq(log) : null)
       await take({ direction: "newest", limit: PAGE }, (next) => look(next, place))
-      if (!core.isCurrent(epoch)) return
+      if (!isCurrent()) return
       await renew()
       // Only the list can tell how many of the skipped messages are unread.
       options.list.refreshSoon()
@@ -261,9 +274,9 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
    */
   async function renew(): Promise<void> {
     if (log.view === null || !history.isFolded()) return
-    const epoch = core.epoch()
+    const isCurrent = since()
     change(cutShown(log, MAX_PAGES * LONG_PAGE))
-    for (let at = shown(log).to + 1; core.isCurrent(epoch) && log.view !== null; ) {
+    for (let at = shown(log).to + 1; isCurrent() && log.view !== null; ) {
       const { length } = shown(log).messages.filter(({ base }) => base.seq < at)
       if (!length) return
       const { range } = await take({ direction: "before", at, limit: Math.min(length, LONG_PAGE) })
@@ -309,6 +322,13 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     write: (target, action) => options.write(id, target, action),
   })
 
+  /** What an open conversation needs besides its page. `sync` continues from the last entry, so the page comes first. */
+  function loadRest(): void {
+    showSome()
+    options.sync(id)
+    inBackground(options.list.find(id))
+  }
+
   /** Fetches older pages until there is a message to show: a page may hold entries of other kinds only. */
   function showSome(): void {
     if (openCount && hasOlder(log) && !error && !isStuck && !shown(log).messages.length) inBackground(older())
@@ -330,14 +350,8 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
       let mine = true
       if (++openCount === 1) {
         core.connection.emit("join_conversation", { conversationId: id })
-        // `sync` continues from the last entry, so the page comes first.
-        inBackground(
-          follow().then(() => {
-            showSome()
-            options.sync(id)
-            return options.list.find(id)
-          }),
-        )
+        if (log.loaded) inBackground(follow().then(loadRest))
+        else inBackground(load())
       }
       return () => {
         if (!mine) return
@@ -438,7 +452,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
       log = next
       item.touch()
       messages.touch()
-      if (isRemoved && options.list.get(id)) {
+      if ((isRemoved || error?.code === "not_found") && options.list.get(id)) {
         this.reset()
         if (openCount) inBackground(follow())
       } else if (more) fill()
@@ -454,6 +468,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     reset() {
       cancelAgain()
       jumps++
+      resets++
       log = { ...emptyLog, me: core.me() }
       error = null
       for (const fetch of [load, older, newer, rest]) fetch.drop()

@@ -51,8 +51,7 @@ export function createThreads(core: Core, options: ThreadOptions): Threads {
     for (const thread of threads.values()) thread.rejoin()
   })
   events.on("fetch", () => {
-    for (const thread of threads.values())
-      if (thread.isOpen()) inBackground(thread.follow().then(() => list.find(thread.id)))
+    for (const thread of threads.values()) if (thread.isOpen()) inBackground(thread.follow())
   })
   events.on("connection", ({ now }) => {
     for (const thread of threads.values()) {

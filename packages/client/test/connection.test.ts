@@ -56,7 +56,7 @@ describe("the connection", () => {
     expect(seen).toEqual(["connecting", "catching-up"])
     wires.loseAck.clear()
     // The answer never came: the line is given up and taken up again.
-    await world.clock.advance(20_000)
+    await world.clock.advance(40_000)
     expect(seen).toEqual(["connecting", "catching-up", "offline", "connecting", "catching-up", "connected"])
   })
 

@@ -37,6 +37,20 @@ const sends = () =>
   world.server.seen.filter(({ what }) => what === "send_private_message").map(({ body }) => body)
 const requests = (method: string) => world.files.seen.filter(({ what }) => what.startsWith(`${method} `))
 
+test("F23 a storage of uploads that never answers keeps no file from being sent", async () => {
+  const never = () => new Promise<never>(() => {})
+  const tab = await open({ uploadStorage: { all: never, put: never, bytes: never, delete: never } })
+  const adding = tab.client.uploads.add("7", file("hello"))
+  // The part loads, which takes real time.
+  await expect.poll(() => uploads(tab).length).toBe(1)
+  await world.clock.advance(11_000)
+  const upload = await adding
+  expect(upload).toMatchObject({ durable: false, state: "ready" })
+  await tab.client.conversation("7").send("", { uploads: [upload] })
+  await world.clock.advance(1_000)
+  expect(sends()).toMatchObject([{ attachments: ["file-1"] }])
+})
+
 describe("messages with files", () => {
   test("wait in the outbox, and so do those behind them", async () => {
     const tab = await open()

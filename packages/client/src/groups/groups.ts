@@ -212,12 +212,13 @@ export function createGroups(core: Core, tools: GroupTools): Groups {
       const others = [...new Set(memberIds)].filter((id) => id !== core.me())
       if (!others.length)
         throw refusal("invalid", "A group needs somebody else in it.", "Choose at least one person.")
+      const epoch = core.epoch()
       const { conversation } = await request<{ conversation: Conversation }>(CONVERSATIONS, {
         memberIds: others,
         clientConversationId,
         ...rest,
       })
-      list.upsert(conversation)
+      if (core.isCurrent(epoch)) list.upsert(conversation)
       return conversation
     },
     async update(id, changes) {

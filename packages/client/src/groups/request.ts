@@ -10,12 +10,16 @@ const LAST_RETRY_MS = 5_000
 
 export type Request = <T>(path: string, body?: object, extras?: RequestExtras) => Promise<T>
 
-export function createRequest(core: Core, { delayAfter, toError }: GroupTools): Request {
+export function createRequest(core: Core, { delayAfter, refusal, toError }: GroupTools): Request {
   return async (path, body, extras) => {
     const me = core.me()
     for (let tries = 1; ; tries++) {
       try {
-        return await core.http(path, body, extras)
+        const answer = await core.http<never>(path, body, extras)
+        // Nobody is left whom it concerns.
+        if (!core.isUser(me))
+          throw refusal("aborted", "You were signed out meanwhile.", "Nothing: it is done.")
+        return answer
       } catch (thrown) {
         const error = toError(thrown)
         if (!error.retryable || tries === MAX_TRIES || !core.isUser(me)) throw error

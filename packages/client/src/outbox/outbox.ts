@@ -39,8 +39,8 @@ export interface OutboxController {
   refuse(conversationId: string, error: LamplightError): void
   /** Tries everything that waits now. `isFresh`: the delays start small again. */
   kick(isFresh?: boolean): void
-  /** The storage has been given up: nothing outlives the page from now on. */
-  notPersistent(): void
+  /** The storage has been given up, and nothing outlives the page from now on; or it answers again, and what it lacks is stored. */
+  persist(isLost: boolean): void
 }
 
 /** `sendError` says why nothing may be sent to a conversation; null if it may. */
@@ -260,8 +260,10 @@ export function createOutbox(
           void storage.update(entry, { failed: { code, message } }).then(() => changed(conversationId))
     },
     kick,
-    notPersistent() {
-      for (const entry of entries.values()) entry.saved = false
+    persist(isLost) {
+      for (const entry of entries.values())
+        if (isLost) entry.saved = false
+        else if (!entry.saved) void storage.update(entry, {}).then(store.touch)
       store.touch()
     },
   }

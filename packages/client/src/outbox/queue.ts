@@ -7,6 +7,8 @@ export interface OutboxEntry {
   record: OutboxRecord
   /** Whether the storage holds it. The storage is then the truth: another tab may change or remove it. */
   saved: boolean
+  /** Which of the changes of records here was the last one of this record; infinite until that is stored. */
+  changed: number
   inFlight: boolean
   attempts: number
   /** When the next attempt starts, in milliseconds since the epoch, for the page. */
@@ -72,7 +74,7 @@ export function createQueue(changed: (conversationId: string) => void) {
       const known = entries.get(record.clientMessageId)
       if (known) Object.assign(known, { record, saved })
       else {
-        const fresh = { ...untried, inFlight: false, notBefore: null, signIn: false, item: null }
+        const fresh = { ...untried, changed: 0, inFlight: false, notBefore: null, signIn: false, item: null }
         entries.set(record.clientMessageId, { record, saved, ...fresh })
       }
       changed(record.conversationId)

@@ -116,6 +116,7 @@ export function createSender(
       const epoch = core.epoch()
       // Stored before it is sent: from now on it may have arrived, even if this page ends.
       if (!entry.record.dispatched) await storage.update(entry, { dispatched: true })
+      if (!isHere()) throw 0
       const stored = await deliver(core, entry.record)
       entry.inFlight = false
       if (!core.isUser(me)) return false
@@ -177,10 +178,10 @@ export function createSender(
     cancelTimer = core.clock.after(Math.max(0, Math.min(...times) - uptime()), () => void drain())
   }
 
-  /** Loads what is stored, then sends it. While sending, the storage is read with each turn of the lock anyway. */
+  /** Loads what is stored, then sends it. Also while sending: another tab may change or discard what waits. */
   function load(): void {
     const me = core.me()
-    if (me && !holdsLock) void storage.load(me).then(drain)
+    if (me) void storage.load(me).then(drain)
   }
 
   return {

@@ -12,9 +12,14 @@ export function createOutboxStorage(
   changed: (conversationId: string) => void,
 ) {
   let lastWrite: Promise<unknown> = Promise.resolve()
+  /** Counts changes of records here. */
+  let changes = 0
   const tellTabs = (userId: string) => core.post({ type: "outbox", userId })
   const write = async (record: OutboxRecord) =>
     !!(await core.storage("putOutbox", record)) && core.isPersistent()
+
+  const remove = (id: string, userId: string) =>
+    void core.storage("deleteOutbox", id).then(() => tellTabs(userId))
 
   return {
     tellTabs,
@@ -26,18 +31,22 @@ export function createOutboxStorage(
     },
     /** Changes an entry's record, at once in the queue and then in the storage. */
     async update(entry: OutboxEntry, change: Partial<OutboxRecord>): Promise<void> {
-      entry.record = { ...entry.record, ...change }
-      entry.saved = await write(entry.record)
-      tellTabs(entry.record.userId)
+      const record = { ...entry.record, ...change }
+      entry.record = record
+      entry.changed = Number.POSITIVE_INFINITY
+      entry.saved = await write(record)
+      if (entry.record === record) entry.changed = ++changes
+      tellTabs(record.userId)
     },
     remove({ record: { clientMessageId, userId } }: OutboxEntry): void {
       queue.entries.delete(clientMessageId)
       queue.removed.add(clientMessageId)
-      void core.storage("deleteOutbox", clientMessageId).then(() => tellTabs(userId))
+      remove(clientMessageId, userId)
     },
     /** Takes over what an earlier page left and what other tabs added, changed or removed. */
     async load(me: string): Promise<void> {
       const { entries, removed } = queue
+      const began = changes
       const missing = new Set([...entries].filter(([, entry]) => entry.saved).map(([id]) => id))
       const stored = await core.storage("outbox", me)
       if (!stored || !core.isUser(me)) return
@@ -45,9 +54,10 @@ export function createOutboxStorage(
         const id = record.clientMessageId
         const known = entries.get(id)
         missing.delete(id)
-        if (removed.has(id)) void core.storage("deleteOutbox", id)
-        else if (!known?.inFlight && JSON.stringify(known?.record) !== JSON.stringify(record))
-          queue.put(record, true)
+        // Another tab stored it again, which did not know yet.
+        if (removed.has(id)) remove(id, me)
+        else if (known && (known.inFlight || known.changed > began)) continue
+        else if (JSON.stringify(known?.record) !== JSON.stringify(record)) queue.put(record, true)
       }
       for (const id of missing) {
         const entry = entries.get(id)

@@ -25,15 +25,16 @@ export function createSigned(
   const known = new Map<string, { query: string; until: number }>()
   const asking = new Map<string, Promise<{ query: string; until: number }>>()
 
-  /** What renews each address that is in use. */
-  const used = new Set<() => void>()
+  /** What renews, and what sets, each address that is in use. */
+  const used = new Map<() => void, (address: null) => void>()
 
   events.on("reset", () => {
     known.clear()
     asking.clear()
+    for (const set of used.values()) set(null)
   })
   events.on("signedIn", () => {
-    for (const renew of used) renew()
+    for (const renew of used.keys()) renew()
   })
 
   function ask(fileId: string) {
@@ -84,7 +85,7 @@ export function createSigned(
     const start = () => void renew()
     // The browser identifies the user by itself.
     if (isPlain) return () => {}
-    used.add(start)
+    used.set(start, set)
     start()
     return () => {
       isOver = true

@@ -67,5 +67,9 @@ export function indexedDbUploads(name: string): UploadStorage {
         store("uploads").delete(id)
         store("bytes").delete(id)
       }),
+    close() {
+      opening?.then((database) => database.close()).catch(() => {})
+      opening = null
+    },
   }
 }

@@ -5,12 +5,11 @@ import type { Cell } from "../store.js"
 import type { Upload } from "../types.js"
 import type { FilesOptions } from "./contract.js"
 import { bytesLock, type Entry, isEqual, itemOf, newEntry, save } from "./entry.js"
+import { createKeeper } from "./keeper.js"
 import { createSender } from "./sender.js"
 import { indexedDbUploads } from "./storage.js"
 import { createTus } from "./tus.js"
 
-/** Bytes that are kept for after a reload, unless the application says otherwise. */
-const KEEP_BYTES = 500_000_000
 /** Other tabs learn this often how far an upload is. */
 const TELL_EVERY_MS = 500
 /** A deletion on the server is tried so often: what is left is deleted by the server after 24 hours. */
@@ -88,7 +87,8 @@ export function createUploads(core: Core, given: FilesOptions, store: Cell<reado
     change,
     async refresh(entry) {
       const { userId, id } = entry.record
-      await entry.saving
+      // One that is not stored waits for no storage.
+      if (entry.durable) await entry.saving
       const all = entry.durable ? await storage?.all(userId).catch(() => undefined) : undefined
       const stored = all?.find((one) => one.id === id)
       if (all && !stored && isHere(entry)) forget(entry)
@@ -103,6 +103,11 @@ export function createUploads(core: Core, given: FilesOptions, store: Cell<reado
       tellTabs(entry.record.userId, { id: entry.record.id, sent: entry.sent })
     },
     abandon: (fileId) => void terminate(fileId),
+  })
+
+  const keep = createKeeper(core, storage, options, entries, (entry) => {
+    tellTabs(entry.record.userId)
+    publish()
   })
 
   function start(entry: Entry): void {
@@ -253,32 +258,6 @@ export function createUploads(core: Core, given: FilesOptions, store: Cell<reado
     }
   }
 
-  /** Whether so many bytes more can be kept. */
-  async function hasRoom(size: number): Promise<boolean> {
-    let kept = size
-    for (const { durable, record } of entries.values()) if (durable) kept += record.size
-    if (kept > (options.keepBytes ?? KEEP_BYTES)) return false
-    const estimate = hasDatabase ? await globalThis.navigator?.storage?.estimate?.().catch(() => null) : null
-    const { quota, usage } = estimate ?? {}
-    return quota === undefined || usage === undefined || quota - usage > size * 1.1
-  }
-
-  async function keep(entry: Entry, bytes: Blob): Promise<void> {
-    const { userId, size } = entry.record
-    if (!storage || !(await hasRoom(size)) || !isHere(entry)) return
-    const saved = storage.put(entry.record, bytes)
-    entry.saving = saved.catch(() => {})
-    await saved
-    if (!isHere(entry)) return
-    entry.durable = true
-    // What changed meanwhile.
-    await save(entry, storage)
-    void core.storage("set", `uploads:${userId}`, true)
-    entry.release()
-    tellTabs(userId)
-    publish()
-  }
-
   events.on("unsent", (conversationId) => {
     for (const { record } of messages.values())
       if (record.conversationId === conversationId) settleItem(record)
@@ -339,6 +318,8 @@ export function createUploads(core: Core, given: FilesOptions, store: Cell<reado
   function close(): void {
     stop()
     for (const entry of entries.values()) entry.release()
+    // After what is being written.
+    void Promise.all([...entries.values()].map(({ saving }) => saving)).then(() => storage?.close?.())
   }
   events.on("released", stop)
   events.on("token", wake)
@@ -378,7 +359,7 @@ export function createUploads(core: Core, given: FilesOptions, store: Cell<reado
       })
       void core.withLock(bytesLock(core, record.id), () => held).catch(() => {})
       start(entry)
-      await keep(entry, file).catch(() => {})
+      await keep(entry, file)
       return itemOf(entry, tools)
     },
     pause(id: string): void {
