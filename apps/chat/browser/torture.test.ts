@@ -84,8 +84,11 @@ describe.skipIf(!canStart)("two people while the network is cut and the server k
         await Promise.all([...acting, rig.run(people.map(({ context }) => context))])
         log("everything is done")
 
-        // What each sends last is after all else: who shows both has the log up to its head.
         for (const { page } of people) await page.mouse.move(400, 400)
+        for (const writer of writers) await writer.changeUnseen()
+        log("everything is caught up")
+
+        // What each sends last is after all else: who shows both has the log up to its head.
         for (const writer of writers) await writer.send(`${"ab"[writer.who]}-end. the last one`)
         for (const person of people) await until(async () => (await unsent(person)).length === 0, QUIET_MS)
         for (const person of people)

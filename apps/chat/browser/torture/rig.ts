@@ -73,6 +73,17 @@ export class Rig {
     return this.windows.some(({ from, to, whose }) => whose.includes(who) && from <= at && at <= to + ECHO_MS)
   }
 
+  /** Does something while a person has no connection. */
+  async without(who: number, work: () => Promise<void>): Promise<void> {
+    const window: Window = { from: performance.now(), to: Number.POSITIVE_INFINITY, whose: [who] }
+    this.windows.push(window)
+    const proxy = this.proxies[who] as TcpProxy
+    proxy.refuse()
+    await work()
+    proxy.heal()
+    window.to = performance.now()
+  }
+
   async stop(): Promise<void> {
     for (const proxy of this.proxies) await proxy.close()
   }

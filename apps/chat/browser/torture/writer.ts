@@ -1,9 +1,10 @@
 // A person at the page, with mouse and keyboard.
-import { errors, type Page } from "playwright-core"
+import { errors, type Locator, type Page } from "playwright-core"
 import { words } from "../../src/strings"
 import { PATIENCE_MS, type Person, until } from "../world"
 import { bytesOf, type Ledger, prefixOf, type Sent } from "./ledger"
 import type { Action, FilePlan } from "./plan"
+import { unsent } from "./read"
 import type { Rig } from "./rig"
 
 /** How long a step may take that the person gives up then: a row may have moved out of view meanwhile. */
@@ -73,6 +74,54 @@ export class Writer {
       return sent.key !== null
     })
     return ""
+  }
+
+  /**
+   * Edits, reacts to and deletes messages while the other has no connection. The other's page learns of that by the catch-up alone:
+   * no event and no reload brings it, and reading over HTTP is kept from that page.
+   */
+  async changeUnseen(): Promise<void> {
+    const name = this.#name
+    const sent: Sent[] = []
+    for (const what of ["edited", "reacted", "deleted"]) {
+      await this.send(`${name}-${what}. before the other is away`)
+      sent.push(this.ledger.sent[this.who]?.at(-1) as Sent)
+    }
+    const [edited, reacted, deleted] = sent as [Sent, Sent, Sent]
+    const { page } = this.other
+    const isThere = async (look: (row: Locator) => Promise<boolean>, text: string) => {
+      const end = this.other.on("to-end")
+      if (await end.isVisible()) await end.click().catch(() => {})
+      return look(this.other.message(text))
+    }
+    await until(() => isThere((row) => row.isVisible(), `${name}-deleted.`))
+    const place = await this.other.message(`${name}-deleted.`).getAttribute("data-key")
+    await page.evaluate(() => {
+      const { fetch } = window
+      const isPage = /\/api\/privatechat\/messages\/[^/]+\?/
+      window.fetch = (input, init) =>
+        isPage.test(String(input)) ? Promise.reject(new TypeError("kept away")) : fetch(input, init)
+      Object.assign(window, { readAgain: () => Object.assign(window, { fetch }) })
+    })
+    await this.rig.without(1 - this.who, async () => {
+      await this.#must(this.#menu(edited.key ?? "", words.message.edit))
+      await this.#saveEdit(edited, `${name}-edited. while the other was away`)
+      const row = this.#row(reacted.key ?? "")
+      await row.locator(".bubble").hover()
+      await row.getByRole("button", { name: "React with " }).first().click()
+      await this.#takeClicks()
+      await this.#must(this.#menu(deleted.key ?? "", words.message.remove))
+      await this.#confirmDeletion(deleted)
+      await until(async () => (await unsent(this.person)).length === 0)
+    })
+    await until(() => isThere((row) => row.isVisible(), `${name}-edited. while`))
+    await until(() => isThere((row) => row.locator(".reaction").isVisible(), `${name}-reacted.`))
+    await page.locator(`[data-key="${place}"] [data-deleted]`).waitFor({ timeout: PATIENCE_MS })
+    await page.evaluate(() => (window as unknown as { readAgain(): void }).readAgain())
+  }
+
+  async #must(is: Promise<boolean>): Promise<void> {
+    if (!(await is)) throw new Error("A message at the end of the thread is out of reach.")
   }
 
   /** The key of the row of a message that was just sent. */
@@ -176,11 +225,17 @@ export class Writer {
     const sent = key === null ? undefined : this.ledger.own(this.who, (one) => one.key === key)
     if (key === null || !sent) return "nothing in view"
     if (!(await this.#menu(key, words.message.remove))) return "out of reach"
+    await this.#confirmDeletion(sent)
+    return ""
+  }
+
+  async #confirmDeletion(sent: Sent): Promise<void> {
     await this.person.on("delete-confirm").click()
     sent.isDeleted = true
     // Stored by then: a reload does not lose it.
-    await this.#row(key).locator("[data-deleted]").waitFor({ timeout: PATIENCE_MS })
-    return ""
+    await this.#row(sent.key ?? "")
+      .locator("[data-deleted]")
+      .waitFor({ timeout: PATIENCE_MS })
   }
 
   async #react(pick: number, button: number): Promise<string> {
@@ -195,7 +250,12 @@ export class Writer {
       await row.locator(".bubble").hover()
       await row.getByRole("button", { name: "React with " }).nth(button).click()
     })
-    // The click may have come late.
+    await this.#takeClicks()
+    return isClicked ? "" : "out of reach"
+  }
+
+  /** Notes the reactions that were clicked, also those whose click came late. */
+  async #takeClicks(): Promise<void> {
     const clicks = await this.page.evaluate(() =>
       (window as unknown as { clicks: { key: string; emoji: string; added: boolean }[] }).clicks.splice(0),
     )
@@ -203,7 +263,6 @@ export class Writer {
       this.ledger.react(this.who, key, emoji, added)
       await until(() => this.#showsReaction(key, emoji, added))
     }
-    return isClicked ? "" : "out of reach"
   }
 
   /** Or the message is deleted, or out of view. */
