@@ -11,7 +11,7 @@ use lamplight_usecases::ports::{GroupChanged, GroupError, Groups, Page, StoreErr
 
 #[async_trait]
 impl Groups for PostgresStore {
-    async fn make_group(&self, new: NewGroup) -> StoreResult<Option<(Conversation, bool)>> {
+    async fn make_group(&self, new: NewGroup) -> Result<Option<(Conversation, bool)>, GroupError> {
         let (database, events) = self.detached();
         let made = tokio::spawn(async move {
             let made = postgres::make_group(&database, &new).await?;
@@ -21,7 +21,8 @@ impl Groups for PostgresStore {
             events.send(told).await;
             Ok(Some((conversation, is_new)))
         });
-        made.await.unwrap_or_else(|error| Err(stopped(&error)))
+        made.await
+            .unwrap_or_else(|error| Err(stopped(&error).into()))
     }
 
     async fn change_group(

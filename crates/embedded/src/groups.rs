@@ -10,10 +10,10 @@ use lamplight_usecases::ports::{GroupChanged, GroupError, Groups, Page, StoreRes
 
 #[async_trait]
 impl Groups for SqliteStore {
-    async fn make_group(&self, new: NewGroup) -> StoreResult<Option<(Conversation, bool)>> {
+    async fn make_group(&self, new: NewGroup) -> Result<Option<(Conversation, bool)>, GroupError> {
         self.write(move |batch| sqlite::make_group(batch, &new))
             .answer()
-            .await
+            .await?
     }
 
     async fn change_group(

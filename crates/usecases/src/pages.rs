@@ -1,8 +1,10 @@
 //! Pages of a log, cut to the limits of an answer. A store reads the entries nearest to an edge; what
 //! is kept of them is decided here, for every store.
 
-use crate::ports::{History, MessagePage, MoreAround, Range};
+use crate::cursor::MemberKey;
+use crate::ports::{History, MessagePage, MoreAround, Page, Range};
 use crate::weight::{self, ANSWER_BYTES};
+use lamplight_domain::conversation::Member;
 use lamplight_domain::entry::Entry;
 use lamplight_domain::fold::Message;
 
@@ -232,12 +234,28 @@ fn fitting<T: Item>(items: &[T], bytes: usize) -> usize {
         .count()
 }
 
+/// A page of members out of those that were found, at most one more than asked for: as many as one
+/// reply has room for.
+#[must_use]
+pub fn members(mut found: Vec<Member>, limit: usize) -> Page<Member> {
+    let fitting = weight::fitting(&found, ANSWER_BYTES, |one| weight::member(&one.profile));
+    let has_more = found.len() > fitting.min(limit);
+    found.truncate(fitting.min(limit));
+    let last = found.last().filter(|_| has_more);
+    let next = last.map(|last| {
+        let user = last.profile.id.as_str().to_owned();
+        MemberKey { user }.write()
+    });
+    Page { items: found, next }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use lamplight_domain::entry::EntryKind;
-    use lamplight_domain::identity::{ConversationId, MessageId, UserId};
+    use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
     use lamplight_domain::message::Content;
+    use lamplight_domain::permission::Role;
     use lamplight_domain::time::Timestamp;
 
     fn side(seqs: &[u64], has_more: bool) -> Side<Message> {
@@ -293,5 +311,29 @@ mod tests {
             Range::Around(10),
         );
         assert_eq!(around, (1, 20, vec![9, 10], false));
+    }
+
+    #[test]
+    fn a_page_of_members_ends_where_a_reply_is_full() {
+        let member = |number: usize| Member {
+            profile: Profile {
+                avatar_url: Some(format!("/{}", "\u{1f4a1}".repeat(2_000)).into()),
+                ..Profile::bare(UserId::trusted(format!("u{number:03}")))
+            },
+            role: Role::Member,
+        };
+        let found: Vec<Member> = (0..201).map(member).collect();
+        let page = members(found.clone(), 200);
+        let bytes: usize = page
+            .items
+            .iter()
+            .map(|one| weight::member(&one.profile))
+            .sum();
+        assert!((100..200).contains(&page.items.len()) && bytes <= ANSWER_BYTES);
+        let last = &page.items[page.items.len() - 1].profile.id;
+        let next = MemberKey::read(&page.next.expect("further members")).expect("a cursor");
+        assert_eq!(next.user, last.as_str());
+        let few = members(found[..3].to_vec(), 3);
+        assert_eq!((few.items.len(), few.next), (3, None));
     }
 }

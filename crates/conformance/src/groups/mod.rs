@@ -1,9 +1,11 @@
 //! The suite for `Groups`, on a store that is `Messages` and `MessageSearch` too.
 
+mod blocking;
 mod changing;
 mod joining;
 mod naming;
 
+pub use blocking::*;
 pub use changing::*;
 pub use joining::*;
 pub use naming::*;
@@ -52,6 +54,9 @@ macro_rules! groups_suite {
                 m15_hidden_entries_bring_nobody,
                 m7_what_a_newcomer_sees_is_what_their_log_folds_to,
                 m15_pins_and_times_of_before_are_not_a_newcomers,
+                m15_nobody_is_added_over_a_block,
+                m1_a_repetition_of_an_add_is_recognised_before_a_block_refuses,
+                m15_nobody_is_added_after_a_block_is_acknowledged,
             ]
         );
     };

@@ -2,6 +2,8 @@
 
 use super::channels::few_users;
 use lamplight_domain::event::{Audience, Event};
+use lamplight_domain::identity::UserId;
+use lamplight_usecases::weight;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -71,16 +73,25 @@ fn channels(outgoing: &Outgoing) -> usize {
     }
 }
 
+/// The bytes that an event has about as an envelope. The constants are for what is not text.
 fn weight(event: &Event) -> usize {
+    let ids = |users: &[UserId]| -> usize {
+        let lengths = users.iter().map(|user| user.as_str().len());
+        lengths.map(|length| 8 + length).sum()
+    };
     let users = match event.audience() {
-        Audience::Users(users) => users.len(),
+        Audience::Users(users) => ids(users),
         Audience::Everyone => 0,
     };
     let content = match event {
-        Event::Appended { entry, .. } => entry.content().map_or(0, |text| text.as_str().len()),
+        Event::Appended {
+            entry, newcomers, ..
+        } => weight::entry(entry) + ids(newcomers),
+        Event::FileProgress { progress, .. } => progress.name.len(),
+        Event::Presence(change) => weight::change(change),
         _ => 0,
     };
-    256 + content + users * 32
+    256 + content + users
 }
 
 #[derive(Default)]
@@ -305,5 +316,41 @@ mod tests {
             batch[0].outgoing,
             Outgoing::Event(Event::ConversationChanged { .. })
         ));
+    }
+
+    #[test]
+    fn an_event_weighs_at_least_what_its_texts_have() {
+        use lamplight_domain::entry::{Change, Entry, EntryKind, MessageAction};
+        use lamplight_domain::identity::{ConversationId, MessageId};
+        use lamplight_domain::message::Content;
+        use lamplight_domain::time::Timestamp;
+        let text = "\u{1f4a1}".repeat(8_000);
+        let content = Content::trusted(text.as_str());
+        let users: Vec<UserId> = (0..1_000)
+            .map(|number| UserId::trusted(format!("{number:0>128}")))
+            .collect();
+        let entry = Entry {
+            id: MessageId::trusted("e"),
+            conversation: ConversationId::trusted("c"),
+            seq: 2,
+            sender: UserId::trusted("a"),
+            kind: EntryKind::Change(Box::new(Change {
+                message: MessageId::trusted("m"),
+                message_seq: 1,
+                action: MessageAction::Edit {
+                    content,
+                    mentions: Vec::new(),
+                },
+            })),
+            client_message_id: None,
+            created_at: Timestamp(0),
+        };
+        let event = Event::Appended {
+            entry: entry.into(),
+            to: users.into(),
+            newcomers: [].into(),
+            except: None,
+        };
+        assert!(weight(&event) >= text.len() + 1_000 * 128);
     }
 }

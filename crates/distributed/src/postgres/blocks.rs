@@ -7,7 +7,7 @@
 
 use super::codec::to_db;
 use super::connection::{Connection, Params, Sql};
-use super::conversations::ensure_people;
+use super::conversations::{ensure_people, texts};
 use super::database::{Database, Repeat};
 use super::error::Failure;
 use super::queries::profile_of;
@@ -23,6 +23,12 @@ use tokio_postgres::types::Type;
 const LOCK: Sql = Sql {
     text: "SELECT id FROM people WHERE user_id = $1 FOR NO KEY UPDATE",
     types: &[Type::TEXT],
+};
+
+/// In the order of ids, as everything that locks several.
+const LOCK_PEOPLE: Sql = Sql {
+    text: "SELECT id FROM people WHERE user_id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
+    types: &[Type::TEXT_ARRAY],
 };
 
 pub(super) const COUNT: Sql = Sql {
@@ -97,6 +103,13 @@ pub(super) const BLOCKERS: Sql = Sql {
     types: &[Type::TEXT_ARRAY, Type::INT8],
 };
 
+/// Locks users' rows. A transaction that reads blocks between them does so afterwards, and one that
+/// adds a block waits for it.
+pub(super) async fn lock_people(connection: &Connection, users: &[UserId]) -> Result<(), Failure> {
+    let locked = connection.query(&LOCK_PEOPLE, &[&texts(users)]).await;
+    locked.map(drop)
+}
+
 /// Blocks a user, and waits for the writes that had read before that there is no block.
 pub(crate) async fn block(
     database: &Database,
@@ -111,6 +124,7 @@ pub(crate) async fn block(
     let outcome = database
         .transact(Repeat::Safe, |connection| async move {
             ensure_people(&connection, both, at).await?;
+            lock_people(&connection, both).await?;
             add(&connection, user, blocked, limit, at).await
         })
         .await?;

@@ -5,6 +5,7 @@
 mod sql;
 
 use super::append::{DRAW, INSERT};
+use super::blocks::{BETWEEN, lock_people};
 use super::changes::sql::{ADD_OTHERS, AT, OTHERS};
 use super::codec::{from_db, role_from_db, to_db};
 use super::connection::Connection;
@@ -23,12 +24,13 @@ use lamplight_domain::identity::{ConnectionId, ConversationId, UserId};
 use lamplight_domain::message::{Content, SendKey, dedupe_key};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::MemberKey;
+use lamplight_usecases::pages;
 use lamplight_usecases::ports::{GroupChanged, GroupError, Page, StoreError, StoreResult};
 use lamplight_usecases::record::{role_to_number, write_other};
 use parking_lot::Mutex;
 use sql::{
-    ADD_MEMBERS, BY_CLIENT_ID, EARLIER, LOCK, LOCK_MAKER, LOCK_STATE, MAKE_GROUP, MEMBER_PAGE,
-    MOVE, PERSON, RECORD, SET_DETAILS, SET_ROLES, STATE, WITNESS,
+    ADD_MEMBERS, BY_CLIENT_ID, EARLIER, LOCK, LOCK_STATE, MAKE_GROUP, MEMBER_PAGE, MOVE, PERSON,
+    RECORD, SET_DETAILS, SET_ROLES, STATE, WITNESS,
 };
 use std::sync::Arc;
 
@@ -68,6 +70,9 @@ pub(crate) async fn change(
     let outcome = database
         .transact(Repeat::Safe, |connection| async move {
             ensure_people(&connection, people, write.created_at).await?;
+            if matches!(write.action, GroupAction::Add(_)) && !write.sender.is_host() {
+                lock_people(&connection, people).await?;
+            }
             let is_repeated = earlier.lock().is_some();
             if is_repeated && is_committed(&connection, write).await? {
                 return earlier
@@ -188,6 +193,12 @@ async fn change_locked(
             return Ok(Err(GroupError::Conflict));
         }
         return Ok(Ok(unchanged(Some(there))));
+    }
+    if let GroupAction::Add(users) = &write.action
+        && !write.sender.is_host()
+        && let Some(blocked) = first_blocked(connection, &write.sender, users).await?
+    {
+        return Ok(Err(GroupError::Blocked(blocked)));
     }
     let kind = match locked.state.judge(write) {
         Err(refused) => return Ok(Err(GroupError::Refused(refused))),
@@ -447,11 +458,26 @@ async fn apply_details(
         .map(drop)
 }
 
+/// One of `others` whom a block stands between a user and. Their rows are locked: whoever blocks
+/// waits for this transaction.
+async fn first_blocked(
+    connection: &Connection,
+    user: &UserId,
+    others: &[UserId],
+) -> Result<Option<UserId>, Failure> {
+    let between = connection
+        .query(&BETWEEN, &[&user.as_str(), &texts(others)])
+        .await?;
+    let first = between.first().map(|row| row.try_get::<_, &str>(0));
+    Ok(first.transpose()?.map(UserId::trusted))
+}
+
 /// What making a group led to.
 enum Made {
     /// Its events, and the id of its entry.
     New(Vec<Event>, i64),
     There(ConversationId),
+    Blocked(UserId),
 }
 
 /// Makes a group, or finds the one that its maker has made under the same id. With the events to
@@ -459,13 +485,14 @@ enum Made {
 pub(crate) async fn make(
     database: &Database,
     new: &NewGroup,
-) -> StoreResult<Option<(Conversation, bool, Vec<Event>)>> {
+) -> Result<Option<(Conversation, bool, Vec<Event>)>, GroupError> {
     let earlier = &Mutex::new(None);
     let made = database
         .transact(Repeat::Safe, |connection| async move {
             ensure_people(&connection, &new.members, new.created_at).await?;
             let owner = new.owner.as_str();
-            let maker = connection.query_opt(&LOCK_MAKER, &[&owner]).await?;
+            lock_people(&connection, &new.members).await?;
+            let maker = connection.query_opt(&PERSON, &[&owner]).await?;
             let maker: i64 = maker
                 .ok_or_else(|| internal("a maker is not there"))?
                 .try_get(0)?;
@@ -477,6 +504,11 @@ pub(crate) async fn make(
                         return Ok(Made::There(there));
                     }
                 }
+            }
+            if let Some(blocked) = first_blocked(&connection, &new.owner, &new.members).await?
+                && earlier.lock().is_none()
+            {
+                return Ok(Made::Blocked(blocked));
             }
             let place = &new.conversation;
             let row = conversations::insert(&connection, place, None, 0, new.created_at).await?;
@@ -499,6 +531,7 @@ pub(crate) async fn make(
             (new.conversation.clone(), Some(events))
         }
         Made::There(place) => (place, None),
+        Made::Blocked(user) => return Err(GroupError::Blocked(user)),
     };
     let found = queries::conversation(database, &new.owner, &place).await?;
     let is_new = events.is_some();
@@ -587,12 +620,5 @@ pub(crate) async fn member_page(
             });
         }
     }
-    let has_more = items.len() > limit;
-    items.truncate(limit);
-    let last = items.last().filter(|_| has_more);
-    let next = last.map(|last| {
-        let user = last.profile.id.as_str().to_owned();
-        MemberKey { user }.write()
-    });
-    Ok(Some(Page { items, next }))
+    Ok(Some(pages::members(items, limit)))
 }

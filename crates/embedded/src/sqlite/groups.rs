@@ -2,6 +2,7 @@
 //! entry that tells of it.
 
 use super::batch::{Batch, CachedConversation, ensure_person};
+use super::blocks::blocks_between;
 use super::codec::{from_db, role_from_db, to_db};
 use super::conversations::{self, Membership, membership};
 use super::entries::entry_at;
@@ -13,13 +14,14 @@ use lamplight_domain::conversation::{Conversation, Member, Members, SHOWN_MEMBER
 use lamplight_domain::entry::{DetailsChange, Entry, EntryKind, MembersChange};
 use lamplight_domain::event::Event;
 use lamplight_domain::group::{
-    GroupMember, GroupState, GroupVerdict, GroupWrite, History, NewGroup, is_group,
+    GroupAction, GroupMember, GroupState, GroupVerdict, GroupWrite, History, NewGroup, is_group,
 };
 use lamplight_domain::identity::{ConnectionId, ConversationId, UserId};
 use lamplight_domain::message::{Content, SendKey, dedupe_key};
 use lamplight_domain::permission::Role;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::MemberKey;
+use lamplight_usecases::pages;
 use lamplight_usecases::ports::{GroupChanged, GroupError, Page};
 use lamplight_usecases::record::{role_to_number, write_other};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -36,7 +38,7 @@ fn history_to_db(history: History) -> i64 {
 pub(crate) fn make(
     batch: &mut Batch<'_>,
     new: &NewGroup,
-) -> rusqlite::Result<Option<(Conversation, bool)>> {
+) -> rusqlite::Result<Result<Option<(Conversation, bool)>, GroupError>> {
     let conn = batch.conn;
     let maker = ensure_person(conn, &new.owner, new.created_at)?;
     if let Some(client_id) = &new.client_id {
@@ -51,8 +53,11 @@ pub(crate) fn make(
             .optional()?;
         if let Some(there) = there {
             let found = queries::conversation(conn, &new.owner, &there)?;
-            return Ok(found.map(|found| (found, false)));
+            return Ok(Ok(found.map(|found| (found, false))));
         }
+    }
+    if let Some(blocked) = blocks_between(conn, &new.owner, &new.members)?.pop() {
+        return Ok(Err(GroupError::Blocked(blocked)));
     }
     let row = conversations::insert(conn, &new.conversation, None, new.created_at)?;
     conn.prepare_cached(
@@ -78,7 +83,7 @@ pub(crate) fn make(
         membership(conn, row, user, added, new.created_at)?;
     }
     let Some((_, known)) = batch.known(&new.conversation)? else {
-        return Ok(None);
+        return Ok(Ok(None));
     };
     let to = known.members.clone();
     let kind = EntryKind::Members(Box::new(change));
@@ -103,7 +108,7 @@ pub(crate) fn make(
     batch.appended(inserted.position);
     publish(batch, &Arc::new(entry), to.clone(), None, to);
     let made = queries::conversation(batch.conn, &new.owner, &new.conversation)?;
-    Ok(made.map(|made| (made, true)))
+    Ok(Ok(made.map(|made| (made, true))))
 }
 
 fn role_in(change: &MembersChange, user: &UserId) -> Role {
@@ -143,6 +148,12 @@ pub(crate) fn change(
             return Ok(Err(GroupError::Conflict));
         }
         return Ok(Ok(unchanged(Some(there))));
+    }
+    if let GroupAction::Add(users) = &write.action
+        && !write.sender.is_host()
+        && let Some(blocked) = blocks_between(conn, &write.sender, users)?.pop()
+    {
+        return Ok(Err(GroupError::Blocked(blocked)));
     }
     let kind = match state.judge(write) {
         Err(refused) => return Ok(Err(GroupError::Refused(refused))),
@@ -393,7 +404,7 @@ pub(crate) fn member_page(
     let Some(row) = row else { return Ok(None) };
     let after = after.map_or_else(String::new, |key| key.user);
     let wanted = to_db(limit as u64).saturating_add(1);
-    let mut items = conn
+    let items = conn
         .prepare_cached(
             "SELECT p.user_id, p.name, p.avatar_url, m.role FROM members m JOIN people p ON p.id = m.person
              WHERE m.conversation = ?1 AND p.user_id > ?2 ORDER BY p.user_id LIMIT ?3",
@@ -405,12 +416,5 @@ pub(crate) fn member_page(
             })
         })?
         .collect::<rusqlite::Result<Vec<Member>>>()?;
-    let has_more = items.len() > limit;
-    items.truncate(limit);
-    let last = items.last().filter(|_| has_more);
-    let next = last.map(|last| {
-        let user = last.profile.id.as_str().to_owned();
-        MemberKey { user }.write()
-    });
-    Ok(Some(Page { items, next }))
+    Ok(Some(pages::members(items, limit)))
 }

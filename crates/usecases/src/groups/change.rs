@@ -29,10 +29,11 @@ impl GroupService {
                 return Err(Refusal::invalid("userIds names nobody."));
             }
             self.check_count(users.len())?;
-            self.check_known(users).await?;
             if !sender.is_host() {
-                self.check_blocks(&sender, users).await?;
+                // The group appears in their lists.
+                self.limits.conversation(&sender)?;
             }
+            self.check_known(users).await?;
         }
         let created_at = self.now();
         let write = GroupWrite {
@@ -55,8 +56,12 @@ impl GroupService {
         }))
     }
 
-    fn refusal(&self, error: GroupError) -> Refusal {
+    pub(super) fn refusal(&self, error: GroupError) -> Refusal {
         match error {
+            GroupError::Blocked(user) => Refusal::new(
+                Code::Forbidden,
+                format!("You cannot add {user} to a group."),
+            ),
             GroupError::NotFound => Refusal::no_conversation(),
             GroupError::Conflict => Refusal::new(
                 Code::Conflict,

@@ -5,7 +5,7 @@ use super::service::GroupService;
 use crate::caller::Caller;
 use crate::command::Reply;
 use crate::conversations::ConversationReply;
-use crate::deadline;
+use crate::deadline::STORE_DEADLINE;
 use crate::ports::ProfileSource;
 use crate::refusal::Refusal;
 use lamplight_domain::group::NewGroup;
@@ -28,7 +28,6 @@ impl GroupService {
         self.limits.conversation(user)?;
         let others: Vec<UserId> = members.iter().filter(|one| *one != user).cloned().collect();
         self.check_known(&others).await?;
-        self.check_blocks(user, &others).await?;
         self.profiles
             .ensure_profile(Profile::bare(user.clone()), ProfileSource::Nobody, None)
             .await?;
@@ -44,7 +43,10 @@ impl GroupService {
             client_id: wanted.client_id,
             created_at,
         };
-        let made = deadline::store(self.groups.make_group(new)).await?;
+        let made = tokio::time::timeout(STORE_DEADLINE, self.groups.make_group(new))
+            .await
+            .map_err(|_| Refusal::unavailable())?
+            .map_err(|error| self.refusal(error))?;
         let (conversation, created) = made.ok_or_else(Refusal::no_conversation)?;
         Ok(Reply::Conversations(ConversationReply::One {
             conversation: Box::new(conversation),

@@ -5,7 +5,7 @@ use crate::caller::Caller;
 use crate::command::Reply;
 use crate::deadline;
 use crate::limits::Limits;
-use crate::ports::{Blocks, Clock, Directory, Groups, Ids, Ports};
+use crate::ports::{Clock, Directory, Groups, Ids, Ports};
 use crate::profiles::Profiles;
 use crate::refusal::{Code, Refusal};
 use crate::settings::{Identity, Settings};
@@ -17,7 +17,6 @@ use std::sync::Arc;
 pub(crate) struct GroupService {
     pub(super) groups: Arc<dyn Groups>,
     directory: Arc<dyn Directory>,
-    blocks: Arc<dyn Blocks>,
     clock: Arc<dyn Clock>,
     pub(super) ids: Arc<dyn Ids>,
     pub(super) limits: Arc<Limits>,
@@ -32,7 +31,6 @@ impl GroupService {
         Self {
             groups: Arc::clone(&ports.groups),
             directory: Arc::clone(&ports.directory),
-            blocks: Arc::clone(&ports.blocks),
             clock: Arc::clone(&ports.clock),
             ids: Arc::clone(&ports.ids),
             limits: Arc::clone(&shared.limits),
@@ -108,20 +106,6 @@ impl GroupService {
             Some(unknown) => Err(Refusal::new(
                 Code::NotFound,
                 format!("There is no such user: {unknown}."),
-            )),
-            None => Ok(()),
-        }
-    }
-
-    /// Of two people of whom one has blocked the other, neither adds the other one to a group.
-    pub(super) async fn check_blocks(&self, by: &UserId, users: &[UserId]) -> Result<(), Refusal> {
-        match deadline::store(self.blocks.between(by, users))
-            .await?
-            .first()
-        {
-            Some(user) => Err(Refusal::new(
-                Code::Forbidden,
-                format!("You cannot add {user} to a group."),
             )),
             None => Ok(()),
         }

@@ -27,6 +27,9 @@ pub enum GroupError {
     /// The same client message id stands for another write.
     #[error("the client message id stands for another write")]
     Conflict,
+    /// This user is to be added, and either of them has blocked the other.
+    #[error("a block stands between the sender and {0}")]
+    Blocked(UserId),
     #[error("the change is refused: {0:?}")]
     Refused(GroupRefused),
     #[error(transparent)]
@@ -51,14 +54,19 @@ pub trait Groups: Send + Sync + 'static {
     /// After the commit follow an [`Event::Appended`] and an [`Event::ConversationChanged`] for all
     /// members.
     ///
+    /// # Errors
+    /// [`GroupError::Blocked`] where either of the maker and another member has blocked the other,
+    /// unless the group has been made before.
+    ///
     /// [`Event::Appended`]: lamplight_domain::event::Event::Appended
     /// [`Event::ConversationChanged`]: lamplight_domain::event::Event::ConversationChanged
-    async fn make_group(&self, new: NewGroup) -> StoreResult<Option<(Conversation, bool)>>;
+    async fn make_group(&self, new: NewGroup) -> Result<Option<(Conversation, bool)>, GroupError>;
 
     /// Changes a group as [`GroupState::judge`] decides, in one transaction with the entry that
     /// tells of it. Who is added starts with everything read, and in a group with
     /// [`History::Joined`] their log begins with that entry. Who is removed gets that entry as the
-    /// last one.
+    /// last one. Blocks between the sender and those who are added are looked at in the transaction,
+    /// before rights and after repetitions.
     ///
     /// After the commit an [`Event::Appended`] for all who are or were members goes to the bus, and
     /// an [`Event::ConversationChanged`] for those who are added; for all members where the group has

@@ -25,12 +25,6 @@ pub(super) const PERSON: Sql = Sql {
     types: &[Type::TEXT],
 };
 
-/// Locks a maker, so that two groups under one of their ids are not made at once.
-pub(super) const LOCK_MAKER: Sql = Sql {
-    text: "SELECT id FROM people WHERE user_id = $1 FOR NO KEY UPDATE",
-    types: &[Type::TEXT],
-};
-
 pub(super) const BY_CLIENT_ID: Sql = Sql {
     text: "SELECT c.conversation_id FROM conversation_groups g JOIN conversations c ON c.id = g.conversation
            WHERE g.maker = $1 AND g.client_id = $2",
