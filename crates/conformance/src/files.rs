@@ -16,9 +16,11 @@ use lamplight_usecases::ports::{
 use std::sync::Arc;
 use std::time::Duration;
 
+mod lists;
 mod scans;
 mod uploads;
 
+pub use lists::*;
 pub use scans::*;
 pub use uploads::*;
 
@@ -42,6 +44,9 @@ macro_rules! files_suite {
                 m1_a_repeated_send_with_files_is_a_duplicate,
                 messages_with_files_are_the_fold_of_the_log,
                 a_deletion_deletes_the_files_of_its_message,
+                files_of_a_conversation_are_listed_by_kind_the_newest_first,
+                m15_a_list_of_files_has_what_the_member_may_see,
+                m15_a_list_of_files_leaves_out_what_a_block_withholds,
                 files_that_are_not_sent_are_discarded_after_a_while,
                 two_messages_at_once_do_not_both_take_a_file,
                 a_file_waits_for_the_scanner_and_is_one_nodes_at_a_time,

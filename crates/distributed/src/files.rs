@@ -2,12 +2,13 @@
 
 use crate::postgres::{self, PostgresStore};
 use async_trait::async_trait;
-use lamplight_domain::file::{FileState, StoredFile};
+use lamplight_domain::file::{FileKind, FileState, StoredFile};
 use lamplight_domain::identity::{ConversationId, FileId, UserId};
 use lamplight_domain::time::Timestamp;
+use lamplight_usecases::cursor::FileKey;
 use lamplight_usecases::ports::{
     Advance, Avatar, Claim, DeletedFile, Examined, FileQuota, FileScan, Files, NewFile,
-    NewFileError, StoreResult, UploadAudience,
+    NewFileError, SentFiles, StoreResult, UploadAudience,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,18 @@ impl Files for PostgresStore {
 
     async fn file(&self, caller: &UserId, id: &FileId) -> StoreResult<Option<StoredFile>> {
         postgres::file(self, caller, id).await
+    }
+
+    async fn sent_files(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        kinds: &[FileKind],
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> StoreResult<Option<SentFiles>> {
+        let after = cursor.map_or_else(|| Ok(FileKey::first()), FileKey::read)?;
+        postgres::sent_files(self, caller, conversation, kinds, &after, limit).await
     }
 
     async fn claim(&self, id: &FileId, run: &str, is_forced: bool) -> StoreResult<Claim> {

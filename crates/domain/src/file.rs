@@ -8,8 +8,10 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use std::sync::Arc;
 
+mod kind;
 mod sniff;
 
+pub use kind::FileKind;
 pub use sniff::{DOWNLOAD_ONLY, SNIFFED_BYTES, is_inline, media_type, sniff};
 
 /// The most bytes of a file's name.

@@ -2,12 +2,14 @@
 
 use crate::sqlite::{self, SqliteStore};
 use async_trait::async_trait;
-use lamplight_domain::file::{FileState, StoredFile};
+use lamplight_domain::file::{FileKind, FileState, StoredFile};
 use lamplight_domain::identity::{ConversationId, FileId, UserId};
 use lamplight_domain::time::Timestamp;
+use lamplight_usecases::cursor::FileKey;
+use lamplight_usecases::named;
 use lamplight_usecases::ports::{
     Advance, Avatar, Claim, DeletedFile, Examined, FileQuota, FileScan, Files, NewFile,
-    NewFileError, StoreResult, UploadAudience,
+    NewFileError, SentFiles, StoreResult, UploadAudience,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +26,28 @@ impl Files for SqliteStore {
         let (caller, id) = (caller.clone(), id.clone());
         self.read(move |conn| sqlite::file(conn, &caller, &id))
             .await
+    }
+
+    async fn sent_files(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        kinds: &[FileKind],
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> StoreResult<Option<SentFiles>> {
+        let after = cursor.map_or_else(|| Ok(FileKey::first()), FileKey::read)?;
+        let (caller, place, kinds) = (caller.clone(), conversation.clone(), kinds.to_vec());
+        let part = self
+            .read(move |conn| sqlite::sent_files(conn, &caller, &place, &kinds, &after, limit))
+            .await?;
+        let Some(mut part) = part else {
+            return Ok(None);
+        };
+        part.users = self
+            .users_beside(&part.files, conversation, named::in_files)
+            .await?;
+        Ok(Some(part))
     }
 
     async fn claim(&self, id: &FileId, run: &str, is_forced: bool) -> StoreResult<Claim> {

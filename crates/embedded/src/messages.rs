@@ -56,11 +56,9 @@ impl Messages for SqliteStore {
         let Some(mut page) = page else {
             return Ok(None);
         };
-        if !page.messages.is_empty() {
-            let members = self.members(conversation).await?.unwrap_or_default();
-            let named = named::in_messages(&page.messages, &members);
-            page.users = self.profiles(named).await?;
-        }
+        page.users = self
+            .users_beside(&page.messages, conversation, named::in_messages)
+            .await?;
         Ok(Some(page))
     }
 
@@ -78,11 +76,9 @@ impl Messages for SqliteStore {
         let Some(mut page) = page else {
             return Ok(None);
         };
-        if !page.messages.is_empty() {
-            let members = self.members(conversation).await?.unwrap_or_default();
-            let named = named::in_messages(&page.messages, &members);
-            page.users = self.profiles(named).await?;
-        }
+        page.users = self
+            .users_beside(&page.messages, conversation, named::in_messages)
+            .await?;
         Ok(Some(page))
     }
 
@@ -111,11 +107,9 @@ impl Messages for SqliteStore {
         let Some(mut page) = page else {
             return Ok(None);
         };
-        if !page.entries.is_empty() {
-            let members = self.members(conversation).await?.unwrap_or_default();
-            let named = named::in_entries(&page.entries, &members);
-            page.users = self.profiles(named).await?;
-        }
+        page.users = self
+            .users_beside(&page.entries, conversation, named::in_entries)
+            .await?;
         Ok(Some(page))
     }
 
@@ -338,8 +332,19 @@ impl Messages for SqliteStore {
 }
 
 impl SqliteStore {
-    /// The profiles of users whom a page names. Reads nothing where there are none.
-    async fn profiles(&self, users: Vec<UserId>) -> StoreResult<Vec<Profile>> {
+    /// The profiles of those whom a page names and whom the conversation's details do not show:
+    /// `named` says who they are. Reads nothing where there is nobody.
+    pub(crate) async fn users_beside<T>(
+        &self,
+        page: &[T],
+        conversation: &ConversationId,
+        named: fn(&[T], &Members) -> Vec<UserId>,
+    ) -> StoreResult<Vec<Profile>> {
+        if page.is_empty() {
+            return Ok(Vec::new());
+        }
+        let members = self.members(conversation).await?.unwrap_or_default();
+        let users = named(page, &members);
         if users.is_empty() {
             return Ok(Vec::new());
         }

@@ -30,6 +30,14 @@ pub struct MemberKey {
     pub user: String,
 }
 
+/// The last file of a page of a conversation's files: its message, and its place in that message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileKey {
+    pub seq: i64,
+    pub position: i64,
+    pub id: String,
+}
+
 fn open(cursor: &str, kind: char) -> Result<String, StoreError> {
     let bytes = URL_SAFE_NO_PAD
         .decode(cursor)
@@ -94,6 +102,37 @@ impl MemberKey {
     }
 }
 
+impl FileKey {
+    /// Before all files.
+    #[must_use]
+    pub const fn first() -> Self {
+        Self {
+            seq: i64::MAX,
+            position: -1,
+            id: String::new(),
+        }
+    }
+
+    pub fn write(&self) -> String {
+        URL_SAFE_NO_PAD.encode(format!("f{}:{}:{}", self.seq, self.position, self.id))
+    }
+
+    pub fn read(cursor: &str) -> Result<Self, StoreError> {
+        let text = open(cursor, 'f')?;
+        let mut parts = text.splitn(3, ':');
+        let mut part = || parts.next().ok_or(StoreError::BadCursor);
+        let number = |text: &str| text.parse().map_err(|_| StoreError::BadCursor);
+        let key = Self {
+            seq: number(part()?)?,
+            position: number(part()?)?,
+            id: part()?.to_owned(),
+        };
+        // PostgreSQL's text has no U+0000, and ids have no control characters.
+        let is_id = !key.id.contains(char::is_control);
+        is_id.then_some(key).ok_or(StoreError::BadCursor)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +160,19 @@ mod tests {
         let search = SearchKey { entry: 9 };
         assert_eq!(SearchKey::read(&search.write()).unwrap(), search);
         assert!(SearchKey::read(&key.write()).is_err());
+        let file = FileKey {
+            seq: 9,
+            position: 2,
+            id: "x:-_".into(),
+        };
+        assert_eq!(FileKey::read(&file.write()).unwrap(), file);
+        let null = FileKey {
+            id: "\0".into(),
+            ..file
+        };
+        for bad in [&null.write(), &search.write(), "Zjk6Mg"] {
+            assert!(FileKey::read(bad).is_err(), "{bad}");
+        }
         assert!(matches!(
             PersonKey::read(&key.write()),
             Err(StoreError::BadCursor)

@@ -1,6 +1,7 @@
 //! The users whom a page of a log names and whom a client does not have from the conversation's list
 //! of members: their profiles go beside the page.
 
+use crate::ports::SentFile;
 use crate::weight;
 use lamplight_domain::conversation::{Members, SHOWN_MEMBERS};
 use lamplight_domain::entry::{Entry, EntryKind, MessageAction};
@@ -47,6 +48,14 @@ pub fn in_entries(entries: &[Entry], members: &Members) -> Vec<UserId> {
         })
     });
     named.add_all(entries, |entry| mentioned(&entry.kind));
+    named.wanted
+}
+
+/// The senders of these files.
+#[must_use]
+pub fn in_files(files: &[SentFile], members: &Members) -> Vec<UserId> {
+    let mut named = Named::new(members);
+    named.add_all(files, |file| [&file.sender]);
     named.wanted
 }
 

@@ -287,6 +287,7 @@ pub const TABLES: &[Table] = &[
             number("height"),
             small("thumbnail"),
             number("seq"),
+            small("position"),
             number("created_at"),
             number("changed_at"),
             text("blur_hash"),

@@ -1,7 +1,7 @@
 //! Estimates how many bytes a reply has as JSON, so that a long one can be bounded before it is
 //! encoded. The estimate is exact or a little too high.
 
-use crate::ports::WatchedPresence;
+use crate::ports::{SentFile, WatchedPresence};
 use lamplight_domain::conversation::{Conversation, Receipt};
 use lamplight_domain::entry::{Entry, EntryKind, Extras, MessageAction};
 use lamplight_domain::file::Attachment;
@@ -96,6 +96,10 @@ fn extra(extras: &Extras) -> usize {
 fn attachment(file: &Attachment) -> usize {
     let blur = file.blur_hash.as_ref().map_or(0, |hash| text(hash));
     ATTACHMENT + text(&file.name) + text(&file.media_type) + blur + 3 * text(file.id.as_str())
+}
+
+pub(crate) fn sent_file(sent: &SentFile) -> usize {
+    ENTRY + attachment(&sent.file) + text(sent.message.as_str()) + text(sent.sender.as_str())
 }
 
 fn action(action: &MessageAction) -> usize {

@@ -201,6 +201,16 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
         store: &'a str,
     }
     #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Files<'a> {
+        data: Vec<shape::ConversationFile<'a>>,
+        users: Vec<User<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next_cursor: Option<&'a str>,
+        as_of_seq: u64,
+        store: &'a str,
+    }
+    #[derive(Serialize)]
     struct SeqAt<'a> {
         seq: u64,
         store: &'a str,
@@ -370,6 +380,17 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
             users: page.users.iter().map(User::from).collect(),
             has_more: page.has_more,
             as_of_seq: page.as_of_seq,
+            store,
+        }),
+        Reply::Messages(MessageReply::Files(part)) => success(Files {
+            data: part
+                .files
+                .iter()
+                .map(shape::ConversationFile::from)
+                .collect(),
+            users: part.users.iter().map(User::from).collect(),
+            next_cursor: part.next.as_deref(),
+            as_of_seq: part.as_of_seq,
             store,
         }),
         Reply::Messages(MessageReply::SeqAt(seq)) => success(SeqAt { seq: *seq, store }),

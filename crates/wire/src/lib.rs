@@ -16,6 +16,7 @@ pub mod time;
 pub mod typescript;
 
 mod entry;
+mod file;
 
 /// Serialized JSON.
 pub type Json = String;

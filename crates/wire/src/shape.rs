@@ -4,6 +4,7 @@ pub use crate::entry::{
     DeleteEntry, DetailsEntry, EditEntry, Entry, Hidden, MembersEntry, Message, PinEntry, Quote,
     Reaction, ReactionEntry, SharedFile, role_name,
 };
+pub use crate::file::ConversationFile;
 pub use crate::search::SearchHit;
 use crate::time;
 use lamplight_domain::conversation as model;

@@ -38,6 +38,7 @@ pub fn declarations() -> String {
         shape::Quote<'_>,
         shape::Reaction<'_>,
         shape::SharedFile<'_>,
+        shape::ConversationFile<'_>,
         shape::Message<'_>,
         shape::EditEntry<'_>,
         shape::DeleteEntry<'_>,

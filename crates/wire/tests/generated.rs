@@ -25,7 +25,8 @@ use lamplight_domain::presence::{
 };
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{
-    History, MessagePage, MoreAround, Page, PinnedPage, SyncPage, WatchedPresence,
+    History, MessagePage, MoreAround, Page, PinnedPage, SentFile, SentFiles, SyncPage,
+    WatchedPresence,
 };
 use lamplight_usecases::{
     AccountReply, Code, ConversationReply, GroupReply, MessageReply, PresenceReply, Refusal, Reply,
@@ -162,6 +163,22 @@ fn changes_of_messages() -> [Entry; 4] {
 }
 
 /// A message that answers another one and mentions somebody.
+fn picture() -> Attachment {
+    Attachment {
+        id: FileId::trusted("f1"),
+        name: "plan.png".into(),
+        media_type: "image/png".into(),
+        size: 4_096,
+        dimensions: Some(Dimensions {
+            width: 640,
+            height: 480,
+        }),
+        has_thumbnail: true,
+        blur_hash: Some("LEHV6nWB2yk8pyo0adR*.7kCMdnj".into()),
+        duration_ms: None,
+    }
+}
+
 fn reply() -> Entry {
     let extras = Extras {
         reply_to: Some(Quote {
@@ -171,19 +188,7 @@ fn reply() -> Entry {
             excerpt: "Hi".into(),
         }),
         mentions: vec![UserId::trusted("7")],
-        attachments: vec![Attachment {
-            id: FileId::trusted("f1"),
-            name: "plan.png".into(),
-            media_type: "image/png".into(),
-            size: 4_096,
-            dimensions: Some(Dimensions {
-                width: 640,
-                height: 480,
-            }),
-            has_thumbnail: true,
-            blur_hash: Some("LEHV6nWB2yk8pyo0adR*.7kCMdnj".into()),
-            duration_ms: None,
-        }],
+        attachments: vec![picture()],
     };
     Entry {
         kind: EntryKind::Message {
@@ -516,6 +521,21 @@ fn frames() -> Value {
             Reply::Messages(MessageReply::Pinned(PinnedPage {
                 messages: vec![acted_on()],
                 has_more: true,
+                as_of_seq: 7,
+                users: vec![asha()],
+            })),
+        ),
+        (
+            "files",
+            Reply::Messages(MessageReply::Files(SentFiles {
+                files: vec![SentFile {
+                    file: picture(),
+                    message: MessageId::trusted("m1"),
+                    seq: 1,
+                    sender: UserId::trusted("a"),
+                    sent_at: AT,
+                }],
+                next: Some("Zjc6MDp4".into()),
                 as_of_seq: 7,
                 users: vec![asha()],
             })),

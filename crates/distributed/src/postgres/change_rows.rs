@@ -39,7 +39,7 @@ pub(super) struct ChangeRows {
     /// Conversation, `seq`, record.
     pub(super) extras: Vec<(i64, i64, String)>,
     /// Files that messages bring: id, and `seq` of the message.
-    pub(super) files: Vec<(FileId, i64)>,
+    pub(super) files: Vec<(FileId, i64, i64)>,
     /// Entries that are not messages, each with the head of its log.
     pub(super) others: Vec<(i64, &'static str, LogHead)>,
     /// Conversation, message, entry.
@@ -86,7 +86,9 @@ impl ChangeRows {
         });
         let files = &self.files;
         add(!files.is_empty(), &ATTACH, &|| {
-            columns!(files, |row| row.0.as_str().to_owned(), |row| row.1)
+            columns!(files, |row| row.0.as_str().to_owned(), |row| row.1, |row| {
+                row.2
+            })
         });
         let others = &self.others;
         add(!others.is_empty(), &ADD_OTHERS, &|| {

@@ -177,11 +177,11 @@ impl States {
         }
     }
 
-    /// Gives files to the message at a `seq`.
+    /// Gives files to the message at a `seq`, in its order.
     pub(super) fn attach(&mut self, files: &[Attachment], seq: u64, rows: &mut ChangeRows) {
-        for file in files {
+        for (position, file) in (0_i64..).zip(files) {
             self.files.remove(&file.id);
-            rows.files.push((file.id.clone(), to_db(seq)));
+            rows.files.push((file.id.clone(), to_db(seq), position));
         }
     }
 

@@ -44,6 +44,7 @@ mod scans;
 mod schema;
 mod search;
 mod search_index;
+mod sent_files;
 mod settings;
 mod states;
 #[cfg(test)]
@@ -87,6 +88,7 @@ pub(crate) use queries::{
 pub(crate) use scans::{claim_scans, renew_scan, scan_is_over, scan_later, scanned_file};
 pub(crate) use search::search;
 pub(crate) use search_index::{advance as advance_index, progress as index_progress, reindex};
+pub(crate) use sent_files::sent_files;
 pub(crate) use settings::set_settings;
 pub(crate) use watches::{lost_uploads, watch_uploads};
 

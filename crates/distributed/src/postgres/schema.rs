@@ -67,6 +67,10 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0012_watched_uploads.sql"),
         oldest_compatible: 1,
     },
+    Migration {
+        sql: include_str!("../../migrations/0013_files_of_conversations.sql"),
+        oldest_compatible: 1,
+    },
 ];
 
 const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS lamplight_schema (

@@ -5,7 +5,7 @@ use super::connect::PLANNER;
 use super::connection::Sql;
 use super::{
     PostgresOptions, PostgresStore, append, blocks, conversations, follower, history, marks,
-    members, messages_now, queries, search, search_index, settings,
+    members, messages_now, queries, search, search_index, sent_files, settings,
 };
 use lamplight_conformance::servers::PostgresServer;
 use lamplight_conformance::{Recorder, run};
@@ -47,6 +47,7 @@ const STATEMENTS: &[(&str, &Sql)] = &[
     ("older messages", &messages_now::OLDER),
     ("newer messages", &messages_now::NEWER),
     ("pinned messages", &messages_now::PINNED),
+    ("sent files", &sent_files::SENT),
     ("seq at", &history::SEQ_AT),
     ("missed", &history::MISSED),
     ("receipts", &history::RECEIPTS),
@@ -96,6 +97,7 @@ const ONE_MEMBERSHIP: &[&str] = &[
     "older messages",
     "newer messages",
     "pinned messages",
+    "sent files",
     "seq at",
     "missed",
     "receipts",
@@ -111,6 +113,7 @@ const INDEXES: &[(&str, &str)] = &[
     ("edits", "entries_by_id"),
     ("pins", "pinned_messages"),
     ("pinned messages", "pinned_messages"),
+    ("sent files", "sent_files"),
     ("summary", "deleted_messages"),
     ("direct", "deleted_messages"),
     ("list", "deleted_messages"),
@@ -142,6 +145,9 @@ fn fill(entries: usize) -> String {
          INSERT INTO member_settings SELECT 1, n, NULL, 1, 0 FROM generate_series(1, 100) n;
          INSERT INTO member_settings SELECT n, 1, NULL, n % 2, 1 FROM generate_series(2, 1000) n;
          INSERT INTO conversation_groups (conversation, history) SELECT n, n % 2 FROM generate_series(1, 1000) n;
+         INSERT INTO files (id, owner, conversation, name, type, size, state, seq, created_at, changed_at)
+             SELECT 'f' || n, 1, 1, 'x', CASE n % 100 WHEN 0 THEN 'audio/ogg' ELSE 'image/png' END, 1, 2, n, 0, 0
+             FROM generate_series(1, {large} / 2) n;
          INSERT INTO blocks SELECT n, n + 1, 0 FROM generate_series(1, 4000) n;
          ANALYZE;",
         large = entries * 3 / 4,

@@ -20,6 +20,11 @@ macro_rules! attachment_columns {
     };
 }
 
+pub(super) use attachment_columns;
+
+/// The number of [`attachment_columns`].
+pub(super) const ATTACHMENT_COLUMNS: usize = 9;
+
 pub(super) const FILE: &str = concat!(
     "SELECT ",
     attachment_columns!(),
@@ -104,7 +109,7 @@ pub(crate) fn create_file(
 }
 
 /// From the first columns of a row.
-fn attachment(row: &Row<'_>) -> rusqlite::Result<Attachment> {
+pub(super) fn attachment(row: &Row<'_>) -> rusqlite::Result<Attachment> {
     let number = |at| row.get::<_, Option<u32>>(at);
     Ok(Attachment {
         id: FileId::trusted(row.get_ref(0)?.as_str()?),
@@ -369,11 +374,11 @@ pub(super) fn attachments(
     Ok(Ok(found))
 }
 
-/// Gives files to the message at a `seq`.
+/// Gives files to the message at a `seq`, in its order.
 pub(super) fn attach(conn: &Connection, seq: u64, files: &[Attachment]) -> rusqlite::Result<()> {
-    for file in files {
-        conn.prepare_cached("UPDATE files SET seq = ?2 WHERE id = ?1")?
-            .execute(params![file.id.as_str(), to_db(seq)])?;
+    for (position, file) in (0_i64..).zip(files) {
+        conn.prepare_cached("UPDATE files SET seq = ?2, position = ?3 WHERE id = ?1")?
+            .execute(params![file.id.as_str(), to_db(seq), position])?;
     }
     Ok(())
 }

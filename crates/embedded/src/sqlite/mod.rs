@@ -38,6 +38,7 @@ mod scans;
 mod schema;
 mod search;
 mod search_index;
+mod sent_files;
 mod settings;
 mod sidecar;
 #[cfg(test)]
@@ -76,6 +77,7 @@ pub(crate) use search_index::{
     progress as index_progress, read_step as read_index_step, reindex,
     write_step as write_index_step,
 };
+pub(crate) use sent_files::sent_files;
 pub(crate) use settings::set_settings;
 pub(crate) use watches::{lost_uploads, watch_uploads};
 

@@ -52,6 +52,10 @@ fn what_becomes_of_messages_is_found_by_index() {
             super::watches::SILENT,
             "SEARCH files USING INDEX watched_uploads (silent_at>?)",
         ),
+        (
+            super::sent_files::SENT,
+            "SEARCH f USING INDEX sent_files (conversation=? AND <expr>=? AND seq>? AND seq<?)",
+        ),
         (super::changes::TARGET, "SEARCH e USING INDEX entries_by_id"),
         (super::changes::KINDS, "SEARCH r USING PRIMARY KEY"),
         (

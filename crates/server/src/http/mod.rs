@@ -6,6 +6,7 @@ mod api;
 mod assets;
 mod blocks;
 mod changes;
+mod conversation_files;
 mod files;
 mod groups;
 pub mod openapi;
@@ -68,6 +69,10 @@ pub fn router(state: Arc<AppState>) -> Router {
         )
         .route("/api/privatechat/conversations/{id}/pins", get(api::pins))
         .route("/api/privatechat/conversations/{id}/seq", get(api::seq_at))
+        .route(
+            "/api/privatechat/conversations/{id}/files",
+            get(conversation_files::list),
+        )
         .route("/api/privatechat/messages/{id}", get(api::messages))
         .route(
             "/api/privatechat/messages/{id}/{message}",

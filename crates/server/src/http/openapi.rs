@@ -36,6 +36,7 @@ use utoipa::{Modify, OpenApi};
         super::api::messages,
         super::api::pins,
         super::api::seq_at,
+        super::conversation_files::list,
         super::api::send,
         super::search::search,
         super::changes::edit,

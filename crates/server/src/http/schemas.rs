@@ -117,6 +117,19 @@ answers! {
         /// The store's generation: see `MessagesAnswer`.
         store: String,
     }
+    /// Files of a conversation.
+    FilesAnswer {
+        /// One page, the newest message first.
+        data: Vec<shape::ConversationFile<'static>>,
+        /// The profiles of senders whom the conversation's `members` do not show: see `MessagesAnswer`.
+        users: Vec<shape::User<'static>>,
+        /// The cursor of the next page.
+        next_cursor: Option<String>,
+        /// The list is as it is after the entry of this `seq`.
+        as_of_seq: u64,
+        /// The store's generation: see `MessagesAnswer`.
+        store: String,
+    }
     /// The place of a time in a log.
     SeqAnswer {
         /// The first entry that is not older, or else the newest one; 0 in an empty log.

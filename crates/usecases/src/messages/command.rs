@@ -1,11 +1,12 @@
 //! The commands of messages and the replies to them.
 
 use crate::metadata::{Budget, Dispatch, Metadata, Scope};
-use crate::ports::{History, MessagePage, PinnedPage, Range, SyncPage, SyncPosition};
+use crate::ports::{History, MessagePage, PinnedPage, Range, SentFiles, SyncPage, SyncPosition};
 use crate::refusal::Refusal;
 use crate::weight::{self, PAGE, ROW};
 use lamplight_domain::conversation::Conversation;
 use lamplight_domain::entry::Entry;
+use lamplight_domain::file::FileKind;
 use lamplight_domain::fold::Message;
 use lamplight_domain::identity::{ConversationId, FileId, MessageId, UserId};
 use lamplight_domain::message::SendKey;
@@ -61,6 +62,14 @@ pub enum MessageCommand {
         conversation: ConversationId,
         /// Only those with a smaller `seq`.
         before: u64,
+        limit: usize,
+    },
+    /// Files that the messages have.
+    Files {
+        conversation: ConversationId,
+        /// Each once.
+        kinds: Vec<FileKind>,
+        cursor: Option<String>,
         limit: usize,
     },
     /// The place of a time in the log.
@@ -119,6 +128,7 @@ impl MessageCommand {
             Self::Sync { .. } => Metadata::new(S::User, B::Read, D::SerialCancelOnClose),
             Self::History { .. }
             | Self::Pinned { .. }
+            | Self::Files { .. }
             | Self::SeqAt { .. }
             | Self::Entries { .. } => Metadata::new(S::User, B::Read, D::Concurrent),
         }
@@ -156,6 +166,7 @@ pub enum MessageReply {
     },
     History(MessagePage),
     Pinned(PinnedPage),
+    Files(SentFiles),
     SeqAt(u64),
     Entries(History),
 }
@@ -185,6 +196,10 @@ impl MessageReply {
             Self::Entries(history) => {
                 weight::rows(&history.entries, weight::entry)
                     + weight::rows(&history.users, weight::member)
+            }
+            Self::Files(page) => {
+                weight::rows(&page.files, weight::sent_file)
+                    + weight::rows(&page.users, weight::member)
             }
             Self::Pinned(page) => {
                 weight::rows(&page.messages, weight::message)

@@ -1,4 +1,4 @@
-//! A part of a log: its messages as they are now, or its entries.
+//! A part of a log: its messages as they are now, their files, or its entries.
 
 use super::command::MessageReply;
 use super::service::MessageService;
@@ -7,6 +7,7 @@ use crate::command::Reply;
 use crate::deadline;
 use crate::ports::Range;
 use crate::refusal::Refusal;
+use lamplight_domain::file::FileKind;
 use lamplight_domain::identity::ConversationId;
 use lamplight_domain::time::Timestamp;
 
@@ -41,6 +42,24 @@ impl MessageService {
             .await?
             .ok_or_else(Refusal::no_conversation)?;
         Ok(Reply::Messages(MessageReply::Pinned(page)))
+    }
+
+    pub(super) async fn files(
+        &self,
+        caller: &Caller,
+        conversation: &ConversationId,
+        kinds: &[FileKind],
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Reply, Refusal> {
+        let user = caller.user()?;
+        let part = self
+            .files
+            .sent_files(user, conversation, kinds, cursor, limit);
+        let part = deadline::store(part)
+            .await?
+            .ok_or_else(Refusal::no_conversation)?;
+        Ok(Reply::Messages(MessageReply::Files(part)))
     }
 
     pub(super) async fn seq_at(

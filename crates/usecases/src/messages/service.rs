@@ -5,7 +5,7 @@ use super::mark_writer::MarkWriter;
 use crate::caller::Caller;
 use crate::command::Reply;
 use crate::limits::Limits;
-use crate::ports::{Clock, ConnectionRegistry, EventBus, Ids, Messages, Ports};
+use crate::ports::{Clock, ConnectionRegistry, EventBus, Files, Ids, Messages, Ports};
 use crate::presence::typing_table::TypingTable;
 use crate::refusal::Refusal;
 use crate::settings::Settings;
@@ -16,6 +16,7 @@ use std::time::Duration;
 
 pub(crate) struct MessageService {
     pub(super) messages: Arc<dyn Messages>,
+    pub(super) files: Arc<dyn Files>,
     pub(super) bus: Arc<dyn EventBus>,
     connections: Arc<dyn ConnectionRegistry>,
     clock: Arc<dyn Clock>,
@@ -31,6 +32,7 @@ impl MessageService {
     pub(crate) fn new(ports: &Ports, shared: &Shared, settings: &Settings) -> Self {
         Self {
             messages: Arc::clone(&ports.messages),
+            files: Arc::clone(&ports.files),
             bus: Arc::clone(&ports.bus),
             connections: Arc::clone(&ports.connections),
             clock: Arc::clone(&ports.clock),
@@ -92,6 +94,15 @@ impl MessageService {
                 range,
                 limit,
             } => Box::pin(self.history(caller, &conversation, range, limit)).await,
+            MessageCommand::Files {
+                conversation,
+                kinds,
+                cursor,
+                limit,
+            } => {
+                let cursor = cursor.as_deref();
+                Box::pin(self.files(caller, &conversation, &kinds, cursor, limit)).await
+            }
             MessageCommand::Pinned {
                 conversation,
                 before,

@@ -1,10 +1,11 @@
 //! Records of files. Their bytes are elsewhere.
 
 use super::store::{StoreError, StoreResult};
+use crate::cursor::FileKey;
 use async_trait::async_trait;
 use lamplight_domain::conversation::Members;
-use lamplight_domain::file::{Dimensions, FileState, StoredFile};
-use lamplight_domain::identity::{ConversationId, FileId, UserId};
+use lamplight_domain::file::{Attachment, Dimensions, FileKind, FileState, StoredFile};
+use lamplight_domain::identity::{ConversationId, FileId, MessageId, Profile, UserId};
 use lamplight_domain::time::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,6 +130,71 @@ pub struct DeletedFile {
     pub place: Arc<str>,
 }
 
+/// A file of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentFile {
+    pub file: Attachment,
+    pub message: MessageId,
+    pub seq: u64,
+    pub sender: UserId,
+    /// When the message was sent.
+    pub sent_at: Timestamp,
+}
+
+/// A part of the files of a conversation's messages: the newest message first, and the files of a
+/// message in its order.
+#[derive(Clone, Debug, Default)]
+pub struct SentFiles {
+    pub files: Vec<SentFile>,
+    /// The cursor of the next part, if there is one.
+    pub next: Option<String>,
+    /// The newest entry of the log when it was read.
+    pub as_of_seq: u64,
+    /// See [`MessagePage::users`](super::MessagePage::users).
+    pub users: Vec<Profile>,
+}
+
+/// A row that a store found for [`SentFiles`].
+#[derive(Clone, Debug)]
+pub struct FoundFile {
+    pub file: SentFile,
+    pub position: i64,
+    /// See [`StoredFile::is_withheld`].
+    pub is_withheld: bool,
+}
+
+impl SentFiles {
+    /// A part of at most `limit` files of what was found after a cursor, at least one more than that
+    /// of each kind where there are so many. What is withheld takes its place in the part, so that
+    /// the number of rows that are read is bounded whatever they are.
+    #[must_use]
+    pub fn part(mut found: Vec<FoundFile>, limit: usize, as_of_seq: u64) -> Self {
+        let order = |one: &FoundFile| {
+            let newest_first = std::cmp::Reverse(one.file.seq);
+            (newest_first, one.position, one.file.file.id.clone())
+        };
+        found.sort_by_cached_key(order);
+        let has_more = found.len() > limit;
+        found.truncate(limit);
+        let last = found.last().filter(|_| has_more);
+        let next = last.map(|last| {
+            FileKey {
+                seq: i64::try_from(last.file.seq).unwrap_or(i64::MAX),
+                position: last.position,
+                id: last.file.file.id.as_str().to_owned(),
+            }
+            .write()
+        });
+        let shown = found.into_iter().filter(|one| !one.is_withheld);
+        Self {
+            files: shown.map(|one| one.file).collect(),
+            next,
+            as_of_seq,
+            users: Vec::new(),
+        }
+    }
+}
+
 /// Records of files. A record is written before the first byte, and outlives the last one: what a
 /// crash leaves behind is found by it.
 #[async_trait]
@@ -140,6 +206,21 @@ pub trait Files: Send + Sync + 'static {
     /// A file, `None` if there is none, if it is deleted, or if the caller is not a member of its
     /// conversation now. It says whether a block withholds it from the caller now.
     async fn file(&self, caller: &UserId, id: &FileId) -> StoreResult<Option<StoredFile>>;
+
+    /// Files of these kinds that the messages of a conversation have, those that the caller may have
+    /// now; `None` if there is no such conversation for them. Files of deleted messages are not among
+    /// them, nor of messages before the caller's log begins, nor what a block withholds. A part can
+    /// have fewer than `limit`, even none, and a cursor: then there may be more. The cost does not
+    /// grow with the log, nor with the number of files. A cursor of no earlier part is
+    /// [`StoreError::BadCursor`].
+    async fn sent_files(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        kinds: &[FileKind],
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> StoreResult<Option<SentFiles>>;
 
     /// Claims an upload for a process, which is named by `run`. A process that claims it after
     /// another one gets a generation of its own; what the other one still notes is refused then.

@@ -29,8 +29,8 @@ pub use connections::{ConnectionRegistry, WatchedPresence};
 pub use directory::{Directory, Person, ProfileSource, ProfileUpdate, ProfileWrite, StoredPerson};
 pub use file_bytes::FileBytes;
 pub use files::{
-    Advance, Avatar, Claim, Claimed, DeletedFile, Examined, FileQuota, FileScan, Files,
-    LEAST_COUNTED_BYTES, NewFile, NewFileError, UploadAudience,
+    Advance, Avatar, Claim, Claimed, DeletedFile, Examined, FileQuota, FileScan, Files, FoundFile,
+    LEAST_COUNTED_BYTES, NewFile, NewFileError, SentFile, SentFiles, UploadAudience,
 };
 pub use follower::{CommitPosition, CommittedEntry, CommittedSeqs, LogFollower};
 pub use groups::{GroupChanged, GroupError, Groups};

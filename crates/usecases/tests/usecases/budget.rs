@@ -71,6 +71,7 @@ every_command! {
         Sync => Sync { have: vec![], refused: vec![] },
         History => History { conversation: conversation("7"), range: Range::Newest, limit: 50 },
         Pinned => Pinned { conversation: conversation("7"), before: u64::MAX, limit: 50 },
+        Files => Files { conversation: conversation("7"), kinds: vec![lamplight_domain::file::FileKind::Media], cursor: None, limit: 50 },
         SeqAt => SeqAt { conversation: conversation("7"), at: Timestamp(0) },
         Entries => Entries { conversation: conversation("7"), range: Range::Newest, limit: 50 },
     }

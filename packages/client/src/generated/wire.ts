@@ -162,6 +162,19 @@ url: string,
 state: "ready", };
 
 /**
+ * A file with the message that it was sent with.
+ */
+export type ConversationFile = { file: SharedFile, messageId: string, 
+/**
+ * The message's place in the log: `around` of it shows the message.
+ */
+seq: number, senderId: string, 
+/**
+ * When the message was sent.
+ */
+createdAt: string, };
+
+/**
  * A message. As an entry of a log it is as it was sent, and empty once it is deleted. In history,
  * in `lastMessage` and in the answer to a send it is as it is now.
  */

@@ -151,8 +151,9 @@ pub(in super::super) const FILES: Sql = Sql {
 };
 
 pub(in super::super) const ATTACH: Sql = Sql {
-    text: "UPDATE files f SET seq = u.seq FROM unnest($1::text[], $2::int8[]) AS u (id, seq) WHERE f.id = u.id",
-    types: &[Type::TEXT_ARRAY, Type::INT8_ARRAY],
+    text: "UPDATE files f SET seq = u.seq, position = u.position
+           FROM unnest($1::text[], $2::int8[], $3::int8[]) AS u (id, seq, position) WHERE f.id = u.id",
+    types: &[Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
 };
 
 /// The bytes of the files go by the sweep.
