@@ -2,6 +2,7 @@
 import type {
   Blocks,
   ConnectionState,
+  ConversationFiles,
   ConversationHandle,
   ConversationsState,
   Members,
@@ -18,6 +19,7 @@ import type {
   Activity,
   ChosenStatus,
   Conversation,
+  FileKind,
   FileProgress,
   Message,
   PageAnswer,
@@ -166,6 +168,10 @@ export interface Lamplight {
   ): Promise<void>
   /** The members of a conversation. The same id gives the same store. */
   members(conversationId: string): Members
+  /**
+   * The files of a conversation's messages: of these kinds, or all. The same ids and kinds, in the same order, give the same store.
+   */
+  files(conversationId: string, ...kinds: FileKind[]): ConversationFiles
   /** Loads the next page of the list. */
   loadMoreConversations(): Promise<void>
   /**

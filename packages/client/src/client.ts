@@ -341,10 +341,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       if (core.isCurrent(began)) list.upsert(conversation)
       return conversation
     },
-    createGroup: groups.createGroup,
-    updateGroup: groups.updateGroup,
-    members: groups.members,
-    blocks: groups.blocks,
+    ...groups.api,
     loadMoreConversations: list.loadMore,
     loadArchivedConversations: list.loadArchived,
     reloadConversations: list.refresh,

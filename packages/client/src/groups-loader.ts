@@ -4,27 +4,40 @@ import type { Core } from "./core.js"
 import type { Groups, ThreadExtras } from "./groups/groups.js"
 import type { GroupTools } from "./groups/tools.js"
 import type { Page } from "./log.js"
-import type { BlocksState, Members, MembersState, Store } from "./types.js"
+import type {
+  Blocks,
+  BlocksState,
+  ConversationFiles,
+  ConversationFilesState,
+  Members,
+  MembersState,
+  Store,
+} from "./types.js"
 import type { Conversation, GroupEntry, LogEntry } from "./wire.js"
 
 const RETRY_MS = 3_000
 
-/** Of both stores, until their state has loaded. */
+/** Of all stores, until their state has loaded. */
 const initial = {
   status: "loading",
   error: null,
+  files: [],
   users: [],
   members: [],
   count: 0,
   role: null,
   hasMore: false,
   loadingMore: false,
-} satisfies BlocksState & MembersState
+} satisfies BlocksState & MembersState & Omit<ConversationFilesState, "users">
+/** Of all stores. Each is offered those of its type. */
+const ACTIONS = ["loadMore", "reload", "add", "remove", "setRole", "leave", "block", "unblock"]
 const noExtras: ThreadExtras = { systemRows: [], users: {} }
 
 const isGroupEntry = ({ kind }: LogEntry): boolean => kind === "members" || kind === "details"
 
-export interface GroupsLoader extends Pick<Lamplight, "createGroup" | "updateGroup" | "members" | "blocks"> {
+export interface GroupsLoader {
+  /** What the client offers of it. */
+  api: Pick<Lamplight, "createGroup" | "updateGroup" | "members" | "files" | "blocks">
   see(entry: LogEntry): void
   /** A conversation after a newer entry. */
   fold(conversation: Conversation, entry: LogEntry): Conversation
@@ -35,7 +48,7 @@ export interface GroupsLoader extends Pick<Lamplight, "createGroup" | "updateGro
 export function createGroupsLoader(core: Core, tools: GroupTools): GroupsLoader {
   let loaded: Groups | undefined
   let loading: Promise<Groups> | undefined
-  const stores = new Map<string, Members>()
+  const stores: Record<string, unknown> = {}
 
   const load = () =>
     (loading ??= import("./groups/groups.js").then(
@@ -57,54 +70,48 @@ export function createGroupsLoader(core: Core, tools: GroupTools): GroupsLoader 
     load().then(use, () => core.isUser(core.me()) && core.clock.after(RETRY_MS, () => need(use)))
   }
 
-  /** A store whose state and actions load with its first use. */
-  function lazy<S extends Store<unknown>>(
-    pick: (groups: Groups) => S,
-    actions: readonly (keyof S & string)[],
-  ): S {
-    return {
+  /** A store whose state and actions load with its first use. The same key gives the same store. */
+  function lazy<S extends Store<unknown>>(key: string, pick: (groups: Groups) => S): S {
+    stores[key] ??= {
       get: () => (loaded ? pick(loaded).get() : initial),
       getServer: () => initial,
       subscribe(listener: () => void) {
         if (loaded) return pick(loaded).subscribe(listener)
-        let isOver = false
-        let end = () => {}
+        /** Null once it is over. */
+        let end: (() => void) | null = () => {}
         need((groups) => {
-          if (isOver) return
+          if (!end) return
           end = pick(groups).subscribe(listener)
           listener()
         })
         return () => {
-          isOver = true
-          end()
+          end?.()
+          end = null
         }
       },
       ...Object.fromEntries(
-        actions.map((name) => [
+        ACTIONS.map((name) => [
           name,
           async (...given: unknown[]) =>
-            (pick(await load())[name] as (...given: unknown[]) => unknown)(...given),
+            (pick(await load())[name as keyof S] as (...given: unknown[]) => unknown)(...given),
         ]),
       ),
-    } as unknown as S
+    }
+    return stores[key] as S
   }
 
   core.events.on("stored", see)
 
   return {
-    createGroup: async (group) => (await load()).create(group),
-    updateGroup: async (id, changes) => (await load()).update(id, changes),
-    members(id) {
-      const known =
-        stores.get(id) ??
-        lazy<Members>(
-          (groups) => groups.members(id),
-          ["loadMore", "reload", "add", "remove", "setRole", "leave"],
-        )
-      stores.set(id, known)
-      return known
+    api: {
+      createGroup: async (group) => (await load()).create(group),
+      updateGroup: async (id, changes) => (await load()).update(id, changes),
+      members: (id) => lazy<Members>(`m${id}`, (groups) => groups.members(id)),
+      // Ids are not empty, and have no line breaks.
+      files: (id, ...kinds) =>
+        lazy<ConversationFiles>(`${id}\n${kinds}`, (groups) => groups.files(id, kinds)),
+      blocks: lazy<Blocks>("", (groups) => groups.blocks),
     },
-    blocks: lazy((groups) => groups.blocks, ["block", "unblock", "reload"]),
     see,
     fold(conversation, entry) {
       see(entry)

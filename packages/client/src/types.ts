@@ -5,6 +5,7 @@ import type {
   Activity,
   Chosen,
   Conversation,
+  ConversationFile,
   Member,
   Message,
   Quote,
@@ -492,6 +493,31 @@ export interface Members extends Store<MembersState> {
   setRole(userId: string, role: Role): Promise<void>
   /** Leaves the group. The last owner hands over to the admin, or else the member, who has been there longest. */
   leave(): Promise<void>
+}
+
+/** The files of a conversation's messages. */
+export interface ConversationFilesState {
+  /** `loading` until the first page. */
+  status: "loading" | "ready" | "error"
+  /** Those that are loaded: the newest message first, and the files of a message in its order. */
+  files: readonly ConversationFile[]
+  /** Senders whom the conversation's list of members does not show, by id. */
+  users: Readonly<Record<string, User>>
+  hasMore: boolean
+  loadingMore: boolean
+  /** Of the last page that was asked for, the first or a further one. */
+  error: LamplightError | null
+}
+
+/**
+ * The files of a conversation's messages, kept true while the store has a subscriber: new ones appear, and those of deleted messages
+ * disappear.
+ */
+export interface ConversationFiles extends Store<ConversationFilesState> {
+  /** Loads the next page. Safe to call twice. */
+  loadMore(): Promise<void>
+  /** Loads again after an `error`. */
+  reload(): Promise<void>
 }
 
 /** Those whom the user has blocked. */

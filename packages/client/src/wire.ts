@@ -5,6 +5,7 @@
 import type {
   Authenticate,
   ChosenStatus as Chosen,
+  ConversationFile,
   ConversationRef,
   FileProgress,
   JoinUser,
@@ -37,6 +38,7 @@ import type {
 export type {
   Activity,
   ChosenStatus as Chosen,
+  ConversationFile,
   FileProgress,
   Marks as Receipt,
   Member,
@@ -254,6 +256,17 @@ export interface HistoryAnswer extends OfStore {
   asOfSeq?: number
   /** Senders who are not among the `members` of the conversation. */
   users?: User[]
+}
+
+/** What a file is: a picture or a video, audio, or anything else. */
+export type FileKind = "media" | "audio" | "document"
+
+/** A part of the files of a conversation. */
+export interface FilesAnswer extends PageAnswer<ConversationFile> {
+  /** Senders whom the list of members does not show. */
+  users: User[]
+  /** The list is as it is after this entry. */
+  asOfSeq: number
 }
 
 /** A page of a list. */

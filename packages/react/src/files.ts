@@ -1,4 +1,12 @@
-import type { FileProgress, SharedFile, Upload, Uploads } from "@lamplight/client"
+import type {
+  ConversationFiles,
+  ConversationFilesState,
+  FileKind,
+  FileProgress,
+  SharedFile,
+  Upload,
+  Uploads,
+} from "@lamplight/client"
 import { useMemo, useSyncExternalStore } from "react"
 import { pacedSubscribe } from "./pace.js"
 import { useLamplight, useStore } from "./provider.js"
@@ -49,4 +57,17 @@ export function useFileUrl(file: SharedFile, which?: "file" | "thumbnail"): stri
     [client, id, url, thumbnailUrl, which],
   )
   return useStore(store)
+}
+
+/**
+ * The files of a conversation's messages, of these kinds or all: the newest message first. Loaded and kept true while mounted; `loadMore`
+ * loads the next page.
+ */
+export function useConversationFiles(
+  conversationId: string,
+  ...kinds: FileKind[]
+): ConversationFilesState & Pick<ConversationFiles, "loadMore" | "reload"> {
+  const store = useLamplight().files(conversationId, ...kinds)
+  const { loadMore, reload } = store
+  return { ...useStore(store), loadMore, reload }
 }

@@ -11,7 +11,7 @@ export {
 } from "./app.js"
 export type { ConversationView } from "./conversation.js"
 export { useConversation, useDraft, useMessages, useReaders, useTyping } from "./conversation.js"
-export { useFileProgress, useFileUrl, useUpload, useUploads } from "./files.js"
+export { useConversationFiles, useFileProgress, useFileUrl, useUpload, useUploads } from "./files.js"
 export { useBlocks, useMembers } from "./groups.js"
 export type { LamplightProviderProps } from "./provider.js"
 export { LamplightProvider, useLamplight, useStore } from "./provider.js"

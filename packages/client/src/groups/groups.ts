@@ -1,14 +1,15 @@
 /**
- * Groups and blocks: making and changing groups, their members, the rows that tell of changes, and those whom the user has blocked.
- * Loaded when the user has a group, or asks for one of these.
+ * Groups and blocks: making and changing groups, their members, the rows that tell of changes, those whom the user has blocked, and the
+ * files of a conversation, which the same panel shows. Loaded when the user has a group, or asks for one of these.
  */
 import type { NewGroup } from "../api.js"
 import type { Core } from "../core.js"
 import type { Page } from "../log.js"
-import type { Members, SystemRow } from "../types.js"
-import type { Conversation, GroupAnswer, GroupEntry, HistoryAnswer, User } from "../wire.js"
+import type { ConversationFiles, Members, SystemRow } from "../types.js"
+import type { Conversation, FileKind, GroupAnswer, GroupEntry, HistoryAnswer, User } from "../wire.js"
 import { type BlocksStore, createBlocks } from "./blocks.js"
 import { foldConversation } from "./conversation.js"
+import { createFilesStores } from "./conversation-files.js"
 import { createMembers, type MembersStore } from "./members.js"
 import { createRequest } from "./request.js"
 import { isGroupEntry, systemRow } from "./system-rows.js"
@@ -24,6 +25,7 @@ export interface Groups {
   create(group: NewGroup): Promise<Conversation>
   update(id: string, changes: { name?: string | null; avatarUrl?: string | null }): Promise<void>
   members(id: string): Members
+  files(id: string, kinds: readonly FileKind[]): ConversationFiles
   blocks: BlocksStore
   /** An entry is in the log, wherever it came from. */
   see(entry: GroupEntry): void
@@ -228,6 +230,7 @@ export function createGroups(core: Core, tools: GroupTools): Groups {
       if (entry) acknowledged(entry)
     },
     members,
+    files: createFilesStores(core, tools, learn),
     blocks,
     see,
     fold: (conversation, entry) => foldConversation(conversation, entry, core.me(), profile),

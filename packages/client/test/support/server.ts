@@ -80,6 +80,8 @@ export class TestServer {
   mostReset = 50
   /** How many conversations a page of the list has. */
   listPage = 1_000
+  /** The most files of one answer. */
+  filesPage = 200
   /** `local`: the user of the session's cookie. */
   session: string | null = null
   isLocal = false
@@ -148,7 +150,7 @@ export class TestServer {
     senderId: string,
     content: string,
     clientMessageId?: string,
-    extras: Pick<Message, "replyTo" | "mentions"> = {},
+    extras: Pick<Message, "replyTo" | "mentions" | "attachments"> = {},
   ): Message {
     const stored = this.conversations.get(conversationId) as StoredConversation
     const seq = stored.log.length + 1
@@ -480,10 +482,11 @@ export class TestServer {
         ...next,
       }
     }
-    const place = /^GET \/api\/privatechat\/conversations\/(.+)\/(pins|seq)$/.exec(at)
+    const place = /^GET \/api\/privatechat\/conversations\/(.+)\/(pins|seq|files)$/.exec(at)
     if (place) {
       const stored = this.stored(user, decodeURIComponent(place[1] as string))
       if (!stored) return refusal("not_found")
+      if (place[2] === "files") return this.listFiles(user, stored, url.searchParams)
       const at = Date.parse(url.searchParams.get("at") ?? "")
       const entry = stored.log.find(({ createdAt }) => Date.parse(createdAt) >= at) ?? stored.log.at(-1)
       if (place[2] === "seq") return { success: true, seq: entry?.seq ?? 0, store: this.generation }
@@ -531,6 +534,29 @@ export class TestServer {
     })
     const next = from + limit < all.length ? { nextCursor: String(from + limit) } : {}
     return { success: true, data, ...next, store: this.generation }
+  }
+
+  /** The files of messages, newest first; of another type than the kind, a page can have none. */
+  listFiles(user: string, { log }: StoredConversation, params: URLSearchParams): Reply {
+    const limit = Math.min(Number(params.get("limit") ?? 50), this.filesPage)
+    const all = [...foldAll(log, user)]
+      .reverse()
+      .filter(({ deletedAt }) => !deletedAt)
+      .flatMap(({ attachments = [], id: messageId, seq, senderId, createdAt }) =>
+        attachments.map((file) => ({ file, messageId, seq, senderId, createdAt })),
+      )
+    const before = Number(params.get("cursor") ?? Number.POSITIVE_INFINITY)
+    const page = all.filter(({ seq }) => seq < before).slice(0, limit)
+    const last = page.at(-1)
+    const next = last && all.at(-1) !== last ? { nextCursor: String(last.seq) } : {}
+    const kind = params.get("kind")
+    const data = page.filter(
+      ({ file }) => !kind || kind.includes(file.type.startsWith("image/") ? "media" : "document"),
+    )
+    const users = [...new Set(data.map(({ senderId }) => senderId))]
+      .map((id) => this.users.get(id))
+      .filter((one) => one?.id.startsWith("former"))
+    return { success: true, data, users, ...next, asOfSeq: log.length, store: this.generation }
   }
 
   /** The conversations of a user, newest first. */
