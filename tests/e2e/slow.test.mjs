@@ -1,10 +1,12 @@
 // What has to be waited for: an unanswered ping, a token's grace.
 import assert from "node:assert/strict"
+import { request } from "node:http"
 import { describe, test } from "node:test"
 import WebSocket from "ws"
 import { seconds, token } from "./support/jwt.mjs"
-import { crowd } from "./support/person.mjs"
-import { JWT, OPEN, serve } from "./support/server.mjs"
+import { gradient } from "./support/media.mjs"
+import { crowd, register } from "./support/person.mjs"
+import { JWT, LOCAL, nodeOf, OPEN, serve } from "./support/server.mjs"
 import { until } from "./support/wait.mjs"
 
 describe("slow things", { concurrency: 4 }, () => {
@@ -43,5 +45,32 @@ describe("slow things", { concurrency: 4 }, () => {
     assert.ok(took > 30_000 && took < 55_000, `${took} ms`)
     const again = await connect({ auth: { token: token("a") } })
     await again.must("join_user", "a")
+  })
+
+  test("a picture over a network so slow that it takes 24 s arrives, and one that stops is refused", async (t) => {
+    const server = await serve(t, LOCAL)
+    const { token } = await register(server)
+    const picture = gradient(900, 900)
+    const size = Math.ceil(picture.length / 12)
+    /** Sends so many of twelve parts, one every two seconds. Resolves to the status of the answer. */
+    const send = (parts) =>
+      new Promise((resolve, reject) => {
+        const headers = { authorization: `Bearer ${token}`, "content-length": picture.length }
+        const { port } = nodeOf(server)
+        const put = request({ port, host: "127.0.0.1", method: "PUT", path: "/api/account/avatar", headers })
+        put.on("response", (answer) => resolve(answer.resume().statusCode)).on("error", reject)
+        t.after(() => put.destroy())
+        let at = 0
+        const next = () => {
+          put.write(picture.subarray(at * size, ++at * size))
+          if (at === 12) put.end()
+          else if (at < parts) timer = setTimeout(next, 2_000)
+        }
+        let timer = setTimeout(next, 2_000)
+        t.after(() => clearTimeout(timer))
+      })
+    const began = performance.now()
+    assert.deepEqual(await Promise.all([send(12), send(3)]), [200, 400])
+    assert.ok(performance.now() - began > 24_000)
   })
 })
