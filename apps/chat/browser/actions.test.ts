@@ -179,6 +179,8 @@ describe.skipIf(!canRun)("what can be done to messages", () => {
     await asha.page.keyboard.press("Enter")
     await asha.page.getByRole("menu").waitFor()
     await asha.page.keyboard.press("End")
+    // The focus moves a moment after the key.
+    await until(() => item(asha, "Delete").evaluate((last) => last === document.activeElement))
     await asha.page.keyboard.press("Enter")
     await asha.on("delete-confirm").click()
     for (const person of [asha, ben]) {

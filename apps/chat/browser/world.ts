@@ -163,6 +163,8 @@ export class Person {
     const context = await browser.newContext({
       locale: "en-GB",
       viewport: { width: 1360, height: 860 },
+      // A service worker would answer before the tests' own routes do; its own tests allow it.
+      serviceWorkers: "block",
       ...options,
     })
     if (before) await context.addInitScript(before)

@@ -6,9 +6,11 @@ import { createRoot } from "react-dom/client"
 import { App } from "./app/App"
 import { startTheme } from "./app/theme"
 import { startViewport } from "./app/viewport"
+import { startWorker } from "./device/worker"
 
 startTheme()
 startViewport()
+startWorker()
 
 const root = document.getElementById("root")
 if (root) {

@@ -38,6 +38,17 @@ const time: TimeWords = {
   dayAt: (day, at) => `${day} at ${at}`,
 }
 
+/** The texts of notifications. Apart from the others, so that the service worker has no more of them. */
+export const noticeWords = {
+  product: "Lamplight",
+  several: (who: string, n: number) => `${who}: ${count(n, "new message", "new messages")}`,
+  messages: (n: number) => count(n, "new message", "new messages"),
+  by: (who: string, what: string) => `${isolate(who)}: ${what}`,
+  photo: "Photo",
+  video: "Video",
+  something: "Something new is waiting for you.",
+} as const
+
 export const words = {
   product: "Lamplight",
   motto: "Online presence and private messaging.",
@@ -124,9 +135,16 @@ export const words = {
     refused: "The server did not accept this token. It may have expired.",
   },
   gone: {
-    title: "Lamplight does not answer",
-    lead: "The page is loaded, but the server cannot be reached.",
+    title: "Not connected",
+    lead: "The server cannot be reached. Lamplight tries again by itself.",
     retry: "Try again",
+  },
+  offline: {
+    title: "Not connected.",
+    saved: (when: string) => `This is what this device saved (${when}).`,
+    choose: "Choose a conversation",
+    lead: "You can read what is saved here. Lamplight connects by itself once the server answers.",
+    none: "This conversation is not saved on this device.",
   },
   refused: {
     title: "You were signed out",
@@ -570,6 +588,34 @@ export const words = {
     waitingInTab: (messages: number, changes: number) =>
       `${waiting(messages, changes)} in this tab; do not close it.`,
     keepWriting: "You can keep writing.",
+  },
+
+  update: {
+    region: "New version",
+    title: "Lamplight was updated.",
+    reload: "Reload",
+    later: "Later",
+  },
+
+  notices: {
+    title: "Notifications on this device",
+    off: "Off",
+    on: "On",
+    private: "Without text",
+    note: {
+      off: "Nothing tells you of messages while Lamplight is closed.",
+      on: "Also while Lamplight is closed.",
+      private: "They say that there is a message, but not from whom or what it says.",
+    },
+    why: {
+      denied: "This browser blocks notifications for this page. Allow them in its site settings.",
+      install:
+        "On an iPhone or iPad, add Lamplight to the Home Screen first: press Share, then Add to Home Screen.",
+      unknown: "The server cannot be reached right now.",
+      server: "Only while Lamplight is open: this server sends none to closed pages.",
+      unsupported: "Only while Lamplight is open: this browser takes none for closed pages.",
+    },
+    failed: "Notifications could not be changed",
   },
 
   restored: {

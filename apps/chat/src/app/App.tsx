@@ -1,6 +1,9 @@
 import type { Lamplight, User } from "@lamplight/client"
 import { LamplightProvider } from "@lamplight/react"
 import { useCallback, useEffect, useState } from "react"
+import { forgetChoice } from "../device/choice"
+import { forgetDevice } from "../device/worker"
+import { readCopy, removeCopy } from "../offline/copy"
 import { AccountSignIn } from "../session/AccountSignIn"
 import {
   type AuthMode,
@@ -17,6 +20,7 @@ import { OpenSignIn } from "../session/OpenSignIn"
 import { ServerUnreachable, SignInPage } from "../session/SignInPage"
 import { TokenSignIn } from "../session/TokenSignIn"
 import { words } from "../strings"
+import { later } from "../ui/later"
 import { Toasts } from "../ui/Toasts"
 import { SignedInApp } from "./SignedInApp"
 
@@ -28,6 +32,16 @@ interface Session {
   mode: "local" | "open" | "token"
 }
 
+/** Stored by the service worker: it is there when it is needed. */
+const OfflinePage = later<{ onRetry: (isQuiet: boolean) => void }>(
+  () => import("../offline/OfflinePage"),
+  null,
+  { instead: ({ onRetry }) => <ServerUnreachable onRetry={() => onRetry(false)} /> },
+)
+
+/** A server that takes longer than this is taken for one that is away, where something is saved. */
+const SLOW_MS = 4_000
+
 /** The delay before a server that did not answer is asked again. */
 const ASK_AGAIN_MS = 3_000
 
@@ -38,6 +52,7 @@ export function App() {
   /** The user whose session ended without a sign-out: the address is kept for them. */
   const [signedOut, setSignedOut] = useState<string | null>(null)
   const [visit, setVisit] = useState(0)
+  const [isSlow, setSlow] = useState(false)
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new visit asks again
   useEffect(() => {
@@ -57,6 +72,23 @@ export function App() {
     })
     return () => abort.abort()
   }, [visit])
+
+  // A network that swallows everything: what is saved can be read meanwhile.
+  const isAsking = authMode === null && session === null
+  useEffect(() => {
+    if (!isAsking) return
+    let isOver = false
+    const show = async () => {
+      const copy = await readCopy()
+      if (copy && !isOver) setSlow(true)
+    }
+    const timer = setTimeout(() => void show().catch(() => {}), SLOW_MS)
+    return () => {
+      isOver = true
+      clearTimeout(timer)
+      setSlow(false)
+    }
+  }, [isAsking])
 
   // A page that was loaded while the server was down asks again by itself, so that unsent messages are sent
   // once it is back.
@@ -85,12 +117,17 @@ export function App() {
   const leave = useCallback(
     (why: "left" | "refused") => {
       session?.client.close()
+      void forgetDevice()
+      removeCopy()
       rememberIdentity(null)
       if (session?.mode === "token") {
         rememberToken(null)
         setTokenRefused(why === "refused")
       }
-      if (why === "left") history.replaceState(null, "", "#/")
+      if (why === "left") {
+        forgetChoice()
+        history.replaceState(null, "", "#/")
+      }
       setSession(null)
       if (session?.mode === "local") {
         setSignedOut(why === "refused" ? (session.user?.id ?? null) : null)
@@ -107,6 +144,13 @@ export function App() {
         <LamplightProvider client={session.client}>
           <SignedInApp user={session.user} mode={session.mode} onLeave={leave} />
         </LamplightProvider>
+      ) : authMode?.kind === "gone" || (authMode === null && isSlow) ? (
+        <OfflinePage
+          onRetry={(isQuiet) => {
+            if (!isQuiet) setAuthMode(null)
+            setVisit((n) => n + 1)
+          }}
+        />
       ) : authMode === null ? (
         <SignInPage lit={false} title={words.product} />
       ) : authMode.kind === "local" ? (
@@ -122,20 +166,13 @@ export function App() {
             setSession(openSession(identity))
           }}
         />
-      ) : authMode.kind === "token" ? (
+      ) : (
         <TokenSignIn
           refused={tokenRefused}
           onToken={(token) => {
             rememberToken(token)
             setTokenRefused(false)
             setSession({ client: tokenClient(token), user: null, mode: "token" })
-          }}
-        />
-      ) : (
-        <ServerUnreachable
-          onRetry={() => {
-            setAuthMode(null)
-            setVisit((n) => n + 1)
           }}
         />
       )}

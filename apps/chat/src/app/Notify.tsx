@@ -1,18 +1,25 @@
 import { useLamplight } from "@lamplight/react"
 import { useEffect } from "react"
+import { pushChoice } from "../device/choice"
+import { showNotice } from "../device/show"
 import { describeFiles } from "../files/layout"
 import { words } from "../strings"
 import { chime, isLookedAt, LOOK_AGAIN_MS, lookAt, notificationsWanted, soundWanted } from "./attention"
 import { useReading } from "./hooks"
+
+/** So much of a message is shown. */
+const MAX_TEXT = 140
 
 /**
  * One sound and one notification for a message, however many tabs are open, and none for a conversation that
  * the user is looking at.
  */
 export function Notify({
+  selfId,
   selected,
   onShow,
 }: {
+  selfId: string
   selected: string | null
   onShow: (conversationId: string) => void
 }) {
@@ -35,22 +42,24 @@ export function Notify({
         if (!isLeader || isSilent || isLookedAt(message.conversationId)) return
         if (soundWanted()) chime()
         if (!notificationsWanted()) return
-        const item = client.conversation(message.conversationId).item.get()
-        const sender = item?.members.find((member) => member.id === message.senderId)?.name
-        const group = item?.kind === "group" && item.name
-        const title = group ? (sender ? words.groups.from(sender, group) : group) : sender
-        const notification = new Notification(title || words.product, {
-          body: message.content.slice(0, 140) || describeFiles(message.attachments ?? []),
-          // The next notification of the same conversation replaces this one.
-          tag: message.conversationId,
-        })
-        notification.onclick = () => {
-          focus()
-          onShow(message.conversationId)
-          notification.close()
+        const { id, conversationId, seq, senderId, content, createdAt } = message
+        const ids = { conversationId, messageId: id, seq, senderId, createdAt }
+        if (pushChoice(selfId) === "private") {
+          showNotice(ids, () => onShow(conversationId))
+          return
         }
+        const item = client.conversation(conversationId).item.get()
+        const sender = item?.members.find((member) => member.id === senderId)
+        const notice = {
+          ...ids,
+          senderName: sender?.name || words.product,
+          conversationName: (item?.kind === "group" && item.name) || undefined,
+          text: content.slice(0, MAX_TEXT) || describeFiles(message.attachments ?? []),
+          avatarUrl: sender?.avatarUrl,
+        }
+        showNotice(notice, () => onShow(conversationId))
       }),
-    [client, onShow],
+    [client, selfId, onShow],
   )
   return null
 }

@@ -4,6 +4,8 @@ import { MessageCircle, UserRound } from "lucide-react"
 import { useCallback, useEffect, useRef, useState } from "react"
 import { FailureWatch } from "../composer/FailureWatch"
 import { Conversations } from "../conversations/Conversations"
+import { Device } from "../device/Device"
+import { NewVersion } from "../device/NewVersion"
 import { badge } from "../logic/title"
 import { People } from "../people/People"
 import { StatusMenu } from "../presence/StatusMenu"
@@ -26,6 +28,9 @@ const Details = later(
   async () => ({ default: (await import("../details/panels")).Details }),
   <Skeleton rows={5} kind="people" label={words.details.loading} />,
 )
+
+/** Keeps a copy of what is seen for a time without a server. */
+const KeepCopy = later(() => import("../offline/KeepCopy"), null, { soon: true, instead: () => null })
 
 /** Loaded when the first group is made. */
 const NewGroup = later(async () => ({ default: (await import("../details/panels")).NewGroup }), null)
@@ -147,11 +152,14 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
         </button>
       )}
       <Title selected={selected} self={self} />
-      <Notify selected={selected} onShow={show} />
+      <Device self={self} mode={mode} selected={selected} />
+      {mode === "local" && "serviceWorker" in navigator && <KeepCopy self={self} selected={selected} />}
+      <Notify selfId={self.id} selected={selected} onShow={show} />
       <FailureWatch self={self} selected={selected} onShow={show} />
       <div ref={reportHeight}>
         <Banner />
         <Restored />
+        <NewVersion />
       </div>
       <main className="panels">
         <h1 className="sr-only">{words.product}</h1>

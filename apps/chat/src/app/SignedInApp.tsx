@@ -4,6 +4,7 @@ import { useEffect } from "react"
 import { SignInPage } from "../session/SignInPage"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
+import { startPreloading } from "../ui/preload"
 import { State } from "../ui/State"
 import { Shell } from "./Shell"
 
@@ -22,6 +23,12 @@ export function SignedInApp(props: {
   useEffect(() => {
     if (out) onLeave("refused")
   }, [out, onLeave])
+
+  // What the first screen needs comes before what may be needed later.
+  const isConnected = connection.status === "connected"
+  useEffect(() => {
+    if (isConnected) startPreloading()
+  }, [isConnected])
 
   const self = me.user ?? user
   if (connection.status === "refused") {

@@ -4,6 +4,12 @@ import { nextMidnight } from "../logic/days"
 /** The time, updated every `everyMs`, for "5 min ago" and countdowns. */
 export function useNow(everyMs: number, running = true): Date {
   const [now, setNow] = useState(() => new Date())
+  // When it starts again, the time of the last run must not be drawn, not even once.
+  const [wasRunning, setWasRunning] = useState(running)
+  if (wasRunning !== running) {
+    setWasRunning(running)
+    setNow(new Date())
+  }
   useEffect(() => {
     if (!running) return
     setNow(new Date())

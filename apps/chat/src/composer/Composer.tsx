@@ -3,7 +3,6 @@ import { ArrowUp, Smile, X } from "lucide-react"
 import { type KeyboardEvent, useCallback, useId, useRef, useState } from "react"
 import { flushSync } from "react-dom"
 import { useTouch } from "../app/hooks"
-import { EmojiPopover } from "../emoji/EmojiPopover"
 import { AttachButton, canRecord, RecordButton } from "../files/AttachButton"
 import { DropTarget } from "../files/DropTarget"
 import { describeFiles } from "../files/layout"
@@ -12,12 +11,14 @@ import { sends } from "../logic/keys"
 import { lengthOf, MAX_LENGTH, TELL_FROM } from "../logic/length"
 import { words } from "../strings"
 import { later } from "../ui/later"
+import { overlay } from "../ui/overlay"
 import { toKeyPress } from "./keyPress"
 import { MentionList } from "./MentionList"
 import { useAutoGrow } from "./useAutoGrow"
 import { useComposer } from "./useComposer"
 import { useMentions } from "./useMentions"
 
+const EmojiPopover = overlay((overlays) => overlays.EmojiPopover)
 const Tray = later(() => import("../files/Tray"), <div className="tray tray-wait" />)
 const Recorder = later(() => import("../files/Recorder"), <div className="recorder" />)
 
@@ -183,6 +184,7 @@ export function Composer(props: {
           title={words.emoji.open}
           aria-haspopup="dialog"
           aria-expanded={picking}
+          onPointerEnter={EmojiPopover.preload}
           onClick={() => setPicking(!picking)}
         >
           <Smile size={20} aria-hidden="true" />

@@ -1,10 +1,10 @@
 import type { OutboxItem, User } from "@lamplight/client"
 import { useConversations, useLamplight, useOutbox } from "@lamplight/react"
 import { useEffect, useMemo, useRef, useState } from "react"
-import { toast } from "sonner"
 import { conversationTitle } from "../logic/members"
 import { words } from "../strings"
 import { reason } from "../ui/failure"
+import { toast } from "../ui/toast"
 
 /** Nobody waits for a reaction or a pin that was refused: the message shows that it is not there. */
 const isSmall = ({ write }: OutboxItem) => write?.action.kind === "reaction" || write?.action.kind === "pin"

@@ -1,11 +1,11 @@
 import { type ConversationHandle, isVisible, type Upload } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import { useCallback, useEffect, useRef, useState } from "react"
-import { toast } from "sonner"
 import { takesDraft } from "../logic/draft"
 import { lengthOf, MAX_LENGTH } from "../logic/length"
 import { words } from "../strings"
 import { reason } from "../ui/failure"
+import { toast } from "../ui/toast"
 import { above, returnText, takeBack } from "./returnText"
 
 /**

@@ -8,15 +8,14 @@ import { conversationTitle } from "../logic/members"
 import { words } from "../strings"
 import { Button, IconButton } from "../ui/Button"
 import { showFailure } from "../ui/failure"
-import { later } from "../ui/later"
+import { overlay } from "../ui/overlay"
 import { useRoving } from "../ui/roving"
 import { Skeleton, State } from "../ui/State"
 import { ConversationRow } from "./ConversationRow"
 import { useHeldOrder } from "./useHeldOrder"
 import { useRowMenu } from "./useRowMenu"
 
-/** Loaded with the first menu. */
-const ConversationMenu = later(() => import("./ConversationMenu"), null)
+const ConversationMenu = overlay((overlays) => overlays.ConversationMenu)
 
 interface ListProps {
   selected: string | null

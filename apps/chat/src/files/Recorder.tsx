@@ -1,8 +1,8 @@
 /** Records a voice message. Loaded when the first one is recorded. */
 import { Check, Trash2 } from "lucide-react"
 import { useEffect, useRef, useState } from "react"
-import { toast } from "sonner"
 import { words } from "../strings"
+import { toast } from "../ui/toast"
 import { VOICE_NAME } from "./layout"
 
 const TYPES = ["audio/webm;codecs=opus", "audio/ogg;codecs=opus", "audio/mp4"]

@@ -1,9 +1,9 @@
 import type { Upload } from "@lamplight/client"
 import { useLamplight, useUploads } from "@lamplight/react"
 import { useCallback, useEffect, useMemo, useState } from "react"
-import { toast } from "sonner"
 import { words } from "../strings"
 import { reason } from "../ui/failure"
+import { toast } from "../ui/toast"
 
 /** So many files go with one message. */
 const MAX_FILES = 10

@@ -1,10 +1,12 @@
 import type { MessageRow } from "@lamplight/client"
-import { Copy, Ellipsis, Link, PencilLine, Pin, PinOff, Reply, SmilePlus, Trash2 } from "lucide-react"
-import { DropdownMenu } from "radix-ui"
-import { type ReactNode, useRef } from "react"
+import { Ellipsis, Reply, SmilePlus } from "lucide-react"
+import { useRef } from "react"
 import { recentEmoji } from "../logic/recent-emoji"
 import { words } from "../strings"
+import { overlay } from "../ui/overlay"
 import { useThreadActions } from "./actions"
+
+const MessageMenu = overlay((overlays) => overlays.MessageMenu)
 
 /** So many emoji are one click away. */
 const AT_ONCE = 3
@@ -20,6 +22,7 @@ export function ActionBar(props: {
   const { row, open, onOpen, focusMessage } = props
   const actions = useThreadActions()
   const bar = useRef<HTMLDivElement>(null)
+  const more = useRef<HTMLButtonElement>(null)
 
   /** The bar may be gone when the picker is open, and its bubble is not. */
   function pickEmoji() {
@@ -27,25 +30,7 @@ export function ActionBar(props: {
     if (bubble) actions.pickEmoji(row, bubble)
   }
 
-  // What was chosen moves the focus itself.
-  const moved = useRef(false)
   const emoji = recentEmoji()
-
-  function item(icon: ReactNode, label: string, run: () => void, danger = false) {
-    return (
-      <DropdownMenu.Item
-        className="menu-item"
-        data-danger={danger ? "" : undefined}
-        onSelect={() => {
-          moved.current = true
-          run()
-        }}
-      >
-        {icon}
-        {label}
-      </DropdownMenu.Item>
-    )
-  }
 
   return (
     <div
@@ -88,82 +73,32 @@ export function ActionBar(props: {
       >
         <Reply size={17} aria-hidden="true" />
       </button>
-      <DropdownMenu.Root open={open} onOpenChange={onOpen} modal={false}>
-        <DropdownMenu.Trigger asChild>
-          <button
-            type="button"
-            className="action"
-            data-testid="message-menu"
-            aria-label={words.message.menu}
-            title={words.message.menu}
-          >
-            <Ellipsis size={17} aria-hidden="true" />
-          </button>
-        </DropdownMenu.Trigger>
-        <DropdownMenu.Portal>
-          <DropdownMenu.Content
-            className="menu message-menu"
-            align={row.mine ? "end" : "start"}
-            sideOffset={6}
-            collisionPadding={12}
-            aria-label={words.message.bar}
-            onCloseAutoFocus={(event) => {
-              event.preventDefault()
-              if (!moved.current) focusMessage()
-              moved.current = false
-            }}
-          >
-            <div className="menu-emoji">
-              {emoji.map((one) => (
-                <DropdownMenu.Item
-                  key={one}
-                  className="menu-emoji-item"
-                  aria-label={words.message.reactWith(one)}
-                  onSelect={() => actions.react(row, one)}
-                >
-                  {one}
-                </DropdownMenu.Item>
-              ))}
-              <DropdownMenu.Item
-                className="menu-emoji-item"
-                aria-label={words.message.otherEmoji}
-                onSelect={() => {
-                  moved.current = true
-                  pickEmoji()
-                }}
-              >
-                <SmilePlus size={19} aria-hidden="true" />
-              </DropdownMenu.Item>
-            </div>
-            {item(<Reply size={17} aria-hidden="true" />, words.message.reply, () => actions.reply(row))}
-            {row.mine &&
-              item(<PencilLine size={17} aria-hidden="true" />, words.message.edit, () => actions.edit(row))}
-            <DropdownMenu.Item className="menu-item" onSelect={() => actions.copy(row)}>
-              <Copy size={17} aria-hidden="true" />
-              {words.message.copy}
-            </DropdownMenu.Item>
-            <DropdownMenu.Item className="menu-item" onSelect={() => actions.copyLink(row)}>
-              <Link size={17} aria-hidden="true" />
-              {words.message.copyLink}
-            </DropdownMenu.Item>
-            <DropdownMenu.Item className="menu-item" onSelect={() => actions.pin(row)}>
-              {row.pinnedAt === null ? (
-                <Pin size={17} aria-hidden="true" />
-              ) : (
-                <PinOff size={17} aria-hidden="true" />
-              )}
-              {row.pinnedAt === null ? words.message.pin : words.message.unpin}
-            </DropdownMenu.Item>
-            {row.mine &&
-              item(
-                <Trash2 size={17} aria-hidden="true" />,
-                words.message.remove,
-                () => actions.remove(row),
-                true,
-              )}
-          </DropdownMenu.Content>
-        </DropdownMenu.Portal>
-      </DropdownMenu.Root>
+      <span className="menu-frame">
+        <button
+          ref={more}
+          type="button"
+          className="action"
+          data-testid="message-menu"
+          aria-label={words.message.menu}
+          title={words.message.menu}
+          aria-haspopup="menu"
+          aria-expanded={open}
+          onPointerEnter={MessageMenu.preload}
+          onClick={() => onOpen(!open)}
+        >
+          <Ellipsis size={17} aria-hidden="true" />
+        </button>
+        {open && (
+          <MessageMenu
+            row={row}
+            emoji={emoji}
+            trigger={() => more.current}
+            onPickEmoji={pickEmoji}
+            focusMessage={focusMessage}
+            onClose={() => onOpen(false)}
+          />
+        )}
+      </span>
     </div>
   )
 }

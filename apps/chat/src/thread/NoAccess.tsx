@@ -1,6 +1,5 @@
 import type { MessageRow } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
-import { toast } from "sonner"
 import { goBack } from "../app/route"
 import { describeFiles } from "../files/layout"
 import { words } from "../strings"
@@ -8,6 +7,7 @@ import { Button } from "../ui/Button"
 import { copyText } from "../ui/clipboard"
 import { showFailure } from "../ui/failure"
 import { State } from "../ui/State"
+import { toast } from "../ui/toast"
 
 /** In place of a conversation that the user may not see, or not any more. What was not sent to it can be copied. */
 export function NoAccess(props: { rows: readonly MessageRow[]; isRemoved: boolean; name: string }) {

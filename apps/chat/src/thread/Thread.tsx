@@ -6,18 +6,16 @@ import { focusComposer } from "../app/regions"
 import { endJump } from "../app/route"
 import { Composer } from "../composer/Composer"
 import { EditMessage } from "../composer/EditMessage"
-import { EmojiPopover } from "../emoji/EmojiPopover"
 import { Pictures } from "../files/Pictures"
 import { conversationTitle, nameOf as nameOfUser, namesById } from "../logic/members"
 import { firstUnreadIsKnown } from "../logic/rows"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
 import { reason, showFailure } from "../ui/failure"
-import { later } from "../ui/later"
+import { overlay } from "../ui/overlay"
 import { Skeleton, State } from "../ui/State"
 import { Announcer } from "./Announcer"
 import { ThreadActionsContext } from "./actions"
-import { DeleteDialog } from "./DeleteDialog"
 import { Log, type LogControl } from "./Log"
 import { NoAccess } from "./NoAccess"
 import { NoWriting, useNoWriting } from "./NoWriting"
@@ -27,8 +25,9 @@ import { useArrival } from "./useArrival"
 import { useDivider } from "./useDivider"
 import { useMessageActions } from "./useMessageActions"
 
-/** Loaded when first asked for. */
-const JumpToDate = later(() => import("./JumpToDate"), null)
+const DeleteDialog = overlay((overlays) => overlays.DeleteDialog)
+const EmojiPopover = overlay((overlays) => overlays.EmojiPopover)
+const JumpToDate = overlay((overlays) => overlays.JumpToDate)
 
 /**
  * How many pages are loaded on opening to find the first unread message. If it is further up, the view starts

@@ -11,12 +11,11 @@ import { presenceDetail } from "../presence/view"
 import { words } from "../strings"
 import { IconButton } from "../ui/Button"
 import { ConversationAvatar } from "../ui/ConversationAvatar"
-import { later } from "../ui/later"
+import { overlay } from "../ui/overlay"
 import { useThreadActions } from "./actions"
 import { Pins } from "./Pins"
 
-/** Loaded with the first menu. */
-const ConversationMenu = later(() => import("../conversations/ConversationMenu"), null)
+const ConversationMenu = overlay((overlays) => overlays.ConversationMenu)
 
 /** The header of a conversation: who it is with, which opens the details about it. */
 export function ThreadHead(props: {
@@ -110,6 +109,7 @@ function Settings({ item, name }: { item: ConversationInfo; name: string }) {
         data-testid="thread-menu"
         aria-haspopup="menu"
         aria-expanded={at !== null}
+        onPointerEnter={ConversationMenu.preload}
         onClick={({ currentTarget }) => {
           const { right, bottom } = currentTarget.getBoundingClientRect()
           setAt((open) => (open ? null : { x: right, y: bottom }))

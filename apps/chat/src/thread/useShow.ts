@@ -2,10 +2,10 @@ import type { MessageRow } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import type { Virtualizer } from "@tanstack/react-virtual"
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react"
-import { toast } from "sonner"
 import type { Row } from "../logic/rows"
 import { words } from "../strings"
 import { showFailure } from "../ui/failure"
+import { toast } from "../ui/toast"
 
 /** How long the message that was gone to is marked. */
 const MARKED_MS = 2_500

@@ -1,23 +1,22 @@
-import { Toaster } from "sonner"
-import { useShownTheme } from "../app/theme"
+import { type ComponentType, useEffect, useState } from "react"
+import { loadSoon } from "./preload"
+import { onFirstToast } from "./toast"
 
-/** The place where failures are shown. Sonner announces them politely and pauses them while they are read. */
+/** The place where failures are shown, in the document before the first of them, so that screen readers announce it. */
 export function Toasts() {
-  const theme = useShownTheme()
-  return (
-    <Toaster
-      theme={theme}
-      position="top-center"
-      duration={7_000}
-      visibleToasts={3}
-      closeButton
-      offset={{ top: "calc(var(--banner-height, 0px) + 1rem)" }}
-      mobileOffset={{
-        top: "calc(var(--banner-height, 0px) + env(safe-area-inset-top) + 0.75rem)",
-        left: 12,
-        right: 12,
-      }}
-      toastOptions={{ classNames: { toast: "toast", error: "toast-error", actionButton: "toast-action" } }}
-    />
-  )
+  const [Toaster, setToaster] = useState<ComponentType | null>(null)
+  useEffect(() => {
+    let isMounted = true
+    const load = async () => {
+      const loaded = (await import("./Toaster")).default
+      if (isMounted) setToaster(() => loaded)
+    }
+    const now = () => void load().catch(() => addEventListener("online", now, { once: true }))
+    onFirstToast(now)
+    loadSoon(load)
+    return () => {
+      isMounted = false
+    }
+  }, [])
+  return Toaster && <Toaster />
 }

@@ -1,6 +1,6 @@
 import { LamplightError } from "@lamplight/client"
-import { toast } from "sonner"
 import { words } from "../strings"
+import { toast } from "./toast"
 
 const byCode: Record<string, string> = {
   offline: words.errors.network,

@@ -2,7 +2,7 @@
 
 use super::assets;
 use super::state::AppState;
-use ::http::{HeaderMap, HeaderValue, StatusCode, header};
+use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::Router;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// in a message could do nothing even if it were shown as markup.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; img-src 'self' https: data: blob:; media-src 'self' blob:; style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:; \
-     object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+     manifest-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 );
 
 pub(super) fn routes() -> Router<Arc<AppState>> {
@@ -39,13 +39,23 @@ pub(super) fn routes() -> Router<Arc<AppState>> {
         )
 }
 
+/// The script of the service worker, which lies below the page that it is for.
+const WORKER: &str = "sw.js";
+
 fn page(path: &str, headers: &HeaderMap) -> Response {
     let missing = if path == "index.html" {
         "The chat page is not in this binary: build it with `make build`."
     } else {
         "There is no such file."
     };
-    guarded(assets::page(path, headers), missing)
+    let mut found = assets::page(path, headers);
+    if let Some(response) = found.as_mut().filter(|_| path == WORKER) {
+        response.headers_mut().insert(
+            HeaderName::from_static("service-worker-allowed"),
+            HeaderValue::from_static("/chat"),
+        );
+    }
+    guarded(found, missing)
 }
 
 fn docs(path: &str, headers: &HeaderMap) -> Response {

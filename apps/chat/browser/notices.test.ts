@@ -1,0 +1,335 @@
+import type { Browser, CDPSession, Worker } from "playwright-core"
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
+import { violations } from "./axe"
+import { canRun, closeOthers, launch, Person, Server, until } from "./world"
+
+const allow = { serviceWorkers: "allow" as const, permissions: ["notifications"] }
+
+interface Shown {
+  title: string
+  body: string
+  tag: string
+  count: number
+}
+
+let serial = 0
+/** What the server pushes. */
+const push = (conversationId: string, more: object = {}) => {
+  serial += 1
+  return {
+    v: 1,
+    kind: "message",
+    conversationId,
+    messageId: `m-${serial}`,
+    seq: serial,
+    senderId: "b",
+    senderName: "Ben",
+    text: `text ${serial}`,
+    createdAt: new Date().toISOString(),
+    unread: 1,
+    ...more,
+  }
+}
+
+describe.skipIf(!canRun)("notifications of the service worker", () => {
+  let browser: Browser
+  const server = new Server()
+  beforeAll(async () => {
+    ;[browser] = await Promise.all([launch(), server.start()])
+  })
+  afterEach(() => closeOthers(browser))
+  afterAll(async () => {
+    await browser?.close()
+    await server.stop()
+  })
+
+  /** Somebody whose device is notified. */
+  async function device(name: string) {
+    const person = await (await Person.arrive(browser, server, name, { ...allow, bypassCSP: true })).signUp()
+    const { page, context } = person
+    await page.waitForFunction(() => navigator.serviceWorker.controller !== null)
+    const worker = context.serviceWorkers()[0] as Worker
+    const devtools = await context.newCDPSession(page)
+    const registered = new Promise<string>((resolve) =>
+      devtools.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => {
+        if (registrations[0]) resolve(registrations[0].registrationId)
+      }),
+    )
+    await devtools.send("ServiceWorker.enable")
+    const registrationId = await registered
+    const userId = await person.userId()
+    const tell = (message: object) =>
+      page.evaluate(async (one) => (await navigator.serviceWorker.ready).active?.postMessage(one), message)
+    await tell({ type: "owner", owner: { userId, hasCookie: true, content: true } })
+    return { person, worker, tell, deliver: deliverBy(devtools, registrationId) }
+  }
+
+  const deliverBy =
+    (devtools: CDPSession, registrationId: string) =>
+    (data: object | string): Promise<unknown> =>
+      devtools.send("ServiceWorker.deliverPushMessage", {
+        origin: server.url,
+        registrationId,
+        data: typeof data === "string" ? data : JSON.stringify(data),
+      })
+
+  const shown = ({ page }: Person): Promise<Shown[]> =>
+    page.evaluate(async () => {
+      const all = await (await navigator.serviceWorker.ready).getNotifications()
+      return all
+        .map(({ title, body, tag, data }) => ({ title, body, tag, count: data?.count ?? 0 }))
+        .sort((one, other) => one.tag.localeCompare(other.tag))
+    })
+
+  it("one for each conversation, which lists the newest and counts; each message once, however often it comes", async () => {
+    const { person, deliver } = await device("Asha")
+    const first = push("c1", { text: "hello" })
+    await deliver(first)
+    await expect.poll(() => shown(person)).toEqual([{ title: "Ben", body: "hello", tag: "c1", count: 1 }])
+    await deliver(first)
+    await deliver(push("c1", { text: "are you\nthere?" }))
+    await deliver(first)
+    const picture = { type: "image/png", name: "cat.png" }
+    await deliver(push("c2", { conversationName: "Choir", text: "", attachment: picture }))
+    await expect
+      .poll(() => shown(person))
+      .toEqual([
+        { title: "Ben: 2 new messages", body: "are you there?\nhello", tag: "c1", count: 2 },
+        { title: "Choir", body: "\u2068Ben\u2069: Photo", tag: "c2", count: 1 },
+      ])
+    await Promise.all(Array.from({ length: 6 }, () => deliver(first)))
+    for (let n = 0; n < 4; n += 1) await deliver(push("c1", { text: `more ${n}` }))
+    await expect
+      .poll(async () => (await shown(person))[0])
+      .toEqual({ title: "Ben: 6 new messages", body: "more 3\nmore 2\nmore 1\nmore 0", tag: "c1", count: 6 })
+  })
+
+  it("says neither what nor who without content, and something for what it does not know", async () => {
+    const { person, deliver } = await device("Asha")
+    const { senderName: _, text: __, ...ids } = push("c1")
+    await deliver(ids)
+    await expect
+      .poll(() => shown(person))
+      .toEqual([{ title: "Lamplight", body: "1 new message", tag: "c1", count: 1 }])
+    await deliver({ v: 2, kind: "call" })
+    await expect.poll(async () => (await shown(person)).length).toBe(2)
+  })
+
+  it("is silent about the conversation that is looked at, and closes when it is read", async () => {
+    const { person: asha, deliver } = await device("Asha")
+    const ben = await (await Person.arrive(browser, server, "Ben")).signUp()
+    await ben.open(asha)
+    await ben.say("one")
+    await ben.message("one").waitFor()
+    const id = await ben.conversationId()
+    const row = asha.page.locator(`.row[data-conversation-id="${id}"]`)
+    await expect.poll(() => row.getAttribute("data-unread")).toBe("1")
+    await deliver(push(id))
+    await expect.poll(async () => (await shown(asha)).map(({ tag }) => tag)).toEqual([id])
+    await row.click()
+    await asha.message("one").waitFor()
+    await expect.poll(async () => (await shown(asha)).length).toBe(0)
+    await deliver(push(id))
+    // A marker: what comes after it and is shown.
+    await deliver(push("c9"))
+    await expect.poll(async () => (await shown(asha)).map(({ tag }) => tag)).toEqual(["c9"])
+  })
+
+  it("a press leads to the message, in the window that is open or in a new one", async () => {
+    const { person: asha, worker, deliver } = await device("Asha")
+    const ben = await (await Person.arrive(browser, server, "Ben")).signUp()
+    await ben.open(asha)
+    await ben.say("come and see")
+    await ben.message("come and see").waitFor()
+    const id = await ben.conversationId()
+    const seq = Number(await ben.message("come and see").getAttribute("data-seq"))
+    /** As the browser does; it lets a test neither press nor open windows. */
+    const press = () =>
+      worker.evaluate(async () => {
+        const scope = globalThis as unknown as ServiceWorkerScope
+        const [notification] = await scope.registration.getNotifications()
+        const opened: string[] = []
+        scope.clients.openWindow = async (url) => {
+          opened.push(url)
+          return null
+        }
+        const { NotificationEvent } = scope
+        const event = new NotificationEvent("notificationclick", { notification })
+        const waits: Promise<unknown>[] = []
+        event.waitUntil = (promise) => void waits.push(promise)
+        scope.dispatchEvent(event)
+        await Promise.all(waits)
+        return opened
+      })
+    await deliver(push(id, { seq }))
+    await expect.poll(async () => (await shown(asha)).length).toBe(1)
+    expect(await press()).toEqual([])
+    await asha.message("come and see").waitFor()
+    expect(await asha.conversationId()).toContain(id)
+    await expect.poll(async () => (await shown(asha)).length).toBe(0)
+
+    await asha.page.evaluate(() => {
+      location.hash = "#/"
+    })
+    await deliver(push(id, { seq }))
+    await expect.poll(async () => (await shown(asha)).length).toBe(1)
+    // Away from the page, which the worker outlives.
+    await asha.page.goto(`${server.url}/healthz`)
+    expect(await press()).toEqual([`/chat#/c/${id}/${seq}`])
+  })
+
+  it("nothing of a former user is shown: after signing out, and to whoever signs in next", async () => {
+    const { person, tell, deliver } = await device("Asha")
+    await deliver(push("c1"))
+    await expect.poll(async () => (await shown(person)).length).toBe(1)
+    await person.page.locator('[data-testid="status-menu"]:visible').click()
+    await person.on("sign-out").click()
+    await person.on("signin-form").waitFor()
+    await expect.poll(async () => (await shown(person)).length).toBe(0)
+    await deliver(push("c1"))
+    // A marker: the next one's own is shown.
+    await tell({ type: "owner", owner: { userId: "x", hasCookie: true, content: true } })
+    await deliver(push("c2"))
+    await expect.poll(async () => (await shown(person)).map(({ tag }) => tag)).toEqual(["c2"])
+  })
+})
+
+/** The browser's part of push, which a test has not: what it was asked for is kept over a reload. */
+function subscriptions() {
+  const endpoint = () => localStorage.getItem("test:endpoint")
+  const subscription = (url: string) => ({
+    endpoint: url,
+    options: { applicationServerKey: null, userVisibleOnly: true },
+    toJSON: () => ({ endpoint: url, keys: { p256dh: "p", auth: "a" } }),
+    unsubscribe: async () => {
+      localStorage.removeItem("test:endpoint")
+      return true
+    },
+  })
+  Object.assign(PushManager.prototype, {
+    async subscribe() {
+      const url = endpoint() ?? `https://push.example/${crypto.randomUUID()}`
+      localStorage.setItem("test:endpoint", url)
+      return subscription(url)
+    },
+    async getSubscription() {
+      const url = endpoint()
+      return url ? subscription(url) : null
+    },
+  })
+}
+
+interface ServiceWorkerScope extends EventTarget {
+  registration: { getNotifications(): Promise<Notification[]> }
+  clients: { openWindow(url: string): Promise<null> }
+  NotificationEvent: new (
+    type: string,
+    init: object,
+  ) => Event & { waitUntil(promise: Promise<unknown>): void }
+}
+
+describe.skipIf(!canRun)("notifications on this device", () => {
+  let browser: Browser
+  const server = new Server()
+  beforeAll(async () => {
+    ;[browser] = await Promise.all([launch(), server.start()])
+  })
+  afterEach(() => closeOthers(browser))
+  afterAll(async () => {
+    await browser?.close()
+    await server.stop()
+  })
+
+  /** The server's part, as far as the page sees it. */
+  async function arrive(name: string, key: string | null, permissions: string[] = ["notifications"]) {
+    const asked: { method: string; body: { endpoint: string; content?: boolean } }[] = []
+    const options = { ...allow, permissions, bypassCSP: true }
+    const person = await Person.arrive(browser, server, name, options, subscriptions)
+    await person.page.route("**/api/push/key", (route) =>
+      key === null
+        ? route.fulfill({ status: 404, json: { success: false, error: "Off.", code: "not_found" } })
+        : route.fulfill({ json: { success: true, key } }),
+    )
+    await person.page.route("**/api/push/subscriptions", async (route) => {
+      asked.push({ method: route.request().method(), body: route.request().postDataJSON() })
+      await route.fulfill({ json: { success: true } })
+    })
+    await person.signUp()
+    await person.page.waitForFunction(() => navigator.serviceWorker.controller !== null)
+    return { person, asked }
+  }
+  const menu = (person: Person) => person.page.locator('[data-testid="status-menu"]:visible').click()
+  const isPressed = (person: Person, choice: string) =>
+    expect.poll(() => person.on(`notices-${choice}`).getAttribute("aria-pressed")).toBe("true")
+  const KEY = "BEl62iUYgUivxIkv69yViEuiBIa-Ib9-SkvMeAtA3LFgDzkrxZJjSgSnfckjBJuBkr3qBUYIHBQFLXYp5Nksh8U"
+
+  it("are off at first, on, without text, and off again, as the server is told", async () => {
+    const { person, asked } = await arrive("Asha", KEY)
+    await menu(person)
+    await isPressed(person, "off")
+    expect(asked).toEqual([])
+    await person.on("notices-on").click()
+    await isPressed(person, "on")
+    await person.on("notices-private").click()
+    await isPressed(person, "private")
+    expect(asked.map(({ method, body }) => [method, body.content])).toEqual([
+      ["POST", true],
+      ["POST", false],
+    ])
+    expect(await violations(person.page)).toEqual([])
+    // Over a reload, and the server learns of it again: it may have forgotten.
+    await person.page.reload()
+    await menu(person)
+    await isPressed(person, "private")
+    await until(() => asked.length === 3)
+    await person.on("notices-off").click()
+    await isPressed(person, "off")
+    expect(asked.slice(2).map(({ method }) => method)).toEqual(["POST", "DELETE"])
+    expect(new Set(asked.map(({ body }) => body.endpoint)).size).toBe(1)
+    expect(person.complaints).toEqual([])
+  })
+
+  it("end when the user signs out, and are not the next one's", async () => {
+    const { person } = await arrive("Asha", KEY)
+    const endpoint = () => person.page.evaluate(() => localStorage.getItem("test:endpoint"))
+    await menu(person)
+    await person.on("notices-on").click()
+    await isPressed(person, "on")
+    expect(await endpoint()).not.toBeNull()
+    await person.on("sign-out").click()
+    await person.on("signin-form").waitFor()
+    await expect.poll(endpoint).toBeNull()
+    await person.signIn()
+    await menu(person)
+    await isPressed(person, "off")
+    await person.on("notices-on").click()
+    await isPressed(person, "on")
+
+    // The session was replaced by another user's, without a sign-out.
+    const ben = await (await Person.arrive(browser, server, "Ben")).signUp()
+    await person.context.clearCookies()
+    await person.context.addCookies(await ben.context.cookies())
+    await person.page.reload()
+    await expect.poll(endpoint).toBeNull()
+    await menu(person)
+    await isPressed(person, "off")
+  })
+
+  it("say what stands in their way", async () => {
+    const off = await arrive("Asha", null)
+    await menu(off.person)
+    await expect.poll(() => off.person.on("notices-note").textContent()).toContain("this server sends none")
+    expect(await off.person.page.locator(".menu .switch").count()).toBe(2)
+    expect(await violations(off.person.page)).toEqual([])
+
+    const denied = await arrive("Ben", KEY)
+    await denied.person.page.evaluate(() =>
+      Object.defineProperty(Notification, "permission", { get: () => "denied" }),
+    )
+    await menu(denied.person)
+    await expect.poll(() => denied.person.on("notices-note").textContent()).toContain("blocks notifications")
+    expect(await denied.person.on("notices-on").getAttribute("aria-disabled")).toBe("true")
+    await denied.person.on("notices-on").click({ force: true })
+    expect(denied.asked).toEqual([])
+  })
+})

@@ -1,0 +1,74 @@
+import type { User } from "@lamplight/client"
+import { useConnection, useConversations, useLamplight, useUnread } from "@lamplight/react"
+import { useEffect, useRef } from "react"
+import { go } from "../app/route"
+import { tokenOf } from "../session/auth-mode"
+import type { ToPage } from "../worker/messages"
+import { hasPush } from "./choice"
+import { closeNotices, lookForUpdate, noticesShown, workerRegistration } from "./worker"
+
+/** What the page and the device's notifications have to do with each other, as long as somebody is signed in. */
+export function Device(props: { self: User; mode: "local" | "open" | "token"; selected: string | null }) {
+  const { self, mode, selected } = props
+  const client = useLamplight()
+  const { items, archived } = useConversations()
+  const { total } = useUnread()
+  const isConnected = useConnection().status === "connected"
+
+  // The worker asks what is looked at, and says which notification was pressed.
+  const looking = useRef(selected)
+  looking.current = selected
+  useEffect(() => {
+    const workers = navigator.serviceWorker
+    if (!workers) return
+    const onMessage = ({ data, ports }: MessageEvent<ToPage>) => {
+      if (data.type === "looking") {
+        const isLooking = document.visibilityState === "visible" && document.hasFocus()
+        ports[0]?.postMessage(isLooking ? looking.current : null)
+      } else if (data.type === "open") {
+        const { conversationId, seq } = data
+        go({ view: "thread", conversationId, ...(seq > 0 && { seq }) })
+      }
+    }
+    workers.addEventListener("message", onMessage)
+    workers.startMessages()
+    return () => workers.removeEventListener("message", onMessage)
+  }, [])
+
+  // What was read, here or elsewhere, needs no notification.
+  const unread = useRef<ReadonlySet<string> | null>(null)
+  useEffect(() => {
+    if (!isConnected) return
+    const all = [...items, ...archived]
+    const now = new Set(all.filter((item) => item.unread > 0).map((item) => item.id))
+    const known = new Set(all.map((item) => item.id))
+    const isRead = (id: string) => known.has(id) && !now.has(id)
+    // At first those of an earlier page: read on another device meanwhile.
+    if (unread.current) void closeNotices([...unread.current].filter(isRead))
+    else if (known.size > 0) void noticesShown().then((shown) => closeNotices(shown.filter(isRead)))
+    if (unread.current || known.size > 0) unread.current = now
+  }, [items, archived, isConnected])
+
+  useEffect(() => {
+    if ("setAppBadge" in navigator)
+      (total > 0 ? navigator.setAppBadge(total) : navigator.clearAppBadge()).catch(() => {})
+  }, [total])
+
+  // The server may have been updated while it was away.
+  useEffect(() => {
+    if (isConnected) lookForUpdate()
+  }, [isConnected])
+
+  // The subscription ends by itself now and then, and may be another user's.
+  useEffect(() => {
+    if (!isConnected) return
+    void (async () => {
+      const subscription = await (await workerRegistration())?.pushManager?.getSubscription()
+      if (!subscription && !hasPush(self.id)) return
+      const { checkDevice } = await import("./push")
+      await checkDevice({ userId: self.id, token: tokenOf(client), hasCookie: mode === "local" })
+    })().catch(() => {})
+  }, [isConnected, self.id, client, mode])
+
+  return null
+}

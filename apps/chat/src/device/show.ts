@@ -1,0 +1,27 @@
+import { words } from "../strings"
+import type { Notice } from "../worker/messages"
+import { tellWorker } from "./worker"
+
+/**
+ * Shows a notification of a message that arrived in an open page. Where there is a service worker it does so, as for a push: one for
+ * each conversation, each message once, whichever way it came. `onPress` is for browsers without one.
+ */
+export function showNotice(notice: Notice, onPress: () => void): void {
+  if (tellWorker({ type: "notify", notice })) return
+  const { conversationId, conversationName, senderName, text, attachment } = notice
+  const title = conversationName
+    ? senderName
+      ? words.groups.from(senderName, conversationName)
+      : conversationName
+    : senderName
+  const notification = new Notification(title || words.product, {
+    body: text || attachment?.name || "",
+    // The next notification of the same conversation replaces this one.
+    tag: conversationId,
+  })
+  notification.onclick = () => {
+    focus()
+    onPress()
+    notification.close()
+  }
+}

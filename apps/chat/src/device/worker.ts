@@ -1,0 +1,104 @@
+/**
+ * The service worker of the page: its registration, and whether it is of a newer build. Without a secure context there is none, and
+ * the page works as if there were no such thing.
+ */
+import { cacheOf, PAGE, type ToWorker } from "../worker/messages"
+
+/** Updates are looked for at most so often. */
+const LOOK_AGAIN_MS = 60_000
+/** A page that comes back into view after this long looks for one. */
+const OLD_MS = 3_600_000
+
+const hasWorkers = import.meta.env.PROD && "serviceWorker" in navigator
+const version = document.querySelector<HTMLMetaElement>('meta[name="build"]')?.content ?? ""
+
+let registration: ServiceWorkerRegistration | null = null
+let registering: Promise<ServiceWorkerRegistration | null> = Promise.resolve(null)
+let lookedAt = 0
+let isNewer = false
+const listeners = new Set<() => void>()
+
+/** Registers the worker once the page is loaded. Called once at the start. */
+export function startWorker(): void {
+  if (!hasWorkers) return
+  // The worker keeps the files of this build for as long as the page is open.
+  void navigator.locks?.request(cacheOf(version), { mode: "shared" }, () => new Promise(() => {}))
+  registering = new Promise<void>((resolve) => {
+    if (document.readyState === "complete") resolve()
+    else addEventListener("load", () => resolve(), { once: true })
+  })
+    .then(() => navigator.serviceWorker.register(`${PAGE}/sw.js`, { scope: PAGE, updateViaCache: "none" }))
+    // Storage may be closed to us, or the server away: the next visit tries again.
+    .catch(() => null)
+    .then((found) => {
+      registration = found ?? null
+      lookedAt = Date.now()
+      return registration
+    })
+  navigator.serviceWorker.addEventListener("controllerchange", () => void compare())
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible" && Date.now() - lookedAt > OLD_MS) lookForUpdate()
+  })
+}
+
+/** The registration, once there is one; null where there can be none. */
+export const workerRegistration = (): Promise<ServiceWorkerRegistration | null> => registering
+
+/** Looks whether the server has a newer build, as after a connection that was lost. */
+export function lookForUpdate(): void {
+  if (!registration || Date.now() - lookedAt < LOOK_AGAIN_MS) return
+  lookedAt = Date.now()
+  registration.update().catch(() => {})
+}
+
+async function compare(): Promise<void> {
+  const { controller } = navigator.serviceWorker
+  if (!controller) return
+  const { port1, port2 } = new MessageChannel()
+  const answered = new Promise<string>((resolve) => {
+    port1.onmessage = ({ data }) => resolve(String(data))
+  })
+  const question: ToWorker = { type: "version" }
+  controller.postMessage(question, [port2])
+  isNewer = (await answered) !== version
+  for (const listener of listeners) listener()
+}
+
+/** Whether the worker, and so the server, is of a newer build than this page. */
+export const newerBuild = {
+  subscribe(listener: () => void): () => void {
+    listeners.add(listener)
+    return () => listeners.delete(listener)
+  },
+  get: (): boolean => isNewer,
+}
+
+/** Sends a message to the worker, if one runs this page's notifications. Whether there is one. */
+export function tellWorker(message: ToWorker): boolean {
+  const worker = registration?.active
+  worker?.postMessage(message)
+  return worker !== undefined && worker !== null
+}
+
+/** Closes the notifications of these conversations: they were read. */
+export async function closeNotices(conversationIds: Iterable<string>): Promise<void> {
+  if (!registration) return
+  for (const tag of conversationIds)
+    for (const one of await registration.getNotifications({ tag })) one.close()
+}
+
+/** The conversations that have a notification. */
+export async function noticesShown(): Promise<string[]> {
+  const shown = registration ? await registration.getNotifications() : []
+  return shown.map(({ tag }) => tag)
+}
+
+/** The user has left this device: it gets no pushes any more, and shows nothing of theirs. */
+export async function forgetDevice(): Promise<void> {
+  tellWorker({ type: "forget" })
+  try {
+    await (await registration?.pushManager?.getSubscription())?.unsubscribe()
+  } catch {
+    // The worker does so with the first push that it gets for nobody.
+  }
+}

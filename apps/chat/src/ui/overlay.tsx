@@ -1,0 +1,20 @@
+import type { ComponentType } from "react"
+import { type Later, later } from "./later"
+
+type Overlays = typeof import("../app/overlays")
+
+/** A menu or dialog of the script that they share. `pick` names it. */
+export function overlay<P extends object>(pick: (overlays: Overlays) => ComponentType<P>): Later<P> {
+  return later(async () => ({ default: pick(await import("../app/overlays")) }), null, {
+    soon: true,
+    failure: "over",
+  })
+}
+
+/**
+ * Whether the keyboard is in use, and not a pointer: a menu that it opens begins at the first item. A text field looks focused
+ * whatever moved the focus there.
+ */
+export function isKeyboardInUse(): boolean {
+  return document.activeElement?.matches(":focus-visible:not(input, textarea)") ?? false
+}
