@@ -38,8 +38,10 @@ export function createSettingsWriter(core: Core, options: WriterOptions): Settin
   let failures = 0
   let cancel: (() => void) | null = null
 
-  // The storage has the queues of all tabs under one key, each tab's under names that begin with its own id.
-  const tab = `${core.newId()}\n`
+  // The storage has the queues of all tabs under one key, each tab's under names that begin with its own id: another one for each
+  // sign-in, since what it stored before is taken over like that of another tab.
+  const newTab = () => `${core.newId()}\n`
+  let tab = newTab()
   const key = () => `settings:${core.scope}:${core.me()}`
   /** What this tab took over of others, as it was then: it is stored under this tab's names from then on. */
   const taken = new Map<string, string>()
@@ -47,12 +49,13 @@ export function createSettingsWriter(core: Core, options: WriterOptions): Settin
   /** Stores the queues, and leaves alone what other tabs have stored. */
   function save(): void {
     const at = key()
-    const own = [...queues].map(([id, changes]) => [tab + id, structuredClone(changes)] as const)
+    const mine = tab
+    const own = [...queues].map(([id, changes]) => [mine + id, structuredClone(changes)] as const)
     void core
       .withLock(`lamplight:${at}`, async () => {
         const stored = await core.storage("get", at)
         const others = Object.entries(stored?.value ?? {}).filter(
-          ([name, changes]) => !name.startsWith(tab) && taken.get(name) !== JSON.stringify(changes),
+          ([name, changes]) => !name.startsWith(mine) && taken.get(name) !== JSON.stringify(changes),
         )
         const all = [...others, ...own]
         await core.storage("set", at, all.length ? Object.fromEntries(all) : undefined)
@@ -143,6 +146,7 @@ export function createSettingsWriter(core: Core, options: WriterOptions): Settin
     giveUp()
     queues.clear()
     taken.clear()
+    tab = newTab()
   })
   events.on("connection", ({ now }) => {
     if (now.status === "closed") giveUp()

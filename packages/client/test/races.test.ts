@@ -494,6 +494,33 @@ describe("a change of settings", () => {
   })
 })
 
+test("settings that waited when their user left are sent when that user is back", async () => {
+  const world = makeWorld()
+  const { server } = world
+  server.isLocal = true
+  server.session = "me"
+  const stored = server.addConversation("a", "me", "asha")
+  const { client, wires, browser } = makeTab(world, { userId: undefined as never })
+  client.retain()
+  await world.clock.advance(1_000)
+  wires.swallow.add("set_conversation_settings")
+  void client.conversation("a").setSettings({ pinned: true })
+  const kept = () => browser.storage.get("settings:own:me")
+  await vi.waitFor(async () => {
+    await settle()
+    expect(await kept()).toBeDefined()
+  })
+  await client.logout()
+  wires.swallow.clear()
+  await client.login({ username: "me", password: "secret" })
+  await vi.waitFor(async () => {
+    await world.clock.advance(1_000)
+    expect(stored.settings.get("me")).toEqual({ pinned: true })
+    expect(await kept()).toBeUndefined()
+  })
+  client.close()
+})
+
 describe("a slow network", () => {
   /** A client whose answers come in parts, each after so many milliseconds. */
   function slow(parts: number, ms: number) {

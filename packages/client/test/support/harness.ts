@@ -1,5 +1,7 @@
 /** A client with everything around it in the test's hand: time, wires that can fail, storage, tabs. */
 import { createLamplight } from "../../src/client.js"
+// The client loads it when the socket is away, which takes real time unless it is there already.
+import "../../src/poll.js"
 import type {
   BrowserEnvironment,
   Channel,
