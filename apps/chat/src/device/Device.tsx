@@ -11,7 +11,7 @@ import { closeNotices, lookForUpdate, noticesShown, workerRegistration } from ".
 export function Device(props: { self: User; mode: "local" | "open" | "token"; selected: string | null }) {
   const { self, mode, selected } = props
   const client = useLamplight()
-  const { items, archived } = useConversations()
+  const { items, archived, status } = useConversations()
   const { total } = useUnread()
   const isConnected = useConnection().status === "connected"
 
@@ -38,16 +38,16 @@ export function Device(props: { self: User; mode: "local" | "open" | "token"; se
   // What was read, here or elsewhere, needs no notification.
   const unread = useRef<ReadonlySet<string> | null>(null)
   useEffect(() => {
-    if (!isConnected) return
+    if (!isConnected || status !== "ready") return
     const all = [...items, ...archived]
     const now = new Set(all.filter((item) => item.unread > 0).map((item) => item.id))
     const known = new Set(all.map((item) => item.id))
     const isRead = (id: string) => known.has(id) && !now.has(id)
-    // At first those of an earlier page: read on another device meanwhile.
+    // At first those of an earlier page: read on another device meanwhile, or a former user's.
     if (unread.current) void closeNotices([...unread.current].filter(isRead))
-    else if (known.size > 0) void noticesShown().then((shown) => closeNotices(shown.filter(isRead)))
-    if (unread.current || known.size > 0) unread.current = now
-  }, [items, archived, isConnected])
+    else void noticesShown().then((shown) => closeNotices(shown.filter((id) => !now.has(id))))
+    unread.current = now
+  }, [items, archived, isConnected, status])
 
   useEffect(() => {
     if ("setAppBadge" in navigator)

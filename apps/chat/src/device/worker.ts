@@ -6,6 +6,8 @@ import { cacheOf, PAGE, type ToWorker } from "../worker/messages"
 
 /** Updates are looked for at most so often. */
 const LOOK_AGAIN_MS = 60_000
+/** After a restart of the server all pages are connected again at once: they look within this time. */
+const SPREAD_MS = 120_000
 /** A page that comes back into view after this long looks for one. */
 const OLD_MS = 3_600_000
 
@@ -22,7 +24,9 @@ const listeners = new Set<() => void>()
 export function startWorker(): void {
   if (!hasWorkers) return
   // The worker keeps the files of this build for as long as the page is open.
-  void navigator.locks?.request(cacheOf(version), { mode: "shared" }, () => new Promise(() => {}))
+  void navigator.locks
+    ?.request(cacheOf(version), { mode: "shared" }, () => new Promise(() => {}))
+    .catch(() => {})
   registering = new Promise<void>((resolve) => {
     if (document.readyState === "complete") resolve()
     else addEventListener("load", () => resolve(), { once: true })
@@ -37,7 +41,7 @@ export function startWorker(): void {
     })
   navigator.serviceWorker.addEventListener("controllerchange", () => void compare())
   document.addEventListener("visibilitychange", () => {
-    if (document.visibilityState === "visible" && Date.now() - lookedAt > OLD_MS) lookForUpdate()
+    if (document.visibilityState === "visible" && Date.now() - lookedAt > OLD_MS) lookForUpdate(0)
   })
 }
 
@@ -45,10 +49,10 @@ export function startWorker(): void {
 export const workerRegistration = (): Promise<ServiceWorkerRegistration | null> => registering
 
 /** Looks whether the server has a newer build, as after a connection that was lost. */
-export function lookForUpdate(): void {
+export function lookForUpdate(withinMs = SPREAD_MS): void {
   if (!registration || Date.now() - lookedAt < LOOK_AGAIN_MS) return
   lookedAt = Date.now()
-  registration.update().catch(() => {})
+  setTimeout(() => registration?.update().catch(() => {}), Math.random() * withinMs)
 }
 
 async function compare(): Promise<void> {

@@ -15,6 +15,8 @@ export default function KeepCopy({ self, selected }: { self: User; selected: str
   /** The conversations that were opened since the page was. */
   const opened = useRef(new Set<string>())
   if (selected !== null) opened.current.add(selected)
+  /** The rows of each as they were saved last. */
+  const written = useRef(new Map<string, unknown>())
   const user = useRef(self)
   user.current = self
 
@@ -27,11 +29,17 @@ export default function KeepCopy({ self, selected }: { self: User; selected: str
       if (client.connection.get().status !== "connected" || status !== "ready") return
       if (client.me.get().user?.id !== user.current.id) return
       const { id } = user.current
-      const threads = [...opened.current].flatMap(
-        (one) => threadOf(client, [...items, ...archived], one, id) ?? [],
-      )
+      const rowsOf = (one: string) => client.conversation(one).messages.get().rows
+      const changed = [...opened.current].filter((one) => written.current.get(one) !== rowsOf(one))
+      const rows = changed.map((one) => [one, rowsOf(one)] as const)
+      const threads = changed.flatMap((one) => threadOf(client, [...items, ...archived], one, id) ?? [])
       const conversations = items.map((item) => summary(item, id))
-      save({ userId: id, at: Date.now(), conversations }, threads).catch(() => {})
+      save({ userId: id, at: Date.now(), conversations }, threads)
+        .then(() => {
+          for (const [one, saved] of rows)
+            if (threads.some((thread) => thread.id === one)) written.current.set(one, saved)
+        })
+        .catch(() => {})
     }
     const later = () => {
       timer ??= setTimeout(write, PAUSE_MS)

@@ -6,6 +6,7 @@ import { go, goBack, useRoute } from "../app/route"
 import { dayKey } from "../logic/days"
 import { clock, dayTitle, listTime, moment } from "../logic/time"
 import { badge } from "../logic/title"
+import { PresenceIcon } from "../presence/PresenceIcon"
 import { ServerUnreachable } from "../session/SignInPage"
 import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
@@ -68,7 +69,10 @@ function Copy(props: { copy: Saved; unsent: readonly OutboxRecord[]; onRetry: ()
         <h1 className="sr-only">{words.product}</h1>
         <nav className="panel" data-shown={selected === null} aria-label={words.regions.conversations}>
           <header className="panel-head">
-            <p className="wordmark">{words.product}</p>
+            <p className="wordmark">
+              <PresenceIcon state="offline" size={20} />
+              {words.product}
+            </p>
           </header>
           <div className="scroller">
             {copy.conversations.length === 0 && <State kind="empty" title={words.list.empty} />}
