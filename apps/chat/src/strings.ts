@@ -400,6 +400,26 @@ export const words = {
     blockedNote: (name: string) => `You have blocked ${isolate(name)}.`,
   },
 
+  shared: {
+    title: "Shared files",
+    all: "Show all",
+    back: "Back to the details",
+    loading: "Loading files…",
+    failed: "The files could not be loaded.",
+    moreFailed: "Earlier files could not be loaded.",
+    empty: "Photos, videos and other files of this conversation appear here.",
+    kinds: "Kind of files",
+    tabs: { media: "Photos and videos", others: "Files" },
+    noMedia: "No photos or videos yet",
+    noOthers: "No other files yet",
+    open: (isVideo: boolean, about: string[], at: string) =>
+      `${isVideo ? "Video" : "Photo"} ${about.filter(Boolean).map(isolate).join(", ")}, ${at}`,
+    notPlayed: "This video cannot be played here.",
+    play: "Play",
+    show: "Show in conversation",
+    showNamed: (name: string) => `Show ${isolate(name)} in the conversation`,
+  },
+
   /** What changes of a group did. `by` is null where the application made them. Names are isolated already where several stand. */
   system: {
     You: "You",

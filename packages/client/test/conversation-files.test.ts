@@ -151,12 +151,25 @@ test("is loaded again after a connection, as far as it was, and forgotten with t
 })
 
 test("a failure shows, keeps what is there, and is tried again when asked", async () => {
-  const { client, server, share, names, files, wires, open } = await start()
-  for (let n = 1; n <= 3; n++) share("asha", `${n}.png`)
+  const { client, world, server, share, names, files, wires, open } = await start()
+  for (let n = 1; n <= 2; n++) share("asha", `${n}.png`)
   server.filesPage = 2
   server.refuse = (what) => (what.endsWith("/files") ? refusal("unavailable") : undefined)
   await open()
   expect(files.get()).toMatchObject({ status: "error", error: { code: "unavailable" } })
+  // What arrives meanwhile is not the list.
+  let arrive = () => {}
+  wires.late = new Promise((resolve) => {
+    arrive = resolve
+  })
+  const reload = files.reload()
+  await world.clock.advance(10)
+  server.deliver(share("asha", "3.png"))
+  await world.clock.advance(100)
+  wires.late = null
+  arrive()
+  await expect(reload).rejects.toMatchObject({ code: "unavailable" })
+  expect(files.get()).toMatchObject({ status: "error", files: [] })
   server.refuse = () => undefined
   await files.reload()
   expect(files.get()).toMatchObject({ status: "ready", error: null })

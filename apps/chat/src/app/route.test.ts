@@ -13,6 +13,8 @@ describe("routes", () => {
     expect(parseRoute(hashOf(message))).toEqual(message)
     const details = { view: "thread", conversationId: "a/b details", details: true } as const
     expect(parseRoute(hashOf(details))).toEqual(details)
+    const both = { ...message, details: true } as const
+    expect(parseRoute(hashOf(both))).toEqual(both)
     expect(parseRoute("#/c/7/0")).toEqual({ view: "thread", conversationId: "7" })
     expect(parseRoute(hashOf({ view: "people" }))).toEqual({ view: "people" })
   })

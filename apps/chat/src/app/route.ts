@@ -4,16 +4,16 @@ import { useSyncExternalStore } from "react"
 export type Route =
   | { view: "conversations" }
   | { view: "people" }
-  /** `seq`: the message to show, until it is shown. `details`: the panel about the conversation is open. */
+  /** `seq`: the message to show, until it is shown. `details`: the panel about the conversation is open, beside it. */
   | { view: "thread"; conversationId: string; seq?: number; details?: true }
 
 export function parseRoute(hash: string): Route {
-  const thread = /^#\/c\/(.+?)(?:\/(\d{1,15}|details))?$/.exec(hash)
+  const thread = /^#\/c\/(.+?)(?:\/(\d{1,15}))?(\/details)?$/.exec(hash)
   if (thread?.[1]) {
     try {
       const conversationId = decodeURIComponent(thread[1])
       const seq = Number(thread[2])
-      const details = thread[2] === "details" && { details: true as const }
+      const details = thread[3] !== undefined && { details: true as const }
       return { view: "thread", conversationId, ...(seq > 0 && { seq }), ...details }
     } catch {
       // A broken escape sequence in an address that was typed by hand.
@@ -26,8 +26,8 @@ export function parseRoute(hash: string): Route {
 export function hashOf(route: Route): string {
   if (route.view === "thread") {
     const { conversationId, seq, details } = route
-    const rest = seq === undefined ? (details ? "/details" : "") : `/${seq}`
-    return `#/c/${encodeURIComponent(conversationId)}${rest}`
+    const place = seq === undefined ? "" : `/${seq}`
+    return `#/c/${encodeURIComponent(conversationId)}${place}${details ? "/details" : ""}`
   }
   return route.view === "people" ? "#/people" : "#/"
 }
@@ -75,7 +75,7 @@ function subscribe(listener: () => void): () => void {
 export function go(route: Route): void {
   const from = read()
   const hash = hashOf(route)
-  if (pending || (route.view === "thread" && isOverThread(from))) {
+  if (pending || (route.view === "thread" && isOverThread(from) && !isSameDetails(from, route))) {
     pending = route
     back(() => {
       const next = pending
@@ -92,15 +92,19 @@ export function go(route: Route): void {
   notify()
 }
 
+/** Whether the open details stay, beside another message of their conversation. */
+const isSameDetails = (from: Route, to: Route) =>
+  from.view === "thread" && to.view === "thread" && !!to.details && from.conversationId === to.conversationId
+
 /** The message of the address is shown, or cannot be: a reload begins as usual, and its link can be followed again. */
 export function endJump(): void {
-  const { view, ...rest } = read()
-  if (view !== "thread" || !("conversationId" in rest)) return
+  const { seq: _, ...route } = { seq: 0, ...read() }
+  if (route.view !== "thread") return
   if (pending) {
-    pending = { view, conversationId: rest.conversationId }
+    pending = route
     return
   }
-  history.replaceState(history.state, "", hashOf({ view, conversationId: rest.conversationId }))
+  history.replaceState(history.state, "", hashOf(route))
   notify()
 }
 

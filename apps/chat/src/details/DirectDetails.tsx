@@ -1,7 +1,7 @@
 import type { User } from "@lamplight/client"
 import { useBlocks, usePresence } from "@lamplight/react"
 import { Ban, CircleCheck } from "lucide-react"
-import { useState } from "react"
+import { type ReactNode, useState } from "react"
 import { useNow } from "../app/hooks"
 import { focusDetails } from "../app/regions"
 import { nameOf } from "../logic/members"
@@ -14,7 +14,8 @@ import { Confirm } from "../ui/Modal"
 import type { DetailsProps } from "./props"
 
 /** The details about a conversation of two: the other person, and the way to block them. */
-export function DirectDetails({ item, other, self }: DetailsProps & { other: User }) {
+export function DirectDetails(props: DetailsProps & { other: User; files: ReactNode }) {
+  const { item, other, self, files } = props
   const presence = usePresence(other.id)
   const now = useNow(30_000)
   const { status, users, block, unblock } = useBlocks()
@@ -33,6 +34,7 @@ export function DirectDetails({ item, other, self }: DetailsProps & { other: Use
           <PresenceLabel state={presence.status} detail={presenceDetail(presence, now)} />
         </p>
       </div>
+      {files}
       {item.other && other.id !== self.id && (
         <section className="details-section" aria-label={words.details.privacy}>
           {isBlocked && <p className="details-note">{words.details.blockedNote(name)}</p>}

@@ -1,6 +1,6 @@
 import { useMembers } from "@lamplight/react"
 import { LogOut } from "lucide-react"
-import { useState } from "react"
+import { type ReactNode, useState } from "react"
 import { focusList } from "../app/regions"
 import { leaveThread } from "../app/route"
 import { conversationTitle } from "../logic/members"
@@ -12,7 +12,7 @@ import { MemberList } from "./MemberList"
 import type { DetailsProps } from "./props"
 
 /** The details about a group: its name, its members, and the way out of it. */
-export function GroupDetails({ item, self }: DetailsProps) {
+export function GroupDetails({ item, self, files }: DetailsProps & { files: ReactNode }) {
   const group = useMembers(item.id)
   const [opener, setOpener] = useState<HTMLElement | null>(null)
   const role = item.role ?? group.role
@@ -30,6 +30,7 @@ export function GroupDetails({ item, self }: DetailsProps) {
         <GroupName item={item} name={name} canEdit={canEdit} />
         <p className="details-sub">{words.details.members(item.memberCount ?? item.members.length)}</p>
       </div>
+      {files}
       <MemberList item={item} self={self} role={role ?? "member"} group={group} />
       <section className="details-section" aria-label={words.details.membership}>
         <button

@@ -1,11 +1,11 @@
 /** Pictures over the whole page, one at a time. Loaded when the first one is opened. */
 import type { SharedFile } from "@lamplight/client"
 import { useFileUrl } from "@lamplight/react"
-import { ChevronLeft, ChevronRight, Download, X, ZoomIn, ZoomOut } from "lucide-react"
+import { ChevronLeft, ChevronRight, Download, MessageSquareText, X, ZoomIn, ZoomOut } from "lucide-react"
 import { Dialog } from "radix-ui"
 import { type KeyboardEvent, useEffect, useRef, useState } from "react"
 import { words } from "../strings"
-import { sizeText } from "./layout"
+import { kindOf, sizeText } from "./layout"
 
 export interface Shown {
   file: SharedFile
@@ -13,12 +13,23 @@ export interface Shown {
   at: string
 }
 
+/** So many before the oldest one, earlier ones are loaded. */
+const NEAR = 3
 const ZOOMS = [1, 1.5, 2, 3, 4]
 /** One step of the zoom, in pixels of a wheel: less than a notch of a mouse; the small deltas of a pinch add up to it. */
 const WHEEL_STEP = 40
 
-export default function Viewer(props: { pictures: readonly Shown[]; start: string; onClose: () => void }) {
-  const { pictures, start, onClose } = props
+export default function Viewer(props: {
+  /** Pictures and videos, the oldest first. */
+  pictures: readonly Shown[]
+  start: string
+  onClose: () => void
+  /** Shows the message of a file in the conversation. */
+  onShow?: (file: SharedFile) => void
+  /** The oldest one is near. */
+  onEarlier?: (() => void) | undefined
+}) {
+  const { pictures, start, onClose, onShow, onEarlier } = props
   const [id, setId] = useState(start)
   const [zoom, setZoom] = useState(0)
   const at = pictures.findIndex(({ file }) => file.id === id)
@@ -28,7 +39,13 @@ export default function Viewer(props: { pictures: readonly Shown[]; start: strin
   useEffect(() => {
     if (isGone) onClose()
   }, [isGone, onClose])
+  const isNearFirst = at >= 0 && at < NEAR
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once for each that is loaded
+  useEffect(() => {
+    if (isNearFirst) onEarlier?.()
+  }, [isNearFirst, pictures.length])
   if (!shown) return null
+  const isVideo = kindOf(shown.file) !== "picture"
 
   function go(step: number) {
     const next = pictures[at + step]
@@ -39,7 +56,8 @@ export default function Viewer(props: { pictures: readonly Shown[]; start: strin
   const magnify = (step: number) => setZoom((now) => Math.min(ZOOMS.length - 1, Math.max(0, now + step)))
 
   function onKeyDown(event: KeyboardEvent) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return
+    // A video has keys of its own.
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLVideoElement) return
     const isZoomed = zoom > 0
     if (event.key === "ArrowLeft" && !isZoomed) go(-1)
     else if (event.key === "ArrowRight" && !isZoomed) go(1)
@@ -72,24 +90,41 @@ export default function Viewer(props: { pictures: readonly Shown[]; start: strin
                 {pictures.length > 1 && ` · ${words.files.place(at + 1, pictures.length)}`}
               </span>
             </span>
-            <Tool label={words.files.zoomOut} disabled={zoom === 0} onClick={() => magnify(-1)}>
-              <ZoomOut size={20} aria-hidden="true" />
-            </Tool>
-            <Tool label={words.files.zoomIn} disabled={zoom === ZOOMS.length - 1} onClick={() => magnify(1)}>
-              <ZoomIn size={20} aria-hidden="true" />
-            </Tool>
+            {!isVideo && (
+              <>
+                <Tool label={words.files.zoomOut} disabled={zoom === 0} onClick={() => magnify(-1)}>
+                  <ZoomOut size={20} aria-hidden="true" />
+                </Tool>
+                <Tool
+                  label={words.files.zoomIn}
+                  disabled={zoom === ZOOMS.length - 1}
+                  onClick={() => magnify(1)}
+                >
+                  <ZoomIn size={20} aria-hidden="true" />
+                </Tool>
+              </>
+            )}
+            {onShow && (
+              <Tool label={words.shared.show} testId="viewer-show" onClick={() => onShow(shown.file)}>
+                <MessageSquareText size={20} aria-hidden="true" />
+              </Tool>
+            )}
             <Save file={shown.file} />
             <Dialog.Close className="viewer-tool" aria-label={words.files.close} title={words.files.close}>
               <X size={20} aria-hidden="true" />
             </Dialog.Close>
           </header>
-          <Stage
-            key={shown.file.id}
-            file={shown.file}
-            zoom={ZOOMS[zoom] ?? 1}
-            onMagnify={magnify}
-            onOut={onClose}
-          />
+          {isVideo ? (
+            <Film key={shown.file.id} file={shown.file} />
+          ) : (
+            <Stage
+              key={shown.file.id}
+              file={shown.file}
+              zoom={ZOOMS[zoom] ?? 1}
+              onMagnify={magnify}
+              onOut={onClose}
+            />
+          )}
           {at > 0 && (
             <Tool label={words.files.before} side="start" onClick={() => go(-1)}>
               <ChevronLeft size={26} aria-hidden="true" />
@@ -110,15 +145,17 @@ function Tool(props: {
   label: string
   side?: "start" | "end"
   disabled?: boolean
+  testId?: string
   onClick: () => void
   children: React.ReactNode
 }) {
-  const { label, side, disabled = false, onClick, children } = props
+  const { label, side, disabled = false, testId, onClick, children } = props
   return (
     <button
       type="button"
       className="viewer-tool"
       data-side={side}
+      data-testid={testId}
       aria-label={label}
       title={label}
       // It keeps the focus: the keys must go on working.
@@ -144,6 +181,35 @@ function Save({ file }: { file: SharedFile }) {
     >
       <Download size={20} aria-hidden="true" />
     </a>
+  )
+}
+
+function Film({ file }: { file: SharedFile }) {
+  const src = useFileUrl(file)
+  const poster = useFileUrl(file, "thumbnail")
+  const [isFailed, setFailed] = useState(false)
+  if (isFailed)
+    return (
+      <div className="viewer-stage">
+        <p className="viewer-failed">{words.shared.notPlayed}</p>
+      </div>
+    )
+  return (
+    <div className="viewer-stage">
+      {src !== null && (
+        // biome-ignore lint/a11y/useMediaCaption: what people send has no captions
+        <video
+          data-testid="viewer-video"
+          controls
+          playsInline
+          preload="metadata"
+          src={src}
+          poster={file.thumbnailUrl ? (poster ?? undefined) : undefined}
+          aria-label={file.name}
+          onError={() => setFailed(true)}
+        />
+      )}
+    </div>
   )
 }
 

@@ -103,7 +103,8 @@ function createConversationFiles(
     (last) =>
       same(last, {
         status: loaded ? "ready" : error ? "error" : "loading",
-        files,
+        // Of a first page that failed, only what entries told since is known.
+        files: loaded ? files : noFiles.files,
         users,
         hasMore: cursor !== undefined,
         loadingMore: more.busy(),
