@@ -28,8 +28,8 @@ const TABLES = [
     },
   },
   {
-    title: "Search of messages, groups and files",
-    suites: ["search", "groups", "files"],
+    title: "Search of messages, groups, files and Web Push",
+    suites: ["search", "groups", "files", "push"],
     adapters: { sqlite: "SQLite", postgresql: "PostgreSQL" },
   },
   {

@@ -15,6 +15,7 @@
 //!     lamplight_conformance::blocks_suite!(fresh);
 //!     lamplight_conformance::files_suite!(fresh);
 //!     lamplight_conformance::groups_suite!(fresh);
+//!     lamplight_conformance::push_suite!(fresh);
 //! }
 //! ```
 //!
@@ -38,6 +39,7 @@ pub mod nodes;
 #[doc(hidden)]
 pub mod parallel;
 pub mod presence;
+pub mod push;
 mod recorder;
 pub mod search;
 pub mod servers;
@@ -204,6 +206,7 @@ mod tests {
             include_str!("search.rs"),
             include_str!("blocks.rs"),
             include_str!("files.rs"),
+            include_str!("push.rs"),
             concat!(
                 include_str!("groups/changing.rs"),
                 include_str!("groups/joining.rs"),
@@ -230,6 +233,7 @@ mod tests {
             include_str!("search.rs"),
             include_str!("blocks.rs"),
             include_str!("files.rs"),
+            include_str!("push.rs"),
             include_str!("groups/mod.rs"),
         ]
         .concat();

@@ -11,6 +11,7 @@ pub mod membership;
 mod messages;
 pub mod postgres;
 pub mod presence;
+mod push;
 pub mod redis;
 pub mod registry;
 pub mod republisher;

@@ -17,6 +17,7 @@ mod postgresql {
     lamplight_conformance::blocks_suite!(fresh);
     lamplight_conformance::files_suite!(fresh);
     lamplight_conformance::groups_suite!(fresh);
+    lamplight_conformance::push_suite!(fresh);
     lamplight_conformance::nodes_suite!(fresh);
 }
 

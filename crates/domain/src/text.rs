@@ -18,6 +18,7 @@ use icu_properties::props::{
 };
 use icu_properties::{CodePointMapData, CodePointSetData};
 use std::borrow::Cow;
+use unicode_segmentation::UnicodeSegmentation as _;
 
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,24 @@ fn category(c: char) -> GeneralCategory {
 
 fn is_default_ignorable(c: char) -> bool {
     CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+}
+
+/// The beginning of a text, of at most so many bytes: whole grapheme clusters, and an ellipsis where
+/// something is left out.
+#[must_use]
+pub fn shortened(text: &str, bytes: usize) -> Cow<'_, str> {
+    const ELLIPSIS: char = '…';
+    if text.len() <= bytes {
+        return Cow::Borrowed(text);
+    }
+    let room = bytes.saturating_sub(ELLIPSIS.len_utf8());
+    let graphemes = text.grapheme_indices(true);
+    let end = graphemes
+        .map(|(at, grapheme)| at + grapheme.len())
+        .take_while(|end| *end <= room)
+        .last();
+    let kept = text[..end.unwrap_or(0)].trim_end();
+    Cow::Owned(format!("{kept}{ELLIPSIS}"))
 }
 
 /// Whether a text has at least one visible character: one that is

@@ -7,5 +7,6 @@ mod follower;
 mod groups;
 pub mod messages;
 pub mod presence;
+mod push;
 mod search;
 mod sqlite;

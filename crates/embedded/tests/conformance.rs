@@ -28,6 +28,7 @@ mod sqlite {
     lamplight_conformance::blocks_suite!(fresh);
     lamplight_conformance::files_suite!(fresh);
     lamplight_conformance::groups_suite!(fresh);
+    lamplight_conformance::push_suite!(fresh);
 }
 
 mod memory {

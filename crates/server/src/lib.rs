@@ -30,6 +30,8 @@ mod moving;
 pub mod nodes;
 pub mod origin;
 pub mod passwords;
+mod push;
+pub mod push_key;
 pub mod reindex;
 mod roster_feed;
 mod roster_packets;

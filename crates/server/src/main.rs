@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use lamplight::config::{Config, Flags, LogFormat};
 use lamplight::wiring::Lamplight;
-use lamplight::{account, copies, doctor, migrate, reindex, token};
+use lamplight::{account, copies, doctor, migrate, push_key, reindex, token};
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -50,6 +50,8 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Make the search index of messages anew; servers may run.
     Reindex(reindex::Reindex),
+    /// Make a new key for Web Push.
+    NewPushKey(push_key::NewPushKey),
     /// Print the OpenAPI 3.1 document of the HTTP API.
     Openapi,
     /// Mint a token to test AUTH=jwt.
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Command::Restore(options) => options.run(),
         Command::Migrate(options) => run(migrate::run(options)),
         Command::Reindex(options) => run(options.run()),
+        Command::NewPushKey(options) => run(options.run()),
         Command::Openapi => {
             println!("{}", lamplight::http::openapi::document());
             ExitCode::SUCCESS

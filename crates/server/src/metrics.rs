@@ -121,6 +121,18 @@ const ADAPTER_GAUGES: &[(&str, &str)] = &[
         "Entries of the log that are not in the search index yet.",
     ),
     (
+        "lamplight_push_behind",
+        "Entries of the log that are not in the queue of notices yet.",
+    ),
+    (
+        "lamplight_push_waiting",
+        "Pairs of a subscription and a conversation with notices that wait.",
+    ),
+    (
+        "lamplight_push_subscriptions",
+        "Subscriptions for Web Push.",
+    ),
+    (
         "lamplight_republisher_leader",
         "1 on the node that follows the log.",
     ),
@@ -191,6 +203,14 @@ fn describe() {
     describe_counter!(
         "lamplight_file_scans_total",
         "Files sent to the scanner, by what came of it."
+    );
+    describe_counter!(
+        "lamplight_pushes_total",
+        "Notices passed to push services, by what came of it."
+    );
+    describe_histogram!(
+        "lamplight_push_seconds",
+        "How long push services took for one notice."
     );
     describe_histogram!(
         "lamplight_file_scan_seconds",
@@ -310,6 +330,12 @@ pub fn gap() {
 /// The event bus brought an entry of a log after later ones.
 pub fn late_entry() {
     counter!("lamplight_bus_late_total").increment(1);
+}
+
+/// A notice was passed to a push service.
+pub fn pushed(outcome: &'static str, took: Duration) {
+    counter!("lamplight_pushes_total", "outcome" => outcome).increment(1);
+    histogram!("lamplight_push_seconds").record(took.as_secs_f64());
 }
 
 /// A file was sent to the scanner.

@@ -15,6 +15,7 @@ use crate::metrics;
 use crate::nodes::ClusterNodes;
 use crate::origin::Origins;
 use crate::passwords::Argon2Passwords;
+use crate::push::{PushComponent, WebPush};
 use crate::roster_feed::RosterPublisher;
 use crate::serve::{self, Service};
 use crate::socket::ChatNamespace;
@@ -24,7 +25,7 @@ use crate::transport::{UNSENT_SHARES, socket_io};
 use crate::unsent::Unsent;
 use futures_util::future::join_all;
 use lamplight_usecases::ports::{Clock, Subscription};
-use lamplight_usecases::{Handler, Identity, Ports, Settings};
+use lamplight_usecases::{Handler, Identity, Ports, PushRunner, Settings};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -91,7 +92,7 @@ impl Lamplight {
     pub async fn build(config: &Config, listen: SocketAddr) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let node_id = config.node_id(listen.port());
-        let backends = Backends::open(config, &node_id, listen, &clock).await?;
+        let mut backends = Backends::open(config, &node_id, listen, &clock).await?;
         let hub = Arc::new(Hub::new(Arc::clone(&backends.bus), Arc::clone(&clock)));
         let roster = Arc::new(RosterPublisher::new(
             Arc::clone(&hub),
@@ -105,6 +106,8 @@ impl Lamplight {
             search: backends.search,
             blocks: backends.blocks,
             files: backends.files,
+            push: backends.push,
+            push_sender: Arc::new(WebPush::new(&config.push)),
             directory: backends.directory,
             accounts: backends.accounts,
             passwords: Arc::new(Argon2Passwords::new()),
@@ -143,6 +146,8 @@ impl Lamplight {
         let subscription = ports
             .bus
             .subscribe(Box::new(move |message| subscriber.receive(message)));
+        let pushes = PushRunner::new(&ports, backends.follower);
+        backends.components.push(Arc::new(PushComponent(pushes)));
         let mut background = Tasks::default();
         background.start(backends.components.iter().flat_map(|part| part.tasks()));
         join_all(backends.components.iter().map(|part| part.warm_up())).await;

@@ -8,6 +8,7 @@ use crate::groups::command::{GroupCommand, GroupReply};
 use crate::messages::command::{MessageCommand, MessageReply};
 use crate::metadata::Metadata;
 use crate::presence::command::{PresenceCommand, PresenceReply};
+use crate::push::command::{PushCommand, PushReply};
 use crate::search::command::{SearchCommand, SearchReply};
 use crate::weight::ROW;
 
@@ -20,6 +21,7 @@ pub enum Command {
     Messages(MessageCommand),
     Search(SearchCommand),
     Blocks(BlockCommand),
+    Push(PushCommand),
     Accounts(AccountCommand),
     Admin(AdminCommand),
 }
@@ -35,6 +37,7 @@ impl Command {
             Self::Messages(command) => command.metadata(),
             Self::Search(command) => command.metadata(),
             Self::Blocks(command) => command.metadata(),
+            Self::Push(command) => command.metadata(),
             Self::Accounts(command) => command.metadata(),
             Self::Admin(command) => command.metadata(),
         }
@@ -52,6 +55,7 @@ pub enum Reply {
     Messages(MessageReply),
     Search(SearchReply),
     Blocks(BlockReply),
+    Push(PushReply),
     Accounts(AccountReply),
     Admin(AdminReply),
 }
@@ -60,7 +64,7 @@ impl Reply {
     /// What a read with this reply is charged: its bytes, and [`ROW`] for each thing looked up.
     pub(crate) fn cost(&self) -> usize {
         ROW + match self {
-            Self::Done | Self::Admin(_) => 0,
+            Self::Done | Self::Push(_) | Self::Admin(_) => 0,
             Self::Presence(reply) => reply.cost(),
             Self::Conversations(reply) => reply.cost(),
             Self::Groups(reply) => reply.cost(),
@@ -97,6 +101,7 @@ from_area! {
     Messages: MessageCommand, MessageReply;
     Search: SearchCommand, SearchReply;
     Blocks: BlockCommand, BlockReply;
+    Push: PushCommand, PushReply;
     Accounts: AccountCommand, AccountReply;
     Admin: AdminCommand, AdminReply;
 }

@@ -17,6 +17,7 @@ use crate::metadata::{Budget, Metadata};
 use crate::ports::{Blocks, Messages, Ports, ProfileSource};
 use crate::presence::last_seen::LastSeenWriter;
 use crate::presence::service::PresenceService;
+use crate::push::service::PushService;
 use crate::read_budget::ReadBudget;
 use crate::refusal::Refusal;
 use crate::search::service::SearchService;
@@ -65,6 +66,7 @@ pub struct Handler {
     messages: MessageService,
     search: SearchService,
     blocks: BlockService,
+    push: PushService,
     files: FileService,
     accounts: AccountService,
     admin: AdminService,
@@ -85,6 +87,7 @@ impl Handler {
             messages: MessageService::new(ports, &shared, &settings),
             search: SearchService::new(ports, &shared),
             blocks: BlockService::new(ports, &settings),
+            push: PushService::new(ports),
             files: FileService::new(ports, &shared),
             accounts: AccountService::new(ports, &settings, &shared),
             admin: AdminService::new(ports, &settings, &shared),
@@ -179,6 +182,7 @@ impl Handler {
             Command::Messages(command) => self.messages.handle(caller, command).await,
             Command::Search(command) => Box::pin(self.search.handle(caller, command)).await,
             Command::Blocks(command) => Box::pin(self.blocks.handle(caller, command)).await,
+            Command::Push(command) => Box::pin(self.push.handle(caller, command)).await,
             Command::Accounts(command) => Box::pin(self.accounts.handle(caller, command)).await,
             Command::Admin(command) => Box::pin(self.admin.handle(command)).await,
         }

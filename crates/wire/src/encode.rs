@@ -10,7 +10,7 @@ use lamplight_domain::presence::{Change, Presence};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::{
     AccountReply, AdminReply, BlockReply, ConversationReply, GroupReply, MessageReply,
-    PresenceReply, Refusal, Reply, SearchReply,
+    PresenceReply, PushReply, Refusal, Reply, SearchReply,
 };
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -223,6 +223,10 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
         as_of_seq: u64,
     }
     #[derive(Serialize)]
+    struct PublicKey<'a> {
+        key: &'a str,
+    }
+    #[derive(Serialize)]
     struct OneUser<'a> {
         user: User<'a>,
     }
@@ -421,6 +425,7 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
                 degraded: false,
             })
         }
+        Reply::Push(PushReply { key }) => success(PublicKey { key }),
         Reply::Accounts(AccountReply::User(user)) | Reply::Admin(AdminReply::Profile(user)) => {
             success(OneUser { user: user.into() })
         }

@@ -10,6 +10,7 @@ pub mod decode;
 pub mod encode;
 pub mod group;
 pub mod loose;
+pub mod push;
 mod search;
 pub mod shape;
 pub mod time;

@@ -1,5 +1,6 @@
 //! The TypeScript types of everything on the wire, generated from the shapes.
 
+use crate::push::{PushAttachment, PushPayload};
 use crate::{body, shape};
 use lamplight_usecases::Code;
 use std::fmt::Write;
@@ -57,6 +58,8 @@ pub fn declarations() -> String {
         shape::FileProgress<'_>,
         shape::ChosenStatus<'_>,
         shape::Refusal<'_>,
+        PushPayload<'_>,
+        PushAttachment<'_>,
         shape::SyncPage<'_>,
         body::JoinUser,
         body::UserActivity,

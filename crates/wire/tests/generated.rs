@@ -25,14 +25,15 @@ use lamplight_domain::presence::{
 };
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{
-    History, MessagePage, MoreAround, Page, PinnedPage, SentFile, SentFiles, SyncPage,
-    WatchedPresence,
+    History, MessagePage, MoreAround, Page, PinnedPage, PushContent, PushNotice, SentFile,
+    SentFiles, SyncPage, WatchedPresence,
 };
 use lamplight_usecases::{
-    AccountReply, Code, ConversationReply, GroupReply, MessageReply, PresenceReply, Refusal, Reply,
+    AccountReply, Code, ConversationReply, GroupReply, MessageReply, PresenceReply, PushReply,
+    Refusal, Reply,
 };
 use lamplight_wire::decode::{self, SocketRequest};
-use lamplight_wire::{encode, typescript};
+use lamplight_wire::{encode, push, typescript};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -575,6 +576,31 @@ fn frames() -> Value {
         add(&format!("reply {name}"), encode::reply(&reply, &store));
     }
     add("reply authenticate", encode::authenticated(Some(AT)));
+    let key = PushReply {
+        key: "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM".into(),
+    };
+    add("reply push key", encode::reply(&key.into(), &store));
+    let content = PushContent {
+        sender: asha(),
+        conversation_name: Some("Garden".into()),
+        text: "Hi <script>\n\u{1F44B}".into(),
+        attachment: Some(("image/png".into(), "leaf.png".into())),
+    };
+    for (name, content) in [
+        ("push message", Some(content)),
+        ("push message without content", None),
+    ] {
+        let notice = PushNotice {
+            conversation: ConversationId::trusted("c1"),
+            message: MessageId::trusted("m2"),
+            seq: 2,
+            created_at: AT,
+            sender: UserId::trusted("42"),
+            total_unread: 3,
+            content,
+        };
+        add(name, push::payload(&notice));
+    }
     for code in Code::ALL {
         let refusal = Refusal {
             code,

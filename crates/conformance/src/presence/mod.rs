@@ -96,6 +96,7 @@ macro_rules! presence_suite {
                 p5_versions_grow_over_restarts,
                 p13_each_leave_is_queued_for_the_directory_by_one_node,
                 the_list_pages_in_the_order_of_arrival,
+                who_is_at_a_device_is_known_whatever_they_show,
                 a_cursor_of_no_page_is_refused,
                 who_uploads_is_shown_to_share_a_file,
                 statuses_of_two_nodes_end_at_the_newest_in_either_order,

@@ -63,6 +63,43 @@ pub async fn the_list_pages_in_the_order_of_arrival<P: PresenceStore>(subject: P
     }
 }
 
+/// Whoever is at a device is known to be, whatever status they show; an idle or a closed one is none.
+pub async fn who_is_at_a_device_is_known_whatever_they_show<P: PresenceStore>(
+    subject: PresenceSubject<P>,
+) {
+    let last_active = async |id: &str| {
+        let active = subject.presence.last_active(&user(id)).await;
+        active.expect("an answer")
+    };
+    assert_eq!(last_active("a").await, None);
+    subject.join("a", "a1").await;
+    subject.join("a", "a2").await;
+    let at_once = last_active("a").await.expect("active");
+    assert!(at_once < Duration::from_secs(20), "{at_once:?}");
+    subject
+        .set_status("a", chosen(ManualStatus::Invisible))
+        .await;
+    assert!(last_active("a").await.is_some());
+    let beat = async |tab_id: &str, active: bool| {
+        let beat = subject.presence.activity(&tab(tab_id), active).await;
+        beat.expect("a heartbeat");
+    };
+    beat("a1", false).await;
+    assert!(last_active("a").await.is_some(), "at the other one");
+    beat("a2", false).await;
+    assert_eq!(last_active("a").await, None);
+    beat("a2", true).await;
+    assert!(last_active("a").await.is_some());
+    let tab = tab("a2");
+    let closed = subject.presence.close(&tab, OfflineReason::Closed);
+    closed.await.expect("closed");
+    assert_eq!(
+        last_active("a").await,
+        None,
+        "the grace period does not count"
+    );
+}
+
 /// A cursor is opaque, and one that no page gave out is not read as some position.
 pub async fn a_cursor_of_no_page_is_refused<P: PresenceStore>(subject: PresenceSubject<P>) {
     subject.join("a", "a1").await;

@@ -38,6 +38,8 @@ mod plan;
 mod planned;
 mod presence_version;
 mod probe;
+mod push_queue;
+mod push_subscriptions;
 mod queries;
 mod readers;
 mod scans;
@@ -81,6 +83,10 @@ pub(crate) use marks::Move;
 pub(crate) use messages_now::{messages, pinned};
 pub use options::PostgresOptions;
 pub use probe::{DatabaseReport, probe};
+pub(crate) use push_queue::{claim_pushes, move_push, queue_pushes};
+pub(crate) use push_subscriptions::{
+    end_subscription, push_counts, push_key, replace_push_key, subscribe, unsubscribe,
+};
 pub(crate) use queries::{
     conversation, conversations, details, direct, members, others, readers, shared_with, summary,
     total_unread,

@@ -10,6 +10,7 @@ use tokio_postgres::types::Type;
 pub(super) const MIGRATION_LOCK: i64 = 0x4c61_6d70_0000_0001;
 pub(super) const IDENTITY_LOCK: i64 = 0x4c61_6d70_0000_0002;
 pub(super) const NODES_LOCK: i64 = 0x4c61_6d70_0000_0003;
+pub(super) const PUSH_LOCK: i64 = 0x4c61_6d70_0000_0004;
 
 /// A migration, and the oldest schema whose version of Lamplight can work with the result.
 struct Migration {
@@ -69,6 +70,10 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         sql: include_str!("../../migrations/0013_files_of_conversations.sql"),
+        oldest_compatible: 1,
+    },
+    Migration {
+        sql: include_str!("../../migrations/0014_push.sql"),
         oldest_compatible: 1,
     },
 ];

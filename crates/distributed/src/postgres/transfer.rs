@@ -274,6 +274,8 @@ impl Transfer for PostgresStore {
              SELECT setval(pg_get_serial_sequence('people', 'id'), max(id)) FROM people HAVING max(id) IS NOT NULL;
              SELECT setval(pg_get_serial_sequence('conversations', 'id'), max(id)) FROM conversations HAVING max(id) IS NOT NULL;
              SELECT setval(pg_get_serial_sequence('entries', 'id'), max(id)) FROM entries HAVING max(id) IS NOT NULL;
+             SELECT setval(pg_get_serial_sequence('push_keys', 'id'), max(id)) FROM push_keys HAVING max(id) IS NOT NULL;
+             SELECT setval(pg_get_serial_sequence('push_subscriptions', 'id'), max(id)) FROM push_subscriptions HAVING max(id) IS NOT NULL;
              ANALYZE",
         )
         .await?;

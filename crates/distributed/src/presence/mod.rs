@@ -336,6 +336,10 @@ impl PresenceStore for RedisPresence {
         Ok(self.node.feed.is_hidden(user))
     }
 
+    async fn last_active(&self, user: &UserId) -> StoreResult<Option<Duration>> {
+        Ok(self.node.last_active(user).await.unwrap_or_default())
+    }
+
     fn last_seen(&self) -> &LastSeenQueue {
         &self.node.last_seen
     }

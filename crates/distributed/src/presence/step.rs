@@ -94,6 +94,21 @@ impl Node {
         )))
     }
 
+    /// For how long a user has not been active at any device, as Redis has it.
+    pub(super) async fn last_active(&self, user: &UserId) -> StoreResult<Option<Duration>> {
+        let writer = self.writer()?;
+        let answer = self.feed.scripts.read(writer, bucket(user), user).await?;
+        let Answer::Record(read) = answer else {
+            return Err(self.fenced(writer));
+        };
+        let record = Record::read(user, &read.text).unwrap_or_default();
+        let mut roster = Roster::new(self.rules, 0);
+        if let Some(record) = record.user {
+            roster.import(user, record);
+        }
+        Ok(roster.last_active(read.now, user.as_str()))
+    }
+
     fn compute(
         &self,
         writer: Writer<'_>,

@@ -2,7 +2,7 @@
 
 use super::rules::Rules;
 use super::unattached::UnattachedStatuses;
-use super::user::{NEVER, User, VisibleState};
+use super::user::{Lifetime, NEVER, User, VisibleState};
 use super::{
     Change, ManualStatus, Offline, Presence, RosterSnapshot, SavedStatus, StatusOverride,
     VersionFloors, next_version,
@@ -11,6 +11,7 @@ use crate::identity::{ConnectionId, Profile, UserId};
 use crate::time::{Moment, Now, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The users with sessions, on all nodes that share it.
 #[derive(Debug)]
@@ -118,6 +119,15 @@ impl Roster {
         self.users
             .get(user)
             .is_some_and(|user| user.status.chosen.status == ManualStatus::Invisible)
+    }
+
+    /// For how long nobody has been active at any device of a user: since the latest heartbeat of an
+    /// open session whose client does not say that it is idle. `None` if there is no such session.
+    #[must_use]
+    pub fn last_active(&self, now: Now, user: &str) -> Option<Duration> {
+        let sessions = self.users.get(user)?.sessions.iter();
+        let active = sessions.filter(|held| held.life == Lifetime::Live && !held.idle);
+        active.map(|held| now.moment.since(held.last_active)).min()
     }
 
     /// The user's manual status, for all their devices, unless a newer revision was set before.

@@ -250,6 +250,12 @@ impl PresenceStore for EmbeddedPresence {
         Ok(state.roster.is_invisible(user.as_str()))
     }
 
+    async fn last_active(&self, user: &UserId) -> StoreResult<Option<Duration>> {
+        let now = self.shared.clock.now();
+        let state = self.shared.state.lock();
+        Ok(state.roster.last_active(now, user.as_str()))
+    }
+
     async fn acquire_lease(&self) -> StoreResult<NodeLease> {
         Ok(self.acquire())
     }

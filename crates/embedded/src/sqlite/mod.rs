@@ -29,6 +29,8 @@ mod members;
 mod messages_now;
 mod open;
 mod options;
+mod push_queue;
+mod push_subscriptions;
 mod queries;
 #[cfg(test)]
 mod query_tests;
@@ -66,6 +68,11 @@ pub(crate) use hosted::put;
 pub(crate) use marks::mark;
 pub(crate) use messages_now::{messages, pinned};
 pub use options::SqliteOptions;
+pub(crate) use push_queue::{claim_pushes, due_pushes, move_push, read_push_step, write_push_step};
+pub(crate) use push_subscriptions::{
+    end_subscription, present_push_key, push_counts, push_key, replace_push_key, subscribe,
+    unsubscribe,
+};
 pub(crate) use queries::{
     conversation, conversations, details, direct, members, others, profiles, readers, shared_with,
     summary, total_unread,

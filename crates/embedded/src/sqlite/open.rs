@@ -11,6 +11,7 @@ use super::keys;
 use super::lock::{Lock, resolve};
 use super::members::MembersCache;
 use super::options::SqliteOptions;
+use super::push_queue;
 use super::readers::Readers;
 use super::schema::{MIGRATIONS, migrate};
 use super::sidecar::{Found, Sidecar, WalOrigin};
@@ -95,6 +96,7 @@ pub(super) fn open(options: &SqliteOptions, bus: Arc<dyn EventBus>) -> Result<Op
     // After the migrations, so that a database that is not ours keeps its journal mode too.
     prepare_writer(&mut conn, options.max_pages, &pages).map_err(database)?;
     keys::renew(&mut conn).map_err(database)?;
+    push_queue::release_claims(&conn).map_err(database)?;
     let store_id = conn
         .query_row(
             "SELECT value FROM properties WHERE name = 'store_id'",

@@ -31,6 +31,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0022_upload_claims.sql"),
     include_str!("../../migrations/0023_watched_uploads.sql"),
     include_str!("../../migrations/0024_files_of_conversations.sql"),
+    include_str!("../../migrations/0025_push.sql"),
 ];
 
 /// Identifies Lamplight's databases in the file header ("Lamp").

@@ -26,12 +26,13 @@ use lamplight_distributed::republisher::Republisher;
 use lamplight_distributed::sign_outs::RedisSignOuts;
 use lamplight_domain::identity::NodeId;
 use lamplight_domain::presence::Rules;
+use lamplight_domain::time::Timestamp;
 use lamplight_embedded::event_bus::EmbeddedEventBus;
 use lamplight_embedded::messages::{OpenError, SqliteOptions, SqliteStore};
 use lamplight_embedded::presence::{EmbeddedPresence, VersionStore};
 use lamplight_usecases::ports::{
     Accounts, Blocks, Clock, Directory, EventBus, Files, Groups, LogFollower, MessageSearch,
-    Messages, PresenceStore, SharedLimits, SharedSignOuts, StoreError,
+    Messages, PresenceStore, PushKey, PushSubscriptions, SharedLimits, SharedSignOuts, StoreError,
 };
 use membership::MembershipComponent;
 use memory::MemoryPresence;
@@ -73,6 +74,9 @@ pub struct Backends {
     pub accounts: Arc<dyn Accounts>,
     pub presence: Arc<dyn PresenceStore>,
     pub bus: Arc<dyn EventBus>,
+    pub push: Arc<dyn PushSubscriptions>,
+    /// The log, for what must not miss anything.
+    pub follower: Arc<dyn LogFollower>,
     /// The log from which a node reads what the bus lost; a bus of one process loses nothing.
     pub log: Option<Arc<dyn LogFollower>>,
     pub shared_limits: Option<Arc<dyn SharedLimits>>,
@@ -188,6 +192,8 @@ impl Backends {
             accounts: store.accounts,
             presence,
             bus,
+            push: store.push,
+            follower: Arc::clone(&store.log),
             log: redis.is_some().then_some(store.log),
             registry,
             shared_sign_outs: redis
@@ -208,6 +214,7 @@ struct Store {
     files: Arc<dyn Files>,
     directory: Arc<dyn Directory>,
     accounts: Arc<dyn Accounts>,
+    push: Arc<dyn PushSubscriptions>,
     log: Arc<dyn LogFollower>,
     id: String,
     /// No version above this was used before, where presence is in memory.
@@ -231,6 +238,7 @@ impl Store {
                     files: Arc::clone(&store) as _,
                     directory: Arc::clone(&store) as _,
                     accounts: Arc::clone(&store) as _,
+                    push: Arc::clone(&store) as _,
                     log: Arc::clone(&store) as _,
                     id: store.store_id().to_owned(),
                     presence_version: store.presence_version(),
@@ -250,6 +258,7 @@ impl Store {
                     files: Arc::clone(&store) as _,
                     directory: Arc::clone(&store) as _,
                     accounts: Arc::clone(&store) as _,
+                    push: Arc::clone(&store) as _,
                     log: Arc::clone(&store) as _,
                     id: store.store_id().to_owned(),
                     presence_version: store.presence_version().await?,
@@ -280,6 +289,30 @@ pub(crate) async fn reindex(database: &Database) -> Result<(), BackendError> {
             let bus = Arc::new(EmbeddedEventBus::new());
             let store = PostgresStore::open(options, bus).await?;
             let outcome = store.reindex().await;
+            store.close().await;
+            Ok(outcome?)
+        }
+    }
+}
+
+/// Makes `new` the key for new subscriptions for Web Push. With SQLite no server may run.
+pub(crate) async fn replace_push_key(
+    database: &Database,
+    new: &PushKey,
+    at: Timestamp,
+) -> Result<(), BackendError> {
+    let bus = Arc::new(EmbeddedEventBus::new());
+    match database {
+        Database::Sqlite(file) => {
+            let store = SqliteStore::open(SqliteOptions::new(file), bus)?;
+            let outcome = store.replace_push_key(new, at).await;
+            store.close().await;
+            Ok(outcome?)
+        }
+        Database::Postgres(url) => {
+            let options = PostgresOptions::new(url.expose());
+            let store = PostgresStore::open(options, bus).await?;
+            let outcome = store.replace_push_key(new, at).await;
             store.close().await;
             Ok(outcome?)
         }

@@ -4,7 +4,7 @@ use super::settings::{OPEN_FLAG, SETTINGS};
 use super::sources::{Found, Gathered, Source};
 use super::types::{
     Config, ConfigError, Database, FileScanSettings, FilesPlace, JwkSource, JwtSettings, LogFormat,
-    MIN_JWT_SECRET_BYTES, MIN_SERVER_KEY_BYTES, RedisSettings, Secret,
+    MIN_JWT_SECRET_BYTES, MIN_SERVER_KEY_BYTES, PushSettings, RedisSettings, Secret,
 };
 use super::values;
 use crate::backends::urls;
@@ -162,6 +162,15 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
     let file_types = reader.value("file-types", values::media_types);
     let scan_url = reader.value("file-scan-url", values::web_address);
     let scan_timeout = reader.value("file-scan-timeout", values::some_duration);
+    let push = PushSettings {
+        subject: reader.value("vapid-subject", values::contact).or_else(|| {
+            let is_https = |origin: &&String| origin.starts_with("https://");
+            allowed_origins.iter().find(is_https).cloned()
+        }),
+        allow: reader
+            .value("push-allow", values::origins)
+            .unwrap_or_default(),
+    };
 
     if let (Some(listen), Some(identity)) = (listen, identity) {
         check_open(&mut reader, identity, listen, is_open_on_purpose);
@@ -220,6 +229,7 @@ pub(super) fn config(gathered: Gathered) -> Result<Config, ConfigError> {
                 }),
                 None => None,
             },
+            push,
             warnings: std::mem::take(&mut reader.warnings),
         })
     })();

@@ -13,7 +13,7 @@ pub(crate) mod values;
 pub use settings::Flags;
 pub use types::{
     Config, ConfigError, Database, FileScanSettings, FilesPlace, JwkSource, JwtSettings, LogFormat,
-    MIN_JWT_SECRET_BYTES, MIN_SERVER_KEY_BYTES, RedisSettings, Secret,
+    MIN_JWT_SECRET_BYTES, MIN_SERVER_KEY_BYTES, PushSettings, RedisSettings, Secret,
 };
 
 use sources::{Surroundings, gather};

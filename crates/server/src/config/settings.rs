@@ -103,6 +103,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting("file-types", "FILE_TYPES", "TYPE,...", "", "Types of files that can be uploaded, such as image/*,application/pdf, by what their bytes are; all by default"),
     secret("file-scan-url", "FILE_SCAN_URL", "URL", "Service that is sent each file by POST; nobody can have a file before the service answered {\"verdict\": \"clean\"}"),
     setting("file-scan-timeout", "FILE_SCAN_TIMEOUT", "DURATION", "60s", "How long that service may take for one file before the file is sent again"),
+    setting("vapid-subject", "VAPID_SUBJECT", "mailto:...|https://...", "", "Who answers for this server, as push services are told; Apple's refuses notices without it. The first https origin of ALLOWED_ORIGINS by default"),
+    setting("push-allow", "PUSH_ALLOW", "ORIGIN,...", "", "Push services besides those on public addresses over https, such as http://127.0.0.1:9000"),
     setting("max-payload", "MAX_PAYLOAD", "BYTES", "1000000", "Maximum bytes of one packet or request body; 0 for no limit"),
 ];
 

@@ -159,7 +159,17 @@ pub struct Config {
     pub file_rules: FileRules,
     /// The scanner that decides about each file, if there is one.
     pub file_scan: Option<FileScanSettings>,
+    pub push: PushSettings,
     pub(super) warnings: Vec<String>,
+}
+
+/// How push services are spoken to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PushSettings {
+    /// Who answers for this server: a `mailto:` or `https:` address.
+    pub subject: Option<String>,
+    /// Origins of push services that need neither https nor a public address.
+    pub allow: Vec<String>,
 }
 
 /// Where the bytes of files are.

@@ -197,6 +197,11 @@ pub(super) fn socket_path(text: &str) -> Read<String> {
         "/api/privatechat",
         "/api/users",
         "/api/auth",
+        "/api/account",
+        "/api/avatars",
+        "/api/blocks",
+        "/api/files",
+        "/api/push",
     ];
     if own.iter().any(|own| {
         path.strip_prefix(own)
@@ -236,6 +241,24 @@ pub(super) fn some_duration(text: &str) -> Read<Duration> {
     match duration(text)? {
         Duration::ZERO => Err("longer than 0".to_owned()),
         some => Ok(some),
+    }
+}
+
+/// Who answers for this server: see RFC 8292, section 2.1.
+pub(super) fn contact(text: &str) -> Read<String> {
+    let expected = || "mailto: and an address of yours, or the https address of a page".to_owned();
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_mail = text
+        .strip_prefix("mailto:")
+        .is_some_and(|mail| mail.split('@').filter(|part| !part.is_empty()).count() == 2);
+    let is_page = text.starts_with("https://")
+        && text
+            .parse::<http::Uri>()
+            .is_ok_and(|url| url.host().is_some_and(|host| !host.is_empty()));
+    if is_plain && (is_mail || is_page) {
+        Ok(text.to_owned())
+    } else {
+        Err(expected())
     }
 }
 

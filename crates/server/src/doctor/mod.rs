@@ -196,6 +196,12 @@ fn settings(config: &Config, report: &mut Report) {
             config.data_dir.display()
         ),
     ));
+    if config.push.subject.is_none() {
+        report.add(Finding::note(
+            "push",
+            "VAPID_SUBJECT is not set, so Apple's push service (Safari, iOS) takes no notices",
+        ));
+    }
     for warning in config.warnings() {
         report.add(Finding::warn(
             "settings",

@@ -12,6 +12,7 @@ mod groups;
 pub mod openapi;
 mod ops;
 mod pages;
+mod push;
 mod request_body;
 mod schemas;
 mod search;
@@ -92,6 +93,11 @@ pub fn router(state: Arc<AppState>) -> Router {
         .route(
             "/api/blocks/{userId}",
             put(blocks::block).delete(blocks::unblock),
+        )
+        .route("/api/push/key", get(push::key))
+        .route(
+            "/api/push/subscriptions",
+            post(push::subscribe).delete(push::unsubscribe),
         )
         .route("/api/users", get(api::users))
         .route("/api/users/{id}", put(api::put_user))

@@ -44,6 +44,11 @@ answers! {
         #[schema(required = false)]
         store: String,
     }
+    /// The server's key for Web Push.
+    PushKeyAnswer {
+        /// An uncompressed point on P-256 in base64url, 65 bytes.
+        key: String,
+    }
     /// An address of a file for one user.
     SignedUrlAnswer {
         /// A path of this server.

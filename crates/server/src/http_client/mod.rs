@@ -2,8 +2,11 @@
 //! purpose: one connection, one request, no redirects, no proxies, a limit on the time and on the
 //! bytes.
 
+mod link;
 #[cfg(test)]
 pub(crate) mod mock_server;
+
+pub(crate) use link::Link;
 
 use ::http::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
 use ::http::{HeaderMap, Method, Request, StatusCode, Uri};
@@ -245,6 +248,11 @@ pub(crate) async fn connect(url: &Uri) -> Result<Box<dyn Stream>, ClientError> {
     if !is_tls {
         return Ok(Box::new(tcp));
     }
+    secure(host, tcp).await
+}
+
+/// TLS with a host on a connection.
+pub(crate) async fn secure(host: &str, tcp: TcpStream) -> Result<Box<dyn Stream>, ClientError> {
     let name = ServerName::try_from(host.to_owned()).map_err(|error| {
         ClientError::Tls(format!("{host} is no name for a certificate: {error}"))
     })?;

@@ -16,6 +16,7 @@ mod last_seen;
 mod messages;
 mod passwords;
 mod presence;
+mod push;
 mod search;
 mod shared_limits;
 mod shared_sign_outs;
@@ -42,6 +43,11 @@ pub use messages::{
 };
 pub use passwords::{HashError, HashFor, Passwords};
 pub use presence::{PresenceState, PresenceStore};
+pub use push::{
+    NewSubscription, PushContent, PushCounts, PushJob, PushKey, PushNotice, PushOutcome,
+    PushSender, PushStep, PushSubscription, PushSubscriptions, PushTarget, PushThen,
+    SubscribeOutcome,
+};
 pub use search::{IndexProgress, IndexStep, MessageSearch, Search};
 pub use shared_limits::{SharedLimits, SharedRule};
 pub use shared_sign_outs::{Exchanged, SharedSignOuts, SignOut};
@@ -57,6 +63,8 @@ pub struct Ports {
     pub search: Arc<dyn MessageSearch>,
     pub blocks: Arc<dyn Blocks>,
     pub files: Arc<dyn Files>,
+    pub push: Arc<dyn PushSubscriptions>,
+    pub push_sender: Arc<dyn PushSender>,
     pub directory: Arc<dyn Directory>,
     pub accounts: Arc<dyn Accounts>,
     pub passwords: Arc<dyn Passwords>,

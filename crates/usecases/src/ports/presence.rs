@@ -9,6 +9,7 @@ use lamplight_domain::presence::{
     Activity, NodeLease, OfflineReason, Presence, RosterSnapshot, SavedStatus,
 };
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How one user is shown, read in one step with the version that it holds at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +90,10 @@ pub trait PresenceStore: Send + Sync + 'static {
     async fn count(&self) -> StoreResult<usize>;
     /// Whether a user has a session and is to look offline all the same.
     async fn is_invisible(&self, user: &UserId) -> StoreResult<bool>;
+    /// For how long nobody has been active at any device of a user: since the latest heartbeat, or
+    /// the announcement, of an open session whose client does not say that it is idle. `None` if there
+    /// is no such session, also while the shared store is out of reach. Whatever the user's status is.
+    async fn last_active(&self, user: &UserId) -> StoreResult<Option<Duration>>;
     /// When the users whose presence this node ended were last seen, until the directory has it. The
     /// store decides the time; [`Handler::run_background`](crate::Handler::run_background) writes it.
     fn last_seen(&self) -> &LastSeenQueue;

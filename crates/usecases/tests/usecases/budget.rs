@@ -85,6 +85,11 @@ every_command! {
         Unblock => Unblock(user("b")),
         List => List { cursor: None, limit: 50 },
     }
+    Push(PushCommand) {
+        Key => Key,
+        Subscribe => Subscribe { target: target("https://push.example/a"), content: true, key: None },
+        Unsubscribe => Unsubscribe { endpoint: "https://push.example/a".into() },
+    }
     Accounts(AccountCommand) {
         Register => Register { username: "ada".into(), password: "short".into(), name: None },
         Login => Login { username: "ada".into(), password: "wrong".into() },

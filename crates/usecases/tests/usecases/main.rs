@@ -12,6 +12,7 @@ mod groups;
 mod identity;
 mod limits;
 mod people;
+mod push;
 mod search;
 mod sending;
 mod sharing;

@@ -4,7 +4,8 @@ use super::json::{invalid, json};
 use crate::body;
 use crate::loose::LooseId;
 use lamplight_domain::identity::{Profile, UserId, parse_avatar_url, parse_name};
-use lamplight_usecases::{AccountCommand, AdminCommand, Refusal};
+use lamplight_usecases::ports::PushTarget;
+use lamplight_usecases::{AccountCommand, AdminCommand, PushCommand, Refusal};
 use std::sync::Arc;
 
 /// Reads a profile that the host application writes.
@@ -42,6 +43,29 @@ pub fn update_account(update: &body::UpdateAccount) -> Result<AccountCommand, Re
         .map(|url| avatar(url.as_deref()))
         .transpose()?;
     Ok(AccountCommand::Update { name, avatar_url })
+}
+
+/// Reads the body of `POST /api/push/subscriptions`.
+#[must_use]
+pub fn subscribe(subscription: body::PushSubscriptionBody) -> PushCommand {
+    let unpadded = |text: String| Arc::from(text.trim_end_matches('='));
+    PushCommand::Subscribe {
+        target: PushTarget {
+            endpoint: subscription.endpoint.into(),
+            p256dh: unpadded(subscription.keys.p256dh),
+            auth: unpadded(subscription.keys.auth),
+        },
+        content: subscription.content.unwrap_or(true),
+        key: subscription.key.map(unpadded),
+    }
+}
+
+/// Reads the body of `DELETE /api/push/subscriptions`.
+#[must_use]
+pub fn unsubscribe(subscription: body::PushEndpointBody) -> PushCommand {
+    PushCommand::Unsubscribe {
+        endpoint: subscription.endpoint,
+    }
 }
 
 /// A profile from the claims of a token or the host application.

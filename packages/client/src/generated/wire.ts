@@ -631,6 +631,45 @@ retryable: boolean,
 retryAfterMs?: number, };
 
 /**
+ * What a service worker gets for a message. It can come more than once: show each `messageId` once.
+ * Without content, for a user who wants it so, there are ids only.
+ */
+export type PushPayload = { 
+/**
+ * 1. A worker ignores what it does not know.
+ */
+v: number, kind: "message", conversationId: string, messageId: string, seq: number, senderId: string, senderName?: string, 
+/**
+ * Of a group that has one.
+ */
+conversationName?: string, 
+/**
+ * The beginning of the message.
+ */
+text?: string, 
+/**
+ * The first file.
+ */
+attachment?: PushAttachment, 
+/**
+ * The sender's picture.
+ */
+avatarUrl?: string, createdAt: string, 
+/**
+ * What is unread in all conversations of the receiver that are neither muted nor archived.
+ */
+unread: number, };
+
+/**
+ * A file that comes with a message.
+ */
+export type PushAttachment = { 
+/**
+ * Its media type.
+ */
+type: string, name: string, };
+
+/**
  * One conversation in the answer to `sync`.
  */
 export type SyncPage = { 

@@ -1,14 +1,13 @@
 //! The HTTP client of the object store: connections of [`http_client`], pooled by hyper.
 
 use crate::files::answers::code_in;
-use crate::http_client::{self, ClientError};
+use crate::http_client::{self, ClientError, Link};
 use ::http::{Method, Uri};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use object_store::ClientOptions;
 use object_store::client::{
@@ -16,11 +15,9 @@ use object_store::client::{
     HttpResponse, HttpResponseBody, HttpService,
 };
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
 
 /// A connection that is not made within this time fails.
@@ -183,54 +180,5 @@ impl tower::Service<Uri> for Dial {
             let late = |_| ClientError::Other(format!("no connection within {CONNECT:?}"));
             Ok(TokioIo::new(Link(connected.map_err(late)??)))
         })
-    }
-}
-
-/// A connection.
-struct Link(Box<dyn http_client::Stream>);
-
-impl Connection for Link {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
-}
-
-impl AsyncRead for Link {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        to: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, to)
-    }
-}
-
-impl AsyncWrite for Link {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        all: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, all)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }

@@ -12,8 +12,8 @@ use lamplight_embedded::messages::SqliteStore;
 use lamplight_usecases::ports::{
     BlockOutcome, BlockedBy, Blocks, BusMessage, ConnectionRegistry, Directory, EventBus,
     Exchanged, HashError, HashFor, Ids, MarkUpdate, Page, Passwords, Person, ProfileSource,
-    ProfileWrite, SharedSignOuts, SignOut, StoreError, StoreResult, Subscriber, Subscription,
-    WatchedPresence,
+    ProfileWrite, PushKey, PushNotice, PushOutcome, PushSender, PushSubscription, PushTarget,
+    SharedSignOuts, SignOut, StoreError, StoreResult, Subscriber, Subscription, WatchedPresence,
 };
 use lamplight_usecases::subscribers::Subscribers;
 use parking_lot::Mutex;
@@ -341,5 +341,41 @@ impl Blocks for HeldBlocks {
         self.reads.lock().push(users.len());
         released(&self.held).await;
         self.store.blockers_of(users).await
+    }
+}
+
+/// A push service that a test looks into.
+#[derive(Default)]
+pub(crate) struct FakePushService {
+    /// What was sent, with the endpoint.
+    pub(crate) sent: Mutex<Vec<(Arc<str>, PushNotice)>>,
+    /// Answers to come; [`PushOutcome::Sent`] when there are none.
+    pub(crate) answers: Mutex<Vec<PushOutcome>>,
+    pub(crate) asked: tokio::sync::Notify,
+}
+
+#[async_trait]
+impl PushSender for FakePushService {
+    fn new_key(&self) -> PushKey {
+        PushKey {
+            public: "public".into(),
+            private: "private".into(),
+        }
+    }
+
+    fn check(&self, target: &PushTarget) -> Result<(), String> {
+        if target.endpoint.starts_with("https://") {
+            Ok(())
+        } else {
+            Err("endpoint is no https address.".into())
+        }
+    }
+
+    async fn send(&self, to: &PushSubscription, notice: &PushNotice) -> PushOutcome {
+        let answer = self.answers.lock().pop().unwrap_or(PushOutcome::Sent);
+        let sent = (Arc::clone(&to.target.endpoint), notice.clone());
+        self.sent.lock().push(sent);
+        self.asked.notify_one();
+        answer
     }
 }

@@ -3,7 +3,9 @@
 
 mod fakes;
 
-use fakes::{CountedIds, FakeHub, HeldBlocks, HeldDirectory, PlainPasswords, SignOutList};
+use fakes::{
+    CountedIds, FakeHub, FakePushService, HeldBlocks, HeldDirectory, PlainPasswords, SignOutList,
+};
 use lamplight_conformance::presence::ManualClock;
 use lamplight_domain::conversation::{Members, Receipt};
 use lamplight_domain::entry::Entry;
@@ -15,10 +17,11 @@ use lamplight_domain::roster_feed::Mode;
 use lamplight_domain::time::Timestamp;
 use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
 use lamplight_embedded::presence::EmbeddedPresence;
-use lamplight_usecases::ports::{Clock, Directory};
+use lamplight_usecases::ports::{Clock, Directory, PushTarget};
 use lamplight_usecases::{
     Caller, Code, Command, ConversationCommand, ConversationReply, Handler, Identity,
-    MessageCommand, MessageReply, Ports, PresenceCommand, Principal, Refusal, Reply, Settings,
+    MessageCommand, MessageReply, Ports, PresenceCommand, Principal, PushRunner, Refusal, Reply,
+    Settings,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +36,8 @@ pub(crate) struct TestApp {
     pub(crate) directory: Arc<HeldDirectory>,
     pub(crate) blocks: Arc<HeldBlocks>,
     pub(crate) passwords: Arc<PlainPasswords>,
+    pub(crate) push_service: Arc<FakePushService>,
+    pub(crate) pushes: Arc<PushRunner>,
     presence: Arc<EmbeddedPresence>,
     pub(crate) store: Arc<SqliteStore>,
     settings: Settings,
@@ -80,12 +85,15 @@ impl TestApp {
             hub.clone(),
         ));
         let passwords = Arc::new(PlainPasswords::default());
+        let push_service = Arc::new(FakePushService::default());
         let ports = Ports {
             messages: store.clone(),
             groups: store.clone(),
             search: store.clone(),
             blocks: blocks.clone(),
             files: store.clone(),
+            push: store.clone(),
+            push_sender: push_service.clone(),
             directory: directory.clone(),
             accounts: store.clone(),
             passwords: passwords.clone(),
@@ -99,6 +107,8 @@ impl TestApp {
         };
         Self {
             handler: Handler::new(&ports, settings),
+            pushes: PushRunner::new(&ports, store.clone()),
+            push_service,
             clock,
             hub,
             directory,
@@ -131,6 +141,16 @@ impl TestApp {
             .expect("a connection");
         conn.execute_batch("BEGIN IMMEDIATE").expect("a lock");
         conn
+    }
+
+    /// What waits to be pushed is due at once.
+    pub(crate) fn make_pushes_due(&self) {
+        let conn = rusqlite::Connection::open(self.home.path().join("lamplight.db"))
+            .expect("a connection");
+        conn.execute_batch(
+            "UPDATE push_queue SET due_at = 0; UPDATE push_subscriptions SET retry_at = 0;",
+        )
+        .expect("due");
     }
 
     pub(crate) async fn ask(&self, caller: &Caller, command: impl Into<Command>) -> Answer {
@@ -337,6 +357,15 @@ pub(crate) fn nobody() -> Caller {
 
 pub(crate) fn host() -> Caller {
     caller(Principal::Service, None)
+}
+
+/// Where a push service can be asked to send to a browser.
+pub(crate) fn target(endpoint: &str) -> PushTarget {
+    PushTarget {
+        endpoint: endpoint.into(),
+        p256dh: "p".into(),
+        auth: "a".into(),
+    }
 }
 
 pub(crate) fn send(conversation: &ConversationId, content: &str) -> MessageCommand {

@@ -1,0 +1,35 @@
+//! How long messages wait, and how much there may be.
+
+use std::time::Duration;
+
+/// Messages from this long before a subscription was made are sent too, because the clocks of nodes
+/// differ, and those from before it are not.
+pub const SUBSCRIBED_SLACK_MS: i64 = 10_000;
+
+/// The most subscriptions of one user: one for each browser on each device.
+pub const MOST_SUBSCRIPTIONS: usize = 20;
+
+/// The longest endpoint, in bytes. Those of the browsers' push services have at most about 500.
+pub const MOST_ENDPOINT_BYTES: usize = 2_048;
+
+/// How long a message waits at least: a mark of its reader, or an activity, may come first.
+pub(super) const DELAY: Duration = Duration::from_secs(2);
+
+/// How old a message is sent at most.
+pub(super) const MOST_AGE: Duration = Duration::from_secs(24 * 3_600);
+
+/// What is older than this when it is sent was held up, by an outage for instance: of those messages,
+/// the newest [`KEPT`] of each conversation are sent.
+pub(super) const HELD_UP: Duration = Duration::from_secs(600);
+pub(super) const KEPT: u64 = 10;
+
+/// How long a heartbeat of a page that is looked at may take: pages send one every 30 s. A page that
+/// sends none for so long counts as left.
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(45);
+
+/// How long a message waits for its reader who is at a device: to read it, to go on without reading it,
+/// or to leave. A page says that nobody is at it after a minute without input, with its next heartbeat.
+pub(super) const ATTENTION: Duration = Duration::from_secs(120);
+
+/// The name of the position up to which the stores have queued entries.
+pub const FOLLOWER: &str = "web push";
