@@ -237,7 +237,10 @@ test("signing out ends the subscriptions of that device alone, and so does unsub
   await second.gets(2, NOTICE_MS)
   await say(local, id, "three", asha)
   await second.gets(3, NOTICE_MS)
-  assert.deepEqual([first, third].map((device) => device.asked.length), [1, 1])
+  assert.deepEqual(
+    [first, third].map((device) => device.asked.length),
+    [1, 1],
+  )
   assert.equal((await get(local, "/api/push/key")).status, 401)
 })
 
@@ -295,9 +298,15 @@ describe("kill -9 while messages are sent to someone who is away", () => {
     const missing = sent.filter((one) => !device.messages.includes(one))
     assert.deepEqual(missing, [])
     const repeated = device.received.length - device.messages.length
-    t.diagnostic(`${device.messages.length} messages, ${repeated} repetitions, on ${isCluster ? "three nodes" : "one node"}`)
+    t.diagnostic(
+      `${device.messages.length} messages, ${repeated} repetitions, on ${isCluster ? "three nodes" : "one node"}`,
+    )
     assert.ok(repeated <= 64 * KILLS, `${repeated} repetitions`)
     const order = device.messages.map((one) => sent.indexOf(one))
-    assert.deepEqual(order, [...order].sort((one, other) => one - other), "each first comes in its order")
+    assert.deepEqual(
+      order,
+      [...order].sort((one, other) => one - other),
+      "each first comes in its order",
+    )
   })
 })

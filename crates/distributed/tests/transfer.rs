@@ -496,6 +496,7 @@ const STAYS: &[(&str, &[&str])] = &[
     ),
     ("people", &["has_blocks"]),
     ("files", &["writer", "claimed", "silent_at"]),
+    ("push_queue", &["claim"]),
 ];
 const TABLES_THAT_STAY: &[&str] = &[
     "lamplight_schema",

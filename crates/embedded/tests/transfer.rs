@@ -167,6 +167,7 @@ async fn m2_changes_of_messages_move_with_their_digests() {
 const STAYS: &[(&str, &[&str])] = &[
     ("message_changes", &["id"]),
     ("files", &["writer", "claimed", "silent_at"]),
+    ("push_queue", &["claim", "is_claimed"]),
 ];
 const TABLES_THAT_STAY: &[&str] = &["counters", "properties"];
 

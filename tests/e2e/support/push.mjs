@@ -59,7 +59,11 @@ class Device {
 
   /** Waits until so many different messages have come. */
   async gets(count, limit) {
-    await until(() => this.messages.length >= count, `${count} messages come, not ${this.messages.length}`, limit)
+    await until(
+      () => this.messages.length >= count,
+      `${count} messages come, not ${this.messages.length}`,
+      limit,
+    )
     return this.received
   }
 

@@ -5,7 +5,7 @@ use super::connect::PLANNER;
 use super::connection::Sql;
 use super::{
     PostgresOptions, PostgresStore, append, blocks, conversations, follower, history, marks,
-    members, messages_now, queries, search, search_index, sent_files, settings,
+    members, messages_now, push_queue, queries, search, search_index, sent_files, settings,
 };
 use lamplight_conformance::servers::PostgresServer;
 use lamplight_conformance::{Recorder, run};
@@ -80,6 +80,10 @@ const STATEMENTS: &[(&str, &Sql)] = &[
     ("index now", &search_index::NOW),
     ("index step", &search_index::STEP),
     ("index write", &search_index::WRITE),
+    ("push step", &push_queue::STEP),
+    ("push queue", &push_queue::QUEUE),
+    ("push claim", &push_queue::CLAIM),
+    ("move push", &push_queue::MOVE_JOB),
     ("searched", &search::OWN),
     ("searched one", &search::ONE),
     ("searched person", &search::PERSON),

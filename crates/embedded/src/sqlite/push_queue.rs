@@ -26,7 +26,7 @@ const AFTER: &str = "SELECT e.id, e.conversation, e.seq, e.created_at
      WHERE e.id > ?1 AND e.id <= ?2 AND o.kind IS NULL ORDER BY e.id";
 
 /// Messages of a conversation, for the subscriptions of the members who have not read them.
-const QUEUE: &str = concat!(
+pub(super) const QUEUE: &str = concat!(
     "INSERT INTO push_queue (subscription, conversation, from_seq, to_seq, due_at)
      SELECT s.id, m.conversation, ?2, ?3, max(",
     now!(),
@@ -170,7 +170,7 @@ fn millis(duration: Duration) -> i64 {
     to_db(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
-const DUE: &str = concat!(
+pub(super) const DUE: &str = concat!(
     "SELECT subscription, conversation FROM push_queue WHERE due_at <= ",
     now!(),
     " ORDER BY due_at LIMIT ?1"

@@ -57,6 +57,18 @@ fn what_becomes_of_messages_is_found_by_index() {
             "SEARCH f USING INDEX sent_files (conversation=? AND <expr>=? AND seq>? AND seq<?)",
         ),
         (super::changes::TARGET, "SEARCH e USING INDEX entries_by_id"),
+        (
+            super::push_queue::QUEUE,
+            "SEARCH s USING INDEX push_subscriptions_by_person (person=?)",
+        ),
+        (
+            super::push_queue::QUEUE,
+            "SEARCH m USING PRIMARY KEY (conversation=?)",
+        ),
+        (
+            super::push_queue::DUE,
+            "USING COVERING INDEX push_queue_by_time (due_at<?)",
+        ),
         (super::changes::KINDS, "SEARCH r USING PRIMARY KEY"),
         (
             super::changes::PINS,
