@@ -76,15 +76,16 @@ pub(super) const QUEUE: Sql = Sql {
     ],
 };
 
-/// After the clock went back, nothing waits longer than the longest pause (and some).
+/// After the clock went back, nothing waits longer than the longest pause (and some). The time is read
+/// once, since an index cannot be asked for what changes meanwhile.
 pub(super) const CLAIM: Sql = Sql {
     text: concat!(
-        "WITH due AS (SELECT subscription, conversation FROM push_queue WHERE due_at <= ",
+        "WITH due AS (SELECT subscription, conversation FROM push_queue WHERE due_at <= (SELECT ",
         now!(),
-        " ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED),
-         late AS (SELECT subscription, conversation FROM push_queue WHERE due_at > ",
+        ") ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED),
+         late AS (SELECT subscription, conversation FROM push_queue WHERE due_at > (SELECT ",
         now!(),
-        " + 7200000 LIMIT 1 FOR UPDATE SKIP LOCKED)
+        " + 7200000) LIMIT 1 FOR UPDATE SKIP LOCKED)
          UPDATE push_queue q SET claim = q.claim + 1, due_at = ",
         now!(),
         " + $1 FROM (SELECT * FROM due UNION ALL SELECT * FROM late) d

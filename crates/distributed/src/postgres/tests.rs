@@ -153,6 +153,11 @@ fn fill(entries: usize) -> String {
              SELECT 'f' || n, 1, 1, 'x', CASE n % 100 WHEN 0 THEN 'audio/ogg' ELSE 'image/png' END, 1, 2, n, 0, 0
              FROM generate_series(1, {large} / 2) n;
          INSERT INTO blocks SELECT n, n + 1, 0 FROM generate_series(1, 4000) n;
+         INSERT INTO sessions SELECT 's' || n, n, 0, 0 FROM generate_series(1, 5000) n;
+         INSERT INTO push_keys (public_key, private_key, created_at) SELECT n, n, 0 FROM generate_series(1, 1000) n;
+         INSERT INTO push_subscriptions (person, session, endpoint, p256dh, auth, content, push_key, created_at, renewed_at)
+             SELECT n, 's' || n, 'https://push.example/' || n, '', '', 1, 1 + n % 1000, 0, 0 FROM generate_series(1, 5000) n;
+         INSERT INTO push_queue SELECT n, 1 + n % 1000, 1, 1, n, 0 FROM generate_series(1, 5000) n;
          ANALYZE;",
         large = entries * 3 / 4,
         small = entries / 4 / 999,
