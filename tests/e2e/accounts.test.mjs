@@ -76,6 +76,29 @@ describe("one's own account", { concurrency: 4 }, () => {
     assert.equal((await fetch(`${local.url}/api/auth/logout-all`, { method: "POST" })).status, 401)
   })
 
+  test("F35 a user name tells people of one name apart, and is told to those who are signed in", async (t) => {
+    const [asha, ben] = [await register(local), await register(local, "Ben")]
+    await update(local, ben, { name: "Twin" })
+    const found = await get(local, `/api/users/${ben.user.id}`, { token: asha.token })
+    assert.deepEqual(found.body, {
+      success: true,
+      user: { id: ben.user.id, name: "Twin", avatarUrl: null },
+      username: ben.username,
+    })
+    assert.equal((await get(local, `/api/users/${ben.user.id}`)).status, 401)
+    const nobody = await get(local, "/api/users/no%20such%20user", { token: asha.token })
+    assert.equal(nobody.status, 404)
+    assert.equal(nobody.body.code, "not_found")
+    assert.equal((await get(local, "/api/users/%07", { token: asha.token })).body.code, "invalid")
+    // Where there are no accounts, the id tells them apart.
+    const jwt = await serve(t, JWT)
+    const id = somebody("ü 1")
+    const own = { token: token(id, { name: "Twin" }) }
+    assert.equal((await get(jwt, "/api/users", own)).status, 200)
+    const other = await get(jwt, `/api/users/${encodeURIComponent(id)}`, own)
+    assert.deepEqual(other.body, { success: true, user: { id, name: "Twin", avatarUrl: null } })
+  })
+
   test("a name and a picture are one's own to change, and others see it", async (t) => {
     const { enter } = crowd(t, local)
     const [asha, ben] = [await register(local), await register(local, "Ben")]

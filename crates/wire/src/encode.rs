@@ -229,6 +229,8 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
     #[derive(Serialize)]
     struct OneUser<'a> {
         user: User<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        username: Option<&'a str>,
     }
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -427,8 +429,15 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
         }
         Reply::Push(PushReply { key }) => success(PublicKey { key }),
         Reply::Accounts(AccountReply::User(user)) | Reply::Admin(AdminReply::Profile(user)) => {
-            success(OneUser { user: user.into() })
+            success(OneUser {
+                user: user.into(),
+                username: None,
+            })
         }
+        Reply::Accounts(AccountReply::Found { user, username }) => success(OneUser {
+            user: user.into(),
+            username: username.as_deref(),
+        }),
         Reply::Accounts(AccountReply::SignedIn {
             user,
             token,

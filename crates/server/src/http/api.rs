@@ -429,6 +429,22 @@ pub(crate) async fn users(
     )
 }
 
+/// A user, with the user name of their account where there are accounts: display names are not unique.
+#[utoipa::path(get, path = "/api/users/{id}", tag = "people", params(("id" = String, Path, description = "The user")),
+    security(("bearer" = []), ("cookie" = [])), responses((status = 200, description = "The user", body = docs::FoundUserAnswer), docs::Refusals))]
+pub(crate) async fn user(
+    State(state): State<Arc<AppState>>,
+    path: Id,
+    request: Request,
+) -> Response {
+    answer(
+        execute(&state, request, no_claimed_user, |_| {
+            decode::find_user(&id(path)?)
+        })
+        .await,
+    )
+}
+
 /// Writes a profile, which overrides a token's claims.
 #[utoipa::path(put, path = "/api/users/{id}", tag = "host", params(("id" = String, Path, description = "The user")), request_body = body::PutUser,
     security(("serverKey" = [])), responses((status = 200, description = "The profile", body = docs::UserAnswer), docs::Refusals))]

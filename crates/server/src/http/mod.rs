@@ -100,7 +100,7 @@ pub fn router(state: Arc<AppState>) -> Router {
             post(push::subscribe).delete(push::unsubscribe),
         )
         .route("/api/users", get(api::users))
-        .route("/api/users/{id}", put(api::put_user))
+        .route("/api/users/{id}", get(api::user).put(api::put_user))
         .merge(accounts::routes(state.handler.identity()))
         .merge(files::avatars::routes(state.handler.identity()))
         // Inside the layers: no route accepts OPTIONS, and a preflight has to reach the origin

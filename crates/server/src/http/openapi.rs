@@ -59,6 +59,7 @@ use utoipa::{Modify, OpenApi};
         super::files::download::thumbnail,
         super::files::download::sign,
         super::api::users,
+        super::api::user,
         super::api::put_user,
         super::accounts::register,
         super::accounts::login,

@@ -203,6 +203,14 @@ answers! {
         /// The profile.
         user: shape::User<'static>,
     }
+    /// A user.
+    FoundUserAnswer {
+        /// The profile.
+        user: shape::User<'static>,
+        /// The user name of the account: with it the user signs in, and others find them. Left out where there are no accounts.
+        #[schema(required = false)]
+        username: String,
+    }
     /// The signed-in user.
     SessionAnswer {
         /// The profile.

@@ -3,7 +3,7 @@
 use crate::metadata::{Budget, Dispatch, Metadata, Scope};
 use crate::ports::Page;
 use crate::weight;
-use lamplight_domain::identity::Profile;
+use lamplight_domain::identity::{Profile, UserId};
 use lamplight_domain::time::Timestamp;
 use std::sync::Arc;
 
@@ -35,6 +35,8 @@ pub enum AccountCommand {
         avatar_url: Option<Option<Arc<str>>>,
     },
     WhoAmI,
+    /// The profile of a user, with the username of their account.
+    Find(UserId),
     /// Lists or searches the directory of users.
     ListUsers {
         /// Part of a name or an id; empty for everyone.
@@ -60,7 +62,9 @@ impl AccountCommand {
             }
             Self::ChangePassword { .. } => Metadata::new(S::AccountOwner, B::Own, D::Concurrent),
             Self::WhoAmI => Metadata::new(S::AccountOwner, B::Lookup, D::Concurrent),
-            Self::ListUsers { .. } => Metadata::new(S::User, B::Read, D::Concurrent),
+            Self::Find(_) | Self::ListUsers { .. } => {
+                Metadata::new(S::User, B::Read, D::Concurrent)
+            }
         }
     }
 }
@@ -75,6 +79,11 @@ pub enum AccountReply {
     },
     /// The profile of the account.
     User(Profile),
+    /// The profile of a user, and the username where there are accounts.
+    Found {
+        user: Profile,
+        username: Option<String>,
+    },
     /// A page of the directory.
     Users(Page<Profile>),
 }
@@ -83,6 +92,7 @@ impl AccountReply {
     pub(crate) fn cost(&self) -> usize {
         match self {
             Self::Users(page) => weight::rows(&page.items, weight::member),
+            Self::Found { user, .. } => weight::member(user),
             Self::SignedIn { .. } | Self::User(_) => 0,
         }
     }

@@ -4,9 +4,11 @@ use super::command::AccountReply;
 use super::service::AccountService;
 use crate::caller::Caller;
 use crate::command::Reply;
+use crate::deadline;
 use crate::ports::ProfileSource;
 use crate::refusal::{Code, Refusal};
-use lamplight_domain::identity::Profile;
+use crate::settings::Identity;
+use lamplight_domain::identity::{Profile, UserId};
 use std::sync::Arc;
 
 impl AccountService {
@@ -42,6 +44,25 @@ impl AccountService {
             Ok(Reply::Accounts(AccountReply::User(after)))
         });
         update.await
+    }
+
+    /// The profile of any user. Usernames are as public as the directory, which finds people by them.
+    pub(super) async fn find_user(&self, caller: &Caller, user: &UserId) -> Result<Reply, Refusal> {
+        caller.user()?;
+        let person = deadline::store(self.directory.person(user))
+            .await?
+            .ok_or_else(|| Refusal::new(Code::NotFound, "There is no such user."))?;
+        let username = if self.settings.identity == Identity::Local {
+            deadline::store(self.accounts.account_of(user))
+                .await?
+                .map(|(username, _)| username)
+        } else {
+            None
+        };
+        Ok(Reply::Accounts(AccountReply::Found {
+            user: person.profile,
+            username,
+        }))
     }
 
     pub(super) async fn who_am_i(&self, caller: &Caller) -> Result<Reply, Refusal> {

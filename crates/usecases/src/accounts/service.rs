@@ -83,6 +83,7 @@ impl AccountService {
                 self.update(caller, name, avatar_url).await
             }
             AccountCommand::WhoAmI => self.who_am_i(caller).await,
+            AccountCommand::Find(user) => self.find_user(caller, &user).await,
             AccountCommand::ListUsers {
                 query,
                 cursor,

@@ -98,6 +98,7 @@ every_command! {
         ChangePassword => ChangePassword { current: "wrong".into(), next: "another good password".into() },
         Update => Update { name: Some("Ada".into()), avatar_url: None },
         WhoAmI => WhoAmI,
+        Find => Find(user("b")),
         ListUsers => ListUsers { query: String::new(), cursor: None, limit: 50 },
     }
     Admin(AdminCommand) {

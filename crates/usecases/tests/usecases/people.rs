@@ -52,7 +52,11 @@ async fn all_answers(app: &TestApp, caller: &Caller, about: &str) -> String {
         )
         .await
         .expect("people");
-    format!("{online:?}\n{count:?}\n{watched:?}\n{found:?}")
+    let profile = app
+        .ask(caller, AccountCommand::Find(user(about)))
+        .await
+        .expect("a profile");
+    format!("{online:?}\n{count:?}\n{watched:?}\n{found:?}\n{profile:?}")
 }
 
 usecase_tests! {

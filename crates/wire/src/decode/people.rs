@@ -21,6 +21,15 @@ pub fn put_user(id: &str, put: &body::PutUser) -> Result<AdminCommand, Refusal> 
     )?))
 }
 
+/// Reads the id of `GET /api/users/{id}`.
+///
+/// # Errors
+/// `invalid`, if it is no id.
+pub fn find_user(id: &str) -> Result<AccountCommand, Refusal> {
+    let id = LooseId(id.to_owned()).user("The user id")?;
+    Ok(AccountCommand::Find(id))
+}
+
 /// Reads the body of `PATCH /api/account`.
 ///
 /// # Errors
