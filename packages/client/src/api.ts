@@ -114,6 +114,11 @@ export interface Lamplight {
    * it ends. Each call makes a store; what it fetches is shared.
    */
   fileUrl(file: SharedFile, which?: "file" | "thumbnail"): Store<string | null>
+  /**
+   * Fetches other signed addresses of a file, after the server refused one: call it from `onerror`. At most once a minute for a file,
+   * and without effect where addresses are not signed.
+   */
+  renewFileUrl(fileId: string): void
   /** One conversation. */
   conversation(id: string): ConversationHandle
 

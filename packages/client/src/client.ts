@@ -290,6 +290,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     uploads: files.uploads,
     sharing: files.sharing,
     fileUrl: files.url,
+    renewFileUrl: files.renew,
     restored: generation.state,
     dismissRestored: generation.dismiss,
     roster: ((ids?: readonly string[]) => (ids ? people.some(ids) : people.all)) as Lamplight["roster"],

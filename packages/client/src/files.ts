@@ -26,7 +26,8 @@ export function createFiles(core: Core, given: Omit<FilesOptions, "sharing">) {
     return loading
   }
   const need = (use?: (part: FilesPart) => void) => void load().then(use, () => {})
-  const act = (action: "pause" | "resume" | "cancel") => (id: string) => need((part) => part[action](id))
+  const act = (action: "pause" | "resume" | "cancel" | "renew") => (id: string) =>
+    need((part) => part[action](id))
 
   core.connection.on("file_progress", (event) => need((part) => part.progress(event)))
   // Messages with files wait in the outbox, also those of earlier pages and of other tabs.
@@ -57,6 +58,7 @@ export function createFiles(core: Core, given: Omit<FilesOptions, "sharing">) {
       )
       return made
     },
+    renew: act("renew"),
     uploads: {
       ...uploads,
       add: async (id, file) => (await load()).add(id, file),

@@ -313,6 +313,32 @@ describe("addresses of files", () => {
     expect(requests("POST").length).toBe(2)
   })
 
+  test("are asked for again when one was refused, but not again and again", async () => {
+    const tab = await open()
+    world.files.stored.set("f", { size: 1, bytes: new Uint8Array(1), metadata: {} })
+    world.files.expiresAt = () => new Date(world.clock.now() + 12 * 3_600_000).toISOString()
+    const whole = tab.client.fileUrl(shared)
+    const small = tab.client.fileUrl(shared, "thumbnail")
+    const stops = [whole, small].map((store) => store.subscribe(() => {}))
+    await world.clock.advance(0)
+    expect(whole.get()).toBe("/api/files/f?signature=1")
+    tab.client.renewFileUrl("f")
+    tab.client.renewFileUrl("another")
+    await world.clock.advance(0)
+    expect([whole.get(), small.get()]).toEqual([
+      "/api/files/f?signature=2",
+      "/api/files/f/thumbnail?signature=2",
+    ])
+    tab.client.renewFileUrl("f")
+    await world.clock.advance(59_000)
+    expect(whole.get()).toBe("/api/files/f?signature=2")
+    await world.clock.advance(1_000)
+    tab.client.renewFileUrl("f")
+    await world.clock.advance(0)
+    expect(whole.get()).toBe("/api/files/f?signature=3")
+    for (const stop of stops) stop()
+  })
+
   test("are null for a file that one may not have, and plain where the cookie does", async () => {
     const tab = await open()
     const store = tab.client.fileUrl(shared)

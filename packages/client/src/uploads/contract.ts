@@ -28,4 +28,6 @@ export interface FilesPart extends Pick<Uploads, "add" | "pause" | "resume" | "c
   progress(event: FileProgress): void
   /** Gives `set` a signed address of `path`, and fresh ones, until the returned function is called. */
   sign(fileId: string, path: string, set: (address: string | null) => void): () => void
+  /** The server refused a signed address of this file: fetches another one for those that use it. */
+  renew(fileId: string): void
 }

@@ -11,6 +11,6 @@ export function createPart(core: Core, given: FilesOptions, store: Cell<readonly
   return {
     ...createUploads(core, given, store),
     progress: createProgress(core, given.sharing),
-    sign: createSigned(core, given.tools, given.url, given.cookies),
+    ...createSigned(core, given.tools, given.url, given.cookies),
   }
 }

@@ -7,6 +7,8 @@ const MARGIN_MS = 10 * 60_000
 const SHORTEST_MS = 60_000
 const FIRST_RETRY_MS = 1_000
 const LAST_RETRY_MS = 60_000
+/** An address that is refused again within this time is refused for another reason than its age. */
+const RENEW_AGAIN_MS = 60_000
 
 interface Signed {
   url: string
@@ -25,13 +27,16 @@ export function createSigned(
   const known = new Map<string, { query: string; until: number }>()
   const asking = new Map<string, Promise<{ query: string; until: number }>>()
 
-  /** What renews, and what sets, each address that is in use. */
-  const used = new Map<() => void, (address: null) => void>()
+  /** What renews each address that is in use, and what sets it, with its file. */
+  const used = new Map<() => void, { fileId: string; set: (address: null) => void }>()
+  /** When another address was last asked for, by file. */
+  const renewed = new Map<string, number>()
 
   events.on("reset", () => {
     known.clear()
     asking.clear()
-    for (const set of used.values()) set(null)
+    renewed.clear()
+    for (const { set } of used.values()) set(null)
   })
   events.on("signedIn", () => {
     for (const renew of used.keys()) renew()
@@ -56,13 +61,20 @@ export function createSigned(
     return pending
   }
 
+  function renew(fileId: string): void {
+    if (uptime() - (renewed.get(fileId) ?? Number.NEGATIVE_INFINITY) < RENEW_AGAIN_MS) return
+    renewed.set(fileId, uptime())
+    known.delete(fileId)
+    for (const [fetchAgain, one] of used) if (one.fileId === fileId) fetchAgain()
+  }
+
   /** Keeps an address of `path` until the returned function is called. */
-  return (fileId: string, path: string, set: (address: string | null) => void): (() => void) => {
+  function sign(fileId: string, path: string, set: (address: string | null) => void): () => void {
     let isOver = false
     let failures = 0
     let cancel = () => {}
 
-    async function renew(): Promise<void> {
+    async function fetchAddress(): Promise<void> {
       cancel()
       const last = known.get(fileId)
       const me = core.me()
@@ -82,10 +94,10 @@ export function createSigned(
         cancel = clock.after(delay, start)
       }
     }
-    const start = () => void renew()
+    const start = () => void fetchAddress()
     // The browser identifies the user by itself.
     if (isPlain) return () => {}
-    used.set(start, set)
+    used.set(start, { fileId, set })
     start()
     return () => {
       isOver = true
@@ -93,4 +105,6 @@ export function createSigned(
       cancel()
     }
   }
+
+  return { sign, renew }
 }
