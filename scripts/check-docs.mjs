@@ -2,7 +2,8 @@
 // - every relative link in a Markdown file leads to a file, and to a heading where it names one;
 // - every path that ARCHITECTURE.md and CONTRIBUTING.md name exists;
 // - the tables of docs/scale.md and docs/operations.md are what bench/scale/model.mjs prints;
-// - the tables of tests in docs/invariants.md and docs/cluster-cases.md list exactly the files whose tests carry a number.
+// - the tables of tests in docs/invariants.md, docs/cluster-cases.md and docs/page.md list exactly the files whose tests carry a
+//   number.
 //
 //   node scripts/check-docs.mjs          reports what is wrong and exits with 1
 //   node scripts/check-docs.mjs --fix    writes these tables first
@@ -35,8 +36,8 @@ function anchors(text) {
   )
 }
 
-/** The pages whose rules have numbers, and the letters of these. */
-const NUMBERED = { "docs/invariants.md": "PM", "docs/cluster-cases.md": "C" }
+/** The pages whose rules have numbers, and the letters of these: none for what a person notices in the page. */
+const NUMBERED = { "docs/invariants.md": "PM", "docs/cluster-cases.md": "C", "docs/page.md": "" }
 const carriers = new Map()
 const carry = (number, file) => carriers.set(number, (carriers.get(number) ?? new Set()).add(file))
 for (const file of files) {
@@ -46,14 +47,18 @@ for (const file of files) {
   } else if (/\.test\.(?:mjs|tsx?)$/.test(file)) {
     for (const [, prefix] of read(file).matchAll(/["`]((?:[A-Z]\d+[,:]? )+)/g))
       for (const [number] of prefix.matchAll(/[PMC]\d+/g)) carry(number, file)
+    if (file.startsWith("apps/chat/"))
+      for (const [, prefix] of read(file).matchAll(/["`]((?:[A-Z]?\d+ )*[A-Z]?\d+): /g))
+        for (const [number] of prefix.matchAll(/\b\d+/g)) carry(number, file)
   }
 }
 const known = new Set()
 for (const [page, letters] of Object.entries(NUMBERED)) {
   const text = read(page)
-  const rules = new RegExp(`^- \\*\\*([${letters}]\\d+)\\*\\*`, "gm")
+  const rules = new RegExp(`^- \\*\\*(${letters && `[${letters}]`}\\d+)\\*\\*`, "gm")
   const numbers = [...text.matchAll(rules)].map(([, number]) => number)
-  numbers.sort((a, b) => letters.indexOf(a[0]) - letters.indexOf(b[0]) || a.slice(1) - b.slice(1))
+  const digits = (number) => Number(number.replace(/\D/, ""))
+  numbers.sort((a, b) => letters.indexOf(a[0]) - letters.indexOf(b[0]) || digits(a) - digits(b))
   const row = (number) => {
     const found = [...(carriers.get(number) ?? [])].sort().map((file) => `\`${file}\``)
     if (found.length === 0) problems.push(`${page}: no test carries the number ${number}`)

@@ -13,6 +13,7 @@ import {
   resize,
   restore,
   Server,
+  serversOfTest,
   settled,
   until,
 } from "./world"
@@ -29,6 +30,7 @@ const archive = (name: string, bytes: Buffer) => ({ name, mimeType: "application
 describe.skipIf(!canRun)("files", () => {
   let browser: Browser
   const server = new Server()
+  const start = serversOfTest()
   let asha: Person
   let ben: Person
   let network: CDPSession
@@ -48,6 +50,7 @@ describe.skipIf(!canRun)("files", () => {
   afterEach(async () => {
     await speed(null)
     await restore(asha)
+    await restore(ben)
   })
   afterAll(async () => {
     await browser?.close()
@@ -445,6 +448,74 @@ describe.skipIf(!canRun)("files", () => {
     await asha.on("delete-confirm").click()
     await until(async () => (await ben.on("viewer").count()) === 0)
   })
+
+  it("a picture that did not load is tried again when the network is back, in the viewer too", async () => {
+    await ben.page.route("**/api/files/**", (route) => route.abort())
+    await pick(asha, picture("over-a-cut.png", 320, 240))
+    await ready(asha, 1)
+    await asha.say("A picture over a cut")
+    const row = ben.message("A picture over a cut")
+    const shown = row.locator('[data-testid="picture"]')
+    await expect.poll(() => shown.getAttribute("data-state")).toBe("failed")
+    await shown.click()
+    const viewer = ben.on("viewer")
+    await viewer.getByText("This picture cannot be shown.").waitFor()
+    await ben.context.setOffline(true)
+    await ben.page.unroute("**/api/files/**")
+    await ben.context.setOffline(false)
+    await viewer.locator("img").waitFor()
+    await ben.page.keyboard.press("Escape")
+    await expect.poll(() => shown.getAttribute("data-state")).toBe("shown")
+  })
+
+  it.skipIf(!canStart)(
+    "another address is asked for when a signed one is refused, and once only",
+    async () => {
+      const open = await start({ AUTH: "open" })
+      const enter = async (id: string) => {
+        const person = await Person.arrive(browser, open, id)
+        await person.page.locator("[name=userId]").fill(id)
+        await person.page.keyboard.press("Enter")
+        await person.page.locator('[data-testid="status-menu"]:visible').waitFor()
+        return person
+      }
+      const [noor, omar] = [await enter("noor"), await enter("omar")]
+      await noor.page.getByRole("button", { name: "omar, online" }).click()
+      await pick(noor, picture("signed.png", 320, 240))
+      await ready(noor, 1)
+      await noor.say("A signed one")
+      await expect.poll(() => noor.message("A signed one").getAttribute("data-state")).toBe("sent")
+      // The server has other keys since the addresses were made: it refuses the first that it is asked for, and for good those of one file.
+      let refused: string | null = null
+      let isRefusing = false
+      let asked = 0
+      await omar.page.route("**/api/files/**", (route) => {
+        const url = route.request().url()
+        if (route.request().method() === "POST") asked += 1
+        else if (url.includes("signature=")) {
+          const signature = new URL(url).search
+          refused ??= signature
+          if (isRefusing || signature === refused) return route.fulfill({ status: 403, body: "{}" })
+        }
+        return route.continue()
+      })
+      await omar.on("conversation-item").first().click()
+      const shown = omar.message("A signed one").locator('[data-testid="picture"]')
+      await expect.poll(() => shown.getAttribute("data-state")).toBe("shown")
+      expect(asked).toBe(2)
+      isRefusing = true
+      await omar.page.reload()
+      await expect.poll(() => shown.getAttribute("data-state")).toBe("failed")
+      await expect.poll(() => asked).toBe(4)
+      // A marker: what comes after it is there, and nothing more was asked for.
+      await noor.say("after it")
+      await omar.message("after it").waitFor()
+      await expect.poll(() => shown.getAttribute("data-state")).toBe("failed")
+      expect(asked).toBe(4)
+      await noor.close()
+      await omar.close()
+    },
+  )
 
   it("a video has a player", async () => {
     const film = await asha.page.evaluate(async () => {

@@ -318,13 +318,14 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await expect.poll(() => state("mended")).toBe("sent")
   })
 
-  it("38: a draft survives a switch and a reload, shows in its row, and goes when it is sent", async () => {
+  it("7 38: a draft survives a switch and a reload, shows in its row, and goes when it is sent", async () => {
     await asha.open(ben)
     await asha.on("composer").fill("half a thought")
     await asha.page.evaluate(() => {
       location.hash = "#/"
     })
-    await asha.on("conversation-item").filter({ hasText: "Draft:" }).waitFor()
+    const preview = asha.on("conversation-item").first().locator(".row-said")
+    await expect.poll(() => preview.textContent()).toBe("Draft: half a thought")
     await expect.poll(() => asha.storedDrafts()).toContain("half a thought")
     await asha.page.reload()
     await asha.on("conversation-item").first().click()
@@ -333,6 +334,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await asha.message("half a thought").waitFor()
     await expect.poll(() => asha.on("composer").inputValue()).toBe("")
     await expect.poll(() => asha.storedDrafts()).not.toContain("half a thought")
+    await expect.poll(() => preview.textContent()).toBe("You: half a thought")
     await asha.page.reload()
     await asha.message("half a thought").waitFor()
     expect(await asha.on("composer").inputValue()).toBe("")

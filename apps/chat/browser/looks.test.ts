@@ -78,7 +78,13 @@ describe.skipIf(!canRun)("how the page behaves to hand, ear and eye", () => {
       return (await pill.count()) === 0
     })
 
-  it("12: older pages come without moving what is read by more than a pixel", async () => {
+  it("12 13: older pages come without moving what is read by more than a pixel", async () => {
+    // Neither the browser's anchoring nor its bouncing works against the virtualiser's.
+    const styles = await asha.on("log").evaluate((log) => {
+      const { overflowAnchor, overscrollBehavior } = getComputedStyle(log)
+      return { overflowAnchor, overscrollBehavior }
+    })
+    expect(styles).toEqual({ overflowAnchor: "none", overscrollBehavior: "none" })
     // The pages wait until something is being read, and for how long it stays where it is.
     let letThrough = () => {}
     let held = Promise.resolve()

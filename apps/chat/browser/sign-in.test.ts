@@ -43,9 +43,19 @@ describe.skipIf(!canStart)("the sign-in pages", () => {
     const stranger = await Person.arrive(browser, server, "Stranger")
     await stranger.page.getByRole("heading", { name: "A token is needed" }).waitFor()
 
-    await stranger.page.goto(`${server.url}/chat#token=${token(secret, { sub: "7", name: "Mireille" })}`)
+    // H13: a link signs nobody in by itself, and an open page that is led there neither.
+    const link = `${server.url}/chat#token=${token(secret, { sub: "7", name: "Mireille é" })}`
+    await stranger.page.goto(link)
+    await stranger.page.getByRole("heading", { name: /^Sign in as .Mireille é.\?$/ }).waitFor()
+    await expect.poll(() => stranger.page.url()).not.toContain("token")
+    await stranger.page.getByRole("button", { name: "Do not use it" }).click()
+    await stranger.on("token-form").waitFor()
+    expect(await stranger.page.evaluate(() => sessionStorage.getItem("lamplight:token"))).toBeNull()
+    await stranger.page.goto("about:blank")
+    await stranger.page.goto(link)
+    await stranger.on("token-use").click()
     const menu = stranger.page.locator('[data-testid="status-menu"]:visible')
-    await until(async () => (await menu.textContent())?.includes("Mireille, online") ?? false)
+    await until(async () => (await menu.textContent())?.includes("Mireille é, online") ?? false)
     await expect.poll(() => stranger.page.url()).not.toContain("token")
     await stranger.close()
 
@@ -54,8 +64,14 @@ describe.skipIf(!canStart)("the sign-in pages", () => {
       .locator("[name=token]")
       .fill(token("another secret, just as long as that one", { sub: "7" }))
     await liar.page.keyboard.press("Enter")
-    await liar.page.getByRole("button", { name: "Sign in again" }).click()
+    // F37: nobody was signed in, so nobody was signed out.
     await liar.page.getByText("The server did not accept this token").waitFor()
+    expect(await liar.page.getByText("You were signed out").count()).toBe(0)
+    await liar.on("token-form").waitFor()
+    await liar.page.goto("about:blank")
+    await liar.page.goto(`${server.url}/chat#token=%E0%A4%A`)
+    await liar.on("token-form").waitFor()
+    expect([...stranger.complaints, ...liar.complaints]).toEqual([])
     await liar.close()
   })
 

@@ -104,14 +104,13 @@ export const words = {
     sending: (percent: number) => (percent < 100 ? `Sending, ${percent} %` : "Almost there…"),
     progress: "Sending the picture",
     remove: "Remove",
-    hint: "PNG, JPEG, GIF or WebP, at most 5 MB.",
+    hint: "PNG, JPEG, GIF or WebP.",
     middle: "The middle of the picture is shown.",
     preview: "How the picture will look",
     sent: "The picture is changed.",
     removed: "The picture is removed.",
     wrongType: "This is not a picture that can be shown here. Choose a PNG, JPEG, GIF or WebP.",
-    tooLarge: "This picture has more than 5 MB. Choose a smaller one.",
-    tooManyPixels: "This picture has too many pixels. Choose a smaller one.",
+    tooLarge: "This picture is too large. Choose a smaller one.",
     unreadable: "This picture cannot be read. It may be damaged.",
     busy: "The server is busy, and the picture was not changed. Try again in a moment.",
     cut: "The picture did not arrive whole. Try again, or choose a smaller one.",
@@ -133,6 +132,11 @@ export const words = {
     field: "Token",
     submit: "Use this token",
     refused: "The server did not accept this token. It may have expired.",
+    givenTitle: (name: string | null) => (name ? `Sign in as ${isolate(name)}?` : "Sign in with this token?"),
+    givenLead:
+      "The link that you followed brings a token. Use it only if the link comes from your own application: what you write is read by others as this person's words.",
+    givenUse: "Sign in",
+    givenLeave: "Do not use it",
   },
   gone: {
     title: "Not connected",
@@ -147,6 +151,7 @@ export const words = {
     none: "This conversation is not saved on this device.",
   },
   refused: {
+    never: "You cannot be signed in",
     title: "You were signed out",
     lead: "The server no longer accepts this session. Sign in again; your unsent messages are kept on this device.",
     action: "Sign in again",
@@ -187,7 +192,7 @@ export const words = {
     notConnected: "Not connected",
     onlineHint: "You are shown as online",
     awayHint: "Back soon",
-    busyHint: "Please do not disturb",
+    busyHint: "No sounds, no notifications",
     invisibleHint: "You look offline to everyone",
     text: "What are you up to?",
     textSave: "Save",
@@ -306,6 +311,7 @@ export const words = {
     startFailed: "The conversation could not be opened.",
     more: "Show more",
     writeId: (id: string) => `Write to “${isolate(id)}”`,
+    withHandle: (name: string, handle: string | undefined) => (handle ? `${name} ${handle}` : name),
   },
 
   thread: {

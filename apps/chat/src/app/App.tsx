@@ -12,6 +12,7 @@ import {
   type Identity,
   openClient,
   rememberedIdentity,
+  rememberedToken,
   rememberIdentity,
   rememberToken,
   tokenClient,
@@ -49,6 +50,8 @@ export function App() {
   const [authMode, setAuthMode] = useState<AuthMode | null>(null)
   const [session, setSession] = useState<Session | null>(null)
   const [tokenRefused, setTokenRefused] = useState(false)
+  /** A token from the address, which the user has not agreed to. */
+  const [tokenGiven, setTokenGiven] = useState<string | null>(null)
   /** The user whose session ended without a sign-out: the address is kept for them. */
   const [signedOut, setSignedOut] = useState<string | null>(null)
   const [visit, setVisit] = useState(0)
@@ -67,8 +70,12 @@ export function App() {
       if (found.kind === "local" && found.user) enter(found.client, found.user)
       const identity = found.kind === "open" ? rememberedIdentity() : null
       if (identity) setSession(openSession(identity))
-      const token = found.kind === "token" ? givenToken() : null
-      if (token) setSession({ client: tokenClient(token), user: null, mode: "token" })
+      if (found.kind !== "token") return
+      const given = givenToken()
+      const token = rememberedToken()
+      // After a reload the same token is no news.
+      if (given !== null && given !== token) setTokenGiven(given)
+      else if (token) setSession({ client: tokenClient(token), user: null, mode: "token" })
     })
     return () => abort.abort()
   }, [visit])
@@ -169,10 +176,18 @@ export function App() {
       ) : (
         <TokenSignIn
           refused={tokenRefused}
+          given={tokenGiven}
           onToken={(token) => {
             rememberToken(token)
             setTokenRefused(false)
+            setTokenGiven(null)
             setSession({ client: tokenClient(token), user: null, mode: "token" })
+          }}
+          onDecline={() => {
+            // The user goes on as who they were.
+            const token = rememberedToken()
+            setTokenGiven(null)
+            if (token) setSession({ client: tokenClient(token), user: null, mode: "token" })
           }}
         />
       )}

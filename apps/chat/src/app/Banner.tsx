@@ -1,20 +1,15 @@
 import { useConnection, useLamplight, useOutbox } from "@lamplight/react"
 import { useEffect } from "react"
 import { words } from "../strings"
-import { useNow } from "./hooks"
-
-/** Shorter losses are not shown: most are over before a person could read about them. */
-const SILENT_MS = 5_000
+import { useLost, useNow } from "./hooks"
 
 /** Shows the state of a lost connection, the next attempt, and how many messages wait and where. */
 export function Banner() {
   const client = useLamplight()
   const connection = useConnection()
   const outbox = useOutbox()
-  const down = connection.downSince !== null && connection.status !== "idle" && connection.status !== "closed"
-  const now = useNow(1_000, down).getTime()
-  // If the clock was set back meanwhile, the banner stays visible.
-  const visible = down && Math.abs(now - (connection.downSince ?? now)) >= SILENT_MS
+  const visible = useLost()
+  const now = useNow(1_000, visible).getTime()
 
   useAskBeforeLeaving(!outbox.durable && outbox.items.length > 0)
   const changes = outbox.items.filter(({ state, write }) => state === "sending" && write).length

@@ -1,10 +1,11 @@
 import { useLamplight } from "@lamplight/react"
-import { useEffect } from "react"
+import { useEffect, useRef } from "react"
 import { pushChoice } from "../device/choice"
 import { showNotice } from "../device/show"
 import { describeFiles } from "../files/layout"
+import { useOwnStatus } from "../presence/useOwnStatus"
 import { words } from "../strings"
-import { chime, isLookedAt, LOOK_AGAIN_MS, lookAt, notificationsWanted, soundWanted } from "./attention"
+import { chime, isToldOf, LOOK_AGAIN_MS, lookAt, notificationsWanted, soundWanted } from "./attention"
 import { useReading } from "./hooks"
 
 /** So much of a message is shown. */
@@ -12,7 +13,7 @@ const MAX_TEXT = 140
 
 /**
  * One sound and one notification for a message, however many tabs are open, and none for a conversation that
- * the user is looking at.
+ * the user is looking at, nor while the user is busy.
  */
 export function Notify({
   selfId,
@@ -25,6 +26,9 @@ export function Notify({
 }) {
   const client = useLamplight()
   const reading = useReading()
+  const { state } = useOwnStatus(selfId)
+  const isBusy = useRef(false)
+  isBusy.current = state === "busy"
 
   useEffect(() => {
     if (!reading) return
@@ -39,10 +43,11 @@ export function Notify({
   useEffect(
     () =>
       client.onMessage((message, isLeader, isSilent) => {
-        if (!isLeader || isSilent || isLookedAt(message.conversationId)) return
+        const { conversationId } = message
+        if (!isToldOf({ conversationId, isLeader, isSilent, isBusy: isBusy.current })) return
         if (soundWanted()) chime()
         if (!notificationsWanted()) return
-        const { id, conversationId, seq, senderId, content, createdAt } = message
+        const { id, seq, senderId, content, createdAt } = message
         const ids = { conversationId, messageId: id, seq, senderId, createdAt }
         if (pushChoice(selfId) === "private") {
           showNotice(ids, () => onShow(conversationId))

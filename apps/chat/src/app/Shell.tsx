@@ -1,5 +1,5 @@
 import type { User } from "@lamplight/client"
-import { useRestored, useRoster, useUnread } from "@lamplight/react"
+import { useConnection, useRestored, useRoster, useUnread } from "@lamplight/react"
 import { MessageCircle, UserRound } from "lucide-react"
 import { useCallback, useEffect, useRef, useState } from "react"
 import { FailureWatch } from "../composer/FailureWatch"
@@ -13,13 +13,14 @@ import { focusSearch, noSearch, type SearchRequest } from "../search/SearchField
 import { words } from "../strings"
 import { NoThread } from "../thread/NoThread"
 import { Thread } from "../thread/Thread"
+import { tryAgain } from "../ui/again"
 import { later } from "../ui/later"
 import { Skeleton } from "../ui/State"
 import { Banner, reportHeight } from "./Banner"
 import { useMedia } from "./hooks"
 import { Notify } from "./Notify"
 import { Restored } from "./Restored"
-import { cycleRegions, focusComposer, focusDetails, focusList, focusPeople } from "./regions"
+import { cycleRegions, focusComposer, focusDetails, focusList, focusPeople, focusThread } from "./regions"
 import { closeDetails, go, openDetails, useRoute } from "./route"
 import { Title } from "./Title"
 
@@ -59,7 +60,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
   const select = useCallback((conversationId: string, focus: boolean) => {
     go({ view: "thread", conversationId })
     setSheet(false)
-    if (focus) focusComposer()
+    if (focus) focusThread()
   }, [])
 
   const show = useCallback((conversationId: string) => select(conversationId, false), [select])
@@ -118,8 +119,13 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
     // A panel that was open before a reload was opened by nothing that is here.
     const opener = openedBy.current?.isConnected ? openedBy.current : null
     if (opener) opener.focus()
-    else focusComposer()
+    else focusThread()
   }, [details])
+
+  const isConnected = useConnection().status === "connected"
+  useEffect(() => {
+    if (isConnected) tryAgain()
+  }, [isConnected])
 
   // Where people have a panel of their own there is no sheet, and none opens when the window narrows again.
   useEffect(() => {
@@ -240,7 +246,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
       {groupOpener && (
         <NewGroup
           self={self}
-          focus={{ opener: groupOpener, otherwise: focusComposer }}
+          focus={{ opener: groupOpener, otherwise: focusThread }}
           onMade={(conversationId) => {
             setGroupOpener(null)
             select(conversationId, true)

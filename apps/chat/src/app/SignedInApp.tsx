@@ -1,9 +1,11 @@
 import type { User } from "@lamplight/client"
 import { useConnection, useMe } from "@lamplight/react"
 import { useEffect } from "react"
+import { HasAccounts } from "../people/handles"
 import { SignInPage } from "../session/SignInPage"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
+import { reason } from "../ui/failure"
 import { startPreloading } from "../ui/preload"
 import { State } from "../ui/State"
 import { Shell } from "./Shell"
@@ -30,16 +32,24 @@ export function SignedInApp(props: {
     if (isConnected) startPreloading()
   }, [isConnected])
 
+  // A token that the server never took: nobody was signed in. The form for tokens says so.
+  const isRefused = connection.status === "refused"
+  const never = isRefused && !connection.stale
+  useEffect(() => {
+    if (never && mode === "token") onLeave("refused")
+  }, [never, mode, onLeave])
+
   const self = me.user ?? user
-  if (connection.status === "refused") {
+  if (never && mode === "token") return <SignInPage lit={false} title={words.product} />
+  if (isRefused) {
     return (
       <main className="h-dvh">
         <h1 className="sr-only">{words.product}</h1>
         <State
           kind="denied"
           size="page"
-          title={words.refused.title}
-          lead={words.refused.lead}
+          title={never ? words.refused.never : words.refused.title}
+          lead={never ? reason(connection.error) : words.refused.lead}
           action={
             <Button look="primary" onClick={() => onLeave("refused")}>
               {words.refused.action}
@@ -50,5 +60,9 @@ export function SignedInApp(props: {
     )
   }
   if (!self) return <SignInPage lit={false} title={words.product} />
-  return <Shell self={self} mode={mode} onLeave={() => onLeave("left")} />
+  return (
+    <HasAccounts value={mode === "local"}>
+      <Shell self={self} mode={mode} onLeave={() => onLeave("left")} />
+    </HasAccounts>
+  )
 }

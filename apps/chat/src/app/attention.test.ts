@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from "vitest"
-import { isLookedAt, lookAt } from "./attention"
+import { chime, isLookedAt, isToldOf, lookAt } from "./attention"
 
 afterEach(() => {
   vi.unstubAllGlobals()
@@ -19,4 +19,45 @@ test("F16 what a tab that crashed said is believed for 45 s, also when the clock
   expect(isLookedAt("8")).toBe(false)
   vi.setSystemTime(Date.now() - 3_600_000)
   expect(isLookedAt("7")).toBe(false)
+})
+
+test("F33 a message makes a sound and a notification in one tab only, and not where it is muted, looked at, or the user is busy", () => {
+  const message = { conversationId: "7", isLeader: true, isSilent: false, isBusy: false }
+  expect(isToldOf(message)).toBe(true)
+  expect(isToldOf({ ...message, isLeader: false })).toBe(false)
+  expect(isToldOf({ ...message, isSilent: true })).toBe(false)
+  expect(isToldOf({ ...message, isBusy: true })).toBe(false)
+})
+
+test("48: while the browser suspends sound it is dropped, and not made later", () => {
+  const tones: number[] = []
+  let state = "suspended"
+  const resume = vi.fn(async () => {})
+  const node = {
+    connect: () => node,
+    frequency: {},
+    gain: { setValueAtTime() {}, exponentialRampToValueAtTime() {} },
+  }
+  vi.stubGlobal(
+    "AudioContext",
+    class {
+      currentTime = 0
+      destination = node
+      resume = resume
+      get state() {
+        return state
+      }
+      createGain = () => node
+      createOscillator = () => ({ ...node, start: (at: number) => tones.push(at), stop() {} })
+    },
+  )
+  chime()
+  chime()
+  expect(tones).toEqual([])
+  // The user uses the page: only what comes from now on is heard.
+  expect(resume).toHaveBeenCalled()
+  state = "running"
+  expect(tones).toEqual([])
+  chime()
+  expect(tones.length).toBe(2)
 })

@@ -71,6 +71,20 @@ export async function wantNotifications(wanted: boolean): Promise<boolean> {
   return permission === "granted"
 }
 
+/** Whether a message that arrives makes a sound and a notification: one rule for both. */
+export function isToldOf(message: {
+  conversationId: string
+  /** Whether this tab tells, for all tabs of this browser. */
+  isLeader: boolean
+  /** Whether the user has muted the conversation. */
+  isSilent: boolean
+  /** Whether the user's status is Busy. */
+  isBusy: boolean
+}): boolean {
+  const { conversationId, isLeader, isSilent, isBusy } = message
+  return isLeader && !isSilent && !isBusy && !isLookedAt(conversationId)
+}
+
 let audio: AudioContext | null = null
 
 /**

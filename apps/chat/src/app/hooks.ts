@@ -1,3 +1,4 @@
+import { useConnection } from "@lamplight/react"
 import { useEffect, useState, useSyncExternalStore } from "react"
 import { nextMidnight } from "../logic/days"
 
@@ -30,6 +31,24 @@ export function useOlderThan(ms: number, since: Date, asked: boolean): boolean {
     return () => clearTimeout(timer)
   }, [asked, old, due, ms])
   return asked && old
+}
+
+/** Shorter losses of the connection are not shown: most are over before a person could read about them. */
+export const SILENT_MS = 5_000
+
+/** Whether there has been no connection for longer than that. */
+export function useLost(): boolean {
+  const { downSince, status } = useConnection()
+  const since = status === "idle" || status === "closed" ? null : downSince
+  const [lost, setLost] = useState<number | null>(null)
+  useEffect(() => {
+    if (since === null) return
+    // At most the whole time, since the clock may have been set back.
+    const left = Math.max(0, Math.min(SILENT_MS, since + SILENT_MS - Date.now()))
+    const timer = setTimeout(() => setLost(since), left)
+    return () => clearTimeout(timer)
+  }, [since])
+  return since !== null && lost === since
 }
 
 /** A moment of today, updated at midnight and after the device slept. */
@@ -66,9 +85,12 @@ export function useMedia(query: string): boolean {
   )
 }
 
+/** The only pointer is a finger. */
+export const TOUCH = "(hover: none) and (pointer: coarse)"
+
 /** Whether the only pointer is a finger: its keyboard has no Shift+Enter. */
 export function useTouch(): boolean {
-  return useMedia("(hover: none) and (pointer: coarse)")
+  return useMedia(TOUCH)
 }
 
 /** Whether there is a mouse or the like, and so most likely a keyboard. */

@@ -1,4 +1,5 @@
 /** Moves the focus between the panels. The target of each panel is marked in the document. */
+import { TOUCH } from "./hooks"
 
 const REGION = "[data-region]"
 /** The element of a panel that takes the focus: the current row, the composer, the search. */
@@ -9,10 +10,17 @@ function visible(element: Element): boolean {
   return (element as HTMLElement).checkVisibility?.({ visibilityProperty: true }) ?? true
 }
 
-function enter(region: Element | null | undefined): void {
+/** Whether a focus on an element shows a keyboard over half of the page. */
+function opensKeyboard(element: HTMLElement): boolean {
+  return element.matches("input, textarea") && matchMedia(TOUCH).matches
+}
+
+/** `writes`: the user is about to write. Otherwise a field takes no focus where a keyboard would cover the page. */
+function enter(region: Element | null | undefined, writes: boolean): void {
   if (!region) return
   const entry = [...region.querySelectorAll<HTMLElement>(ENTRY)].find(visible)
-  ;(entry ?? (region as HTMLElement)).focus()
+  if (entry && (writes || !opensKeyboard(entry))) entry.focus()
+  else (region as HTMLElement).focus({ preventScroll: true })
 }
 
 /** F6 moves to the next panel that is visible and not inert, Shift+F6 to the previous one. */
@@ -22,15 +30,21 @@ export function cycleRegions(backwards: boolean): void {
   const at = regions.findIndex((region) => region.contains(document.activeElement))
   const step = backwards ? -1 : 1
   const next = at < 0 ? 0 : (at + step + regions.length) % regions.length
-  enter(regions[next])
+  enter(regions[next], true)
 }
 
 /** After the next paint, since the target may not be in the document yet. */
-function soon(name: string): void {
-  requestAnimationFrame(() => enter(document.querySelector(`[data-region="${name}"]`)))
+function soon(name: string, writes = false): void {
+  requestAnimationFrame(() => enter(document.querySelector(`[data-region="${name}"]`), writes))
 }
 
+/** For somebody who is about to write: it opens the keyboard of a phone. */
 export function focusComposer(): void {
+  soon("thread", true)
+}
+
+/** The composer, or the thread where the composer would open a keyboard. */
+export function focusThread(): void {
   soon("thread")
 }
 

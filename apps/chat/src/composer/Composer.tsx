@@ -59,6 +59,11 @@ export function Composer(props: {
   const ready = (isVisible(text) || uploads.length > 0) && over <= 0
   const [recording, setRecording] = useState(false)
 
+  /** Gives the focus back to the field, where that opens no keyboard. */
+  const back = () => {
+    if (!touch) field.current?.focus()
+  }
+
   const opener = useRef<HTMLButtonElement>(null)
   const [picking, setPicking] = useState(false)
 
@@ -96,8 +101,8 @@ export function Composer(props: {
       onSubmit={(event) => {
         event.preventDefault()
         void send()
-        // The button took the focus; on a phone that would close the keyboard.
-        field.current?.focus()
+        // The button took the focus. A finger that pressed it took none: a keyboard that is open stays, and none opens.
+        back()
       }}
     >
       {length >= TELL_FROM && (
@@ -117,7 +122,7 @@ export function Composer(props: {
             aria-label={words.message.cancelReply}
             onClick={() => {
               onReplyDone()
-              field.current?.focus()
+              back()
             }}
           >
             <X size={16} aria-hidden="true" />
@@ -126,14 +131,14 @@ export function Composer(props: {
       )}
       <MentionList mentions={mentions} />
       <DropTarget name={name} onFiles={attach} />
-      {uploads.length > 0 && <Tray uploads={uploads} onRemoved={() => field.current?.focus()} />}
+      {uploads.length > 0 && <Tray uploads={uploads} onRemoved={back} />}
       {recording && (
         <div className="composer-field">
           <Recorder
             onDone={(file) => attach([file])}
             onClose={() => {
               setRecording(false)
-              requestAnimationFrame(() => field.current?.focus())
+              requestAnimationFrame(back)
             }}
           />
         </div>

@@ -1,3 +1,4 @@
+import { useHandles } from "../people/handles"
 import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
 import type { useMentions } from "./useMentions"
@@ -5,6 +6,7 @@ import type { useMentions } from "./useMentions"
 /** The people whom a mention may mean, above the field that has the focus. */
 export function MentionList({ mentions }: { mentions: ReturnType<typeof useMentions> }) {
   const { listId, options, active, choose } = mentions
+  const handles = useHandles(options)
   return (
     <>
       <p className="sr-only" role="status">
@@ -30,6 +32,11 @@ export function MentionList({ mentions }: { mentions: ReturnType<typeof useMenti
               <span className="truncate" dir="auto">
                 {person.name}
               </span>
+              {handles.has(person.id) && (
+                <span className="row-handle" dir="auto">
+                  {handles.get(person.id)}
+                </span>
+              )}
             </button>
           ))}
         </div>

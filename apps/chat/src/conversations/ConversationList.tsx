@@ -5,6 +5,8 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "react"
 import { useToday } from "../app/hooks"
 import { describeFiles } from "../files/layout"
 import { conversationTitle } from "../logic/members"
+import { namedUnsent } from "../logic/unsent"
+import { useHandles } from "../people/handles"
 import { words } from "../strings"
 import { Button, IconButton } from "../ui/Button"
 import { showFailure } from "../ui/failure"
@@ -214,20 +216,18 @@ function Rows({ items, selected, selfId, onSelect }: ListProps & { items: readon
     [items],
   )
   const presences = usePresences(people)
+  const direct = useMemo(() => items.flatMap(({ other }) => (other ? [other] : [])), [items])
+  const handles = useHandles(direct)
   const roving = useRoving(ids, selected)
   const today = useToday()
   const { menu, close, handlers } = useRowMenu()
   const { items: unsent } = useOutbox()
-  // The last waiting or failed message of each conversation: the row shows it instead of the last sent one.
-  const unsentText = useMemo(
-    () =>
-      new Map(
-        unsent
-          .filter((it) => !it.write)
-          .map((it) => [it.conversationId, it.content || describeFiles(it.files ?? [])]),
-      ),
-    [unsent],
-  )
+  // The row shows it instead of the last message that was sent.
+  const named = useMemo(() => namedUnsent(unsent), [unsent])
+  const unsentText = (id: string) => {
+    const it = named.get(id)
+    return it ? it.content || describeFiles(it.files ?? []) : ""
+  }
   const open = useCallback((id: string) => onSelect(id, true), [onSelect])
   const menuItem = menu && byId.get(menu.id)
 
@@ -239,7 +239,8 @@ function Rows({ items, selected, selfId, onSelect }: ListProps & { items: readon
           key={id}
           item={item}
           presence={item.other ? presences[item.other.id] : undefined}
-          unsent={unsentText.get(id) ?? ""}
+          unsent={unsentText(id)}
+          handle={item.other ? handles.get(item.other.id) : undefined}
           selfId={selfId}
           selected={id === selected}
           tabIndex={roving.tabStop(id)}

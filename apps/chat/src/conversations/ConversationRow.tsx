@@ -18,6 +18,8 @@ export const ConversationRow = memo(function ConversationRow(props: {
   item: ConversationItem
   presence: PresenceView | undefined
   unsent: string
+  /** Tells the other person from others of the same name. */
+  handle: string | undefined
   selfId: string
   selected: boolean
   tabIndex: 0 | -1
@@ -26,7 +28,8 @@ export const ConversationRow = memo(function ConversationRow(props: {
   menuOpen: boolean
   onOpen: (id: string) => void
 }) {
-  const { item, presence, unsent, selfId, selected, tabIndex, entry, today, menuOpen, onOpen } = props
+  const { item, presence, unsent, handle, selfId, selected } = props
+  const { tabIndex, entry, today, menuOpen, onOpen } = props
   const other = presence?.user ?? item.other
   const name = other ? nameOf(other) : conversationTitle(item, selfId) || item.id
   // Several people have no single presence.
@@ -58,10 +61,17 @@ export const ConversationRow = memo(function ConversationRow(props: {
         />
         <span className="row-text">
           <span className="row-line">
-            <span className="sr-only">{state ? words.presence.named(name, stateWord(state)) : name}</span>
+            <span className="sr-only">
+              {state ? words.presence.named(words.people.withHandle(name, handle), stateWord(state)) : name}
+            </span>
             <span className="row-name" dir="auto" aria-hidden="true">
               {name}
             </span>
+            {handle && (
+              <span className="row-handle" dir="auto" aria-hidden="true">
+                {handle}
+              </span>
+            )}
             {item.muted && (
               <span className="row-muted">
                 <BellOff size={14} aria-hidden="true" />

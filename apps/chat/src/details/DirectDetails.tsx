@@ -1,10 +1,11 @@
 import type { User } from "@lamplight/client"
 import { useBlocks, usePresence } from "@lamplight/react"
 import { Ban, CircleCheck } from "lucide-react"
-import { type ReactNode, useState } from "react"
+import { type ReactNode, useMemo, useState } from "react"
 import { useNow } from "../app/hooks"
 import { focusDetails } from "../app/regions"
 import { nameOf } from "../logic/members"
+import { useHandles } from "../people/handles"
 import { PresenceLabel } from "../presence/PresenceIcon"
 import { presenceDetail } from "../presence/view"
 import { words } from "../strings"
@@ -23,6 +24,10 @@ export function DirectDetails(props: DetailsProps & { other: User; files: ReactN
   const isBlocked = users.some(({ id }) => id === other.id)
   const person = presence.user ?? other
   const name = nameOf(person)
+  const handle = useHandles(
+    useMemo(() => [other], [other]),
+    true,
+  ).get(other.id)
   return (
     <>
       <div className="details-hero">
@@ -30,6 +35,11 @@ export function DirectDetails(props: DetailsProps & { other: User; files: ReactN
         <p className="details-name" dir="auto">
           {name}
         </p>
+        {handle && (
+          <p className="details-sub" dir="auto" data-testid="details-handle">
+            {handle}
+          </p>
+        )}
         <p className="thread-presence">
           <PresenceLabel state={presence.status} detail={presenceDetail(presence, now)} />
         </p>

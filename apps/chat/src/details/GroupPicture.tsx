@@ -2,6 +2,7 @@ import { useLamplight } from "@lamplight/react"
 import { Camera } from "lucide-react"
 import { useState } from "react"
 import { focusDetails } from "../app/regions"
+import { safePicture } from "../logic/picture"
 import { PictureForm } from "../pictures/PictureForm"
 import { groupPicture } from "../pictures/send"
 import { words } from "../strings"
@@ -39,7 +40,7 @@ export function GroupPicture({ item, self, canEdit }: DetailsProps & { canEdit: 
             self={self}
             path={groupPicture(item.id)}
             face={face}
-            hasPicture={Boolean(item.avatarUrl)}
+            present={safePicture(item.avatarUrl)}
             onRemove={() => updateGroup(item.id, { avatarUrl: null })}
           />
         </Modal>

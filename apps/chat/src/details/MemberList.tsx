@@ -7,6 +7,7 @@ import { focusDetails } from "../app/regions"
 import { AddMembers } from "../groups/AddMembers"
 import { nameOf } from "../logic/members"
 import { rightsOver, sortMembers } from "../logic/roles"
+import { useHandles } from "../people/handles"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
 import { groupReason, showFailure } from "../ui/failure"
@@ -30,6 +31,7 @@ export function MemberList(props: {
   const ids = useMemo(() => sorted.map(({ id }) => id), [sorted])
   const watched = useMemo(() => [...ids].sort(), [ids])
   const presences = usePresences(watched)
+  const handles = useHandles(members)
   const now = useNow(30_000)
   const roving = useRoving(ids, null)
 
@@ -68,6 +70,7 @@ export function MemberList(props: {
             key={member.id}
             member={member}
             presence={presences[member.id]}
+            handle={handles.get(member.id)}
             now={now}
             isSelf={member.id === self.id}
             rights={rightsOver(member, role, self.id)}

@@ -3,7 +3,7 @@ import { useLamplight } from "@lamplight/react"
 import { Crown, MessageCircle, ShieldCheck, UserRound, UserRoundMinus } from "lucide-react"
 import { DropdownMenu } from "radix-ui"
 import { type ReactNode, useRef } from "react"
-import { focusComposer } from "../app/regions"
+import { focusThread } from "../app/regions"
 import { go } from "../app/route"
 import { nameOf } from "../logic/members"
 import type { Rights } from "../logic/roles"
@@ -22,6 +22,8 @@ const icons: Record<Role, ReactNode> = {
 export function MemberRow(props: {
   member: Member
   presence: PresenceView | undefined
+  /** Tells them from others of the same name. */
+  handle: string | undefined
   now: Date
   isSelf: boolean
   rights: Rights
@@ -30,7 +32,7 @@ export function MemberRow(props: {
   /** `opener` takes the focus back. */
   onRemove: (opener: HTMLElement) => void
 }) {
-  const { member, presence, now, isSelf, rights, tabIndex, onRole, onRemove } = props
+  const { member, presence, handle, now, isSelf, rights, tabIndex, onRole, onRemove } = props
   const client = useLamplight()
   const row = useRef<HTMLButtonElement>(null)
   /** Something else takes the focus. */
@@ -43,10 +45,17 @@ export function MemberRow(props: {
       <Avatar id={member.id} name={name} avatarUrl={member.avatarUrl} presence={state} />
       <span className="row-text">
         <span className="row-line">
-          <span className="sr-only">{words.presence.named(name, stateWord(state))}</span>
+          <span className="sr-only">
+            {words.presence.named(words.people.withHandle(name, handle), stateWord(state))}
+          </span>
           <span className="row-name" dir="auto" aria-hidden="true">
             {name}
           </span>
+          {handle && (
+            <span className="row-handle" dir="auto" aria-hidden="true">
+              {handle}
+            </span>
+          )}
           {isSelf && <span className="row-you">{words.details.you}</span>}
           {member.role !== "member" && (
             <span className="role" data-role={member.role}>
@@ -66,7 +75,7 @@ export function MemberRow(props: {
     try {
       const { id } = await client.openConversation(member.id)
       go({ view: "thread", conversationId: id })
-      focusComposer()
+      focusThread()
     } catch (thrown) {
       showFailure(words.people.startFailed, thrown)
       row.current?.focus()

@@ -14,14 +14,19 @@ export function showNotice(notice: Notice, onPress: () => void): void {
       ? words.groups.from(senderName, conversationName)
       : conversationName
     : senderName
-  const notification = new Notification(title || words.product, {
+  const options = {
     body: text || attachment?.name || "",
     // The next notification of the same conversation replaces this one.
     tag: conversationId,
-  })
-  notification.onclick = () => {
-    focus()
-    onPress()
-    notification.close()
+  }
+  try {
+    const notification = new Notification(title || words.product, options)
+    notification.onclick = () => {
+      focus()
+      onPress()
+      notification.close()
+    }
+  } catch {
+    // Chrome for Android permits notifications of pages, and then refuses each: only a service worker shows them there.
   }
 }

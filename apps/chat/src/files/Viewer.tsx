@@ -6,6 +6,7 @@ import { Dialog } from "radix-ui"
 import { type KeyboardEvent, useEffect, useRef, useState } from "react"
 import { words } from "../strings"
 import { kindOf, sizeText } from "./layout"
+import { useFileLoad } from "./media"
 
 export interface Shown {
   file: SharedFile
@@ -221,7 +222,7 @@ function Stage(props: {
 }) {
   const { file, zoom, onMagnify, onOut } = props
   const src = useFileUrl(file)
-  const [isFailed, setFailed] = useState(false)
+  const { isFailed, fail } = useFileLoad(file, src)
   const stage = useRef<HTMLDivElement>(null)
   const image = useRef<HTMLImageElement>(null)
   /** The width of the whole picture on the stage, in pixels: what the zoom multiplies. */
@@ -280,7 +281,7 @@ function Stage(props: {
                 ? { maxWidth: "none", maxHeight: "none", width: base * zoom, height: "auto" }
                 : undefined
             }
-            onError={() => setFailed(true)}
+            onError={fail}
           />
         )
       )}

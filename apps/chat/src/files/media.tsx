@@ -5,8 +5,25 @@ import { Download, FileArchive, FileText, Pause, File as PlainFile, Play, Rotate
 import { useEffect, useState } from "react"
 import { words } from "../strings"
 import { useThreadActions } from "../thread/actions"
+import { useLoad } from "../ui/again"
 import { percent, sizeText } from "./layout"
 import { Placeholder } from "./Placeholder"
+
+/**
+ * Whether the bytes at an address could not be loaded, of a file or of its thumbnail. Where addresses are signed, another one is asked
+ * for: a server that was restored or has new keys refuses the old ones.
+ */
+export function useFileLoad(file: SharedFile, address: string | null) {
+  const { renewFileUrl } = useLamplight()
+  const { fail, ...load } = useLoad(address)
+  return {
+    ...load,
+    fail() {
+      fail()
+      renewFileUrl(file.id)
+    },
+  }
+}
 
 /** The largest animation that plays in the thread: others stand still until they are opened. */
 const MAX_ANIMATION = 8_000_000
@@ -15,30 +32,31 @@ const MAX_ANIMATION = 8_000_000
 export function Picture({ file }: { file: SharedFile }) {
   const isAnimated = file.type === "image/gif" && file.size <= MAX_ANIMATION
   const src = useFileUrl(file, isAnimated ? "file" : "thumbnail")
-  const [state, setState] = useState<"loading" | "shown" | "failed">("loading")
+  const [shown, setShown] = useState<string | null>(null)
+  const { isFailed, fail } = useFileLoad(file, src)
   const { openPicture } = useThreadActions()
   return (
     <button
       type="button"
       className="picture-button"
       data-testid="picture"
-      data-state={state}
+      data-state={isFailed ? "failed" : shown !== null ? "shown" : "loading"}
       aria-label={words.files.open(file.name)}
       onClick={(event) => openPicture(file, event.currentTarget)}
     >
       <Placeholder file={file} />
-      {src !== null && state !== "failed" && (
+      {src !== null && !isFailed && (
         <img
           src={src}
           alt={file.name}
           loading="lazy"
           decoding="async"
           draggable={false}
-          onLoad={() => setState("shown")}
-          onError={() => setState("failed")}
+          onLoad={() => setShown(src)}
+          onError={fail}
         />
       )}
-      {state === "failed" && <span className="picture-failed">{words.files.notShown}</span>}
+      {isFailed && <span className="picture-failed">{words.files.notShown}</span>}
     </button>
   )
 }
@@ -46,9 +64,12 @@ export function Picture({ file }: { file: SharedFile }) {
 export function Video({ file }: { file: SharedFile }) {
   const src = useFileUrl(file)
   const poster = useFileUrl(file, "thumbnail")
+  const { tries, fail } = useFileLoad(file, src)
   return (
     // biome-ignore lint/a11y/useMediaCaption: what people send has no captions
     <video
+      key={tries}
+      onError={fail}
       className="video"
       data-testid="video"
       controls
@@ -63,9 +84,12 @@ export function Video({ file }: { file: SharedFile }) {
 
 export function Audio({ file }: { file: SharedFile }) {
   const src = useFileUrl(file)
+  const { tries, fail } = useFileLoad(file, src)
   return (
     // biome-ignore lint/a11y/useMediaCaption: what people send has no captions
     <audio
+      key={tries}
+      onError={fail}
       className="audio"
       data-testid="audio"
       controls

@@ -3,6 +3,7 @@ import { usePresences } from "@lamplight/react"
 import { Check, Search, X } from "lucide-react"
 import { useMemo, useRef } from "react"
 import { nameOf } from "../logic/members"
+import { useHandles } from "../people/handles"
 import { stateWord } from "../presence/view"
 import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
@@ -22,6 +23,7 @@ export function PeoplePicker({ picker, label }: { picker: Picker; label: string 
   )
   const ids = useMemo(() => shown.map(({ id }) => id), [shown])
   const presences = usePresences(useMemo(() => [...ids].sort(), [ids]))
+  const handles = useHandles(shown)
   const roving = useRoving(ids, null)
 
   return (
@@ -85,6 +87,7 @@ export function PeoplePicker({ picker, label }: { picker: Picker; label: string 
           const name = nameOf(user)
           const state = presences[user.id]?.status ?? "unknown"
           const isNew = user.id === stranger
+          const handle = handles.get(user.id)
           return (
             <li key={user.id} className="person">
               {/* biome-ignore lint/a11y/useSemanticElements: a row with a picture, which a native checkbox cannot be */}
@@ -106,11 +109,20 @@ export function PeoplePicker({ picker, label }: { picker: Picker; label: string 
                   presence={isNew ? undefined : state}
                 />
                 <span className="row-text">
-                  <span className="sr-only">
-                    {isNew ? words.groups.addId(name) : words.presence.named(name, stateWord(state))}
-                  </span>
-                  <span className="row-name block" dir="auto" aria-hidden="true">
-                    {isNew ? words.groups.addId(name) : name}
+                  <span className="row-line">
+                    <span className="sr-only">
+                      {isNew
+                        ? words.groups.addId(name)
+                        : words.presence.named(words.people.withHandle(name, handle), stateWord(state))}
+                    </span>
+                    <span className="row-name" dir="auto" aria-hidden="true">
+                      {isNew ? words.groups.addId(name) : name}
+                    </span>
+                    {handle && !isNew && (
+                      <span className="row-handle" dir="auto" aria-hidden="true">
+                        {handle}
+                      </span>
+                    )}
                   </span>
                 </span>
                 <span className="picker-box" aria-hidden="true">

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest"
-import { fold } from "./names"
+import { confusable, fold } from "./names"
 
 test.each([
   ["Zoë Żak", "zoe zak"],
@@ -20,4 +20,20 @@ test.each([
 test("F18 marks that are vowels or letters of their own count", () => {
   expect(fold("がき")).not.toBe(fold("かき"))
   expect(fold("प्रिया")).not.toBe(fold("परया"))
+})
+
+test("F35 H13 people whose names look alike are found", () => {
+  const people = [
+    { id: "1", name: "Asha Rao" },
+    { id: "2", name: "asha  rao" },
+    { id: "3", name: "Аshа Rао" },
+    { id: "4", name: "Ben" },
+    { id: "5", name: "Bill" },
+    { id: "6", name: "BiIl" },
+    { id: "7", name: "Béñ" },
+    { id: "8", name: "Cleo" },
+    { id: "9", name: "" },
+  ]
+  expect(confusable(people).sort()).toEqual(["1", "2", "3", "4", "5", "6", "7"])
+  expect(confusable([...people.slice(7), { id: "8", name: "Cleo" }])).toEqual([])
 })

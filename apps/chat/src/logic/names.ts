@@ -20,6 +20,28 @@ export function hueOf(id: string): number {
   return hash % 6
 }
 
+/** Letters of other scripts that cannot be told from Latin ones at a glance. */
+const LIKE: Record<string, string> = Object.fromEntries(
+  "аa сc еe һh іi јj оo рp ѕs ԛq υu ѵv ԝw хx уy αa ιi κk νv οo ρp τt χx ɑa ɡg ıi"
+    .split(" ")
+    .map((pair) => [...pair] as [string, string]),
+)
+
+/** The ids of those whose name could be taken for the name of another one of them. */
+export function confusable(people: readonly { id: string; name: string }[]): string[] {
+  const alike = new Map<string, string[]>()
+  for (const { id, name } of people) {
+    const look = fold(name || id)
+      .replace(/[^ -~]/gu, (sign) => LIKE[sign] ?? sign)
+      .replace(/[l1|]/g, "i")
+      .replace(/0/g, "o")
+    const ids = alike.get(look)
+    if (!ids) alike.set(look, [id])
+    else if (!ids.includes(id)) ids.push(id)
+  }
+  return [...alike.values()].filter((ids) => ids.length > 1).flat()
+}
+
 /**
  * A name as a search compares it, like the server's `search_key`: "zoe" finds "Zoë", "inci" finds "İnci".
  * Without case in any language, without the marks of Latin, Greek and Cyrillic letters, without invisible

@@ -18,7 +18,7 @@ function outline(messages: Groupable[], options: RowOptions = all): string[] {
 }
 
 describe("rows", () => {
-  it("puts a day and a name before the first message, and groups what follows closely", () => {
+  it("26: puts a day and a name before the first message, and groups what follows closely", () => {
     const rows = outline([
       message(1, "asha", "2026-11-24T10:00:00.000Z"),
       message(2, "asha", "2026-11-24T10:01:00.000Z"),

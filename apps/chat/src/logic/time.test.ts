@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { words } from "../strings"
 import { dayKey, daysBetween, nextMidnight } from "./days"
+import { buildRows } from "./rows"
 import { ago, dayTitle, listTime } from "./time"
 
 const zone = process.env.TZ
 
-describe("days where the clocks change", () => {
+describe("24: days where the clocks change", () => {
   beforeEach(() => {
     process.env.TZ = "Europe/Berlin"
   })
@@ -13,7 +14,36 @@ describe("days where the clocks change", () => {
     process.env.TZ = zone
   })
 
-  it("counts the 23-hour day in spring as one day", () => {
+  it("24: puts one separator before each local day, in the nights of the change too", () => {
+    const separators = (...times: string[]) =>
+      buildRows(
+        times.map((createdAt, i) => ({ key: createdAt, senderId: "asha", createdAt, seq: i + 1 })),
+        { hasOlder: false, unreadAfter: null, selfId: "asha" },
+      ).flatMap((row) => (row.kind === "day" ? [dayKey(row.date)] : []))
+    // 23 hours from midnight to midnight: in UTC the first and the last of them are on two days, each beside another one.
+    expect(
+      separators(
+        "2026-03-28T22:59:59Z",
+        "2026-03-28T23:00:00Z",
+        "2026-03-29T00:59:00Z",
+        "2026-03-29T21:59:59Z",
+        "2026-03-29T22:00:00Z",
+      ),
+    ).toEqual(["2026-3-28", "2026-3-29", "2026-3-30"])
+    // 25 hours, with two o'clock twice.
+    expect(
+      separators(
+        "2026-10-24T21:59:59Z",
+        "2026-10-24T22:00:00Z",
+        "2026-10-25T00:30:00Z",
+        "2026-10-25T01:30:00Z",
+        "2026-10-25T22:59:59Z",
+        "2026-10-25T23:00:00Z",
+      ),
+    ).toEqual(["2026-10-24", "2026-10-25", "2026-10-26"])
+  })
+
+  it("24: counts the 23-hour day in spring as one day", () => {
     const before = new Date("2026-03-28T23:30:00+01:00")
     const after = new Date("2026-03-29T23:30:00+02:00")
     expect(daysBetween(before, after)).toBe(1)

@@ -47,14 +47,46 @@ describe("tokens", () => {
     ])
   })
 
-  it("leaves a fence that is never closed alone, and stays quick on hostile text", () => {
+  it("leaves a fence that is never closed alone", () => {
     expect(tokenise("```\nhello")).toEqual([{ kind: "text", text: "```\nhello" }])
-    const began = performance.now()
-    tokenise("`".repeat(8_000))
-    tokenise("https://a.test/".concat("(".repeat(4_000), ")".repeat(3_900), "!".repeat(90)))
-    tokenise("a@".repeat(4_000))
-    tokenise("```\n".repeat(2_000))
-    expect(performance.now() - began).toBeLessThan(500)
+    expect(tokenise("```\na\n```\n```ts\nb")).toEqual([
+      { kind: "block", language: "", text: "a" },
+      { kind: "text", text: "```ts\nb" },
+    ])
+    expect(tokenise("```\n\n```")).toEqual([{ kind: "block", language: "", text: "" }])
+  })
+
+  it("takes what an address can be, from its first letter", () => {
+    const links = (text: string) =>
+      tokenise(text).flatMap((token) => (token.kind === "link" ? [token.text] : []))
+    expect(links("(.a.b+c@x.example) and d@y.example.")).toEqual(["a.b+c@x.example", "d@y.example"])
+    expect(links("a@b@c.example a@b @x.example a@.b")).toEqual(["b@c.example"])
+    expect(links("mailto:a@b.example https://u@c.example/")).toEqual([
+      "mailto:a@b.example",
+      "https://u@c.example/",
+    ])
+    expect(links(`${"a".repeat(65)}@b.example`)).toEqual([])
+  })
+
+  it.each([
+    ["closing brackets", `http://x/${")]}".repeat(2_664)}`],
+    ["brackets and marks", `https://a.test/${"(".repeat(4_000)}${")".repeat(3_900)}${"!".repeat(85)}`],
+    ["an address without an end", `${"a.".repeat(3_999)}a`],
+    ["many signs", "a@".repeat(4_000)],
+    ["names without a domain", `${"a".repeat(60)}@`.repeat(131)],
+    ["code without an end", "`a".repeat(4_000)],
+    ["backticks", "`".repeat(8_000)],
+    ["fences", "```\n".repeat(2_000)],
+    ["fences without an end", "```a\n".repeat(1_600)],
+    ["fences and spaces", `\`\`\`${" ".repeat(60)}x\n`.repeat(125)],
+  ])("H13 reads 8,000 characters of hostile text at once: %s", (_, text) => {
+    const measure = () => {
+      const began = performance.now()
+      tokenise(text)
+      return performance.now() - began
+    }
+    // The shortest of some: load makes one of them slow, a slow pattern all.
+    expect(Math.min(...Array.from({ length: 5 }, measure))).toBeLessThan(15)
   })
 })
 

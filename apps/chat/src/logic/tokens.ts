@@ -8,22 +8,44 @@ export type Token =
   | { kind: "code"; text: string }
   | { kind: "block"; text: string; language: string }
 
-const fence = /^```([\w+-]{0,20})[^\S\n]*\n([\s\S]*?)\n?^```[^\S\n]*$/gm
+const opens = /^```([\w+-]{0,20})[^\S\n]*$/
+const closes = /^```[^\S\n]*$/
 const inlineCode = /`([^`\n]+)`/g
-const linkStart = /\b(?:https?:\/\/|mailto:)[^\s<>"`]+|\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b/giu
+const schemes = /\b(?:https?:\/\/|mailto:)[^\s<>"`]+/giu
+/** What may stand before the `@` of an address, and how much of it. */
+const local = /[\w.+-]/iu
+const LONGEST_LOCAL = 64
+const domain = /[\w-]+(?:\.[\w-]+)+\b/iuy
 
-/** Splits a message into tokens, in order. Joined, they are the message without the fences. */
+/**
+ * Splits a message into tokens, in order. Joined, they are the message without the fences. The time grows with the length alone:
+ * anybody can send the text that takes longest.
+ */
 export function tokenise(content: string): Token[] {
   const tokens: Token[] = []
-  let at = 0
-  for (const match of content.matchAll(fence)) {
+  const lines = content.split("\n")
+  // A fence that opens below this line is never closed.
+  const lastClosing = lines.findLastIndex((line) => closes.test(line))
+  let text: string[] = []
+  const endText = () => {
     // The line breaks around a fence belong to the fence.
-    pushInline(tokens, content.slice(at, match.index).replace(/\n$/, ""))
-    tokens.push({ kind: "block", language: match[1] ?? "", text: match[2] ?? "" })
-    at = match.index + match[0].length
-    if (content[at] === "\n") at += 1
+    pushInline(tokens, text.join("\n"))
+    text = []
   }
-  pushInline(tokens, content.slice(at))
+  for (let at = 0; at < lines.length; at += 1) {
+    const line = lines[at] as string
+    const opening = at < lastClosing ? opens.exec(line) : null
+    if (!opening) {
+      text.push(line)
+      continue
+    }
+    endText()
+    let end = at + 1
+    while (!closes.test(lines[end] as string)) end += 1
+    tokens.push({ kind: "block", language: opening[1] ?? "", text: lines.slice(at + 1, end).join("\n") })
+    at = end
+  }
+  endText()
   return tokens
 }
 
@@ -39,35 +61,56 @@ function pushInline(tokens: Token[], text: string): void {
 
 function pushLinks(tokens: Token[], text: string): void {
   let at = 0
-  for (const match of text.matchAll(linkStart)) {
+  for (const match of text.matchAll(schemes)) {
     const shown = trimTrailing(match[0])
     const href = safeHref(shown)
     if (!href) continue
-    if (match.index > at) tokens.push({ kind: "text", text: text.slice(at, match.index) })
+    pushAddresses(tokens, text.slice(at, match.index))
     tokens.push({ kind: "link", text: shown, href })
     at = match.index + shown.length
   }
-  if (at < text.length) tokens.push({ kind: "text", text: text.slice(at) })
+  pushAddresses(tokens, text.slice(at))
+}
+
+/** Addresses for mail, found by their `@`: a pattern that begins with what stands before it would read a long text again and again. */
+function pushAddresses(tokens: Token[], text: string): void {
+  let at = 0
+  for (let sign = text.indexOf("@"); sign >= 0; sign = text.indexOf("@", sign + 1)) {
+    let start = sign
+    const first = Math.max(at, sign - LONGEST_LOCAL)
+    while (start > first && local.test(text[start - 1] as string)) start -= 1
+    // Longer than an address can be.
+    if (start > at && local.test(text[start - 1] as string)) continue
+    while (start < sign && !/\w/u.test(text[start] as string)) start += 1
+    domain.lastIndex = sign + 1
+    const shown = start < sign && domain.exec(text) ? text.slice(start, domain.lastIndex) : ""
+    const href = shown && safeHref(shown)
+    if (!href) continue
+    pushText(tokens, text.slice(at, start))
+    tokens.push({ kind: "link", text: shown, href })
+    at = start + shown.length
+  }
+  pushText(tokens, text.slice(at))
+}
+
+function pushText(tokens: Token[], text: string): void {
+  if (text) tokens.push({ kind: "text", text })
 }
 
 /** The full stop after an address is not part of it, nor is a closing bracket that was opened before it. */
 function trimTrailing(link: string): string {
+  const counts = new Map<string, number>()
+  const count = (bracket: string) => counts.get(bracket) ?? 0
+  for (const [bracket] of link.matchAll(/[()[\]{}]/g)) counts.set(bracket, count(bracket) + 1)
   let end = link.length
   for (; end > 0; end -= 1) {
     const last = link[end - 1] as string
     if (/[.,;:!?'"…*_~]/.test(last)) continue
     const opening = { ")": "(", "]": "[", "}": "{" }[last]
-    if (opening) {
-      const body = link.slice(0, end)
-      if (count(body, last) > count(body, opening)) continue
-    }
-    break
+    if (!opening || count(last) <= count(opening)) break
+    counts.set(last, count(last) - 1)
   }
   return link.slice(0, end)
-}
-
-function count(text: string, character: string): number {
-  return text.split(character).length - 1
 }
 
 /** Addresses that are safe to follow: http, https and mailto. */

@@ -9,6 +9,7 @@ import { Button, IconButton } from "../ui/Button"
 import { showFailure } from "../ui/failure"
 import { useRoving } from "../ui/roving"
 import { Skeleton, State } from "../ui/State"
+import { useHandles } from "./handles"
 import { PersonRow } from "./PersonRow"
 import { useDirectory } from "./useDirectory"
 
@@ -45,7 +46,7 @@ export function People(props: {
     if (!wanted) return others
     return others.filter((person) => fold(`${person.user?.name ?? ""} ${person.userId}`).includes(wanted))
   }, [roster.users, self.id, wanted])
-  const listed = present.slice(0, SHOWN)
+  const listed = useMemo(() => present.slice(0, SHOWN), [present])
   const directory = useDirectory(query.trim())
   const absent = useMemo(() => {
     // People who are online and whom only the directory finds, for example by their user name.
@@ -79,10 +80,23 @@ export function People(props: {
     }
   }
 
+  const handles = useHandles(
+    useMemo(
+      () => [
+        ...listed.map(({ userId, user }) => ({ id: userId, name: user?.name ?? "" })),
+        ...absent,
+        // Oneself can be taken for another, too.
+        self,
+      ],
+      [listed, absent, self],
+    ),
+  )
+
   const row = (person: PresenceView) => (
     <PersonRow
       key={person.userId}
       person={person}
+      handle={handles.get(person.userId)}
       now={now}
       busy={opening === person.userId}
       tabIndex={roving.tabStop(person.userId)}

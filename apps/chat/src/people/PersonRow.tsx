@@ -8,12 +8,14 @@ import { Avatar } from "../ui/Avatar"
 export const PersonRow = memo(
   function PersonRow(props: {
     person: PresenceView
+    /** Tells them from others of the same name. */
+    handle: string | undefined
     now: Date
     busy: boolean
     tabIndex: 0 | -1
     onOpen: () => void
   }) {
-    const { person, now, busy, tabIndex, onOpen } = props
+    const { person, handle, now, busy, tabIndex, onOpen } = props
     const name = person.user?.name || person.userId
     const detail = presenceDetail(person, now)
     return (
@@ -36,9 +38,18 @@ export const PersonRow = memo(
             presence={person.status}
           />
           <span className="row-text">
-            <span className="sr-only">{words.presence.named(name, stateWord(person.status))}</span>
-            <span className="row-name block" dir="auto" aria-hidden="true">
-              {name}
+            <span className="row-line">
+              <span className="sr-only">
+                {words.presence.named(words.people.withHandle(name, handle), stateWord(person.status))}
+              </span>
+              <span className="row-name" dir="auto" aria-hidden="true">
+                {name}
+              </span>
+              {handle && (
+                <span className="row-handle" dir="auto" aria-hidden="true">
+                  {handle}
+                </span>
+              )}
             </span>
             <span className="row-preview block text-xs" dir="auto" aria-hidden="true">
               {detail}
@@ -51,6 +62,7 @@ export const PersonRow = memo(
   // The handler is a new function with each render and always does the same.
   (before, after) =>
     before.person === after.person &&
+    before.handle === after.handle &&
     before.busy === after.busy &&
     before.tabIndex === after.tabIndex &&
     (before.now === after.now || after.person.status === "online"),

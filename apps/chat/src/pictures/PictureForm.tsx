@@ -4,27 +4,35 @@ import { type ReactNode, useEffect, useId, useRef, useState } from "react"
 import { tokenOf } from "../session/auth-mode"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
-import { canRetry, MAX_PICTURE_SIDE, middleSquare, PICTURE_TYPES, pictureReason, refusalOf } from "./rules"
+import { canRetry, PICTURE_TYPES, pictureReason, refusalOf } from "./rules"
 import { sendPicture } from "./send"
+import { drawSquare, sendable } from "./shrink"
 
 const text = words.pictures
 
 /** A picture that the user has chosen, decoded. */
 interface Chosen {
+  /** What is sent. */
   file: Blob
   image: ImageBitmap
+  /** Once it is sent: the address of the picture that it replaces. It is shown until the page has the new one. */
+  replaces?: string | null
 }
 
 /** Reads a picture. Throws a sentence if it cannot be an avatar. */
 async function read(file: Blob): Promise<Chosen> {
   const refusal = await refusalOf(file)
   if (refusal) throw refusal
-  const image = await createImageBitmap(file).catch(() => {
+  // Upright, as the camera noted it.
+  const image = await createImageBitmap(file, { imageOrientation: "from-image" }).catch(() => {
     throw text.unreadable
   })
-  if (Math.max(image.width, image.height) <= MAX_PICTURE_SIDE) return { file, image }
-  image.close()
-  throw text.tooManyPixels
+  try {
+    return { file: await sendable(file, image), image }
+  } catch (thrown) {
+    image.close()
+    throw thrown
+  }
 }
 
 /** Chooses a picture, shows what the server will make of it, sends it, and removes the present one. */
@@ -33,12 +41,13 @@ export function PictureForm(props: {
   path: string
   /** What is shown now. */
   face: ReactNode
-  hasPicture: boolean
+  /** The address of the picture that is shown now; null: there is none. */
+  present: string | null
   /** Called after a picture was sent. */
   onSent?: () => Promise<unknown>
   onRemove: () => Promise<unknown>
 }) {
-  const { self, path, face, hasPicture, onSent, onRemove } = props
+  const { self, path, face, present, onSent, onRemove } = props
   const client = useLamplight()
   const input = useRef<HTMLInputElement>(null)
   const chooser = useRef<HTMLButtonElement>(null)
@@ -60,13 +69,31 @@ export function PictureForm(props: {
     },
     [],
   )
-  useEffect(() => () => chosen?.image.close(), [chosen])
+  const image = chosen?.image
+  useEffect(() => () => image?.close(), [image])
+
+  const isSent = chosen?.replaces !== undefined
+  const isChoosing = chosen !== null && !isSent
+  // The new picture takes the place of the preview once it is loaded, so that the old one does not flash in between.
+  useEffect(() => {
+    if (!isSent || !present || present === chosen?.replaces) return
+    let isOver = false
+    const end = () => {
+      if (!isOver) setChosen(null)
+    }
+    const fresh = new Image()
+    fresh.src = present
+    fresh.decode().then(end, end)
+    return () => {
+      isOver = true
+    }
+  }, [isSent, chosen, present])
 
   // The button that was pressed is gone with each change.
   useEffect(() => {
-    if (canFocus.current) (chosen ? saver : chooser).current?.focus()
+    if (canFocus.current) (isChoosing ? saver : chooser).current?.focus()
     canFocus.current = true
-  }, [chosen])
+  }, [isChoosing])
 
   async function choose(file: Blob | undefined) {
     if (!file || work) return
@@ -94,7 +121,7 @@ export function PictureForm(props: {
     try {
       await request(abort.signal)
       if (abort.signal.aborted) return
-      setChosen(null)
+      setChosen((sent) => (sent && kind === "send" ? { ...sent, replaces: present } : null))
       setOutcome({ done: kind === "send" ? text.sent : text.removed })
       if (kind === "remove") chooser.current?.focus()
     } catch (thrown) {
@@ -123,10 +150,12 @@ export function PictureForm(props: {
   const percent = Math.round(part * 100)
   return (
     <div className="picture-form" data-testid="picture-form" aria-busy={work !== null}>
-      <div className="picture-form-face">{chosen ? <Preview image={chosen.image} /> : face}</div>
+      <div className="picture-form-face">
+        {chosen ? <Preview image={chosen.image} isSent={isSent} /> : face}
+      </div>
       <div className="picture-form-body">
         <div className="picture-form-choice">
-          {chosen ? (
+          {isChoosing ? (
             <>
               <Button
                 ref={saver}
@@ -155,9 +184,9 @@ export function PictureForm(props: {
                   if (!work) input.current?.click()
                 }}
               >
-                {hasPicture ? text.replace : text.choose}
+                {present || isSent ? text.replace : text.choose}
               </Button>
-              {hasPicture && (
+              {(present || isSent) && (
                 <Button
                   look="quiet"
                   className="picture-remove"
@@ -186,7 +215,7 @@ export function PictureForm(props: {
           </span>
         )}
         <p id={hint} className="sign-in-hint">
-          {chosen ? text.middle : text.hint}
+          {isChoosing ? text.middle : text.hint}
         </p>
       </div>
       <div role="alert" className={outcome.problem ? "sign-in-problem picture-outcome" : "sr-only"}>
@@ -212,26 +241,19 @@ export function PictureForm(props: {
 }
 
 /** The middle square, still, as the server keeps it. */
-function Preview({ image }: { image: ImageBitmap }) {
+function Preview({ image, isSent }: { image: ImageBitmap; isSent: boolean }) {
   const canvas = useRef<HTMLCanvasElement>(null)
-  const { x, y, from, to } = middleSquare(image.width, image.height)
   useEffect(() => {
-    const context = canvas.current?.getContext("2d")
-    if (!context) return
-    context.imageSmoothingQuality = "high"
-    context.clearRect(0, 0, to, to)
-    context.drawImage(image, x, y, from, from, 0, 0, to, to)
-  }, [image, x, y, from, to])
+    if (canvas.current) drawSquare(canvas.current, image)
+  }, [image])
   return (
     <span className="avatar" data-size="xl">
       <span className="avatar-face picture-preview">
         <canvas
           ref={canvas}
-          width={to}
-          height={to}
           role="img"
-          aria-label={text.preview}
-          data-testid="picture-preview"
+          aria-label={isSent ? text.sent : text.preview}
+          data-testid={isSent ? "picture-sent" : "picture-preview"}
         />
       </span>
     </span>

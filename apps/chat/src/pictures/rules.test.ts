@@ -1,7 +1,7 @@
 import { LamplightError } from "@lamplight/client"
 import { describe, expect, it } from "vitest"
 import { words } from "../strings"
-import { canRetry, isPicture, MAX_PICTURE_BYTES, middleSquare, pictureReason, refusalOf } from "./rules"
+import { canRetry, isPicture, MAX_CHOSEN_BYTES, middleSquare, pictureReason, refusalOf } from "./rules"
 
 const bytes = (text: string) => Uint8Array.from(text, (char) => char.charCodeAt(0))
 const PNG = "\x89PNG\r\n\x1a\n"
@@ -18,10 +18,10 @@ describe("pictures", () => {
     expect(await refusalOf(new Blob([bytes(PNG)], { type: "text/plain" }))).toBeNull()
   })
 
-  it("have at most 5 MB", async () => {
+  it("have at most 64 MB", async () => {
     const of = (size: number) => new Blob([bytes(PNG), new Uint8Array(size - PNG.length)])
-    expect(await refusalOf(of(MAX_PICTURE_BYTES))).toBeNull()
-    expect(await refusalOf(of(MAX_PICTURE_BYTES + 1))).toBe(words.pictures.tooLarge)
+    expect(await refusalOf(of(MAX_CHOSEN_BYTES))).toBeNull()
+    expect(await refusalOf(of(MAX_CHOSEN_BYTES + 1))).toBe(words.pictures.tooLarge)
   })
 
   it("show their middle square, which is never made larger", () => {

@@ -3,14 +3,18 @@ import { LamplightError } from "@lamplight/client"
 import { words } from "../strings"
 import { groupReason } from "../ui/failure"
 
-/** The most bytes of a picture that the server takes. */
+/** The most bytes of a picture that the server takes. Larger ones are made smaller first. */
 export const MAX_PICTURE_BYTES = 5_000_000
+/** The most bytes of a picture that this page reads: any photo of a phone has less. */
+export const MAX_CHOSEN_BYTES = 64_000_000
 /** The most pixels along a side that the server takes. */
 export const MAX_PICTURE_SIDE = 16_384
 /** What the browser's file dialog offers. */
 export const PICTURE_TYPES = "image/png,image/jpeg,image/gif,image/webp"
 /** The server makes pictures so large; smaller ones stay as they are. */
 const AVATAR_SIDE = 256
+/** The side of the square that is sent in place of a picture that is too large. */
+export const SENT_SIDE = 2 * AVATAR_SIDE
 
 /** By its first bytes, as the server does it: names and declared types may be wrong. */
 export function isPicture(head: Uint8Array): boolean {
@@ -32,17 +36,17 @@ export async function refusalOf(file: Blob): Promise<string | null> {
     return words.pictures.unreadable
   }
   if (!isPicture(new Uint8Array(head))) return words.pictures.wrongType
-  return file.size > MAX_PICTURE_BYTES ? words.pictures.tooLarge : null
+  return file.size > MAX_CHOSEN_BYTES ? words.pictures.tooLarge : null
 }
 
-/** What the server keeps of a picture: its middle square, which is never made larger. */
-export function middleSquare(width: number, height: number) {
+/** What the server keeps of a picture: its middle square, at most `side` wide, which is never made larger. */
+export function middleSquare(width: number, height: number, side = AVATAR_SIDE) {
   const from = Math.min(width, height)
   return {
     x: Math.floor((width - from) / 2),
     y: Math.floor((height - from) / 2),
     from,
-    to: Math.min(from, AVATAR_SIDE),
+    to: Math.min(from, side),
   }
 }
 

@@ -1,10 +1,12 @@
 import type { User } from "@lamplight/client"
-import { useConnection, useMe, usePresence } from "@lamplight/react"
+import { useConnection } from "@lamplight/react"
 import { useRef, useState } from "react"
+import { useLost } from "../app/hooks"
 import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
 import { overlay } from "../ui/overlay"
 import { PresenceIcon, type PresenceIconState } from "./PresenceIcon"
+import { useOwnStatus } from "./useOwnStatus"
 import { stateWord } from "./view"
 
 const StatusPanel = overlay((overlays) => overlays.StatusPanel)
@@ -18,21 +20,19 @@ export function StatusMenu(props: {
   look: "card" | "tab"
 }) {
   const { self, mode, onLeave, look } = props
-  const me = useMe()
-  const connected = useConnection().status === "connected"
-  const seen = usePresence(self.id)
-  const chosen = me.chosen.status
-  // The server may show the user as away after a while without input: the icon shows what others see.
-  const state: PresenceIconState = !connected
-    ? "unknown"
-    : chosen === "online" && (seen.status === "away" || seen.status === "busy")
-      ? seen.status
-      : chosen
+  const { status: connection, stale } = useConnection()
+  const lost = useLost()
+  // A short loss changes nothing: what others see is the same when it is over.
+  const isKnown = connection === "connected" || (stale && !lost)
+  const { state: own, text, user: seen } = useOwnStatus(self.id)
+  const state: PresenceIconState = isKnown ? own : "unknown"
   const name = self.name || self.id
   // Another tab or device may have changed it.
-  const avatarUrl = connected && seen.user ? seen.user.avatarUrl : self.avatarUrl
+  const avatarUrl = isKnown && seen ? seen.avatarUrl : self.avatarUrl
   const [open, setOpen] = useState(false)
   const [account, setAccount] = useState(false)
+  /** What is written in the field for the status text and not saved; null: nothing. It outlives the menu. */
+  const [unsaved, setUnsaved] = useState<string | null>(null)
   const trigger = useRef<HTMLButtonElement>(null)
 
   return (
@@ -58,7 +58,11 @@ export function StatusMenu(props: {
                 {name}
               </span>
               <span className="row-preview block" dir="auto" aria-hidden="true">
-                {connected ? me.chosen.text || stateWord(state) : words.status.notConnected}
+                {isKnown
+                  ? text || stateWord(state)
+                  : lost
+                    ? words.status.notConnected
+                    : words.banner.connecting}
               </span>
             </span>
           </>
@@ -78,6 +82,8 @@ export function StatusMenu(props: {
         <StatusPanel
           trigger={trigger}
           selfId={self.id}
+          unsaved={unsaved}
+          onUnsaved={setUnsaved}
           mode={mode}
           onAccount={() => setAccount(true)}
           onLeave={onLeave}

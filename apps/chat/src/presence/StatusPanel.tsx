@@ -1,5 +1,5 @@
 import { type ChosenStatus, isVisible } from "@lamplight/client"
-import { useLamplight, useMe } from "@lamplight/react"
+import { useLamplight } from "@lamplight/react"
 import { Check, LogOut, UserRound } from "lucide-react"
 import { type FormEvent, type RefObject, useMemo, useState } from "react"
 import { chime, soundWanted, wantSound } from "../app/attention"
@@ -12,6 +12,7 @@ import { Button } from "../ui/Button"
 import { showFailure } from "../ui/failure"
 import { Panel } from "../ui/Panel"
 import { PresenceIcon } from "./PresenceIcon"
+import { useOwnStatus } from "./useOwnStatus"
 
 const statuses: { status: ChosenStatus; hint: string }[] = [
   { status: "online", hint: words.status.onlineHint },
@@ -30,15 +31,17 @@ const themes: { choice: ThemeChoice; label: string }[] = [
 export function StatusPanel(props: {
   trigger: RefObject<HTMLButtonElement | null>
   selfId: string
+  /** What is written in the field for the status text and not saved. */
+  unsaved: string | null
+  onUnsaved: (value: string | null) => void
   mode: "local" | "open" | "token"
   onAccount: () => void
   onLeave: () => void
   onClose: () => void
 }) {
-  const { trigger, selfId, mode, onAccount, onLeave, onClose } = props
+  const { trigger, selfId, unsaved, onUnsaved, mode, onAccount, onLeave, onClose } = props
   const client = useLamplight()
-  const me = useMe()
-  const chosen = me.chosen.status
+  const { chosen, text } = useOwnStatus(selfId)
   const person = useMemo<Person>(
     () => ({ userId: selfId, token: tokenOf(client), hasCookie: mode === "local" }),
     [selfId, client, mode],
@@ -83,7 +86,7 @@ export function StatusPanel(props: {
               className="menu-item"
               data-testid={`status-${status}`}
               aria-pressed={status === chosen}
-              onClick={() => change(status, me.chosen.text ?? "")}
+              onClick={() => change(status, text)}
             >
               <PresenceIcon state={status} size={18} />
               <span>
@@ -94,7 +97,15 @@ export function StatusPanel(props: {
             </button>
           ))}
         </fieldset>
-        <StatusText text={me.chosen.text ?? ""} onSave={(text) => change(chosen, text)} />
+        <StatusText
+          text={text}
+          value={unsaved ?? text}
+          onChange={onUnsaved}
+          onSave={(next) => {
+            onUnsaved(null)
+            change(chosen, next)
+          }}
+        />
         <hr className="menu-line" />
         <SoundChoice />
         <NoticeChoices person={person} />
@@ -168,8 +179,13 @@ function ThemeChoices() {
 }
 
 /** The status text, which others see beside the name. */
-function StatusText({ text, onSave }: { text: string; onSave: (text: string) => void }) {
-  const [value, setValue] = useState(text)
+function StatusText(props: {
+  text: string
+  value: string
+  onChange: (value: string) => void
+  onSave: (text: string) => void
+}) {
+  const { text, value, onChange, onSave } = props
 
   function submit(event: FormEvent) {
     event.preventDefault()
@@ -187,7 +203,7 @@ function StatusText({ text, onSave }: { text: string; onSave: (text: string) => 
         dir="auto"
         maxLength={100}
         autoComplete="off"
-        onChange={(event) => setValue(event.target.value)}
+        onChange={(event) => onChange(event.target.value)}
       />
       {value.trim() !== text && (
         <Button look="line" type="submit">

@@ -1,7 +1,8 @@
 import type { User } from "@lamplight/client"
 import { useAccount } from "@lamplight/react"
 import { X } from "lucide-react"
-import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } from "react"
+import { type FormEvent, type ReactNode, useEffect, useId, useMemo, useRef, useState } from "react"
+import { useHandles } from "../people/handles"
 import { words } from "../strings"
 import { Button, IconButton } from "../ui/Button"
 import { accountReason } from "../ui/failure"
@@ -30,6 +31,11 @@ export function AccountDialog(props: { self: User; onClose: () => void; onLeave:
     dialog.current?.showModal()
   }, [])
 
+  const handle = useHandles(
+    useMemo(() => [self], [self]),
+    true,
+  ).get(self.id)
+
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes it by itself
     <dialog
@@ -47,6 +53,12 @@ export function AccountDialog(props: { self: User; onClose: () => void; onLeave:
         <div className="dialog-head">
           <h2 id={title} className="sign-in-heading">
             {text.title}
+            {handle && (
+              <span className="dialog-handle" dir="auto" data-testid="account-handle">
+                {" "}
+                {handle}
+              </span>
+            )}
           </h2>
           <IconButton label={text.close} onClick={() => dialog.current?.close()}>
             <X size={20} aria-hidden="true" />

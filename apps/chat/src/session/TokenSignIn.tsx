@@ -1,25 +1,56 @@
-import { type FormEvent, useEffect } from "react"
+import { type FormEvent, useEffect, useState } from "react"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
-import { givenToken } from "./auth-mode"
+import { givenToken, nameInToken } from "./auth-mode"
 import { Field, SignInPage } from "./SignInPage"
 
-/** The form for `AUTH=jwt`: another application signs users in and gives them tokens. */
-export function TokenSignIn({ refused, onToken }: { refused: boolean; onToken: (token: string) => void }) {
+/** The form for `AUTH=jwt`: another application signs users in and gives them tokens. `given` is one from the address. */
+export function TokenSignIn(props: {
+  refused: boolean
+  given: string | null
+  onToken: (token: string) => void
+  /** The one from the address is not used. */
+  onDecline: () => void
+}) {
+  const { refused, onToken, onDecline } = props
+  const [given, setGiven] = useState(props.given)
   // A `#token=` that is added to the address while the page is open loads nothing again.
   useEffect(() => {
-    const look = () => {
-      const token = location.hash.startsWith("#token=") ? givenToken() : null
-      if (token) onToken(token)
-    }
+    const look = () => setGiven((before) => givenToken() ?? before)
     addEventListener("hashchange", look)
     return () => removeEventListener("hashchange", look)
-  }, [onToken])
+  }, [])
 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault()
     const token = String(new FormData(event.currentTarget).get("token") ?? "").trim()
     if (token) onToken(token)
+  }
+
+  if (given !== null) {
+    const name = nameInToken(given)
+    return (
+      <SignInPage title={words.product} lead={words.motto}>
+        <div className="sign-in-form" data-testid="token-given">
+          <div>
+            <h2 className="sign-in-heading">{words.token.givenTitle(name)}</h2>
+            <p className="sign-in-hint">{words.token.givenLead}</p>
+          </div>
+          <Button look="primary" data-testid="token-use" onClick={() => onToken(given)}>
+            {words.token.givenUse}
+          </Button>
+          <Button
+            look="quiet"
+            onClick={() => {
+              setGiven(null)
+              onDecline()
+            }}
+          >
+            {words.token.givenLeave}
+          </Button>
+        </div>
+      </SignInPage>
+    )
   }
 
   return (

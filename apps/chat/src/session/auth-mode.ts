@@ -77,14 +77,36 @@ export function rememberIdentity(identity: Identity | null): void {
   store(IDENTITY, identity ? JSON.stringify(identity) : null)
 }
 
-/** A token from the address, for trials. It is removed at once, so that it is not shared with the address. */
+export function rememberedToken(): string | null {
+  return stored(TOKEN)
+}
+
+/**
+ * A token from the address, for trials; null: it has none. It is removed at once, so that it is not shared with the address. Anybody can
+ * make such a link, so the user is asked before it is used.
+ */
 export function givenToken(): string | null {
   const given = /^#token=(.+)$/.exec(location.hash)?.[1]
-  if (!given) return stored(TOKEN)
+  if (!given) return null
   history.replaceState(null, "", "#/")
-  const token = decodeURIComponent(given)
-  store(TOKEN, token)
-  return token
+  try {
+    return decodeURIComponent(given)
+  } catch {
+    // A broken escape sequence.
+    return null
+  }
+}
+
+/** Whom a token names, for the user to read: only the server can tell whether that is true. Null: it cannot be read. */
+export function nameInToken(token: string): string | null {
+  try {
+    const part = (token.split(".")[1] ?? "").replace(/-/g, "+").replace(/_/g, "/")
+    const bytes = Uint8Array.from(atob(part), (character) => character.charCodeAt(0))
+    const { name, sub } = JSON.parse(new TextDecoder().decode(bytes)) as { name?: unknown; sub?: unknown }
+    return [name, sub].find((one): one is string => typeof one === "string" && one !== "") ?? null
+  } catch {
+    return null
+  }
 }
 
 export function rememberToken(token: string | null): void {

@@ -15,6 +15,7 @@ import { useToday } from "../app/hooks"
 import { heightOf } from "../files/layout"
 import { createRowBuilder, type Row } from "../logic/rows"
 import { withSystem } from "../logic/system"
+import { firstBehindFailed } from "../logic/unsent"
 import { words } from "../strings"
 import { showFailure } from "../ui/failure"
 import { copyMessages } from "./copy"
@@ -94,6 +95,7 @@ export function Log(props: {
     () => messages.rows.findLast((message) => message.mine && message.seq !== null)?.key,
     [messages.rows],
   )
+  const behindFailed = useMemo(() => firstBehindFailed(messages.rows), [messages.rows])
   const currentIndex = current === null ? undefined : keys.get(current)
 
   const virtualizer = useVirtualizer<HTMLDivElement, HTMLDivElement>({
@@ -170,6 +172,13 @@ export function Log(props: {
     observer.observe(element)
     return () => observer.disconnect()
   }, [virtualizer, look])
+
+  // Rows are measured anew after the window has another width, one after the other: the end moves with each.
+  const totalSize = virtualizer.getTotalSize()
+  // biome-ignore lint/correctness/useExhaustiveDependencies: with each change of the size
+  useLayoutEffect(() => {
+    if (pinned.current) virtualizer.scrollToEnd()
+  }, [virtualizer, totalSize])
 
   const lastKey = rows.at(-1)?.key
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new row at the end is looked at where it landed
@@ -308,7 +317,7 @@ export function Log(props: {
         onMarkAllRead={markAllRead}
         onRetry={older.fetch}
       />
-      <div style={{ height: virtualizer.getTotalSize(), position: "relative" }}>
+      <div style={{ height: totalSize, position: "relative" }}>
         {items.map((item) => {
           const row = rows[item.index]
           if (!row) return null
@@ -330,6 +339,7 @@ export function Log(props: {
                 isGroup={isGroup}
                 delivery={deliveryState(row, reader)}
                 newest={row.key === newestOwn}
+                behindFailed={row.key === behindFailed}
                 canChange={messages.canChange}
                 active={row.key === (hovered ?? current)}
                 menuOpen={row.key === menu}

@@ -19,13 +19,14 @@ export const LogRow = memo(function LogRow(props: {
   today: Date
   delivery: DeliveryState
   newest: boolean
+  behindFailed: boolean
   canChange: boolean
   active: boolean
   menuOpen: boolean
   onMenu: (key: string | null) => void
 }) {
-  const { row, name, selfId, nameOf, isGroup, today, delivery, newest, canChange, active, menuOpen, onMenu } =
-    props
+  const { row, name, selfId, nameOf, isGroup, today, delivery } = props
+  const { newest, behindFailed, canChange, active, menuOpen, onMenu } = props
   switch (row.kind) {
     case "start":
       return <p className="beginning">{isGroup ? words.thread.startGroup(name) : words.thread.start(name)}</p>
@@ -87,6 +88,7 @@ export const LogRow = memo(function LogRow(props: {
           first={row.first}
           last={row.last}
           newest={newest}
+          behindFailed={behindFailed}
           name={name}
           delivery={delivery}
           canChange={canChange}

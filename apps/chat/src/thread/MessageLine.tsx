@@ -3,7 +3,7 @@ import { useLamplight } from "@lamplight/react"
 import { CircleDashed, Clock, Pin } from "lucide-react"
 import { useId, useRef, useState } from "react"
 import { useOlderThan } from "../app/hooks"
-import { focusComposer } from "../app/regions"
+import { focusThread } from "../app/regions"
 import { returnText } from "../composer/returnText"
 import { Attachments } from "../files/Attachments"
 import { kindOf } from "../files/layout"
@@ -32,6 +32,8 @@ export function MessageLine(props: {
   last: boolean
   /** The last of the user's own messages: the only one whose delivery state is always visible. */
   newest: boolean
+  /** Whether the message before it failed. */
+  behindFailed: boolean
   name: string
   delivery: DeliveryState
   /** Whether the server can change messages. */
@@ -41,7 +43,8 @@ export function MessageLine(props: {
   menuOpen: boolean
   onMenu: (open: boolean) => void
 }) {
-  const { message, first, last, newest, name, delivery, canChange, active, menuOpen, onMenu } = props
+  const { message, first, last, newest, behindFailed, name, delivery } = props
+  const { canChange, active, menuOpen, onMenu } = props
   const [editing, setEditing] = useState(false)
   const id = useId()
   const at = new Date(message.createdAt)
@@ -51,7 +54,8 @@ export function MessageLine(props: {
   const emoji = !message.replyTo && !hasFiles && isLoneEmoji(message.content)
   const article = useRef<HTMLElement>(null)
   const hasActions = canChange && message.state === "sent" && !isDeleted
-  const waitsFor = message.state === "sending" && message.waitingFor !== "server" ? message.waitingFor : null
+  const cause = message.waitingFor === "earlier-failed" && !behindFailed ? "earlier" : message.waitingFor
+  const waitsFor = message.state === "sending" && cause !== "server" ? cause : null
   const waits = useOlderThan(TELL_AFTER_MS, at, waitsFor !== null)
   const author = message.mine ? words.thread.you : name
   return (
@@ -81,7 +85,7 @@ export function MessageLine(props: {
           why={message.error && reason(message.error)}
           onDone={() => {
             setEditing(false)
-            focusComposer()
+            focusThread()
           }}
         />
       ) : (
@@ -190,7 +194,7 @@ function FailedChanges({ message }: { message: MessageRow }) {
           look="text"
           onClick={() => {
             outbox.retry(clientMessageId)
-            focusComposer()
+            focusThread()
           }}
         >
           {words.message.retry}
@@ -199,7 +203,7 @@ function FailedChanges({ message }: { message: MessageRow }) {
           look="text"
           onClick={() => {
             void outbox.discard(clientMessageId)
-            focusComposer()
+            focusThread()
           }}
         >
           {words.message.discard}
@@ -219,7 +223,7 @@ function Failed({ message, onEdit }: { message: MessageRow; onEdit: () => void }
     if (id === null) return
     outbox.retry(id)
     // The button is about to disappear: move the focus first.
-    focusComposer()
+    focusThread()
   }
 
   async function copy() {
@@ -245,7 +249,7 @@ function Failed({ message, onEdit }: { message: MessageRow; onEdit: () => void }
       },
       (thrown: unknown) => showFailure(words.errors.generic, thrown),
     )
-    focusComposer()
+    focusThread()
   }
 
   return (

@@ -2,6 +2,7 @@ import type { MessageRow } from "@lamplight/client"
 import { Copy, Link, PencilLine, Pin, PinOff, Reply, SmilePlus, Trash2 } from "lucide-react"
 import { DropdownMenu } from "radix-ui"
 import { type ReactNode, useRef, useState } from "react"
+import { moment } from "../logic/time"
 import { words } from "../strings"
 import { isKeyboardInUse } from "../ui/overlay"
 import { useThreadActions } from "./actions"
@@ -71,6 +72,13 @@ export function MessageMenu(props: {
             moved.current = false
           }}
         >
+          {/* Where a finger cannot hover, these are nowhere else. */}
+          <DropdownMenu.Label className="menu-label" data-testid="message-time">
+            {moment(new Date(row.createdAt))}
+            {row.editedAt !== null && (
+              <span className="block">{words.message.editedAt(moment(new Date(row.editedAt)))}</span>
+            )}
+          </DropdownMenu.Label>
           <div className="menu-emoji">
             {emoji.map((one) => (
               <DropdownMenu.Item

@@ -2,7 +2,7 @@ import type { ConversationInfo, MessageRow } from "@lamplight/client"
 import { useBlocks, useLamplight } from "@lamplight/react"
 import { Ban } from "lucide-react"
 import { useEffect } from "react"
-import { focusComposer } from "../app/regions"
+import { focusThread } from "../app/regions"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
 import { showFailure } from "../ui/failure"
@@ -41,7 +41,7 @@ export function NoWriting({ why }: { why: Why }) {
           onClick={() =>
             blocks
               .unblock(why.blocked)
-              .then(focusComposer, (thrown) => showFailure(words.details.unblockFailed, thrown))
+              .then(focusThread, (thrown) => showFailure(words.details.unblockFailed, thrown))
           }
         >
           {words.thread.unblock}
@@ -52,7 +52,7 @@ export function NoWriting({ why }: { why: Why }) {
           data-testid="composer-again"
           onClick={() => {
             for (const id of why.refused) outbox.retry(id)
-            focusComposer()
+            focusThread()
           }}
         >
           {words.thread.tryAgain}

@@ -2,7 +2,7 @@ import type { User } from "@lamplight/client"
 import { useConversation } from "@lamplight/react"
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
 import { useReading } from "../app/hooks"
-import { focusComposer } from "../app/regions"
+import { focusThread } from "../app/regions"
 import { endJump } from "../app/route"
 import { Composer } from "../composer/Composer"
 import { EditMessage } from "../composer/EditMessage"
@@ -230,7 +230,7 @@ export function Thread(props: {
           onDelete={() => remove(deleting)}
           onClose={() => {
             setDeleting(null)
-            focusComposer()
+            focusThread()
           }}
         />
       )}

@@ -1,7 +1,7 @@
 import type { MessageRow, SharedFile } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import { type RefObject, useCallback, useMemo, useState } from "react"
-import { focusComposer } from "../app/regions"
+import { focusComposer, focusThread } from "../app/regions"
 import { permalink } from "../app/route"
 import type { MenuPlace } from "../conversations/ConversationMenu"
 import { describeFiles } from "../files/layout"
@@ -92,7 +92,7 @@ export function useMessageActions(props: {
   const endReply = useCallback(() => setReply(null), [])
   const endEdit = useCallback(() => {
     setEditing(null)
-    focusComposer()
+    focusThread()
   }, [])
   /** Edits the user's last message. */
   const editLast = useCallback(() => {

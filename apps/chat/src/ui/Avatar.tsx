@@ -1,13 +1,7 @@
-import { useState } from "react"
 import { hueOf, initials } from "../logic/names"
+import { safePicture } from "../logic/picture"
 import { PresenceIcon, type PresenceIconState } from "../presence/PresenceIcon"
-
-/** Pictures may come from any https address and from this server. */
-function safePicture(url: string | null | undefined): string | null {
-  if (!url) return null
-  if (url.startsWith("/") && !url.startsWith("//")) return url
-  return /^https:\/\//i.test(url) || /^data:image\//i.test(url) ? url : null
-}
+import { useLoad } from "./again"
 
 /**
  * A person's picture, or initials on a colour, with the presence icon at the corner. The name is always
@@ -22,7 +16,7 @@ export function Avatar(props: {
 }) {
   const { id, name, avatarUrl, presence, size = "md" } = props
   const picture = safePicture(avatarUrl)
-  const [broken, setBroken] = useState<string | null>(null)
+  const { isFailed, fail } = useLoad(picture)
   return (
     <span
       className="avatar"
@@ -31,14 +25,14 @@ export function Avatar(props: {
       data-has-presence={presence ? "" : undefined}
     >
       <span className="avatar-face" aria-hidden="true">
-        {picture && broken !== picture ? (
+        {picture && !isFailed ? (
           <img
             src={picture}
             alt=""
             loading="lazy"
             decoding="async"
             referrerPolicy="no-referrer"
-            onError={() => setBroken(picture)}
+            onError={fail}
           />
         ) : (
           initials(name)

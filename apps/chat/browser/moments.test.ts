@@ -1,0 +1,301 @@
+import type { Browser, WebSocketRoute } from "playwright-core"
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
+import { canRun, closeOthers, launch, Person, restore, Server, until } from "./world"
+
+/** Asha and Ben in one conversation. Each test takes what it needs of the time, the connection and the tabs. */
+describe.skipIf(!canRun)("as time passes and connections come and go", () => {
+  let browser: Browser
+  const server = new Server()
+  let asha: Person
+  let ben: Person
+
+  beforeAll(async () => {
+    // On a loaded machine a page may need longer than the grace period of production to be back.
+    ;[browser] = await Promise.all([launch(), server.start({ PRESENCE_GRACE: "60s" })])
+    ben = await (await Person.arrive(browser, server, "Ben")).signUp()
+  })
+  afterEach(async () => {
+    await restore(ben)
+    await closeOthers(browser, ben)
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await server.stop()
+  })
+
+  /** Somebody whose sockets the test can cut, and keep from coming back. */
+  async function arrive(name: string) {
+    const person = await Person.arrive(browser, server, name, { timezoneId: "UTC" })
+    const open = new Set<WebSocketRoute>()
+    const network = {
+      isBlocked: false,
+      /** How many sockets were made, and how many requests and sockets were refused. */
+      made: 0,
+      refused: 0,
+      cut() {
+        for (const socket of open) void socket.close({ code: 1001 })
+        open.clear()
+      },
+    }
+    await person.page.routeWebSocket(/\/api\/socketio/, (socket) => {
+      if (network.isBlocked) {
+        network.refused += 1
+        return void socket.close({ code: 1001 })
+      }
+      network.made += 1
+      open.add(socket)
+      socket.connectToServer()
+    })
+    await person.page.route(/\/api\/socketio/, (route) => {
+      if (!network.isBlocked) return route.continue()
+      network.refused += 1
+      return route.abort()
+    })
+    await person.page.reload()
+    await person.signUp()
+    return { person, network }
+  }
+
+  it("10 F30: a short loss of the connection changes nothing that is said of anybody", async () => {
+    const { person, network } = await arrive("Asha")
+    asha = person
+    await asha.open(ben)
+    await asha.say("before")
+    await ben.on("conversation-item").filter({ hasText: asha.name }).click()
+    await ben.message("before").waitFor()
+    await asha.page.locator('[data-testid="thread-presence"] [data-presence="online"]').waitFor()
+    await asha.page.locator('[data-testid="conversation-item"] [data-presence="online"]').waitFor()
+    const card = asha.page.locator('[data-testid="status-menu"]:visible')
+    await card.filter({ hasText: "Online" }).waitFor()
+    // What is shown of Ben, and on one's own card, from now on. People who are not there any more may leave meanwhile.
+    await asha.page.evaluate(() => {
+      const shown = new Set<string>()
+      Object.assign(window, { shown })
+      const places =
+        '[data-testid="thread-presence"] [data-presence], [data-testid="conversation-item"] [data-presence], [data-testid="status-menu"] [data-presence]'
+      const look = () => {
+        for (const icon of document.querySelectorAll<HTMLElement>(places))
+          shown.add(icon.dataset.presence ?? "")
+        shown.add(document.querySelector('[data-testid="status-menu"] .row-preview')?.textContent ?? "")
+        shown.add(
+          document.querySelector('[data-testid="online-count"]')?.textContent?.replace(/\d+/, "n") ?? "",
+        )
+      }
+      look()
+      new MutationObserver(look).observe(document.body, {
+        subtree: true,
+        childList: true,
+        attributes: true,
+        characterData: true,
+      })
+    })
+    const shown = () =>
+      asha.page.evaluate(() => {
+        const page = window as unknown as { shown: Set<string> }
+        const found = [...page.shown]
+        page.shown.clear()
+        return found
+      })
+    // A loss that takes longer than 5 s on a loaded machine is told, and rightly so.
+    let took = Number.POSITIVE_INFINITY
+    let found: string[] = []
+    for (let attempt = 1; attempt <= 5 && took >= 4_500; attempt += 1) {
+      await shown()
+      const began = Date.now()
+      // Over polling, the page notices with the next request.
+      const { refused } = network
+      network.isBlocked = true
+      network.cut()
+      await ben.say(`during loss ${attempt}`)
+      await until(() => network.refused > refused)
+      network.isBlocked = false
+      await ben.say(`back after loss ${attempt}`)
+      await asha.message(`back after loss ${attempt}`).waitFor()
+      took = Date.now() - began
+      found = await shown()
+    }
+    expect(took).toBeLessThan(4_500)
+    expect(
+      found.filter((one) => !["online", "Online", "n people online", "n person online", ""].includes(one)),
+    ).toEqual([])
+    expect(asha.complaints).toEqual([])
+  })
+
+  it("F30: a page that begins does not say that it is not connected", async () => {
+    const { person, network } = await arrive("Asha")
+    network.isBlocked = true
+    await person.page.reload()
+    const card = person.page.locator('[data-testid="status-menu"]:visible')
+    await card.filter({ hasText: "Connecting…" }).waitFor()
+    await card.locator('[data-presence="unknown"]').waitFor()
+    // It does once it has lasted.
+    await card.filter({ hasText: "Not connected" }).waitFor()
+    network.isBlocked = false
+    await card.filter({ hasText: "Online" }).waitFor()
+  })
+
+  it("11: one is away once one is in all tabs, and how long is said", async () => {
+    asha = await Person.arrive(browser, server, "Asha")
+    await asha.context.clock.install()
+    await asha.page.reload()
+    await asha.signUp()
+    const dan = await Person.arrive(browser, server, "Dan")
+    await dan.context.clock.install()
+    await dan.page.reload()
+    await dan.signUp()
+    const tab = await dan.context.newPage()
+    /** What the tabs say of themselves: whether somebody used them in the last minute. */
+    const said: string[] = []
+    for (const [name, page] of [
+      ["first", dan.page],
+      ["second", tab],
+    ] as const) {
+      const look = (sent: unknown) => {
+        const found = /"user_activity",\{"active":(true|false)\}/.exec(String(sent))
+        if (found) said.push(`${name} ${found[1]}`)
+      }
+      page.on("websocket", (socket) => socket.on("framesent", ({ payload }) => look(payload)))
+      page.on("request", (request) => look(request.postData()))
+    }
+    await dan.page.reload()
+    await tab.goto(`${server.url}/chat`)
+    for (const page of [dan.page, tab])
+      await page.locator('[data-testid="status-menu"]:visible').filter({ hasText: "Online" }).waitFor()
+    await asha.open(dan)
+    const line = asha.on("thread-presence")
+    await line.locator('[data-presence="online"]').waitFor()
+    await asha.page.evaluate(() => {
+      const seen = new Set<string>()
+      Object.assign(window, { seen })
+      const options = { subtree: true, childList: true, attributes: true, characterData: true }
+      new MutationObserver(() => {
+        const now = document.querySelector<HTMLElement>('[data-testid="thread-presence"] [data-presence]')
+        seen.add(now?.dataset.presence ?? "")
+      }).observe(document.body, options)
+    })
+    await dan.page.bringToFront()
+    // Nobody touches the second tab for 100 s, and the first one for 50.
+    const start = Date.now()
+    await dan.context.clock.setSystemTime(start + 50_000)
+    await dan.page.mouse.move(300, 300)
+    await dan.page.mouse.move(310, 310)
+    await dan.context.clock.setSystemTime(start + 100_000)
+    // Each says so when the device may have been asleep, or after at most 30 s.
+    const wake = () =>
+      Promise.all(
+        [dan.page, tab].map((page) => page.evaluate(() => window.dispatchEvent(new Event("online")))),
+      )
+    await wake()
+    await until(() => said.includes("second false") && said.includes("first true"))
+    // A marker, which comes after what the second tab said.
+    const card = dan.page.locator('[data-testid="status-menu"]:visible')
+    await card.click()
+    await dan.on("status-text").fill("mending nets")
+    await dan.page.keyboard.press("Enter")
+    await line.filter({ hasText: "mending nets" }).waitFor()
+    const seen = await asha.page.evaluate(() => [...(window as unknown as { seen: Set<string> }).seen])
+    expect(seen).toEqual(["online"])
+    await dan.on("status-text").fill("")
+    await dan.page.keyboard.press("Enter")
+    await dan.page.keyboard.press("Escape")
+
+    await dan.context.clock.setSystemTime(start + 200_000)
+    await wake()
+    await line.locator('[data-presence="away"]').waitFor()
+    await asha.context.clock.fastForward(5 * 60_000)
+    await line.filter({ hasText: /^Away, active [5-9] min ago$/ }).waitFor()
+    await dan.page.mouse.move(400, 400)
+    await line.locator('[data-presence="online"]').waitFor()
+  })
+
+  it("25: “Today” becomes “Yesterday” at midnight by itself", async () => {
+    const { person } = await arrive("Asha")
+    asha = person
+    await asha.open(ben)
+    await asha.say("by day")
+    await expect.poll(() => asha.message("by day").getAttribute("data-state")).toBe("sent")
+    const written = await asha.message("by day").locator("time").first().getAttribute("datetime")
+    const noon = new Date(written ?? "")
+    noon.setUTCHours(12, 0, 0, 0)
+    await asha.context.clock.install({ time: noon })
+    await asha.page.reload()
+    await asha.message("by day").waitFor()
+    await expect.poll(() => asha.on("day").allInnerTexts()).toEqual(["Today"])
+    const listed = () => asha.on("conversation-item").first().locator("time").innerText()
+    expect(await listed()).not.toBe("Yesterday")
+    await asha.context.clock.fastForward(12 * 3_600_000 + 1_000)
+    await expect.poll(() => asha.on("day").allInnerTexts()).toEqual(["Yesterday"])
+    await expect.poll(listed).toBe("Yesterday")
+  })
+
+  const events: [string, () => void][] = [
+    ["the network is there again", () => window.dispatchEvent(new Event("online"))],
+    ["the page is visible again", () => document.dispatchEvent(new Event("visibilitychange"))],
+    ["the page is awake again", () => window.dispatchEvent(new PageTransitionEvent("pageshow"))],
+  ]
+  it.each(events)("44 45: when %s it connects now, and what came meanwhile is there", async (_, happen) => {
+    const { person, network } = await arrive("Asha")
+    asha = person
+    await asha.open(ben)
+    await asha.say("before")
+    await expect.poll(() => asha.message("before").getAttribute("data-state")).toBe("sent")
+    await ben.on("conversation-item").filter({ hasText: asha.name }).click()
+    // From now on the page's clock brings nothing that is due later than in an instant, such as the next attempt.
+    await asha.page.evaluate(() => {
+      const set = window.setTimeout
+      Object.assign(window, {
+        setTimeout: (run: () => void, ms = 0, ...more: unknown[]) => (ms >= 200 ? 0 : set(run, ms, ...more)),
+      })
+    })
+    network.isBlocked = true
+    const { made } = network
+    network.cut()
+    await ben.say("while nobody listened")
+    await expect.poll(() => ben.message("while nobody").getAttribute("data-state")).toBe("sent")
+    network.isBlocked = false
+    expect(network.made).toBe(made)
+    await until(async () => {
+      // The page may not have learned of its loss yet.
+      await asha.page.evaluate(happen)
+      return network.made > made
+    })
+    await asha.message("while nobody listened").waitFor()
+    expect(await asha.on("message").locator("[data-content]").allInnerTexts()).toEqual([
+      "before",
+      "while nobody listened",
+    ])
+  })
+
+  it("45: what comes between the fetch and the stream is there, once and in order", async () => {
+    const { person } = await arrive("Asha")
+    asha = person
+    await asha.open(ben)
+    await asha.say("before")
+    await expect.poll(() => asha.message("before").getAttribute("data-state")).toBe("sent")
+    await ben.on("conversation-item").filter({ hasText: asha.name }).click()
+    await ben.message("before").waitFor()
+    // The history is read, and its answer waits.
+    let letThrough = () => {}
+    const held = new Promise<void>((resolve) => {
+      letThrough = resolve
+    })
+    let isRead = false
+    await asha.page.route("**/api/privatechat/messages/**", async (route) => {
+      const answer = await route.fetch()
+      isRead = true
+      await held
+      await route.fulfill({ response: answer })
+    })
+    await asha.page.reload()
+    await until(() => isRead)
+    const row = asha.on("conversation-item").first()
+    await row.locator('[data-presence="online"]').waitFor()
+    await ben.say("in between")
+    await row.filter({ hasText: "in between" }).waitFor()
+    letThrough()
+    await asha.message("in between").waitFor()
+    await expect
+      .poll(() => asha.on("message").locator("[data-content]").allInnerTexts())
+      .toEqual(["before", "in between"])
+  })
+})

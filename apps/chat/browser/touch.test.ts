@@ -1,0 +1,301 @@
+import type { Browser } from "playwright-core"
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
+import { canRun, closeOthers, frames, launch, Person, phone, Server, settled, until } from "./world"
+
+describe.skipIf(!canRun)("under a finger", () => {
+  let browser: Browser
+  const server = new Server()
+  let ben: Person
+
+  beforeAll(async () => {
+    ;[browser] = await Promise.all([launch(), server.start()])
+    ben = await (await Person.arrive(browser, server, "Ben")).signUp()
+  })
+  afterEach(() => closeOthers(browser, ben))
+  afterAll(async () => {
+    await browser?.close()
+    await server.stop()
+  })
+
+  const arrive = async (options = {}) =>
+    (await Person.arrive(browser, server, "Asha", { ...phone, ...options })).signUp()
+  /** A conversation with Ben in the list, and the list in view. */
+  async function withBen(asha: Person) {
+    await asha.open(ben)
+    await asha.on("composer").fill("hello")
+    await asha.on("send").tap()
+    await asha.message("hello").waitFor()
+    await asha.on("back").tap()
+    await asha.on("conversation-item").first().waitFor()
+  }
+  const focusOpensKeyboard = (asha: Person) =>
+    asha.page.evaluate(() => document.activeElement?.matches("input, textarea") ?? false)
+
+  it("56: the composer stays above the keyboard, within the safe areas, and fields do not make the page zoom", async () => {
+    const asha = await arrive()
+    await withBen(asha)
+    const meta = await asha.page.locator('meta[name="viewport"]').getAttribute("content")
+    expect(meta).toContain("width=device-width")
+    expect(meta).toContain("viewport-fit=cover")
+    expect(meta).toContain("interactive-widget=resizes-content")
+    // Pinch zoom stays.
+    expect(meta).not.toMatch(/user-scalable|maximum-scale/)
+    const small = () =>
+      asha.page.evaluate(() =>
+        [...document.querySelectorAll("input, textarea")]
+          .filter((field) => Number.parseFloat(getComputedStyle(field).fontSize) < 16)
+          .map((field) => field.outerHTML),
+      )
+    expect(await small()).toEqual([])
+    await asha.on("conversation-item").first().tap()
+    await asha.on("composer").waitFor()
+    expect(await small()).toEqual([])
+
+    const field = () => asha.page.locator(".composer-field").boundingBox()
+    const bottom = async () => {
+      const box = await settled(asha.page, field)
+      return (box?.y ?? 0) + (box?.height ?? 0)
+    }
+    // The home bar of a phone without a button.
+    const devtools = await asha.context.newCDPSession(asha.page)
+    await devtools.send("Emulation.setSafeAreaInsetsOverride", { insets: { top: 47, bottom: 34 } })
+    await until(async () => (await bottom()) <= 844 - 34)
+    const head = await asha.page.locator(".thread-head").boundingBox()
+    expect(head?.y).toBeGreaterThanOrEqual(47)
+    await devtools.send("Emulation.setSafeAreaInsetsOverride", { insets: { top: 0, bottom: 0 } })
+    await until(async () => (await bottom()) > 844 - 34)
+
+    // A keyboard that shrinks the page, as on Android.
+    await asha.on("composer").tap()
+    await asha.page.setViewportSize({ width: 390, height: 480 })
+    await until(async () => (await bottom()) <= 480)
+    expect(await asha.page.evaluate(() => document.body.clientHeight)).toBe(480)
+    await asha.page.setViewportSize({ width: 390, height: 844 })
+    await until(async () => (await bottom()) > 480)
+    // A keyboard that covers the page, as on iOS: only the visible part is smaller.
+    const cover = (height: number) =>
+      asha.page.evaluate((left) => {
+        const seen = window.visualViewport
+        if (!seen) throw new Error("no visual viewport")
+        Object.defineProperty(seen, "height", { value: left, configurable: true })
+        seen.dispatchEvent(new Event("resize"))
+      }, height)
+    await cover(500)
+    await until(async () => (await bottom()) <= 500)
+    await cover(844)
+    await until(async () => (await bottom()) > 500)
+    // One who has zoomed in sees a part of the page as it is.
+    await asha.page.evaluate(() => {
+      Object.defineProperty(window.visualViewport, "scale", { value: 2, configurable: true })
+    })
+    await cover(422)
+    await frames(asha.page)
+    expect(await bottom()).toBeGreaterThan(500)
+  })
+
+  it("F34: a tap on a conversation or a person opens no keyboard, and writing does", async () => {
+    const asha = await arrive()
+    await asha.page.getByRole("button", { name: "People" }).tap()
+    await asha.on("online-user").filter({ hasText: ben.name }).tap()
+    await asha.on("composer").waitFor()
+    await frames(asha.page)
+    expect(await focusOpensKeyboard(asha)).toBe(false)
+    await asha.on("composer").tap()
+    expect(await focusOpensKeyboard(asha)).toBe(true)
+    await asha.on("composer").fill("hello")
+    await asha.on("send").tap()
+    await asha.message("hello").waitFor()
+    // The keyboard stays for the next message.
+    expect(await focusOpensKeyboard(asha)).toBe(true)
+    await asha.on("back").tap()
+    await asha.on("conversation-item").first().tap()
+    await asha.message("hello").waitFor()
+    await frames(asha.page)
+    expect(await focusOpensKeyboard(asha)).toBe(false)
+    // The focus is where a screen reader goes on reading.
+    expect(
+      await asha.page.evaluate(() => document.activeElement?.closest('[data-testid="thread"]') !== null),
+    ).toBe(true)
+  })
+
+  it("F34: with more than 999 unread messages the icons are to be seen beside the number", async () => {
+    const asha = await arrive()
+    await withBen(asha)
+    await asha.page.route(/\/api\/privatechat\/conversations(\?|$)/, async (route) => {
+      const answer = await route.fetch()
+      const list = await answer.json()
+      // Another conversation, with much that is unread.
+      const other = { ...list.data[0], id: "another", unread: 1_234, headSeq: 1_234, readSeq: 0 }
+      const json = { ...list, data: [list.data[0], other], totalUnread: 1_234 }
+      await route.fulfill({ response: answer, json })
+    })
+    await asha.page.reload()
+    const apart = async (button: ReturnType<Person["on"]>) => {
+      const badge = button.locator(".unread-badge")
+      await badge.filter({ hasText: "999+" }).waitFor()
+      const [icon, number, viewport] = await Promise.all([
+        button.locator("svg").first().boundingBox(),
+        badge.boundingBox(),
+        asha.page.viewportSize(),
+      ])
+      if (!icon || !number || !viewport) throw new Error("nothing to be seen")
+      expect(icon.width).toBeGreaterThanOrEqual(20)
+      expect(number.x).toBeGreaterThanOrEqual(icon.x + icon.width - 1)
+      expect(number.x + number.width).toBeLessThanOrEqual(viewport.width)
+      const next = await button.evaluate((one) => one.nextElementSibling?.getBoundingClientRect().left ?? 0)
+      expect(number.x + number.width).toBeLessThanOrEqual(next || viewport.width)
+    }
+    await apart(asha.page.locator(".tab").first())
+    await asha.on("conversation-item").first().tap()
+    await apart(asha.on("back"))
+  })
+
+  it("F34: the time of a message is a tap away, and in its menu", async () => {
+    const asha = await arrive()
+    await withBen(asha)
+    await ben.on("conversation-item").filter({ hasText: asha.name }).click()
+    await ben.say("from Ben")
+    await asha.on("conversation-item").first().tap()
+    for (const text of ["from Ben", "hello"]) {
+      const time = asha.message(text).locator("time")
+      await asha.message(text).waitFor()
+      expect((await time.boundingBox())?.width).toBeLessThan(2)
+      await asha.message(text).locator("[data-content]").tap()
+      await until(async () => ((await time.boundingBox())?.width ?? 0) > 20)
+      await expect.poll(() => time.evaluate((one) => getComputedStyle(one).opacity)).toBe("1")
+      const box = await time.boundingBox()
+      expect(box?.x).toBeGreaterThanOrEqual(0)
+      expect((box?.x ?? 0) + (box?.width ?? 0)).toBeLessThanOrEqual(390)
+    }
+    const box = await asha.message("from Ben").locator("[data-content]").boundingBox()
+    if (!box) throw new Error("no message")
+    const devtools = await asha.context.newCDPSession(asha.page)
+    const point = { x: box.x + 20, y: box.y + 15 }
+    await devtools.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [point] })
+    await asha
+      .on("message-time")
+      .filter({ hasText: /\d{1,2}:\d\d/ })
+      .waitFor()
+    await devtools.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] })
+    await asha.page.keyboard.press("Escape")
+  })
+})
+
+/** A phone of some width, and a tablet. */
+const devices = [360, 390, 430].map((width) => ({ name: `${width} px`, viewport: { width, height: 780 } }))
+const tablet = { name: "a tablet", viewport: { width: 820, height: 1_180 } }
+
+describe.skipIf(!canRun)("what a finger presses", () => {
+  let browser: Browser
+  const server = new Server()
+  let ben: Person
+
+  beforeAll(async () => {
+    ;[browser] = await Promise.all([launch(), server.start()])
+    ben = await (await Person.arrive(browser, server, "Ben")).signUp()
+  })
+  afterEach(() => closeOthers(browser, ben))
+  afterAll(async () => {
+    await browser?.close()
+    await server.stop()
+  })
+
+  /** What is to be pressed and has less than 44 px, or another one within them. Links within a text are as high as the text. */
+  const small = (person: Person) =>
+    settled(person.page, () =>
+      person.page.evaluate(() => {
+        // A menu covers what is behind it.
+        const root = document.querySelector("[role=menu]") ?? document
+        const all = [
+          ...root.querySelectorAll<HTMLElement>(
+            "button, a[href], input, textarea, label.menu-item, [role=menuitem], [role=checkbox]",
+          ),
+        ].filter((one) => {
+          const { width, height, top, bottom, left, right } = one.getBoundingClientRect()
+          const isShown = one.checkVisibility({ visibilityProperty: true, opacityProperty: true })
+          const isWhole = top >= 0 && bottom <= innerHeight && left >= 0 && right <= innerWidth
+          return (
+            isShown &&
+            isWhole &&
+            width > 4 &&
+            height > 4 &&
+            !one.closest("[inert], .bubble-words, [data-content] > a")
+          )
+        })
+        return all
+          .filter((one) => {
+            const { width, height, left, top } = one.getBoundingClientRect()
+            const [x, y] = [left + width / 2, top + height / 2]
+            const hits = (dx: number, dy: number) => {
+              const [px, py] = [x + dx, y + dy]
+              if (px < 0 || py < 0 || px >= innerWidth || py >= innerHeight) return true
+              const hit = document.elementFromPoint(px, py)
+              return hit !== null && (one.contains(hit) || hit.closest("label")?.contains(one) === true)
+            }
+            // Covered by something else, such as a menu.
+            if (!hits(0, 0)) return false
+            /** How far from its middle it is pressed, in both directions along an axis. */
+            const extent = (across: boolean) => {
+              let all = 1
+              for (const sign of [1, -1])
+                for (
+                  let far = 1;
+                  far < 44 && hits(across ? sign * far : 0, across ? 0 : sign * far);
+                  far += 1
+                )
+                  all += 1
+              return all
+            }
+            const isWide = width >= 43.5 || extent(true) >= 44
+            const isHigh = height >= 43.5 || extent(false) >= 44
+            return !isWide || !isHigh
+          })
+          .map((one) => {
+            const { width, height } = one.getBoundingClientRect()
+            return `${Math.round(width)} x ${Math.round(height)}: ${one.outerHTML.slice(0, 120)}`
+          })
+      }),
+    )
+
+  it.each([...devices, tablet])("56: has 44 px in every view, on $name", async ({ viewport }) => {
+    const asha = await Person.arrive(browser, server, "Asha", { ...phone, viewport })
+    await asha.on("signin-form").waitFor()
+    expect(await small(asha)).toEqual([])
+    await asha.signUp()
+    expect(await small(asha)).toEqual([])
+    if (viewport.width < 760) await asha.page.getByRole("button", { name: "People" }).tap()
+    else await asha.page.getByRole("button", { name: "Find someone" }).first().tap()
+    await asha.on("online-user").filter({ hasText: ben.name }).waitFor()
+    await asha.on("people-search").fill(ben.name)
+    expect(await small(asha)).toEqual([])
+    await asha.on("online-user").filter({ hasText: ben.name }).first().tap()
+    await asha.on("composer").fill("A message with `code`\n```\nand a block\n```")
+    await asha.on("send").tap()
+    const row = asha.message("A message with")
+    await expect.poll(() => row.getAttribute("data-state")).toBe("sent")
+    await asha.page.evaluate(async () => {
+      const place = `/api/privatechat/messages/${encodeURIComponent(decodeURIComponent(location.hash.replace("#/c/", "")))}`
+      const { data } = await (await fetch(place)).json()
+      for (const emoji of ["👍", "🎉"])
+        await fetch(`${place}/${data[0].id}/reactions/${encodeURIComponent(emoji)}`, {
+          method: "PUT",
+          headers: { "content-type": "application/json" },
+          body: "{}",
+        })
+    })
+    await asha.page.locator(".reaction").nth(1).waitFor()
+    expect(await small(asha)).toEqual([])
+    // The page never scrolls sideways.
+    expect(await asha.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true)
+    await asha.on("open-details").tap()
+    await asha.on("details").waitFor()
+    expect(await small(asha)).toEqual([])
+    await asha.on("close-details").tap()
+    await asha.on("details").waitFor({ state: "detached" })
+    await asha.on("thread-menu").tap()
+    await asha.page.getByRole("menuitem").first().waitFor()
+    expect(await small(asha)).toEqual([])
+    await asha.page.keyboard.press("Escape")
+    expect(asha.complaints).toEqual([])
+  })
+})

@@ -1,0 +1,26 @@
+import { expect, it } from "vitest"
+import { safePicture } from "./picture"
+
+const safe = (url: string | null) => safePicture(url, "https://chat.example/chat#/c/7")
+
+it("shows pictures of this server, over https, and data", () => {
+  expect(safe("/api/avatars/7")).toBe("https://chat.example/api/avatars/7")
+  expect(safe("https://other.example/a.png")).toBe("https://other.example/a.png")
+  expect(safe("data:image/png;base64,AA==")).toBe("data:image/png;base64,AA==")
+  expect(safePicture("/a.png", "http://lan.example/chat")).toBe("http://lan.example/a.png")
+})
+
+it.each([
+  "/\\evil.example/x",
+  "\\/evil.example/x",
+  "//evil.example/x",
+  "/\t/evil.example/x",
+  "\\\\evil.example\\x",
+  "http://evil.example/x",
+  "javascript:alert(1)",
+  "data:text/html,x",
+  "https://",
+  "",
+])("H13 shows nothing from %j", (url) => {
+  expect(safe(url)).toBeNull()
+})
