@@ -208,6 +208,7 @@ mod tests {
             include_str!("files.rs"),
             include_str!("push.rs"),
             concat!(
+                include_str!("groups/before.rs"),
                 include_str!("groups/changing.rs"),
                 include_str!("groups/joining.rs"),
                 include_str!("groups/naming.rs"),

@@ -16,7 +16,7 @@ use lamplight_usecases::ports::{
     AppendError, Groups, MessageSearch, Messages, Range, Search, SyncPage,
 };
 
-fn act(sender: &str, on: &MessageId, action: MessageAction) -> NewEntry {
+pub(super) fn act(sender: &str, on: &MessageId, action: MessageAction) -> NewEntry {
     NewEntry {
         write: Write::Change {
             message: on.clone(),
@@ -40,7 +40,7 @@ fn edit(content: &str) -> MessageAction {
     }
 }
 
-fn reply(sender: &str, content: &str, to: &MessageId) -> NewEntry {
+pub(super) fn reply(sender: &str, content: &str, to: &MessageId) -> NewEntry {
     NewEntry {
         write: Write::Message {
             content: Content::trusted(content),
@@ -52,7 +52,7 @@ fn reply(sender: &str, content: &str, to: &MessageId) -> NewEntry {
     }
 }
 
-async fn append<S: Messages>(store: &S, entry: NewEntry) -> MessageId {
+pub(super) async fn append<S: Messages>(store: &S, entry: NewEntry) -> MessageId {
     let appended = store.append(entry, None).await.expect("an append");
     assert!(!appended.duplicate);
     appended.entry.id.clone()

@@ -1,12 +1,14 @@
 //! The suite for `Groups`, on a store that is `Messages` and `MessageSearch` too.
 
 mod blocking;
+mod before;
 mod changing;
 mod joining;
 mod naming;
 
 pub use blocking::*;
 pub use changing::*;
+pub use before::*;
 pub use joining::*;
 pub use naming::*;
 
@@ -51,7 +53,9 @@ macro_rules! groups_suite {
                 m15_entries_read_for_delivery_go_to_those_who_may_see_them,
                 a_page_of_a_large_group_brings_those_whom_its_list_lacks,
                 a_page_brings_its_former_members,
+                m15_a_write_that_changes_nothing_says_nothing_of_before,
                 m15_hidden_entries_bring_nobody,
+                m15_pages_of_a_search_end_where_a_log_begins,
                 m7_what_a_newcomer_sees_is_what_their_log_folds_to,
                 m15_pins_and_times_of_before_are_not_a_newcomers,
                 m15_nobody_is_added_over_a_block,

@@ -80,7 +80,7 @@ impl<'a> Planner<'a> {
             let made = self.earlier.get(&(row, seq));
             return match made {
                 Some(made) if made.is_by(&message.write, &self.states.digest_key) => {
-                    self.later(place, row, seq, Some(found.first_seq))
+                    self.later(place, row, seq, found.first_seq, true)
                 }
                 _ => Err(AppendError::Conflict),
             };
@@ -117,7 +117,9 @@ impl<'a> Planner<'a> {
         let entry = match self.states.judge(by).map_err(AppendError::Refused)? {
             Judged::Message(extras) => self.add_message(place, &found, position, extras),
             Judged::Change(change) => self.add_change(place, by, position, change),
-            Judged::Unchanged(seq) => return self.later(place, row, seq, None),
+            Judged::Unchanged(seq) => {
+                return self.later(place, row, seq, found.first_seq, false);
+            }
         };
         if let Some(keyed) = keyed {
             self.keyed.insert(keyed, (place, Arc::clone(&entry)));
@@ -135,13 +137,15 @@ impl<'a> Planner<'a> {
         place: usize,
         conversation: i64,
         seq: u64,
-        repeated: Option<u64>,
+        first_seq: u64,
+        is_repetition: bool,
     ) -> Result<Appended, AppendError> {
         self.plan.pending.push(Pending {
             place,
             conversation,
             seq,
-            repeated,
+            first_seq,
+            is_repetition,
         });
         Err(StoreError::Internal("an entry that was there is not found".into()).into())
     }

@@ -106,9 +106,11 @@ pub(super) struct Pending {
     pub(super) place: usize,
     pub(super) conversation: i64,
     pub(super) seq: u64,
-    /// Of a repetition, where the sender's log begins: what became of the message belongs to the
-    /// answer, unless the message is before that.
-    pub(super) repeated: Option<u64>,
+    /// Where the sender's log begins.
+    pub(super) first_seq: u64,
+    /// Whether the write repeats an earlier one: what became of the message belongs to the answer
+    /// then, unless the message is before the sender's log.
+    pub(super) is_repetition: bool,
 }
 
 impl Plan {
@@ -138,9 +140,9 @@ impl Plan {
                 continue;
             };
             let mut message = None;
-            let first_seq = pending.repeated.unwrap_or(0);
-            let is_repetition = pending.repeated.is_some() && entry.seq >= first_seq;
-            if is_repetition && entry.kind.is_message() {
+            let first_seq = pending.first_seq;
+            let tells_more = pending.is_repetition && entry.seq >= first_seq;
+            if tells_more && entry.kind.is_message() {
                 let sent = Message::from(entry.clone());
                 let mut now = changed(row, 1 + ENTRY_COLUMNS, entry.clone())?;
                 let at = 1 + ENTRY_COLUMNS + CHANGE_COLUMNS;

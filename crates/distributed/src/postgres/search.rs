@@ -18,25 +18,40 @@ use lamplight_usecases::ports::{Page, Search, StoreResult};
 use lamplight_usecases::search_index::{MOST_CONVERSATIONS, query_token, sender_token};
 use lamplight_usecases::weight;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 /// Conversations of the first query, and those of the longest.
 const FIRST: usize = 32;
 const LONGEST: usize = 512;
 
+/// The entry at which the log of a member `m` of a conversation `c` begins: 0 for a whole log.
+macro_rules! first_entry {
+    () => {
+        "CASE WHEN m.first_seq > 1 THEN coalesce((SELECT e.id FROM entries e
+             WHERE e.conversation = c.id AND e.seq = m.first_seq), 9223372036854775807) ELSE 0 END"
+    };
+}
+
 /// The caller's conversations, those with the newest entries first.
 pub(super) const OWN: Sql = Sql {
-    text:
-        "SELECT c.id, c.position, m.role FROM (SELECT id FROM people WHERE user_id = $1 OFFSET 0) me
+    text: concat!(
+        "SELECT c.id, c.position, m.role, ",
+        first_entry!(),
+        " FROM (SELECT id FROM people WHERE user_id = $1 OFFSET 0) me
            JOIN members m ON m.person = me.id JOIN conversations c ON c.id = m.conversation
-           ORDER BY c.position DESC, c.id DESC LIMIT $2",
+           ORDER BY c.position DESC, c.id DESC LIMIT $2"
+    ),
     types: &[Type::TEXT, Type::INT8],
 };
 
 pub(super) const ONE: Sql = Sql {
-    text: "SELECT c.id, 9223372036854775807, m.role FROM (SELECT c.id, me.id AS person FROM conversations c, people me
+    text: concat!(
+        "SELECT c.id, 9223372036854775807, m.role, ",
+        first_entry!(),
+        " FROM (SELECT c.id, me.id AS person FROM conversations c, people me
                WHERE c.conversation_id = $2 AND me.user_id = $1 OFFSET 0) c
-           JOIN members m ON m.conversation = c.id AND m.person = c.person",
+           JOIN members m ON m.conversation = c.id AND m.person = c.person"
+    ),
     types: &[Type::TEXT, Type::TEXT],
 };
 
@@ -45,22 +60,30 @@ pub(super) const PERSON: Sql = Sql {
     types: &[Type::TEXT],
 };
 
-/// Of what the index has, the newest between two entries. The index is asked first: by the order of
-/// entries, PostgreSQL would read those of others.
+/// Of what the index has for each question, the newest that follow an entry of the question's own and
+/// precede an entry. The index is asked first: by the order of entries, PostgreSQL would read those of
+/// others.
 pub(super) const HITS: Sql = Sql {
-    text: "SELECT s.entry FROM (SELECT entry FROM search_index WHERE tokens @@ $1::text::tsquery OFFSET 0) s
-           WHERE s.entry > $2 AND s.entry < $3 ORDER BY s.entry DESC LIMIT $4",
-    types: &[Type::TEXT, Type::INT8, Type::INT8, Type::INT8],
+    text: "SELECT h.entry FROM unnest($1::text[], $2::int8[]) AS a (question, low)
+           CROSS JOIN LATERAL (
+               SELECT s.entry FROM (SELECT entry FROM search_index WHERE tokens @@ a.question::tsquery OFFSET 0) s
+               WHERE s.entry > a.low AND s.entry < $3 ORDER BY s.entry DESC LIMIT $4) h
+           ORDER BY h.entry DESC LIMIT $4",
+    types: &[Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::INT8, Type::INT8],
 };
 
 /// As [`HITS`], between two times.
 pub(super) const HITS_IN_TIME: Sql = Sql {
-    text: "SELECT s.entry FROM (SELECT entry FROM search_index WHERE tokens @@ $1::text::tsquery OFFSET 0) s
-           JOIN entries e ON e.id = s.entry
-           WHERE s.entry > $2 AND s.entry < $3 AND e.created_at < $5 AND e.created_at > $6 ORDER BY s.entry DESC LIMIT $4",
+    text: "SELECT h.entry FROM unnest($1::text[], $2::int8[]) AS a (question, low)
+           CROSS JOIN LATERAL (
+               SELECT s.entry FROM (SELECT entry FROM search_index WHERE tokens @@ a.question::tsquery OFFSET 0) s
+               JOIN entries e ON e.id = s.entry
+               WHERE s.entry > a.low AND s.entry < $3 AND e.created_at < $5 AND e.created_at > $6
+               ORDER BY s.entry DESC LIMIT $4) h
+           ORDER BY h.entry DESC LIMIT $4",
     types: &[
-        Type::TEXT,
-        Type::INT8,
+        Type::TEXT_ARRAY,
+        Type::INT8_ARRAY,
         Type::INT8,
         Type::INT8,
         Type::INT8,
@@ -95,6 +118,8 @@ struct Place {
     row: i64,
     /// No entry of it is newer.
     position: i64,
+    /// The entry at which the caller's log begins, 0 for a whole log.
+    first: i64,
 }
 
 pub(crate) async fn search(
@@ -153,6 +178,7 @@ fn places(rows: &[Row]) -> Result<Vec<Place>, tokio_postgres::Error> {
             places.push(Place {
                 row: row.try_get(0)?,
                 position: row.try_get(1)?,
+                first: row.try_get(3)?,
             });
         }
     }
@@ -179,16 +205,14 @@ async fn hits(
         let (now, rest) = places.split_at(at_once.min(places.len()));
         places = rest;
         at_once = (at_once * 4).min(LONGEST);
-        let asked = question(now, search, sender);
+        let (asked, lows) = questions(now, search, sender, low);
         let rows = if search.before.is_some() || search.after.is_some() {
             let before = search.before.map_or(i64::MAX, |time| time.0);
             let after = search.after.map_or(i64::MIN, |time| time.0);
-            let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
-                &[&asked, &low, &edge, &wanted, &before, &after];
+            let params: &[&(dyn ToSql + Sync)] = &[&asked, &lows, &edge, &wanted, &before, &after];
             database.rows(&HITS_IN_TIME, params).await?
         } else {
-            let params: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
-                &[&asked, &low, &edge, &wanted];
+            let params: &[&(dyn ToSql + Sync)] = &[&asked, &lows, &edge, &wanted];
             database.rows(&HITS, params).await?
         };
         for row in &rows {
@@ -200,20 +224,39 @@ async fn hits(
     Ok(hits)
 }
 
+/// What to ask of the index, and the entry that each answer has to follow: one question for the whole
+/// logs, and one for each log that begins later. A hit of before must not count, or the end of a page
+/// would tell that it is there.
+fn questions(
+    places: &[Place],
+    search: &Search,
+    sender: Option<i64>,
+    low: i64,
+) -> (Vec<String>, Vec<i64>) {
+    let (whole, late): (Vec<&Place>, Vec<&Place>) =
+        places.iter().partition(|place| place.first == 0);
+    let whole: Vec<String> = whole
+        .into_iter()
+        .map(|place| question(place, search, sender))
+        .collect();
+    let whole = (!whole.is_empty()).then(|| (whole.join("|"), low));
+    let late = late.into_iter().map(|place| {
+        let low = low.max(place.first.saturating_sub(1));
+        (question(place, search, sender), low)
+    });
+    whole.into_iter().chain(late).unzip()
+}
+
 /// In the language of `tsquery`. A token has neither quotes nor backslashes.
-fn question(places: &[Place], search: &Search, sender: Option<i64>) -> String {
-    let of_place = |place: &Place| {
-        let term = |term| {
-            let token = query_token(place.row, term);
-            let star = if term.is_prefix { ":*" } else { "" };
-            format!("'{token}'{star}")
-        };
-        let mut all: Vec<String> = search.terms.iter().map(term).collect();
-        all.extend(sender.map(|sender| format!("'{}'", sender_token(place.row, sender))));
-        format!("({})", all.join("&"))
+fn question(place: &Place, search: &Search, sender: Option<i64>) -> String {
+    let term = |term| {
+        let token = query_token(place.row, term);
+        let star = if term.is_prefix { ":*" } else { "" };
+        format!("'{token}'{star}")
     };
-    let each: Vec<String> = places.iter().map(of_place).collect();
-    each.join("|")
+    let mut all: Vec<String> = search.terms.iter().map(term).collect();
+    all.extend(sender.map(|sender| format!("'{}'", sender_token(place.row, sender))));
+    format!("({})", all.join("&"))
 }
 
 /// The messages of hits, without those that the index has not followed yet.

@@ -77,7 +77,7 @@ pub(crate) fn append(
             let missing = || StoreError::Internal(format!("the log has no entry {seq}"));
             return Ok(there
                 .map(|entry| Appended {
-                    entry: Arc::new(entry),
+                    entry: Arc::new(entry.seen_from(member.first_seq)),
                     duplicate: true,
                     message: None,
                 })
