@@ -13,6 +13,7 @@ use lamplight_usecases::ports::{
     Advance, AppendError, Appended, Blocks, Claim, Claimed, Directory, Examined, FileQuota, Files,
     Groups, LEAST_COUNTED_BYTES, Messages, NewFile, NewFileError, ProfileSource, Range,
 };
+use lamplight_usecases::transfer::{TABLES, Transfer, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +48,7 @@ macro_rules! files_suite {
                 files_of_a_conversation_are_listed_by_kind_the_newest_first,
                 m15_a_list_of_files_has_what_the_member_may_see,
                 m15_a_list_of_files_leaves_out_what_a_block_withholds,
+                a_deleted_file_leaves_nothing_of_what_it_shows,
                 files_that_are_not_sent_are_discarded_after_a_while,
                 two_messages_at_once_do_not_both_take_a_file,
                 a_file_waits_for_the_scanner_and_is_one_nodes_at_a_time,
@@ -516,6 +518,54 @@ pub async fn a_deletion_deletes_the_files_of_its_message<S: Messages + Files>(
     assert!(store.deleted(10).await.expect("a list").is_empty());
     let found = store.file(&user("b"), &id("f3")).await.expect("an answer");
     assert!(found.is_some(), "one that is not deleted is not forgotten");
+}
+
+/// A blur hash is a small picture. By every way in which a file goes: with its message, by its owner,
+/// by the sweep of what was not sent.
+pub async fn a_deleted_file_leaves_nothing_of_what_it_shows<S: Messages + Files + Transfer>(
+    Subject { store, .. }: Subject<S>,
+) {
+    put(&*store, "c", &["a", "b"]).await;
+    for file in ["ended", "sent", "swept", "there"] {
+        ready(&*store, file, "a", "c").await;
+    }
+    let sent = send(&*store, "c", "a", &["sent"]).await.expect("sent");
+    send(&*store, "c", "a", &["there"]).await.expect("sent");
+    let deletion = NewEntry {
+        write: Write::Change {
+            message: sent.entry.id.clone(),
+            action: MessageAction::Delete,
+        },
+        created_at: at(900_000),
+        ..message("c", "a", "")
+    };
+    store.append(deletion, None).await.expect("a deletion");
+    let ended = store.discard(&id("ended"), at(900_000)).await;
+    assert!(ended.expect("an answer"));
+    let swept = store.discard_unsent(at(50), at(900_000), 10).await;
+    assert_eq!(swept.expect("a step"), 1);
+    let table = TABLES.iter().find(|table| table.name == "files");
+    let table = table.expect("the table of files");
+    let rows = store.rows(table, None, 10).await.expect("rows");
+    let of = |row: &[Value], name: &str| {
+        let place = table.columns.iter().position(|column| column.name == name);
+        row[place.expect("a column")].clone()
+    };
+    let shown = ["width", "height", "blur_hash", "duration"];
+    assert_eq!(rows.len(), 4);
+    for row in &rows {
+        let Value::Text(file) = of(row, "id") else {
+            panic!("{row:?} has an id");
+        };
+        let is_blank = shown.map(|name| of(row, name) == Value::Null);
+        assert_eq!(is_blank, [file != "there"; 4], "{row:?}");
+        let millis = if file == "there" { 2 } else { 900_000 };
+        assert_eq!(
+            of(row, "changed_at"),
+            Value::Number(at(millis).0),
+            "{row:?}"
+        );
+    }
 }
 
 pub async fn files_that_are_not_sent_are_discarded_after_a_while<S: Messages + Files>(

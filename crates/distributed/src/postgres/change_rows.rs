@@ -48,8 +48,8 @@ pub(super) struct ChangeRows {
     /// back.
     pub(super) reactions: HashMap<(i64, i64, Emoji, i64), Option<i64>>,
     pub(super) now: Vec<NowRow>,
-    /// Deleted messages: conversation, `seq`, and what the contents of their edits become.
-    pub(super) deleted: Vec<(i64, i64, String)>,
+    /// Deleted messages: conversation, `seq`, what the contents of their edits become, and when.
+    pub(super) deleted: Vec<(i64, i64, String, Timestamp)>,
     /// Blanked entries: conversation, `seq`, the digest of what made it.
     pub(super) erased: Vec<(i64, i64, String)>,
     /// Members for whom a message took a conversation out of the archive: conversation, person.
@@ -106,11 +106,14 @@ impl ChangeRows {
             columns!(edits, |row| row.0, |row| row.1, |row| row.2)
         });
         let deleted = &self.deleted;
-        for sql in [&BLANK, &DROP_EXTRAS, &DROP_REACTIONS, &DROP_FILES] {
+        for sql in [&BLANK, &DROP_EXTRAS, &DROP_REACTIONS] {
             add(!deleted.is_empty(), sql, &|| {
                 columns!(deleted, |row| row.0, |row| row.1)
             });
         }
+        add(!deleted.is_empty(), &DROP_FILES, &|| {
+            columns!(deleted, |row| row.0, |row| row.1, |row| row.3.0)
+        });
         let erased = &self.erased;
         add(!deleted.is_empty(), &BLANK_EDITS, &|| {
             columns!(deleted, |row| row.0, |row| row.1, |row| row.2.clone())

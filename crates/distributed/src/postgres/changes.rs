@@ -359,7 +359,7 @@ impl Target {
         self.kinds.clear();
         self.own.clear();
         let blank_edit = record::write_erased_edit(&change.message, self.seq);
-        rows.deleted.push((row, seq, blank_edit));
+        rows.deleted.push((row, seq, blank_edit, by.1));
         rows.reactions
             .retain(|(conversation, of, _, _), _| (*conversation, *of) != (row, seq));
         let (sent, key) = (self.sent.take(), self.key.take());

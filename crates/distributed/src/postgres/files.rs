@@ -144,17 +144,33 @@ const EXAMINED: Sql = Sql {
     ],
 };
 
+/// What a deletion sets of a file: nothing is left of what it was called and what it shows. The sweep
+/// takes its bytes and its thumbnail.
+macro_rules! blank {
+    () => {
+        "state = 5, name = '', type = '', width = NULL, height = NULL, blur_hash = NULL, duration = NULL"
+    };
+}
+pub(super) use blank;
+
 /// A deleted file counts what it has received.
 const DISCARD: Sql = Sql {
-    text: "UPDATE files SET state = 5, name = '', type = '', size = received, changed_at = $2
-           WHERE id = $1 AND seq IS NULL AND state < 5",
+    text: concat!(
+        "UPDATE files SET ",
+        blank!(),
+        ", size = received, changed_at = $2 WHERE id = $1 AND seq IS NULL AND state < 5"
+    ),
     types: &[Type::TEXT, Type::INT8],
 };
 
 const DISCARD_UNSENT: Sql = Sql {
-    text: "UPDATE files SET state = 5, name = '', type = '', size = received, changed_at = $2
+    text: concat!(
+        "UPDATE files SET ",
+        blank!(),
+        ", size = received, changed_at = $2
            WHERE id IN (SELECT id FROM files WHERE seq IS NULL AND state < 5 AND changed_at < $1
-               ORDER BY changed_at LIMIT $3 FOR UPDATE SKIP LOCKED)",
+               ORDER BY changed_at LIMIT $3 FOR UPDATE SKIP LOCKED)"
+    ),
     types: &[Type::INT8, Type::INT8, Type::INT8],
 };
 

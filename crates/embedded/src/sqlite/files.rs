@@ -53,13 +53,25 @@ pub(super) const UNSENT: &str = "SELECT id FROM files INDEXED BY unsent_files
      WHERE seq IS NULL AND state < 5 AND changed_at < ?1 ORDER BY changed_at LIMIT ?2";
 pub(super) const DELETED: &str = "SELECT id, generation, place FROM files INDEXED BY deleted_files
      WHERE state >= 5 AND state = 5 ORDER BY created_at LIMIT ?1";
-pub(super) const OF_MESSAGE: &str =
-    "UPDATE files INDEXED BY files_of_messages SET state = 5, name = '', type = '', changed_at = ?3
-     WHERE conversation = ?1 AND seq = ?2 AND seq IS NOT NULL";
+/// What a deletion sets of a file: nothing is left of what it was called and what it shows. The sweep
+/// takes its bytes and its thumbnail.
+macro_rules! blank {
+    () => {
+        "state = 5, name = '', type = '', width = NULL, height = NULL, blur_hash = NULL, duration = NULL"
+    };
+}
+
+pub(super) const OF_MESSAGE: &str = concat!(
+    "UPDATE files INDEXED BY files_of_messages SET ",
+    blank!(),
+    ", changed_at = ?3 WHERE conversation = ?1 AND seq = ?2 AND seq IS NOT NULL"
+);
 /// A deleted file counts what it has received.
-const DISCARD: &str =
-    "UPDATE files SET state = 5, name = '', type = '', size = received, changed_at = ?2
-     WHERE id = ?1 AND seq IS NULL AND state < 5";
+const DISCARD: &str = concat!(
+    "UPDATE files SET ",
+    blank!(),
+    ", size = received, changed_at = ?2 WHERE id = ?1 AND seq IS NULL AND state < 5"
+);
 const READY: &str = concat!(
     "SELECT ",
     attachment_columns!(),

@@ -7,7 +7,7 @@ use super::super::connection::Sql;
 use super::super::entries::{
     change_columns, change_joins, entry_columns, entry_joins, reaction_columns, reaction_joins,
 };
-use super::super::files::attachment_columns;
+use super::super::files::{attachment_columns, blank};
 use tokio_postgres::types::Type;
 
 /// Entries by their ids, from two parameters: the rows of their conversations, and the ids.
@@ -158,9 +158,13 @@ pub(in super::super) const ATTACH: Sql = Sql {
 
 /// The bytes of the files go by the sweep.
 pub(in super::super) const DROP_FILES: Sql = Sql {
-    text: "UPDATE files f SET state = 5, name = '', type = '' FROM unnest($1::int8[], $2::int8[]) AS u (conversation, seq)
-           WHERE f.conversation = u.conversation AND f.seq = u.seq AND f.seq IS NOT NULL",
-    types: &[Type::INT8_ARRAY, Type::INT8_ARRAY],
+    text: concat!(
+        "UPDATE files f SET ",
+        blank!(),
+        ", changed_at = u.at FROM unnest($1::int8[], $2::int8[], $3::int8[]) AS u (conversation, seq, at)
+           WHERE f.conversation = u.conversation AND f.seq = u.seq AND f.seq IS NOT NULL"
+    ),
+    types: &[Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
 };
 
 pub(in super::super) const ADD_OTHERS: Sql = Sql {
