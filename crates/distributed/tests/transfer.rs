@@ -12,12 +12,13 @@ use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
 use lamplight_domain::member_settings::SettingsChange;
 use lamplight_domain::message::{Content, SendKey};
 use lamplight_domain::presence::{ManualStatus, StatusOverride};
+use lamplight_domain::search_terms::query_terms;
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::{NewEntry, Write};
 use lamplight_embedded::messages::{OpenError as SqliteError, SqliteOptions, SqliteStore};
 use lamplight_usecases::ports::{
-    Account, Accounts, AppendError, CommitPosition, Directory, LogFollower, Messages, NewSession,
-    ProfileSource, ProfileWrite, Range,
+    Account, Accounts, AppendError, CommitPosition, Directory, LogFollower, MessageSearch,
+    Messages, NewSession, ProfileSource, ProfileWrite, Range, Search,
 };
 use lamplight_usecases::transfer::{
     Options, Progress, Summary, TABLES, Transfer, TransferError, summary, transfer,
@@ -484,6 +485,58 @@ fn a_source_that_was_used_meanwhile_is_noticed() {
             .await
             .expect("moved");
         assert_eq!(moved, summaries(&*source).await);
+    });
+}
+
+/// The index of what the target had before is of other entries under the same numbers.
+#[test]
+fn a_store_that_is_filled_over_again_finds_what_it_has_and_nothing_else() {
+    run(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let source = sqlite(directory.path(), false).expect("a store");
+        fill(&source).await;
+        let url = PostgresServer::shared().fresh_database();
+        let old = postgres(&url, false).await.expect("a store");
+        let team = ConversationId::trusted("team");
+        let members = ["1", "2"].map(user);
+        let put = old.put_conversation(&team, &members, at(0));
+        put.await.expect("a conversation");
+        for n in 0..100 {
+            let sent = message("1", &format!("vanished {n}"), &format!("v{n}"));
+            old.append(sent, None).await.expect("a message");
+        }
+        let index = async |store: &PostgresStore| {
+            while store.advance(1_000).await.expect("a step").is_behind {}
+        };
+        let finds = async |store: &PostgresStore, query: &str| {
+            let search = Search {
+                terms: query_terms(query),
+                ..Search::default()
+            };
+            let found = MessageSearch::search(store, &user("2"), &search, None, 100).await;
+            found.expect("an answer").expect("a page").items.len()
+        };
+        index(&old).await;
+        assert_eq!(finds(&old, "vanished").await, 100);
+        old.close().await;
+        let target = postgres(&url, true).await.expect("a store");
+        let over = Options {
+            starts_over: true,
+            ..FEW
+        };
+        transfer(&*source, &*target, over, &mut |_| {})
+            .await
+            .expect("moved");
+        target.close().await;
+        let left = PostgresServer::shared().sql(
+            support::database_of(&url),
+            "SELECT count(*) FROM search_index WHERE tokens::text LIKE '%vanish%'",
+        );
+        assert_eq!(left.trim(), "0");
+        let target = postgres(&url, false).await.expect("a store");
+        index(&target).await;
+        assert_eq!(finds(&target, "text").await, 58);
+        assert_eq!(finds(&target, "vanished").await, 0);
     });
 }
 

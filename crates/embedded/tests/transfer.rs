@@ -9,10 +9,13 @@ use lamplight_domain::fold::{Message, fold};
 use lamplight_domain::identity::MessageId;
 use lamplight_domain::member_settings::{MemberSettings, SettingsChange};
 use lamplight_domain::message::Content;
+use lamplight_domain::search_terms::query_terms;
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::{NewEntry, Write};
 use lamplight_embedded::messages::{SqliteOptions, SqliteStore};
-use lamplight_usecases::ports::{CommitPosition, LogFollower, Messages as _, Range};
+use lamplight_usecases::ports::{
+    CommitPosition, LogFollower, MessageSearch as _, Messages as _, Range, Search,
+};
 use lamplight_usecases::transfer::{Options, TABLES, transfer};
 use std::path::Path;
 use std::sync::Arc;
@@ -160,6 +163,70 @@ async fn m2_changes_of_messages_move_with_their_digests() {
     assert_eq!(deleted.entry.seq, 17);
     let last = MessageId::trusted("m4");
     assert_eq!(last_message(&target).await, (0, Some(last)));
+    target.close().await;
+}
+
+async fn index(store: &SqliteStore) {
+    while store.advance(100).await.expect("a step").is_behind {}
+}
+
+async fn finds(store: &SqliteStore, query: &str) -> usize {
+    let search = Search {
+        terms: query_terms(query),
+        ..Search::default()
+    };
+    let found = store.search(&user("b"), &search, None, 50).await;
+    found.expect("an answer").expect("a page").items.len()
+}
+
+fn holds(directory: &Path, word: &str) -> bool {
+    let files = std::fs::read_dir(directory).expect("a directory");
+    let mut paths = files.map(|file| file.expect("a file").path());
+    paths.any(|path| {
+        let bytes = std::fs::read(path).expect("a file");
+        let mut parts = bytes.windows(word.len());
+        parts.any(|part| part == word.as_bytes())
+    })
+}
+
+/// The index of what the target had before is of other entries under the same numbers.
+#[tokio::test]
+async fn a_store_that_is_filled_over_again_finds_what_it_has_and_nothing_else() {
+    let directories = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
+    let members = [user("a"), user("b")];
+    let mut stores = Vec::new();
+    for (directory, words) in directories.iter().zip([
+        &["fresh one", "fresh two"][..],
+        &["vanished one", "vanished two", "vanished three"],
+    ]) {
+        let (store, _) = open(directory.path());
+        let made = store.put_conversation(&conversation("c"), &members, at(0));
+        made.await.expect("a conversation");
+        for words in words {
+            let sent = store.append(message("c", "a", words, words), None).await;
+            sent.expect("a message");
+        }
+        index(&store).await;
+        stores.push(store);
+    }
+    let (source, old) = (stores.remove(0), stores.remove(0));
+    assert_eq!(finds(&old, "vanished").await, 3);
+    old.close().await;
+    let target = empty(directories[1].path());
+    let options = Options {
+        starts_over: true,
+        ..Options::default()
+    };
+    transfer(&*source, &*target, options, &mut |_| {})
+        .await
+        .expect("a transfer");
+    target.close().await;
+    source.close().await;
+    assert!(!holds(directories[1].path(), "vanished"));
+    let (target, _) = open(directories[1].path());
+    index(&target).await;
+    assert_eq!(finds(&target, "fresh").await, 2);
+    assert_eq!(finds(&target, "vanished").await, 0);
     target.close().await;
 }
 

@@ -17,6 +17,9 @@ const TAKE_OVER: &str = "INSERT INTO properties (name, value)
             THEN greatest(excluded.value::int8, properties.value::int8)::text
         ELSE excluded.value END";
 
+/// Makes the index of messages begin anew. The position first, as a step of the index does.
+const EMPTY_INDEX: &str = "UPDATE search_position SET position = 0; TRUNCATE search_index";
+
 /// A parameter with its type.
 type Parameter = (Box<dyn ToSql + Sync + Send>, Type);
 
@@ -236,7 +239,9 @@ impl Transfer for PostgresStore {
 
     async fn clear(&self) -> StoreResult<()> {
         let tables: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
-        self.run(&format!("TRUNCATE {}", tables.join(", "))).await
+        // The index too: else it would have words of messages that are gone, and pass those that come.
+        self.run(&format!("{EMPTY_INDEX}; TRUNCATE {}", tables.join(", ")))
+            .await
     }
 
     async fn source(&self) -> StoreResult<Option<String>> {
@@ -261,6 +266,8 @@ impl Transfer for PostgresStore {
     }
 
     async fn finish(&self, identity: &Identity) -> StoreResult<()> {
+        // The numbers of entries are the source's: what the index had is of others.
+        self.run(EMPTY_INDEX).await?;
         // What this store has and SQLite has not.
         self.run(
             "UPDATE conversations c SET member_count = m.count

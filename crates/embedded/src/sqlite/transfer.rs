@@ -3,6 +3,7 @@
 use super::SqliteStore;
 use super::batch::{from_db, to_db};
 use super::checkpoint::{PRESENCE, counter, renew_generation, set_counter};
+use super::search_index::reindex;
 use super::transfer_source::{SOURCE, source};
 use async_trait::async_trait;
 use lamplight_domain::identity::Generation;
@@ -126,6 +127,9 @@ impl Transfer for SqliteStore {
                     .conn
                     .execute(&format!("DELETE FROM {}", table.name), [])?;
             }
+            // Else it would have texts of messages that are gone, and pass those that come.
+            reindex(batch.conn)?;
+            batch.erased();
             Ok(())
         });
         cleared.answer().await
@@ -167,6 +171,8 @@ impl Transfer for SqliteStore {
             let version = counter(batch.conn, PRESENCE)?.unwrap_or(0);
             let version = version.max(to_db(taken.presence_version));
             set_counter(batch.conn, PRESENCE, version)?;
+            // The numbers of entries are the source's: what the index had is of others.
+            reindex(batch.conn)?;
             batch
                 .conn
                 .execute("DELETE FROM properties WHERE name = ?1", [SOURCE])
