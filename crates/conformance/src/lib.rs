@@ -212,6 +212,7 @@ mod tests {
                 include_str!("groups/changing.rs"),
                 include_str!("groups/joining.rs"),
                 include_str!("groups/naming.rs"),
+                include_str!("groups/repeats.rs"),
             ),
             concat!(
                 include_str!("presence/concurrent.rs"),

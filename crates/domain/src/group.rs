@@ -7,6 +7,7 @@ use crate::identity::{ConversationId, MessageId, UserId};
 use crate::message::SendKey;
 use crate::permission::{Action, Role, authorize};
 use crate::time::Timestamp;
+use crate::write::Parts;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
@@ -332,8 +333,58 @@ impl GroupState {
 }
 
 impl GroupAction {
-    /// Whether this is what made an entry: a repetition under the same key is a duplicate then, and
-    /// a conflict otherwise. An entry has only what changed.
+    /// Whether this is what made an entry, of which a digest of the action may be known: a
+    /// repetition under the same key is a duplicate then, and a conflict otherwise.
+    #[must_use]
+    pub fn is_repeated(&self, entry: &Entry, digest: Option<&str>, key: &[u8]) -> bool {
+        digest.map_or_else(|| self.made(entry), |digest| self.digest(key) == digest)
+    }
+
+    /// A digest of what it asks for, under a key of the store's own. It is stored with the entry,
+    /// which has only what changed.
+    #[must_use]
+    pub fn digest(&self, key: &[u8]) -> String {
+        let mut parts = Parts::default();
+        match self {
+            Self::Add(users) | Self::Replace(users) => {
+                let is_added = matches!(self, Self::Add(_));
+                parts.add(if is_added { "add" } else { "replace" });
+                let mut users: Vec<&UserId> = users.iter().collect();
+                users.sort();
+                users.dedup();
+                users.into_iter().for_each(|user| parts.add(user.as_str()));
+            }
+            Self::Remove(user) => {
+                parts.add("remove");
+                parts.add(user.as_str());
+            }
+            Self::SetRole(user, role) => {
+                parts.add("role");
+                parts.add(user.as_str());
+                parts.add(match role {
+                    Role::Member => "member",
+                    Role::Admin => "admin",
+                    Role::Owner => "owner",
+                });
+            }
+            Self::SetDetails(change) => {
+                parts.add("details");
+                for field in [&change.name, &change.avatar_url] {
+                    match field {
+                        None => parts.add("kept"),
+                        Some(None) => parts.add("removed"),
+                        Some(Some(value)) => {
+                            parts.add("set");
+                            parts.add(value);
+                        }
+                    }
+                }
+            }
+        }
+        parts.digest(key)
+    }
+
+    /// As far as the entry tells: of an entry without a digest, which an earlier version wrote.
     #[must_use]
     pub fn made(&self, entry: &Entry) -> bool {
         match (self, &entry.kind) {

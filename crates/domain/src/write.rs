@@ -99,11 +99,8 @@ impl Write {
     /// erased, so that a repetition is still recognised and the text cannot be guessed from it.
     #[must_use]
     pub fn digest(&self, key: &[u8]) -> String {
-        let mut bytes = Vec::new();
-        let mut add = |part: &str| {
-            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            bytes.extend_from_slice(part.as_bytes());
-        };
+        let mut parts = Parts::default();
+        let mut add = |part: &str| parts.add(part);
         match self {
             Self::Message {
                 content,
@@ -138,12 +135,7 @@ impl Write {
                 }
             }
         }
-        // Two passes, as HMAC has them: one digest would reveal others of longer texts.
-        let inner = Sha256::new().chain_update(key).chain_update(&bytes);
-        let outer = Sha256::new()
-            .chain_update(key)
-            .chain_update(inner.finalize());
-        URL_SAFE_NO_PAD.encode(outer.finalize())
+        parts.digest(key)
     }
 
     /// What takes the place of the dedupe key of this write where the entry that it made is erased.
@@ -188,6 +180,29 @@ impl Write {
             }),
             _ => None,
         }
+    }
+}
+
+/// What a digest is made of: each part with its length, so that no two lists give the same bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
+    bytes: Vec<u8>,
+}
+
+impl Parts {
+    pub(crate) fn add(&mut self, part: &str) {
+        let length = (part.len() as u64).to_be_bytes();
+        self.bytes.extend_from_slice(&length);
+        self.bytes.extend_from_slice(part.as_bytes());
+    }
+
+    pub(crate) fn digest(&self, key: &[u8]) -> String {
+        // Two passes, as HMAC has them: one digest would reveal others of longer texts.
+        let inner = Sha256::new().chain_update(key).chain_update(&self.bytes);
+        let outer = Sha256::new()
+            .chain_update(key)
+            .chain_update(inner.finalize());
+        URL_SAFE_NO_PAD.encode(outer.finalize())
     }
 }
 

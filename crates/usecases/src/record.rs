@@ -222,6 +222,27 @@ pub fn write_other(kind: &EntryKind) -> Option<(&'static str, String)> {
     }
 }
 
+/// Adds to the record of a group's change the digest of the action that made it. Readers of the record
+/// skip it.
+#[must_use]
+pub fn with_digest(record: &str, digest: &str) -> String {
+    let mut fields: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(record).unwrap_or_default();
+    fields.insert("digest".into(), digest.into());
+    write(&fields)
+}
+
+/// The digest in a record; `None` where an earlier version wrote it, or the writer had no key.
+#[must_use]
+pub fn read_digest(record: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct DigestRecord {
+        #[serde(default)]
+        digest: Option<String>,
+    }
+    serde_json::from_str::<DigestRecord>(record).ok()?.digest
+}
+
 /// The record of a change of members.
 #[must_use]
 pub fn write_members(change: &MembersChange) -> String {
@@ -454,6 +475,10 @@ mod tests {
         for kind in kinds {
             let (name, record) = write_other(&kind).expect("a record");
             assert_eq!(read_change(name, &record), kind);
+            assert_eq!(read_digest(&record), None);
+            let record = with_digest(&record, "a digest");
+            assert_eq!(read_change(name, &record), kind);
+            assert_eq!(read_digest(&record).as_deref(), Some("a digest"));
         }
         assert_eq!(read_change("members", "["), EntryKind::Unknown);
         assert_eq!(write_other(&EntryKind::Hidden), None);

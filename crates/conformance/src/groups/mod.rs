@@ -1,16 +1,18 @@
 //! The suite for `Groups`, on a store that is `Messages` and `MessageSearch` too.
 
-mod blocking;
 mod before;
+mod blocking;
 mod changing;
 mod joining;
 mod naming;
+mod repeats;
 
+pub use before::*;
 pub use blocking::*;
 pub use changing::*;
-pub use before::*;
 pub use joining::*;
 pub use naming::*;
+pub use repeats::*;
 
 use crate::{at, client_id, conversation, message, user};
 use lamplight_domain::conversation::Conversation;
@@ -33,6 +35,8 @@ macro_rules! groups_suite {
             [
                 m1_a_group_is_made_once_under_its_makers_id,
                 m1_a_repeated_change_of_a_group_is_a_duplicate,
+                m1_another_change_under_a_used_key_is_a_conflict,
+                a_refused_change_makes_nobody,
                 m10_a_change_of_members_is_told_to_all_who_are_or_were_in_it,
                 what_changes_nothing_names_the_entry_that_made_it,
                 roles_decide_who_changes_what,
@@ -49,13 +53,13 @@ macro_rules! groups_suite {
                 m15_nothing_of_before_is_in_what_follows,
                 m15_events_name_those_who_do_not_know_what_they_are_about,
                 m15_who_is_added_again_starts_anew,
+                m15_a_write_that_changes_nothing_says_nothing_of_before,
                 m15_a_search_finds_nothing_of_before,
+                m15_pages_of_a_search_end_where_a_log_begins,
                 m15_entries_read_for_delivery_go_to_those_who_may_see_them,
                 a_page_of_a_large_group_brings_those_whom_its_list_lacks,
                 a_page_brings_its_former_members,
-                m15_a_write_that_changes_nothing_says_nothing_of_before,
                 m15_hidden_entries_bring_nobody,
-                m15_pages_of_a_search_end_where_a_log_begins,
                 m7_what_a_newcomer_sees_is_what_their_log_folds_to,
                 m15_pins_and_times_of_before_are_not_a_newcomers,
                 m15_nobody_is_added_over_a_block,

@@ -252,10 +252,25 @@ impl Database {
         F: Fn(Arc<Connection>) -> W,
         W: Future<Output = Result<T, Failure>>,
     {
+        self.transact_if(repeat, |_| true, work).await
+    }
+
+    /// As [`Self::transact`]; where `keeps` says no of what `work` returned, all that it wrote is
+    /// rolled back.
+    pub(crate) async fn transact_if<T, F, W>(
+        &self,
+        repeat: Repeat,
+        keeps: impl Fn(&T) -> bool,
+        work: F,
+    ) -> StoreResult<T>
+    where
+        F: Fn(Arc<Connection>) -> W,
+        W: Future<Output = Result<T, Failure>>,
+    {
         let attempts = async {
             let mut attempt = 1;
             loop {
-                let failure = match self.attempt(&work).await {
+                let failure = match self.attempt(&work, &keeps).await {
                     Ok(value) => return Ok(value),
                     Err(failure) => failure,
                 };
@@ -273,7 +288,7 @@ impl Database {
         outcome
     }
 
-    async fn attempt<T, F, W>(&self, work: &F) -> Result<T, Failure>
+    async fn attempt<T, F, W>(&self, work: &F, keeps: &impl Fn(&T) -> bool) -> Result<T, Failure>
     where
         F: Fn(Arc<Connection>) -> W,
         W: Future<Output = Result<T, Failure>>,
@@ -281,7 +296,12 @@ impl Database {
         let connection = Arc::new(self.connection().await?);
         connection.begin().await?;
         match work(Arc::clone(&connection)).await {
-            Ok(value) => connection.commit().await.map(|()| value),
+            Ok(value) if keeps(&value) => connection.commit().await.map(|()| value),
+            Ok(value) => {
+                // A connection that is lost rolls back too.
+                drop(connection.rollback().await);
+                Ok(value)
+            }
             Err(failure) => {
                 if !failure.is_lost_connection() {
                     drop(connection.rollback().await);

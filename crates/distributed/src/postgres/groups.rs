@@ -7,7 +7,7 @@ mod sql;
 use super::append::{DRAW, INSERT};
 use super::blocks::{BETWEEN, lock_people};
 use super::changes::sql::{ADD_OTHERS, AT, OTHERS};
-use super::codec::{from_db, role_from_db, to_db};
+use super::codec::{content_from_db, from_db, role_from_db, to_db};
 use super::connection::Connection;
 use super::conversations::{self, CHANGED, REMOVE, ensure_people, texts, version};
 use super::database::{Database, Repeat};
@@ -26,13 +26,14 @@ use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::MemberKey;
 use lamplight_usecases::pages;
 use lamplight_usecases::ports::{GroupChanged, GroupError, Page, StoreError, StoreResult};
-use lamplight_usecases::record::{role_to_number, write_other};
+use lamplight_usecases::record::{read_digest, role_to_number, with_digest, write_other};
 use parking_lot::Mutex;
 use sql::{
-    ADD_MEMBERS, BY_CLIENT_ID, EARLIER, LOCK, LOCK_STATE, MAKE_GROUP, MEMBER_PAGE, MOVE, PERSON,
-    RECORD, SET_DETAILS, SET_ROLES, STATE, WITNESS,
+    ADD_MEMBERS, ADMITTED, BY_CLIENT_ID, EARLIER, LOCK, LOCK_STATE, MAKE_GROUP, MEMBER_PAGE, MOVE,
+    PERSON, RECORD, SET_DETAILS, SET_ROLES, STATE, WITNESS,
 };
 use std::sync::Arc;
+use tokio_postgres::types::ToSql;
 
 /// What a change leads to.
 #[derive(Clone)]
@@ -67,20 +68,26 @@ pub(crate) async fn change(
     people.dedup();
     // What an earlier run did whose outcome was unknown.
     let (people, earlier) = (&people, &Mutex::new(None));
+    // Nobody is made for a change that is refused or changes nothing.
+    let adds = |outcome: &Outcome| matches!(outcome, Ok(done) if done.position.is_some());
     let outcome = database
-        .transact(Repeat::Safe, |connection| async move {
+        .transact_if(Repeat::Safe, adds, |connection| async move {
+            // Of a run that may have committed, the sender may have left by it.
+            let is_repeated = earlier.lock().is_some();
+            if !is_repeated && !is_admitted(&connection, write).await? {
+                return Ok(Err(GroupError::NotFound));
+            }
             ensure_people(&connection, people, write.created_at).await?;
             if matches!(write.action, GroupAction::Add(_)) && !write.sender.is_host() {
                 lock_people(&connection, people).await?;
             }
-            let is_repeated = earlier.lock().is_some();
             if is_repeated && is_committed(&connection, write).await? {
                 return earlier
                     .lock()
                     .take()
                     .ok_or_else(|| internal("a change is gone"));
             }
-            let outcome = change_locked(&connection, write, except).await?;
+            let outcome = change_locked(&connection, write, except, &database.digest_key).await?;
             *earlier.lock() = Some(outcome.clone());
             Ok(outcome)
         })
@@ -97,6 +104,14 @@ pub(crate) async fn change(
 
 fn internal(why: &str) -> Failure {
     StoreError::Internal(why.into()).into()
+}
+
+/// Whether the sender is a member, or the host application: asked before people are made, and again
+/// under the lock.
+async fn is_admitted(connection: &Connection, write: &GroupWrite) -> Result<bool, Failure> {
+    let (place, sender) = (write.conversation.as_str(), write.sender.as_str());
+    let params: [&(dyn ToSql + Sync); 3] = [&place, &sender, &write.sender.is_host()];
+    Ok(connection.query_opt(&ADMITTED, &params).await?.is_some())
 }
 
 /// Under the lock of the conversation, so that no earlier run is under way any more.
@@ -169,6 +184,7 @@ async fn change_locked(
     connection: &Connection,
     write: &GroupWrite,
     except: Option<&ConnectionId>,
+    digest_key: &str,
 ) -> Result<Outcome, Failure> {
     let Some(locked) = lock(connection, write).await? else {
         return Ok(Err(GroupError::NotFound));
@@ -187,9 +203,14 @@ async fn change_locked(
         && let Some(earlier) = connection
             .query_opt(&EARLIER, &[&locked.row, &person, key])
             .await?
-        && let Some(there) = entry_at(connection, write, locked.row, earlier.try_get(0)?).await?
+        && let Some((there, digest)) =
+            recorded_at(connection, write, locked.row, earlier.try_get(0)?).await?
     {
-        if !write.action.made(&there) {
+        let digest = digest.as_deref();
+        if !write
+            .action
+            .is_repeated(&there, digest, digest_key.as_bytes())
+        {
             return Ok(Err(GroupError::Conflict));
         }
         return Ok(Ok(unchanged(Some(there))));
@@ -204,11 +225,11 @@ async fn change_locked(
         Err(refused) => return Ok(Err(GroupError::Refused(refused))),
         Ok(GroupVerdict::Unchanged(seq)) => {
             let there = if seq >= locked.first_seq && seq > 0 {
-                entry_at(connection, write, locked.row, to_db(seq)).await?
+                recorded_at(connection, write, locked.row, to_db(seq)).await?
             } else {
                 None
             };
-            return Ok(Ok(unchanged(there)));
+            return Ok(Ok(unchanged(there.map(|(there, _)| there))));
         }
         Ok(GroupVerdict::Members(change)) => EntryKind::Members(Box::new(change)),
         Ok(GroupVerdict::Details(change)) => EntryKind::Details(change),
@@ -217,6 +238,9 @@ async fn change_locked(
         id: write.id.as_str(),
         sender: person,
         kind: &kind,
+        digest: key
+            .is_some()
+            .then(|| write.action.digest(digest_key.as_bytes())),
         key: key.as_deref(),
         at: write.created_at.max(locked.last_at),
     };
@@ -294,17 +318,29 @@ fn events(
     events
 }
 
-async fn entry_at(
+/// The entry at a `seq`, and of the entry of a change the digest of the action that made it.
+async fn recorded_at(
     connection: &Connection,
     write: &GroupWrite,
     row: i64,
     seq: i64,
-) -> Result<Option<Entry>, Failure> {
+) -> Result<Option<(Entry, Option<String>)>, Failure> {
     const _: () = assert!(ENTRY_COLUMNS == 9, "the entry begins at the second column");
-    match connection.query_opt(&AT, &[&vec![row], &vec![seq]]).await? {
-        Some(found) => Ok(entry(&found, 1, &write.conversation)?),
-        None => Ok(None),
-    }
+    /// Among the columns of [`AT`].
+    const CONTENT: usize = 4;
+    let Some(found) = connection.query_opt(&AT, &[&vec![row], &vec![seq]]).await? else {
+        return Ok(None);
+    };
+    let Some(entry) = entry(&found, 1, &write.conversation)? else {
+        return Ok(None);
+    };
+    let digest = match &entry.kind {
+        EntryKind::Members(_) | EntryKind::Details(_) => {
+            read_digest(&content_from_db(found.try_get(CONTENT)?))
+        }
+        _ => None,
+    };
+    Ok(Some((entry, digest)))
 }
 
 /// An entry that is to be added.
@@ -313,6 +349,8 @@ struct New<'a> {
     sender: i64,
     kind: &'a EntryKind,
     key: Option<&'a str>,
+    /// Of the action that makes it, if that can be repeated.
+    digest: Option<String>,
     at: Timestamp,
 }
 
@@ -323,7 +361,10 @@ async fn append(
     head_seq: u64,
     new: &New<'_>,
 ) -> Result<(u64, i64), Failure> {
-    let (name, record) = write_other(new.kind).unwrap_or_default();
+    let (name, mut record) = write_other(new.kind).unwrap_or_default();
+    if let Some(digest) = &new.digest {
+        record = with_digest(&record, digest);
+    }
     let nearest = match connection.query_opt(&OTHERS, &[&vec![row]]).await? {
         Some(found) => Some(LogHead {
             seq: from_db(found.try_get(1)?),
@@ -487,8 +528,9 @@ pub(crate) async fn make(
     new: &NewGroup,
 ) -> Result<Option<(Conversation, bool, Vec<Event>)>, GroupError> {
     let earlier = &Mutex::new(None);
+    let is_new = |made: &Made| matches!(made, Made::New(..));
     let made = database
-        .transact(Repeat::Safe, |connection| async move {
+        .transact_if(Repeat::Safe, is_new, |connection| async move {
             ensure_people(&connection, &new.members, new.created_at).await?;
             let owner = new.owner.as_str();
             lock_people(&connection, &new.members).await?;
@@ -575,6 +617,7 @@ async fn fill(
         sender: maker,
         kind: &kind,
         key: None,
+        digest: None,
         at: new.created_at,
     };
     let (seq, position) = append(connection, row, 0, &entry).await?;

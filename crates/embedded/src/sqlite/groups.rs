@@ -9,7 +9,7 @@ use super::entries::entry_at;
 use super::history;
 use super::insert::{EntryRow, Inserted, insert};
 use super::queries::{self, profile};
-use super::repeats::BY_KEY;
+use super::repeats::{BY_KEY, digest_key};
 use lamplight_domain::conversation::{Conversation, Member, Members, SHOWN_MEMBERS};
 use lamplight_domain::entry::{DetailsChange, Entry, EntryKind, MembersChange};
 use lamplight_domain::event::Event;
@@ -23,7 +23,7 @@ use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::MemberKey;
 use lamplight_usecases::pages;
 use lamplight_usecases::ports::{GroupChanged, GroupError, Page};
-use lamplight_usecases::record::{role_to_number, write_other};
+use lamplight_usecases::record::{read_digest, role_to_number, with_digest, write_other};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::sync::Arc;
 
@@ -144,7 +144,12 @@ pub(crate) fn change(
     };
     let at = |seq| entry_at(conn, row, &write.conversation, seq);
     if let Some(there) = earlier.map_or(Ok(None), at)? {
-        if !write.action.made(&there) {
+        let digest = digest_at(conn, row, &there)?;
+        let key = digest_key(conn)?;
+        if !write
+            .action
+            .is_repeated(&there, digest.as_deref(), key.as_bytes())
+        {
             return Ok(Err(GroupError::Conflict));
         }
         return Ok(Ok(unchanged(Some(there))));
@@ -164,7 +169,11 @@ pub(crate) fn change(
         Ok(GroupVerdict::Members(change)) => EntryKind::Members(Box::new(change)),
         Ok(GroupVerdict::Details(change)) => EntryKind::Details(change),
     };
-    let key = key.as_deref();
+    let digest = match &key {
+        Some(_) => Some(write.action.digest(digest_key(conn)?.as_bytes())),
+        None => None,
+    };
+    let key = key.as_deref().zip(digest.as_deref());
     let id = write.id.as_str();
     let inserted = append(conn, known, id, person, &kind, key, write.created_at)?;
     let (to, changed) = match &kind {
@@ -234,24 +243,38 @@ fn publish(
     }
 }
 
-/// Inserts the entry of a change.
+/// The digest of the action that made the entry of a change.
+fn digest_at(conn: &Connection, row: i64, there: &Entry) -> rusqlite::Result<Option<String>> {
+    if !matches!(there.kind, EntryKind::Members(_) | EntryKind::Details(_)) {
+        return Ok(None);
+    }
+    conn.prepare_cached("SELECT content FROM entries WHERE conversation = ?1 AND seq = ?2")?
+        .query_row(params![row, to_db(there.seq)], |row| {
+            Ok(read_digest(row.get_ref(0)?.as_str()?))
+        })
+}
+
+/// Inserts the entry of a change: under a key with the digest of its action, if it can be repeated.
 fn append(
     conn: &Connection,
     known: &mut CachedConversation,
     id: &str,
     person: i64,
     kind: &EntryKind,
-    key: Option<&str>,
+    key: Option<(&str, &str)>,
     at: Timestamp,
 ) -> rusqlite::Result<Inserted> {
-    let (name, record) = write_other(kind).unwrap_or_default();
+    let (name, mut record) = write_other(kind).unwrap_or_default();
+    if let Some((_, digest)) = key {
+        record = with_digest(&record, digest);
+    }
     let row = EntryRow {
         id,
         sender: person,
         other_kind: Some(name),
         moves_list: kind.moves_list(),
         content: &record,
-        dedupe_key: key,
+        dedupe_key: key.map(|(key, _)| key),
         created_at: at,
         last_before: None,
     };

@@ -73,7 +73,7 @@ fn erased(conn: &Connection, row: i64, seq: u64) -> rusqlite::Result<Option<Stri
 }
 
 /// The key of the digests.
-fn digest_key(conn: &Connection) -> rusqlite::Result<String> {
+pub(super) fn digest_key(conn: &Connection) -> rusqlite::Result<String> {
     conn.prepare_cached("SELECT value FROM properties WHERE name = 'digest_key'")?
         .query_row([], |row| row.get(0))
 }

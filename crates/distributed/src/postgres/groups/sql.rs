@@ -8,6 +8,13 @@ pub(super) const LOCK: Sql = Sql {
     types: &[Type::TEXT],
 };
 
+/// Whether somebody may change a conversation at all.
+pub(super) const ADMITTED: Sql = Sql {
+    text: "SELECT 1 FROM conversations c WHERE c.conversation_id = $1 AND ($3 OR EXISTS (
+               SELECT 1 FROM members WHERE conversation = c.id AND person = (SELECT id FROM people WHERE user_id = $2)))",
+    types: &[Type::TEXT, Type::TEXT, Type::BOOL],
+};
+
 pub(super) const STATE: Sql = Sql {
     text: "SELECT name, avatar_url, history, details_seq FROM conversation_groups WHERE conversation = $1",
     types: &[Type::INT8],
