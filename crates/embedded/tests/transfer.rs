@@ -200,8 +200,9 @@ async fn a_store_that_is_filled_over_again_finds_what_it_has_and_nothing_else() 
         &["vanished one", "vanished two", "vanished three"],
     ]) {
         let (store, _) = open(directory.path());
-        let made = store.put_conversation(&conversation("c"), &members, at(0));
-        made.await.expect("a conversation");
+        let place = conversation("c");
+        let made = store.put_conversation(&place, &members, at(0)).await;
+        made.expect("a conversation");
         for words in words {
             let sent = store.append(message("c", "a", words, words), None).await;
             sent.expect("a message");

@@ -7,6 +7,7 @@
 //! | only for members that are not cached | `MEMBERS` (`members.rs`) |
 //! | only where a member may have archived a conversation | `ARCHIVED` (`settings.rs`) |
 //! | only for writes on messages, and for repetitions | those that `states.rs` reads by |
+//! | only where a last message is deleted | `NEWEST` (`changes/sql.rs`) |
 //! | last | [`WRITE`], for writes on messages those of `change_rows.rs`, where an answer needs it `AT` (`changes/sql.rs`), where a receipt needs it [`AUTHORS`], `COMMIT` |
 //!
 //! Conversations are locked in the order of their ids, and memberships after them in theirs, so no

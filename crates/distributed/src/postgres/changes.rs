@@ -101,7 +101,8 @@ pub(super) struct Counts {
     pub(super) head: LogHead,
     /// Pinned messages, if one is to be pinned.
     pub(super) pins: usize,
-    /// Its newest messages that are not deleted, oldest first: more than the batch deletes.
+    /// Its newest messages that are not deleted, oldest first: down to one that the batch does not
+    /// delete.
     pub(super) newest: Vec<u64>,
 }
 

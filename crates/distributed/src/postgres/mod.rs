@@ -30,6 +30,7 @@ mod mark_writer;
 mod marks;
 mod members;
 mod messages_now;
+mod newest;
 pub(crate) mod nodes;
 mod open;
 mod options;

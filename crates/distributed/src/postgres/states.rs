@@ -3,9 +3,7 @@
 
 use super::append::{Append, Found, Locked};
 use super::change_rows::{Column, Statement};
-use super::changes::sql::{
-    AT, EDITS, FILES, GROUPS, NEWCOMERS, NEWEST, OTHERS, PINS, REACTIONS, TARGETS,
-};
+use super::changes::sql::{AT, EDITS, FILES, GROUPS, NEWCOMERS, OTHERS, PINS, REACTIONS, TARGETS};
 use super::changes::{Counts, States, Target};
 use super::codec::{content_from_db, from_db, to_db};
 use super::connection::Connection;
@@ -14,6 +12,7 @@ use super::entries::{CHANGE_COLUMNS, ENTRY_COLUMNS, changed, entry};
 use super::error::Failure;
 use super::files::attachment;
 use super::members::members_of;
+use super::newest::read_newest;
 use futures_util::future::join_all;
 use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::{EntryKind, LogHead, MessageAction};
@@ -60,8 +59,8 @@ struct Needs<'a> {
     reacted: BTreeSet<(i64, &'a MessageId)>,
     people: BTreeSet<i64>,
     deleted: BTreeSet<(i64, &'a MessageId)>,
-    /// Conversations with changes: the head, and how many deletions there are.
-    changed: BTreeMap<i64, (i64, i64)>,
+    /// Conversations with changes, with their heads.
+    changed: BTreeMap<i64, u64>,
     pinned: BTreeSet<i64>,
     /// Files that messages bring.
     files: BTreeSet<&'a FileId>,
@@ -116,14 +115,10 @@ impl<'a> Needs<'a> {
     ) {
         let named = (locked.row, message);
         self.targets.insert(named);
-        let changed = self.changed.entry(locked.row);
-        let (_, deletions) = changed.or_insert((to_db(locked.head_seq), 0));
+        self.changed.insert(locked.row, locked.head_seq);
         match action {
             MessageAction::Edit { .. } => {}
-            MessageAction::Delete => {
-                *deletions += 1;
-                self.deleted.insert(named);
-            }
+            MessageAction::Delete => drop(self.deleted.insert(named)),
             MessageAction::React { .. } => {
                 self.reacted.insert(named);
                 self.people.insert(by.person);
@@ -153,10 +148,6 @@ impl<'a> Needs<'a> {
         };
         let mut reacted = named(&self.reacted);
         reacted.push(rows(&mut self.people.iter()));
-        let deleting = self.changed.iter().filter(|(_, (_, count))| *count > 0);
-        let (of, (heads, counts)): (Vec<i64>, (Vec<i64>, Vec<i64>)) = deleting
-            .map(|(row, (head, count))| (*row, (*head, count + 1)))
-            .unzip();
         let mut named_in: Vec<i64> = self.targets.iter().map(|(row, _)| *row).collect();
         named_in.dedup();
         let when = |is_needed: bool, statement: Statement| is_needed.then_some(statement);
@@ -171,13 +162,6 @@ impl<'a> Needs<'a> {
             when(
                 !self.pinned.is_empty(),
                 (&PINS, vec![rows(&mut self.pinned.iter())]),
-            ),
-            when(
-                !of.is_empty(),
-                (
-                    &NEWEST,
-                    vec![Box::new(of), Box::new(heads), Box::new(counts)],
-                ),
             ),
             when(
                 !self.earlier.is_empty(),
@@ -252,7 +236,6 @@ pub(super) async fn read(
         edits,
         others,
         pins,
-        newest,
         earlier,
         files,
         groups,
@@ -289,8 +272,8 @@ pub(super) async fn read(
     };
     of(&needs.reacted, reactions, add_reactions)?;
     of(&needs.deleted, edits, add_edit)?;
-    for (row, (head_seq, _)) in &needs.changed {
-        let head = LogHead::at(from_db(*head_seq), None);
+    for (row, head_seq) in &needs.changed {
+        let head = LogHead::at(*head_seq, None);
         let counts = Counts {
             head,
             ..Counts::default()
@@ -320,19 +303,12 @@ pub(super) async fn read(
             counts.pins = usize::try_from(row.try_get::<_, i64>(1)?).unwrap_or(usize::MAX);
         }
     }
-    for row in newest {
-        if let Some(counts) = states.counts.get_mut(&row.try_get(0)?) {
-            counts.newest.push(from_db(row.try_get(1)?));
-        }
-    }
-    for counts in states.counts.values_mut() {
-        counts.newest.sort_unstable();
-    }
     for row in files {
         let file = attachment(row, 2)?;
         let of = (row.try_get(0)?, row.try_get(1)?, file.clone());
         states.files.insert(file.id, of);
     }
+    read_newest(connection, batch, locked, found, &mut states).await?;
     let places: Vec<(i64, i64)> = needs.earlier.iter().copied().collect();
     let mut made = HashMap::with_capacity(earlier.len());
     for row in earlier {

@@ -85,24 +85,32 @@ pub(in super::super) const OTHERS: Sql = Sql {
     types: &[Type::INT8_ARRAY],
 };
 
-/// The newest messages of conversations that are not deleted: so many of each. Each step goes to the
-/// last message as of the entry before, and so past what had been deleted by then.
+/// The newest messages of conversations that are not deleted, from the last ones down to the first that
+/// this batch does not delete. The parameters: conversations with their last messages, and what is
+/// deleted. Each step goes to the last message as of the entry before, and so past what had been deleted
+/// by then: a deleted message is passed once, by the deletion of the last one after it.
 pub(in super::super) const NEWEST: Sql = Sql {
-    text: "SELECT a.id, s.seq FROM unnest($1::int8[], $2::int8[], $3::int8[]) AS a (id, head_seq, count)
+    text: "SELECT a.id, s.seq FROM unnest($1::int8[], $2::int8[]) AS a (id, last)
            CROSS JOIN LATERAL (
-               WITH RECURSIVE step (seq) AS (
-                   SELECT coalesce((SELECT CASE WHEN o.seq < a.head_seq THEN a.head_seq ELSE o.last_message_seq END
-                       FROM other_entries o WHERE o.conversation = a.id AND o.seq <= a.head_seq
-                       ORDER BY o.seq DESC LIMIT 1), a.head_seq)
+               WITH RECURSIVE step (seq, is_deleted, is_over) AS (
+                   SELECT a.last, false, false
                    UNION ALL
-                   SELECT coalesce((SELECT CASE WHEN o.seq < t.seq - 1 THEN t.seq - 1 ELSE o.last_message_seq END
+                   SELECT n.seq, n.is_deleted, NOT n.is_deleted AND NOT EXISTS (SELECT 1
+                       FROM unnest($3::int8[], $4::int8[]) AS d (conversation, seq) WHERE d.conversation = a.id AND d.seq = n.seq)
+                   FROM step t
+                   CROSS JOIN LATERAL (SELECT coalesce((SELECT CASE WHEN o.seq < t.seq - 1 THEN t.seq - 1 ELSE o.last_message_seq END
                        FROM other_entries o WHERE o.conversation = a.id AND o.seq <= t.seq - 1
-                       ORDER BY o.seq DESC LIMIT 1), t.seq - 1)
-                   FROM step t WHERE t.seq > 0)
-               SELECT t.seq FROM step t WHERE t.seq > 0 AND NOT EXISTS (SELECT 1 FROM message_changes k
-                   WHERE k.conversation = a.id AND k.seq = t.seq AND k.deleted_seq IS NOT NULL)
-               LIMIT a.count) s",
-    types: &[Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
+                       ORDER BY o.seq DESC LIMIT 1), t.seq - 1) AS seq OFFSET 0) b
+                   CROSS JOIN LATERAL (SELECT b.seq, EXISTS (SELECT 1 FROM message_changes k
+                       WHERE k.conversation = a.id AND k.seq = b.seq AND k.deleted_seq IS NOT NULL) AS is_deleted OFFSET 0) n
+                   WHERE NOT t.is_over AND t.seq > 0)
+               SELECT t.seq FROM step t WHERE t.seq > 0 AND NOT t.is_deleted) s",
+    types: &[
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+    ],
 };
 
 /// Entries by their places, as they were appended and as they are now, with the digests of those that
