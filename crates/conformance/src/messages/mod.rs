@@ -93,6 +93,7 @@ macro_rules! messages_suite {
                 m9_only_messages_move_marks_and_the_list,
                 m10_a_deletion_tells_every_member_that_the_conversation_changed,
                 m7_pages_of_messages_cover_the_log_without_a_hole,
+                messages_with_many_reactions_are_the_fold_of_the_log,
                 m1_changes_raced_at_once_end_in_one_state,
                 settings_are_a_members_own_and_keep_what_is_not_named,
                 lists_have_what_is_archived_or_what_is_not,

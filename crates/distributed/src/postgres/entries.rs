@@ -1,12 +1,15 @@
 //! Reads of entries as they were appended, and of what became of messages since.
 
 use super::codec::{content_from_db, from_db};
+use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::{Entry, EntryKind, Extras};
-use lamplight_domain::fold::{Message, group_reactions};
+use lamplight_domain::fold::{Message, REACTION_USERS, Reactions, group_reactions};
 use lamplight_domain::identity::{ConversationId, MessageId, UserId};
 use lamplight_domain::message::{Content, EXCERPT_DEPENDS_ON, client_message_id, excerpt};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::record;
+use serde::Deserialize;
+use std::borrow::Cow;
 use tokio_postgres::Row;
 
 type RowResult<T> = Result<T, tokio_postgres::Error>;
@@ -46,21 +49,36 @@ macro_rules! change_joins {
     };
 }
 
-/// The columns that [`reacted`] reads.
+/// The columns that [`reacted`] reads. Where a message has more than 40 reactions, the last one has
+/// each emoji with its count, whether one is of the person `$viewer`, and the first users: to count them
+/// by the primary key and to read the first by an index is less than to read them all.
 macro_rules! reaction_columns {
-    () => {
-        "r.emoji, r.users"
+    ($viewer:literal) => {
+        concat!(
+            "r.emoji, r.users, CASE WHEN cardinality(r.users) > 40 THEN (
+                 SELECT json_agg(json_build_array(z.emoji, z.count, z.is_mine, f.users) ORDER BY f.began)::text
+                 FROM (SELECT z.emoji, count(*) AS count, bool_or(z.person = ",
+            $viewer,
+            ") AS is_mine FROM reactions z WHERE z.conversation = e.conversation AND z.seq = e.seq GROUP BY z.emoji) z
+                 CROSS JOIN LATERAL (SELECT min(f.entry_seq) AS began, json_agg(u.user_id ORDER BY f.entry_seq) AS users
+                     FROM (SELECT person, entry_seq FROM reactions
+                         WHERE conversation = e.conversation AND seq = e.seq AND emoji = z.emoji ORDER BY entry_seq LIMIT 20) f
+                     JOIN people u ON u.id = f.person) f) END AS many_reactions"
+        )
     };
 }
 
-/// The reactions `r` on entries `e`, in the order in which they were added.
+/// The reactions `r` on entries `e`, in the order in which they were added: all, or any 41.
 macro_rules! reaction_joins {
     () => {
         " LEFT JOIN LATERAL (SELECT array_agg(r.emoji ORDER BY r.entry_seq) AS emoji, array_agg(u.user_id ORDER BY r.entry_seq) AS users
-              FROM reactions r JOIN people u ON u.id = r.person WHERE r.conversation = e.conversation AND r.seq = e.seq
+              FROM (SELECT * FROM reactions WHERE conversation = e.conversation AND seq = e.seq LIMIT 41) r
+              JOIN people u ON u.id = r.person
           ) r ON true "
     };
 }
+
+const _: () = assert!(REACTION_USERS == 20, "the statements say so too");
 
 pub(crate) use {
     change_columns, change_joins, entry_columns, entry_joins, reaction_columns, reaction_joins,
@@ -72,6 +90,8 @@ const _: () = assert!(EXCERPT_DEPENDS_ON == 1_000, "the statements say so too");
 pub(super) const ENTRY_COLUMNS: usize = 9;
 /// The number of [`change_columns`].
 pub(super) const CHANGE_COLUMNS: usize = 5;
+/// The number of [`reaction_columns`].
+pub(super) const REACTION_COLUMNS: usize = 3;
 
 /// An entry from [`entry_columns`], the first of them at `at`; `None` where an outer join found
 /// none.
@@ -144,9 +164,35 @@ pub(super) fn reacted(
     message: &mut Message,
     viewer: &UserId,
 ) -> RowResult<()> {
-    if let Some(emoji) = row.try_get::<_, Option<Vec<&str>>>(at)? {
+    if let Some(many) = row.try_get::<_, Option<&str>>(at + 2)? {
+        // The query has made it.
+        let kinds: Vec<KindRecord<'_>> = serde_json::from_str(many).unwrap_or_default();
+        message.reactions = kinds.into_iter().map(Reactions::from).collect();
+    } else if let Some(emoji) = row.try_get::<_, Option<Vec<&str>>>(at)? {
         let users: Vec<&str> = row.try_get(at + 1)?;
         message.reactions = group_reactions(emoji.into_iter().zip(users), viewer);
     }
     Ok(())
+}
+
+/// The reactions with one emoji, from the last of [`reaction_columns`]: the emoji, the count, whether one
+/// is the viewer's, the first users.
+#[derive(Deserialize)]
+struct KindRecord<'a>(
+    #[serde(borrow)] Cow<'a, str>,
+    u64,
+    bool,
+    #[serde(borrow)] Vec<Cow<'a, str>>,
+);
+
+impl From<KindRecord<'_>> for Reactions {
+    fn from(KindRecord(emoji, count, is_mine, users): KindRecord<'_>) -> Self {
+        let users = users.iter().map(|user| UserId::trusted(&**user));
+        Self {
+            emoji: Emoji::trusted(&*emoji),
+            count,
+            is_mine,
+            users: users.collect(),
+        }
+    }
 }

@@ -328,7 +328,10 @@ async fn recorded_at(
     const _: () = assert!(ENTRY_COLUMNS == 9, "the entry begins at the second column");
     /// Among the columns of [`AT`].
     const CONTENT: usize = 4;
-    let Some(found) = connection.query_opt(&AT, &[&vec![row], &vec![seq]]).await? else {
+    let Some(found) = connection
+        .query_opt(&AT, &[&vec![row], &vec![seq], &vec![0_i64]])
+        .await?
+    else {
         return Ok(None);
     };
     let Some(entry) = entry(&found, 1, &write.conversation)? else {

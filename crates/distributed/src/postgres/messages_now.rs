@@ -4,8 +4,8 @@ use super::codec::{from_db, role_from_db, to_db};
 use super::connection::{Params, Sql};
 use super::database::Database;
 use super::entries::{
-    CHANGE_COLUMNS, ENTRY_COLUMNS, changed, entry, entry_columns, entry_joins, reacted,
-    reaction_columns, reaction_joins,
+    CHANGE_COLUMNS, ENTRY_COLUMNS, REACTION_COLUMNS, changed, entry, entry_columns, entry_joins,
+    reacted, reaction_columns, reaction_joins,
 };
 use super::error::Failure;
 use super::queries::{members_at, profiles};
@@ -34,7 +34,7 @@ macro_rules! page {
              LEFT JOIN LATERAL (SELECT ",
             entry_columns!(),
             ", NULL::text AS now, e.mentions, e.edited_at, e.deleted_at, e.pinned_at, ",
-            reaction_columns!(),
+            reaction_columns!("c.person"),
             " FROM (SELECT e.*, sum(octet_length(e.content)) OVER (ORDER BY e.seq ", $order, " ROWS UNBOUNDED PRECEDING)
                       - octet_length(e.content) AS bytes_before
                   FROM (SELECT e.conversation, e.seq, e.message_id, e.sender, coalesce(k.content, e.content) AS content,
@@ -82,7 +82,7 @@ pub(super) const PINNED: Sql = Sql {
 };
 
 /// Where the columns about the conversation begin.
-const OF_CONVERSATION: usize = ENTRY_COLUMNS + CHANGE_COLUMNS + 2;
+const OF_CONVERSATION: usize = ENTRY_COLUMNS + CHANGE_COLUMNS + REACTION_COLUMNS;
 
 /// Messages of a part of a log, all of one snapshot with the log's head.
 pub(crate) async fn messages(

@@ -80,7 +80,7 @@ impl<'a> Planner<'a> {
             let made = self.earlier.get(&(row, seq));
             return match made {
                 Some(made) if made.is_by(&message.write, &self.states.digest_key) => {
-                    self.later(place, row, seq, found.first_seq, true)
+                    self.later(place, row, seq, &found, true)
                 }
                 _ => Err(AppendError::Conflict),
             };
@@ -118,7 +118,7 @@ impl<'a> Planner<'a> {
             Judged::Message(extras) => self.add_message(place, &found, position, extras),
             Judged::Change(change) => self.add_change(place, by, position, change),
             Judged::Unchanged(seq) => {
-                return self.later(place, row, seq, found.first_seq, false);
+                return self.later(place, row, seq, &found, false);
             }
         };
         if let Some(keyed) = keyed {
@@ -137,14 +137,15 @@ impl<'a> Planner<'a> {
         place: usize,
         conversation: i64,
         seq: u64,
-        first_seq: u64,
+        by: &Found,
         is_repetition: bool,
     ) -> Result<Appended, AppendError> {
         self.plan.pending.push(Pending {
             place,
             conversation,
             seq,
-            first_seq,
+            person: by.person,
+            first_seq: by.first_seq,
             is_repetition,
         });
         Err(StoreError::Internal("an entry that was there is not found".into()).into())

@@ -106,6 +106,8 @@ pub(super) struct Pending {
     pub(super) place: usize,
     pub(super) conversation: i64,
     pub(super) seq: u64,
+    /// Who is answered.
+    pub(super) person: i64,
     /// Where the sender's log begins.
     pub(super) first_seq: u64,
     /// Whether the write repeats an earlier one: what became of the message belongs to the answer
@@ -114,9 +116,10 @@ pub(super) struct Pending {
 }
 
 impl Plan {
-    /// The entries that answers are still to be read from: rows of conversations, and `seq`s.
-    pub(super) fn pending(&self) -> impl Iterator<Item = (i64, i64)> + '_ {
-        let of = |one: &Pending| (one.conversation, to_db(one.seq));
+    /// The entries that answers are still to be read from: rows of conversations, `seq`s, and who is
+    /// answered.
+    pub(super) fn pending(&self) -> impl Iterator<Item = (i64, i64, i64)> + '_ {
+        let of = |one: &Pending| (one.conversation, to_db(one.seq), one.person);
         self.pending.iter().map(of)
     }
 

@@ -4,8 +4,8 @@ use super::codec::{from_db, role_from_db, to_db};
 use super::connection::Sql;
 use super::database::Database;
 use super::entries::{
-    CHANGE_COLUMNS, ENTRY_COLUMNS, change_columns, change_joins, changed, entry, entry_columns,
-    entry_joins, reacted, reaction_columns, reaction_joins,
+    CHANGE_COLUMNS, ENTRY_COLUMNS, REACTION_COLUMNS, change_columns, change_joins, changed, entry,
+    entry_columns, entry_joins, reacted, reaction_columns, reaction_joins,
 };
 use super::error::Failure;
 use lamplight_domain::fold::Message;
@@ -99,9 +99,9 @@ pub(super) const FOUND: Sql = Sql {
         ", ",
         change_columns!(),
         ", ",
-        reaction_columns!(),
+        reaction_columns!("e.viewer"),
         ", e.id, c.conversation_id, e.first_seq
-         FROM (SELECT e.*, m.first_seq FROM unnest($2::int8[]) AS a (id) JOIN entries e ON e.id = a.id
+         FROM (SELECT e.*, m.first_seq, m.person AS viewer FROM unnest($2::int8[]) AS a (id) JOIN entries e ON e.id = a.id
              JOIN members m ON m.conversation = e.conversation AND m.person = (SELECT id FROM people WHERE user_id = $1)
              WHERE e.seq >= m.first_seq OFFSET 0) e
          JOIN conversations c ON c.id = e.conversation",
@@ -267,7 +267,7 @@ fn page(
     hits: &[i64],
     limit: usize,
 ) -> Result<Page<Message>, tokio_postgres::Error> {
-    const OF_ENTRY: usize = ENTRY_COLUMNS + CHANGE_COLUMNS + 2;
+    const OF_ENTRY: usize = ENTRY_COLUMNS + CHANGE_COLUMNS + REACTION_COLUMNS;
     let mut budget = ByteBudget::default();
     let mut items = Vec::new();
     let mut last = hits.iter().take(limit).next_back().copied();

@@ -8,7 +8,7 @@ use super::changes::{Counts, States, Target};
 use super::codec::{content_from_db, from_db, to_db};
 use super::connection::Connection;
 use super::database::Database;
-use super::entries::{CHANGE_COLUMNS, ENTRY_COLUMNS, changed, entry};
+use super::entries::{CHANGE_COLUMNS, ENTRY_COLUMNS, REACTION_COLUMNS, changed, entry};
 use super::error::Failure;
 use super::files::attachment;
 use super::members::members_of;
@@ -165,7 +165,10 @@ impl<'a> Needs<'a> {
             ),
             when(
                 !self.earlier.is_empty(),
-                (&AT, at(self.earlier.iter().copied())),
+                (
+                    &AT,
+                    at(self.earlier.iter().map(|(row, seq)| (*row, *seq, 0))),
+                ),
             ),
             when(
                 !self.files.is_empty(),
@@ -188,10 +191,16 @@ impl<'a> Needs<'a> {
     }
 }
 
-/// The parameters of [`AT`]: rows of conversations, and `seq`s.
-pub(super) fn at(places: impl Iterator<Item = (i64, i64)>) -> Vec<Column> {
-    let (rows, seqs): (Vec<i64>, Vec<i64>) = places.unzip();
-    vec![Box::new(rows), Box::new(seqs)]
+/// The parameters of [`AT`]: rows of conversations, `seq`s, and who sees them; 0 where that makes no
+/// difference.
+pub(super) fn at(places: impl Iterator<Item = (i64, i64, i64)>) -> Vec<Column> {
+    let (mut rows, mut seqs, mut viewers) = (Vec::new(), Vec::new(), Vec::new());
+    for (row, seq, viewer) in places {
+        rows.push(row);
+        seqs.push(seq);
+        viewers.push(viewer);
+    }
+    vec![Box::new(rows), Box::new(seqs), Box::new(viewers)]
 }
 
 /// What made an earlier entry.
@@ -404,7 +413,7 @@ fn add_edit(row: &Row, target: &mut Target) -> Result<(), tokio_postgres::Error>
 
 /// From a row of [`AT`].
 fn made_by(row: &Row, conversation: &ConversationId) -> Result<Made, tokio_postgres::Error> {
-    let digest = 1 + ENTRY_COLUMNS + CHANGE_COLUMNS + 2;
+    let digest = 1 + ENTRY_COLUMNS + CHANGE_COLUMNS + REACTION_COLUMNS;
     if let Some(digest) = row.try_get::<_, Option<String>>(digest)? {
         return Ok(Made::Digest(digest));
     }

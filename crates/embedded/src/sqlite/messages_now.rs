@@ -1,12 +1,12 @@
 //! Messages as they are now: entries with what later entries made of them. Each function needs one
 //! snapshot: a reader's, or the writer's transaction.
 
-use super::codec::{from_db, to_db};
+use super::codec::{from_db, person_row, to_db};
 use super::entries::{entries, entry};
 use super::history::{first_seq, membership};
 use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::Entry;
-use lamplight_domain::fold::{Message, group_reactions};
+use lamplight_domain::fold::{Message, REACTION_USERS, Reactions};
 use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_domain::message::Content;
 use lamplight_domain::time::Timestamp;
@@ -14,7 +14,7 @@ use lamplight_usecases::pages::{self, FoundMessages, Side};
 use lamplight_usecases::ports::{MessagePage, PinnedPage, Range};
 use lamplight_usecases::record;
 use rusqlite::{Connection, Row, params};
-use std::collections::{HashMap, hash_map};
+use std::collections::{BinaryHeap, HashMap, hash_map};
 
 // The inner query passes entries of other kinds in two indexes, which it merges, without reading them: a message can
 // have thousands of reactions.
@@ -42,7 +42,9 @@ pub(super) const PINNED: &str = entries!(
 pub(super) const CHANGES: &str =
     "SELECT seq, content, mentions, edited_at, deleted_at, pinned_at FROM message_changes
      WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3";
-pub(super) const REACTIONS: &str = "SELECT seq, emoji, person, entry_seq FROM reactions WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3";
+// In the order of the primary key.
+pub(super) const REACTIONS: &str = "SELECT seq, emoji, person, entry_seq FROM reactions WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3
+     ORDER BY seq, emoji";
 const USER_ID: &str = "SELECT user_id FROM people WHERE id = ?1";
 
 /// A page of messages.
@@ -197,7 +199,39 @@ fn changed(conn: &Connection, row: i64, entries: Vec<Entry>) -> rusqlite::Result
     Ok(entries.into_iter().map(message).collect())
 }
 
-/// Adds the reactions on messages.
+/// The reactions with one emoji on a message, of which only those are held that are named.
+struct Kind {
+    emoji: Emoji,
+    count: u64,
+    is_mine: bool,
+    /// The first ones: the entries that added them, and whose they are.
+    first: BinaryHeap<(i64, i64)>,
+}
+
+impl Kind {
+    fn new(emoji: &str) -> Self {
+        Self {
+            emoji: Emoji::trusted(emoji),
+            count: 0,
+            is_mine: false,
+            first: BinaryHeap::new(),
+        }
+    }
+
+    fn add(&mut self, entry_seq: i64, person: i64, viewer: Option<i64>) {
+        self.count += 1;
+        self.is_mine |= viewer == Some(person);
+        if self.first.len() < REACTION_USERS {
+            self.first.push((entry_seq, person));
+        } else if let Some(mut last) = self.first.peek_mut()
+            && entry_seq < last.0
+        {
+            *last = (entry_seq, person);
+        }
+    }
+}
+
+/// Adds the reactions on messages. A message can have thousands of them: few become values.
 fn reacted(
     conn: &Connection,
     row: i64,
@@ -208,32 +242,53 @@ fn reacted(
     let Some((low, high)) = bounds(messages.first().map(seq), messages.last().map(seq)) else {
         return Ok(messages);
     };
+    let mut kinds: Vec<(u64, Kind)> = Vec::new();
+    let mut me = None;
+    let mut statement = conn.prepare_cached(REACTIONS)?;
+    let mut found = statement.query(params![row, low, high])?;
+    // In the order of messages, and of the emoji on each.
+    while let Some(reaction) = found.next()? {
+        let seq = from_db(reaction.get(0)?);
+        let emoji = reaction.get_ref(1)?.as_str()?;
+        let is_next = |(of, kind): &(u64, Kind)| *of != seq || kind.emoji.as_str() != emoji;
+        if kinds.last().is_none_or(is_next) {
+            kinds.push((seq, Kind::new(emoji)));
+        }
+        let mine = match me {
+            Some(mine) => mine,
+            None => *me.insert(person_row(conn, viewer)?),
+        };
+        if let Some((_, kind)) = kinds.last_mut() {
+            kind.add(reaction.get(3)?, reaction.get(2)?, mine);
+        }
+    }
     // Few people react on the messages of a page, each to many: they are looked up once.
     let mut person = conn.prepare_cached(USER_ID)?;
     let mut people: HashMap<i64, UserId> = HashMap::new();
-    let mut reactions: HashMap<u64, Vec<(i64, Emoji, UserId)>> = HashMap::new();
-    let mut statement = conn.prepare_cached(REACTIONS)?;
-    let mut found = statement.query(params![row, low, high])?;
-    while let Some(row) = found.next()? {
-        let id: i64 = row.get(2)?;
-        let user = match people.entry(id) {
-            hash_map::Entry::Occupied(known) => known.get().clone(),
-            hash_map::Entry::Vacant(new) => {
-                let user = |row: &Row<'_>| Ok(UserId::trusted(row.get_ref(0)?.as_str()?));
-                new.insert(person.query_row([id], user)?).clone()
-            }
+    let mut user_of = |id: i64| match people.entry(id) {
+        hash_map::Entry::Occupied(known) => Ok::<_, rusqlite::Error>(known.get().clone()),
+        hash_map::Entry::Vacant(new) => {
+            let user = |row: &Row<'_>| Ok(UserId::trusted(row.get_ref(0)?.as_str()?));
+            Ok(new.insert(person.query_row([id], user)?).clone())
+        }
+    };
+    let mut reactions: HashMap<u64, Vec<(i64, Reactions)>> = HashMap::new();
+    for (seq, kind) in kinds {
+        let first = kind.first.into_sorted_vec();
+        let began = first.first().map_or(0, |(entry_seq, _)| *entry_seq);
+        let users = first.into_iter().map(|(_, id)| user_of(id));
+        let of = Reactions {
+            emoji: kind.emoji,
+            count: kind.count,
+            is_mine: kind.is_mine,
+            users: users.collect::<rusqlite::Result<_>>()?,
         };
-        let emoji = Emoji::trusted(row.get_ref(1)?.as_str()?);
-        reactions
-            .entry(from_db(row.get(0)?))
-            .or_default()
-            .push((row.get(3)?, emoji, user));
+        reactions.entry(seq).or_default().push((began, of));
     }
     for message in &mut messages {
         if let Some(mut of) = reactions.remove(&message.entry.seq) {
-            of.sort_unstable_by_key(|(entry_seq, ..)| *entry_seq);
-            let of = of.into_iter().map(|(_, emoji, user)| (emoji, user));
-            message.reactions = group_reactions(of, viewer);
+            of.sort_unstable_by_key(|(began, _)| *began);
+            message.reactions = of.into_iter().map(|(_, of)| of).collect();
         }
     }
     Ok(messages)

@@ -2,10 +2,11 @@
 
 use super::{act, done, edit, log, now, page, react, send};
 use crate::messages::put;
-use crate::{Subject, at, conversation, user};
+use crate::{Subject, at, client_id, conversation, message, user};
 use lamplight_domain::entry::{EntryKind, MessageAction};
 use lamplight_domain::event::Event;
 use lamplight_domain::fold::Message;
+use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{Messages, Range};
 
 /// What is deleted is not unread and not the last message, by every way to both.
@@ -202,4 +203,48 @@ pub async fn m7_pages_of_messages_cover_the_log_without_a_hole<S: Messages>(subj
         .messages(&user("s"), &conversation("c"), Range::Newest, 5)
         .await;
     assert!(stranger.expect("an answer").is_none());
+}
+
+/// Of many reactions the first are named, all are counted, and one's own is known wherever it stands.
+pub async fn messages_with_many_reactions_are_the_fold_of_the_log<S: Messages>(
+    subject: Subject<S>,
+) {
+    let store = &*subject.store;
+    let people: Vec<String> = (0..60).map(|n| format!("u{n:02}")).collect();
+    let members: Vec<&str> = people.iter().map(String::as_str).collect();
+    put(store, "c", &members).await;
+    let keyed = || NewEntry {
+        key: client_id("liked"),
+        ..message("c", "u00", "liked")
+    };
+    let liked = store.append(keyed(), None).await.expect("a message");
+    let liked = liked.entry.id.clone();
+    let few = send(store, "c", "u00", "seen by few").await;
+    done(store, "c", "u07", &few, react("👀", true)).await;
+    // The order of entries is neither that of people nor that of emoji.
+    for (n, who) in members.iter().rev().enumerate() {
+        done(store, "c", who, &liked, react("👍", true)).await;
+        let other = ["❤️", "🎉", "😀"][n % 3];
+        done(store, "c", who, &liked, react(other, true)).await;
+    }
+    done(store, "c", "u59", &liked, react("👍", false)).await;
+    for viewer in ["u00", "u01", "u30", "u58", "u59"] {
+        let page = now(store, viewer, "c").await;
+        let of: Vec<(u64, usize)> = page[0]
+            .reactions
+            .iter()
+            .map(|of| (of.count, of.users.len()))
+            .collect();
+        assert_eq!(of.iter().map(|(count, _)| count).sum::<u64>(), 119);
+        assert!(of.contains(&(59, 20)), "{of:?}");
+        let thumb = page[0]
+            .reactions
+            .iter()
+            .find(|of| of.emoji.as_str() == "👍");
+        assert_eq!(thumb.expect("it is there").is_mine, viewer != "u59");
+    }
+    let again = store.append(keyed(), None).await.expect("a repetition");
+    let page = now(store, "u00", "c").await;
+    let again = again.message.expect("as it is now");
+    assert_eq!(again.reactions, page[0].reactions);
 }

@@ -113,7 +113,7 @@ pub(in super::super) const NEWEST: Sql = Sql {
     ],
 };
 
-/// Entries by their places, as they were appended and as they are now, with the digests of those that
+/// Entries by their places, as they were appended and as a person sees them now, with the digests of those that
 /// are blank.
 pub(in super::super) const AT: Sql = Sql {
     text: concat!(
@@ -122,16 +122,16 @@ pub(in super::super) const AT: Sql = Sql {
         ", ",
         change_columns!(),
         ", ",
-        reaction_columns!(),
+        reaction_columns!("a.viewer"),
         ", d.digest
-         FROM unnest($1::int8[], $2::int8[]) WITH ORDINALITY AS a (conversation, seq, n)
+         FROM unnest($1::int8[], $2::int8[], $3::int8[]) WITH ORDINALITY AS a (conversation, seq, viewer, n)
          JOIN entries e ON e.conversation = a.conversation AND e.seq = a.seq",
         entry_joins!(),
         change_joins!(),
         reaction_joins!(),
         "LEFT JOIN erased_entries d ON d.conversation = e.conversation AND d.seq = e.seq"
     ),
-    types: &[Type::INT8_ARRAY, Type::INT8_ARRAY],
+    types: &[Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
 };
 
 /// Moves heads as `MOVE_HEADS` does, where no message is among what is added: the conversation keeps
