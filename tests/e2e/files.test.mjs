@@ -9,7 +9,7 @@ import { mp4, png, wav } from "./support/media.mjs"
 import { conversationOf, crowd, get, post, put, request, somebody } from "./support/person.mjs"
 import { objectsOf, S3_PORT } from "./support/s3.mjs"
 import { JWT, OPEN, oneNodeOnly, SERVER_KEY, serve } from "./support/server.mjs"
-import { openPatch, raw, sha256, uploads } from "./support/tus.mjs"
+import { BYTES, openPatch, raw, sha256, uploads } from "./support/tus.mjs"
 import { until } from "./support/wait.mjs"
 
 const MESSAGES = "/api/privatechat/messages"
@@ -638,6 +638,36 @@ test("M3: kill -9 in mid-upload, before and after a message has the file", { ski
     return found.flat()
   }
   await until(async () => (await left()).length === 0, "its bytes are gone", 60_000)
+})
+
+// A connection that is closed with bytes unread is reset, and half of the clients never see why.
+test("f8 whoever sends much to an upload that is refused reads why", async (t) => {
+  const { asha, ben, conversationId } = await pair(t)
+  const bytes = randomBytes(6_000_000)
+  const file = await asha.files.create(conversationId, { size: 100 })
+  const tus = { "tus-resumable": "1.0.0", "content-type": BYTES, "upload-offset": 0 }
+  const path = `/api/files/${file}`
+  for (let round = 0; round < 10; round++) {
+    const tries = [
+      [404, raw(server, "PATCH", path, { as: ben.id, headers: tus, bytes })],
+      [412, raw(server, "PATCH", path, { as: asha.id, headers: { ...tus, "tus-resumable": "0.2.0" }, bytes })],
+      [415, raw(server, "PATCH", path, { as: asha.id, headers: { ...tus, "content-type": "text/plain" }, bytes })],
+      [401, raw(server, "PATCH", path, { headers: tus, bytes })],
+      [400, raw(server, "POST", "/api/files", { as: asha.id, headers: { ...tus, "upload-length": "many" }, bytes })],
+    ]
+    for (const [status, answer] of tries) {
+      const { status: got, body } = await answer
+      assert.equal(got, status)
+      assert.equal(body.success, false)
+    }
+  }
+})
+
+test("an id in an address that is not UTF-8 is refused as elsewhere", async () => {
+  for (const path of ["/api/files/%FF", "/api/files/%FF/thumbnail"]) {
+    const { status, body } = await get(server, path, { as: somebody("asha") })
+    assert.deepEqual([status, body.code], [400, "invalid"], path)
+  }
 })
 
 test("many uploads at once take little memory", { skip: ONE }, async (t) => {

@@ -243,6 +243,15 @@ impl SocketHandler for ChatNamespace {
     }
 }
 
+/// An open request of a connection, until it is dropped: also by a panic.
+struct InFlight(Connection);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.data().in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 impl ChatNamespace {
     /// Handles an event. Each event gets exactly one answer.
     fn take(&self, socket: &Connection, mut event: Event) -> Option<BoxFuture<'static, ()>> {
@@ -323,8 +332,8 @@ impl ChatNamespace {
         let busy = data.in_flight.fetch_add(1, Ordering::AcqRel) >= IN_FLIGHT;
         let socket = socket.clone();
         let task = self.tasks.spawn(async move {
+            let _in_flight = InFlight(socket);
             finish.await;
-            socket.data().in_flight.fetch_sub(1, Ordering::AcqRel);
         });
         // A socket with too many open requests waits, too.
         (dispatch == Dispatch::Serial || busy).then(|| -> BoxFuture<'static, ()> {

@@ -18,6 +18,7 @@ mod schemas;
 mod search;
 mod settings;
 mod state;
+mod unread;
 
 use crate::headers::bearer;
 use crate::origin::{Provenance, client_address, is_secure};
@@ -36,6 +37,7 @@ pub use state::{AppState, Readiness, Ready};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tracing::Instrument;
+use unread::read_the_rest;
 
 /// An answer below this size is not counted: its connection costs as much.
 const SMALL: u64 = 8_192;
@@ -119,6 +121,7 @@ pub fn router(state: Arc<AppState>) -> Router {
     // sent.
     let files = files::routes()
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn(read_the_rest))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&state),
             check_origin,

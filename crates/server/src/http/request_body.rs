@@ -15,7 +15,7 @@ const LEAST_RATE: u32 = 4 << 10;
 /// The server reads and discards this much of a body over the limit before it refuses the request:
 /// a client that has sent its whole request sees the answer and can reuse the connection. Beyond
 /// that the server answers at once and closes the connection.
-const DRAIN_BYTES: usize = 16 << 20;
+pub(super) const DRAIN_BYTES: usize = 16 << 20;
 /// ... and for this long.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -17,6 +17,9 @@ use lamplight_domain::time::Timestamp;
 const BEGINNING: i64 = 10 * 60 * 1_000;
 /// Pictures that a step of the sweep looks at.
 const AT_ONCE: usize = 100;
+/// Steps of a sweep. A user may replace 20 pictures a minute by default, so the sweep is to get through
+/// the pictures of 100,000 others in a quarter of an hour.
+const STEPS: usize = 10;
 
 /// Whose picture it is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +40,10 @@ impl FileService {
         owner: &AvatarOwner,
     ) -> Result<(), Refusal> {
         self.limits.admit(Budget::Write, caller)?;
+        if let Ok(user) = caller.user() {
+            // A picture that is replaced lies there until the sweep finds it.
+            self.limits.conversation(user)?;
+        }
         let conversation = match owner {
             AvatarOwner::Account => return caller.verified_user().map(drop),
             AvatarOwner::Group(conversation) => conversation,
@@ -89,12 +96,23 @@ impl FileService {
         deadline::store(added).await
     }
 
-    /// One step: looks at the next pictures, and deletes those that are none's. Bytes first, then the
-    /// record. One that cannot be deleted holds up no others. Returns how many it deleted.
+    /// Looks at the next pictures, and deletes those that are none's. Bytes first, then the record. One
+    /// that cannot be deleted holds up no others. Returns how many it deleted.
     ///
     /// # Errors
     /// When the records or the bytes cannot be reached.
     pub async fn sweep_avatars(&self, bytes: &dyn FileBytes) -> StoreResult<usize> {
+        let mut deleted = 0;
+        for _ in 0..STEPS {
+            deleted += self.sweep_some_avatars(bytes).await?;
+            if self.swept_avatar.lock().is_none() {
+                break;
+            }
+        }
+        Ok(deleted)
+    }
+
+    async fn sweep_some_avatars(&self, bytes: &dyn FileBytes) -> StoreResult<usize> {
         let began_before = Timestamp(self.now().0.saturating_sub(BEGINNING));
         let after = self.swept_avatar.lock().clone();
         let page = self.files.avatars(after.as_ref(), AT_ONCE).await?;

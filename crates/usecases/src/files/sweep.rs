@@ -21,22 +21,25 @@ impl FileService {
     /// Sweeps for as long as it is polled.
     pub async fn run_sweep(&self, bytes: &dyn FileBytes) {
         loop {
-            match self.sweep(bytes).await {
-                Ok(swept) if swept >= AT_ONCE => continue,
-                Ok(_) => {}
+            let is_more = match self.sweep(bytes).await {
+                Ok(swept) => swept >= AT_ONCE,
                 Err(error) => {
                     if let Some(Due { left_out }) =
                         throttle::due("file sweep", &error.to_string(), None)
                     {
                         tracing::warn!(cause = %error, left_out, "deleted files could not be removed; trying again");
                     }
+                    false
                 }
-            }
+            };
             if let Err(error) = self.sweep_avatars(bytes).await
                 && let Some(Due { left_out }) =
                     throttle::due("avatar sweep", &error.to_string(), None)
             {
                 tracing::warn!(cause = %error, left_out, "replaced pictures could not be removed; trying again");
+            }
+            if is_more {
+                continue;
             }
             tokio::time::sleep(PAUSE).await;
         }

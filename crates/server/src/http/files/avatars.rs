@@ -19,7 +19,7 @@ use lamplight_domain::file::{DOWNLOAD_ONLY, avatar_path, sniff};
 use lamplight_domain::group::GroupAction;
 use lamplight_domain::identity::FileId;
 use lamplight_usecases::{
-    AccountCommand, AvatarOwner, Caller, Code, Command, GroupCommand, Identity, Refusal,
+    AccountCommand, AvatarOwner, Caller, Code, Command, GroupCommand, Identity, Principal, Refusal,
 };
 use lamplight_wire::loose::LooseId;
 use std::net::Ipv4Addr;
@@ -182,9 +182,21 @@ pub(crate) async fn avatar(
 ) -> Response {
     let (parts, _) = request.into_parts();
     let shown = async {
-        if state.handler.identity() == Identity::Local {
-            caller_of(&state, &parts).await?.user()?;
-        }
+        let address = parts.extensions.get::<Address>().map(|address| address.0);
+        let caller = match state.handler.identity() {
+            Identity::Local => {
+                let caller = caller_of(&state, &parts).await?;
+                caller.user()?;
+                caller
+            }
+            _ => Caller {
+                principal: Principal::Anonymous,
+                session: None,
+                address,
+                credential: None,
+            },
+        };
+        state.handler.count_lookup(&caller)?;
         let unknown = || Refusal::new(Code::NotFound, "There is no such picture.");
         let Path(id) = path.map_err(|_| unknown())?;
         if !is_id(&id) {

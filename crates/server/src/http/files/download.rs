@@ -1,6 +1,7 @@
 //! Files for members of their conversation. What a browser gets is harmless: sniffed pictures, sound,
 //! video and PDF may be shown, everything else is a download.
 
+use super::in_path::FileInPath;
 use super::range::{Wanted, wanted};
 use crate::files::StoreFailure;
 use crate::http::answer::{caller_of, json, refused};
@@ -10,7 +11,7 @@ use crate::metrics;
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::body::Body;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Query, Request, State};
 use axum::response::{IntoResponse, Response};
 use futures_util::TryStreamExt as _;
 use lamplight_domain::file::{Attachment, DOWNLOAD_ONLY, is_inline, sniff};
@@ -78,11 +79,11 @@ async fn reader(state: &AppState, parts: &Parts, id: &FileId) -> Result<Caller, 
         (status = 416, description = "The range is past the end"), docs::Refusals))]
 pub(crate) async fn download(
     State(state): State<Arc<AppState>>,
-    Path(id): Path<String>,
+    FileInPath(id): FileInPath,
     request: Request,
 ) -> Response {
     let (parts, _) = request.into_parts();
-    match answer(&state, &FileId::trusted(id), &parts).await {
+    match answer(&state, &id, &parts).await {
         Ok(response) => response,
         Err(refusal) => refused(&refusal),
     }
@@ -222,11 +223,11 @@ pub(in crate::http) fn log(error: &dyn std::fmt::Display) {
     responses((status = 200, description = "A JPEG or a PNG", content_type = "image/jpeg"), (status = 304, description = "The caller has it"), docs::Refusals))]
 pub(crate) async fn thumbnail(
     State(state): State<Arc<AppState>>,
-    Path(id): Path<String>,
+    FileInPath(id): FileInPath,
     request: Request,
 ) -> Response {
     let (parts, _) = request.into_parts();
-    match small(&state, &FileId::trusted(id), &parts).await {
+    match small(&state, &id, &parts).await {
         Ok(response) => response,
         Err(refusal) => refused(&refusal),
     }
@@ -258,11 +259,10 @@ async fn small(state: &AppState, id: &FileId, parts: &Parts) -> Result<Response,
     responses((status = 200, description = "The address", body = docs::SignedUrlAnswer), docs::Refusals))]
 pub(crate) async fn sign(
     State(state): State<Arc<AppState>>,
-    Path(id): Path<String>,
+    FileInPath(id): FileInPath,
     request: Request,
 ) -> Response {
     let (parts, _) = request.into_parts();
-    let id = FileId::trusted(id);
     let signed = async {
         let caller = caller_of(&state, &parts).await?;
         state.handler.files().sign(&caller, &id).await

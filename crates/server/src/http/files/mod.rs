@@ -2,6 +2,7 @@
 
 pub(crate) mod avatars;
 pub(crate) mod download;
+mod in_path;
 mod range;
 pub(crate) mod tus;
 

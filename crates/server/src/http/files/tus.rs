@@ -7,6 +7,7 @@ mod receive;
 mod refused;
 
 use super::download::download;
+use super::in_path::FileInPath;
 use crate::http::answer::caller_of;
 use crate::http::schemas as docs;
 use crate::http::state::AppState;
@@ -14,7 +15,7 @@ use crate::metrics::{self, UploadOutcome};
 use ::http::request::Parts;
 use ::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -143,11 +144,11 @@ fn expires(state: &AppState, file: &StoredFile, headers: &mut HeaderMap) {
         (status = 460, description = "The checksum is another one"), docs::Refusals))]
 pub(crate) async fn patch(
     State(state): State<Arc<AppState>>,
-    Path(id): Path<String>,
+    FileInPath(id): FileInPath,
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    answered(go_on(&state, FileId::trusted(id), &parts, body).await)
+    answered(go_on(&state, id, &parts, body).await)
 }
 
 async fn go_on(
@@ -187,7 +188,7 @@ async fn go_on(
         (status = 410, description = "What was uploaded before is not on this node: begin anew"), docs::Refusals))]
 pub(crate) async fn head(
     state: State<Arc<AppState>>,
-    path: Path<String>,
+    path: FileInPath,
     request: Request,
 ) -> Response {
     if !request.headers().contains_key(RESUMABLE) {
@@ -196,8 +197,7 @@ pub(crate) async fn head(
     let (parts, _) = request.into_parts();
     let state = Arc::clone(&state);
     // In a task of its own, so that a file is examined to its end.
-    let answer =
-        tokio::spawn(async move { progress(&state, &FileId::trusted(path.0), &parts).await });
+    let answer = tokio::spawn(async move { progress(&state, &path.0, &parts).await });
     answered(
         answer
             .await
@@ -276,14 +276,14 @@ async fn settled(
     responses((status = 204, description = "Deleted"), docs::Refusals))]
 pub(crate) async fn delete(
     State(state): State<Arc<AppState>>,
-    Path(id): Path<String>,
+    FileInPath(id): FileInPath,
     request: Request,
 ) -> Response {
     let (parts, _) = request.into_parts();
     let deleted = async {
         let caller = caller_of(&state, &parts).await?;
         let files = state.handler.files();
-        files.discard(&caller, &FileId::trusted(id)).await?;
+        files.discard(&caller, &id).await?;
         Ok(StatusCode::NO_CONTENT.into_response())
     };
     answered(deleted.await)
