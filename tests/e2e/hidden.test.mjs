@@ -74,6 +74,14 @@ for (const roster of ["full", "diff", "watch"]) {
       assert.ok(!list.data.some((one) => one.userId === asha.user.id))
       assert.ok(whole.data.some((one) => one.userId === asha.user.id))
       assert.equal(list.count, whole.count - 1)
+      // No page is empty because of her, and no cursor tells of her.
+      for (let cursor, page = 0; page === 0 || cursor; page += 1) {
+        const answer = await online(ben, `limit=1&cursor=${cursor ?? ""}`.replace(/&cursor=$/, ""))
+        assert.ok(answer.data.length === 1 && answer.data[0].userId !== asha.user.id)
+        cursor = answer.nextCursor
+        const read = Buffer.from(cursor ?? "", "base64url").toString()
+        assert.ok(!read.includes(asha.user.id), read)
+      }
       const without = `excludeUserId=${asha.user.id}`
       assert.equal((await online(ben, without)).count, list.count)
       assert.equal((await online(ben, `countOnly=true&${without}`)).count, list.count)

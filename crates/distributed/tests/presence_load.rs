@@ -235,7 +235,10 @@ async fn changes(proxy: &Proxy, a: &TestNode, b: &TestNode, users: usize) {
 async fn page_by_page(node: &TestNode, users: usize) {
     let (mut cursor, mut seen) = (None, HashSet::new());
     loop {
-        let page = node.presence.list(cursor.as_deref(), 1_000, None).await;
+        let page = node
+            .presence
+            .list(cursor.as_deref(), 1_000, &HashSet::new())
+            .await;
         let page = page.expect("a page");
         for shown in page.items {
             assert!(seen.insert(shown.profile.id.clone()));

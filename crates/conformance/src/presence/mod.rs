@@ -31,6 +31,7 @@ use lamplight_domain::time::{Moment, Now, Timestamp};
 use lamplight_usecases::ports::{Clock, Person, PresenceStore};
 use parking_lot::Mutex;
 use std::any::Any;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -97,6 +98,7 @@ macro_rules! presence_suite {
                 p13_each_leave_is_queued_for_the_directory_by_one_node,
                 the_list_pages_in_the_order_of_arrival,
                 who_is_at_a_device_is_known_whatever_they_show,
+                the_list_is_the_same_as_if_users_left_out_were_offline,
                 a_cursor_of_no_page_is_refused,
                 who_uploads_is_shown_to_share_a_file,
                 statuses_of_two_nodes_end_at_the_newest_in_either_order,
@@ -240,7 +242,7 @@ impl<P: PresenceStore> PresenceSubject<P> {
         loop {
             let page = self
                 .presence
-                .list(cursor.as_deref(), usize::MAX, None)
+                .list(cursor.as_deref(), usize::MAX, &HashSet::new())
                 .await;
             let page = page.expect("a page");
             everyone.extend(page.items);

@@ -1,6 +1,7 @@
 //! Versions, pages, and the state of single users.
 
 use super::*;
+use lamplight_domain::identity::UserId;
 use lamplight_usecases::ports::StoreError;
 
 /// P5.
@@ -31,16 +32,17 @@ pub async fn the_list_pages_in_the_order_of_arrival<P: PresenceStore>(subject: P
     for n in 0..5 {
         subject.join(&format!("u{n}"), &format!("t{n}")).await;
     }
-    let nobody = user("nobody");
-    let without = user("u2");
     for (except, expected) in [
-        (None, vec!["u0", "u1", "u2", "u3", "u4"]),
-        (Some(&nobody), vec!["u0", "u1", "u2", "u3", "u4"]),
-        (Some(&without), vec!["u0", "u1", "u3", "u4"]),
+        (vec![], vec!["u0", "u1", "u2", "u3", "u4"]),
+        (vec!["nobody"], vec!["u0", "u1", "u2", "u3", "u4"]),
+        (vec!["u2"], vec!["u0", "u1", "u3", "u4"]),
+        (vec!["u0", "u2", "u3"], vec!["u1", "u4"]),
+        (vec!["u3", "u4"], vec!["u0", "u1", "u2"]),
     ] {
+        let except: HashSet<UserId> = except.into_iter().map(user).collect();
         let (mut listed, mut cursor) = (Vec::new(), None);
         loop {
-            let page = subject.presence.list(cursor.as_deref(), 2, except).await;
+            let page = subject.presence.list(cursor.as_deref(), 2, &except).await;
             let page = page.expect("a page");
             assert!((1..=2).contains(&page.items.len()));
             let ids = page.items.iter().map(|shown| shown.profile.id.to_string());
@@ -61,6 +63,45 @@ pub async fn the_list_pages_in_the_order_of_arrival<P: PresenceStore>(subject: P
         }
         assert_eq!(listed, expected);
     }
+}
+
+/// A page does not tell that there are users whom it leaves out: their place in a page is taken by
+/// others, no empty page leads to a next one, and no cursor is made from them.
+pub async fn the_list_is_the_same_as_if_users_left_out_were_offline<P: PresenceStore>(
+    subject: PresenceSubject<P>,
+) {
+    for n in 0..4 {
+        subject.join(&format!("u{n}"), &format!("t{n}")).await;
+    }
+    let pages = async |except: &[&str]| {
+        let except: HashSet<UserId> = except.iter().map(|id| user(id)).collect();
+        let (mut pages, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = subject.presence.list(cursor.as_deref(), 1, &except).await;
+            let page = page.expect("a page");
+            let ids: Vec<_> = page
+                .items
+                .iter()
+                .map(|one| one.profile.id.clone())
+                .collect();
+            cursor.clone_from(&page.next);
+            pages.push((ids, page.next));
+            if cursor.is_none() {
+                return pages;
+            }
+        }
+    };
+    let hidden = pages(&["u1", "u3"]).await;
+    let all_hidden = pages(&["u0", "u1", "u2", "u3"]).await;
+    for session in ["t1", "t3"] {
+        let session = tab(session);
+        subject.presence.sign_out(&session).await.expect("out");
+    }
+    let offline = pages(&[]).await;
+    assert_eq!(hidden, offline);
+    let listed: Vec<_> = offline.into_iter().flat_map(|(ids, _)| ids).collect();
+    assert_eq!(listed, [user("u0"), user("u2")]);
+    assert_eq!(all_hidden, [(Vec::new(), None)]);
 }
 
 /// Whoever is at a device is known to be, whatever status they show; an idle or a closed one is none.
@@ -104,7 +145,7 @@ pub async fn who_is_at_a_device_is_known_whatever_they_show<P: PresenceStore>(
 pub async fn a_cursor_of_no_page_is_refused<P: PresenceStore>(subject: PresenceSubject<P>) {
     subject.join("a", "a1").await;
     for bad in ["", "!", "-1", "\u{0}", "zzzzzzzzzzzzzzzzzzzzzzzzzzzz"] {
-        let page = subject.presence.list(Some(bad), 10, None).await;
+        let page = subject.presence.list(Some(bad), 10, &HashSet::new()).await;
         assert!(matches!(page, Err(StoreError::BadCursor)), "{bad:?}");
     }
 }

@@ -37,6 +37,7 @@ use lamplight_usecases::ports::{
 };
 use lamplight_usecases::weight::{self, ANSWER_BYTES};
 use node::Node;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -307,7 +308,7 @@ impl PresenceStore for RedisPresence {
         &self,
         cursor: Option<&str>,
         limit: usize,
-        except: Option<&UserId>,
+        except: &HashSet<UserId>,
     ) -> StoreResult<Page<Arc<Presence>>> {
         let after = cursor.map(read_cursor).transpose()?;
         let more = limit.saturating_add(1);

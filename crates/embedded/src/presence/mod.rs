@@ -20,6 +20,7 @@ use lamplight_usecases::ports::{
 };
 use lamplight_usecases::weight::{self, ANSWER_BYTES};
 use shared::Shared;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -212,7 +213,7 @@ impl PresenceStore for EmbeddedPresence {
         &self,
         cursor: Option<&str>,
         limit: usize,
-        except: Option<&UserId>,
+        except: &HashSet<UserId>,
     ) -> StoreResult<Page<Arc<Presence>>> {
         let after = cursor.map_or(Ok(0), read_cursor)?;
         let mut items: Vec<_> = self
@@ -221,7 +222,7 @@ impl PresenceStore for EmbeddedPresence {
             .lock()
             .roster
             .list(after)
-            .filter(|shown| Some(&shown.profile.id) != except)
+            .filter(|shown| !except.contains(&shown.profile.id))
             .take(limit.saturating_add(1))
             .cloned()
             .collect();

@@ -8,6 +8,7 @@ use lamplight_domain::identity::{ConnectionId, Profile, UserId};
 use lamplight_domain::presence::{
     Activity, NodeLease, OfflineReason, Presence, RosterSnapshot, SavedStatus,
 };
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,15 +72,15 @@ pub trait PresenceStore: Send + Sync + 'static {
     async fn get(&self, user: &UserId) -> StoreResult<Option<Arc<Presence>>>;
     /// How each of these is shown, in the order asked.
     async fn states(&self, users: &[UserId]) -> StoreResult<Vec<PresenceState>>;
-    /// Users who are shown as online, without `except`, each on one page only, however they change
-    /// meanwhile. A page has at most `limit` entries and at most
+    /// Users who are shown as online, without those in `except`, each on one page only, however they
+    /// change meanwhile. Neither the items nor the cursor depend on users in `except`. A page has at most `limit` entries and at most
     /// [`ANSWER_BYTES`](crate::weight::ANSWER_BYTES), but at least one. A cursor of no earlier page
     /// is [`StoreError::BadCursor`](super::StoreError::BadCursor).
     async fn list(
         &self,
         cursor: Option<&str>,
         limit: usize,
-        except: Option<&UserId>,
+        except: &HashSet<UserId>,
     ) -> StoreResult<Page<Arc<Presence>>>;
     /// Everyone who is shown as online, for [`RosterFeed::resync`]. Changes published before it is
     /// read are in it; later ones may be.

@@ -9,7 +9,7 @@ use crate::deadline;
 use crate::refusal::Refusal;
 use crate::weight;
 use lamplight_domain::identity::UserId;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The most entries of one answer: as many of the shortest as fit into it.
 const MOST: usize = weight::ANSWER_BYTES / 150;
@@ -25,13 +25,15 @@ impl PresenceService {
     ) -> Result<Reply, Refusal> {
         let degraded = self.store.is_degraded();
         let hidden = self.hidden_users(caller).await?;
-        let hidden_online = match &*hidden {
-            [] => 0,
-            hidden => deadline::store(self.store.states(hidden))
+        let hidden_online = if hidden.is_empty() {
+            0
+        } else {
+            let hidden: Vec<UserId> = hidden.iter().cloned().collect();
+            deadline::store(self.store.states(&hidden))
                 .await?
                 .iter()
                 .filter(|state| state.shown.is_some())
-                .count(),
+                .count()
         };
         let excluded = match &exclude {
             Some(user) if hidden.contains(user) => false,
@@ -48,12 +50,12 @@ impl PresenceService {
                 degraded,
             }));
         }
-        let page =
-            deadline::store(self.store.list(cursor, limit.min(MOST), exclude.as_ref())).await?;
-        let mut users = page.items;
-        users.retain(|shown| !hidden.contains(&shown.profile.id));
+        let mut except = hidden;
+        except.extend(exclude);
+        let page = self.store.list(cursor, limit.min(MOST), &except);
+        let page = deadline::store(page).await?;
         Ok(Reply::Presence(PresenceReply::Online {
-            users,
+            users: page.items,
             count,
             next: page.next,
             degraded,
@@ -61,9 +63,9 @@ impl PresenceService {
     }
 
     /// The users who have blocked the caller.
-    async fn hidden_users(&self, caller: &Caller) -> Result<Vec<UserId>, Refusal> {
+    async fn hidden_users(&self, caller: &Caller) -> Result<HashSet<UserId>, Refusal> {
         let Ok(user) = caller.user() else {
-            return Ok(Vec::new());
+            return Ok(HashSet::new());
         };
         let users = std::slice::from_ref(user);
         let hidden = hidden_from(&*self.blocks, self.identity, users).await?;

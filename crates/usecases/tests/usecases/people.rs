@@ -5,7 +5,8 @@ use lamplight_domain::presence::{Change, ManualStatus, OfflineReason, StatusOver
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::Directory as _;
 use lamplight_usecases::{
-    AccountCommand, Caller, Code, Identity, PresenceCommand, PresenceReply, Reply, Settings,
+    AccountCommand, BlockCommand, Caller, Code, Identity, PresenceCommand, PresenceReply, Reply,
+    Settings,
 };
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -176,6 +177,31 @@ usecase_tests! {
         }
         let Ok(Reply::Presence(PresenceReply::OnlineCount { count, .. })) = app.ask(&by_http("u0"), list(Some("u0"), true, None, 1)).await else { panic!("a count") };
         assert_eq!(count, 6);
+    }
+
+    /// A page whose only item is left out would be empty and have a cursor.
+    async fn p11_pages_of_the_list_do_not_tell_of_users_who_have_blocked_the_caller() {
+        let app = TestApp::new(Identity::Jwt);
+        for n in 0..5 {
+            app.join(&on_socket(&format!("u{n}"), &format!("s{n}"))).await;
+        }
+        for by in ["u1", "u2", "u4"] {
+            app.ask(&by_http(by), BlockCommand::Block(user("u0"))).await.expect("blocked");
+        }
+        for (exclude, expected) in [(None, vec!["u0", "u3"]), (Some("u0"), vec!["u3"]), (Some("u2"), vec!["u0", "u3"])] {
+            let (mut pages, mut cursor) = (Vec::new(), None);
+            loop {
+                let answer = app.ask(&by_http("u0"), list(exclude, false, cursor, 1)).await;
+                let Ok(Reply::Presence(PresenceReply::Online { users, count, next, .. })) = answer else { panic!("{answer:?}") };
+                assert_eq!((users.len(), count), (1, expected.len()));
+                pages.push(users[0].profile.id.to_string());
+                cursor = next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(pages, expected, "without {exclude:?}");
+        }
     }
 
     async fn when_someone_was_last_seen_is_written_once_the_store_takes_it_again() {

@@ -6,6 +6,7 @@ use super::Feed;
 use lamplight_domain::identity::UserId;
 use lamplight_domain::presence::{Presence, RosterSnapshot, VersionFloors};
 use lamplight_usecases::ports::PresenceState;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -62,12 +63,12 @@ impl Feed {
         &self,
         after: Option<(u64, UserId)>,
         limit: usize,
-        except: Option<&UserId>,
+        except: &HashSet<UserId>,
     ) -> Vec<Arc<Presence>> {
         let state = self.state.lock();
         let listed = state.copy.present_after(after);
         listed
-            .filter(|shown| Some(&shown.profile.id) != except)
+            .filter(|shown| !except.contains(&shown.profile.id))
             .take(limit)
             .cloned()
             .collect()
