@@ -65,11 +65,12 @@ impl BlockerUpdates {
                 self.wake.notified().await;
                 continue;
             }
+            let ticket = self.roster.hidden_ticket();
             match self.handler.hidden_from(&users).await {
                 Ok(mut hidden) => {
                     for user in users {
                         let of = hidden.remove(&user).unwrap_or_default();
-                        self.roster.hide(&user, of);
+                        self.roster.hide(&user, ticket, of);
                     }
                 }
                 Err(refusal) => {

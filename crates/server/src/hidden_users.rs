@@ -4,13 +4,26 @@
 use crate::connection::Connection;
 use lamplight_domain::identity::{ConnectionId, UserId};
 use lamplight_domain::presence::{Change, Presence};
+use lamplight_usecases::ports::HiddenTicket;
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Who looks offline to one user, each since a version.
 pub(crate) type Hidden = HashMap<UserId, u64>;
+
+/// The latest read of who looks offline to a user that was applied, or was not worth applying.
+#[derive(Default)]
+pub(crate) struct LatestRead(AtomicU64);
+
+impl LatestRead {
+    /// Notes a read. `false` if a later one was noted before.
+    pub(crate) fn note(&self, ticket: HiddenTicket) -> bool {
+        self.0.fetch_max(ticket.0, Ordering::AcqRel) <= ticket.0
+    }
+}
 
 /// Of the users who have a connection here.
 #[derive(Default)]
@@ -27,10 +40,6 @@ impl HiddenUsers {
         self.from.read().is_empty()
     }
 
-    pub(crate) fn of_user(&self, user: &UserId) -> Option<Arc<Hidden>> {
-        self.from.read().get(user).cloned()
-    }
-
     pub(crate) fn of_connection(&self, connection: &Connection) -> Option<Arc<Hidden>> {
         let from = self.from.read();
         if from.is_empty() {
@@ -39,15 +48,36 @@ impl HiddenUsers {
         from.get(connection.data().user()?).cloned()
     }
 
-    /// Returns what was hidden before.
-    pub(crate) fn set(&self, user: &UserId, hidden: Hidden) -> Arc<Hidden> {
+    /// Takes a read that found nobody to hide from a user, if nobody is hidden from them anyway.
+    /// `note` notes the read, under the lock of [`set`](Self::set): an earlier read is not applied
+    /// after it.
+    pub(crate) fn is_still_nobody(&self, user: &UserId, note: impl FnOnce() -> bool) -> bool {
+        let from = self.from.write();
+        if from.contains_key(user) {
+            return false;
+        }
+        // Whether it is the latest or not, a read that changes nothing may be left out.
+        let _ = note();
+        true
+    }
+
+    /// Returns what was hidden before, `None` if `is_latest` says that a later read was applied.
+    pub(crate) fn set(
+        &self,
+        user: &UserId,
+        hidden: Hidden,
+        is_latest: impl FnOnce() -> bool,
+    ) -> Option<Arc<Hidden>> {
         let mut from = self.from.write();
+        if !is_latest() {
+            return None;
+        }
         let before = if hidden.is_empty() {
             from.remove(user)
         } else {
             from.insert(user.clone(), Arc::new(hidden))
         };
-        before.unwrap_or_default()
+        Some(before.unwrap_or_default())
     }
 
     /// Whether a list differs from the one before on this connection.
@@ -85,4 +115,41 @@ impl HiddenUsers {
 pub(crate) fn visible(changes: &[Change], hidden: &Hidden) -> Vec<Change> {
     let is_visible = |change: &&Change| !hidden.contains_key(change.user());
     changes.iter().filter(is_visible).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p11_a_read_of_blockers_that_began_earlier_does_not_undo_a_later_one() {
+        let b = UserId::trusted("b");
+        let blocked: Hidden = HashMap::from([(UserId::trusted("a"), 7)]);
+        let [first, second, third] = [1, 2, 3].map(HiddenTicket);
+        // Each read with what it found: of two that overlap, the later one is true.
+        for (earlier, later) in [
+            (Hidden::new(), blocked.clone()),
+            (blocked.clone(), Hidden::new()),
+        ] {
+            let (users, latest) = (HiddenUsers::default(), LatestRead::default());
+            let apply = |ticket, found: &Hidden| {
+                let note = || latest.note(ticket);
+                if found.is_empty() && users.is_still_nobody(&b, note) {
+                    return;
+                }
+                users.set(&b, found.clone(), note);
+            };
+            let shown = || {
+                let from = users.from.read();
+                from.get(&b)
+                    .map(|hidden| Hidden::clone(hidden))
+                    .unwrap_or_default()
+            };
+            apply(second, &later);
+            apply(first, &earlier);
+            assert_eq!(shown(), later);
+            apply(third, &earlier);
+            assert_eq!(shown(), earlier, "the next one counts again");
+        }
+    }
 }

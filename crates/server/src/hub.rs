@@ -4,13 +4,14 @@
 //! Nothing here waits: the bus calls these methods on the publisher's thread.
 
 use crate::connection::Connection;
+use crate::hidden_users::LatestRead;
 use futures_util::future::BoxFuture;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::entry::Entry;
 use lamplight_domain::identity::{ConnectionId, UserId};
 use lamplight_domain::time::Moment;
 use lamplight_usecases::delivery::DeliveryObserver;
-use lamplight_usecases::ports::{Attachment, Clock, EventBus};
+use lamplight_usecases::ports::{Attachment, Clock, EventBus, HiddenTicket};
 use lamplight_wire::encode;
 use parking_lot::{Mutex, RwLock};
 use socketio::Packet;
@@ -70,6 +71,8 @@ struct UserConnections {
     list: Vec<Connection>,
     /// Brings the user's events to this node.
     attachment: Attachment,
+    /// Of who is hidden from the user.
+    hidden_read: LatestRead,
 }
 
 /// The connections of this node, by id and by user.
@@ -132,6 +135,7 @@ impl Hub {
             .or_insert_with(|| UserConnections {
                 list: Vec::with_capacity(1),
                 attachment: self.bus.attach(user),
+                hidden_read: LatestRead::default(),
             });
         let is_connected = connection.is_connected();
         if !theirs.list.contains(&connection) {
@@ -179,6 +183,15 @@ impl Hub {
             .iter()
             .filter(|user| connections.by_user.contains_key(*user))
             .collect()
+    }
+
+    /// Notes a read of who is hidden from a user. `false` if a later one was noted before, or if the
+    /// user has no connection here.
+    #[must_use]
+    pub fn note_hidden_read(&self, user: &UserId, ticket: HiddenTicket) -> bool {
+        let connections = self.connections.read();
+        let theirs = connections.by_user.get(user);
+        theirs.is_some_and(|theirs| theirs.hidden_read.note(ticket))
     }
 
     /// The number of connections that belong to a known user.

@@ -10,7 +10,7 @@ use lamplight_domain::presence::{Change, Offline, OfflineReason, Presence, clock
 use lamplight_domain::roster_feed::{Delivery, Mode, RosterFeed};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{
-    Clock, ConnectionRegistry, Directory, PresenceStore, StoreResult, WatchedPresence,
+    Clock, ConnectionRegistry, Directory, HiddenTicket, PresenceStore, StoreResult, WatchedPresence,
 };
 use lamplight_usecases::weight::{self, ANSWER_BYTES};
 use lamplight_wire::encode;
@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use socketio::Packet;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{Notify, oneshot};
 
 /// The length of one part of an answer that is too long for one packet.
@@ -35,6 +36,8 @@ pub struct RosterPublisher {
     watch_limit: usize,
     wake: Notify,
     clock: Arc<dyn Clock>,
+    /// The last ticket given out.
+    tickets: AtomicU64,
 }
 
 impl RosterPublisher {
@@ -53,6 +56,7 @@ impl RosterPublisher {
             },
             wake: Notify::new(),
             clock,
+            tickets: AtomicU64::new(0),
         }
     }
 
@@ -422,29 +426,34 @@ impl ConnectionRegistry for RosterPublisher {
         feed.watch(&connection, users.iter().cloned());
         let hidden = self.hidden.of_connection(&connection);
         let watched = users.iter().map(|user| {
-            let is_hidden = hidden.as_ref().is_some_and(|all| all.contains_key(user));
-            let shown = feed.get(user.as_str()).filter(|_| !is_hidden).cloned();
+            let since = hidden.as_ref().and_then(|all| all.get(user)).copied();
+            let shown = feed.get(user.as_str()).filter(|_| since.is_none());
             WatchedPresence {
                 user: user.clone(),
-                version: shown.as_ref().map_or(0, |shown| shown.version),
-                shown,
+                version: since.or(shown.map(|shown| shown.version)).unwrap_or(0),
+                shown: shown.cloned(),
+                is_hidden: since.is_some(),
             }
         });
         Some(watched.collect())
     }
 
-    fn hide(&self, from: &UserId, hidden: HashMap<UserId, u64>) {
+    fn hide(&self, from: &UserId, ticket: HiddenTicket, hidden: HashMap<UserId, u64>) {
+        // If the last connection has closed, nothing is noted, and nothing stays here. If it closes
+        // after this, `forget` finds what is set.
+        let is_latest = || self.hub.note_hidden_read(from, ticket);
         // Nearly always nobody is.
-        if hidden.is_empty() && self.hidden.of_user(from).is_none() {
+        if hidden.is_empty() && self.hidden.is_still_nobody(from, is_latest) {
             return;
         }
         let feed = self.feed.lock();
-        let before = self.hidden.set(from, hidden.clone());
-        self.send_difference(&feed, from, &before, &hidden);
-        // The last connection may have closed meanwhile.
-        if self.hub.connections_of(from).is_empty() {
-            self.hidden.set(from, Hidden::new());
+        if let Some(before) = self.hidden.set(from, hidden.clone(), is_latest) {
+            self.send_difference(&feed, from, &before, &hidden);
         }
+    }
+
+    fn hidden_ticket(&self) -> HiddenTicket {
+        HiddenTicket(self.tickets.fetch_add(1, Ordering::AcqRel) + 1)
     }
 
     fn unwatch(&self, id: &ConnectionId, users: &[UserId]) {

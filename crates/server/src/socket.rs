@@ -185,8 +185,9 @@ impl SocketHandler for ChatNamespace {
             attached.await;
         }
         // Before it follows anybody here.
+        let ticket = self.roster.hidden_ticket();
         match self.handler.hidden_from_one(user).await {
-            Ok(hidden) => self.roster.hide(user, hidden),
+            Ok(hidden) => self.roster.hide(user, ticket, hidden),
             Err(_) => return false,
         }
         // What this node delivered before it knew the connection has reached the other node then,

@@ -16,7 +16,15 @@ pub struct WatchedPresence {
     /// The version of this state, compared with other versions of this user only. Of a user who is
     /// shown as offline, the presence store knows it: [`ConnectionRegistry::watch`] answers 0.
     pub version: u64,
+    /// Whether the user looks offline because they have blocked the watcher; `version` is then the
+    /// one since which they do, and `shown` is `None`.
+    pub is_hidden: bool,
 }
+
+/// The place of a read of who looks offline to users among other such reads of this node. A read
+/// with a later ticket began after every read with an earlier one was announced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HiddenTicket(pub u64);
 
 /// The sockets of this node.
 pub trait ConnectionRegistry: Send + Sync + 'static {
@@ -34,9 +42,14 @@ pub trait ConnectionRegistry: Send + Sync + 'static {
     /// not connected: the caller has to undo what it did for it.
     fn follow(&self, session: &ConnectionId, mode: Mode) -> bool;
     /// From now on these users look offline to the sockets of a user, each since a version, and all
-    /// others do not. Sockets that follow or watch them get the difference.
-    fn hide(&self, from: &UserId, hidden: HashMap<UserId, u64>) {
-        let _ = (from, hidden);
+    /// others do not. Sockets that follow or watch them get the difference. Nothing is done if a read
+    /// with a later ticket was applied to this user before.
+    fn hide(&self, from: &UserId, ticket: HiddenTicket, hidden: HashMap<UserId, u64>) {
+        let _ = (from, ticket, hidden);
+    }
+    /// A ticket for [`hide`](Self::hide), to be taken before the read begins.
+    fn hidden_ticket(&self) -> HiddenTicket {
+        HiddenTicket::default()
     }
     /// Makes a socket watch these users, and returns their states as of now. `None`, and nothing is
     /// done, if it would watch more users than it may.

@@ -26,7 +26,7 @@ pub use accounts::{Account, Accounts, NewSession};
 pub use blocks::{BlockOutcome, BlockedBy, Blocks, MOST_BLOCKERS};
 pub use bus::{Attached, Attachment, BusMessage, EventBus, Subscriber, Subscription};
 pub use clock::Clock;
-pub use connections::{ConnectionRegistry, WatchedPresence};
+pub use connections::{ConnectionRegistry, HiddenTicket, WatchedPresence};
 pub use directory::{Directory, Person, ProfileSource, ProfileUpdate, ProfileWrite, StoredPerson};
 pub use file_bytes::FileBytes;
 pub use files::{

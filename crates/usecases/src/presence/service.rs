@@ -16,7 +16,6 @@ use crate::shared::Shared;
 use crate::user_locks::UserLocks;
 use lamplight_domain::identity::UserId;
 use lamplight_domain::time::Timestamp;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) struct PresenceService {
@@ -91,14 +90,14 @@ impl PresenceService {
         }
     }
 
-    /// The users who look offline to this one because of a block, each since a version. The sockets
-    /// of the user hide them from then on.
-    pub(super) async fn hide(&self, user: &UserId) -> Result<HashMap<UserId, u64>, Refusal> {
+    /// Hides from the sockets of a user those who look offline to them because of a block.
+    pub(super) async fn hide(&self, user: &UserId) -> Result<(), Refusal> {
+        let ticket = self.connections.hidden_ticket();
         let users = std::slice::from_ref(user);
         let mut hidden = hidden_from(&*self.blocks, self.identity, users).await?;
         let hidden = hidden.remove(user).unwrap_or_default();
-        self.connections.hide(user, hidden.clone());
-        Ok(hidden)
+        self.connections.hide(user, ticket, hidden);
+        Ok(())
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -29,7 +29,7 @@ impl PresenceService {
                 format!("At most {limit} users can be watched."),
             ));
         }
-        let hidden = self.hide(user).await?;
+        self.hide(user).await?;
         // Follow first, then read the states of those who are offline: a change in between is
         // published with a newer version.
         let mut watched = self.connections.watch(session, &users).ok_or_else(|| {
@@ -40,23 +40,18 @@ impl PresenceService {
         })?;
         let offline: Vec<UserId> = watched
             .iter()
-            .filter(|watched| watched.shown.is_none())
+            .filter(|watched| watched.shown.is_none() && !watched.is_hidden)
             .map(|watched| watched.user.clone())
             .collect();
         let (mut versions, mut last_seen) = self.offline_states(&offline).await?;
         let answer: Vec<_> = watched
             .drain(..)
             .map(|mut watched| {
-                if watched.shown.is_some() {
+                if watched.shown.is_some() || watched.is_hidden {
                     return (watched, None);
                 }
                 watched.version = versions.next().unwrap_or(watched.version);
-                let last_seen = last_seen.next().flatten();
-                if let Some(version) = hidden.get(&watched.user) {
-                    watched.version = *version;
-                    return (watched, None);
-                }
-                (watched, last_seen)
+                (watched, last_seen.next().flatten())
             })
             .collect();
         let (users, later) = within(answer);

@@ -8,7 +8,7 @@ use lamplight_domain::identity::UserId;
 use lamplight_domain::presence::{ManualStatus, StatusOverride};
 use lamplight_domain::roster_feed::Mode;
 use lamplight_usecases::deadline::STORE_DEADLINE;
-use lamplight_usecases::ports::Blocks as _;
+use lamplight_usecases::ports::{Blocks as _, ConnectionRegistry as _};
 use lamplight_usecases::{
     AdminCommand, Code, Command, Identity, MessageCommand, PresenceCommand, PresenceReply, Reply,
 };
@@ -63,6 +63,26 @@ usecase_tests! {
             let by: Vec<UserId> = hidden.expect("an answer").into_keys().collect();
             let expected = if id.as_str() == "u7" { vec![user("by")] } else { Vec::new() };
             assert_eq!(by, expected, "{id}");
+        }
+    }
+
+    async fn p11_a_watch_takes_its_ticket_before_it_reads_who_is_hidden() {
+        let app = TestApp::new(Identity::Jwt);
+        let b = on_socket("b", "sb");
+        let commands: [Command; 2] = [PresenceCommand::Watch(vec![user("a")]).into(), join("b").into()];
+        for command in commands {
+            app.blocks.hold(true);
+            let mut ask = Box::pin(app.ask(&b, command));
+            while app.blocks.reads.lock().is_empty() {
+                assert!(ask.as_mut().now_or_never().is_none(), "it reads");
+                sleep(Duration::from_millis(1)).await;
+            }
+            let later = app.hub.hidden_ticket();
+            app.blocks.hold(false);
+            ask.await.expect("an answer");
+            let (from, ticket, _) = app.hub.hidden.lock().pop().expect("applied");
+            assert!(from == user("b") && ticket < later, "{ticket:?} {later:?}");
+            app.blocks.reads.lock().clear();
         }
     }
 

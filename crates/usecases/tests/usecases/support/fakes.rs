@@ -11,12 +11,14 @@ use lamplight_domain::time::Timestamp;
 use lamplight_embedded::messages::SqliteStore;
 use lamplight_usecases::ports::{
     BlockOutcome, BlockedBy, Blocks, BusMessage, ConnectionRegistry, Directory, EventBus,
-    Exchanged, HashError, HashFor, Ids, MarkUpdate, Page, Passwords, Person, ProfileSource,
-    ProfileWrite, PushKey, PushNotice, PushOutcome, PushSender, PushSubscription, PushTarget,
-    SharedSignOuts, SignOut, StoreError, StoreResult, Subscriber, Subscription, WatchedPresence,
+    Exchanged, HashError, HashFor, HiddenTicket, Ids, MarkUpdate, Page, Passwords, Person,
+    ProfileSource, ProfileWrite, PushKey, PushNotice, PushOutcome, PushSender, PushSubscription,
+    PushTarget, SharedSignOuts, SignOut, StoreError, StoreResult, Subscriber, Subscription,
+    WatchedPresence,
 };
 use lamplight_usecases::subscribers::Subscribers;
 use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::watch;
@@ -29,6 +31,9 @@ pub(crate) struct FakeHub {
     feed: Mutex<Option<RosterFeed<ConnectionId>>>,
     pub(crate) admitted: Mutex<Vec<(ConnectionId, UserId)>>,
     pub(crate) followed: Mutex<Vec<(ConnectionId, Mode)>>,
+    tickets: AtomicU64,
+    /// Each read of who looks offline to a user.
+    pub(crate) hidden: Mutex<Vec<(UserId, HiddenTicket, Vec<UserId>)>>,
     /// Set by a test: users' events reach this node once it is `true`.
     pub(crate) attached: Mutex<Option<watch::Receiver<bool>>>,
     /// Sessions whose end was published, and not followed by a round trip to other nodes.
@@ -89,9 +94,19 @@ impl ConnectionRegistry for FakeHub {
                 user: user.clone(),
                 shown,
                 version,
+                is_hidden: false,
             }
         });
         Some(seen.collect())
+    }
+
+    fn hidden_ticket(&self) -> HiddenTicket {
+        HiddenTicket(self.tickets.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    fn hide(&self, from: &UserId, ticket: HiddenTicket, hidden: HashMap<UserId, u64>) {
+        let hidden = hidden.into_keys().collect();
+        self.hidden.lock().push((from.clone(), ticket, hidden));
     }
 
     fn unwatch(&self, session: &ConnectionId, users: &[UserId]) {
