@@ -8,8 +8,8 @@ use lamplight_domain::identity::{ConversationId, MessageId, UserId};
 use lamplight_domain::message::Content;
 use lamplight_domain::write::{NewEntry, Write};
 use lamplight_usecases::ports::{
-    AppendError, BlockOutcome, BlockedBy, Blocks, Directory, Messages, ProfileSource, Range,
-    StoreError,
+    AppendError, BlockOutcome, BlockState, BlockedBy, Blocks, Directory, Messages, ProfileSource,
+    Range, StoreError,
 };
 
 /// Joins the suite: `blocks_suite!(factory)`, the factory an `async fn` that makes an empty
@@ -25,6 +25,7 @@ macro_rules! blocks_suite {
                 m1_a_repetition_is_recognised_before_a_block_refuses,
                 a_block_holds_in_every_conversation_of_the_two_and_in_no_other,
                 a_group_that_shrinks_to_two_knows_no_blocks,
+                the_state_of_a_conversation_is_that_of_its_two_people,
                 p11_marks_stand_still_for_the_other_while_blocked,
                 m15_nothing_is_stored_after_a_block_is_acknowledged,
                 blocks_are_listed_by_name_in_pages,
@@ -398,6 +399,43 @@ pub async fn p11_who_has_blocked_users_is_known<S: Messages + Blocks + Directory
     );
     unblock(store, "a", "b").await;
     assert_eq!(known().await, [one("b", "c", 2), one("d", "a", 4)]);
+}
+
+pub async fn the_state_of_a_conversation_is_that_of_its_two_people<
+    S: Messages + Blocks + Directory,
+>(
+    subject: Subject<S>,
+) {
+    let store = &*subject.store;
+    direct(store, "ab", "a", "b").await;
+    direct(store, "ac", "a", "c").await;
+    put(store, "hosted", &["a", "b"]).await;
+    put(store, "three", &["a", "b", "c"]).await;
+    put(store, "shrunk", &["a", "b", "c"]).await;
+    put(store, "shrunk", &["a", "b"]).await;
+    put(store, "alone", &["a"]).await;
+    let places = ["ab", "ac", "hosted", "three", "shrunk", "alone", "unknown"];
+    let states = async |who: &str| {
+        let mut states = Vec::new();
+        for place in places {
+            let state = store.block_state(&user(who), &conversation(place)).await;
+            states.push(state.expect("an answer"));
+        }
+        states
+    };
+    let none = [BlockState::Group; 4];
+    let all = |ab, ac, hosted| [[ab, ac, hosted].as_slice(), &none].concat();
+    let (open, blocked) = (BlockState::Open, BlockState::Blocked);
+    assert_eq!(states("a").await, all(open, open, open));
+    assert_eq!(states("b").await, all(open, BlockState::Group, open));
+    for (by, whom) in [("a", "b"), ("b", "a")] {
+        block(store, by, whom).await;
+        assert_eq!(states("a").await, all(blocked, open, blocked));
+        assert_eq!(states("b").await, all(blocked, BlockState::Group, blocked));
+        unblock(store, by, whom).await;
+    }
+    assert_eq!(states("a").await, all(open, open, open));
+    assert_eq!(states("nobody").await, [BlockState::Group; 7]);
 }
 
 pub async fn a_group_that_shrinks_to_two_knows_no_blocks<S: Messages + Blocks + Directory>(

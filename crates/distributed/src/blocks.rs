@@ -2,10 +2,10 @@
 
 use crate::postgres::{self, PostgresStore};
 use async_trait::async_trait;
-use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::identity::{ConversationId, Profile, UserId};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::PersonKey;
-use lamplight_usecases::ports::{BlockOutcome, BlockedBy, Blocks, Page, StoreResult};
+use lamplight_usecases::ports::{BlockOutcome, BlockState, BlockedBy, Blocks, Page, StoreResult};
 
 #[async_trait]
 impl Blocks for PostgresStore {
@@ -35,6 +35,14 @@ impl Blocks for PostgresStore {
 
     async fn between(&self, user: &UserId, others: &[UserId]) -> StoreResult<Vec<UserId>> {
         postgres::blocks_between(self, user, others).await
+    }
+
+    async fn block_state(
+        &self,
+        user: &UserId,
+        conversation: &ConversationId,
+    ) -> StoreResult<BlockState> {
+        postgres::block_state(self, user, conversation).await
     }
 
     async fn blockers_of(&self, users: &[UserId]) -> StoreResult<Vec<BlockedBy>> {

@@ -3,10 +3,10 @@
 use crate::messages::SqliteStore;
 use crate::sqlite;
 use async_trait::async_trait;
-use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::identity::{ConversationId, Profile, UserId};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::PersonKey;
-use lamplight_usecases::ports::{BlockOutcome, BlockedBy, Blocks, Page, StoreResult};
+use lamplight_usecases::ports::{BlockOutcome, BlockState, BlockedBy, Blocks, Page, StoreResult};
 
 #[async_trait]
 impl Blocks for SqliteStore {
@@ -46,6 +46,16 @@ impl Blocks for SqliteStore {
     async fn between(&self, user: &UserId, others: &[UserId]) -> StoreResult<Vec<UserId>> {
         let (user, others) = (user.clone(), others.to_vec());
         self.read(move |conn| sqlite::blocks_between(conn, &user, &others))
+            .await
+    }
+
+    async fn block_state(
+        &self,
+        user: &UserId,
+        conversation: &ConversationId,
+    ) -> StoreResult<BlockState> {
+        let (user, conversation) = (user.clone(), conversation.clone());
+        self.read(move |conn| sqlite::block_state(conn, &user, &conversation))
             .await
     }
 

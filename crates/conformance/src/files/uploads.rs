@@ -196,6 +196,9 @@ pub async fn the_others_are_told_of_an_upload_but_not_over_a_block<
         .await
         .expect("blocked");
     assert_eq!(told(&["f1"]).await, [row("f1", "", None)]);
+    // A group that has shrunk to two is a group.
+    put(&*store, "three", &["a", "b"]).await;
+    assert_eq!(told(&["f3"]).await, [row("f3", "b", None)]);
     // One who left uploads for nobody.
     put(&*store, "three", &["b", "c"]).await;
     assert_eq!(told(&["f2"]).await, [row("f2", "", Some("one"))]);

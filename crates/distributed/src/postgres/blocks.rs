@@ -5,17 +5,20 @@
 //! for which marks are moved under their own locks: whatever had read before the commit that there is
 //! no block is committed by then.
 
+use super::block_check::is_blocked;
 use super::codec::to_db;
 use super::connection::{Connection, Params, Sql};
 use super::conversations::{ensure_people, texts};
 use super::database::{Database, Repeat};
 use super::error::Failure;
 use super::queries::profile_of;
-use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::identity::{ConversationId, Profile, UserId};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::PersonKey;
 use lamplight_usecases::pages::ByteBudget;
-use lamplight_usecases::ports::{BlockOutcome, BlockedBy, MOST_BLOCKERS, Page, StoreResult};
+use lamplight_usecases::ports::{
+    BlockOutcome, BlockState, BlockedBy, MOST_BLOCKERS, Page, StoreResult,
+};
 use lamplight_usecases::weight;
 use tokio_postgres::types::Type;
 
@@ -94,6 +97,19 @@ pub(super) const BETWEEN: Sql = Sql {
                UNION SELECT 1 FROM blocks WHERE person = o.id AND blocked = me.id) b
            WHERE me.user_id = $1 AND me.has_blocks ORDER BY o.user_id",
     types: &[Type::TEXT, Type::TEXT_ARRAY],
+};
+
+/// Whether a conversation is direct, and whether a block holds in it.
+pub(super) const STATE: Sql = Sql {
+    text: concat!(
+        "SELECT a.member_count = 2 AND NOT EXISTS (
+             SELECT 1 FROM conversation_groups WHERE conversation = a.conversation), ",
+        is_blocked!(),
+        " FROM (SELECT p.has_blocks, c.member_count, p.id AS person, c.id AS conversation
+             FROM people p JOIN conversations c ON c.conversation_id = $2
+             JOIN members m ON m.conversation = c.id AND m.person = p.id WHERE p.user_id = $1) a"
+    ),
+    types: &[Type::TEXT, Type::TEXT],
 };
 
 pub(super) const BLOCKERS: Sql = Sql {
@@ -224,6 +240,26 @@ pub(crate) async fn blocks_between(
     let user = |row: &tokio_postgres::Row| row.try_get::<_, &str>(0).map(UserId::trusted);
     let users = rows.iter().map(user).collect::<Result<_, _>>();
     Ok(users.map_err(Failure::from)?)
+}
+
+/// Whether a block holds in a conversation.
+pub(crate) async fn block_state(
+    database: &Database,
+    user: &UserId,
+    conversation: &ConversationId,
+) -> StoreResult<BlockState> {
+    let params: Params<'_> = &[&user.as_str(), &conversation.as_str()];
+    let rows = database.rows(&STATE, params).await?;
+    let Some(row) = rows.first() else {
+        return Ok(BlockState::Group);
+    };
+    let is_direct: bool = row.try_get(0).map_err(Failure::from)?;
+    let is_blocked: bool = row.try_get(1).map_err(Failure::from)?;
+    Ok(match (is_direct, is_blocked) {
+        (false, _) => BlockState::Group,
+        (true, false) => BlockState::Open,
+        (true, true) => BlockState::Blocked,
+    })
 }
 
 /// Who has blocked any of these users.

@@ -116,7 +116,8 @@ const AUDIENCES: Sql = Sql {
                WHERE m.conversation = f.conversation AND m.person <> f.owner
            ) o ON EXISTS (SELECT 1 FROM members m
                    WHERE m.conversation = f.conversation AND m.person = f.owner)
-               AND NOT (o.number = 1 AND EXISTS (SELECT 1 FROM blocks b
+               AND NOT (o.number = 1 AND NOT EXISTS (
+                   SELECT 1 FROM conversation_groups g WHERE g.conversation = f.conversation) AND EXISTS (SELECT 1 FROM blocks b
                    WHERE b.person = f.owner AND b.blocked = o.other
                    OR b.person = o.other AND b.blocked = f.owner))
            WHERE f.id = ANY ($1)",

@@ -60,7 +60,7 @@ mod watches;
 mod writer;
 
 pub(crate) use avatars::{add_avatar, avatars, forget_avatars};
-pub(crate) use blocks::{block, blocked_by, blockers_of, blocks_between, unblock};
+pub(crate) use blocks::{block, block_state, blocked_by, blockers_of, blocks_between, unblock};
 pub(crate) use codec::{from_db, to_db};
 pub(crate) use connection::{Connection, Sql};
 pub(crate) use conversations::ensure_direct;

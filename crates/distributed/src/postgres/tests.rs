@@ -65,6 +65,7 @@ const STATEMENTS: &[(&str, &Sql)] = &[
     ("remove block", &blocks::REMOVE),
     ("blocked by", &blocks::BLOCKED_BY),
     ("between", &blocks::BETWEEN),
+    ("block state", &blocks::STATE),
     ("blockers", &blocks::BLOCKERS),
     ("total unread", &queries::TOTAL_UNREAD),
     ("archived", &settings::ARCHIVED),

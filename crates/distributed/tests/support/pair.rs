@@ -16,10 +16,10 @@ use lamplight_domain::presence::{SavedStatus, StatusOverride};
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{
-    AppendError, Appended, BlockOutcome, BlockedBy, Blocks, CommitPosition, CommittedEntry,
-    CommittedSeqs, Directory, History, ListFilter, LogFollower, MarkUpdate, MessagePage, Messages,
-    Page, Person, PinnedPage, ProfileSource, ProfileWrite, Range, StoreResult, SyncPage,
-    SyncPosition,
+    AppendError, Appended, BlockOutcome, BlockState, BlockedBy, Blocks, CommitPosition,
+    CommittedEntry, CommittedSeqs, Directory, History, ListFilter, LogFollower, MarkUpdate,
+    MessagePage, Messages, Page, Person, PinnedPage, ProfileSource, ProfileWrite, Range,
+    StoreResult, SyncPage, SyncPosition,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -64,6 +64,13 @@ impl Blocks for Pair {
         self.next().between(user, others).await
     }
 
+    async fn block_state(
+        &self,
+        user: &UserId,
+        conversation: &ConversationId,
+    ) -> StoreResult<BlockState> {
+        self.next().block_state(user, conversation).await
+    }
     async fn blockers_of(&self, users: &[UserId]) -> StoreResult<Vec<BlockedBy>> {
         self.next().blockers_of(users).await
     }

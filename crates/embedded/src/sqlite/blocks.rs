@@ -2,11 +2,11 @@
 
 use super::batch::{Batch, ensure_person, person_row, to_db};
 use super::queries::profile;
-use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::identity::{ConversationId, Profile, UserId};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::PersonKey;
 use lamplight_usecases::pages::ByteBudget;
-use lamplight_usecases::ports::{BlockOutcome, BlockedBy, MOST_BLOCKERS, Page};
+use lamplight_usecases::ports::{BlockOutcome, BlockState, BlockedBy, MOST_BLOCKERS, Page};
 use lamplight_usecases::weight;
 use rusqlite::{Connection, params};
 
@@ -111,6 +111,37 @@ pub(crate) fn blocks_between(
     }
     found.sort();
     Ok(found)
+}
+
+/// Whether a block holds in a conversation.
+pub(crate) fn block_state(
+    conn: &Connection,
+    user: &UserId,
+    conversation: &ConversationId,
+) -> rusqlite::Result<BlockState> {
+    let mut members = conn.prepare_cached(
+        "SELECT m.person FROM conversations c JOIN members m ON m.conversation = c.id
+         WHERE c.conversation_id = ?1 AND NOT EXISTS (
+             SELECT 1 FROM conversation_groups WHERE conversation = c.id) LIMIT 3",
+    )?;
+    let members: Vec<i64> = members
+        .query_map([conversation.as_str()], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let person = person_row(conn, user)?;
+    let [one, other] = *members.as_slice() else {
+        return Ok(BlockState::Group);
+    };
+    if ![one, other].map(Some).contains(&person) {
+        return Ok(BlockState::Group);
+    }
+    let is_blocked = conn
+        .prepare_cached(super::batch::IS_BLOCKED)?
+        .exists([one, other])?;
+    Ok(if is_blocked {
+        BlockState::Blocked
+    } else {
+        BlockState::Open
+    })
 }
 
 /// Who has blocked any of these users.

@@ -238,7 +238,8 @@ pub(crate) fn file_audiences(
 ) -> rusqlite::Result<Vec<UploadAudience>> {
     let mut upload = conn.prepare_cached(
         "SELECT f.conversation, f.owner, f.state, f.writer, EXISTS (SELECT 1 FROM members m
-             WHERE m.conversation = f.conversation AND m.person = f.owner)
+             WHERE m.conversation = f.conversation AND m.person = f.owner),
+             EXISTS (SELECT 1 FROM conversation_groups g WHERE g.conversation = f.conversation)
          FROM files f WHERE f.id = ?1",
     )?;
     let mut members = conn.prepare_cached(
@@ -252,10 +253,11 @@ pub(crate) fn file_audiences(
             .query_row([id.as_str()], |row| {
                 let writer: Option<String> = row.get(3)?;
                 let numbers: (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                Ok((numbers, writer, row.get::<_, bool>(4)?))
+                let flags: (bool, bool) = (row.get(4)?, row.get(5)?);
+                Ok((numbers, writer, flags))
             })
             .optional()?;
-        let Some(((conversation, owner, state), writer, is_member)) = row else {
+        let Some(((conversation, owner, state), writer, (is_member, is_group))) = row else {
             continue;
         };
         let mut others: Vec<(i64, UserId)> = Vec::new();
@@ -266,7 +268,9 @@ pub(crate) fn file_audiences(
                 })?
                 .collect::<rusqlite::Result<_>>()?;
         }
+        // In groups nothing is hidden, also in one that has shrunk to two.
         if let [(other, _)] = others.as_slice()
+            && !is_group
             && is_blocked.exists([owner, *other])?
         {
             others.clear();

@@ -54,7 +54,7 @@ mod writer;
 pub(crate) use append::append;
 pub(crate) use avatars::{add_avatar, avatars, forget_avatars};
 pub use backup::{Restored, backup, restore};
-pub(crate) use blocks::{block, blocked_by, blockers_of, blocks_between, unblock};
+pub(crate) use blocks::{block, block_state, blocked_by, blockers_of, blocks_between, unblock};
 pub(crate) use conversations::ensure_direct;
 pub use error::OpenError;
 pub(crate) use files::{

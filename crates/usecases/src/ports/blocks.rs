@@ -2,7 +2,7 @@
 
 use super::store::{Page, StoreResult};
 use async_trait::async_trait;
-use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::identity::{ConversationId, Profile, UserId};
 use lamplight_domain::time::Timestamp;
 
 /// Whether a user could be blocked.
@@ -12,6 +12,17 @@ pub enum BlockOutcome {
     Blocked,
     /// The user has blocked as many as one may.
     TooMany,
+}
+
+/// Whether a block holds in a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockState {
+    /// It is not direct: in groups nothing is hidden, also in a group that has shrunk to two.
+    Group,
+    /// It is one of two people of whom neither has blocked the other.
+    Open,
+    /// It is one of two people of whom one has blocked the other.
+    Blocked,
 }
 
 /// More blocks of one user than this hide nobody: what a node holds of a user is bounded.
@@ -59,6 +70,13 @@ pub trait Blocks: Send + Sync + 'static {
     /// Those of `others` who have blocked a user, or whom the user has blocked, in the order of their
     /// ids.
     async fn between(&self, user: &UserId, others: &[UserId]) -> StoreResult<Vec<UserId>>;
+
+    /// Whether a block holds in a conversation of a user; [`BlockState::Group`] if there is none.
+    async fn block_state(
+        &self,
+        user: &UserId,
+        conversation: &ConversationId,
+    ) -> StoreResult<BlockState>;
 
     /// Who has blocked any of these users, of each at most [`MOST_BLOCKERS`]. In no particular order.
     async fn blockers_of(&self, users: &[UserId]) -> StoreResult<Vec<BlockedBy>>;

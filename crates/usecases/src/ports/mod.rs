@@ -23,7 +23,7 @@ mod shared_sign_outs;
 mod store;
 
 pub use accounts::{Account, Accounts, NewSession};
-pub use blocks::{BlockOutcome, BlockedBy, Blocks, MOST_BLOCKERS};
+pub use blocks::{BlockOutcome, BlockState, BlockedBy, Blocks, MOST_BLOCKERS};
 pub use bus::{Attached, Attachment, BusMessage, EventBus, Subscriber, Subscription};
 pub use clock::Clock;
 pub use connections::{ConnectionRegistry, HiddenTicket, WatchedPresence};

@@ -10,11 +10,11 @@ use lamplight_domain::roster_feed::{Mode, RosterFeed};
 use lamplight_domain::time::Timestamp;
 use lamplight_embedded::messages::SqliteStore;
 use lamplight_usecases::ports::{
-    BlockOutcome, BlockedBy, Blocks, BusMessage, ConnectionRegistry, Directory, EventBus,
-    Exchanged, HashError, HashFor, HiddenTicket, Ids, MarkUpdate, Page, Passwords, Person,
-    ProfileSource, ProfileWrite, PushKey, PushNotice, PushOutcome, PushSender, PushSubscription,
-    PushTarget, SharedSignOuts, SignOut, StoreError, StoreResult, Subscriber, Subscription,
-    WatchedPresence,
+    BlockOutcome, BlockState, BlockedBy, Blocks, BusMessage, ConnectionRegistry, Directory,
+    EventBus, Exchanged, HashError, HashFor, HiddenTicket, Ids, MarkUpdate, Page, Passwords,
+    Person, ProfileSource, ProfileWrite, PushKey, PushNotice, PushOutcome, PushSender,
+    PushSubscription, PushTarget, SharedSignOuts, SignOut, StoreError, StoreResult, Subscriber,
+    Subscription, WatchedPresence,
 };
 use lamplight_usecases::subscribers::Subscribers;
 use parking_lot::Mutex;
@@ -351,6 +351,13 @@ impl Blocks for HeldBlocks {
     }
     async fn between(&self, user: &UserId, others: &[UserId]) -> StoreResult<Vec<UserId>> {
         self.store.between(user, others).await
+    }
+    async fn block_state(
+        &self,
+        user: &UserId,
+        conversation: &ConversationId,
+    ) -> StoreResult<BlockState> {
+        self.store.block_state(user, conversation).await
     }
     async fn blockers_of(&self, users: &[UserId]) -> StoreResult<Vec<BlockedBy>> {
         self.reads.lock().push(users.len());
