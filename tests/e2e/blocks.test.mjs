@@ -125,6 +125,30 @@ for (const wire of WIRES) {
       assert.equal(seen.readSeq, 0)
     })
 
+    test("m15 typing ends before a block, and no end of it passes later", async (t) => {
+      const { asha, ben, conversationId, said } = await pair(t)
+      const message = await said(asha)
+      const both = [asha.client, ben.client]
+      const since = both.map((client) => client.mark())
+      for (const client of both) await client.must("typing", { conversationId, isTyping: true })
+      const seen = (isTyping) =>
+        both.map((client, at) =>
+          client.sees("typing", (one) => one.isTyping === isTyping, { since: since[at], ...PATIENCE }),
+        )
+      await Promise.all(seen(true))
+      done(await wire.block(asha, ben.id))
+      await Promise.all(seen(false))
+      for (const client of both) await client.must("typing", { conversationId, isTyping: false })
+      // A marker: whatever came before the deletions has arrived.
+      done(await wire.remove(asha, { conversationId, messageId: message.id }))
+      await ben.client.sees("conversation_entry", () => true, PATIENCE)
+      await asha.client.must("sync", { conversations: { [conversationId]: 0 } })
+      for (const [at, client] of both.entries()) {
+        const told = client.all("typing", since[at]).map((one) => one.isTyping)
+        assert.deepEqual(told, [true, false])
+      }
+    })
+
     test("refusals", async (t) => {
       const { asha } = await pair(t)
       refused(await wire.block(asha, asha.id), "invalid", "You cannot block yourself.")

@@ -35,6 +35,10 @@ pub enum Event {
         /// The other members.
         to: Members,
     },
+    /// One of these users blocks the other, so nothing of their typing passes in their direct
+    /// conversations any more. It `is_told` before the block takes effect: nodes publish the end of
+    /// what is typed. It is not after the block: nodes forget what began meanwhile. Ephemeral.
+    TypingEnds { between: [UserId; 2], is_told: bool },
     /// A user begins to upload a file, goes on, or ends, for the nodes that have sessions of theirs.
     /// Ephemeral.
     Sharing {
@@ -105,6 +109,7 @@ impl Event {
             | Self::FileProgress { to, .. }
             | Self::Receipt { to, .. }
             | Self::ConversationChanged { to, .. } => Audience::Users(to),
+            Self::TypingEnds { between, .. } => Audience::Users(between),
             Self::BlockersChanged { user } | Self::Sharing { user, .. } => {
                 Audience::Users(std::slice::from_ref(user))
             }
@@ -123,6 +128,7 @@ impl Event {
         match self {
             Self::Appended { .. } | Self::Receipt { .. } | Self::ConversationChanged { .. } => true,
             Self::Typing { .. }
+            | Self::TypingEnds { .. }
             | Self::FileProgress { .. }
             | Self::Sharing { .. }
             | Self::UploadWanted { .. }

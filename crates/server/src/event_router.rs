@@ -149,6 +149,7 @@ impl EventRouter {
             } => self.hub.send("typing", &to, || {
                 encode::typing(&conversation, &user, is_typing, expires_at)
             }),
+            Event::TypingEnds { between, is_told } => self.handler.end_typing(&between, is_told),
             Event::Sharing {
                 user,
                 file,

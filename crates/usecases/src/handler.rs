@@ -86,7 +86,7 @@ impl Handler {
             groups: GroupService::new(ports, &settings, &shared),
             messages: MessageService::new(ports, &shared, &settings),
             search: SearchService::new(ports, &shared),
-            blocks: BlockService::new(ports, &settings),
+            blocks: BlockService::new(ports, &settings, &shared),
             push: PushService::new(ports),
             files: FileService::new(ports, &shared),
             accounts: AccountService::new(ports, &settings, &shared),
@@ -313,6 +313,14 @@ impl Handler {
     /// there.
     pub fn members_left(&self, conversation: &ConversationId, users: &[UserId]) {
         self.shared.typing.left(conversation, users);
+    }
+
+    /// One of these users blocks the other. See [`Event::TypingEnds`].
+    ///
+    /// [`Event::TypingEnds`]: lamplight_domain::event::Event::TypingEnds
+    pub fn end_typing(&self, between: &[UserId; 2], is_told: bool) {
+        let [one, other] = between;
+        self.shared.typing.end_between(one, other, is_told);
     }
 
     /// What is the same for all members of a conversation, `None` if it does not exist.

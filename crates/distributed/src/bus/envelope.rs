@@ -74,9 +74,10 @@ pub(crate) fn decode(payload: &[u8]) -> Result<Contents, Malformed> {
     contents.ok_or_else(|| Malformed(format!("fields are missing for {}", &*envelope.kind)))
 }
 
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 12] = [
     "appended",
     "typing",
+    "typing_ends",
     "receipt",
     "conversation",
     "signed_out",
@@ -341,6 +342,12 @@ impl Writer {
                 until: Some(until.0),
                 ..base
             },
+            Event::TypingEnds { between, is_told } => Envelope {
+                kind: "typing_ends".into(),
+                to: between.iter().map(|user| user.as_str().into()).collect(),
+                is_typing: Some(*is_told),
+                ..base
+            },
             Event::BlockersChanged { user } => Envelope {
                 kind: "blockers".into(),
                 user: Some(user.as_str().into()),
@@ -437,6 +444,13 @@ impl Envelope<'_> {
                 is_typing: self.is_typing?,
                 expires_at: Timestamp(self.expires_at?),
                 to: to(),
+            },
+            "typing_ends" => Event::TypingEnds {
+                between: match self.to.as_slice() {
+                    [one, other] => [one, other].map(|id| UserId::trusted(&**id)),
+                    _ => return None,
+                },
+                is_told: self.is_typing?,
             },
             "receipt" => Event::Receipt {
                 conversation: conversation()?,

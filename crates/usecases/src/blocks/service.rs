@@ -5,8 +5,10 @@ use crate::caller::Caller;
 use crate::command::Reply;
 use crate::deadline;
 use crate::ports::{BlockOutcome, Blocks, Clock, Directory, EventBus, Ports};
+use crate::presence::typing_table::TypingTable;
 use crate::refusal::{Code, Refusal};
 use crate::settings::{Identity, Settings};
+use crate::shared::Shared;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::UserId;
 use std::sync::Arc;
@@ -20,16 +22,18 @@ pub(crate) struct BlockService {
     bus: Arc<dyn EventBus>,
     clock: Arc<dyn Clock>,
     identity: Identity,
+    typing: Arc<TypingTable>,
 }
 
 impl BlockService {
-    pub(crate) fn new(ports: &Ports, settings: &Settings) -> Self {
+    pub(crate) fn new(ports: &Ports, settings: &Settings, shared: &Shared) -> Self {
         Self {
             blocks: Arc::clone(&ports.blocks),
             directory: Arc::clone(&ports.directory),
             bus: Arc::clone(&ports.bus),
             clock: Arc::clone(&ports.clock),
             identity: settings.identity,
+            typing: Arc::clone(&shared.typing),
         }
     }
 
@@ -66,9 +70,12 @@ impl BlockService {
             return Err(Refusal::new(Code::NotFound, "There is no such user."));
         }
         let now = self.clock.now().wall;
+        // Before the block takes effect, because nothing passes after that.
+        self.end_typing(user, other, true);
         let outcome = self.blocks.block(user, other, MOST_BLOCKED, now);
         match deadline::store(outcome).await? {
             BlockOutcome::Blocked => {
+                self.end_typing(user, other, false);
                 let user = other.clone();
                 self.bus.publish(Event::BlockersChanged { user });
                 Ok(Reply::Done)
@@ -77,5 +84,15 @@ impl BlockService {
                 "You have blocked {MOST_BLOCKED} users. Unblock one of them first."
             ))),
         }
+    }
+
+    /// Ends the typing of two people in their direct conversations, on all nodes that have
+    /// connections of theirs.
+    fn end_typing(&self, user: &UserId, other: &UserId, is_told: bool) {
+        self.typing.end_between(user, other, is_told);
+        self.bus.publish(Event::TypingEnds {
+            between: [user.clone(), other.clone()],
+            is_told,
+        });
     }
 }

@@ -13,19 +13,34 @@ use std::time::Duration;
 /// Typing ends by itself after this long without another notice.
 const TYPING_LASTS: Duration = Duration::from_secs(6);
 
-struct Typing {
-    until: Moment,
-    to: Members,
+/// A notice that a user types.
+pub(crate) struct Notice {
+    /// The members of the conversation.
+    pub(crate) to: Members,
     /// The socket that the notice came by, so that closing one tab does not end the typing in
     /// another.
-    session: Option<ConnectionId>,
+    pub(crate) session: Option<ConnectionId>,
+    /// Whether blocks hold in the conversation.
+    pub(crate) is_direct: bool,
+}
+
+struct Typing {
+    until: Moment,
+    notice: Notice,
+}
+
+#[derive(Default)]
+struct State {
+    users: HashMap<UserId, HashMap<ConversationId, Typing>>,
+    /// How many blocks were made so far.
+    blocks_made: u64,
 }
 
 /// The typing notices in force. Publishes when one starts and stops.
 pub(crate) struct TypingTable {
     clock: Arc<dyn Clock>,
     bus: Arc<dyn EventBus>,
-    users: Mutex<HashMap<UserId, HashMap<ConversationId, Typing>>>,
+    state: Mutex<State>,
 }
 
 impl TypingTable {
@@ -33,35 +48,70 @@ impl TypingTable {
         Self {
             clock: Arc::clone(clock),
             bus: Arc::clone(bus),
-            users: Mutex::default(),
+            state: Mutex::default(),
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.users.lock().values().map(HashMap::len).sum()
+        self.state.lock().users.values().map(HashMap::len).sum()
     }
 
+    /// For [`start`](Self::start): to be taken before a block is looked for.
+    pub(crate) fn blocks_made(&self) -> u64 {
+        self.state.lock().blocks_made
+    }
+
+    /// `false`, and nothing is done, if a block was made since `blocks_made` was taken.
     pub(crate) fn start(
         &self,
         user: &UserId,
-        conversation: ConversationId,
-        to: Members,
-        session: Option<ConnectionId>,
-    ) {
+        conversation: &ConversationId,
+        notice: Notice,
+        blocks_made: u64,
+    ) -> bool {
         let now = self.clock.now();
+        let to = Members::clone(&notice.to);
         let typing = Typing {
             until: now.moment.plus(TYPING_LASTS),
-            to: Members::clone(&to),
-            session,
+            notice,
         };
-        self.users
-            .lock()
-            .entry(user.clone())
-            .or_default()
-            .insert(conversation.clone(), typing);
+        let mut state = self.state.lock();
+        if state.blocks_made != blocks_made {
+            return false;
+        }
+        let conversations = state.users.entry(user.clone()).or_default();
+        conversations.insert(conversation.clone(), typing);
+        drop(state);
         let lasts = i64::try_from(TYPING_LASTS.as_millis()).unwrap_or(0);
         let expires_at = Timestamp(now.wall.0.saturating_add(lasts));
-        self.publish(user, conversation, to, true, expires_at);
+        self.publish(user, conversation.clone(), to, true, expires_at);
+        true
+    }
+
+    /// Ends the notices of two people in their direct conversations, because one of them blocks the
+    /// other. Before the block it `is_told`; after it nothing passes, and receivers end what started
+    /// meanwhile by its time.
+    pub(crate) fn end_between(&self, one: &UserId, other: &UserId, is_told: bool) {
+        let mut state = self.state.lock();
+        state.blocks_made += u64::from(!is_told);
+        let mut ended = Vec::new();
+        for (user, other) in [(one, other), (other, one)] {
+            let Some(conversations) = state.users.get_mut(user) else {
+                continue;
+            };
+            let is_theirs = |_: &ConversationId, typing: &mut Typing| {
+                typing.notice.is_direct && typing.notice.to.contains(other)
+            };
+            let theirs = conversations.extract_if(is_theirs);
+            ended.extend(theirs.map(|(place, typing)| (user, place, typing.notice.to)));
+            if conversations.is_empty() {
+                state.users.remove(user);
+            }
+        }
+        drop(state);
+        for (user, conversation, to) in ended.into_iter().filter(|_| is_told) {
+            self.publish(user, conversation, to, false, self.clock.now().wall);
+        }
     }
 
     pub(crate) fn stop(&self, user: &UserId, conversation: ConversationId, to: Members) {
@@ -74,23 +124,24 @@ impl TypingTable {
     ///
     /// A message replaces the notice of its sender this way: receivers end it on the message.
     pub(crate) fn remove(&self, user: &UserId, conversation: &ConversationId) -> bool {
-        let mut users = self.users.lock();
-        let Some(conversations) = users.get_mut(user) else {
+        let mut state = self.state.lock();
+        let Some(conversations) = state.users.get_mut(user) else {
             return false;
         };
         let was = conversations.remove(conversation).is_some();
         if conversations.is_empty() {
-            users.remove(user);
+            state.users.remove(user);
         }
         was
     }
 
     /// Who has left a conversation does not hear that typing ends in it.
     pub(crate) fn left(&self, conversation: &ConversationId, gone: &[UserId]) {
-        for typing in self.users.lock().values_mut() {
+        for typing in self.state.lock().users.values_mut() {
             if let Some(typing) = typing.get_mut(conversation) {
                 let is_left = |user: &&UserId| !gone.contains(user);
-                typing.to = typing.to.iter().filter(is_left).cloned().collect();
+                let to = &mut typing.notice.to;
+                *to = to.iter().filter(is_left).cloned().collect();
             }
         }
     }
@@ -100,21 +151,24 @@ impl TypingTable {
     }
 
     pub(crate) fn stop_on_socket(&self, user: &UserId, session: &ConnectionId) {
-        self.stop_where(user, |typing| typing.session.as_ref() == Some(session));
+        self.stop_where(user, |typing| {
+            typing.notice.session.as_ref() == Some(session)
+        });
     }
 
     fn stop_where(&self, user: &UserId, ends: impl Fn(&Typing) -> bool) {
-        let mut users = self.users.lock();
-        let Some(conversations) = users.get_mut(user) else {
+        let mut state = self.state.lock();
+        let Some(conversations) = state.users.get_mut(user) else {
             return;
         };
         let stopped: Vec<_> = conversations.extract_if(|_, typing| ends(typing)).collect();
         if conversations.is_empty() {
-            users.remove(user);
+            state.users.remove(user);
         }
-        drop(users);
+        drop(state);
         for (conversation, typing) in stopped {
-            self.publish(user, conversation, typing.to, false, self.clock.now().wall);
+            let to = typing.notice.to;
+            self.publish(user, conversation, to, false, self.clock.now().wall);
         }
     }
 
@@ -122,10 +176,10 @@ impl TypingTable {
     pub(crate) fn expire(&self) {
         let now = self.clock.now();
         let mut expired = Vec::new();
-        self.users.lock().retain(|user, conversations| {
+        self.state.lock().users.retain(|user, conversations| {
             let ended = conversations.extract_if(|_, typing| typing.until <= now.moment);
             expired.extend(
-                ended.map(|(conversation, typing)| (user.clone(), conversation, typing.to)),
+                ended.map(|(conversation, typing)| (user.clone(), conversation, typing.notice.to)),
             );
             !conversations.is_empty()
         });

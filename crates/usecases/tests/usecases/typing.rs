@@ -4,8 +4,10 @@ use crate::support::*;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::ConversationId;
 use lamplight_domain::presence::{ManualStatus, OfflineReason};
-use lamplight_usecases::ports::Messages as _;
-use lamplight_usecases::{Identity, MessageCommand, MessageReply, PresenceCommand, Reply};
+use lamplight_usecases::ports::{Blocks as _, Messages as _};
+use lamplight_usecases::{
+    BlockCommand, Identity, MessageCommand, MessageReply, PresenceCommand, Reply,
+};
 use std::time::Duration;
 
 fn typing(conversation: &ConversationId, is_typing: bool) -> PresenceCommand {
@@ -66,6 +68,79 @@ usecase_tests! {
         app.pass(7 * SECOND);
         let told = |to: &[&str], is_typing| ("a".to_owned(), to.iter().map(ToString::to_string).collect(), is_typing);
         assert_eq!(app.typing(), [told(&["b", "c"], true), told(&["b"], false)]);
+    }
+
+    /// The end of a notice would tell that nobody blocked before it, or that somebody did.
+    async fn m15_typing_ends_before_a_block_and_nothing_of_it_passes_later() {
+        for (by, whom) in [("a", "b"), ("b", "a")] {
+            let app = TestApp::new(Identity::Jwt);
+            let a = on_socket("a", "sa");
+            app.join(&a).await;
+            let place = app.open_with(&a, "b").await;
+            app.ask(&a, typing(&place, true)).await.expect("told");
+            app.ask(&by_http(by), BlockCommand::Block(user(whom))).await.expect("blocked");
+            let told = [notice("a", "b", true), notice("a", "b", false)];
+            assert_eq!(app.typing(), told);
+            let events = app.events();
+            let position = |is_it: fn(&Event) -> bool| events.iter().position(is_it).expect("published");
+            let end = position(|event| matches!(event, Event::Typing { is_typing: false, .. }));
+            let first = position(|event| matches!(event, Event::TypingEnds { is_told: true, .. }));
+            let last = position(|event| matches!(event, Event::TypingEnds { is_told: false, .. }));
+            let change = position(|event| matches!(event, Event::BlockersChanged { .. }));
+            assert!(end < last && first < last && last < change);
+            app.pass(10 * SECOND);
+            for is_typing in [true, false] {
+                app.ask(&a, typing(&place, is_typing)).await.expect("accepted");
+            }
+            app.ask(&a, PresenceCommand::Leave { reason: OfflineReason::Closed }).await.expect("gone");
+            assert_eq!(app.typing(), told);
+        }
+    }
+
+    /// On another node than the one that blocks.
+    async fn m15_what_is_typed_while_a_block_is_made_elsewhere_ends_silently() {
+        let app = TestApp::new(Identity::Jwt);
+        let (a, b, c) = (on_socket("a", "sa"), on_socket("b", "sb"), on_socket("c", "sc"));
+        let place = app.open_with(&a, "b").await;
+        let other = app.open_with(&c, "a").await;
+        let between = ["b", "a"].map(user);
+        app.ask(&a, typing(&place, true)).await.expect("told");
+        app.ask(&a, typing(&other, true)).await.expect("told");
+        app.handler.end_typing(&between, true);
+        assert_eq!(app.typing()[2..], [notice("a", "b", false)]);
+        app.ask(&b, typing(&place, true)).await.expect("told");
+        app.store.block(&user("b"), &user("a"), 10, app.now()).await.expect("blocked");
+        app.handler.end_typing(&between, false);
+        app.ask(&b, typing(&place, false)).await.expect("accepted");
+        app.pass(10 * SECOND);
+        assert_eq!(app.typing()[3..], [notice("b", "a", true), notice("a", "c", false)], "that of others goes on");
+    }
+
+    async fn a_stop_does_not_pass_a_block_that_this_node_has_not_heard_of() {
+        let app = TestApp::new(Identity::Jwt);
+        let a = on_socket("a", "sa");
+        let place = app.open_with(&a, "b").await;
+        app.ask(&a, typing(&place, true)).await.expect("told");
+        app.store.block(&user("b"), &user("a"), 10, app.now()).await.expect("blocked");
+        app.ask(&a, typing(&place, false)).await.expect("accepted");
+        assert_eq!(app.typing(), [notice("a", "b", true)]);
+        assert_eq!(app.handler.table_sizes().typing, 0);
+    }
+
+    async fn in_a_group_that_shrank_to_two_typing_passes_a_block() {
+        let app = TestApp::new(Identity::Jwt);
+        let a = on_socket("a", "sa");
+        let place = ConversationId::trusted("group");
+        for members in [["a", "b", "c"].as_slice(), &["a", "b"]] {
+            let members: Vec<_> = members.iter().map(|id| user(id)).collect();
+            app.store.put_conversation(&place, &members, app.now()).await.expect("a conversation");
+        }
+        app.ask(&a, typing(&place, true)).await.expect("told");
+        app.ask(&by_http("b"), BlockCommand::Block(user("a"))).await.expect("blocked");
+        for is_typing in [true, false] {
+            app.ask(&a, typing(&place, is_typing)).await.expect("told");
+        }
+        assert_eq!(app.typing(), [true, true, false].map(|is_typing| notice("a", "b", is_typing)));
     }
 
     async fn a_message_takes_the_place_of_typing() {

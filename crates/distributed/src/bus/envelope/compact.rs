@@ -40,6 +40,7 @@ const BLOCKERS: u8 = 8;
 const LOST: u8 = 9;
 const SHARING: u8 = 10;
 const UPLOAD_WANTED: u8 = 11;
+const TYPING_ENDS: u8 = 12;
 
 /// What an entry is. Others, of later versions, are shown as nothing.
 const ENTRY_UNKNOWN: u8 = 0;
@@ -147,6 +148,13 @@ pub(super) fn write_event(out: &mut Vec<u8>, head: Head, event: &Event) -> bool 
             out.text(file.as_str());
             out.text(by);
         }
+        Event::TypingEnds { between, is_told } => {
+            out.head(head, TYPING_ENDS);
+            for user in between {
+                out.text(user.as_str());
+            }
+            out.flag(*is_told);
+        }
         Event::Presence(_) => return false,
     }
     true
@@ -228,6 +236,10 @@ pub(super) fn decode(payload: &[u8]) -> Result<Contents, Malformed> {
         UPLOAD_WANTED => Event::UploadWanted {
             file: FileId::trusted(read.text()?),
             by: read.text()?.into(),
+        },
+        TYPING_ENDS => Event::TypingEnds {
+            between: [UserId::trusted(read.text()?), UserId::trusted(read.text()?)],
+            is_told: read.flag()?,
         },
         LOST => return Ok(Contents::Lost),
         _ => return Ok(Contents::Unknown),

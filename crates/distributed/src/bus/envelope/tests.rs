@@ -179,6 +179,10 @@ fn events() -> Vec<Event> {
         Event::BlockersChanged {
             user: UserId::trusted("ann"),
         },
+        Event::TypingEnds {
+            between: ["ann", "bé"].map(UserId::trusted),
+            is_told: true,
+        },
         Event::Sharing {
             user: UserId::trusted("cé"),
             file: FileId::trusted("f"),
