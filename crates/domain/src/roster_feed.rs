@@ -139,6 +139,19 @@ impl<K: Clone + Eq + Hash> RosterFeed<K> {
         self.listed.values()
     }
 
+    /// Online users past the end of the list, in the order in which they move in.
+    pub fn beyond(&self) -> impl Iterator<Item = &Arc<Presence>> {
+        self.beyond.values()
+    }
+
+    /// Whether a user is in the list.
+    #[must_use]
+    pub fn is_listed(&self, user: &str) -> bool {
+        self.since
+            .get_key_value(user)
+            .is_some_and(|(user, since)| self.listed.contains_key(&(*since, user.clone())))
+    }
+
     /// Entries of the tables of online users and watchers, for metrics.
     #[must_use]
     pub fn held(&self) -> usize {

@@ -8,6 +8,7 @@ use lamplight_domain::time::Timestamp;
 use lamplight_usecases::{Caller, Identity, Principal};
 use parking_lot::Mutex;
 use socketio::Socket;
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
@@ -22,6 +23,36 @@ pub(crate) struct TokenProof {
     /// The digest of the local session's token.
     pub(crate) credential: Option<Arc<str>>,
     pub(crate) expires: Option<Timestamp>,
+}
+
+/// The users whose states wait to be sent to a connection, while a task sends some.
+#[derive(Default)]
+pub(crate) struct WaitingStates(Mutex<Option<Box<HashSet<UserId>>>>);
+
+impl WaitingStates {
+    /// Adds users. `false` if a task sends already, which takes them too.
+    pub(crate) fn start(&self, users: impl IntoIterator<Item = UserId>) -> bool {
+        let mut waiting = self.0.lock();
+        let is_first = waiting.is_none();
+        waiting.get_or_insert_default().extend(users);
+        is_first
+    }
+
+    /// What the task sends next, `None` at its end.
+    pub(crate) fn next(&self) -> Option<HashSet<UserId>> {
+        let mut waiting = self.0.lock();
+        let next = waiting.as_deref_mut().map(std::mem::take);
+        let next = next.filter(|users| !users.is_empty());
+        if next.is_none() {
+            *waiting = None;
+        }
+        next
+    }
+
+    /// The task gives up.
+    pub(crate) fn end(&self) {
+        *self.0.lock() = None;
+    }
 }
 
 /// The state of one connection.
@@ -45,6 +76,8 @@ pub struct SocketData {
     pub(crate) suspended: Mutex<Option<Counted>>,
     /// What the connection had on another node, until it goes on here.
     pub(crate) moving: Mutex<Option<Box<MovingConnection>>>,
+    /// States of users that it watches, too long for one answer.
+    pub(crate) states: WaitingStates,
 }
 
 impl SocketData {
@@ -68,6 +101,7 @@ impl SocketData {
             paused_until: AtomicU64::new(0),
             suspended: Mutex::default(),
             moving: Mutex::default(),
+            states: WaitingStates::default(),
         }
     }
 
@@ -125,5 +159,25 @@ impl SocketData {
             address: Some(self.address),
             credential: self.credential(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_task_at_a_time_sends_states_and_takes_what_comes_meanwhile() {
+        let waiting = WaitingStates::default();
+        let [a, b] = ["a", "b"].map(UserId::trusted);
+        assert!(waiting.start([a.clone()]));
+        assert_eq!(waiting.next(), Some(HashSet::from([a.clone()])));
+        assert!(!waiting.start([b.clone(), a.clone()]), "one sends");
+        assert!(!waiting.start([b.clone()]));
+        assert_eq!(waiting.next(), Some(HashSet::from([a.clone(), b])));
+        assert_eq!(waiting.next(), None);
+        assert!(waiting.start([a.clone()]), "the task has ended");
+        waiting.end();
+        assert!(waiting.start([a]));
     }
 }

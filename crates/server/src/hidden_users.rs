@@ -31,7 +31,7 @@ pub(crate) struct HiddenUsers {
     from: RwLock<HashMap<UserId, Arc<Hidden>>>,
     /// What the last list of a connection held, for connections from which somebody is hidden: a
     /// list that is sent again only because of a hidden user would tell of them.
-    lists: Mutex<HashMap<ConnectionId, u64>>,
+    lists: Mutex<HashMap<ConnectionId, ListMark>>,
 }
 
 impl HiddenUsers {
@@ -80,21 +80,16 @@ impl HiddenUsers {
         Some(before.unwrap_or_default())
     }
 
+    /// The most users who are hidden from one.
+    pub(crate) fn most(&self) -> usize {
+        let from = self.from.read();
+        from.values().map(|hidden| hidden.len()).max().unwrap_or(0)
+    }
+
     /// Whether a list differs from the one before on this connection.
-    pub(crate) fn is_new_list(
-        &self,
-        connection: &Connection,
-        listed: &[Arc<Presence>],
-        count: usize,
-    ) -> bool {
-        let mut hasher = DefaultHasher::new();
-        count.hash(&mut hasher);
-        for shown in listed {
-            (shown.profile.id.as_str(), shown.version).hash(&mut hasher);
-        }
-        let hash = hasher.finish();
+    pub(crate) fn is_new_list(&self, connection: &Connection, mark: ListMark) -> bool {
         let id = connection.data().id.clone();
-        self.lists.lock().insert(id, hash) != Some(hash)
+        self.lists.lock().insert(id, mark) != Some(mark)
     }
 
     /// The next list of a connection is sent in any case.
@@ -108,6 +103,21 @@ impl HiddenUsers {
         if is_last && let Some(user) = connection.data().user() {
             self.from.write().remove(user);
         }
+    }
+}
+
+/// A digest of what a list shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ListMark(u64);
+
+impl ListMark {
+    pub(crate) fn of(listed: &[Arc<Presence>], count: usize) -> Self {
+        let mut hasher = DefaultHasher::new();
+        count.hash(&mut hasher);
+        for shown in listed {
+            (shown.profile.id.as_str(), shown.version).hash(&mut hasher);
+        }
+        Self(hasher.finish())
     }
 }
 

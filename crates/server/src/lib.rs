@@ -35,6 +35,7 @@ pub mod push_key;
 pub mod reindex;
 mod roster_feed;
 mod roster_packets;
+mod roster_view;
 pub mod serve;
 pub mod session_check;
 pub mod socket;

@@ -1,9 +1,10 @@
 //! Presence events: drives the domain's [`RosterFeed`] and sends what it decides.
 
 use crate::connection::Connection;
-use crate::hidden_users::{Hidden, HiddenUsers, visible};
+use crate::hidden_users::{Hidden, HiddenUsers, ListMark, visible};
 use crate::hub::Hub;
-use crate::roster_packets::{changes_in_parts, events_of, list_of};
+use crate::roster_packets::{changes_of, emit, events_of, list_of};
+use crate::roster_view::{Apart, Listed, View};
 use futures_util::future::BoxFuture;
 use lamplight_domain::identity::{ConnectionId, UserId};
 use lamplight_domain::presence::{Change, Offline, OfflineReason, Presence, clock_version};
@@ -12,11 +13,10 @@ use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{
     Clock, ConnectionRegistry, Directory, HiddenTicket, PresenceStore, StoreResult, WatchedPresence,
 };
-use lamplight_usecases::weight::{self, ANSWER_BYTES};
-use lamplight_wire::encode;
+use lamplight_usecases::weight;
 use parking_lot::Mutex;
 use socketio::Packet;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{Notify, oneshot};
@@ -136,118 +136,134 @@ impl RosterPublisher {
                     continue;
                 }
             }
-            self.flush();
+            self.flush().await;
             // Lets the connections write before the next round, however fast changes come.
             tokio::task::yield_now().await;
         }
     }
 
-    fn flush(&self) {
-        let mut feed = self.feed.lock();
-        let deliveries = feed.flush(self.clock.now().moment);
-        let (count, is_truncated, version) = (feed.count(), feed.is_truncated(), feed.version());
-        let list = deliveries
-            .iter()
-            .any(|delivery| matches!(delivery, Delivery::Snapshot(_)))
-            .then(|| {
-                // Clients page through what is past an answer's length.
-                let length = weight::fitting(feed.listed(), ANSWER_BYTES, |presence| {
-                    weight::presence(presence)
-                });
-                let is_truncated = is_truncated || length < feed.listed().len();
-                let listed = feed.listed().take(length);
-                Packet::event(
-                    "/",
-                    "online_users",
-                    &encode::online_users(listed, count, is_truncated, version),
-                )
-            });
-        // For those from whom somebody is hidden.
-        let listed: Vec<Arc<Presence>> = if list.is_some() {
-            feed.listed().cloned().collect()
-        } else {
-            Vec::new()
+    async fn flush(&self) {
+        let (deliveries, roster) = {
+            let mut feed = self.feed.lock();
+            let deliveries = feed.flush(self.clock.now().moment);
+            let has_list = deliveries
+                .iter()
+                .any(|delivery| matches!(delivery, Delivery::Snapshot(_)));
+            let roster = Listed::of(&feed, has_list, self.hidden.most());
+            (deliveries, roster)
         };
-        drop(feed);
-        for delivery in deliveries {
-            let delivery = self.deliver_apart(delivery, &listed, is_truncated);
-            let (connections, packets) = match delivery {
+        let version = self.clock_version();
+        let mut list = None;
+        for mut delivery in deliveries {
+            let apart = self.take_apart(&mut delivery);
+            let is_truncated = roster.is_truncated;
+            let (connections, packets) = match &delivery {
                 Delivery::Snapshot(connections) => {
-                    let Some(list) = list.clone() else { continue };
-                    (connections, vec![list])
-                }
-                Delivery::Events(connections, changes) => {
-                    let events = changes.iter().map(|change| {
-                        let (name, json) = encode::presence_event(change);
-                        Packet::event("/", name, &json)
+                    let list: &Packet = list.get_or_insert_with(|| {
+                        list_of(&roster.listed, roster.count, is_truncated, version)
                     });
-                    (connections, vec![Packet::batch(events)])
+                    (connections, vec![list.clone()])
                 }
-                Delivery::Changes(connections, changes) => (
-                    connections,
-                    changes_in_parts(
-                        &changes,
-                        ANSWER_BYTES,
-                        version,
-                        is_truncated.then_some(count),
-                    ),
-                ),
+                Delivery::Events(connections, changes) => (connections, events_of(changes)),
+                Delivery::Changes(connections, changes) => {
+                    let count = is_truncated.then_some(roster.count);
+                    (connections, changes_of(changes, count))
+                }
             };
-            for connection in connections {
-                for packet in &packets {
-                    // A connection that is closed or was cut off removes itself.
-                    let _ = connection.emit_packet(packet);
-                }
+            emit(connections, &packets);
+            // Each list or batch of its own takes as long to encode as the one for all others.
+            for group in apart {
+                self.deliver_apart(&delivery, &group, &roster, &packets, version);
+                tokio::task::yield_now().await;
             }
         }
     }
 
-    /// Sends what is left of a delivery to the connections from which somebody is hidden, and returns
-    /// it for the others.
-    fn deliver_apart(
-        &self,
-        mut delivery: Delivery<Connection>,
-        listed: &[Arc<Presence>],
-        is_truncated: bool,
-    ) -> Delivery<Connection> {
+    /// Takes the connections from which somebody is hidden out of a delivery: those of one user
+    /// together.
+    fn take_apart(&self, delivery: &mut Delivery<Connection>) -> Vec<Apart> {
+        let mut groups: Vec<Apart> = Vec::new();
         if self.hidden.is_empty() {
-            return delivery;
+            return groups;
         }
         let (Delivery::Snapshot(connections)
         | Delivery::Events(connections, _)
-        | Delivery::Changes(connections, _)) = &mut delivery;
+        | Delivery::Changes(connections, _)) = delivery;
         let mut apart = Vec::new();
-        connections.retain(|connection| match self.hidden.of_connection(connection) {
-            Some(hidden) => {
-                apart.push((connection.clone(), hidden));
-                false
+        connections.retain(|connection| {
+            let is_apart = self.hidden.of_connection(connection).is_some();
+            if is_apart {
+                apart.push(connection.clone());
             }
-            None => true,
+            !is_apart
         });
-        for (connection, hidden) in apart {
-            let count = self.count_without(&hidden);
-            let packets = match &delivery {
-                Delivery::Snapshot(_) => {
-                    let shown = |one: &&Arc<Presence>| !hidden.contains_key(&one.profile.id);
-                    let shown: Vec<_> = listed.iter().filter(shown).cloned().collect();
-                    if !self.hidden.is_new_list(&connection, &shown, count) {
-                        continue;
-                    }
-                    vec![list_of(&shown, count, is_truncated, self.clock_version())]
+        let feed = self.feed.lock();
+        let mut places = HashMap::new();
+        for connection in apart {
+            let is_filled = feed.mode_of(&connection) != Mode::Diff;
+            let place = places.entry((connection.data().user().cloned(), is_filled));
+            let place = *place.or_insert_with(|| {
+                groups.push(Apart {
+                    connections: Vec::with_capacity(1),
+                    is_filled,
+                });
+                groups.len() - 1
+            });
+            groups[place].connections.push(connection);
+        }
+        groups
+    }
+
+    /// Sends what is left of a delivery to connections of a user from whom somebody is hidden.
+    /// `packets` is what the others get.
+    fn deliver_apart(
+        &self,
+        delivery: &Delivery<Connection>,
+        group: &Apart,
+        roster: &Listed,
+        packets: &[Packet],
+        version: u64,
+    ) {
+        let Apart {
+            connections,
+            is_filled,
+        } = group;
+        let Some(first) = connections.first() else {
+            return;
+        };
+        // As of now: other groups came before this one.
+        let hidden = &*self.hidden.of_connection(first).unwrap_or_default();
+        let view = &View::of(&self.feed.lock(), hidden, *is_filled);
+        // Nobody who is hidden is online, nor was at the flush: it is what the others get.
+        let is_visible = |user: &UserId| !hidden.contains_key(user);
+        let is_shared = view.hidden_online == 0 && view.count == roster.count;
+        match delivery {
+            Delivery::Snapshot(_) => {
+                let shown = roster.without(hidden, view);
+                let mark = ListMark::of(&shown, view.count);
+                let is_new = |connection: &&Connection| self.hidden.is_new_list(connection, mark);
+                let connections: Vec<_> = connections.iter().filter(is_new).cloned().collect();
+                let is_shared =
+                    is_shared && roster.listed.iter().all(|one| is_visible(&one.profile.id));
+                if is_shared || connections.is_empty() {
+                    emit(&connections, packets);
+                } else {
+                    let list = list_of(&shown, view.count, view.is_truncated, version);
+                    emit(&connections, &[list]);
                 }
-                Delivery::Events(_, changes) => events_of(&visible(changes, &hidden)),
-                Delivery::Changes(_, changes) => {
-                    let changes = visible(changes, &hidden);
-                    let version = changes.iter().map(Change::version).max().unwrap_or(0);
-                    let count = is_truncated.then_some(count);
-                    changes_in_parts(&changes, ANSWER_BYTES, version, count)
+            }
+            Delivery::Events(_, changes) | Delivery::Changes(_, changes) => {
+                if is_shared && changes.iter().all(|change| is_visible(change.user())) {
+                    return emit(connections, packets);
                 }
-            };
-            for packet in &packets {
-                let _ = connection.emit_packet(packet);
+                let changes = visible(changes, hidden);
+                let packets = match delivery {
+                    Delivery::Events(..) => events_of(&changes),
+                    _ => changes_of(&changes, view.is_truncated.then_some(view.count)),
+                };
+                emit(connections, &packets);
             }
         }
-        delivery
     }
 
     /// A version as new as any change so far. That of the feed would tell when a hidden user changed.
@@ -255,11 +271,13 @@ impl RosterPublisher {
         clock_version(self.clock.now().wall)
     }
 
-    /// How many users are online, without those who are hidden.
-    fn count_without(&self, hidden: &Hidden) -> usize {
-        let feed = self.feed.lock();
-        let is_online = |user: &&UserId| feed.get(user.as_str()).is_some();
-        feed.count() - hidden.keys().filter(is_online).count()
+    /// The count that a connection is told together with changes, if its list is cut off.
+    fn count_for(&self, feed: &RosterFeed<Connection>, connection: &Connection) -> Option<usize> {
+        let view = match self.hidden.of_connection(connection) {
+            Some(hidden) => View::of(feed, &hidden, feed.mode_of(connection) != Mode::Diff),
+            None => View::of(feed, &Hidden::new(), true),
+        };
+        view.is_truncated.then_some(view.count)
     }
 
     /// Sends the connections of a user who was hidden from it, or is no longer.
@@ -302,12 +320,9 @@ impl RosterPublisher {
             let packets = if mode == Mode::Full {
                 events_of(&changes)
             } else {
-                let version = changes.iter().map(Change::version).max().unwrap_or(0);
-                changes_in_parts(&changes, ANSWER_BYTES, version, None)
+                changes_of(&changes, None)
             };
-            for packet in &packets {
-                let _ = connection.emit_packet(packet);
-            }
+            emit(std::slice::from_ref(&connection), &packets);
         }
     }
 
@@ -329,53 +344,64 @@ impl RosterPublisher {
                 }),
             })
             .collect();
-        let (version, count) = {
-            let feed = self.feed.lock();
-            (feed.version(), feed.is_truncated().then_some(feed.count()))
-        };
-        for packet in changes_in_parts(&changes, ANSWER_BYTES, version, count) {
-            let _ = connection.emit_packet(&packet);
-        }
+        let count = self.count_for(&self.feed.lock(), connection);
+        emit(
+            std::slice::from_ref(connection),
+            &changes_of(&changes, count),
+        );
     }
 
     /// Sends a connection the states of watched users that were too long for the answer to
     /// `watch_presence`. Each part waits until the one before is written, because a connection's
     /// queue is bounded and this may be longer.
-    pub async fn send_states(&self, connection: &Connection, mut users: Vec<UserId>) {
-        if let Some(hidden) = self.hidden.of_connection(connection) {
-            users.retain(|user| !hidden.contains_key(user));
+    ///
+    /// One call at a time sends to a connection; another one leaves its users to that and returns.
+    pub async fn send_states(&self, connection: &Connection, users: Vec<UserId>) {
+        let states = &connection.data().states;
+        if !states.start(users) {
+            return;
         }
+        while let Some(users) = states.next() {
+            if !self.send_some_states(connection, users).await {
+                return states.end();
+            }
+        }
+    }
+
+    /// `false` if the connection closed.
+    async fn send_some_states(&self, connection: &Connection, users: HashSet<UserId>) -> bool {
         let mut users = users.into_iter().peekable();
         while users.peek().is_some() {
-            let packets = {
+            let (changes, count) = {
                 let feed = self.feed.lock();
+                let hidden = self.hidden.of_connection(connection).unwrap_or_default();
                 let (mut changes, mut bytes) = (Vec::new(), 0);
                 // The states as of now. A user who went offline since is in an event of the feed.
                 while bytes < PART_BYTES
                     && let Some(user) = users.next()
                 {
-                    if let Some(presence) = feed.get(user.as_str()) {
+                    if let Some(presence) = feed.get(user.as_str())
+                        && !hidden.contains_key(&user)
+                    {
                         bytes += weight::presence(presence);
                         changes.push(Change::Online(Arc::clone(presence)));
                     }
                 }
-                changes_in_parts(
-                    &changes,
-                    ANSWER_BYTES,
-                    feed.version(),
-                    feed.is_truncated().then_some(feed.count()),
-                )
+                (changes, self.count_for(&feed, connection))
             };
+            // Encoded without the lock, for which every change of the roster waits.
+            let packets = changes_of(&changes, count);
             for packet in packets {
                 let (on_written, written) = oneshot::channel();
                 let queued = connection.emit_then(&packet, move || {
                     let _ = on_written.send(());
                 });
                 if queued.is_err() || written.await.is_err() {
-                    return;
+                    return false;
                 }
             }
         }
+        true
     }
 }
 

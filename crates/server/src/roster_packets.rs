@@ -1,22 +1,21 @@
 //! Presence as packets.
 
+use crate::connection::Connection;
 use lamplight_domain::presence::{Change, Presence};
 use lamplight_usecases::weight::{self, ANSWER_BYTES};
 use lamplight_wire::encode;
 use socketio::Packet;
 use std::sync::Arc;
 
-/// Packs changes into packets of at most `bytes`.
-pub(crate) fn changes_in_parts(
-    changes: &[Change],
-    bytes: usize,
-    version: u64,
-    count: Option<usize>,
-) -> Vec<Packet> {
+/// Packs changes into packets no longer than an answer. Their version is that of the newest change:
+/// another one would tell of changes of users who are hidden. `count` is how many users are online,
+/// for those whose list is cut off.
+pub(crate) fn changes_of(changes: &[Change], count: Option<usize>) -> Vec<Packet> {
+    let version = changes.iter().map(Change::version).max().unwrap_or(0);
     let mut packets = Vec::with_capacity(1);
     let mut left = changes;
     while !left.is_empty() {
-        let (part, rest) = left.split_at(weight::fitting(left, bytes, |change| {
+        let (part, rest) = left.split_at(weight::fitting(left, ANSWER_BYTES, |change| {
             weight::change(change)
         }));
         packets.push(Packet::event(
@@ -53,4 +52,14 @@ pub(crate) fn list_of(
     let version = listed.iter().map(|one| one.version).fold(version, u64::max);
     let json = encode::online_users(listed[..length].iter(), count, is_truncated, version);
     Packet::event("/", "online_users", &json)
+}
+
+/// Queues packets on connections.
+pub(crate) fn emit(connections: &[Connection], packets: &[Packet]) {
+    for connection in connections {
+        for packet in packets {
+            // A connection that is closed or was cut off removes itself.
+            let _ = connection.emit_packet(packet);
+        }
+    }
 }

@@ -361,7 +361,7 @@ impl ChatNamespace {
             let command = PresenceCommand::Watch(watched);
             let caller = socket.data().caller();
             match namespace.handler.handle(&caller, command.into()).await {
-                Ok(Reply::Presence(PresenceReply::Watching { users, later })) => {
+                Ok(Reply::Presence(PresenceReply::Watching { users, later, .. })) => {
                     namespace.roster.send_watched(&socket, users);
                     namespace.roster.send_states(&socket, later).await;
                 }

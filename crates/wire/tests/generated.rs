@@ -405,6 +405,7 @@ fn frames() -> Value {
                     ),
                 ],
                 later: vec![],
+                later_weight: 0,
             }),
         ),
         (

@@ -45,6 +45,13 @@ impl<K: Clone + Eq + Hash> RosterFeed<K> {
             })
     }
 
+    /// The mode of a connection.
+    #[must_use]
+    pub fn mode_of(&self, key: &K) -> Mode {
+        let follower = self.followers.get(key);
+        follower.map_or(Mode::None, |follower| follower.mode)
+    }
+
     /// A connection closed.
     pub fn unfollow(&mut self, key: &K) {
         let Some(follower) = self.followers.remove(key) else {

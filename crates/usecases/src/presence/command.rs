@@ -2,7 +2,7 @@
 
 use crate::metadata::{Budget, Dispatch, Metadata, Scope};
 use crate::ports::WatchedPresence;
-use crate::weight::{self, OFFLINE};
+use crate::weight;
 use lamplight_domain::identity::{ConnectionId, ConversationId, Profile, UserId};
 use lamplight_domain::presence::{Activity, OfflineReason, Presence, StatusOverride};
 use lamplight_domain::roster_feed::Mode;
@@ -90,6 +90,8 @@ pub enum PresenceReply {
         users: Vec<(WatchedPresence, Option<Timestamp>)>,
         /// Users online whose states would make the reply too long: they follow as changes.
         later: Vec<UserId>,
+        /// The weight of the states that follow.
+        later_weight: usize,
     },
     Online {
         users: Vec<Arc<Presence>>,
@@ -110,10 +112,11 @@ pub enum PresenceReply {
 impl PresenceReply {
     pub(crate) fn cost(&self) -> usize {
         match self {
-            Self::Watching { users, later } => {
-                weight::rows(users, |(one, _)| weight::watched(one))
-                    + weight::rows(later, |user| OFFLINE + weight::text(user.as_str()))
-            }
+            Self::Watching {
+                users,
+                later_weight,
+                ..
+            } => weight::rows(users, |(one, _)| weight::watched(one)) + later_weight,
             Self::Online { users, .. } => weight::rows(users, |shown| weight::presence(shown)),
             Self::Joined { .. } | Self::Status(_) | Self::OnlineCount { .. } => 0,
         }

@@ -54,8 +54,7 @@ impl PresenceService {
                 (watched, last_seen.next().flatten())
             })
             .collect();
-        let (users, later) = within(answer);
-        Ok(Reply::Presence(PresenceReply::Watching { users, later }))
+        Ok(Reply::Presence(within(answer)))
     }
 
     /// For each of these users, whom this node's feed shows as offline: a version that holds for
@@ -107,9 +106,7 @@ impl PresenceService {
 
 /// Splits the states into those that fit into the reply and the users who follow later. Offline users
 /// take little and are always in the reply; the states of online users can be long.
-fn within(
-    answer: Vec<(WatchedPresence, Option<Timestamp>)>,
-) -> (Vec<(WatchedPresence, Option<Timestamp>)>, Vec<UserId>) {
+fn within(answer: Vec<(WatchedPresence, Option<Timestamp>)>) -> PresenceReply {
     let mut left = weight::ANSWER_BYTES.saturating_sub(
         answer
             .iter()
@@ -118,6 +115,7 @@ fn within(
             .sum(),
     );
     let (mut users, mut later) = (Vec::with_capacity(answer.len()), Vec::new());
+    let mut later_weight = 0;
     for (seen, last_seen_at) in answer {
         let weight = if seen.shown.is_some() {
             weight::watched(&seen)
@@ -125,11 +123,16 @@ fn within(
             0
         };
         if weight > left {
+            later_weight += weight;
             later.push(seen.user);
         } else {
             left -= weight;
             users.push((seen, last_seen_at));
         }
     }
-    (users, later)
+    PresenceReply::Watching {
+        users,
+        later,
+        later_weight,
+    }
 }

@@ -248,11 +248,12 @@ usecase_tests! {
         let watcher = claimed("w", "sw");
         app.join(&watcher).await;
         let named = people.iter().map(|one| user(one)).chain([user("out")]).collect();
-        let Ok(Reply::Presence(PresenceReply::Watching { users, later })) = app.ask(&watcher, PresenceCommand::Watch(named)).await else { panic!("states") };
+        let Ok(Reply::Presence(PresenceReply::Watching { users, later, later_weight })) = app.ask(&watcher, PresenceCommand::Watch(named)).await else { panic!("states") };
         let bytes: usize = users.iter().map(|(seen, _)| lamplight_usecases::weight::watched(seen)).sum();
         assert!((900_000..=1_000_000).contains(&bytes), "{bytes}");
         assert_eq!(users.len() + later.len(), 601, "everybody is in one of the two");
         assert!(later.len() > 100);
+        assert!(later_weight > later.len() * 1_900, "what follows costs as much as what is in the reply: {later_weight}");
         assert!(users.iter().any(|(seen, _)| seen.user == user("out")), "whoever is out is answered in any case");
     }
 }
