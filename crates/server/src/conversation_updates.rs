@@ -2,6 +2,8 @@
 //! conversation as that member sees it.
 
 use crate::hub::Hub;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use lamplight_domain::conversation::{ConversationDetails, Members};
 use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_usecases::throttle::{self, Due};
@@ -12,8 +14,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-/// How many failed reads of a conversation's members end its update.
+/// After as many failed reads, the next one ends the update of a conversation.
 const MAX_FAILURES: usize = 3;
+
+/// Conversations that are read at the same time.
+const AT_ONCE: usize = 8;
 
 /// Gathers changed conversations and reads them for their members.
 pub struct ConversationUpdates {
@@ -51,20 +56,38 @@ impl ConversationUpdates {
         self.wake.notify_one();
     }
 
-    /// Sends what is pending, for as long as it is polled.
+    /// Sends what is pending, for as long as it is polled. A conversation whose reads are slow holds
+    /// up its own updates only.
     pub async fn run(&self) {
+        let mut running = FuturesUnordered::new();
+        let mut busy = HashSet::new();
         loop {
-            let pending = std::mem::take(&mut *self.pending.lock());
-            if pending.is_empty() {
-                self.wake.notified().await;
-                continue;
+            while running.len() < AT_ONCE
+                && let Some((conversation, users)) = self.next(&busy)
+            {
+                busy.insert(conversation.clone());
+                running.push(async move {
+                    if let Err(refusal) = self.send(&conversation, users).await {
+                        warn(&refusal);
+                    }
+                    conversation
+                });
             }
-            for (conversation, users) in pending {
-                if let Err(refusal) = self.send(&conversation, users).await {
-                    warn(&refusal);
+            tokio::select! {
+                Some(conversation) = running.next() => {
+                    busy.remove(&conversation);
                 }
+                () = self.wake.notified() => {}
             }
         }
+    }
+
+    /// Takes a conversation of which no update is being sent.
+    fn next(&self, busy: &HashSet<ConversationId>) -> Option<(ConversationId, HashSet<UserId>)> {
+        let mut pending = self.pending.lock();
+        let is_free = |conversation: &&ConversationId| !busy.contains(*conversation);
+        let conversation = pending.keys().find(is_free).cloned()?;
+        pending.remove_entry(&conversation)
     }
 
     /// A member that is removed meanwhile gets nothing, and one that is added gets another update.
@@ -102,7 +125,11 @@ impl ConversationUpdates {
                     });
                 }
                 Ok(None) => {}
-                Err(refusal) => warn(&refusal),
+                Err(refusal) if failures < MAX_FAILURES => {
+                    warn(&refusal);
+                    failures += 1;
+                }
+                Err(refusal) => return Err(refusal),
             }
         }
         Ok(())
