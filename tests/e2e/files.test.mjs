@@ -650,10 +650,23 @@ test("f8 whoever sends much to an upload that is refused reads why", async (t) =
   for (let round = 0; round < 10; round++) {
     const tries = [
       [404, raw(server, "PATCH", path, { as: ben.id, headers: tus, bytes })],
-      [412, raw(server, "PATCH", path, { as: asha.id, headers: { ...tus, "tus-resumable": "0.2.0" }, bytes })],
-      [415, raw(server, "PATCH", path, { as: asha.id, headers: { ...tus, "content-type": "text/plain" }, bytes })],
+      [
+        412,
+        raw(server, "PATCH", path, { as: asha.id, headers: { ...tus, "tus-resumable": "0.2.0" }, bytes }),
+      ],
+      [
+        415,
+        raw(server, "PATCH", path, { as: asha.id, headers: { ...tus, "content-type": "text/plain" }, bytes }),
+      ],
       [401, raw(server, "PATCH", path, { headers: tus, bytes })],
-      [400, raw(server, "POST", "/api/files", { as: asha.id, headers: { ...tus, "upload-length": "many" }, bytes })],
+      [
+        400,
+        raw(server, "POST", "/api/files", {
+          as: asha.id,
+          headers: { ...tus, "upload-length": "many" },
+          bytes,
+        }),
+      ],
     ]
     for (const [status, answer] of tries) {
       const { status: got, body } = await answer
