@@ -248,9 +248,11 @@ describe.skipIf(!canStart)("pictures of people and of groups", () => {
   })
 
   it("a photo of more than 5 MB is made smaller, and stays upright", async () => {
-    await openAccount(asha)
+    // Somebody of their own: how often one changes a profile is limited.
+    const dora = await (await Person.arrive(browser, server, "Dora")).signUp()
+    await openAccount(dora)
     // 1,200 by 800 as the camera stored it, red on the left; its note says that the left is the top.
-    const stored = await asha.page.evaluate(async () => {
+    const stored = await dora.page.evaluate(async () => {
       const canvas = document.createElement("canvas")
       canvas.width = 1_200
       canvas.height = 800
@@ -279,8 +281,8 @@ describe.skipIf(!canStart)("pictures of people and of groups", () => {
       Buffer.from(stored.slice(2)),
     ])
     expect(photo.length).toBeGreaterThan(5_500_000)
-    await pick(asha, { name: "photo.jpg", mimeType: "image/jpeg", buffer: photo })
-    const preview = asha.on("picture-preview")
+    await pick(dora, { name: "photo.jpg", mimeType: "image/jpeg", buffer: photo })
+    const preview = dora.on("picture-preview")
     await preview.waitFor()
     /** The colors at the top and at the bottom of a picture in the page. */
     const colors = (picture: Locator) =>
@@ -296,14 +298,11 @@ describe.skipIf(!canStart)("pictures of people and of groups", () => {
         })
       })
     expect(await colors(preview)).toEqual(["red", "blue"])
-    await asha.on("picture-save").click()
-    await asha.page.getByText("The picture is changed.").waitFor()
-    await shows(asha.on("picture-form"))
-    expect(await colors(asha.on("picture-form").locator("img"))).toEqual(["red", "blue"])
-    await asha.on("picture-remove").click()
-    await asha.page.getByText("The picture is removed.").waitFor()
-    await asha.page.keyboard.press("Escape")
-    expect(asha.complaints).toEqual([])
+    await dora.on("picture-save").click()
+    await dora.page.getByText("The picture is changed.").waitFor()
+    await shows(dora.on("picture-form"))
+    expect(await colors(dora.on("picture-form").locator("img"))).toEqual(["red", "blue"])
+    expect(dora.complaints).toEqual([])
   })
 
   it("is chosen on a phone too", async () => {
