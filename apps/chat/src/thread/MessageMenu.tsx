@@ -4,7 +4,7 @@ import { DropdownMenu } from "radix-ui"
 import { type ReactNode, useRef, useState } from "react"
 import { moment } from "../logic/time"
 import { words } from "../strings"
-import { isKeyboardInUse } from "../ui/overlay"
+import { isKeyboardInUse } from "../ui/keyboard"
 import { useThreadActions } from "./actions"
 
 /** The menu of the actions on a message, at the element around it. It is open for as long as it is mounted. */
