@@ -27,6 +27,10 @@ pub(crate) struct TokenProof {
 
 /// The users whose states wait to be sent to a connection, while a task sends some.
 #[derive(Default)]
+#[expect(
+    clippy::box_collection,
+    reason = "every connection has this field, and nearly none has such a set"
+)]
 pub(crate) struct WaitingStates(Mutex<Option<Box<HashSet<UserId>>>>);
 
 impl WaitingStates {
