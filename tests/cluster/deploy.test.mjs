@@ -8,6 +8,7 @@ import { after, before, describe, test } from "node:test"
 import { startCluster } from "../e2e/support/cluster.mjs"
 import { png } from "../e2e/support/media.mjs"
 import { conversationOf, crowd, get, post, somebody } from "../e2e/support/person.mjs"
+import { pushService } from "../e2e/support/push.mjs"
 import { BINARY, OPEN } from "../e2e/support/server.mjs"
 import { startPostgres, startRedis } from "../e2e/support/services.mjs"
 import { uploads } from "../e2e/support/tus.mjs"
@@ -19,6 +20,8 @@ const DEPLOY = readdirSync(join(ROOT, "deploy"), { recursive: true, withFileType
   .filter((entry) => entry.isFile())
   .map((entry) => join(entry.parentPath, entry.name).slice(ROOT.length))
 const OPERATIONS = "docs/operations.md"
+
+const pushes = await pushService({ after })
 
 describe("metrics", () => {
   const METRIC = /\blamplight_[a-z_]+/g
@@ -36,7 +39,13 @@ describe("metrics", () => {
     const FILE_SCAN_URL = `http://127.0.0.1:${scanner.address().port}/`
     services = await Promise.all([startRedis(), startPostgres()])
     const [redis, postgres] = services
-    cluster = await startCluster({ nodes: 2, settings: { ...OPEN, FILE_SCAN_URL }, redis, postgres })
+    const settings = {
+      ...OPEN,
+      FILE_SCAN_URL,
+      PUSH_ALLOW: pushes.origin,
+      VAPID_SUBJECT: "mailto:operator@example.org",
+    }
+    cluster = await startCluster({ nodes: 2, settings, redis, postgres })
   })
   after(async () => {
     await cluster?.dispose()
@@ -58,6 +67,12 @@ describe("metrics", () => {
     assert.equal((await post(two, "/api/privatechat/message", body, { as: ben })).status, 201)
     await sender.sees("new_private_message")
     leaver.close()
+    const away = somebody("away")
+    const toAway = await conversationOf(one, asha, away)
+    const device = pushes.device()
+    assert.equal((await post(one, "/api/push/subscriptions", device.subscription, { as: away })).status, 200)
+    assert.equal((await sender.send(toAway, "three")).success, true)
+    await device.gets(1, 60_000)
     const file = await uploads(one, asha).whole(id, png(600, 400))
     const sent = { conversationId: id, content: "", attachments: [file] }
     const isSent = async () =>

@@ -206,7 +206,7 @@ describe.skipIf(!canRun)("as time passes and connections come and go", () => {
       await dan.context.clock.setSystemTime(now)
       await wake()
       return (await line.locator('[data-presence="away"]').count()) > 0
-    })
+    }, 60_000)
     await asha.context.clock.fastForward(5 * 60_000)
     await line.filter({ hasText: /^Away, active [5-9] min ago$/ }).waitFor()
     await dan.page.mouse.move(400, 400)

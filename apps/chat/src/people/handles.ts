@@ -1,5 +1,5 @@
 /** The user names of people: display names are not unique. */
-import { createContext, useContext, useEffect, useMemo, useReducer } from "react"
+import { createContext, useContext, useEffect, useMemo, useSyncExternalStore } from "react"
 import { confusable } from "../logic/names"
 
 /** How users are identified: by accounts with user names, or by the ids that another application gave them. */
@@ -13,6 +13,21 @@ const askedAt = new Map<string, number>()
 /** After a failure nobody is asked for again sooner, however often a list changes. */
 const PAUSE_MS = 30_000
 
+/** How often a name became known, and who draws names. */
+let version = 0
+const drawn = new Set<() => void>()
+
+function subscribe(draw: () => void): () => void {
+  drawn.add(draw)
+  return () => drawn.delete(draw)
+}
+
+function learn(id: string, username: string | null): void {
+  known.set(id, username)
+  version += 1
+  for (const draw of drawn) draw()
+}
+
 /** Whether to ask for somebody now. */
 function isDue(id: string): boolean {
   if (known.has(id)) return false
@@ -25,8 +40,8 @@ function ask(id: string): Promise<void> {
     askedAt.set(id, performance.now())
     pending = fetch(`/api/users/${encodeURIComponent(id)}`, { headers: { accept: "application/json" } })
       .then(async (answer) => {
-        if (answer.ok) known.set(id, ((await answer.json()) as { username?: string }).username ?? null)
-        else if (answer.status === 404) known.set(id, null)
+        if (answer.ok) learn(id, ((await answer.json()) as { username?: string }).username ?? null)
+        else if (answer.status === 404) learn(id, null)
       })
       // Without a network it stays unknown, and is asked for with the next list.
       .catch(() => {})
@@ -50,7 +65,11 @@ interface Person {
  */
 export function useHandles(people: readonly Person[], all = false): ReadonlyMap<string, string> {
   const hasAccounts = useContext(HasAccounts)
-  const [version, update] = useReducer((n: number) => n + 1, 0)
+  const names = useSyncExternalStore(
+    subscribe,
+    () => version,
+    () => 0,
+  )
   const wanted = useMemo(() => (all ? people.map(({ id }) => id) : confusable(people)), [people, all])
 
   useEffect(() => {
@@ -61,15 +80,13 @@ export function useHandles(people: readonly Person[], all = false): ReadonlyMap<
     const work = async () => {
       for (let id = left.shift(); id !== undefined && !isOver; id = left.shift()) await ask(id)
     }
-    void Promise.all(Array.from({ length: AT_ONCE }, work)).then(() => {
-      if (!isOver) update()
-    })
+    for (let number = 0; number < AT_ONCE; number += 1) void work()
     return () => {
       isOver = true
     }
   }, [hasAccounts, wanted])
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new version has new names
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another name may be known
   return useMemo(() => {
     const handles = new Map<string, string>()
     for (const id of wanted) {
@@ -77,5 +94,5 @@ export function useHandles(people: readonly Person[], all = false): ReadonlyMap<
       if (handle) handles.set(id, `@${handle}`)
     }
     return handles
-  }, [wanted, hasAccounts, version])
+  }, [wanted, hasAccounts, names])
 }
