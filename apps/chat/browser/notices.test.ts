@@ -60,8 +60,20 @@ describe.skipIf(!canRun)("notifications of the service worker", () => {
     const userId = await person.userId()
     const tell = (message: object) =>
       page.evaluate(async (one) => (await navigator.serviceWorker.ready).active?.postMessage(one), message)
-    await tell({ type: "owner", owner: { userId, hasCookie: true, content: true } })
-    return { person, worker, tell, deliver: deliverBy(devtools, registrationId) }
+    // The page tells the worker too, once it is idle: what it says may come last.
+    const deliver = deliverBy(devtools, registrationId)
+    const probe = push("probe")
+    await expect
+      .poll(async () => {
+        await tell({ type: "owner", owner: { userId, hasCookie: true, content: true } })
+        await deliver(probe)
+        return (await shown(person)).length
+      })
+      .toBe(1)
+    await page.evaluate(async () => {
+      for (const one of await (await navigator.serviceWorker.ready).getNotifications()) one.close()
+    })
+    return { person, worker, tell, deliver }
   }
 
   const deliverBy =
