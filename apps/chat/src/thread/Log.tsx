@@ -313,7 +313,11 @@ export function Log(props: {
         unread={far && !leading ? unread : 0}
         loading={messages.loadingOlder || leading}
         failed={older.failed}
-        onLead={() => void lead()}
+        onLead={() => {
+          // What is loaded on the way makes the log longer: it must not follow its end.
+          pin(false)
+          void lead()
+        }}
         onMarkAllRead={markAllRead}
         onRetry={older.fetch}
       />
