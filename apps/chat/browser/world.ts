@@ -204,8 +204,10 @@ export class Person {
 
   /** Opens the conversation with somebody who is in. */
   async open(other: Person): Promise<void> {
-    if (!(await this.on("people-search").isVisible()))
-      await this.page.getByRole("button", { name: "People" }).click()
+    const people = this.page.getByRole("button", { name: "People" })
+    // The page may be loading.
+    await this.on("people-search").or(people).filter({ visible: true }).first().waitFor()
+    if (!(await this.on("people-search").isVisible())) await people.click()
     await this.on("online-user").filter({ hasText: other.name }).first().click()
     // Another conversation's field may be there still, and would take what is written.
     await this.on("thread-name").filter({ hasText: other.name }).waitFor()
