@@ -340,6 +340,42 @@ describe.skipIf(!canRun)("two people and the page", () => {
     expect(await asha.on("composer").inputValue()).toBe("")
   })
 
+  it("38: what was typed or sent is there after a reload right behind it", async () => {
+    await asha.open(ben)
+    /** Writes as a hand does, and reloads in the same moment. */
+    const write = async (text: string, isSent: boolean) => {
+      const isReloaded = asha.page.waitForEvent("domcontentloaded")
+      await asha.on("composer").evaluate(
+        (field: HTMLTextAreaElement, [content, sends]) => {
+          const value = Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value")
+          value?.set?.call(field, content)
+          field.dispatchEvent(new Event("input", { bubbles: true }))
+          // Once the page has drawn the text.
+          requestAnimationFrame(() =>
+            setTimeout(() => {
+              if (sends) field.form?.requestSubmit()
+              location.reload()
+            }),
+          )
+        },
+        [text, isSent] as const,
+      )
+      await isReloaded
+      await asha.on("composer").waitFor()
+    }
+    for (let n = 0; n < 5; n += 1) {
+      await write(`sent at the last moment ${n}.`, true)
+      await asha.message(`sent at the last moment ${n}.`).waitFor()
+    }
+    expect(await asha.on("composer").inputValue()).toBe("")
+    for (let n = 0; n < 2; n += 1) {
+      await write(`typed at the last moment ${n}.`, false)
+      await expect.poll(() => asha.on("composer").inputValue()).toBe(`typed at the last moment ${n}.`)
+    }
+    await asha.on("composer").fill("")
+    await expect.poll(() => asha.storedDrafts()).not.toContain("typed at the last moment")
+  })
+
   it("36 37: Enter chooses the word while one composes, and is a new line under a finger", async () => {
     await asha.open(ben)
     await asha.on("composer").fill("にほん")

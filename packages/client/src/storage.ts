@@ -52,10 +52,14 @@ export function indexedDbStorage(name = "lamplight"): ClientStorage {
     return opening
   }
 
-  /** Resolves when the transaction is complete: only then is the value durable. */
+  /**
+   * Resolves when the transaction is complete: only then is the value durable. It is committed at once: browsers abort what a page has
+   * not committed when it ends, and finish what it has.
+   */
   async function write(store: string, work: (store: IDBObjectStore) => void): Promise<void> {
     const transaction = (await open()).transaction(store, "readwrite", { durability: "strict" })
     work(transaction.objectStore(store))
+    transaction.commit()
     await new Promise<void>((resolve, reject) => {
       transaction.oncomplete = () => resolve()
       transaction.onabort = transaction.onerror = () => reject(transaction.error)

@@ -45,6 +45,8 @@ export function indexedDbUploads(name: string): UploadStorage {
   ): Promise<void> {
     const transaction = (await open()).transaction(stores, "readwrite", { durability: "strict" })
     work((store) => transaction.objectStore(store))
+    // So that it outlives the page, should that end now.
+    transaction.commit()
     await new Promise<void>((resolve, reject) => {
       transaction.oncomplete = () => resolve()
       transaction.onabort = transaction.onerror = () => reject(transaction.error)
