@@ -3,7 +3,7 @@ import type { SharedFile } from "@lamplight/client"
 import { useFileUrl } from "@lamplight/react"
 import { ChevronLeft, ChevronRight, Download, MessageSquareText, X, ZoomIn, ZoomOut } from "lucide-react"
 import { Dialog } from "radix-ui"
-import { type KeyboardEvent, useEffect, useRef, useState } from "react"
+import { type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState } from "react"
 import { words } from "../strings"
 import { kindOf, sizeText } from "./layout"
 import { useFileLoad } from "./media"
@@ -228,13 +228,17 @@ function Stage(props: {
   /** The width of the whole picture on the stage, in pixels: what the zoom multiplies. */
   const [base, setBase] = useState(0)
   const isZoomed = zoom > 1
-  useEffect(() => {
+  // Before it is painted: a zoom may come right behind, or be there before the picture is.
+  const isMeasured = isZoomed && base > 0
+  useLayoutEffect(() => {
     const element = image.current
-    if (isZoomed || !element || src === null) return
-    const watch = new ResizeObserver(() => setBase(element.clientWidth))
+    if (isMeasured || isFailed || !element || src === null) return
+    const measure = () => setBase(element.clientWidth)
+    measure()
+    const watch = new ResizeObserver(measure)
     watch.observe(element)
     return () => watch.disconnect()
-  }, [isZoomed, src])
+  }, [isMeasured, isFailed, src])
   // React's listeners for the wheel are passive, and could not keep the browser from zooming the page.
   const magnify = useRef(onMagnify)
   magnify.current = onMagnify
@@ -277,7 +281,7 @@ function Stage(props: {
             height={file.height}
             draggable={false}
             style={
-              isZoomed && base > 0
+              isMeasured
                 ? { maxWidth: "none", maxHeight: "none", width: base * zoom, height: "auto" }
                 : undefined
             }
