@@ -5,7 +5,8 @@
 //   node scripts/test.mjs --again          a suite that failed runs once more (.ci/run)
 //
 // With --again, a suite that passes the second time is listed as unsteady: such a test is a fault to mend, but one of
-// thousands does not hide whether the rest passes. No suite runs again once LATEST_REPEAT minutes have passed.
+// thousands does not hide whether the rest passes. Of the browser suites, only the files that failed run again. No suite
+// runs again once LATEST_REPEAT minutes have passed, and these files once LATEST_FILES have.
 
 import { spawn } from "node:child_process"
 import { dirname, join } from "node:path"
@@ -34,6 +35,10 @@ const SUITES = {
   "browser:cluster": "npm run --silent test:browser:cluster",
 }
 const LATEST_REPEAT = 60
+const LATEST_FILES = 75
+/** Suites that take the names of files, and the file in a line of theirs that names a failure. */
+const BY_FILE = /^browser(:|$)/
+const FAILED_FILE = /^ FAIL {2}(browser\/\S+\.test\.ts)/
 /** Lines that name a test that failed, as cargo, Vitest and Node's runner print them. */
 const FAILURE =
   /^(\s*(✖|×|❯ .*\|.*failed| FAIL )|not ok |test .* FAILED$|failures:|\s*---- .* stdout ----|thread '.*panicked at|.*AssertionError|Error: |error(\[E\d+\])?: )/
@@ -51,10 +56,11 @@ for (const name of names)
 const startedAt = Date.now()
 const minutes = (since) => `${((Date.now() - since) / 60_000).toFixed(1)} min`
 
-/** Runs a suite; answers with the lines that tell what failed, or null if it passed. */
-function run(name) {
+/** Runs a suite, or some files of it; answers with the lines that tell what failed, or null if it passed. */
+function run(name, files = []) {
   return new Promise((resolve) => {
-    const child = spawn("sh", ["-c", SUITES[name]], { stdio: ["inherit", "pipe", "pipe"] })
+    const command = files.length > 0 ? `${SUITES[name]} -- ${files.join(" ")}` : SUITES[name]
+    const child = spawn("sh", ["-c", command], { stdio: ["inherit", "pipe", "pipe"] })
     const failures = []
     const last = []
     for (const [stream, out] of [
@@ -76,13 +82,21 @@ function run(name) {
   })
 }
 
+/** The files in which tests failed, each once. Empty where the lines do not tell, or were too many to be kept. */
+function filesOf(failures) {
+  if (!failures || failures.length > KEPT) return []
+  return [...new Set(failures.flatMap((line) => FAILED_FILE.exec(line)?.[1] ?? []))]
+}
+
 const results = []
 for (const name of names.length > 0 ? names : Object.keys(SUITES)) {
   const since = Date.now()
   const attempts = [await run(name)]
-  if (attempts[0] && isRepeated && Date.now() - startedAt < LATEST_REPEAT * 60_000) {
-    console.log(`\nThe suite "${name}" failed; it runs once more.\n`)
-    attempts.push(await run(name))
+  const files = BY_FILE.test(name) ? filesOf(attempts[0]) : []
+  const latest = files.length > 0 ? LATEST_FILES : LATEST_REPEAT
+  if (attempts[0] && isRepeated && Date.now() - startedAt < latest * 60_000) {
+    console.log(`\nThe suite "${name}" failed; it runs once more: ${files.join(" ") || "all of it"}.\n`)
+    attempts.push(await run(name, files))
   }
   results.push({ name, attempts, took: minutes(since) })
 }
