@@ -225,6 +225,8 @@ export const words = {
     nothing: "No messages yet",
     typing: "is typing…",
     unread: (n: number) => count(n, "unread message", "unread messages"),
+    /** `shown`: the count as a badge shows it, such as "999+". */
+    unreadAbove: (shown: string) => `${shown} unread messages`,
   },
 
   settings: {

@@ -4,6 +4,7 @@ import { MessageCircle, UserRound } from "lucide-react"
 import { useCallback, useEffect, useRef, useState } from "react"
 import { FailureWatch } from "../composer/FailureWatch"
 import { Conversations } from "../conversations/Conversations"
+import { PHONE, WIDE } from "../design/breakpoints"
 import { Device } from "../device/Device"
 import { NewVersion } from "../device/NewVersion"
 import { badge } from "../logic/title"
@@ -40,8 +41,8 @@ const NewGroup = later(async () => ({ default: (await import("../details/panels"
 export function Shell(props: { self: User; mode: "local" | "open" | "token"; onLeave: () => void }) {
   const { self, mode, onLeave } = props
   const route = useRoute()
-  const wide = useMedia("(min-width: 1100px)")
-  const phone = useMedia("(max-width: 759px)")
+  const wide = useMedia(WIDE)
+  const phone = useMedia(PHONE)
   const [sheet, setSheet] = useState(false)
   const details = route.view === "thread" && route.details === true
   // The details take the place of the people.

@@ -5,6 +5,7 @@ import { type ReactNode, useEffect, useRef, useState } from "react"
 import { useMedia } from "../app/hooks"
 import { focusDetails } from "../app/regions"
 import { go } from "../app/route"
+import { WIDE } from "../design/breakpoints"
 import { words } from "../strings"
 import { IconButton } from "../ui/Button"
 import { Skeleton } from "../ui/State"
@@ -33,7 +34,7 @@ export function Details({ id, self, onClose }: { id: string; self: User; onClose
 function KnownDetails({ item, self, onClose }: DetailsProps & { onClose: () => void }) {
   const shared = useSharedFiles({ item, self })
   const [showsAll, setShowsAll] = useState(false)
-  const isWide = useMedia("(min-width: 1100px)")
+  const isWide = useMedia(WIDE)
   const isBack = useRef(false)
 
   // The way back leads to where it came from.

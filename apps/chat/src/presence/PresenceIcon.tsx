@@ -16,8 +16,9 @@ export function PresenceIcon({ state, size = 16 }: { state: PresenceIconState; s
   return (
     <svg
       viewBox="0 0 16 16"
-      width={size}
-      height={size}
+      // As large as text is, since an avatar has a notch for it.
+      width={`${size / 16}rem`}
+      height={`${size / 16}rem`}
       className="presence-icon"
       data-state={state}
       aria-hidden="true"

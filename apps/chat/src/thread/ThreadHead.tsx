@@ -58,7 +58,7 @@ export function ThreadHead(props: {
   return (
     <header className="panel-head thread-head">
       <IconButton
-        label={unread > 0 ? `${words.regions.back}, ${words.list.unread(unread)}` : words.regions.back}
+        label={unread > 0 ? `${words.regions.back}, ${unreadLabel(unread)}` : words.regions.back}
         className="only-phone back"
         onClick={goBack}
         data-testid="back"
@@ -95,6 +95,12 @@ export function ThreadHead(props: {
       )}
     </header>
   )
+}
+
+/** It has the text of the badge in it: who says what they see to the page must reach the button. */
+function unreadLabel(unread: number): string {
+  const shown = badge(unread)
+  return shown === String(unread) ? words.list.unread(unread) : words.list.unreadAbove(shown)
 }
 
 function Settings({ item, name }: { item: ConversationInfo; name: string }) {
