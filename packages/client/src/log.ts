@@ -59,19 +59,16 @@ export const emptyLog: Log = {
   forgotten: 0,
 }
 
-/** The limit for one segment, in messages. */
-export const MAX_ENTRIES = 5_000
-/** The length of the tail when it is cut off from the shown segment. */
-const SHORT_TAIL = 50
 /** The limit for `changes`. */
 const MAX_CHANGES = 500
 
 const none: Segment = { from: 0, to: 0, lastId: undefined, messages: [] }
-const seqOf = (one: Folded): number => one.base.seq
+export const seqOf = (one: Folded): number => one.base.seq
 const find = (segments: readonly Segment[], seq: number): Segment | undefined =>
   segments.find(({ from, to }) => from <= seq && seq <= to)
 
-const tailOf = (log: Log): Segment => find(log.segments, log.tail) ?? none
+/** The segment that receives new entries; an empty one from 0 to 0 if there is none. */
+export const tailOf = (log: Log): Segment => find(log.segments, log.tail) ?? none
 /** The shown segment; an empty one from 0 to 0 if there is none. */
 export const shown = (log: Log): Segment =>
   (log.view === null ? tailOf(log) : find(log.segments, log.view)) ?? none
@@ -202,52 +199,6 @@ export function knowHead(log: Log, seq: number): Log {
 /** Shows the segment of an entry; null: the tail. */
 export const look = (log: Log, seq: number | null): Log => settle({ ...log, view: seq })
 
-/**
- * Drops segments that are neither shown nor the tail, and cuts segments to `most` messages. `grown` is the
- * side that has just grown: the other side is cut.
- */
-export function trim(log: Log, grown: "older" | "newer", most = MAX_ENTRIES): Log {
-  const seen = shown(log)
-  const tail = tailOf(log)
-  const { length } = seen.messages
-  // With a margin, so that not every entry cuts again.
-  const isLong = length > most * 1.1
-  const part = !isLong ? seen : grown === "older" ? firsts(seen, most) : lasts(seen, length - most)
-  // The shown segment then ends before the tail begins.
-  const isApart = seen !== tail || (grown === "older" && isLong)
-  const newest = seen !== tail ? tail : isApart ? lasts(tail, Math.max(most + 1, length - SHORT_TAIL)) : part
-  const kept = log.segments.flatMap((segment) => {
-    if (segment === seen && seen === tail) return isApart ? [part, newest] : [newest]
-    if (segment === seen) return [part]
-    return segment === tail || segment.from > lastSeq(log) ? [segment] : []
-  })
-  if (!isLong && kept.length === log.segments.length) return log
-  const view = isApart && log.segments.includes(seen) ? part.from : null
-  return { ...log, segments: kept, view, tail: log.tail && newest.to }
-}
-
-/** Cuts the shown segment to its last messages. */
-export function cutShown(log: Log, most: number): Log {
-  const seen = shown(log)
-  if (seen.messages.length <= most) return log
-  const part = lasts(seen, seen.messages.length - most)
-  const segments = log.segments.map((segment) => (segment === seen ? part : segment))
-  return settle({ ...log, segments, view: log.view === null ? null : part.to })
-}
-
-/** The part of a segment that ends with its `count`th message. */
-function firsts(segment: Segment, count: number): Segment {
-  const messages = segment.messages.slice(0, count)
-  const last = messages.at(-1)?.base
-  return last ? { from: segment.from, to: last.seq, lastId: last.id, messages } : segment
-}
-
-/** The part of a segment that begins with its message at `index`. */
-function lasts(segment: Segment, index: number): Segment {
-  const messages = segment.messages.slice(index)
-  return messages[0] ? { ...segment, from: seqOf(messages[0]), messages } : segment
-}
-
 /** The `seq` that is loaded, or else that of the nearest loaded message. */
 export function nearest(log: Log, seq: number): number {
   if (holds(log, seq)) return seq
@@ -327,7 +278,7 @@ function mergeAll(known: readonly Folded[], given: readonly Folded[], me: string
 }
 
 /** Shows the tail if the shown segment has grown together with it, or is gone. */
-function settle(log: Log): Log {
+export function settle(log: Log): Log {
   let { view, tail } = log
   // The first entries of a conversation that was empty.
   if (log.loaded && !tail && log.segments[0]?.from === log.start) tail = log.start

@@ -11,7 +11,6 @@ import {
   addEntries,
   addPage,
   countUnread,
-  cutShown,
   emptyLog,
   findMessage,
   hasGap,
@@ -21,12 +20,10 @@ import {
   type Log,
   lastSeq,
   look,
-  MAX_ENTRIES,
   nearest,
   newestMessage,
   type Page,
   shown,
-  trim,
 } from "./log.js"
 import type { MessageAction } from "./options.js"
 import type { SendExtras, WriteTarget } from "./outbox/outbox.js"
@@ -42,6 +39,7 @@ import type {
   SettingsChange,
   WriteResult,
 } from "./types.js"
+import { cutShown, MAX_ENTRIES, type Side, trim } from "./window.js"
 import type { LogEntry, Message, Receipt, SyncedConversation, TypingEvent } from "./wire.js"
 
 /** What a thread needs from other modules. */
@@ -94,7 +92,6 @@ export interface Thread extends ConversationHandle {
 
 const OLDER = "older"
 const NEWER = "newer"
-type Side = typeof OLDER | typeof NEWER
 const PAGE = 50
 /** The page size around a jump: half of it is on either side, more than a screen. */
 const AROUND = 100
@@ -135,6 +132,8 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
   let cancelAgain = () => {}
   /** Whether the person reads above the end. */
   let stays = false
+  /** Where that is, by `seq`, as far as it is known. */
+  let place: number | undefined
   /** Counts jumps: only the last one may change what is shown. */
   let jumps = 0
   /** Counts resets: what was requested before the last one belongs to another log. */
@@ -172,9 +171,9 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     })
   })
 
-  function change(grown: Log, fresh: readonly LogEntry[] = [], side: Side = stays ? OLDER : NEWER): void {
+  function change(grown: Log, fresh: readonly LogEntry[] = [], side = grownSide()): void {
     // The last entries are enough for a conversation that is not open.
-    const next = trim(grown, side, openCount || side === OLDER ? MAX_ENTRIES : LONG_PAGE)
+    const next = trim(grown, side, openCount || side === OLDER ? MAX_ENTRIES : LONG_PAGE, place)
     if (next === log) return
     log = next
     for (const entry of fresh) core.events.emit("stored", entry)
@@ -182,6 +181,9 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     messages.touch()
     showSome()
   }
+
+  /** The side that entries grow which were not asked for. A person who reads above them, nobody knows where, may be anywhere. */
+  const grownSide = (): Side => (stays && place === undefined ? OLDER : NEWER)
 
   /** Returns whether the log, the user and the server's data are still those of now. */
   function since(): () => boolean {
@@ -275,7 +277,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
   async function renew(): Promise<void> {
     if (log.view === null || !history.isFolded()) return
     const isCurrent = since()
-    change(cutShown(log, MAX_PAGES * LONG_PAGE))
+    change(cutShown(log, MAX_PAGES * LONG_PAGE, place))
     for (let at = shown(log).to + 1; isCurrent() && log.view !== null; ) {
       const { length } = shown(log).messages.filter(({ base }) => base.seq < at)
       if (!length) return
@@ -299,10 +301,16 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     )
   }
 
-  function jumpToNewest(): Promise<void> {
+  /** Shows the end, which is where the person is then. */
+  function lookAtEnd(): void {
     jumps++
     stays = false
+    place = undefined
     change(look(log, null))
+  }
+
+  function jumpToNewest(): Promise<void> {
+    lookAtEnd()
     return follow()
   }
 
@@ -357,14 +365,17 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
         if (!mine) return
         mine = false
         if (--openCount > 0) return
+        const full = log
         core.connection.emit("leave_conversation", { conversationId: id })
-        jumps++
-        stays = false
-        change(look(log, null))
+        lookAtEnd()
+        // The rows of what was let go are not kept either.
+        if (log !== full) rows = createRows(core.me)
+        messages.get()
       }
     },
-    stay(isAbove) {
+    stay(isAbove, seq) {
       stays = isAbove
+      place = isAbove ? seq : undefined
     },
     loadOlder() {
       if (!hasOlder(log)) return Promise.resolve()
@@ -380,12 +391,13 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     },
     async jumpTo(seq) {
       const mine = ++jumps
-      const isHere = holds(log, seq)
-      if (isHere) change(look(log, seq))
-      else
-        await take({ direction: "around", at: seq, limit: AROUND }, (next) =>
-          mine === jumps ? look(next, nearest(next, seq)) : next,
-        )
+      const show = (next: Log): Log => {
+        if (mine !== jumps) return next
+        place = undefined
+        return look(next, nearest(next, seq))
+      }
+      if (holds(log, seq)) change(show(log))
+      else await take({ direction: "around", at: seq, limit: AROUND }, show)
     },
     seqAt: (time) => import("./places.js").then(({ seqAt }) => seqAt(core, id, time)),
     pinned: (before) => import("./places.js").then(({ pinned }) => pinned(core, id, before)),
@@ -469,6 +481,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
       cancelAgain()
       jumps++
       resets++
+      place = undefined
       log = { ...emptyLog, me: core.me() }
       error = null
       for (const fetch of [load, older, newer, rest]) fetch.drop()

@@ -419,10 +419,11 @@ export interface ConversationHandle {
    */
   pinned(before?: number): Promise<PinnedPage>
   /**
-   * Whether the user reads above the end of the rows. If so, the rows stay, however much arrives; otherwise
-   * so many new messages that they leave a hole replace the rows.
+   * Whether the user reads above the end of the rows, and the `seq` of a message in view then. If so, the rows around it stay, however
+   * much arrives; otherwise so many new messages that they leave a hole replace the rows. About 2,000 rows stay in memory: those that
+   * are farther away are let go, and `loadOlder` and `loadNewer` load them again. Without a `seq` those stay that were loaded last.
    */
-  stay(isAbove: boolean): void
+  stay(isAbove: boolean, seq?: number): void
   /** Shows the newest messages again. */
   jumpToNewest(): Promise<void>
   /** Loads again after an `error`. */

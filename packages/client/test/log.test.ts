@@ -16,9 +16,9 @@ import {
   type Page,
   type Segment,
   shown,
-  trim,
 } from "../src/log.js"
 import { createRows } from "../src/rows.js"
+import { trim } from "../src/window.js"
 import type { LogEntry, Message } from "../src/wire.js"
 
 const message = (seq: number, senderId = "asha"): Message => ({
@@ -178,13 +178,19 @@ describe("a conversation's log", () => {
           else if (kind === "toNewest") log = look(log, null)
           else continue
           const long = shown(log).messages
-          log = trim(log, side, most)
+          // Somebody reads there, or it is not known where.
+          const place = limit % 2 ? undefined : long[at % long.length]
+          log = trim(log, side, most, place?.message.seq)
           check(log)
           expect(log.segments.length).toBeLessThanOrEqual(2)
           expect(log.segments.flatMap(messagesOf).length).toBeLessThanOrEqual(2 * most * 1.1 + 50)
-          // The side towards which one went is there.
-          const end = side === "older" ? long[0] : long.at(-1)
-          expect(shown(log).messages).toContain(end)
+          // What is read is there, with what is around it; otherwise the side towards which one went.
+          const kept = shown(log).messages
+          const read = place ?? (side === "older" ? long[0] : long.at(-1))
+          const around = place ? Math.floor(most / 4) - 1 : 0
+          const index = long.indexOf(read as (typeof long)[0])
+          for (const one of long.slice(Math.max(0, index - around), index + around + 1))
+            expect(kept).toContain(one)
           expect(lastSeq(log)).toBe(HEAD)
           if (shown(log).from !== 1) expect(hasOlder(log)).toBe(true)
         }

@@ -148,9 +148,20 @@ function extend<M extends Groupable>(
     const first = newDay || divider || breaksGroup(previous, message)
     if (known && first) rows.push({ kind: "head", key: `head:${message.key}`, message })
     const last = next === undefined || dayOf(next) !== dayOf(message) || breaksGroup(message, next)
-    rows.push({ kind: "message", key: message.key, message, first, last })
+    rows.push(rowOf(message, first, last))
   }
   if (options.hasNewer) rows.push({ kind: "more", key: "more" })
+}
+
+/** The rows of messages made last: the same message in the same place keeps its row, so that it is not drawn again. */
+const made = new WeakMap<Groupable, Row<Groupable>>()
+
+function rowOf<M extends Groupable>(message: M, first: boolean, last: boolean): Row<M> {
+  const known = made.get(message) as Row<M> | undefined
+  if (known?.kind === "message" && known.first === first && known.last === last) return known
+  const row: Row<M> = { kind: "message", key: message.key, message, first, last }
+  made.set(message, row as Row<Groupable>)
+  return row
 }
 
 function breaksGroup(before: Groupable | undefined, after: Groupable): boolean {

@@ -23,6 +23,7 @@ import { deliveryState, slowestReader } from "./delivery-state"
 import { LogRow } from "./LogRow"
 import { AboveLog, BelowLog } from "./Overlays"
 import { useFarUnread } from "./useFarUnread"
+import { useLetGo } from "./useLetGo"
 import { useLoadAhead } from "./useLoadAhead"
 import { useRowActions } from "./useRowActions"
 import { useShow } from "./useShow"
@@ -74,6 +75,8 @@ export function Log(props: {
   const reader = useMemo(() => slowestReader(members, self.id, readers), [members, self.id, readers])
   const frame = useRef<HTMLDivElement>(null)
   const pinned = useRef(true)
+  /** The first message in view, around which the client keeps what it has loaded. */
+  const place = useRef<number>(undefined)
   /**
    * Whether the view is at the end and stays there when messages arrive; otherwise it stays where the user
    * reads.
@@ -81,7 +84,7 @@ export function Log(props: {
   const pin = useCallback(
     (isPinned: boolean) => {
       pinned.current = isPinned
-      stay(!isPinned)
+      stay(!isPinned, place.current)
     },
     [stay],
   )
@@ -102,7 +105,8 @@ export function Log(props: {
     count: rows.length,
     getScrollElement: () => frame.current,
     estimateSize: (index) => estimate(rows[index]),
-    getItemKey: (index) => rows[index]?.key ?? index,
+    // The same function for the same rows: with another one, all of them are laid out again.
+    getItemKey: useCallback((index: number) => rows[index]?.key ?? index, [rows]),
     overscan: 12,
     paddingStart: 24,
     paddingEnd: 16,
@@ -131,19 +135,20 @@ export function Log(props: {
   const rowsNow = useRef(rows)
   rowsNow.current = rows
 
-  const look = useCallback((instance: Virtualizer<HTMLDivElement, HTMLDivElement>) => {
-    setAtEnd(instance.isAtEnd(END_PX))
-    const end = instance.range?.endIndex
-    if (end === undefined) return
-    for (let i = Math.min(end, rowsNow.current.length - 1); i >= 0; i -= 1) {
-      const row = rowsNow.current[i]
-      if (row?.kind === "message" && row.message.seq !== null) {
-        const { seq } = row.message
-        setSeen((before) => (before === null || seq > before ? seq : before))
-        break
-      }
-    }
-  }, [])
+  const look = useCallback(
+    (instance: Virtualizer<HTMLDivElement, HTMLDivElement>) => {
+      setAtEnd(instance.isAtEnd(END_PX))
+      const { range } = instance
+      if (range === null) return
+      place.current = seqNear(rowsNow.current, range.startIndex, 1)
+      stay(!pinned.current, place.current)
+      const seq = seqNear(rowsNow.current, range.endIndex, -1)
+      if (seq !== undefined) setSeen((before) => (before === null || seq > before ? seq : before))
+    },
+    [stay],
+  )
+
+  useLetGo({ keys, virtualizer, frame, current, setCurrent })
 
   // Scrolls to the divider, or to the end, once the rows around it are measured.
   // biome-ignore lint/correctness/useExhaustiveDependencies: once, on opening
@@ -365,6 +370,14 @@ export function Log(props: {
       />
     </div>
   )
+}
+
+/** The `seq` of the first stored message from a row on, upwards or downwards. */
+function seqNear(rows: readonly Row<MessageRow>[], from: number, step: 1 | -1): number | undefined {
+  for (let i = Math.min(from, rows.length - 1); i >= 0 && i < rows.length; i += step) {
+    const row = rows[i]
+    if (row?.kind === "message" && row.message.seq !== null) return row.message.seq
+  }
 }
 
 function countUnseen(rows: readonly MessageRow[], seen: number | null): number {

@@ -28,16 +28,14 @@ export function useFarUnread(props: {
   const [leadingTo, setLeadingTo] = useState<number | null>(null)
   const mounted = useRef(true)
   // Once far it stays far, although the page with the first unread message may be loaded meanwhile: it has
-  // not been in view.
-  const [missed, setMissed] = useState<number | null>(null)
-  if (
-    unreadAfter !== null &&
-    missed !== unreadAfter &&
-    !handle.messages.get().hasNewer &&
-    !firstUnreadIsKnown(handle.messages.get().rows, options)
-  )
-    setMissed(unreadAfter)
-  const far = unreadAfter !== null && missed === unreadAfter && done !== unreadAfter
+  // not been in view. Once near it stays near, although that page may be let go when it is far from the view.
+  const [place, setPlace] = useState<{ after: number; isFar: boolean } | null>(null)
+  if (unreadAfter !== null && place?.after !== unreadAfter && !handle.messages.get().hasNewer)
+    setPlace({
+      after: unreadAfter,
+      isFar: !firstUnreadIsKnown(handle.messages.get().rows, options),
+    })
+  const far = unreadAfter !== null && place?.after === unreadAfter && place.isFar && done !== unreadAfter
   // An answer marks everything above it as read: then there is no place to go to.
   const leading = far && leadingTo === unreadAfter
 

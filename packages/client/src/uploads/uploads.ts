@@ -14,6 +14,8 @@ import { createTus } from "./tus.js"
 const TELL_EVERY_MS = 500
 /** A deletion on the server is tried so often: what is left is deleted by the server after 24 hours. */
 const MAX_TRIES = 5
+/** The limit for what is known of messages that left the outbox. */
+const MAX_STORED = 1_000
 
 export function createUploads(core: Core, given: FilesOptions, store: Cell<readonly Upload[]>) {
   const { events, clock } = core
@@ -275,7 +277,10 @@ export function createUploads(core: Core, given: FilesOptions, store: Cell<reado
     }
   })
   events.on("stored", ({ clientMessageId, senderId }) => {
-    if (clientMessageId && senderId === core.me()) stored.add(clientMessageId)
+    if (!clientMessageId || senderId !== core.me()) return
+    stored.add(clientMessageId)
+    // History brings many; what the outbox had was stored a moment ago.
+    for (const oldest of stored) if (stored.size > MAX_STORED) stored.delete(oldest)
   })
   events.on("reset", () => {
     for (const entry of [...entries.values()]) forget(entry)
