@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto"
 import { fileURLToPath } from "node:url"
 import { build, type Plugin } from "vite"
+import { messages } from "./messages.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
@@ -11,6 +12,7 @@ async function compile(): Promise<string> {
     root,
     publicDir: false,
     logLevel: "warn",
+    plugins: [messages()],
     build: {
       write: false,
       target: "es2022",

@@ -1,8 +1,10 @@
 import type { Lamplight, User } from "@lamplight/client"
 import { LamplightProvider } from "@lamplight/react"
+import { Direction } from "radix-ui"
 import { useCallback, useEffect, useState } from "react"
 import { forgetChoice } from "../device/choice"
 import { forgetDevice } from "../device/worker"
+import { dirOf } from "../languages/choice"
 import { readCopy, removeCopy } from "../offline/copy"
 import { AccountSignIn } from "../session/AccountSignIn"
 import {
@@ -23,6 +25,7 @@ import { TokenSignIn } from "../session/TokenSignIn"
 import { words } from "../strings"
 import { later } from "../ui/later"
 import { Toasts } from "../ui/Toasts"
+import { useLanguage } from "./language"
 import { SignedInApp } from "./SignedInApp"
 
 /** A signed-in session: its client and how the user signed in. */
@@ -56,6 +59,7 @@ export function App() {
   const [signedOut, setSignedOut] = useState<string | null>(null)
   const [visit, setVisit] = useState(0)
   const [isSlow, setSlow] = useState(false)
+  const language = useLanguage()
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new visit asks again
   useEffect(() => {
@@ -146,10 +150,10 @@ export function App() {
   )
 
   return (
-    <>
+    <Direction.Provider dir={dirOf(language)}>
       {session ? (
         <LamplightProvider client={session.client}>
-          <SignedInApp user={session.user} mode={session.mode} onLeave={leave} />
+          <SignedInApp key={language} user={session.user} mode={session.mode} onLeave={leave} />
         </LamplightProvider>
       ) : authMode?.kind === "gone" || (authMode === null && isSlow) ? (
         <OfflinePage
@@ -192,7 +196,7 @@ export function App() {
         />
       )}
       <Toasts />
-    </>
+    </Direction.Provider>
   )
 }
 

@@ -2,7 +2,7 @@ import { useSyncExternalStore } from "react"
 
 export type ThemeChoice = "system" | "light" | "dark"
 
-// The same key as in styles/theme-boot.js, which reads it before the first paint.
+// The same key as in styles/first-paint.js, which reads it before the first paint.
 const KEY = "lamplight:theme"
 const listeners = new Set<() => void>()
 

@@ -4,6 +4,7 @@ import { Archive, ChevronLeft } from "lucide-react"
 import { useCallback, useEffect, useMemo, useRef, useState } from "react"
 import { useToday } from "../app/hooks"
 import { describeFiles } from "../files/layout"
+import { number } from "../languages/format"
 import { conversationTitle } from "../logic/members"
 import { namedUnsent } from "../logic/unsent"
 import { useHandles } from "../people/handles"
@@ -92,7 +93,7 @@ export function ConversationList(props: ListProps) {
           >
             <Archive size={18} aria-hidden="true" />
             <span className="flex-1">{words.settings.archivedTitle}</span>
-            {hasArchive && list.archived.length.toLocaleString()}
+            {hasArchive && number(list.archived.length)}
           </button>
         </div>
       )}

@@ -1,4 +1,5 @@
 import type { OutboxFile, SharedFile } from "@lamplight/client"
+import { number } from "../languages/format"
 import { words } from "../strings"
 
 export type Kind = "picture" | "video" | "audio" | "file"
@@ -76,10 +77,10 @@ export function describeFiles(files: readonly { name: string; type: string }[]):
 
 /** A size for people: "3.4 MB". */
 export function sizeText(bytes: number): string {
-  if (bytes < 1_000) return `${bytes} B`
-  const unit = bytes < 1_000_000 ? "kB" : bytes < 1_000_000_000 ? "MB" : "GB"
-  const value = bytes / { kB: 1_000, MB: 1_000_000, GB: 1_000_000_000 }[unit]
-  return `${value.toLocaleString(undefined, { maximumFractionDigits: value < 10 ? 1 : 0 })} ${unit}`
+  if (bytes < 1_000) return number(bytes, { style: "unit", unit: "byte" })
+  const unit = bytes < 1_000_000 ? "kilobyte" : bytes < 1_000_000_000 ? "megabyte" : "gigabyte"
+  const value = bytes / { kilobyte: 1_000, megabyte: 1_000_000, gigabyte: 1_000_000_000 }[unit]
+  return number(value, { style: "unit", unit, maximumFractionDigits: value < 10 ? 1 : 0 })
 }
 
 /** Whole percents; 100 only when everything is there. */

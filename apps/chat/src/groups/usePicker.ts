@@ -1,13 +1,13 @@
 import type { User } from "@lamplight/client"
 import { useConversations, useRoster } from "@lamplight/react"
 import { useMemo, useState } from "react"
+import { compareText } from "../languages/format"
 import { nameOf } from "../logic/members"
 import { fold } from "../logic/names"
 import { useDirectory } from "../people/useDirectory"
 
 /** The limit of listed people: beyond it the search finds them. */
 const SHOWN = 100
-const byName = new Intl.Collator().compare
 
 /** People to choose from: those whom the user writes with, those who are online, and whom the directory finds. */
 export function usePicker(selfId: string, isLeftOut: (userId: string) => boolean) {
@@ -36,7 +36,7 @@ export function usePicker(selfId: string, isLeftOut: (userId: string) => boolean
     const all = new Map([...matches, ...others].map((user) => [user.id, user]))
     return [...all.values()]
       .filter(({ id }) => id !== selfId && !isLeftOut(id))
-      .sort((one, other) => byName(nameOf(one), nameOf(other)))
+      .sort((one, other) => compareText(nameOf(one), nameOf(other)))
       .slice(0, SHOWN)
   }, [known, text, directory.users, isLoading, selfId, isLeftOut])
 

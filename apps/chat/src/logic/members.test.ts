@@ -11,7 +11,7 @@ describe("who a conversation is with", () => {
   it("names the others, and counts those for whom there is no room", () => {
     expect(titleOf(people.slice(0, 2), "0")).toBe("Ben")
     expect(seen(titleOf(people.slice(0, 3), "1"))).toBe("Asha and Cleo")
-    expect(seen(titleOf(people.slice(0, 4), "1"))).toBe("Asha, Cleo and Dov")
+    expect(seen(titleOf(people.slice(0, 4), "1"))).toBe("Asha, Cleo, and Dov")
     expect(seen(titleOf(people, "5"))).toBe("Asha, Ben and 3 more")
   })
 

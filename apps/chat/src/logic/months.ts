@@ -1,3 +1,6 @@
+import { formatters } from "../languages/format"
+import { locale as chosen } from "../languages/locale"
+
 /** Files in groups of a month, as lists of them show it. */
 
 interface Dated {
@@ -12,7 +15,7 @@ export interface Month<T> {
 }
 
 /** Groups what is in the order of its time; a month that comes twice is two groups. "November", or "November 2025" of another year. */
-export function byMonth<T extends Dated>(items: readonly T[], now: Date, locale?: string): Month<T>[] {
+export function byMonth<T extends Dated>(items: readonly T[], now: Date, locale = chosen()): Month<T>[] {
   const months: Month<T>[] = []
   for (const item of items) {
     const date = new Date(item.createdAt)
@@ -24,7 +27,9 @@ export function byMonth<T extends Dated>(items: readonly T[], now: Date, locale?
   return months
 }
 
-function titleOf(date: Date, now: Date, locale?: string): string {
+function titleOf(date: Date, now: Date, locale: string): string {
   const isThisYear = date.getFullYear() === now.getFullYear()
-  return date.toLocaleDateString(locale, { month: "long", ...(isThisYear ? {} : { year: "numeric" }) })
+  return formatters
+    .getDateTimeFormat(locale, { month: "long", ...(isThisYear ? {} : { year: "numeric" }) })
+    .format(date)
 }

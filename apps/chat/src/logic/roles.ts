@@ -1,4 +1,5 @@
 import type { Member, Role } from "@lamplight/client"
+import { compareText } from "../languages/format"
 import { nameOf } from "./members"
 
 /** What a user may do to a member of a group. */
@@ -19,10 +20,10 @@ export function rightsOver(member: Member, role: Role, selfId: string): Rights {
   return { roles: [], canRemove: member.role !== "owner" }
 }
 
-const byName = new Intl.Collator().compare
-
 /** The user first, then owners, admins and members, each by name. */
 export function sortMembers(members: readonly Member[], selfId: string): Member[] {
   const place = (member: Member) => (member.id === selfId ? -1 : RANKS[member.role])
-  return [...members].sort((one, other) => place(one) - place(other) || byName(nameOf(one), nameOf(other)))
+  return [...members].sort(
+    (one, other) => place(one) - place(other) || compareText(nameOf(one), nameOf(other)),
+  )
 }

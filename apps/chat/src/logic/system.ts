@@ -35,30 +35,29 @@ export function systemText(
   selfId: string,
   nameOf: (userId: string) => string,
 ): string[] {
-  const who = (id: string | null) => (id === null ? null : id === selfId ? words.system.You : nameOf(id))
+  const actor = (id: string) => ({ isSelf: id === selfId, name: nameOf(id) })
   const whom = (ids: readonly string[]) =>
     words.names(
       [...ids]
         .sort((one, other) => Number(other === selfId) - Number(one === selfId))
         .map((id) => (id === selfId ? words.system.you : nameOf(id))),
     )
-  const by = who(senderId)
+  const by = senderId === null ? null : actor(senderId)
   // Where somebody goes, roles follow by themselves.
   const isByHand = changes.every(({ kind }) => kind === "role")
   function sentence(change: SystemChange): string {
     switch (change.kind) {
       case "created":
-        return words.system.created(by ?? "")
+        return words.system.created(by)
       case "added":
         return words.system.added(by, whom(change.userIds))
       case "removed":
         return words.system.removed(by, whom(change.userIds))
       case "left":
-        return words.system.left(by ?? "")
+        return words.system.left(by)
       case "role": {
-        const isSelf = change.userId === selfId
         if (!isByHand || by === null || change.userId === senderId)
-          return words.system.isNow(who(change.userId) ?? "", isSelf, change.role)
+          return words.system.isNow(actor(change.userId), change.role)
         return words.system.made(by, whom([change.userId]), change.role)
       }
       case "renamed":

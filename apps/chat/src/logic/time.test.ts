@@ -84,8 +84,8 @@ describe("times in words", () => {
 
   it("tells how long ago without going into the future", () => {
     expect(ago(new Date(now.getTime() + 9_000), now, words.time)).toBe("just now")
-    expect(ago(new Date(now.getTime() - 5 * 60_000), now, words.time)).toBe("5 min ago")
-    expect(ago(new Date(now.getTime() - 3 * 3_600_000), now, words.time)).toBe("3 h ago")
+    expect(ago(new Date(now.getTime() - 5 * 60_000), now, words.time, "en-GB")).toBe("5 min ago")
+    expect(ago(new Date(now.getTime() - 3 * 3_600_000), now, words.time, "en-GB")).toBe("3 hr ago")
     expect(ago(new Date(2026, 10, 23, 8, 2), now, words.time, "en-GB")).toMatch(/^yesterday at 0?8:02$/)
     expect(ago(new Date(2026, 10, 3, 8, 2), now, words.time, "en-GB")).toMatch(/^3 Nov at 0?8:02$/)
   })

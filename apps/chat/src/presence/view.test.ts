@@ -16,7 +16,7 @@ const away = (seconds: number, text: string | null = null): PresenceView => ({
 describe("the line under a name", () => {
   it("says nothing of activity within the first minute of being away", () => {
     expect(presenceDetail(away(59), now)).toBe("Away")
-    expect(presenceDetail(away(60), now)).toBe("Away, active 1 min ago")
+    expect(presenceDetail(away(60), now)).toBe("Away, active 1 min. ago")
     // A clock that is behind the server's.
     expect(presenceDetail(away(-30), now)).toBe("Away")
   })

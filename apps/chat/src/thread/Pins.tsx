@@ -2,6 +2,7 @@ import type { Message, MessageRow } from "@lamplight/client"
 import { useConnection, useLamplight } from "@lamplight/react"
 import { Pin } from "lucide-react"
 import { useEffect, useMemo, useRef, useState } from "react"
+import { number } from "../languages/format"
 import { mergePins } from "../logic/pins"
 import { words } from "../strings"
 import { overlay } from "../ui/overlay"
@@ -54,7 +55,7 @@ export function Pins({ id, rows }: { id: string; rows: readonly MessageRow[] }) 
         onClick={() => setOpen(!open)}
       >
         <Pin size={18} aria-hidden="true" />
-        <span aria-hidden="true">{pinned.length.toLocaleString()}</span>
+        <span aria-hidden="true">{number(pinned.length)}</span>
       </button>
       {open && <PinsMenu trigger={button} pinned={pinned} onClose={() => setOpen(false)} />}
     </>

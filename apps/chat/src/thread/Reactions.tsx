@@ -1,4 +1,5 @@
 import type { MessageRow } from "@lamplight/client"
+import { number } from "../languages/format"
 import { words } from "../strings"
 import { useThreadActions } from "./actions"
 
@@ -28,7 +29,7 @@ export function Reactions({ row, canReact }: { row: MessageRow; canReact: boolea
               onClick={() => react(row, emoji)}
             >
               <span aria-hidden="true">{emoji}</span>
-              <span aria-hidden="true">{count.toLocaleString()}</span>
+              <span aria-hidden="true">{number(count)}</span>
             </button>
           </li>
         )

@@ -2,22 +2,24 @@ import { LamplightError } from "@lamplight/client"
 import { words } from "../strings"
 import { toast } from "./toast"
 
-const byCode: Record<string, string> = {
-  offline: words.errors.network,
-  timeout: words.errors.network,
-  rate_limited: words.errors.rate_limited,
-  unavailable: words.errors.unavailable,
-  unauthenticated: words.errors.unauthenticated,
-  not_found: words.errors.not_found,
-  too_long: words.errors.too_long,
-  empty_message: words.errors.empty_message,
+/** The texts of errors by their code, as keys: the texts change with the language. */
+const byCode: Record<string, keyof typeof words.errors> = {
+  offline: "network",
+  timeout: "network",
+  rate_limited: "rate_limited",
+  unavailable: "unavailable",
+  unauthenticated: "unauthenticated",
+  not_found: "not_found",
+  too_long: "too_long",
+  empty_message: "empty_message",
 }
 
 /** The reason of a failure, in a sentence for the user. */
 export function reason(thrown: unknown): string {
   if (thrown instanceof LamplightError) {
     // The server's own sentence, where the page has none.
-    return byCode[thrown.code] ?? (thrown.message || words.errors.generic)
+    const key = byCode[thrown.code]
+    return key ? words.errors[key] : thrown.message || words.errors.generic
   }
   return words.errors.generic
 }

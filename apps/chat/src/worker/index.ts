@@ -1,5 +1,5 @@
 /** The service worker of the page: the page without a server, and notifications without a page. */
-import { owner, setOwner } from "./memory"
+import { owner, setChosenLanguage, setOwner } from "./memory"
 import type { ToWorker } from "./messages"
 import { closeAll, inOrder, notify, openFrom, receive } from "./notices"
 import { answer, install, removeOldCaches, version } from "./shell"
@@ -24,6 +24,7 @@ self.addEventListener("message", (event) => {
   const message = event.data as ToWorker
   if (message.type === "version") event.ports[0]?.postMessage(version)
   else if (message.type === "owner") event.waitUntil(inOrder(() => setOwner(message.owner)))
+  else if (message.type === "language") event.waitUntil(inOrder(() => setChosenLanguage(message.language)))
   else if (message.type === "notify") event.waitUntil(inOrder(() => notify(message.notice)))
   else if (message.type === "forget")
     event.waitUntil(

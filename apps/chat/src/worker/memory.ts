@@ -57,6 +57,17 @@ export async function setOwner(owner: Owner | null): Promise<void> {
   if (!owner) await asked((await store("seen", "readwrite")).clear())
 }
 
+/** The language that the user has chosen for this device; null: the system's. */
+export async function chosenLanguage(): Promise<string | null> {
+  return (await asked<string | undefined>((await store("values", "readonly")).get("language"))) ?? null
+}
+
+export async function setChosenLanguage(language: string | null): Promise<void> {
+  const values = await store("values", "readwrite")
+  if (language) await asked(values.put(language, "language"))
+  else await asked(values.delete("language"))
+}
+
 export async function isSeen(messageId: string): Promise<boolean> {
   return (await asked((await store("seen", "readonly")).index("id").count(messageId))) > 0
 }

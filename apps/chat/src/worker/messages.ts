@@ -31,6 +31,8 @@ export type ToWorker =
   /** Answered through the port with the version of the worker's build. */
   | { type: "version" }
   | { type: "owner"; owner: Owner }
+  /** The language of notifications; null: the system's. */
+  | { type: "language"; language: string | null }
   /** Signed out: nothing of this person is shown any more. */
   | { type: "forget" }
   /** A message arrived in an open page: shown like one that was pushed, and not a second time. */

@@ -1,6 +1,7 @@
 /** Notifications: one for each conversation, and each message once. */
-import { noticeWords as words } from "../strings"
-import { isSeen, owner, setSeen } from "./memory"
+import { isLanguage, systemLanguage } from "../languages/choice"
+import { type NoticeWords, noticeWords } from "../languages/notices"
+import { chosenLanguage, isSeen, owner, setSeen } from "./memory"
 import { type Notice, PAGE, type ToPage } from "./messages"
 
 declare const self: ServiceWorkerGlobalScope
@@ -19,6 +20,13 @@ interface Shown {
   /** The newest first. */
   messages: { seq: number; line: string }[]
   count: number
+}
+
+/** The texts in the user's language. */
+async function texts(): Promise<NoticeWords> {
+  const chosen = await chosenLanguage()
+  const wanted = self.navigator.languages
+  return noticeWords(isLanguage(chosen) ? chosen : systemLanguage(wanted), wanted)
 }
 
 /** One after another: two pushes at once must not both find that a message was not shown. */
@@ -52,6 +60,7 @@ export async function receive(text: string): Promise<void> {
   const notice = parseNotice(text)
   if (notice) return notify(notice)
   // A browser shows a text of its own for a push that shows nothing.
+  const words = await texts()
   await self.registration.showNotification(words.product, { body: words.something, tag: "" })
 }
 
@@ -86,7 +95,8 @@ async function show(notice: Notice): Promise<void> {
   const before = (await self.registration.getNotifications({ tag: conversationId }))[0]?.data as
     | Shown
     | undefined
-  const line = lineOf(notice)
+  const words = await texts()
+  const line = lineOf(notice, words)
   const shown: Shown = {
     conversationId,
     messages: [{ seq, line }, ...(before?.messages ?? [])].sort((one, other) => other.seq - one.seq),
@@ -112,7 +122,8 @@ async function show(notice: Notice): Promise<void> {
 }
 
 /** What a message says in one line; in a group also who says it. */
-function lineOf({ text, attachment, senderName, conversationName }: Notice): string {
+function lineOf(notice: Notice, words: NoticeWords): string {
+  const { text, attachment, senderName, conversationName } = notice
   const kind = attachment?.type.split("/")[0]
   const named = attachment
     ? kind === "image"

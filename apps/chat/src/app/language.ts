@@ -1,0 +1,96 @@
+import { useSyncExternalStore } from "react"
+import { tellWorker } from "../device/worker"
+import {
+  dirOf,
+  isLanguage,
+  KEY,
+  type Language,
+  type LanguageChoice,
+  languages,
+  systemLanguage,
+} from "../languages/choice"
+import { documentLanguage, loadWords, wanted, words } from "../languages/words"
+
+const listeners = new Set<() => void>()
+
+function read(): LanguageChoice {
+  try {
+    const stored = localStorage.getItem(KEY)
+    return isLanguage(stored) ? stored : "system"
+  } catch {
+    return "system"
+  }
+}
+
+let choice: LanguageChoice = "system"
+let shown: Language = documentLanguage()
+
+async function apply(): Promise<void> {
+  const language = choice === "system" ? systemLanguage(wanted()) : choice
+  if (!(await loadWords(language))) return
+  shown = language
+  document.documentElement.lang = language
+  document.documentElement.dir = dirOf(language)
+  tellLanguage()
+  for (const listener of listeners) listener()
+}
+
+/** The service worker shows notifications in the same language. */
+export function tellLanguage(): void {
+  tellWorker({ type: "language", language: choice === "system" ? null : choice })
+}
+
+/** Follows the system and other tabs from now on. Called once at the start. */
+export function startLanguage(): void {
+  choice = read()
+  void navigator.serviceWorker?.ready.then(tellLanguage)
+  // A language that cannot be loaded leaves the page as it is.
+  const follow = () => void apply().catch(() => {})
+  addEventListener("languagechange", follow)
+  addEventListener("storage", (event) => {
+    if (event.key === KEY || event.key === null) {
+      choice = read()
+      follow()
+    }
+  })
+}
+
+/** Shows the page in another language, without a reload. Rejects where its texts cannot be loaded: then nothing changes. */
+export async function setLanguage(next: LanguageChoice): Promise<void> {
+  const before = choice
+  choice = next
+  try {
+    await apply()
+  } catch (error) {
+    if (choice === next) choice = before
+    throw error
+  }
+  try {
+    if (choice === "system") localStorage.removeItem(KEY)
+    else localStorage.setItem(KEY, choice)
+  } catch {
+    // The choice then lasts as long as the page.
+  }
+}
+
+/** What a user can choose: the system's language, or one of the page's, each under its own name. */
+export function languageChoices(): { value: LanguageChoice; label: string; lang: string | undefined }[] {
+  return [
+    { value: "system", label: words.language.system, lang: undefined },
+    ...languages.map(({ code, name }) => ({ value: code, label: name, lang: code })),
+  ]
+}
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener)
+  return () => listeners.delete(listener)
+}
+
+export function useLanguageChoice(): LanguageChoice {
+  return useSyncExternalStore(subscribe, () => choice)
+}
+
+/** The language on the screen now. A component with this as its key has no text of another language left. */
+export function useLanguage(): Language {
+  return useSyncExternalStore(subscribe, () => shown)
+}

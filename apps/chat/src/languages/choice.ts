@@ -1,0 +1,29 @@
+/** The languages of the page, each under its own name. Their texts are in the file of their code. */
+export const languages = [{ code: "en", name: "English", dir: "ltr" }] as const satisfies readonly {
+  code: string
+  name: string
+  dir: "ltr" | "rtl"
+}[]
+
+export type Language = (typeof languages)[number]["code"]
+export type LanguageChoice = "system" | Language
+
+/** The same key as in styles/first-paint.js, which reads it before the first paint. */
+export const KEY = "lamplight:language"
+
+export const isLanguage = (code: unknown): code is Language => languages.some((one) => one.code === code)
+
+export const dirOf = (language: Language): "ltr" | "rtl" =>
+  languages.find(({ code }) => code === language)?.dir ?? "ltr"
+
+const base = (locale: string) => locale.toLowerCase().split("-")[0]
+
+/** The first of the user's languages that the page has. */
+export function systemLanguage(wanted: readonly string[]): Language {
+  return wanted.map(base).find(isLanguage) ?? "en"
+}
+
+/** Where the user's own locale is of this language, its region decides how dates and numbers are written. */
+export function localeOf(language: Language, wanted: readonly string[]): string {
+  return wanted.find((locale) => base(locale) === language) ?? language
+}
