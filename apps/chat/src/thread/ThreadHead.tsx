@@ -5,6 +5,7 @@ import { type ReactNode, useRef, useState } from "react"
 import { useNow } from "../app/hooks"
 import { goBack } from "../app/route"
 import type { MenuPlace } from "../conversations/ConversationMenu"
+import { number } from "../languages/format"
 import { badge } from "../logic/title"
 import { PresenceLabel } from "../presence/PresenceIcon"
 import { presenceDetail } from "../presence/view"
@@ -100,7 +101,7 @@ export function ThreadHead(props: {
 /** It has the text of the badge in it: who says what they see to the page must reach the button. */
 function unreadLabel(unread: number): string {
   const shown = badge(unread)
-  return shown === String(unread) ? words.list.unread(unread) : words.list.unreadAbove(shown)
+  return shown === number(unread) ? words.list.unread(unread) : words.list.unreadAbove(shown)
 }
 
 function Settings({ item, name }: { item: ConversationInfo; name: string }) {
