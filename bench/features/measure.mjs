@@ -221,13 +221,10 @@ async function search(store, server) {
     const answer = await clients.get(by).ask("send_private_message", { conversationId: id, content })
     if (!answer.success) throw new Error(answer.error)
   })
+  // The last message of the first of the conversations, which is one of this person's.
+  const last = MESSAGES - 1 - ((MESSAGES - 1) % places.length)
   const found = async () => {
-    const { data } = await must(
-      server,
-      people[0],
-      "GET",
-      `/api/privatechat/search?query=n${MESSAGES - places.length}`,
-    )
+    const { data } = await must(server, people[0], "GET", `/api/privatechat/search?query=n${last}`)
     return data.length > 0
   }
   while (!(await found())) await new Promise((resolve) => setTimeout(resolve, 500))
