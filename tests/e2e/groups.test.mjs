@@ -1,4 +1,5 @@
-// Groups: their members, roles and details, what newcomers see of the past, and what the removed no longer see.
+// Groups: their members, roles and details, what newcomers see of the past, and what the removed no longer see. Changes over the
+// socket and over HTTP, answered alike.
 import assert from "node:assert/strict"
 import { randomUUID } from "node:crypto"
 import { after, describe, test } from "node:test"
@@ -34,6 +35,31 @@ function refused(answer, code) {
   assert.equal(answer.code, code, answer.error)
   assert.match(answer.error, /^[^\n]{10,200}[.]$/, "a sentence")
 }
+
+/** How a person changes a group of the id `id`, or opens a conversation. */
+const WIRES = [
+  {
+    name: "the socket",
+    open: (by, body) => by.client.ask("open_conversation", body),
+    details: (by, id, body) => by.client.ask("update_group", { conversationId: id, ...body }),
+    add: (by, id, body) => by.client.ask("add_members", { conversationId: id, ...body }),
+    remove: (by, id, userId, body) => by.client.ask("remove_member", { conversationId: id, userId, ...body }),
+    role: (by, id, userId, body) => by.client.ask("set_member_role", { conversationId: id, userId, ...body }),
+  },
+  {
+    name: "HTTP",
+    open: (by, body) => ask(by.id, "POST", CONVERSATIONS, body, from(by)),
+    details: (by, id, body) => ask(by.id, "PATCH", `${CONVERSATIONS}/${id}`, body, from(by)),
+    add: (by, id, body) => ask(by.id, "POST", `${CONVERSATIONS}/${id}/members`, body, from(by)),
+    remove: (by, id, userId, body) =>
+      ask(by.id, "DELETE", `${CONVERSATIONS}/${id}/members/${userId}`, body, from(by)),
+    role: (by, id, userId, body) =>
+      ask(by.id, "PUT", `${CONVERSATIONS}/${id}/members/${userId}`, body, from(by)),
+  },
+]
+
+/** Names the socket that makes a change: it alone is not told. */
+const from = (by) => ({ "x-socket-id": by.client.id })
 
 /** People with a socket each, and a group of them that the first one made. */
 async function group(t, names, more = {}) {
@@ -101,47 +127,85 @@ describe("groups", () => {
     refused(await ask(asha, "POST", CONVERSATIONS, { userId: ben, memberIds: [ben] }), "invalid")
   })
 
-  test("roles decide who changes what", async (t) => {
-    const { asha, ben, cleo, members, at } = await group(t, ["asha", "ben", "cleo"])
-    const dan = somebody("dan")
-    refused(await members(ben, "POST", "", { userIds: [dan] }), "forbidden")
-    refused(await members(ben, "PUT", cleo.id, { role: "admin" }), "forbidden")
-    refused(await members(ben, "DELETE", cleo.id), "forbidden")
-    refused(await ask(ben.id, "PATCH", at, { name: "No" }), "forbidden")
-    const promoted = done(await members(asha, "PUT", ben.id, { role: "admin" }))
-    assert.deepEqual(promoted.roles, { [ben.id]: "admin" })
-    done(await members(asha, "PUT", ben.id, { role: "admin" }), true)
-    const key = { clientMessageId: randomUUID() }
-    const added = done(await members(ben, "POST", "", { userIds: [dan, cleo.id], ...key }))
-    assert.deepEqual(added.added, [dan])
-    assert.deepEqual(done(await members(ben, "POST", "", { userIds: [dan, cleo.id], ...key }), true), added)
-    refused(await members(ben, "POST", "", { userIds: [somebody("eve")], ...key }), "conflict")
-    refused(await members(ben, "DELETE", asha.id), "forbidden")
-    refused(await members(asha, "PUT", asha.id, { role: "member" }), "invalid")
-    refused(await members(asha, "PUT", asha.id, { role: "king" }), "invalid")
-    refused(await members(ben, "DELETE", somebody("nobody")), "not_found")
-    const many = ["x", "y", "z"].map(somebody)
-    refused(await members(ben, "POST", "", { userIds: many }), "too_long")
-    done(await ask(ben.id, "PATCH", at, { name: "Renamed", avatarUrl: "/g.png" }))
-    const renamed = await cleo.client.sees("conversation_entry", entry("details"), PATIENCE)
-    assert.deepEqual([renamed.name, renamed.avatarUrl, renamed.senderId], ["Renamed", "/g.png", ben.id])
-    await cleo.client.sees("conversation_updated", (one) => one.name === "Renamed", PATIENCE)
-    refused(await ask(somebody("stranger"), "PATCH", at, { name: "No" }), "not_found")
-    const page = await members(cleo, "GET", "")
-    assert.deepEqual(
-      page.data.map(({ id, role }) => [id, role]).toSorted(),
-      [
-        [asha.id, "owner"],
-        [ben.id, "admin"],
-        [cleo.id, "member"],
-        [dan, "member"],
-      ].toSorted(),
-    )
-    const first = await ask(cleo.id, "GET", `${at}/members?limit=3`)
-    assert.equal(first.data.length, 3)
-    const rest = await ask(cleo.id, "GET", `${at}/members?limit=3&cursor=${first.nextCursor}`)
-    assert.equal(rest.data.length, 1)
-  })
+  for (const wire of WIRES) {
+    test(`roles decide who changes what, over ${wire.name}`, async (t) => {
+      const { asha, ben, cleo, id, at, members, join } = await group(t, ["asha", "ben", "cleo"])
+      const dan = somebody("dan")
+      refused(await wire.add(ben, id, { userIds: [dan] }), "forbidden")
+      refused(await wire.role(ben, id, cleo.id, { role: "admin" }), "forbidden")
+      refused(await wire.remove(ben, id, cleo.id), "forbidden")
+      refused(await wire.details(ben, id, { name: "No" }), "forbidden")
+      const promoted = done(await wire.role(asha, id, ben.id, { role: "admin" }))
+      assert.deepEqual(promoted.roles, { [ben.id]: "admin" })
+      done(await wire.role(asha, id, ben.id, { role: "admin" }), true)
+      const key = { clientMessageId: randomUUID() }
+      const added = done(await wire.add(ben, id, { userIds: [dan, cleo.id], ...key }))
+      assert.deepEqual(added.added, [dan])
+      // By whichever way it is repeated.
+      for (const { add } of WIRES)
+        assert.deepEqual(done(await add(ben, id, { userIds: [dan, cleo.id], ...key }), true), added)
+      refused(await wire.add(ben, id, { userIds: [somebody("eve")], ...key }), "conflict")
+      refused(await wire.add(ben, id, { userIds: "eve" }), "invalid")
+      refused(await wire.remove(ben, id, asha.id), "forbidden")
+      refused(await wire.role(asha, id, asha.id, { role: "member" }), "invalid")
+      refused(await wire.role(asha, id, asha.id, { role: "king" }), "invalid")
+      refused(await wire.remove(ben, id, somebody("nobody")), "not_found")
+      const many = ["x", "y", "z"].map(somebody)
+      refused(await wire.add(ben, id, { userIds: many }), "too_long")
+      refused(await wire.details(ben, id, {}), "invalid")
+      refused(await wire.details(ben, id, { avatarUrl: "javascript:alert(1)" }), "invalid")
+      const since = ben.client.mark()
+      done(await wire.details(ben, id, { name: "Renamed", avatarUrl: "/g.png" }))
+      const renamed = await cleo.client.sees("conversation_entry", entry("details"), PATIENCE)
+      assert.deepEqual([renamed.name, renamed.avatarUrl, renamed.senderId], ["Renamed", "/g.png", ben.id])
+      await cleo.client.sees("conversation_updated", (one) => one.name === "Renamed", PATIENCE)
+      const stranger = { id: somebody("stranger") }
+      stranger.client = await join(stranger.id)
+      refused(await wire.details(stranger, id, { name: "No" }), "not_found")
+      const page = await members(cleo, "GET", "")
+      assert.deepEqual(
+        page.data.map(({ id, role }) => [id, role]).toSorted(),
+        [
+          [asha.id, "owner"],
+          [ben.id, "admin"],
+          [cleo.id, "member"],
+          [dan, "member"],
+        ].toSorted(),
+      )
+      const first = await ask(cleo.id, "GET", `${at}/members?limit=3`)
+      assert.equal(first.data.length, 3)
+      const rest = await ask(cleo.id, "GET", `${at}/members?limit=3&cursor=${first.nextCursor}`)
+      assert.equal(rest.data.length, 1)
+      const removed = done(await wire.remove(ben, id, dan, { clientMessageId: randomUUID() }))
+      assert.deepEqual(removed.removed, [dan])
+      // Who changed something has the answer, and no event besides; a message behind it is the marker.
+      await asha.client.must("send_private_message", { conversationId: id, content: "a marker" })
+      await ben.client.sees("new_private_message", (one) => one.content === "a marker", {
+        since,
+        ...PATIENCE,
+      })
+      const told = ben.client.events.slice(since).filter(({ name }) => name === "conversation_entry")
+      assert.deepEqual(told, [])
+    })
+
+    test(`a conversation is opened over ${wire.name}`, async (t) => {
+      const { asha, ben, cleo } = await group(t, ["asha", "ben", "cleo"])
+      const key = { clientConversationId: randomUUID() }
+      const body = { memberIds: [ben.id, cleo.id], name: " Trip ", history: "all", ...key }
+      const { conversation, created } = await wire.open(asha, body)
+      assert.deepEqual([conversation.kind, conversation.name, created], ["group", "Trip", true])
+      for (const { open } of WIRES) {
+        const again = await open(asha, body)
+        assert.deepEqual([again.conversation.id, again.created], [conversation.id, false])
+      }
+      const direct = await wire.open(asha, { userId: ben.id })
+      assert.deepEqual([direct.success, direct.conversation.kind], [true, "direct"])
+      for (const bad of [{}, { userId: ben.id, memberIds: [ben.id] }, { memberIds: [asha.id] }])
+        refused(await wire.open(asha, bad), "invalid")
+      const many = Array.from({ length: 6 }, (_, number) => somebody(`n${number}`))
+      refused(await wire.open(asha, { memberIds: many }), "too_long")
+    })
+  }
 
   test("admins delete and pin what others wrote", async (t) => {
     const { asha, ben, id, say } = await group(t, ["asha", "ben", "cleo"])

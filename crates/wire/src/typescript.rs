@@ -77,6 +77,12 @@ pub fn declarations() -> String {
         body::TypingBody,
         body::MarkRead,
         body::SetConversationSettings,
+        body::OpenConversation,
+        body::UpdateGroup,
+        body::AddMembers,
+        body::RemoveMember,
+        body::SetRole,
+        body::SetMemberRole,
         body::SyncBody,
         body::Authenticate,
     );

@@ -770,6 +770,43 @@ fn received() -> Vec<(&'static str, Value)> {
             "set_conversation_settings",
             json!({ "conversationId": "7", "archived": 1 }),
         ),
+        ("open_conversation", json!({ "userId": 42 })),
+        (
+            "open_conversation",
+            json!({ "memberIds": [42, "43"], "name": " N ", "history": "all", "clientConversationId": 9 }),
+        ),
+        ("open_conversation", json!({})),
+        (
+            "update_group",
+            json!({ "conversationId": 7, "name": null, "avatarUrl": "/a.png", "clientMessageId": 9 }),
+        ),
+        ("update_group", json!({ "conversationId": "7" })),
+        ("update_group", json!({ "name": "N" })),
+        (
+            "add_members",
+            json!({ "conversationId": 7, "userIds": [42, "43"], "clientMessageId": "id-1" }),
+        ),
+        (
+            "add_members",
+            json!({ "conversationId": "7", "userIds": "42" }),
+        ),
+        (
+            "remove_member",
+            json!({ "conversationId": "7", "userId": 42, "clientMessageId": 9 }),
+        ),
+        ("remove_member", json!({ "conversationId": "7" })),
+        (
+            "set_member_role",
+            json!({ "conversationId": 7, "userId": 42, "role": "admin", "clientMessageId": "id-1" }),
+        ),
+        (
+            "set_member_role",
+            json!({ "conversationId": "7", "userId": "42", "role": "king" }),
+        ),
+        (
+            "set_member_role",
+            json!({ "conversationId": "7", "userId": "42" }),
+        ),
         ("sync", json!({ "conversations": { "7": 5, "8": 0 } })),
         (
             "sync",

@@ -3,6 +3,7 @@
  * answers and tables of events made of them.
  */
 import type {
+  AddMembers,
   Authenticate,
   ChosenStatus as Chosen,
   ConversationFile,
@@ -12,10 +13,12 @@ import type {
   MarkRead,
   Member,
   OnlineUsers,
+  OpenConversation,
   Presence,
   PresenceChanges,
   Receipt as ReceiptEvent,
   Refusal,
+  RemoveMember,
   SendMessage as SendText,
   Conversation as SentConversation,
   DetailsEntry as SentDetailsEntry,
@@ -23,11 +26,13 @@ import type {
   Message as SentMessage,
   SetActivity,
   SetConversationSettings,
+  SetMemberRole,
   SetStatus,
   SyncBody,
   SyncPage,
   TypingBody,
   Typing as TypingEvent,
+  UpdateGroup,
   User,
   UserActivity,
   UserOffline,
@@ -346,6 +351,11 @@ export interface ClientEvents {
   typing: TypingBody
   mark_read: MarkRead
   set_conversation_settings: SetConversationSettings
+  open_conversation: OpenConversation
+  update_group: ConversationRef & UpdateGroup
+  add_members: ConversationRef & AddMembers
+  remove_member: ConversationRef & RemoveMember
+  set_member_role: ConversationRef & SetMemberRole
   block_user: UserRef
   unblock_user: UserRef
   sync: SyncBody

@@ -11,7 +11,8 @@ pub use json::{json, not_understood};
 pub use messages::{change, edited, send};
 pub use people::{find_user, profile, put_user, subscribe, unsubscribe, update_account};
 
-use crate::body;
+use crate::{body, group};
+use body::InGroup;
 use conversations::conversation_ref;
 use lamplight_domain::identity::UserId;
 use lamplight_usecases::{
@@ -131,6 +132,24 @@ pub fn event_by(
                 pinned: set.pinned,
             };
             conversation_settings(&set.conversation_id, settings)?.into()
+        }
+        "open_conversation" => group::open(json(payload.as_bytes())?)?,
+        "update_group" => {
+            let InGroup { id, change } = json(payload.as_bytes())?;
+            group::details(&id, change)?.into()
+        }
+        "add_members" => {
+            let InGroup { id, change } = json(payload.as_bytes())?;
+            group::add(&id, change)?.into()
+        }
+        "remove_member" => {
+            let InGroup { id, change } = json::<InGroup<body::RemoveMember>>(payload.as_bytes())?;
+            group::remove(&id, &change.user_id, change.client_message_id)?.into()
+        }
+        "set_member_role" => {
+            let InGroup { id, change } = json::<InGroup<body::SetMemberRole>>(payload.as_bytes())?;
+            let body::SetMemberRole { user_id, set } = change;
+            group::role(&id, &user_id, set)?.into()
         }
         "sync" => sync(json(payload.as_bytes())?)?.into(),
         "authenticate" => {

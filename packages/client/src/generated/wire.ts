@@ -873,6 +873,103 @@ export type SetConversationSettings = { conversationId: string | number,
 mutedUntil?: string | null, archived?: boolean, pinned?: boolean, };
 
 /**
+ * `open_conversation`, and the body of `POST /api/privatechat/conversations`: `userId` for the conversation with another
+ * user, or `memberIds` for a group.
+ */
+export type OpenConversation = { 
+/**
+ * The other user.
+ */
+userId?: string | number, 
+/**
+ * Those who are in the group besides the caller, who is its owner.
+ */
+memberIds?: Array<string | number>, 
+/**
+ * The name of the group.
+ */
+name?: string, 
+/**
+ * The URL of the group's picture.
+ */
+avatarUrl?: string, 
+/**
+ * What members who join later see: `joined` (the default), what follows then, or `all`.
+ */
+history?: "joined" | "all", 
+/**
+ * Makes the request repeatable; preferably a UUID.
+ */
+clientConversationId?: string | number, };
+
+/**
+ * `update_group` together with `conversationId`, and the body of
+ * `PATCH /api/privatechat/conversations/{id}`. Missing fields stay unchanged.
+ */
+export type UpdateGroup = { 
+/**
+ * `null` or an empty text removes it.
+ */
+name?: string | null, 
+/**
+ * The URL of the picture; `null` or an empty text removes it.
+ */
+avatarUrl?: string | null, 
+/**
+ * Makes the change repeatable; preferably a UUID.
+ */
+clientMessageId?: string | number, };
+
+/**
+ * `add_members` together with `conversationId`, and the body of
+ * `POST /api/privatechat/conversations/{id}/members`.
+ */
+export type AddMembers = { userIds: Array<string | number>, 
+/**
+ * Makes the change repeatable; preferably a UUID.
+ */
+clientMessageId?: string | number, };
+
+/**
+ * `remove_member`, together with `conversationId`.
+ */
+export type RemoveMember = { 
+/**
+ * The member; oneself to leave.
+ */
+userId: string | number, 
+/**
+ * Makes the change repeatable; preferably a UUID.
+ */
+clientMessageId?: string | number, };
+
+/**
+ * The body of `PUT /api/privatechat/conversations/{id}/members/{userId}`.
+ */
+export type SetRole = { 
+/**
+ * `owner`, `admin` or `member`.
+ */
+role: "owner" | "admin" | "member", 
+/**
+ * Makes the change repeatable; preferably a UUID.
+ */
+clientMessageId?: string | number, };
+
+/**
+ * `set_member_role`, together with `conversationId`.
+ */
+export type SetMemberRole = { userId: string | number, 
+/**
+ * `owner`, `admin` or `member`.
+ */
+role: "owner" | "admin" | "member", 
+/**
+ * Makes the change repeatable; preferably a UUID.
+ */
+clientMessageId?: string | number, };
+
+/**
  * `sync`.
  */
 export type SyncBody = { 
