@@ -295,7 +295,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await expect.poll(() => state("refused")).toBe("sending")
     letThrough()
     await expect.poll(() => state("refused")).toBe("failed")
-    await asha.page.getByRole("status").filter({ hasText: "was not sent" }).waitFor({ state: "attached" })
+    await asha.page.getByRole("alert").filter({ hasText: "was not sent" }).waitFor({ state: "attached" })
     expect(await toast.count()).toBe(0)
     await expect.poll(() => asha.on("conversation-item").first().textContent()).toContain("Not sent:")
     await asha.page.reload()

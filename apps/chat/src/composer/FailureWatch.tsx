@@ -11,7 +11,7 @@ const isSmall = ({ write }: OutboxItem) => write?.action.kind === "reaction" || 
 
 /**
  * Reports a refused message, or change of one, once, in whatever conversation the user is by then. Its row stays until the user
- * acts; while it is visible, this only announces the failure to screen readers.
+ * acts; while it is visible, this only announces the failure to screen readers, at once, and later that another try succeeded.
  */
 export function FailureWatch(props: {
   self: User
@@ -25,6 +25,9 @@ export function FailureWatch(props: {
   const conversations = useMemo(() => [...shown, ...archived], [shown, archived])
   const told = useRef<Set<string> | null>(null)
   const [spoken, setSpoken] = useState("")
+  /** Refused messages that are tried again, each with what is said once it is sent. */
+  const retried = useRef(new Map<string, string>())
+  const [sent, setSent] = useState("")
 
   useEffect(() => {
     const failed = items.filter((item) => item.state === "failed")
@@ -35,10 +38,25 @@ export function FailureWatch(props: {
       for (const item of failed) if (isSmall(item)) void outbox.discard(item.clientMessageId)
       return
     }
+    const nameOf = (item: OutboxItem) => {
+      const conversation = conversations.find((it) => it.id === item.conversationId)
+      return conversation ? conversationTitle(conversation, self.id) : null
+    }
+    for (const item of items) {
+      const { clientMessageId, state, write } = item
+      if (state === "failed") retried.current.delete(clientMessageId)
+      else if (before.has(clientMessageId) && !write)
+        retried.current.set(clientMessageId, words.message.sentTo(nameOf(item)))
+    }
+    for (const [id, success] of retried.current) {
+      if (items.some(({ clientMessageId }) => clientMessageId === id)) continue
+      retried.current.delete(id)
+      setSent(success)
+    }
     for (const item of failed) {
       if (before.has(item.clientMessageId)) continue
-      const conversation = conversations.find((it) => it.id === item.conversationId)
-      const name = conversation ? conversationTitle(conversation, self.id) : null
+      setSent("")
+      const name = nameOf(item)
       const what = item.write
         ? words.message.notChanged[item.write.action.kind]
         : words.message.notSentTo(name)
@@ -58,8 +76,13 @@ export function FailureWatch(props: {
     if (told.current.size === 0) setSpoken("")
   }, [items, conversations, self.id, selected, onShow, outbox])
   return (
-    <p className="sr-only" role="status">
-      {spoken}
-    </p>
+    <>
+      <p className="sr-only" role="alert">
+        {spoken}
+      </p>
+      <p className="sr-only" role="status">
+        {sent}
+      </p>
+    </>
   )
 }

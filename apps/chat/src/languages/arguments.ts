@@ -155,6 +155,7 @@ export const messageArguments = {
     add: n,
   },
   message: {
+    sentTo: maybe,
     notSentTo: maybe,
     notChanged: {},
     waiting: {},

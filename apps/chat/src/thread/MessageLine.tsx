@@ -58,6 +58,7 @@ export function MessageLine(props: {
   const waitsFor = message.state === "sending" && cause !== "server" ? cause : null
   const waits = useOlderThan(TELL_AFTER_MS, at, waitsFor !== null)
   const author = message.mine ? words.thread.you : name
+  const hasState = message.mine && !isDeleted && !editing && (message.state !== "sent" || delivery !== null)
   return (
     <article
       ref={article}
@@ -73,6 +74,7 @@ export function MessageLine(props: {
       data-author={author}
       data-time={moment(at)}
       aria-labelledby={editing ? `${id}-author` : `${id}-author ${id}-text ${id}-time`}
+      aria-describedby={hasState ? `${id}-state` : undefined}
       tabIndex={-1}
     >
       <span id={`${id}-author`} className="sr-only">
@@ -147,16 +149,21 @@ export function MessageLine(props: {
               {clock(at)}
             </time>
             {message.mine && message.state === "sent" && !isDeleted && delivery !== null && (
-              <Receipt delivery={delivery} />
+              <Receipt id={`${id}-state`} delivery={delivery} />
             )}
             {waits && waitsFor !== null && (
-              <span className="message-wait" data-testid="waiting" title={words.message.waiting[waitsFor]}>
+              <span
+                id={`${id}-state`}
+                className="message-wait"
+                data-testid="waiting"
+                title={words.message.waiting[waitsFor]}
+              >
                 <Clock size={12} aria-hidden="true" />
                 <span className="side-word">{words.message.waiting[waitsFor]}</span>
               </span>
             )}
             {message.state === "sending" && !waits && (
-              <span className="inline-flex items-center gap-1" data-receipt="sending">
+              <span id={`${id}-state`} className="inline-flex items-center gap-1" data-receipt="sending">
                 <CircleDashed size={12} aria-hidden="true" />
                 <span className="side-word">{words.message.sending}</span>
               </span>
@@ -166,7 +173,9 @@ export function MessageLine(props: {
       )}
       <Reactions row={message} canReact={hasActions} />
       <FailedChanges message={message} />
-      {message.state === "failed" && !editing && <Failed message={message} onEdit={() => setEditing(true)} />}
+      {message.state === "failed" && !editing && (
+        <Failed message={message} stateId={`${id}-state`} onEdit={() => setEditing(true)} />
+      )}
     </article>
   )
 }
@@ -214,7 +223,8 @@ function FailedChanges({ message }: { message: MessageRow }) {
 }
 
 /** The actions on a refused message. They stay until the user chooses one. */
-function Failed({ message, onEdit }: { message: MessageRow; onEdit: () => void }) {
+function Failed(props: { message: MessageRow; stateId: string; onEdit: () => void }) {
+  const { message, stateId, onEdit } = props
   const { outbox, conversation } = useLamplight()
   const id = message.clientMessageId
   if (id === null) return null
@@ -254,7 +264,7 @@ function Failed({ message, onEdit }: { message: MessageRow; onEdit: () => void }
 
   return (
     <fieldset className="message-note" aria-label={words.message.actions}>
-      <span>
+      <span id={stateId}>
         <strong>{words.message.failed}.</strong>{" "}
         {message.error && (message.files.length > 0 ? message.error.message : reason(message.error))}
       </span>

@@ -46,7 +46,8 @@ export function MessageMenu(props: {
       <DropdownMenu.Trigger asChild>
         <span className="menu-anchor" aria-hidden="true" tabIndex={-1} />
       </DropdownMenu.Trigger>
-      <DropdownMenu.Portal>
+      {/* Within a landmark, as assistive technology expects of all content. */}
+      <DropdownMenu.Portal container={document.querySelector("main")}>
         <DropdownMenu.Content
           className="menu message-menu"
           align={row.mine ? "end" : "start"}

@@ -1,7 +1,7 @@
 import type { ConversationInfo, MessageRow } from "@lamplight/client"
 import { useBlocks, useLamplight } from "@lamplight/react"
 import { Ban } from "lucide-react"
-import { useEffect } from "react"
+import { useEffect, useLayoutEffect } from "react"
 import { focusThread } from "../app/regions"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
@@ -30,6 +30,10 @@ export function useNoWriting(item: ConversationInfo | null, rows: readonly Messa
 /** In place of the composer. Only who has blocked can end that; the other may try again. */
 export function NoWriting({ why }: { why: Why }) {
   const { blocks, outbox } = useLamplight()
+  // The field that it takes the place of may have the focus, which would be lost with it.
+  useLayoutEffect(() => {
+    if (document.activeElement?.closest(".composer")) focusThread()
+  }, [])
   return (
     <div className="no-writing" role="status" data-testid="no-writing">
       <Ban size={18} aria-hidden="true" />
