@@ -180,7 +180,7 @@ describe.skipIf(!canRun)("F32: every screen, for everyone", () => {
     ],
   ]
 
-  it.each(looks)("axe finds nothing, nothing is cut or covered: $look", async (look) => {
+  it.each(looks)("55: axe finds nothing, nothing is cut or covered: $look", async (look) => {
     await wear(look)
     await show("#/")
     await asha.on("conversation-item").first().click()
@@ -200,7 +200,7 @@ describe.skipIf(!canRun)("F32: every screen, for everyone", () => {
     expect(found).toEqual([])
   })
 
-  it("with text of twice its size the thread is alone, or has 320 px", async () => {
+  it("55: with text of twice its size the thread is alone, or has 320 px", async () => {
     for (const width of [390, 700, 1280, 1700]) {
       await wear({ look: "", width, height: 800, text: 32 })
       await show("#/")
@@ -212,7 +212,7 @@ describe.skipIf(!canRun)("F32: every screen, for everyone", () => {
     }
   })
 
-  it("with forced colours, what has the focus, is chosen, and is one's own differ from what is not", async () => {
+  it("55: with forced colours, what has the focus, is chosen, and is one's own differ from what is not", async () => {
     await wear({ look: "", width: 1360, height: 860, forcedColors: "active" })
     await asha.on("conversation-item").first().click()
     await asha.message("The windows should be larger").waitFor()
