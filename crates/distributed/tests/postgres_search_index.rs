@@ -20,7 +20,7 @@ use lamplight_usecases::search_index::SearchIndexer;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use support::options;
+use support::{database_of, options};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
@@ -204,5 +204,66 @@ fn a_step_that_another_node_has_outrun_writes_nothing() {
             }
         }
         assert!(outrun > 0, "two steps met");
+    });
+}
+
+/// The log has gaps here, so that a hundred messages are as far apart as many millions would be.
+#[test]
+fn pages_go_from_one_window_of_the_log_to_the_next() {
+    run(async {
+        let url = PostgresServer::shared().fresh_database();
+        let store = PostgresStore::open(options(&url), Arc::new(Recorder::default())).await;
+        let store = store.expect("a node");
+        let members = ["a", "b"].map(UserId::trusted);
+        let place = ConversationId::trusted("c");
+        let put = store.put_conversation(&place, &members, Timestamp(0));
+        put.await.expect("a conversation");
+        let mut id = 0_i64;
+        for number in 0..100_i64 {
+            // From the next one to some millions further, and beyond the ranges of each size.
+            id += [1, 2, 4_096, 4_095, 65_536, 70_000, 1 << 20, 20_000_000][number as usize % 8];
+            PostgresServer::shared().sql(
+                database_of(&url),
+                &format!("SELECT setval('entries_id_seq', {id}, false)"),
+            );
+            let entry = NewEntry {
+                id: MessageId::trusted(format!("m{number}")),
+                conversation: place.clone(),
+                sender: members[0].clone(),
+                write: Content::trusted(format!("word n{}", 100 + number)).into(),
+                key: None,
+                created_at: Timestamp(0),
+                editable_since: None,
+            };
+            store.append(entry, None).await.expect("a message");
+        }
+        while store.advance(1_000).await.expect("a step").is_behind {}
+        let pages = async |words: &str, limit: usize| {
+            let search = Search {
+                terms: query_terms(words),
+                ..Search::default()
+            };
+            let (mut found, mut cursor) = (Vec::new(), None);
+            loop {
+                let page = store.search(&members[1], &search, cursor.as_deref(), limit);
+                let page = page.await.expect("an answer").expect("a page");
+                found.extend(page.items.iter().map(|one| one.entry.seq));
+                cursor = page.next;
+                if cursor.is_none() {
+                    break found;
+                }
+            }
+        };
+        let newest_first: Vec<u64> = (1..=100).rev().collect();
+        for limit in [1, 7, 30, 99, 100] {
+            assert_eq!(
+                pages("word", limit).await,
+                newest_first,
+                "{limit} at a time"
+            );
+        }
+        for seq in [1, 2, 50, 100] {
+            assert_eq!(pages(&format!("n{} word", 99 + seq), 10).await, [seq]);
+        }
     });
 }

@@ -47,6 +47,7 @@ mod scans;
 mod schema;
 mod search;
 mod search_index;
+mod search_windows;
 mod sent_files;
 mod settings;
 mod states;

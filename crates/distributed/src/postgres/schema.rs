@@ -80,6 +80,10 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0015_reactions_in_order.sql"),
         oldest_compatible: 1,
     },
+    Migration {
+        sql: include_str!("../../migrations/0016_search_windows.sql"),
+        oldest_compatible: 1,
+    },
 ];
 
 const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS lamplight_schema (

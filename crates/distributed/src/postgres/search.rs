@@ -8,6 +8,7 @@ use super::entries::{
     entry_columns, entry_joins, reacted, reaction_columns, reaction_joins,
 };
 use super::error::Failure;
+use super::search_windows::{Window, windows};
 use lamplight_domain::fold::Message;
 use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_domain::permission::{Action, authorize};
@@ -46,9 +47,9 @@ pub(super) const OWN: Sql = Sql {
 
 pub(super) const ONE: Sql = Sql {
     text: concat!(
-        "SELECT c.id, 9223372036854775807, m.role, ",
+        "SELECT c.id, c.position, m.role, ",
         first_entry!(),
-        " FROM (SELECT c.id, me.id AS person FROM conversations c, people me
+        " FROM (SELECT c.id, c.position, me.id AS person FROM conversations c, people me
                WHERE c.conversation_id = $2 AND me.user_id = $1 OFFSET 0) c
            JOIN members m ON m.conversation = c.id AND m.person = c.person"
     ),
@@ -198,51 +199,63 @@ async fn hits(
     let wanted = to_db(limit as u64).saturating_add(1);
     let mut at_once = FIRST;
     while let Some(first) = places.first() {
-        let low = hits.get(limit).copied().unwrap_or(0);
-        if low >= first.position {
-            break;
-        }
+        let newest = first.position.min(edge.saturating_sub(1));
         let (now, rest) = places.split_at(at_once.min(places.len()));
         places = rest;
         at_once = (at_once * 4).min(LONGEST);
-        let (asked, lows) = questions(now, search, sender, low);
-        let rows = if search.before.is_some() || search.after.is_some() {
-            let before = search.before.map_or(i64::MAX, |time| time.0);
-            let after = search.after.map_or(i64::MIN, |time| time.0);
-            let params: &[&(dyn ToSql + Sync)] = &[&asked, &lows, &edge, &wanted, &before, &after];
-            database.rows(&HITS_IN_TIME, params).await?
-        } else {
-            let params: &[&(dyn ToSql + Sync)] = &[&asked, &lows, &edge, &wanted];
-            database.rows(&HITS, params).await?
-        };
-        for row in &rows {
-            hits.push(row.try_get(0).map_err(Failure::from)?);
+        for window in windows(newest) {
+            let low = hits.get(limit).copied().unwrap_or(0);
+            if low >= window.below - 1 {
+                break;
+            }
+            let (asked, lows) = questions(now, search, sender, low, window);
+            if asked.is_empty() {
+                continue;
+            }
+            let rows = if search.before.is_some() || search.after.is_some() {
+                let before = search.before.map_or(i64::MAX, |time| time.0);
+                let after = search.after.map_or(i64::MIN, |time| time.0);
+                let params: &[&(dyn ToSql + Sync)] =
+                    &[&asked, &lows, &edge, &wanted, &before, &after];
+                database.rows(&HITS_IN_TIME, params).await?
+            } else {
+                let params: &[&(dyn ToSql + Sync)] = &[&asked, &lows, &edge, &wanted];
+                database.rows(&HITS, params).await?
+            };
+            for row in &rows {
+                hits.push(row.try_get(0).map_err(Failure::from)?);
+            }
+            hits.sort_unstable_by(|one, other| other.cmp(one));
+            hits.truncate(limit + 1);
         }
-        hits.sort_unstable_by(|one, other| other.cmp(one));
-        hits.truncate(limit + 1);
     }
     Ok(hits)
 }
 
-/// What to ask of the index, and the entry that each answer has to follow: one question for the whole
-/// logs, and one for each log that begins later. A hit of before must not count, or the end of a page
-/// would tell that it is there.
+/// What to ask of the index for a window, and the entry that each answer has to follow: one question for
+/// the whole logs, and one for each log that begins later. A hit of before must not count, or the end of
+/// a page would tell that it is there.
 fn questions(
     places: &[Place],
     search: &Search,
     sender: Option<i64>,
     low: i64,
+    window: Window,
 ) -> (Vec<String>, Vec<i64>) {
-    let (whole, late): (Vec<&Place>, Vec<&Place>) =
-        places.iter().partition(|place| place.first == 0);
+    let ranges = window.question();
+    let (whole, late): (Vec<&Place>, Vec<&Place>) = places
+        .iter()
+        .filter(|place| place.position >= window.from && place.first < window.below)
+        .partition(|place| place.first == 0);
     let whole: Vec<String> = whole
         .into_iter()
         .map(|place| question(place, search, sender))
         .collect();
-    let whole = (!whole.is_empty()).then(|| (whole.join("|"), low));
+    let whole = (!whole.is_empty()).then(|| (format!("({})&{ranges}", whole.join("|")), low));
     let late = late.into_iter().map(|place| {
         let low = low.max(place.first.saturating_sub(1));
-        (question(place, search, sender), low)
+        let question = question(place, search, sender);
+        (format!("{question}&{ranges}"), low)
     });
     whole.into_iter().chain(late).unzip()
 }

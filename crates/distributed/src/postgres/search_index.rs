@@ -6,6 +6,7 @@ use super::connection::Sql;
 use super::database::{Database, Repeat};
 use super::error::Failure;
 use super::follower;
+use super::search_windows::ranges;
 use lamplight_domain::entry::{EntryKind, MessageAction};
 use lamplight_usecases::ports::{CommitPosition, IndexProgress, IndexStep, StoreResult};
 use lamplight_usecases::record;
@@ -194,7 +195,10 @@ impl Texts {
     fn put(&mut self, row: &Row, text: Option<&str>) -> Result<(), tokio_postgres::Error> {
         let (entry, conversation, sender) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         let text = index_text(&content_from_db(text.unwrap_or_default()));
-        let tokens = (!text.is_empty()).then(|| tokens(&text, conversation, sender));
+        let tokens = (!text.is_empty()).then(|| {
+            let terms = tokens(&text, conversation, sender);
+            format!("{terms} {}", ranges(entry))
+        });
         self.tokens.insert(entry, tokens);
         Ok(())
     }
