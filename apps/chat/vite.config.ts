@@ -13,21 +13,24 @@ const require = createRequire(import.meta.url)
 
 /** The data of the emoji picker, from the package: what the picker reads of it, in files of this page. */
 function emojiData(): Plugin {
-  const read = (name: string) =>
-    JSON.parse(readFileSync(require.resolve(`emojibase-data/en/${name}.json`), "utf8"))
-  const emojis = read("data").map(({ emoji, group, subgroup, label, version, tags, skins }: Emojibase) => ({
-    emoji,
-    group,
-    subgroup,
-    label,
-    version,
-    tags,
-    skins: skins?.map((skin) => ({ emoji: skin.emoji, tone: skin.tone })),
-  }))
-  const files = new Map([
-    ["data.json", JSON.stringify(emojis)],
-    ["messages.json", JSON.stringify(read("messages"))],
-  ])
+  const read = (language: string, name: string) =>
+    JSON.parse(readFileSync(require.resolve(`emojibase-data/${language}/${name}.json`), "utf8"))
+  const reduced = (language: string) =>
+    read(language, "data").map(({ emoji, group, subgroup, label, version, tags, skins }: Emojibase) => ({
+      emoji,
+      group,
+      subgroup,
+      label,
+      version,
+      tags,
+      skins: skins?.map((skin) => ({ emoji: skin.emoji, tone: skin.tone })),
+    }))
+  const files = new Map(
+    ["en", "de"].flatMap((language) => [
+      [`${language}/data.json`, JSON.stringify(reduced(language))],
+      [`${language}/messages.json`, JSON.stringify(read(language, "messages"))],
+    ]),
+  )
   const hash = createHash("sha256")
     .update([...files.values()].join(""))
     .digest("base64url")
@@ -37,13 +40,13 @@ function emojiData(): Plugin {
     name: "lamplight-emoji-data",
     config: () => ({ define: { __EMOJI_DATA__: JSON.stringify(`/chat/${folder}`) } }),
     configureServer(server) {
-      server.middlewares.use(`/chat/${folder}/en/`, (request, response) => {
+      server.middlewares.use(`/chat/${folder}/`, (request, response) => {
         response.setHeader("content-type", "application/json").end(files.get(request.url?.slice(1) ?? ""))
       })
     },
     generateBundle() {
       for (const [name, source] of files)
-        this.emitFile({ type: "asset", fileName: `${folder}/en/${name}`, source })
+        this.emitFile({ type: "asset", fileName: `${folder}/${name}`, source })
     },
   }
 }

@@ -28,7 +28,7 @@ import { Title } from "./Title"
 /** Loaded when the details about a conversation are first opened. */
 const Details = later(
   async () => ({ default: (await import("../details/panels")).Details }),
-  <Skeleton rows={5} kind="people" label={words.details.loading} />,
+  () => <Skeleton rows={5} kind="people" label={words.details.loading} />,
 )
 
 /** Keeps a copy of what is seen for a time without a server. */

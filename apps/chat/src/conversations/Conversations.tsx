@@ -12,7 +12,7 @@ import { ConversationList } from "./ConversationList"
 /** Loaded with the first search. */
 const SearchResults = later(
   () => import("../search/SearchResults"),
-  <Skeleton rows={4} kind="list" label={words.search.loading} />,
+  () => <Skeleton rows={4} kind="list" label={words.search.loading} />,
 )
 
 /** The conversations, or what was searched for, above the user's own status. */

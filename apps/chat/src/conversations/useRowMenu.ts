@@ -1,4 +1,5 @@
 import { type MouseEvent, type PointerEvent, type TouchEvent, useCallback, useRef, useState } from "react"
+import { isRightToLeft } from "../ui/keyboard"
 
 /** A finger that rests this long on a row opens its menu. */
 const LONG_PRESS_MS = 500
@@ -56,7 +57,9 @@ export function useRowMenu() {
       const box = row.getBoundingClientRect()
       // A key has no place: Chromium gives the middle of the row, Safari nothing.
       const isKey = event.button !== 2 || (event.clientX === 0 && event.clientY === 0)
-      const place = isKey ? { x: box.left + 56, y: box.bottom - 8 } : { x: event.clientX, y: event.clientY }
+      const place = isKey
+        ? { x: isRightToLeft(row) ? box.right - 56 : box.left + 56, y: box.bottom - 8 }
+        : { x: event.clientX, y: event.clientY }
       setMenu({ id: row.dataset.conversationId, ...place })
     },
     onPointerDown({ target, pointerType, clientX: x, clientY: y }: PointerEvent<HTMLElement>) {

@@ -8,11 +8,7 @@ import { choose, currentChoice, type Obstacle, obstacle, type Person } from "./p
 
 const text = words.notices
 
-const choices: { choice: NoticeChoice; label: string }[] = [
-  { choice: "off", label: text.off },
-  { choice: "on", label: text.on },
-  { choice: "private", label: text.private },
-]
+const choices: readonly NoticeChoice[] = ["off", "on", "private"]
 
 /** Notifications on this device: off, on, or on without the text; or why there can be none. */
 export function NoticeChoices({ person }: { person: Person }) {
@@ -52,7 +48,7 @@ export function NoticeChoices({ person }: { person: Person }) {
     <fieldset data-testid="notices" aria-busy={state === null || busy}>
       <legend className="menu-label">{text.title}</legend>
       <div className="theme-choices">
-        {choices.map(({ choice, label }) => (
+        {choices.map((choice) => (
           <button
             key={choice}
             type="button"
@@ -64,7 +60,7 @@ export function NoticeChoices({ person }: { person: Person }) {
               if (!isOff) void change(choice)
             }}
           >
-            {label}
+            {text[choice]}
           </button>
         ))}
       </div>

@@ -1,10 +1,15 @@
 import { EmojiPicker, type SkinTone } from "frimousse"
 import { type AriaAttributes, type ComponentProps, useEffect, useRef, useState } from "react"
 import { useTouch } from "../app/hooks"
+import { useLanguage } from "../app/language"
+import type { Language } from "../languages/choice"
 import { recentEmoji, rememberEmoji, rememberSkinTone, skinTone } from "../logic/recent-emoji"
 import { words } from "../strings"
 
 const COLUMNS = 8
+
+/** The names of emoji, by the language of the page. The package has none in Arabic. */
+const EMOJI_LANGUAGES: Record<Language, "en" | "de"> = { en: "en", de: "de", ar: "en" }
 
 /** ARIA counts rows and columns from 1, and the package from 0. */
 function fromOne(attributes: AriaAttributes): AriaAttributes {
@@ -37,6 +42,7 @@ const components: NonNullable<ComponentProps<typeof EmojiPicker.List>["component
 /** Emoji by category, with a search, the last used ones, and skin tones. */
 export default function EmojiPanel({ onPick }: { onPick: (emoji: string) => void }) {
   const touch = useTouch()
+  const language = useLanguage()
   const [tone] = useState(skinTone)
   const [query, setQuery] = useState("")
   const [recent] = useState(() => recentEmoji(COLUMNS))
@@ -55,7 +61,7 @@ export default function EmojiPanel({ onPick }: { onPick: (emoji: string) => void
   return (
     <EmojiPicker.Root
       className="emoji-panel"
-      locale="en"
+      locale={EMOJI_LANGUAGES[language]}
       emojibaseUrl={__EMOJI_DATA__}
       columns={COLUMNS}
       skinTone={tone}

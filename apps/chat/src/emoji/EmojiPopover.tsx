@@ -6,9 +6,11 @@ import { later } from "../ui/later"
 /** Loaded when it is first opened. */
 const EmojiPanel = later(
   () => import("./EmojiPanel"),
-  <p className="emoji-wait" role="status">
-    {words.emoji.loading}
-  </p>,
+  () => (
+    <p className="emoji-wait" role="status">
+      {words.emoji.loading}
+    </p>
+  ),
 )
 
 /** The emoji picker beside an element. It is open for as long as it is mounted. */

@@ -5,6 +5,7 @@ import { ChevronLeft, ChevronRight, Download, MessageSquareText, X, ZoomIn, Zoom
 import { Dialog } from "radix-ui"
 import { type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState } from "react"
 import { words } from "../strings"
+import { keyInLine } from "../ui/keyboard"
 import { kindOf, sizeText } from "./layout"
 import { useFileLoad } from "./media"
 
@@ -60,8 +61,9 @@ export default function Viewer(props: {
     // A video has keys of its own.
     if (event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLVideoElement) return
     const isZoomed = zoom > 0
-    if (event.key === "ArrowLeft" && !isZoomed) go(-1)
-    else if (event.key === "ArrowRight" && !isZoomed) go(1)
+    const key = keyInLine(event)
+    if (key === "ArrowLeft" && !isZoomed) go(-1)
+    else if (key === "ArrowRight" && !isZoomed) go(1)
     else if (event.key === "Home") go(-at)
     else if (event.key === "End") go(pictures.length - 1 - at)
     else if (event.key === "+" || event.key === "=") magnify(1)

@@ -1,9 +1,9 @@
 /** The languages of the page, each under its own name. Their texts are in the file of their code. */
-export const languages = [{ code: "en", name: "English", dir: "ltr" }] as const satisfies readonly {
-  code: string
-  name: string
-  dir: "ltr" | "rtl"
-}[]
+export const languages = [
+  { code: "en", name: "English", dir: "ltr" },
+  { code: "de", name: "Deutsch", dir: "ltr" },
+  { code: "ar", name: "العربية", dir: "rtl" },
+] as const satisfies readonly { code: string; name: string; dir: "ltr" | "rtl" }[]
 
 export type Language = (typeof languages)[number]["code"]
 export type LanguageChoice = "system" | Language

@@ -12,6 +12,8 @@ type Catalogue = { default: typeof en }
 /** Each is a file of its own, loaded when it is used. */
 const files: Record<Language, () => Promise<Catalogue>> = {
   en: () => import("./en.json"),
+  de: () => import("./de.json"),
+  ar: () => import("./ar.json"),
 }
 
 type Groups = { [key: string]: Groups }

@@ -3,6 +3,7 @@ import { useLamplight } from "@lamplight/react"
 import { Check, LogOut, UserRound } from "lucide-react"
 import { type FormEvent, type RefObject, useMemo, useState } from "react"
 import { chime, soundWanted, wantSound } from "../app/attention"
+import { languageChoices, setLanguage, useLanguageChoice } from "../app/language"
 import { setTheme, type ThemeChoice, useThemeChoice } from "../app/theme"
 import { NoticeChoices } from "../device/NoticeChoices"
 import { leaveDevice, type Person } from "../device/push"
@@ -14,17 +15,17 @@ import { Panel } from "../ui/Panel"
 import { PresenceIcon } from "./PresenceIcon"
 import { useOwnStatus } from "./useOwnStatus"
 
-const statuses: { status: ChosenStatus; hint: string }[] = [
-  { status: "online", hint: words.status.onlineHint },
-  { status: "away", hint: words.status.awayHint },
-  { status: "busy", hint: words.status.busyHint },
-  { status: "invisible", hint: words.status.invisibleHint },
+const statuses: { status: ChosenStatus; hint: `${ChosenStatus}Hint` }[] = [
+  { status: "online", hint: "onlineHint" },
+  { status: "away", hint: "awayHint" },
+  { status: "busy", hint: "busyHint" },
+  { status: "invisible", hint: "invisibleHint" },
 ]
 
-const themes: { choice: ThemeChoice; label: string }[] = [
-  { choice: "system", label: words.status.themeSystem },
-  { choice: "light", label: words.status.themeLight },
-  { choice: "dark", label: words.status.themeDark },
+const themes: { choice: ThemeChoice; label: "themeSystem" | "themeLight" | "themeDark" }[] = [
+  { choice: "system", label: "themeSystem" },
+  { choice: "light", label: "themeLight" },
+  { choice: "dark", label: "themeDark" },
 ]
 
 /** What the user's menu offers. It is open for as long as it is mounted. */
@@ -91,7 +92,7 @@ export function StatusPanel(props: {
               <PresenceIcon state={status} size={18} />
               <span>
                 <span className="block font-semibold">{words.presence[status]}</span>
-                <span className="menu-hint block">{hint}</span>
+                <span className="menu-hint block">{words.status[hint]}</span>
               </span>
               {status === chosen && <Check size={16} className="menu-check" aria-hidden="true" />}
             </button>
@@ -110,6 +111,7 @@ export function StatusPanel(props: {
         <SoundChoice />
         <NoticeChoices person={person} />
         <ThemeChoices />
+        <LanguageChoices />
       </div>
       {/* Outside the scrolling part, so that sign-out stays visible in a low window. */}
       <hr className="menu-line menu-foot" />
@@ -169,6 +171,32 @@ function ThemeChoices() {
             data-testid={`theme-${value}`}
             aria-pressed={value === choice}
             onClick={() => setTheme(value)}
+          >
+            {words.status[label]}
+          </button>
+        ))}
+      </div>
+    </fieldset>
+  )
+}
+
+function LanguageChoices() {
+  const choice = useLanguageChoice()
+  return (
+    <fieldset data-testid="language">
+      <legend className="menu-label">{words.language.title}</legend>
+      <div className="theme-choices">
+        {languageChoices().map(({ value, label, lang }) => (
+          <button
+            key={value}
+            type="button"
+            className="theme-choice"
+            data-testid={`language-${value}`}
+            lang={lang}
+            aria-pressed={value === choice}
+            onClick={() => {
+              setLanguage(value).catch((thrown: unknown) => showFailure(words.language.failed, thrown))
+            }}
           >
             {label}
           </button>

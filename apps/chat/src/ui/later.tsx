@@ -25,7 +25,8 @@ export type Later<P> = ComponentType<P> & {
  */
 export function later<P extends object>(
   load: () => Promise<{ default: ComponentType<P> }>,
-  loading: ReactNode,
+  /** With texts it is a function: they are not there yet when the file loads, and change with the language. */
+  loading: ReactNode | (() => ReactNode),
   { soon = false, failure = "here", instead }: LaterOptions<P> = {},
 ): Later<P> {
   let Loaded: ComponentType<P> | null = null
@@ -67,7 +68,7 @@ export function later<P extends object>(
       return () => removeEventListener("online", again)
     }, [isFailed])
     if (Loaded) return <Loaded {...props} />
-    if (!isFailed) return loading
+    if (!isFailed) return typeof loading === "function" ? loading() : loading
     if (instead) return instead(props)
     const state = (
       <State

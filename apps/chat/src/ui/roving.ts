@@ -1,4 +1,5 @@
 import { type FocusEvent, type KeyboardEvent, useState } from "react"
+import { keyInLine } from "./keyboard"
 
 const STEPS: Record<string, { by: number; isDown: boolean }> = {
   ArrowDown: { by: 1, isDown: true },
@@ -31,7 +32,7 @@ export function useRoving(ids: readonly string[], preferred: string | null, colu
         const rows = rowsOf(event.currentTarget)
         const at = rows.indexOf(document.activeElement as HTMLElement)
         if (at < 0) return
-        const step = STEPS[event.key]
+        const step = STEPS[keyInLine(event)]
         const to =
           step && (columns > 1 || step.isDown)
             ? Math.max(0, Math.min(at + step.by * (step.isDown ? columns : 1), rows.length - 1))

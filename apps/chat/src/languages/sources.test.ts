@@ -1,0 +1,123 @@
+import { readdirSync, readFileSync } from "node:fs"
+import { parseSync } from "vite"
+import { describe, expect, it } from "vitest"
+
+/** What the page's files must not do, since texts change with the language. */
+
+interface Node {
+  type: string
+  start: number
+  [key: string]: unknown
+}
+
+const source = new URL("../", import.meta.url)
+const files = readdirSync(source, { recursive: true, encoding: "utf8" }).filter(
+  (name) => /\.tsx?$/.test(name) && !/\.(test|d)\.tsx?$/.test(name),
+)
+
+const isNode = (value: unknown): value is Node =>
+  typeof value === "object" && value !== null && typeof (value as Node).type === "string"
+
+/** Visits the nodes below one; `see` returns false for those whose own are not visited. */
+function visit(
+  node: Node,
+  see: (node: Node, parent: Node | null) => boolean,
+  parent: Node | null = null,
+): void {
+  if (!see(node, parent)) return
+  for (const value of Object.values(node))
+    for (const child of Array.isArray(value) ? value : [value]) if (isNode(child)) visit(child, see, node)
+}
+
+function check(name: string, code: string, look: (program: Node) => Node[]): string[] {
+  const program = parseSync(name, code, { lang: "tsx" }).program as unknown as Node
+  return look(program).map(
+    ({ start }) =>
+      `${name}:${code.slice(0, start).split("\n").length} ${code.slice(start, start + 60).split("\n")[0]}`,
+  )
+}
+
+/** Attributes and properties of components that the user reads or hears. */
+const READ =
+  /^(title|alt|placeholder|label|lead|hint|aria-(label|description|roledescription|valuetext|placeholder))$/
+/** Two letters beside each other: neither a sign, such as "·", nor the name of a key. */
+const WORD = /\p{L}{2}/u
+
+const textOf = (node: Node): string =>
+  node.type === "JSXText" || (node.type === "Literal" && typeof node.value === "string")
+    ? String(node.value)
+    : node.type === "TemplateElement"
+      ? String((node.value as { cooked: string }).cooked)
+      : ""
+
+/** The literals that make a value: of both branches of a condition, but not the arguments of functions. */
+function literals(node: Node): Node[] {
+  const found: Node[] = []
+  visit(node, (one) => {
+    if (
+      /^(CallExpression|MemberExpression|BinaryExpression|JSXElement|ArrowFunctionExpression)$/.test(one.type)
+    )
+      return false
+    if (WORD.test(textOf(one))) found.push(one)
+    return true
+  })
+  return found
+}
+
+/** Texts that a user would read, outside of the catalogue. */
+function writtenTexts(program: Node): Node[] {
+  const found: Node[] = []
+  visit(program, (node, parent) => {
+    if (node.type === "JSXText" && WORD.test(textOf(node))) found.push(node)
+    if (node.type === "JSXAttribute" && READ.test(String((node.name as Node).name)) && isNode(node.value))
+      found.push(...literals(node.value))
+    if (node.type === "JSXExpressionContainer" && parent?.type !== "JSXAttribute")
+      found.push(...literals(node.expression as Node))
+    return true
+  })
+  return found
+}
+
+/** Single texts that are read while the file loads, and so stay in the language of then. */
+function heldTexts(program: Node): Node[] {
+  const groups = new Map([["words", 1]])
+  const found: Node[] = []
+  const depth = (node: Node): number => {
+    if (node.type === "Identifier")
+      return groups.has(String(node.name)) ? (groups.get(String(node.name)) as number) : -9
+    return node.type === "MemberExpression" ? depth(node.object as Node) + 1 : -9
+  }
+  for (const statement of program.body as Node[])
+    visit(statement, (node) => {
+      if (/Function|Class|^TS/.test(node.type)) return false
+      if (node.type === "VariableDeclarator" && isNode(node.init) && depth(node.init) === 2) {
+        groups.set(String((node.id as Node).name), 2)
+        return false
+      }
+      if (node.type === "MemberExpression" && depth(node) > 2) found.push(node)
+      return true
+    })
+  return found
+}
+
+describe("the files of the page", () => {
+  const all = (look: (program: Node) => Node[], pattern: RegExp) =>
+    files
+      .filter((name) => pattern.test(name))
+      .flatMap((name) => check(name, readFileSync(new URL(name, source), "utf8"), look))
+
+  it("have no text that a user reads: those are in the catalogue", () => {
+    expect(all(writtenTexts, /\.tsx$/)).toEqual([])
+  })
+
+  it("hold no single text outside of a function, which would stay when the language changes", () => {
+    expect(all(heldTexts, /\.tsx?$/)).toEqual([])
+  })
+
+  it("would be found if they did", () => {
+    const written = `const a = (n) => <p title="Hello" aria-label={n ? words.a : "some"}>{n > 0 && "New"} Text <b>{n} · x</b></p>`
+    expect(check("a.tsx", written, writtenTexts).length).toBe(4)
+    const held = `const text = words.account\nconst all = [{ label: text.title }, { label: words.list.more }]\nconst b = () => text.title`
+    expect(check("a.ts", held, heldTexts).length).toBe(2)
+  })
+})
