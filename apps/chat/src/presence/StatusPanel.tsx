@@ -185,7 +185,7 @@ function LanguageChoices() {
   return (
     <fieldset data-testid="language">
       <legend className="menu-label">{words.language.title}</legend>
-      <div className="theme-choices">
+      <div className="theme-choices" data-columns="2">
         {languageChoices().map(({ value, label, lang }) => (
           <button
             key={value}
