@@ -100,6 +100,29 @@ function heldTexts(program: Node): Node[] {
   return found
 }
 
+/** Declarations and classes that place by left and right. Code runs from left to right always; `left: 50%` is the middle. */
+function placed(name: string, code: string): string[] {
+  const declaration =
+    /^\s*(?:((?:margin|padding|border|scroll-margin)-(?:left|right)(?:-\w+)?|left|right)|text-align|float|inset|padding|margin):\s*([^;]+);$/
+  return code.split("\n").flatMap((line, at) => {
+    const here = `${name}:${at + 1} ${line.trim()}`
+    if (name.endsWith(".tsx"))
+      return /(?:"|\s)-?(?:m[lr]|p[lr]|left|right|text-left|text-right|border-[lr]|rounded-[lr])-?[\d[][^"]*"/.test(
+        line,
+      )
+        ? [here]
+        : []
+    const [, physical, value = ""] = declaration.exec(line) ?? []
+    // The safe areas of a device are physical.
+    if (!value || value.includes("safe-area-inset-left") || value.endsWith("50%")) return []
+    const [, end, , start] = value
+      .replace(/\([^()]*(\([^()]*\)[^()]*)*\)/g, (one) => one.replaceAll(" ", ""))
+      .split(/\s+/)
+    const isUneven = start !== undefined && start !== end
+    return physical || /^(left|right)$/.test(value) || isUneven ? [here] : []
+  })
+}
+
 describe("the files of the page", () => {
   const all = (look: (program: Node) => Node[], pattern: RegExp) =>
     files
@@ -114,10 +137,22 @@ describe("the files of the page", () => {
     expect(all(heldTexts, /\.tsx?$/)).toEqual([])
   })
 
+  it("place nothing by left and right, which would not turn in a language from right to left", () => {
+    const found = readdirSync(source, { recursive: true, encoding: "utf8" }).flatMap((name) =>
+      /\.(css|tsx)$/.test(name) ? placed(name, readFileSync(new URL(name, source), "utf8")) : [],
+    )
+    expect(found).toEqual([])
+  })
+
   it("would be found if they did", () => {
     const written = `const a = (n) => <p title="Hello" aria-label={n ? words.a : "some"}>{n > 0 && "New"} Text <b>{n} · x</b></p>`
     expect(check("a.tsx", written, writtenTexts).length).toBe(4)
     const held = `const text = words.account\nconst all = [{ label: text.title }, { label: words.list.more }]\nconst b = () => text.title`
     expect(check("a.ts", held, heldTexts).length).toBe(2)
+    expect(
+      placed("a.css", "  right: 1rem;\n  inset: 0 auto auto 0;\n  padding: 0 1px 2px 1px;\n  left: 50%;")
+        .length,
+    ).toBe(2)
+    expect(placed("a.tsx", `<p className="a mr-2">`).length).toBe(1)
   })
 })

@@ -111,7 +111,7 @@ export function AccountSignIn(props: {
             <div className="relative">
               <input
                 {...ids}
-                className="field pr-16"
+                className="field pe-16"
                 name="password"
                 type={shown ? "text" : "password"}
                 autoComplete={fresh ? "new-password" : "current-password"}
@@ -119,7 +119,7 @@ export function AccountSignIn(props: {
               />
               <button
                 type="button"
-                className="button button-text absolute inset-y-0 right-1.5 my-auto"
+                className="button button-text absolute inset-y-0 end-1.5 my-auto"
                 aria-pressed={shown}
                 aria-label={`${shown ? text.hide : text.show}: ${text.password}`}
                 onClick={() => setShown(!shown)}

@@ -30,7 +30,7 @@ export function AboveLog(props: {
             </button>
             <IconButton
               label={words.thread.markAllRead}
-              className="-my-1 -mr-2.5 size-7"
+              className="-my-1 -me-2.5 size-7"
               onClick={onMarkAllRead}
             >
               <X size={14} aria-hidden="true" />
