@@ -6,7 +6,7 @@ import texts from "./notices.json"
 export const noticeArguments = {
   several: (who: string, n: number) => ({ who: isolate(who), n }),
   messages: (n: number) => ({ n }),
-  by: (who: string, what: string) => ({ who: isolate(who), what: isolate(what) }),
+  by: (who: string, what: string) => ({ who: isolate(who), what }),
 } as const
 
 /** The texts of notifications. Apart from the others, so that the service worker has no more of them, but in all languages. */
