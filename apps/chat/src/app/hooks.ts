@@ -133,3 +133,20 @@ export function useReading(): boolean {
   }, [])
   return reading
 }
+
+/** Whether the component has been painted once: what is not in view can come then. */
+export function useAfterPaint(): boolean {
+  const [isPainted, setPainted] = useState(false)
+  useEffect(() => {
+    let timer = 0
+    // The frame is painted before the next task after its callbacks.
+    const frame = requestAnimationFrame(() => {
+      timer = window.setTimeout(() => setPainted(true))
+    })
+    return () => {
+      cancelAnimationFrame(frame)
+      clearTimeout(timer)
+    }
+  }, [])
+  return isPainted
+}

@@ -1,3 +1,5 @@
+import { graphemes } from "./graphemes"
+
 /** Up to this many emoji alone are shown large. */
 const LARGE = 3
 
@@ -14,11 +16,14 @@ const single = (() => {
   }
 })()
 
+/** Every emoji has such a character, and most messages have none: each one on the screen is looked at. */
+const other = /[^\x20-\x7e]/
+
 /** Whether a message is one to three emoji and nothing else. */
 export function isLoneEmoji(content: string): boolean {
   const text = content.trim()
-  if (!text || text.length > 60) return false
-  const segments = [...new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(text)]
+  if (text.length > 60 || !other.test(text)) return false
+  const segments = [...graphemes.segment(text)]
     .map((part) => part.segment)
     .filter((part) => part.trim() !== "")
   return segments.length <= LARGE && segments.every((part) => single.test(part))

@@ -1,3 +1,5 @@
+import { graphemes } from "./graphemes"
+
 /** Up to two letters that stand for a name without a picture. */
 export function initials(name: string): string {
   const words = name.trim().split(/\s+/).filter(Boolean)
@@ -7,7 +9,7 @@ export function initials(name: string): string {
 }
 
 function firstLetter(word: string): string {
-  for (const part of new Intl.Segmenter(undefined, { granularity: "grapheme" }).segment(word)) {
+  for (const part of graphemes.segment(word)) {
     if (/[\p{L}\p{N}\p{Emoji_Presentation}]/u.test(part.segment)) return part.segment
   }
   return ""

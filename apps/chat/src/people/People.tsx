@@ -1,7 +1,7 @@
 import type { PresenceView, User } from "@lamplight/client"
 import { useLamplight, usePresences, useRoster } from "@lamplight/react"
 import { MessageCirclePlus, Search, X } from "lucide-react"
-import { useMemo, useRef, useState } from "react"
+import { memo, useMemo, useRef, useState } from "react"
 import { useNow } from "../app/hooks"
 import { fold } from "../logic/names"
 import { words } from "../strings"
@@ -19,8 +19,11 @@ const dialog = { role: "dialog", "aria-modal": true } as const
 /** The limit of listed rows: beyond it people use the search. */
 const SHOWN = 300
 
-/** The people who are online, and a search for everybody. A click opens the conversation. */
-export function People(props: {
+/**
+ * The people who are online, and a search for everybody. A click opens the conversation. Hundreds may be listed, so that a switch of
+ * conversation does not render them.
+ */
+export const People = memo(function People(props: {
   self: User
   open: boolean
   /** Another panel takes its place. */
@@ -241,7 +244,7 @@ export function People(props: {
       </div>
     </section>
   )
-}
+})
 
 /** A person of the directory whose presence is not known yet. */
 function unseen(user: User): PresenceView {

@@ -11,7 +11,7 @@ import {
   useRef,
   useState,
 } from "react"
-import { useToday } from "../app/hooks"
+import { useAfterPaint, useToday } from "../app/hooks"
 import { heightOf } from "../files/layout"
 import { createRowBuilder, type Row } from "../logic/rows"
 import { withSystem } from "../logic/system"
@@ -30,6 +30,13 @@ import { useShow } from "./useShow"
 
 /** Within this distance of the end the view counts as at the end. */
 const END_PX = 64
+/** So many rows are drawn beyond the view, so that a scroll meets them. Those of the first picture come right behind it. */
+const OVERSCAN_ROWS = 12
+const FIRST_OVERSCAN_ROWS = 2
+const PADDING_START = 24
+const PADDING_END = 16
+/** The size of the log that was drawn last, in pixels: the next one most often has the same. */
+let lastRect = { width: 0, height: 0 }
 /** More messages are loaded when the view is this many rows from the end of what is loaded. */
 const AHEAD_ROWS = 12
 
@@ -101,21 +108,24 @@ export function Log(props: {
   const behindFailed = useMemo(() => firstBehindFailed(messages.rows), [messages.rows])
   const currentIndex = current === null ? undefined : keys.get(current)
 
+  const overscan = useAfterPaint() ? OVERSCAN_ROWS : FIRST_OVERSCAN_ROWS
   const virtualizer = useVirtualizer<HTMLDivElement, HTMLDivElement>({
     count: rows.length,
     getScrollElement: () => frame.current,
     estimateSize: (index) => estimate(rows[index]),
     // The same function for the same rows: with another one, all of them are laid out again.
     getItemKey: useCallback((index: number) => rows[index]?.key ?? index, [rows]),
-    overscan: 12,
-    paddingStart: 24,
-    paddingEnd: 16,
+    overscan,
+    paddingStart: PADDING_START,
+    paddingEnd: PADDING_END,
     anchorTo: "end",
     // The end of the rows is not the end of the log after a jump into the past.
     followOnAppend: !hasNewer,
     scrollEndThreshold: hasNewer ? -1 : END_PX,
-    // Starts near the place to show, so that nothing is painted at the wrong place first.
-    initialOffset: () => startOffset(rows),
+    // Starts near the place to show, so that nothing is painted at the wrong place first, and in the size of the last log, so that the
+    // rows in view are drawn at once.
+    initialRect: lastRect,
+    initialOffset: () => startOffset(rows, lastRect.height),
     rangeExtractor: (range) => {
       const indexes = defaultRangeExtractor(range)
       // The row with the focus stays in the document, or the focus would be lost.
@@ -138,7 +148,8 @@ export function Log(props: {
   const look = useCallback(
     (instance: Virtualizer<HTMLDivElement, HTMLDivElement>) => {
       setAtEnd(instance.isAtEnd(END_PX))
-      const { range } = instance
+      const { range, scrollRect } = instance
+      if (scrollRect?.height) lastRect = scrollRect
       if (range === null) return
       place.current = seqNear(rowsNow.current, range.startIndex, 1)
       stay(!pinned.current, place.current)
@@ -422,11 +433,11 @@ function estimate(row: Row<MessageRow> | undefined): number {
 /**
  * Near the divider if there is one, else near the end. The exact place follows when the rows are measured.
  */
-function startOffset(rows: readonly Row<MessageRow>[]): number {
-  let offset = 0
+function startOffset(rows: readonly Row<MessageRow>[], height: number): number {
+  let offset = PADDING_START
   for (const row of rows) {
     if (row.kind === "unread") return Math.max(0, offset - 60)
     offset += estimate(row)
   }
-  return offset
+  return Math.max(0, offset + PADDING_END - height)
 }
