@@ -3,6 +3,7 @@
 //   node bench/page.mjs            switches of conversation, and jumps in a conversation of 100,000 messages
 //   MESSAGES=20000 node bench/page.mjs
 //   ONLY=switches node bench/page.mjs
+//   ONLY=heap node bench/page.mjs        what the page holds after it has scrolled from the end to the beginning
 //
 // A switch is measured in two ways: from the click to the frame in which the end of that thread is in view, by the page's clock with a
 // slowed processor, and by the time that the main thread itself works for it, which other work on the machine does not change.
@@ -12,6 +13,7 @@ import { join } from "node:path"
 import { chromium } from "playwright-core"
 import WebSocket from "ws"
 import { Server } from "../tests/e2e/support/node.mjs"
+import { heapOf, toBeginning } from "./page-heap.mjs"
 
 const MESSAGES = Number(process.env.MESSAGES ?? 100_000)
 const RATE = Number(process.env.CPU_RATE ?? 4)
@@ -87,7 +89,7 @@ const quantile = (all, part) =>
 function report(what, all) {
   const ms = (value) => `${Math.round(value)} ms`
   console.log(
-    `${what}: median ${ms(quantile(all, 0.5))}, p90 ${ms(quantile(all, 0.9))}, most ${ms(Math.max(...all))} (${all.length})`,
+    `${what}: least ${ms(Math.min(...all))}, median ${ms(quantile(all, 0.5))}, p90 ${ms(quantile(all, 0.9))}, most ${ms(Math.max(...all))} (${all.length})`,
   )
 }
 
@@ -104,6 +106,9 @@ async function signIn(who) {
 const switchTo = (page, id, last) =>
   page.evaluate(
     async ([id, last]) => {
+      // The conversations are of one length: the row at the end is known by its key.
+      const endOf = () => document.querySelector(`[data-testid="message"][data-seq="${last}"]`)?.dataset.key
+      const before = endOf()
       const began = performance.now()
       performance.mark(`switch ${id}`)
       document.querySelector(`.row[data-conversation-id="${id}"]`).click()
@@ -112,7 +117,7 @@ const switchTo = (page, id, last) =>
         const row = document
           .querySelector(`[data-testid="message"][data-seq="${last}"]`)
           ?.getBoundingClientRect()
-        return log && row && row.bottom <= log.bottom + 1 && row.top >= log.top
+        return endOf() !== before && log && row && row.bottom <= log.bottom + 1 && row.top >= log.top
       }
       while (!there() && performance.now() - began < 20_000)
         await new Promise((done) => requestAnimationFrame(done))
@@ -130,13 +135,10 @@ const switchTo = (page, id, last) =>
 async function switches(asha) {
   const ids = []
   for (let n = 0; n < OTHERS; n++) {
-    const other = await person(`Other${n}`)
-    const { conversation } = await api(other.token, "POST", "/api/privatechat/conversations", {
-      userId: asha.user.id,
-    })
-    ids.push(conversation.id)
-    await flood(other, conversation.id, LINES / 2, line)
-    await flood(asha, conversation.id, LINES / 2, (i) => `mine ${line(i)}`)
+    const { other, id } = await conversationWith(asha, `Other${n}`)
+    ids.push(id)
+    await flood(other, id, LINES / 2, line)
+    await flood(asha, id, LINES / 2, (i) => `mine ${line(i)}`)
   }
   const page = await signIn(asha)
   const heads = new Map(
@@ -214,12 +216,35 @@ const until = (page, began, seq) =>
     [began, seq],
   )
 
-async function jumps(asha) {
-  const ben = await person("Ben")
-  const { conversation } = await api(ben.token, "POST", "/api/privatechat/conversations", {
+/** A conversation with somebody else. */
+async function conversationWith(asha, name) {
+  const other = await person(name)
+  const { conversation } = await api(other.token, "POST", "/api/privatechat/conversations", {
     userId: asha.user.id,
   })
-  const { id } = conversation
+  return { other, id: conversation.id }
+}
+
+async function heap(asha) {
+  const { other, id } = await conversationWith(asha, "Dora")
+  for (let sent = 0; sent < MESSAGES; sent += 2_000) {
+    await flood(other, id, 1_000, line)
+    await flood(asha, id, 1_000, line)
+  }
+  const page = await signIn(asha)
+  const cdp = await page.context().newCDPSession(page)
+  await page.locator(`.row[data-conversation-id="${id}"]`).click()
+  await page.locator('[data-testid="message"]').last().waitFor()
+  await page.waitForTimeout(1_000)
+  const say = ({ megabytes, nodes }) => `${megabytes.toFixed(1)} MB, ${nodes} nodes`
+  console.log(`heap at the end of ${MESSAGES} messages: ${say(await heapOf(cdp))}`)
+  const rows = await toBeginning(page)
+  console.log(`after scrolling to the beginning, ${rows} rows mounted at most: ${say(await heapOf(cdp))}`)
+  await page.context().close()
+}
+
+async function jumps(asha) {
+  const { other: ben, id } = await conversationWith(asha, "Ben")
   const rare = new Map([
     [Math.floor(MESSAGES / 3), "zwetschgenkuchen"],
     [Math.floor(MESSAGES / 2), "rhabarberkompott"],
@@ -325,8 +350,8 @@ async function jumps(asha) {
 
 try {
   const asha = await person("Asha")
-  if (ONLY !== "jumps") await switches(asha)
-  if (ONLY !== "switches") await jumps(asha)
+  const all = { switches, heap, jumps }
+  for (const [name, measure] of Object.entries(all)) if (!ONLY || ONLY === name) await measure(asha)
 } finally {
   await browser.close()
   await server.kill?.()
