@@ -205,5 +205,5 @@ export const messageArguments = {
   update: {},
   notices: { note: {}, why: {} },
   restored: { some: n },
-  errors: {},
+  errors: { account: {} },
 } as const satisfies Arguments<typeof en>

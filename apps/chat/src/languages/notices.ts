@@ -4,7 +4,7 @@ import { type Bound, bind } from "./format"
 import texts from "./notices.json"
 
 export const noticeArguments = {
-  several: (who: string, n: number) => ({ who: isolate(who), n }),
+  several: (who: string, n: number) => ({ who, n }),
   messages: (n: number) => ({ n }),
   by: (who: string, what: string) => ({ who: isolate(who), what }),
 } as const

@@ -1,9 +1,10 @@
 import { LamplightError } from "@lamplight/client"
+import { locale } from "../languages/locale"
 import { words } from "../strings"
 import { toast } from "./toast"
 
 /** The texts of errors by their code, as keys: the texts change with the language. */
-const byCode: Record<string, keyof typeof words.errors> = {
+const byCode: Record<string, Exclude<keyof typeof words.errors, "account">> = {
   offline: "network",
   timeout: "network",
   rate_limited: "rate_limited",
@@ -14,21 +15,30 @@ const byCode: Record<string, keyof typeof words.errors> = {
   empty_message: "empty_message",
 }
 
+/** The server's own sentences say more, but are in English: elsewhere `text` says the same in general. */
+function sentence({ message }: LamplightError, text: string): string {
+  return (locale().startsWith("en") && message) || text
+}
+
 /** The reason of a failure, in a sentence for the user. */
 export function reason(thrown: unknown): string {
-  if (thrown instanceof LamplightError) {
-    // The server's own sentence, where the page has none.
-    const key = byCode[thrown.code]
-    return key ? words.errors[key] : thrown.message || words.errors.generic
-  }
-  return words.errors.generic
+  if (!(thrown instanceof LamplightError)) return words.errors.generic
+  const key = byCode[thrown.code]
+  return key ? words.errors[key] : sentence(thrown, words.errors.generic)
+}
+
+const ofAccounts: Record<string, keyof typeof words.errors.account> = {
+  unauthenticated: "unauthenticated",
+  forbidden: "forbidden",
+  conflict: "conflict",
+  invalid: "invalid",
+  rate_limited: "rate_limited",
 }
 
 /** The server's sentence is best for sign-in and account: which password, which name, how long to wait. */
 export function accountReason(thrown: unknown): string {
-  const own = ["unauthenticated", "forbidden", "conflict", "invalid", "rate_limited"]
-  const isOwn = thrown instanceof LamplightError && own.includes(thrown.code)
-  return (isOwn && thrown.message) || reason(thrown)
+  const key = thrown instanceof LamplightError ? ofAccounts[thrown.code] : undefined
+  return key ? sentence(thrown as LamplightError, words.errors.account[key]) : reason(thrown)
 }
 
 const ofTransport = ["offline", "timeout", "rate_limited", "unavailable", "unauthenticated", "internal"]
@@ -36,7 +46,8 @@ const ofTransport = ["offline", "timeout", "rate_limited", "unavailable", "unaut
 /** The server's sentence is best for groups and blocks: who may do it, which group is full. */
 export function groupReason(thrown: unknown): string {
   const isOwn = thrown instanceof LamplightError && !ofTransport.includes(thrown.code)
-  return (isOwn && thrown.message) || reason(thrown)
+  if (!isOwn) return reason(thrown)
+  return sentence(thrown, thrown.code === "forbidden" ? words.errors.forbidden : reason(thrown))
 }
 
 /** Shows a failure. The same failure again replaces its toast. */
