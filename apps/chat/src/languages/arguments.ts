@@ -88,7 +88,11 @@ export const messageArguments = {
     count: n,
     none: (query: string) => ({ query: isolate(query) }),
     truncated: (shown: number, total: number) => ({ shown, total }),
-    withHandle: (name: string, handle: string | undefined) => ({ name, handle: handle ?? "" }),
+    withHandle: (name: string, handle: string | undefined) => ({
+      hasHandle: !!handle,
+      name,
+      handle: handle ?? "",
+    }),
     writeId: (id: string) => ({ id: isolate(id) }),
   },
   thread: {
