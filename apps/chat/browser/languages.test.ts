@@ -68,7 +68,7 @@ describe.skipIf(!canRun)("the page in other languages", () => {
     const { page } = asha
     const before = await page.evaluate(() => performance.timeOrigin)
     await choose(asha, "ar")
-    await page.keyboard.press("Escape")
+    await expect.poll(() => asha.focused()).toBe("status-menu")
     await asha.message("Good evening").waitFor()
     expect(await page.evaluate(() => performance.timeOrigin), "the page was not loaded again").toBe(before)
     const places = async () => {
@@ -128,6 +128,19 @@ describe.skipIf(!canRun)("the page in other languages", () => {
         [userId, { ...notice, messageId: `m${serial}` }] as const,
       )
     })
+  })
+
+  it("is in English where the texts of its language cannot be loaded", async () => {
+    const context = await browser.newContext({ locale: "ar", serviceWorkers: "block" })
+    await context.route(/\/assets\/ar-[^/]+\.js$/, (route) => route.abort())
+    const page = await context.newPage()
+    await page.goto(`${server.url}/chat`)
+    await page.getByRole("heading", { name: "Sign in" }).waitFor()
+    expect(await page.evaluate(() => [document.documentElement.lang, document.documentElement.dir])).toEqual([
+      "en",
+      "ltr",
+    ])
+    await context.close()
   })
 
   it.each(["ar", "de"])("axe finds nothing on a phone in %s, and nothing is too wide", async (language) => {

@@ -4,20 +4,26 @@ import "./styles/base.css"
 import { StrictMode } from "react"
 import { createRoot } from "react-dom/client"
 import { App } from "./app/App"
-import { startLanguage } from "./app/language"
+import { firstWords, startLanguage } from "./app/language"
 import { startTheme } from "./app/theme"
 import { startViewport } from "./app/viewport"
 import { startWorker } from "./device/worker"
-import { documentLanguage, loadWords } from "./languages/words"
 
 startTheme()
-startLanguage()
 startViewport()
 startWorker()
+startLanguage()
 
-/** Without texts there is nothing to show. A language that cannot be loaded gives way to English, which may be stored. */
+/** The delay before a page that got no texts is loaded again. */
+const AGAIN_MS = 3_000
+
 async function render(root: HTMLElement): Promise<void> {
-  await loadWords(documentLanguage()).catch(() => loadWords("en"))
+  try {
+    await firstWords()
+  } catch {
+    setTimeout(() => location.reload(), AGAIN_MS)
+    return
+  }
   createRoot(root).render(
     <StrictMode>
       <App />

@@ -1,5 +1,5 @@
 import { useSyncExternalStore } from "react"
-import { tellWorker } from "../device/worker"
+import { tellWorker, workerRegistration } from "../device/worker"
 import {
   dirOf,
   isLanguage,
@@ -25,12 +25,29 @@ function read(): LanguageChoice {
 let choice: LanguageChoice = "system"
 let shown: Language = documentLanguage()
 
-async function apply(): Promise<void> {
-  const language = choice === "system" ? systemLanguage(wanted()) : choice
-  if (!(await loadWords(language))) return
+function show(language: Language): void {
   shown = language
   document.documentElement.lang = language
   document.documentElement.dir = dirOf(language)
+}
+
+/**
+ * Loads the texts of the language that the first paint has. Nothing can be shown without: a language that cannot be loaded gives way to
+ * English, which the service worker may have stored.
+ */
+export async function firstWords(): Promise<void> {
+  try {
+    await loadWords(shown)
+  } catch {
+    await loadWords("en")
+    show("en")
+  }
+}
+
+async function apply(): Promise<void> {
+  const language = choice === "system" ? systemLanguage(wanted()) : choice
+  if (!(await loadWords(language))) return
+  show(language)
   tellLanguage()
   for (const listener of listeners) listener()
 }
@@ -40,10 +57,11 @@ export function tellLanguage(): void {
   tellWorker({ type: "language", language: choice === "system" ? null : choice })
 }
 
-/** Follows the system and other tabs from now on. Called once at the start. */
+/** Follows the system and other tabs from now on. Called once at the start, after the service worker is. */
 export function startLanguage(): void {
   choice = read()
-  void navigator.serviceWorker?.ready.then(tellLanguage)
+  // Once it runs: a worker that is still being installed is not told.
+  void Promise.all([workerRegistration(), navigator.serviceWorker?.ready]).then(tellLanguage)
   // A language that cannot be loaded leaves the page as it is.
   const follow = () => void apply().catch(() => {})
   addEventListener("languagechange", follow)

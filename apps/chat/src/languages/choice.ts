@@ -23,7 +23,13 @@ export function systemLanguage(wanted: readonly string[]): Language {
   return wanted.map(base).find(isLanguage) ?? "en"
 }
 
-/** Where the user's own locale is of this language, its region decides how dates and numbers are written. */
+/**
+ * How dates and numbers are written: as in the user's own locale of this language, or else as in their region. "en-FR" has the dates and
+ * the clock of France, in English.
+ */
 export function localeOf(language: Language, wanted: readonly string[]): string {
-  return wanted.find((locale) => base(locale) === language) ?? language
+  const own = wanted.find((locale) => base(locale) === language)
+  if (own) return own
+  const region = wanted[0] && new Intl.Locale(wanted[0]).region
+  return region ? `${language}-${region}` : language
 }

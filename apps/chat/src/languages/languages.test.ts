@@ -156,6 +156,8 @@ describe("the language of the page", () => {
 
   it("is written as in the user's region", () => {
     expect(localeOf("en", ["de-AT", "en-GB", "en-US"])).toBe("en-GB")
-    expect(localeOf("en", ["de-AT"])).toBe("en")
+    expect(localeOf("en", ["de-AT"])).toBe("en-AT")
+    expect(localeOf("ar", ["de"])).toBe("ar")
+    expect(localeOf("ar", [])).toBe("ar")
   })
 })

@@ -180,6 +180,14 @@ function ThemeChoices() {
   )
 }
 
+/** The page was drawn anew, without this menu: the focus goes to what opened it. */
+function focusStatusMenu() {
+  requestAnimationFrame(() => {
+    const buttons = document.querySelectorAll<HTMLElement>('[data-testid="status-menu"]')
+    for (const button of buttons) if (button.checkVisibility()) button.focus()
+  })
+}
+
 function LanguageChoices() {
   const choice = useLanguageChoice()
   return (
@@ -195,7 +203,9 @@ function LanguageChoices() {
             lang={lang}
             aria-pressed={value === choice}
             onClick={() => {
-              setLanguage(value).catch((thrown: unknown) => showFailure(words.language.failed, thrown))
+              setLanguage(value).then(focusStatusMenu, (thrown: unknown) =>
+                showFailure(words.language.failed, thrown),
+              )
             }}
           >
             {label}
