@@ -61,10 +61,18 @@ interface Emojibase {
   skins?: { emoji: string; tone: number | number[] }[]
 }
 
-export default defineConfig({
+export default defineConfig(({ mode }) => ({
   base: "/chat/",
-  plugins: [messages(), react(), tailwindcss(), firstPaint(), emojiData(), serviceWorker()],
+  plugins: [
+    messages(),
+    react(),
+    tailwindcss(),
+    emojiData(),
+    // The story page (src/design/stories) is no part of the production build: `vite build --mode design` makes it alone.
+    ...(mode === "design" ? [] : [firstPaint(), serviceWorker()]),
+  ],
   build: {
+    ...(mode === "design" && { rolldownOptions: { input: "design.html" } }),
     target: "es2022",
     sourcemap: false,
     // Within 170 kB gzipped at the start. What few visits need loads when it is used: search, emoji, details, groups.
@@ -77,4 +85,4 @@ export default defineConfig({
     proxy: { "/api": { target: process.env.LAMPLIGHT_URL ?? "http://127.0.0.1:3000", ws: true } },
   },
   test: { setupFiles: ["src/languages/setup.ts"], include: ["src/**/*.test.{ts,tsx}"] },
-})
+}))
