@@ -76,7 +76,7 @@ describe.skipIf(!canRun || isCluster)("the design of each part, in each state", 
         '[role="dialog"], [role="alertdialog"], [role="menu"], dialog[open], [data-sonner-toast]',
       )
       await shown.first().waitFor()
-      if (overlay === "emoji") await page.locator(".emoji-one").first().waitFor()
+      if (overlay === "emoji") await page.locator(".emoji-row .emoji-one").first().waitFor()
       await frames(page)
       await animationsEnd(page)
       now += await measure(
