@@ -12,7 +12,8 @@ interface Node {
 
 const source = new URL("../", import.meta.url)
 const files = readdirSync(source, { recursive: true, encoding: "utf8" }).filter(
-  (name) => /\.tsx?$/.test(name) && !/\.(test|d)\.tsx?$/.test(name),
+  // The stories are for developers, and in English.
+  (name) => /\.tsx?$/.test(name) && !/\.(test|d)\.tsx?$|^design.stories/.test(name),
 )
 
 const isNode = (value: unknown): value is Node =>
