@@ -4,7 +4,7 @@
  */
 import type { Core } from "./core.js"
 import type { List } from "./list.js"
-import type { Thread } from "./thread.js"
+import type { Thread } from "./thread-contract.js"
 import type { ClientTools } from "./tools.js"
 
 /** A shorter loss needs no request. */

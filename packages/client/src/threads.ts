@@ -3,7 +3,8 @@ import type { Core } from "./core.js"
 import { isMessage } from "./fold.js"
 import { hasGap } from "./log.js"
 import { inBackground } from "./store.js"
-import { createThread, type Thread, type ThreadOptions } from "./thread.js"
+import { createThread } from "./thread.js"
+import type { Thread, ThreadOptions } from "./thread-contract.js"
 import type { LogEntry } from "./wire.js"
 
 export interface Threads extends Iterable<Thread> {

@@ -3,7 +3,7 @@
  * always a part of the log without a hole, around the place where one reads, and never more than the limit.
  */
 import { expect, test } from "vitest"
-import type { Thread } from "../src/thread.js"
+import type { Thread } from "../src/thread-contract.js"
 import type { MessageRow } from "../src/types.js"
 import { makeTab, makeWorld, type Tab } from "./support/harness.js"
 import { numbers } from "./support/numbers.js"

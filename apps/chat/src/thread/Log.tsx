@@ -12,7 +12,6 @@ import {
   useState,
 } from "react"
 import { useAfterPaint, useToday } from "../app/hooks"
-import { heightOf } from "../files/layout"
 import { createRowBuilder, type Row } from "../logic/rows"
 import { withSystem } from "../logic/system"
 import { firstBehindFailed } from "../logic/unsent"
@@ -20,6 +19,7 @@ import { words } from "../strings"
 import { showFailure } from "../ui/failure"
 import { copyMessages } from "./copy"
 import { deliveryState, slowestReader } from "./delivery-state"
+import { estimate, PADDING_END, PADDING_START, startOffset } from "./estimate"
 import { LogRow } from "./LogRow"
 import { AboveLog, BelowLog } from "./Overlays"
 import { useFarUnread } from "./useFarUnread"
@@ -33,8 +33,6 @@ const END_PX = 64
 /** So many rows are drawn beyond the view, so that a scroll meets them. Those of the first picture come right behind it. */
 const OVERSCAN_ROWS = 12
 const FIRST_OVERSCAN_ROWS = 2
-const PADDING_START = 24
-const PADDING_END = 16
 /** The size of the log that was drawn last, in pixels: the next one most often has the same. */
 let lastRect = { width: 0, height: 0 }
 /** More messages are loaded when the view is this many rows from the end of what is loaded. */
@@ -401,43 +399,4 @@ function countUnseen(rows: readonly MessageRow[], seen: number | null): number {
     if (!row.mine && !row.deletedAt) count += 1
   }
   return count
-}
-
-/** An estimate of a row's height before it is laid out. */
-function estimate(row: Row<MessageRow> | undefined): number {
-  switch (row?.kind) {
-    case "day":
-      return 52
-    case "unread":
-      return 32
-    case "head":
-      return 38
-    case "start":
-      return 60
-    case "system":
-      return 32
-    case "more":
-      return 92
-    case "message": {
-      const { content } = row.message
-      const files = row.message.message ? row.message.attachments : row.message.files
-      const lines =
-        content === "" && files.length > 0 ? 0 : content.length < 60 ? 1 : Math.ceil(content.length / 62)
-      return 18 + lines * 23 + (files.length > 0 ? heightOf(files) : 0)
-    }
-    default:
-      return 41
-  }
-}
-
-/**
- * Near the divider if there is one, else near the end. The exact place follows when the rows are measured.
- */
-function startOffset(rows: readonly Row<MessageRow>[], height: number): number {
-  let offset = PADDING_START
-  for (const row of rows) {
-    if (row.kind === "unread") return Math.max(0, offset - 60)
-    offset += estimate(row)
-  }
-  return Math.max(0, offset + PADDING_END - height)
 }

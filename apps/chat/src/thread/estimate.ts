@@ -1,0 +1,47 @@
+import type { MessageRow } from "@lamplight/client"
+import { heightOf } from "../files/layout"
+import type { Row } from "../logic/rows"
+
+/** The space before the first row and after the last one, in pixels. */
+export const PADDING_START = 24
+export const PADDING_END = 16
+
+/** An estimate of a row's height before it is laid out. */
+export function estimate(row: Row<MessageRow> | undefined): number {
+  switch (row?.kind) {
+    case "day":
+      return 52
+    case "unread":
+      return 32
+    case "head":
+      return 38
+    case "start":
+      return 60
+    case "system":
+      return 32
+    case "more":
+      return 92
+    case "message": {
+      const { content } = row.message
+      const files = row.message.message ? row.message.attachments : row.message.files
+      const lines =
+        content === "" && files.length > 0 ? 0 : content.length < 60 ? 1 : Math.ceil(content.length / 62)
+      return 18 + lines * 23 + (files.length > 0 ? heightOf(files) : 0)
+    }
+    default:
+      return 41
+  }
+}
+
+/**
+ * Where a view of this height begins, in pixels: near the divider if there is one, else near the end. The exact place follows when the
+ * rows are measured.
+ */
+export function startOffset(rows: readonly Row<MessageRow>[], height: number): number {
+  let offset = PADDING_START
+  for (const row of rows) {
+    if (row.kind === "unread") return Math.max(0, offset - 60)
+    offset += estimate(row)
+  }
+  return Math.max(0, offset + PADDING_END - height)
+}
