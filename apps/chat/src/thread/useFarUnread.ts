@@ -30,10 +30,12 @@ export function useFarUnread(props: {
   // Once far it stays far, although the page with the first unread message may be loaded meanwhile: it has
   // not been in view. Once near it stays near, although that page may be let go when it is far from the view.
   const [place, setPlace] = useState<{ after: number; isFar: boolean } | null>(null)
-  if (unreadAfter !== null && place?.after !== unreadAfter && !handle.messages.get().hasNewer)
+  const { rows: loaded, hasNewer, readSeq } = handle.messages.get()
+  if (unreadAfter !== null && place?.after !== unreadAfter && !hasNewer)
     setPlace({
       after: unreadAfter,
-      isFar: !firstUnreadIsKnown(handle.messages.get().rows, options),
+      // Where the user has read on since, what is above may have been let go.
+      isFar: !firstUnreadIsKnown(loaded, { ...options, unreadAfter: Math.max(unreadAfter, readSeq) }),
     })
   const far = unreadAfter !== null && place?.after === unreadAfter && place.isFar && done !== unreadAfter
   // An answer marks everything above it as read: then there is no place to go to.
