@@ -19,7 +19,7 @@ const SOURCE = "crates/conformance/src"
 const TABLES = [
   {
     title: "Stores",
-    suites: ["messages", "directory", "accounts", "follower", "nodes", "blocks"],
+    suites: ["messages", "directory", "accounts", "deletions", "follower", "nodes", "blocks"],
     adapters: {
       sqlite: "SQLite",
       postgresql: "PostgreSQL",

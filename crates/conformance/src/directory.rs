@@ -3,7 +3,9 @@
 use crate::{Subject, at, named, user};
 use futures_util::future::join_all;
 use lamplight_domain::identity::Profile;
-use lamplight_domain::presence::{ManualStatus, SavedStatus, StatusOverride};
+use lamplight_domain::presence::{
+    ManualStatus, Privacy, PrivacyChange, SavedStatus, StatusOverride,
+};
 use lamplight_usecases::ports::{Directory, ProfileSource, ProfileWrite};
 
 /// Joins the suite: `directory_suite!(factory)`, the factory an `async fn` that makes an empty
@@ -21,6 +23,7 @@ macro_rules! directory_suite {
                 a_person_met_by_many_at_once_is_one_person,
                 a_status_is_kept_and_a_profile_does_not_touch_it,
                 p13_last_seen_never_goes_back,
+                p11_what_a_user_hides_is_kept_and_its_time_is_not,
                 f18_a_search_finds_names_however_they_were_typed,
                 a_search_leaves_case_aside_and_takes_the_query_at_its_word,
                 the_directory_pages_by_name,
@@ -229,6 +232,67 @@ pub async fn a_status_is_kept_and_a_profile_does_not_touch_it<S: Directory>(subj
         .expect("saved");
     assert_eq!(saved.chosen, StatusOverride::default());
     assert_eq!(found().await, saved);
+}
+
+/// Under a revision that presence can compare. Nothing is left of the time to be shown by mistake.
+pub async fn p11_what_a_user_hides_is_kept_and_its_time_is_not<S: Directory>(subject: Subject<S>) {
+    let store = &subject.store;
+    for id in ["a", "b"] {
+        let made = store.upsert_profile(Profile::bare(user(id)), ProfileSource::Nobody, at(0));
+        made.await.expect("a person");
+        store.seen(vec![(user(id), at(5))]).await.expect("seen");
+    }
+    let (a, users) = (user("a"), [user("a"), user("b"), user("stranger")]);
+    let of = async || store.privacy_of(&users).await.expect("an answer");
+    assert!(of().await.iter().all(|one| *one == Default::default()));
+    let hides = PrivacyChange {
+        hides_last_seen: Some(true),
+        hides_reads: None,
+    };
+    let saved = store.set_privacy(&a, hides, at(10)).await.expect("saved");
+    let hidden = Privacy {
+        hides_last_seen: true,
+        hides_reads: false,
+    };
+    assert_eq!(saved.privacy, hidden);
+    assert_eq!(of().await[0], (hidden, saved.revision));
+    assert_eq!(of().await[1].0, Privacy::default());
+    let again = store.set_privacy(&a, hides, at(11)).await.expect("saved");
+    assert_eq!(again, saved, "it changes nothing");
+    store.seen(vec![(a.clone(), at(12))]).await.expect("seen");
+    let times = store.last_seen(&users).await.expect("times");
+    assert_eq!(times, [None, Some(at(5)), None]);
+    // A status leaves it as it is, and it leaves the status as it is.
+    let busy = StatusOverride {
+        status: ManualStatus::Busy,
+        text: Some("busy".into()),
+        until: None,
+    };
+    let (status, _) = store
+        .set_status(&a, busy.clone(), at(13))
+        .await
+        .expect("saved");
+    assert!(status.privacy == hidden && status.revision > saved.revision);
+    let reads = PrivacyChange {
+        hides_last_seen: Some(false),
+        hides_reads: Some(true),
+    };
+    let later = store.set_privacy(&a, reads, at(14)).await.expect("saved");
+    assert!(later.revision > status.revision && later.chosen == busy);
+    let shown = Privacy {
+        hides_last_seen: false,
+        hides_reads: true,
+    };
+    let person = store
+        .person(&a)
+        .await
+        .expect("an answer")
+        .expect("a person");
+    assert_eq!((person.status.privacy, person.last_seen), (shown, None));
+    store.seen(vec![(a.clone(), at(15))]).await.expect("seen");
+    assert_eq!(store.last_seen(&[a]).await.expect("times"), [Some(at(15))]);
+    let nobody = store.set_privacy(&user("stranger"), hides, at(16)).await;
+    assert!(nobody.is_err());
 }
 
 /// Whatever order the notes come in.

@@ -10,6 +10,7 @@
 //!     lamplight_conformance::messages_suite!(fresh);
 //!     lamplight_conformance::directory_suite!(fresh);
 //!     lamplight_conformance::accounts_suite!(fresh);
+//!     lamplight_conformance::deletions_suite!(fresh);
 //!     lamplight_conformance::follower_suite!(fresh);
 //!     lamplight_conformance::search_suite!(fresh);
 //!     lamplight_conformance::blocks_suite!(fresh);
@@ -29,6 +30,7 @@
 pub mod accounts;
 pub mod blocks;
 pub mod bus;
+pub mod deletions;
 pub mod directory;
 pub mod faulty_bus;
 pub mod files;
@@ -200,6 +202,7 @@ mod tests {
             ),
             include_str!("directory.rs"),
             include_str!("accounts.rs"),
+            include_str!("deletions.rs"),
             include_str!("follower.rs"),
             include_str!("bus.rs"),
             include_str!("nodes.rs"),
@@ -228,6 +231,7 @@ mod tests {
             include_str!("messages/mod.rs"),
             include_str!("directory.rs"),
             include_str!("accounts.rs"),
+            include_str!("deletions.rs"),
             include_str!("follower.rs"),
             include_str!("presence/mod.rs"),
             include_str!("bus.rs"),

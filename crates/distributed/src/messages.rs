@@ -20,6 +20,7 @@ use lamplight_usecases::ports::{
     AppendError, Appended, History, ListFilter, MarkUpdate, MessagePage, Messages, Page,
     PinnedPage, Range, StoreError, StoreResult, SyncPage, SyncPosition,
 };
+use tokio::sync::oneshot;
 
 #[async_trait]
 impl Messages for PostgresStore {
@@ -29,13 +30,11 @@ impl Messages for PostgresStore {
         except: Option<ConnectionId>,
     ) -> BoxFuture<'static, Result<Appended, AppendError>> {
         // Queued before the future is polled: the order of the calls is the order of the log.
-        let queued = self.queue_append(message, except);
-        async move {
-            queued?
-                .await
-                .unwrap_or_else(|_| Err(StoreError::Unavailable(postgres::CLOSED.into()).into()))
-        }
-        .boxed()
+        settled(self.queue_append(message, except))
+    }
+
+    fn erase(&self, deletion: NewEntry) -> BoxFuture<'static, Result<Appended, AppendError>> {
+        settled(self.queue_erasure(deletion))
     }
 
     async fn messages(
@@ -244,4 +243,16 @@ impl Messages for PostgresStore {
     async fn shared_with(&self, user: &UserId) -> StoreResult<Vec<(ConversationId, Members)>> {
         postgres::shared_with(self, user).await
     }
+}
+
+/// The answer to a queued append.
+fn settled(
+    queued: StoreResult<oneshot::Receiver<Result<Appended, AppendError>>>,
+) -> BoxFuture<'static, Result<Appended, AppendError>> {
+    async move {
+        queued?
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Unavailable(postgres::CLOSED.into()).into()))
+    }
+    .boxed()
 }

@@ -12,6 +12,7 @@ mod postgresql {
     lamplight_conformance::messages_suite!(fresh);
     lamplight_conformance::directory_suite!(fresh);
     lamplight_conformance::accounts_suite!(fresh);
+    lamplight_conformance::deletions_suite!(fresh);
     lamplight_conformance::follower_suite!(fresh);
     lamplight_conformance::search_suite!(fresh);
     lamplight_conformance::blocks_suite!(fresh);

@@ -28,6 +28,7 @@ mod pgbouncer {
     lamplight_conformance::messages_suite!(pooled);
     lamplight_conformance::directory_suite!(pooled);
     lamplight_conformance::accounts_suite!(pooled);
+    lamplight_conformance::deletions_suite!(pooled);
     lamplight_conformance::follower_suite!(pooled);
     lamplight_conformance::nodes_suite!(pooled);
     lamplight_conformance::blocks_suite!(pooled);

@@ -51,6 +51,7 @@ mod two_nodes {
     lamplight_conformance::messages_suite!(pair);
     lamplight_conformance::directory_suite!(pair);
     lamplight_conformance::accounts_suite!(pair);
+    lamplight_conformance::deletions_suite!(pair);
     lamplight_conformance::follower_suite!(pair);
     lamplight_conformance::nodes_suite!(pair);
     lamplight_conformance::blocks_suite!(pair);

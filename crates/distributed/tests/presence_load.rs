@@ -209,6 +209,7 @@ async fn changes(proxy: &Proxy, a: &TestNode, b: &TestNode, users: usize) {
                     ..StatusOverride::default()
                 },
                 revision: 1,
+                ..SavedStatus::default()
             };
             let user = user(&format!("user-{n:06}"));
             let set = a.presence.set_status(&user, status).await;

@@ -548,6 +548,7 @@ const STAYS: &[(&str, &[&str])] = &[
         &["members_version", "member_count", "has_archived"],
     ),
     ("people", &["has_blocks"]),
+    ("account_deletions", &["claimed_until"]),
     ("files", &["writer", "claimed", "silent_at"]),
     ("push_queue", &["claim"]),
 ];

@@ -97,6 +97,17 @@ pub struct Receipt {
     pub read_seq: u64,
 }
 
+impl Receipt {
+    /// For those who are not to know how far others have read.
+    #[must_use]
+    pub fn without_read(self) -> Self {
+        Self {
+            read_seq: 0,
+            ..self
+        }
+    }
+}
+
 /// The key under which two people have exactly one conversation, whoever asks first. Lengths stand
 /// before the ids so that no two pairs share a key, whatever characters the ids have.
 ///

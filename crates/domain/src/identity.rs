@@ -152,7 +152,7 @@ id!(
 pub struct Profile {
     /// Whose profile it is.
     pub id: UserId,
-    /// The display name; the id where nobody gave one.
+    /// The display name; the id where nobody gave one, empty where the account was deleted.
     pub name: Arc<str>,
     /// Where the picture is, if there is one.
     pub avatar_url: Option<Arc<str>>,
@@ -167,6 +167,22 @@ impl Profile {
             id,
             avatar_url: None,
         }
+    }
+
+    /// What is left of someone who deleted their account: nobody else's name is empty.
+    #[must_use]
+    pub fn deleted(id: UserId) -> Self {
+        Self {
+            id,
+            name: "".into(),
+            avatar_url: None,
+        }
+    }
+
+    /// Whether the account was deleted.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.name.is_empty()
     }
 }
 

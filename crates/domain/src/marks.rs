@@ -88,6 +88,24 @@ impl Marks {
         }
     }
 
+    /// The visible marks of a member who may hide how far they have read.
+    #[must_use]
+    pub fn receipt_of(&self, user: UserId, hides_reads: bool) -> Receipt {
+        let receipt = self.receipt(user);
+        if hides_reads {
+            receipt.without_read()
+        } else {
+            receipt
+        }
+    }
+
+    /// Whether `before` becoming `self` is news for others.
+    #[must_use]
+    pub fn is_news(&self, before: Self, hides_reads: bool) -> bool {
+        self.visible_delivered != before.visible_delivered
+            || (!hides_reads && self.visible_read != before.visible_read)
+    }
+
     /// What the others learn where `before` becomes `self`, `None` if the visible marks stand
     /// still.
     #[must_use]

@@ -42,6 +42,11 @@ impl Messages for SqliteStore {
         async move { waiting.answer().await? }.boxed()
     }
 
+    fn erase(&self, deletion: NewEntry) -> BoxFuture<'static, Result<Appended, AppendError>> {
+        let waiting = self.write(move |batch| sqlite::erase(batch, &deletion));
+        async move { waiting.answer().await? }.boxed()
+    }
+
     async fn messages(
         &self,
         caller: &UserId,

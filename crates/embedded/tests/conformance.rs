@@ -22,6 +22,7 @@ mod sqlite {
     lamplight_conformance::messages_suite!(fresh);
     lamplight_conformance::directory_suite!(fresh);
     lamplight_conformance::accounts_suite!(fresh);
+    lamplight_conformance::deletions_suite!(fresh);
     lamplight_conformance::follower_suite!(fresh);
     lamplight_conformance::nodes_suite!(fresh);
     lamplight_conformance::search_suite!(fresh);

@@ -236,6 +236,7 @@ const STAYS: &[(&str, &[&str])] = &[
     ("message_changes", &["id"]),
     ("files", &["writer", "claimed", "silent_at"]),
     ("push_queue", &["claim", "is_claimed"]),
+    ("account_deletions", &["claimed_until"]),
 ];
 const TABLES_THAT_STAY: &[&str] = &["counters", "properties"];
 

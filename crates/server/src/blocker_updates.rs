@@ -66,11 +66,16 @@ impl BlockerUpdates {
                 continue;
             }
             let ticket = self.roster.hidden_ticket();
-            match self.handler.hidden_from(&users).await {
-                Ok(mut hidden) => {
-                    for user in users {
+            let (hidden, privacy) = tokio::join!(
+                self.handler.hidden_from(&users),
+                self.handler.privacy_of(&users),
+            );
+            match hidden.and_then(|hidden| Ok((hidden, privacy?))) {
+                Ok((mut hidden, privacy)) => {
+                    for (user, (privacy, revision)) in users.into_iter().zip(privacy) {
                         let of = hidden.remove(&user).unwrap_or_default();
                         self.roster.hide(&user, ticket, of);
+                        self.roster.set_privacy(&user, privacy, revision);
                     }
                 }
                 Err(refusal) => {

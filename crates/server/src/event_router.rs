@@ -168,9 +168,21 @@ impl EventRouter {
                 conversation,
                 receipt,
                 to,
-            } => self
-                .hub
-                .send("receipt", &to, || encode::receipt(&conversation, &receipt)),
+            } => match self.roster.receivers_apart(&receipt, &to) {
+                None => {
+                    self.hub
+                        .send("receipt", &to, || encode::receipt(&conversation, &receipt));
+                }
+                Some([told, private]) => {
+                    self.hub.send("receipt", &told, || {
+                        encode::receipt(&conversation, &receipt)
+                    });
+                    let receipt = receipt.without_read();
+                    self.hub.send("receipt", &private, || {
+                        encode::receipt(&conversation, &receipt)
+                    });
+                }
+            },
             Event::ConversationChanged { conversation, to } => {
                 self.updates.push(&conversation, &to);
             }

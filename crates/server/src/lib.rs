@@ -30,6 +30,7 @@ mod moving;
 pub mod nodes;
 pub mod origin;
 pub mod passwords;
+mod private_users;
 mod push;
 pub mod push_key;
 pub mod reindex;

@@ -3,11 +3,15 @@
 use crate::connection::Connection;
 use crate::hidden_users::{Hidden, HiddenUsers, ListMark, visible};
 use crate::hub::Hub;
+use crate::private_users::PrivateUsers;
 use crate::roster_packets::{changes_of, emit, events_of, list_of};
 use crate::roster_view::{Apart, Listed, View};
 use futures_util::future::BoxFuture;
+use lamplight_domain::conversation::Receipt;
 use lamplight_domain::identity::{ConnectionId, UserId};
-use lamplight_domain::presence::{Change, Offline, OfflineReason, Presence, clock_version};
+use lamplight_domain::presence::{
+    Change, Offline, OfflineReason, Presence, Privacy, clock_version,
+};
 use lamplight_domain::roster_feed::{Delivery, Mode, RosterFeed};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{
@@ -33,6 +37,7 @@ pub struct RosterPublisher {
     /// Locked before the hub's connections are, never after them.
     feed: Mutex<RosterFeed<Connection>>,
     hidden: HiddenUsers,
+    privacy: PrivateUsers,
     watch_limit: usize,
     wake: Notify,
     clock: Arc<dyn Clock>,
@@ -49,6 +54,7 @@ impl RosterPublisher {
             hub,
             feed: Mutex::new(RosterFeed::new(roster_limit)),
             hidden: HiddenUsers::default(),
+            privacy: PrivateUsers::default(),
             watch_limit: if roster_limit == 0 {
                 usize::MAX
             } else {
@@ -90,6 +96,16 @@ impl RosterPublisher {
         Ok(())
     }
 
+    /// A receipt goes to the first of these as it is, and to the second ones without the read mark.
+    /// `None` if it goes to all as it is.
+    pub(crate) fn receivers_apart(
+        &self,
+        receipt: &Receipt,
+        to: &[UserId],
+    ) -> Option<[Vec<UserId>; 2]> {
+        self.privacy.split(receipt, to)
+    }
+
     /// The mode of a connection and the users that it watches.
     #[must_use]
     pub fn followed_by(&self, connection: &Connection) -> (Mode, Vec<UserId>) {
@@ -104,6 +120,9 @@ impl RosterPublisher {
         let user = connection.data().user();
         let is_last = user.is_some_and(|user| self.hub.connections_of(user).is_empty());
         self.hidden.forget(connection, is_last);
+        if is_last && let Some(user) = user {
+            self.privacy.forget(user);
+        }
     }
 
     /// The number of connections that follow the roster or watch users.
@@ -155,27 +174,40 @@ impl RosterPublisher {
         let version = self.clock_version();
         let mut list = None;
         for mut delivery in deliveries {
-            let apart = self.take_apart(&mut delivery);
-            let is_truncated = roster.is_truncated;
-            let (connections, packets) = match &delivery {
-                Delivery::Snapshot(connections) => {
-                    let list: &Packet = list.get_or_insert_with(|| {
-                        list_of(&roster.listed, roster.count, is_truncated, version)
-                    });
-                    (connections, vec![list.clone()])
-                }
-                Delivery::Events(connections, changes) => (connections, events_of(changes)),
-                Delivery::Changes(connections, changes) => {
-                    let count = is_truncated.then_some(roster.count);
-                    (connections, changes_of(changes, count))
-                }
-            };
-            emit(connections, &packets);
-            // Each list or batch of its own takes as long to encode as the one for all others.
-            for group in apart {
-                self.deliver_apart(&delivery, &group, &roster, &packets, version);
-                tokio::task::yield_now().await;
+            if let Some(private) = self.privacy.take_apart(&mut delivery) {
+                self.deliver(private, &roster, &mut list, version).await;
             }
+            self.deliver(delivery, &roster, &mut list, version).await;
+        }
+    }
+
+    async fn deliver(
+        &self,
+        mut delivery: Delivery<Connection>,
+        roster: &Listed,
+        list: &mut Option<Packet>,
+        version: u64,
+    ) {
+        let apart = self.take_apart(&mut delivery);
+        let is_truncated = roster.is_truncated;
+        let (connections, packets) = match &delivery {
+            Delivery::Snapshot(connections) => {
+                let list: &Packet = list.get_or_insert_with(|| {
+                    list_of(&roster.listed, roster.count, is_truncated, version)
+                });
+                (connections, vec![list.clone()])
+            }
+            Delivery::Events(connections, changes) => (connections, events_of(changes)),
+            Delivery::Changes(connections, changes) => {
+                let count = is_truncated.then_some(roster.count);
+                (connections, changes_of(changes, count))
+            }
+        };
+        emit(connections, &packets);
+        // Each list or batch of its own takes as long to encode as the one for all others.
+        for group in apart {
+            self.deliver_apart(&delivery, &group, roster, &packets, version);
+            tokio::task::yield_now().await;
         }
     }
 
@@ -332,13 +364,14 @@ impl RosterPublisher {
         connection: &Connection,
         states: Vec<(WatchedPresence, Option<Timestamp>)>,
     ) {
+        let sees_last_seen = self.privacy.sees_last_seen(connection);
         let changes: Vec<Change> = states
             .into_iter()
             .map(|(watched, last_seen_at)| match watched.shown {
                 Some(shown) => Change::Online(shown),
                 None => Change::Offline(Offline {
                     user: watched.user,
-                    last_seen_at,
+                    last_seen_at: last_seen_at.filter(|_| sees_last_seen),
                     reason: OfflineReason::Closed,
                     version: watched.version,
                 }),
@@ -480,6 +513,18 @@ impl ConnectionRegistry for RosterPublisher {
 
     fn hidden_ticket(&self) -> HiddenTicket {
         HiddenTicket(self.tickets.fetch_add(1, Ordering::AcqRel) + 1)
+    }
+
+    fn set_privacy(&self, user: &UserId, privacy: Privacy, revision: u64) {
+        self.privacy.set(user, privacy, revision);
+        // If the last connection closed meanwhile, `forget` may have come before this.
+        if self.hub.connections_of(user).is_empty() {
+            self.privacy.forget(user);
+        }
+    }
+
+    fn privacy_of(&self, user: &UserId) -> Privacy {
+        self.privacy.of(user)
     }
 
     fn unwatch(&self, id: &ConnectionId, users: &[UserId]) {

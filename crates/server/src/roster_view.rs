@@ -108,6 +108,7 @@ mod tests {
                 status: Status::Online,
                 text: None,
                 last_active_at: Timestamp(0),
+                hides_last_seen: false,
                 activities: Vec::new(),
                 since: version,
                 version,

@@ -86,6 +86,7 @@ impl Crowd {
                         ..StatusOverride::default()
                     },
                     revision: 1,
+                    ..SavedStatus::default()
                 };
                 let user = UserId::trusted(name(n));
                 let set = self.presence.set_status(&user, status).await;

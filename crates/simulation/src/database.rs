@@ -370,6 +370,7 @@ impl Database {
                 until: None,
             },
             revision: next_version(person.status.revision, wall),
+            privacy: person.status.privacy,
         };
         let status = person.status.clone();
         let mut receipts = Vec::new();

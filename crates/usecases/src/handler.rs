@@ -7,14 +7,14 @@ use crate::blocks::service::BlockService;
 use crate::caller::{Caller, Principal};
 use crate::command::{Command, Reply};
 use crate::conversations::service::ConversationService;
-use crate::deadline::STORE_DEADLINE;
+use crate::deadline::{self, STORE_DEADLINE};
 use crate::delivery::DeliveryObserver;
 use crate::files::FileService;
 use crate::flow::{Flow, Urgency};
 use crate::groups::service::GroupService;
 use crate::messages::service::MessageService;
 use crate::metadata::{Budget, Metadata};
-use crate::ports::{Blocks, Messages, Ports, ProfileSource};
+use crate::ports::{Blocks, Directory, Messages, Ports, ProfileSource, StoreResult};
 use crate::presence::last_seen::LastSeenWriter;
 use crate::presence::service::PresenceService;
 use crate::push::service::PushService;
@@ -26,6 +26,7 @@ use crate::shared::Shared;
 use crate::throttle;
 use lamplight_domain::conversation::{ConversationDetails, ConversationSummary};
 use lamplight_domain::identity::{ConversationId, Generation, Profile, UserId};
+use lamplight_domain::presence::Privacy;
 use lamplight_domain::time::Timestamp;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -55,6 +56,7 @@ pub struct TableSizes {
 pub struct Handler {
     messages_store: Arc<dyn Messages>,
     blocks_store: Arc<dyn Blocks>,
+    directory_store: Arc<dyn Directory>,
     hidden_reads: HiddenReads,
     settings: Settings,
     reads: ReadBudget,
@@ -79,6 +81,7 @@ impl Handler {
         Self {
             messages_store: Arc::clone(&ports.messages),
             blocks_store: Arc::clone(&ports.blocks),
+            directory_store: Arc::clone(&ports.directory),
             hidden_reads: HiddenReads::default(),
             reads: ReadBudget::new(settings.quotas.reads, &ports.clock),
             presence: PresenceService::new(ports, &settings, &shared),
@@ -298,6 +301,14 @@ impl Handler {
         hidden_from(&*self.blocks_store, self.settings.identity, users).await
     }
 
+    /// What each of these keeps from others, with the revision of that.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn privacy_of(&self, users: &[UserId]) -> Result<Vec<(Privacy, u64)>, Refusal> {
+        deadline::store(self.directory_store.privacy_of(users)).await
+    }
+
     /// The same for one user. Those who come at the same time share their reads.
     ///
     /// # Errors
@@ -350,6 +361,7 @@ impl Handler {
             self.last_seen.run(),
             self.shared.marks.run(),
             self.accounts.ended().run(),
+            self.accounts.run_deletions(),
             self.files.run_progress(),
             self.run_timers(),
         );
@@ -391,6 +403,15 @@ impl Handler {
     /// [`Handler::run_background`] repeats it.
     pub async fn write_ended(&self) {
         self.accounts.ended().write().await;
+    }
+
+    /// Finishes the deletions of accounts that nobody else works at.
+    /// [`Handler::run_background`] calls it.
+    ///
+    /// # Errors
+    /// When the store fails; it is repeated.
+    pub async fn finish_deletions(&self) -> StoreResult<()> {
+        self.accounts.finish_deletions().await
     }
 
     /// Drops the limiters' keys that have their whole allowance back.

@@ -149,6 +149,11 @@ impl Profiles {
         Ok(person)
     }
 
+    /// The directory has another profile of this user by now.
+    pub(crate) fn forget(&self, user: &UserId) {
+        self.written.lock().remove(user);
+    }
+
     /// The profile of a user, a bare one if the directory has none.
     pub(crate) async fn profile_of(&self, user: &UserId) -> Result<Profile, Refusal> {
         let person = deadline::store(self.directory.person(user)).await?;

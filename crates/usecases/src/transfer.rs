@@ -116,6 +116,8 @@ pub const TABLES: &[Table] = &[
             number("status_until"),
             number("status_revision"),
             number("last_seen"),
+            small("hides_last_seen"),
+            small("hides_reads"),
             number("created_at"),
         ],
     },
@@ -149,6 +151,16 @@ pub const TABLES: &[Table] = &[
             number("person"),
             number("created_at"),
             number("expires_at"),
+        ],
+    },
+    Table {
+        name: "account_deletions",
+        key: 1,
+        columns: &[
+            number("person"),
+            small("erases_messages"),
+            number("position"),
+            number("created_at"),
         ],
     },
     Table {

@@ -369,6 +369,27 @@ pub struct Authenticate {
     pub token: String,
 }
 
+/// The body of `DELETE /api/account`.
+#[derive(Deserialize, ToSchema)]
+pub struct DeleteAccount {
+    pub password: String,
+    /// `delete` erases what the user wrote; left out, messages stay without a name.
+    #[serde(default)]
+    pub messages: Option<String>,
+}
+
+/// The body of `PUT /api/account/settings`. What is left out stays as it is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountSettingsBody {
+    /// `everyone`, or `nobody`: others are not told when the user was last seen, nor the user of others.
+    #[serde(default)]
+    pub last_seen: Option<String>,
+    /// `false`: others are not told how far the user has read, nor the user of others.
+    #[serde(default)]
+    pub receipts: Option<bool>,
+}
+
 /// `open_conversation`, and the body of `POST /api/privatechat/conversations`: `userId` for the conversation with another
 /// user, or `memberIds` for a group.
 #[derive(Debug, Deserialize, ToSchema, TS)]

@@ -227,6 +227,10 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
         key: &'a str,
     }
     #[derive(Serialize)]
+    struct Settings {
+        settings: shape::AccountSettings,
+    }
+    #[derive(Serialize)]
     struct OneUser<'a> {
         user: User<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -434,6 +438,9 @@ pub fn reply(reply: &Reply, store: &Generation) -> Json {
                 username: None,
             })
         }
+        Reply::Accounts(AccountReply::Settings(privacy)) => success(Settings {
+            settings: privacy.into(),
+        }),
         Reply::Accounts(AccountReply::Found { user, username }) => success(OneUser {
             user: user.into(),
             username: username.as_deref(),

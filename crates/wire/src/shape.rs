@@ -22,8 +22,14 @@ use utoipa::ToSchema;
 #[serde(rename_all = "camelCase")]
 pub struct User<'a> {
     pub id: &'a str,
+    /// Empty where the account was deleted.
     pub name: &'a str,
     pub avatar_url: Option<&'a str>,
+    /// The account was deleted: there is no name and no picture.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[ts(optional, type = "true")]
+    #[schema(required = false)]
+    pub deleted: bool,
 }
 
 impl<'a> From<&'a Profile> for User<'a> {
@@ -32,6 +38,31 @@ impl<'a> From<&'a Profile> for User<'a> {
             id: profile.id.as_str(),
             name: &profile.name,
             avatar_url: profile.avatar_url.as_deref(),
+            deleted: profile.is_deleted(),
+        }
+    }
+}
+
+/// What a user keeps from others, and does not see of others.
+#[derive(Serialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountSettings {
+    /// Who is told when the user was last seen.
+    #[ts(type = "\"everyone\" | \"nobody\"")]
+    pub last_seen: &'static str,
+    /// Whether others are told how far the user has read.
+    pub receipts: bool,
+}
+
+impl From<&presence::Privacy> for AccountSettings {
+    fn from(privacy: &presence::Privacy) -> Self {
+        Self {
+            last_seen: if privacy.hides_last_seen {
+                "nobody"
+            } else {
+                "everyone"
+            },
+            receipts: !privacy.hides_reads,
         }
     }
 }

@@ -53,6 +53,7 @@ pub fn declarations() -> String {
         shape::Conversation<'_>,
         shape::Member<'_>,
         shape::Marks<'_>,
+        shape::AccountSettings,
         shape::Receipt<'_>,
         shape::Typing<'_>,
         shape::FileProgress<'_>,

@@ -90,6 +90,7 @@ fn presence(version: u64) -> Arc<Presence> {
         status: Status::Busy,
         text: Some("Lunch".into()),
         last_active_at: AT,
+        hides_last_seen: false,
         activities: vec![Activity {
             kind: "in_call".into(),
             label: None,
@@ -106,6 +107,7 @@ fn plain_presence(version: u64) -> Arc<Presence> {
         status: Status::Online,
         text: None,
         last_active_at: AT,
+        hides_last_seen: false,
         activities: vec![],
         version,
         since: version,

@@ -5,7 +5,7 @@ use crate::{Subject, at, conversation, message, user};
 use futures_util::future::join_all;
 use lamplight_domain::event::Event;
 use lamplight_domain::marks::{RECEIPT_REACH, RECEIPTS_FOR_ALL};
-use lamplight_domain::presence::{ManualStatus, StatusOverride};
+use lamplight_domain::presence::{ManualStatus, PrivacyChange, StatusOverride};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{Directory, MarkUpdate, Messages};
 
@@ -351,6 +351,72 @@ pub async fn p11_marks_are_told_again_once_the_status_is_over<S: Messages + Dire
         visible.iter().map(marks).collect::<Vec<_>>(),
         [(5, 5, true)]
     );
+}
+
+pub async fn p11_who_hides_how_far_they_have_read_does_not_see_it_of_others<
+    S: Messages + Directory,
+>(
+    subject: Subject<S>,
+) {
+    let store = &subject.store;
+    let (a, b, c) = (user("a"), user("b"), conversation("c"));
+    ten(&**store).await;
+    store.mark_read(&a, &c, 4, at(0)).await.expect("a mark");
+    store.mark_read(&b, &c, 2, at(0)).await.expect("a mark");
+    let of = async |viewer: &str, whom: &str| {
+        let have = [(conversation("c"), 0).into()];
+        let pages = store.sync(&user(viewer), &have, 1).await;
+        let page = pages.expect("pages").remove(0).expect("a page");
+        let receipt = page.receipts.into_iter().find(|one| one.user == user(whom));
+        let receipt = receipt.expect("a receipt");
+        (receipt.delivered_seq, receipt.read_seq)
+    };
+    let before = of("b", "a").await;
+    assert_eq!((of("a", "b").await, before.1), ((2, 2), 10));
+    let hide = |hides| PrivacyChange {
+        hides_last_seen: None,
+        hides_reads: Some(hides),
+    };
+    let saved = store.set_privacy(&b, hide(true), at(1)).await;
+    saved.expect("saved");
+    assert_eq!(of("a", "b").await, (2, 0), "nor what they knew before");
+    assert_eq!(of("b", "a").await, (before.0, 0), "nor the other way round");
+    let marked = store.mark_read(&b, &c, 4, at(2)).await;
+    let marked = marked.expect("a mark").expect("a member");
+    // What is read was delivered, which others see.
+    assert_eq!(
+        (marks(&marked), marked.read_seq, marked.moved),
+        ((4, 0, true), 4, true)
+    );
+    let delivered = store
+        .mark_delivered(vec![(c.clone(), b.clone(), 8)], at(3))
+        .await
+        .expect("marks");
+    assert_eq!(
+        delivered.iter().map(marks).collect::<Vec<_>>(),
+        [(8, 0, true)]
+    );
+    let marked = store.mark_read(&b, &c, 6, at(4)).await;
+    let marked = marked.expect("a mark").expect("a member");
+    assert_eq!((marks(&marked), marked.moved), ((8, 0, false), true));
+    let own = store.conversation(&b, &c).await.expect("a view");
+    assert_eq!(own.expect("a member").read_seq, 6, "their own marks work");
+    // A send shows that they were there, and says nothing of marks.
+    let sent = store.append(message("c", "b", "hello"), None).await;
+    sent.expect("a message");
+    subject.events.exactly(11).await;
+    let told = subject.events.events();
+    assert!(
+        !told
+            .iter()
+            .any(|event| matches!(event, Event::Receipt { .. })),
+        "{told:?}"
+    );
+    assert_eq!(of("a", "b").await.1, 0);
+    let saved = store.set_privacy(&b, hide(false), at(5)).await;
+    saved.expect("saved");
+    assert_eq!(of("a", "b").await, (11, 11));
+    assert_eq!(of("b", "a").await.1, 10);
 }
 
 /// The message shows that the sender was there.

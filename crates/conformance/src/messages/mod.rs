@@ -76,6 +76,7 @@ macro_rules! messages_suite {
                 p11_marks_of_the_invisible_move_untold_and_catch_up,
                 p11_marks_are_told_again_once_the_status_is_over,
                 p11_ones_own_send_tells_ones_marks,
+                p11_who_hides_how_far_they_have_read_does_not_see_it_of_others,
                 p11_marks_and_statuses_raced_at_once_end_told,
                 m9_a_send_past_what_was_unread_tells_the_senders_marks,
                 p11_a_send_of_the_invisible_tells_others_what_their_devices_knew,

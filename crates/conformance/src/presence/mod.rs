@@ -168,6 +168,7 @@ pub(crate) fn person(id: &str, status: ManualStatus) -> Person {
         status: SavedStatus {
             chosen: chosen(status),
             revision: 0,
+            ..SavedStatus::default()
         },
         last_seen: None,
     }
@@ -179,6 +180,7 @@ pub(crate) fn saved(chosen: StatusOverride) -> SavedStatus {
     SavedStatus {
         chosen,
         revision: REVISION.fetch_add(1, Ordering::Relaxed),
+        ..SavedStatus::default()
     }
 }
 

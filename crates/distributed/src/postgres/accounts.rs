@@ -1,19 +1,22 @@
 //! Local accounts and their sessions. Whatever changes an account locks its person, so that two
 //! nodes change it one after the other.
 
+use super::account_rows::{digests, end_all, lock_person};
+use super::deleted_accounts;
 use super::directory::profile_of_account;
 use super::{Connection, Failure, PostgresStore, Repeat, Sql};
 use async_trait::async_trait;
-use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::identity::{ConversationId, Profile, UserId};
 use lamplight_domain::text::{exact_username_key, search_key, username_key};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::accounts::retention::{
     EXPIRED_AT_ONCE, EXPIRED_SESSIONS_FOR_MS, NETWORKS_AT_MOST, NETWORKS_FOR_MS,
 };
-use lamplight_usecases::ports::{Account, Accounts, NewSession, StoreError, StoreResult};
+use lamplight_usecases::ports::{
+    Account, Accounts, Authored, Deletion, NewDeletion, NewSession, StoreError, StoreResult,
+};
 use sha2::{Digest as _, Sha256};
 use std::net::IpAddr;
-use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 /// Two registrations of one name follow each other. A clash of two names' numbers costs a wait.
@@ -59,17 +62,6 @@ const KNOWS_NETWORK: Sql = Sql {
     types: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8],
 };
 
-const LOCK_PERSON: Sql = Sql {
-    text: "SELECT id FROM people WHERE user_id = $1 FOR NO KEY UPDATE",
-    types: &[Type::TEXT],
-};
-
-/// After the lock, so with a later snapshot.
-const HASH: Sql = Sql {
-    text: "SELECT password_hash FROM accounts WHERE person = $1",
-    types: &[Type::INT8],
-};
-
 /// Not what another node deletes at this moment.
 const DELETE_EXPIRED: Sql = Sql {
     text: "DELETE FROM sessions WHERE digest IN (
@@ -109,13 +101,6 @@ const END: Sql = Sql {
 const SESSIONS_OF: Sql = Sql {
     text: "SELECT s.digest FROM sessions s JOIN people p ON p.id = s.person WHERE p.user_id = $1",
     types: &[Type::TEXT],
-};
-
-const END_ALL: Sql = Sql {
-    text:
-        "DELETE FROM sessions WHERE person = $1 AND digest IS DISTINCT FROM $2 AND created_at <= $3
-           RETURNING digest",
-    types: &[Type::INT8, Type::TEXT, Type::INT8],
 };
 
 const SET_PASSWORD: Sql = Sql {
@@ -317,6 +302,39 @@ impl Accounts for PostgresStore {
             StoreError::Internal("a password is to be set for someone without an account".into())
         })
     }
+
+    async fn delete(&self, deletion: NewDeletion) -> StoreResult<Option<Vec<String>>> {
+        deleted_accounts::delete(self, &deletion).await
+    }
+
+    async fn claim_deletion(
+        &self,
+        at: Timestamp,
+        until: Timestamp,
+    ) -> StoreResult<Option<Deletion>> {
+        deleted_accounts::claim(self, at, until).await
+    }
+
+    async fn move_deletion(
+        &self,
+        user: &UserId,
+        position: i64,
+        until: Timestamp,
+    ) -> StoreResult<()> {
+        deleted_accounts::advance(self, user, position, until).await
+    }
+
+    async fn finish_deletion(&self, user: &UserId) -> StoreResult<()> {
+        deleted_accounts::finish(self, user).await
+    }
+
+    async fn authored(&self, user: &UserId, after: i64, entries: usize) -> StoreResult<Authored> {
+        deleted_accounts::authored(self, user, after, entries).await
+    }
+
+    async fn groups_of(&self, user: &UserId, limit: usize) -> StoreResult<Vec<ConversationId>> {
+        deleted_accounts::groups_of(self, user, limit).await
+    }
 }
 
 /// The number of a name's lock. Its highest bit is set, which none of the store's other locks has.
@@ -324,20 +342,6 @@ fn lock_number(key: &str) -> i64 {
     let digest = Sha256::digest(key.as_bytes());
     let bytes = digest.first_chunk::<8>().copied().unwrap_or_default();
     i64::from_be_bytes(bytes) | i64::MIN
-}
-
-/// The person's row and the hash of the account's password, if there is one.
-async fn lock_person(
-    connection: &Connection,
-    user: &str,
-) -> Result<Option<(i64, Option<String>)>, Failure> {
-    let Some(row) = connection.query_opt(&LOCK_PERSON, &[&user]).await? else {
-        return Ok(None);
-    };
-    let person: i64 = row.try_get(0)?;
-    let hash = connection.query_opt(&HASH, &[&person]).await?;
-    let hash = hash.map(|row| row.try_get(0)).transpose()?;
-    Ok(Some((person, hash)))
 }
 
 async fn open(
@@ -373,21 +377,6 @@ async fn open(
     digests(&ended)
 }
 
-/// Ends the sessions of a user, but not `except` nor what was opened after `until`; returns their
-/// digests.
-async fn end_all(
-    connection: &Connection,
-    person: i64,
-    except: Option<&str>,
-    until: Option<Timestamp>,
-) -> Result<Vec<String>, Failure> {
-    let until = until.map_or(i64::MAX, |until| until.0);
-    let ended = connection
-        .query(&END_ALL, &[&person, &except, &until])
-        .await?;
-    digests(&ended)
-}
-
 /// Stores a network that signed in, and deletes a few expired ones of any account.
 async fn remember_network(
     connection: &Connection,
@@ -406,9 +395,4 @@ async fn remember_network(
         .execute(&DELETE_MORE_NETWORKS, &[&person, &NETWORKS_AT_MOST])
         .await?;
     Ok(())
-}
-
-fn digests(rows: &[Row]) -> Result<Vec<String>, Failure> {
-    let digests = rows.iter().map(|row| row.try_get(0));
-    Ok(digests.collect::<Result<_, _>>()?)
 }

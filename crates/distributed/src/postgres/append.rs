@@ -5,6 +5,7 @@
 //! |---|---|
 //! | first | `BEGIN`, [`LOCK`], [`FIND`], [`DRAW`] |
 //! | only for members that are not cached | `MEMBERS` (`members.rs`) |
+//! | only for the messages of deleted accounts | [`PEOPLE`] |
 //! | only where a member may have archived a conversation | `ARCHIVED` (`settings.rs`) |
 //! | only for writes on messages, and for repetitions | those that `states.rs` reads by |
 //! | only where a last message is deleted | `NEWEST` (`changes/sql.rs`) |
@@ -16,7 +17,8 @@
 
 use super::block_check::is_blocked;
 use super::codec::{from_db, role_from_db};
-use super::connection::Sql;
+use super::connection::{Connection, Sql};
+use super::error::Failure;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::identity::{ConnectionId, UserId};
 use lamplight_domain::marks::Marks;
@@ -24,6 +26,7 @@ use lamplight_domain::member_settings::MemberSettings;
 use lamplight_domain::permission::Role;
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -49,7 +52,8 @@ pub(super) const FIND: Sql = Sql {
     text: concat!(
         "SELECT a.n, m.person, m.role, m.read_seq, m.delivered_seq, m.visible_read_seq, m.visible_delivered_seq, e.seq, ",
         is_blocked!(),
-        ", m.first_seq FROM (SELECT c.id AS conversation, p.id AS person, c.member_count, p.has_blocks, a.key, a.erased_key, a.n
+        ", m.first_seq, a.hides_reads FROM (SELECT c.id AS conversation, p.id AS person, c.member_count, p.has_blocks, p.hides_reads,
+                   a.key, a.erased_key, a.n
                FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS a (conversation, sender, key, erased_key, n)
                JOIN conversations c ON c.conversation_id = a.conversation
                JOIN people p ON p.user_id = a.sender ORDER BY c.id, p.id OFFSET 0) a
@@ -64,6 +68,12 @@ pub(super) const FIND: Sql = Sql {
         Type::TEXT_ARRAY,
         Type::TEXT_ARRAY,
     ],
+};
+
+/// The rows of the senders of erasures.
+const PEOPLE: Sql = Sql {
+    text: "SELECT user_id, id FROM people WHERE user_id = ANY($1)",
+    types: &[Type::TEXT_ARRAY],
 };
 
 /// Draws ids for entries. After the locks, so that ids and `seq`s have one order in a conversation,
@@ -143,6 +153,8 @@ pub(super) const WITNESS: Sql = Sql {
 pub(super) struct Append {
     pub(super) message: NewEntry,
     pub(super) except: Option<ConnectionId>,
+    /// The sender deleted their account, and may be no member.
+    pub(super) is_erasure: bool,
     /// As the column has it.
     pub(super) key: Option<String>,
     /// As the column has it once the entry is erased, where that differs.
@@ -161,8 +173,17 @@ impl Append {
         Self {
             message,
             except,
+            is_erasure: false,
             key,
             erased_key,
+        }
+    }
+
+    /// The deletion of a message whose author deleted their account.
+    pub(super) fn erasure(message: NewEntry, digest_key: &str) -> Self {
+        Self {
+            is_erasure: true,
+            ..Self::new(message, None, digest_key)
         }
     }
 }
@@ -250,13 +271,53 @@ pub(super) struct Found {
     pub(super) marks: Marks,
     /// The entry that an earlier write under the same key made.
     pub(super) earlier: Option<u64>,
-    /// Whether the conversation is one of two people of whom one has blocked the other.
+    /// Whether the conversation is one of two people of whom one has blocked the other, or deleted
+    /// their account.
     pub(super) is_blocked: bool,
     /// Where the sender's log begins.
     pub(super) first_seq: u64,
+    /// The sender keeps from others how far they have read.
+    pub(super) hides_reads: bool,
 }
 
 impl Found {
+    /// Somebody who may be no member any more, with the whole log.
+    fn former(person: i64) -> Self {
+        Self {
+            person,
+            role: Role::Member,
+            marks: Marks::default(),
+            earlier: None,
+            is_blocked: false,
+            first_seq: 0,
+            hides_reads: false,
+        }
+    }
+
+    /// Fills in the senders of erasures, members or not: one more round trip where there are any.
+    pub(super) async fn fill_former(
+        connection: &Connection,
+        batch: &[Append],
+        found: &mut [Option<Self>],
+    ) -> Result<(), Failure> {
+        let erasures = batch.iter().filter(|append| append.is_erasure);
+        let senders: Vec<&str> = erasures.map(|one| one.message.sender.as_str()).collect();
+        if senders.is_empty() {
+            return Ok(());
+        }
+        let mut rows: HashMap<String, i64> = HashMap::new();
+        for row in connection.query(&PEOPLE, &[&senders]).await? {
+            rows.insert(row.try_get(0)?, row.try_get(1)?);
+        }
+        for (append, found) in batch.iter().zip(found) {
+            if append.is_erasure {
+                let person = rows.get(append.message.sender.as_str());
+                *found = person.copied().map(Self::former);
+            }
+        }
+        Ok(())
+    }
+
     /// From the rows of [`FIND`], in the order of the batch.
     pub(super) fn read(
         rows: &[Row],
@@ -274,6 +335,7 @@ impl Found {
                     earlier: row.try_get::<_, Option<i64>>(7)?.map(from_db),
                     is_blocked: row.try_get(8)?,
                     first_seq: from_db(row.try_get(9)?),
+                    hides_reads: row.try_get::<_, i16>(10)? != 0,
                 });
             }
         }

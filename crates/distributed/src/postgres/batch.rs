@@ -218,7 +218,8 @@ async fn in_transaction(
     }
     states::fill_members(database, connection, &mut conversations).await?;
     settings::fill_archived(connection, &mut conversations).await?;
-    let found = Found::read(&found, batch)?;
+    let mut found = Found::read(&found, batch)?;
+    Found::fill_former(connection, batch, &mut found).await?;
     let read = states::read(database, connection, batch, &conversations, &found).await?;
     let plan = Planner::plan(batch, conversations, found, &drawn, read)?;
     if plan.entries.ids.is_empty() {

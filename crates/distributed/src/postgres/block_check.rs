@@ -1,12 +1,13 @@
 //! Whether a block holds in a conversation, as a column of a statement.
 
-/// Whether the conversation of `a` is one of two people of whom one has blocked the other; `a.person` is
-/// one of them. Nothing is looked up for those who never had to do with a block.
+/// Whether the conversation of `a` is one of two people of whom one has blocked the other or deleted
+/// their account; `a.person` is one of them. Nothing is looked up for those who never had to do with a block.
 macro_rules! is_blocked {
     () => {
         "CASE WHEN a.has_blocks AND a.member_count = 2 THEN EXISTS (SELECT 1 FROM members o
              CROSS JOIN LATERAL (SELECT 1 FROM blocks WHERE person = o.person AND blocked = a.person
-                 UNION ALL SELECT 1 FROM blocks WHERE person = a.person AND blocked = o.person) b
+                 UNION ALL SELECT 1 FROM blocks WHERE person = a.person AND blocked = o.person
+                 UNION ALL SELECT 1 FROM people WHERE id = o.person AND source = 3) b
              WHERE o.conversation = a.conversation AND NOT EXISTS (
                  SELECT 1 FROM conversation_groups WHERE conversation = a.conversation) OFFSET 0) ELSE false END"
     };

@@ -66,6 +66,7 @@ pub(super) fn source_to_db(source: ProfileSource) -> i16 {
         ProfileSource::Nobody => 0,
         ProfileSource::Claims => 1,
         ProfileSource::Host => 2,
+        ProfileSource::Deleted => 3,
     }
 }
 
@@ -73,6 +74,7 @@ pub(super) fn source_from_db(source: i16) -> ProfileSource {
     match source {
         0 => ProfileSource::Nobody,
         1 => ProfileSource::Claims,
+        3 => ProfileSource::Deleted,
         _ => ProfileSource::Host,
     }
 }

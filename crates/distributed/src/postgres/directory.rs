@@ -8,7 +8,9 @@ use super::marks::catch_up;
 use super::{Connection, Failure, PostgresStore, Repeat, Sql, from_db, to_db};
 use async_trait::async_trait;
 use lamplight_domain::identity::{Profile, UserId};
-use lamplight_domain::presence::{ManualStatus, SavedStatus, StatusOverride, next_version};
+use lamplight_domain::presence::{
+    ManualStatus, Privacy, PrivacyChange, SavedStatus, StatusOverride, next_version,
+};
 use lamplight_domain::text::search_key;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::PersonKey;
@@ -18,7 +20,8 @@ use lamplight_usecases::ports::{
 };
 use lamplight_usecases::weight::{self, ANSWER_BYTES};
 use sql::{
-    FIND, INSERT, KNOWN, LAST_SEEN, LOCK, LOCK_LAST_SEEN, SEARCH, SET_LAST_SEEN, SET_STATUS, UPSERT,
+    FIND, INSERT, KNOWN, LAST_SEEN, LOCK, LOCK_LAST_SEEN, PRIVACY, SEARCH, SET_LAST_SEEN,
+    SET_PRIVACY, SET_STATUS, UPSERT,
 };
 use std::collections::{HashMap, HashSet};
 use tokio_postgres::Row;
@@ -89,7 +92,8 @@ impl Directory for PostgresStore {
                 return Ok(None);
             };
             let person: i64 = row.try_get(10)?;
-            let revision = next_version(stored_person(&row)?.person.status.revision, at);
+            let before = stored_person(&row)?.person.status;
+            let revision = next_version(before.revision, at);
             connection
                 .execute(
                     &SET_STATUS,
@@ -105,6 +109,7 @@ impl Directory for PostgresStore {
             let saved = SavedStatus {
                 chosen: chosen.clone(),
                 revision,
+                privacy: before.privacy,
             };
             let marks = if is_invisible {
                 Vec::new()
@@ -116,6 +121,61 @@ impl Directory for PostgresStore {
         saved.await?.ok_or_else(|| {
             StoreError::Internal(
                 "a status is to be saved for a user who is not in the directory".into(),
+            )
+        })
+    }
+
+    async fn privacy_of(&self, users: &[UserId]) -> StoreResult<Vec<(Privacy, u64)>> {
+        let asked: Vec<&str> = users.iter().map(UserId::as_str).collect();
+        let rows = self.rows(&PRIVACY, &[&asked]).await?;
+        let mut found: HashMap<&str, (Privacy, u64)> = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            let user = row.try_get(0).map_err(Failure::from)?;
+            let revision: i64 = row.try_get(3).map_err(Failure::from)?;
+            let privacy = privacy(row, 1).map_err(Failure::from)?;
+            found.insert(user, (privacy, from_db(revision)));
+        }
+        let of = |user: &&str| found.get(user).copied().unwrap_or_default();
+        Ok(asked.iter().map(of).collect())
+    }
+
+    async fn set_privacy(
+        &self,
+        user: &UserId,
+        change: PrivacyChange,
+        at: Timestamp,
+    ) -> StoreResult<SavedStatus> {
+        let saved = self.transact(Repeat::Safe, |connection| async move {
+            let Some(row) = connection.query_opt(&LOCK, &[&user.as_str()]).await? else {
+                return Ok(None);
+            };
+            let person: i64 = row.try_get(10)?;
+            let before = stored_person(&row)?.person.status;
+            let privacy = before.privacy.changed(change);
+            if privacy == before.privacy {
+                return Ok(Some(before));
+            }
+            let revision = next_version(before.revision, at);
+            connection
+                .execute(
+                    &SET_PRIVACY,
+                    &[
+                        &person,
+                        &i16::from(privacy.hides_last_seen),
+                        &i16::from(privacy.hides_reads),
+                        &to_db(revision),
+                    ],
+                )
+                .await?;
+            Ok(Some(SavedStatus {
+                revision,
+                privacy,
+                ..before
+            }))
+        });
+        saved.await?.ok_or_else(|| {
+            StoreError::Internal(
+                "settings are to be saved for a user who is not in the directory".into(),
             )
         })
     }
@@ -354,6 +414,14 @@ fn profile(row: &Row) -> Result<Profile, tokio_postgres::Error> {
     })
 }
 
+/// From two columns, the first of them at `at`.
+fn privacy(row: &Row, at: usize) -> Result<Privacy, tokio_postgres::Error> {
+    Ok(Privacy {
+        hides_last_seen: row.try_get::<_, i16>(at)? != 0,
+        hides_reads: row.try_get::<_, i16>(at + 1)? != 0,
+    })
+}
+
 fn stored_person(row: &Row) -> Result<StoredPerson, Failure> {
     let time = |column: usize| -> Result<Option<Timestamp>, tokio_postgres::Error> {
         Ok(row.try_get::<_, Option<i64>>(column)?.map(Timestamp))
@@ -369,6 +437,7 @@ fn stored_person(row: &Row) -> Result<StoredPerson, Failure> {
             status: SavedStatus {
                 chosen,
                 revision: from_db(row.try_get(9)?),
+                privacy: privacy(row, 11)?,
             },
             last_seen: time(6)?,
         },

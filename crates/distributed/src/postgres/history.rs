@@ -163,8 +163,9 @@ pub(super) const MISSED: Sql = Sql {
 
 /// The visible marks of all members of the conversations that are the caller's.
 pub(super) const RECEIPTS: Sql = Sql {
-    text: "SELECT c.n, p.user_id, o.visible_delivered_seq, o.visible_read_seq
-           FROM (SELECT a.n, c.id, me.id AS person FROM unnest($2::text[]) WITH ORDINALITY AS a (conversation, n)
+    text: "SELECT c.n, p.user_id, o.visible_delivered_seq,
+               CASE WHEN c.hides_reads = 0 AND p.hides_reads = 0 THEN o.visible_read_seq ELSE 0 END
+           FROM (SELECT a.n, c.id, me.id AS person, me.hides_reads FROM unnest($2::text[]) WITH ORDINALITY AS a (conversation, n)
                JOIN conversations c ON c.conversation_id = a.conversation
                JOIN people me ON me.user_id = $1 OFFSET 0) c
            JOIN members m ON m.conversation = c.id AND m.person = c.person

@@ -42,6 +42,7 @@ struct Moved {
     conversation: i64,
     before: Marks,
     after: Marks,
+    hides_reads: bool,
     audience: ReceiptAudience,
 }
 
@@ -70,8 +71,8 @@ struct Read {
     /// In the order of the moves, `None` for those of no member.
     memberships: Vec<Option<Membership>>,
     heads: HashMap<i64, Head>,
-    /// The manual status and its end by person.
-    statuses: HashMap<i64, (i16, Option<i64>)>,
+    /// By person: the manual status and its end, and whether they hide how far they have read.
+    statuses: HashMap<i64, (i16, Option<i64>, bool)>,
 }
 
 /// Moves marks, one after the other, in a transaction of its own: two round trips. `None` for those
@@ -181,7 +182,8 @@ async fn read(connection: &Connection, moves: &[Move], begins: bool) -> Result<R
         read.heads.insert(row.try_get(0)?, head);
     }
     for row in statuses? {
-        let status = (row.try_get(1)?, row.try_get(2)?);
+        let hides_reads = row.try_get::<_, i16>(3)? != 0;
+        let status = (row.try_get(1)?, row.try_get(2)?, hides_reads);
         read.statuses.insert(row.try_get(0)?, status);
     }
     Ok(read)
@@ -202,7 +204,7 @@ fn decide(moves: &[Move], read: &Read, written: &Written) -> (Vec<Moved>, Writte
         else {
             continue;
         };
-        let (Some(head), Some((status, until))) =
+        let (Some(head), Some((status, until, hides_reads))) =
             (read.heads.get(conversation), read.statuses.get(person))
         else {
             continue;
@@ -228,6 +230,7 @@ fn decide(moves: &[Move], read: &Read, written: &Written) -> (Vec<Moved>, Writte
             conversation: *conversation,
             before,
             after,
+            hides_reads: *hides_reads,
             audience: covered.audience(head.member_count),
         });
     }
@@ -382,8 +385,8 @@ fn updates(
         };
         updates[one.place] = Some(MarkUpdate {
             conversation: moves[one.place].conversation.clone(),
-            receipt: one.after.receipt(user.clone()),
-            is_visible: one.after.newly_covered(one.before).is_some(),
+            receipt: one.after.receipt_of(user.clone(), one.hides_reads),
+            is_visible: one.after.is_news(one.before, one.hides_reads),
             read_seq: one.after.read,
             moved: one.after.read != one.before.read,
             to: to.unwrap_or_else(|| [user.clone()].into()),

@@ -1,5 +1,6 @@
 //! Messages, people and accounts in one PostgreSQL database that several nodes share.
 
+mod account_rows;
 mod accounts;
 mod append;
 mod avatars;
@@ -15,6 +16,7 @@ mod connect_error;
 mod connection;
 mod conversations;
 mod database;
+mod deleted_accounts;
 mod directory;
 mod entries;
 mod error;
@@ -163,6 +165,14 @@ impl PostgresStore {
         except: Option<ConnectionId>,
     ) -> StoreResult<oneshot::Receiver<Result<Appended, AppendError>>> {
         self.appends.push(message, except)
+    }
+
+    /// Queues the deletion of a message whose author deleted their account.
+    pub(crate) fn queue_erasure(
+        &self,
+        deletion: NewEntry,
+    ) -> StoreResult<oneshot::Receiver<Result<Appended, AppendError>>> {
+        self.appends.push_erasure(deletion)
     }
 
     /// What work needs that goes on if nobody waits for it: the database, and where events go after

@@ -271,7 +271,9 @@ impl<'a> Planner<'a> {
         let after = Marks::all_at(seq);
         let moved = self.marks.insert((row, found.person), after);
         let before = moved.unwrap_or(found.marks);
-        if let Some(covered) = before.covered_by_send(seq) {
+        if let Some(covered) = before.covered_by_send(seq)
+            && !found.hides_reads
+        {
             let members = &self.locked[&message.conversation].members;
             let to = match covered.audience(members.len()) {
                 ReceiptAudience::Everyone => members.clone(),

@@ -84,6 +84,14 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0016_search_windows.sql"),
         oldest_compatible: 1,
     },
+    Migration {
+        sql: include_str!("../../migrations/0017_deleted_accounts.sql"),
+        oldest_compatible: 1,
+    },
+    Migration {
+        sql: include_str!("../../migrations/0018_privacy.sql"),
+        oldest_compatible: 1,
+    },
 ];
 
 const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS lamplight_schema (

@@ -275,6 +275,11 @@ impl Transfer for PostgresStore {
                  WHERE m.conversation = c.id AND c.member_count <> m.count;
              UPDATE people p SET has_blocks = true
                  FROM (SELECT person AS id FROM blocks UNION SELECT blocked FROM blocks) b WHERE b.id = p.id AND NOT p.has_blocks;
+             UPDATE people p SET has_blocks = true
+                 FROM (SELECT o.person AS id FROM people d JOIN members m ON m.person = d.id
+                     JOIN members o ON o.conversation = m.conversation
+                     JOIN conversations c ON c.id = m.conversation AND c.member_count = 2 WHERE d.source = 3) b
+                 WHERE b.id = p.id AND NOT p.has_blocks;
              UPDATE conversations c SET has_archived = true
                  FROM (SELECT DISTINCT conversation FROM member_settings WHERE archived = 1) s
                  WHERE s.conversation = c.id AND NOT c.has_archived;

@@ -92,6 +92,21 @@ impl AppendQueue {
         message: NewEntry,
         except: Option<ConnectionId>,
     ) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, StoreError> {
+        self.queue(Append::new(message, except, &self.digest_key))
+    }
+
+    /// Queues the deletion of a message whose author deleted their account.
+    pub(super) fn push_erasure(
+        &self,
+        deletion: NewEntry,
+    ) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, StoreError> {
+        self.queue(Append::erasure(deletion, &self.digest_key))
+    }
+
+    fn queue(
+        &self,
+        append: Append,
+    ) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, StoreError> {
         if self.depth.fetch_add(1, Ordering::Relaxed) >= self.limit {
             self.depth.fetch_sub(1, Ordering::Relaxed);
             let full = "too many messages are waiting for PostgreSQL";
@@ -99,7 +114,7 @@ impl AppendQueue {
         }
         let (reply, answer) = oneshot::channel();
         let queued = Queued {
-            append: Append::new(message, except, &self.digest_key),
+            append,
             reply,
             queued_at: Instant::now(),
         };

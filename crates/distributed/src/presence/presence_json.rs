@@ -2,7 +2,7 @@
 
 use lamplight_domain::identity::{ConversationId, Profile, UserId};
 use lamplight_domain::presence::{
-    Activity, ManualStatus, OfflineReason, Presence, SavedStatus, Status, StatusOverride,
+    Activity, ManualStatus, OfflineReason, Presence, Privacy, SavedStatus, Status, StatusOverride,
 };
 use lamplight_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,10 @@ pub(super) struct StatusJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<i64>,
     revision: u64,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    hides_last_seen: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    hides_reads: bool,
 }
 
 impl From<&SavedStatus> for StatusJson {
@@ -59,6 +63,8 @@ impl From<&SavedStatus> for StatusJson {
             text: saved.chosen.text.as_deref().map(str::to_owned),
             until: saved.chosen.until.map(|until| until.0),
             revision: saved.revision,
+            hides_last_seen: saved.privacy.hides_last_seen,
+            hides_reads: saved.privacy.hides_reads,
         }
     }
 }
@@ -78,6 +84,10 @@ impl From<StatusJson> for SavedStatus {
                 until: json.until.map(Timestamp),
             },
             revision: json.revision,
+            privacy: Privacy {
+                hides_last_seen: json.hides_last_seen,
+                hides_reads: json.hides_reads,
+            },
         }
     }
 }
@@ -122,6 +132,8 @@ pub(super) struct ShownJson {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     text: Option<String>,
     last_active: i64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    hides_last_seen: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     activities: Vec<ActivityJson>,
 }
@@ -138,6 +150,7 @@ impl ShownJson {
             .to_owned(),
             text: shown.text.as_deref().map(str::to_owned),
             last_active: shown.last_active_at.0,
+            hides_last_seen: shown.hides_last_seen,
             activities: shown.activities.iter().map(ActivityJson::from).collect(),
         }
     }
@@ -164,6 +177,7 @@ impl ShownJson {
             status,
             text: self.text.map(Into::into),
             last_active_at: Timestamp(self.last_active),
+            hides_last_seen: self.hides_last_seen,
             activities: activities.collect(),
             version,
             since,

@@ -331,6 +331,7 @@ impl Register {
             status,
             text: chosen.text,
             last_active_at: wall,
+            hides_last_seen: own.person.status.privacy.hides_last_seen,
             activities,
             version: 0,
             since: 0,

@@ -284,6 +284,7 @@ pub(crate) async fn statuses_and_profiles_that_were_set_while_redis_was_away_cou
             until: None,
         },
         revision,
+        ..SavedStatus::default()
     };
     for (who, status) in [
         ("here", ManualStatus::Busy),

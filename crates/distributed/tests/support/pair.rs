@@ -12,7 +12,7 @@ use lamplight_domain::entry::Entry;
 use lamplight_domain::group::Readers;
 use lamplight_domain::identity::{ConnectionId, ConversationId, Generation, Profile, UserId};
 use lamplight_domain::member_settings::SettingsChange;
-use lamplight_domain::presence::{SavedStatus, StatusOverride};
+use lamplight_domain::presence::{Privacy, PrivacyChange, SavedStatus, StatusOverride};
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{
@@ -86,6 +86,10 @@ impl Messages for Pair {
         let bytes = message.conversation.as_str().bytes();
         let node = bytes.map(usize::from).sum::<usize>() % 2;
         self.nodes[node].append(message, except)
+    }
+
+    fn erase(&self, deletion: NewEntry) -> BoxFuture<'static, Result<Appended, AppendError>> {
+        self.next().erase(deletion)
     }
 
     async fn messages(
@@ -339,6 +343,17 @@ impl Directory for Pair {
         self.next().seen(users).await
     }
 
+    async fn privacy_of(&self, users: &[UserId]) -> StoreResult<Vec<(Privacy, u64)>> {
+        self.next().privacy_of(users).await
+    }
+    async fn set_privacy(
+        &self,
+        user: &UserId,
+        change: PrivacyChange,
+        at: Timestamp,
+    ) -> StoreResult<SavedStatus> {
+        self.next().set_privacy(user, change, at).await
+    }
     async fn last_seen(&self, users: &[UserId]) -> StoreResult<Vec<Option<Timestamp>>> {
         self.next().last_seen(users).await
     }

@@ -2,9 +2,11 @@
 
 use super::pair::Pair;
 use async_trait::async_trait;
-use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::identity::{ConversationId, Profile, UserId};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{Account, Accounts, NewSession, StoreResult};
+use lamplight_usecases::ports::{
+    Account, Accounts, Authored, Deletion, NewDeletion, NewSession, StoreResult,
+};
 use std::net::IpAddr;
 
 #[async_trait]
@@ -79,5 +81,38 @@ impl Accounts for Pair {
             .next()
             .set_password(user, before, password_hash, except);
         set.await
+    }
+
+    async fn delete(&self, deletion: NewDeletion) -> StoreResult<Option<Vec<String>>> {
+        self.next().delete(deletion).await
+    }
+
+    async fn claim_deletion(
+        &self,
+        at: Timestamp,
+        until: Timestamp,
+    ) -> StoreResult<Option<Deletion>> {
+        self.next().claim_deletion(at, until).await
+    }
+
+    async fn move_deletion(
+        &self,
+        user: &UserId,
+        position: i64,
+        until: Timestamp,
+    ) -> StoreResult<()> {
+        self.next().move_deletion(user, position, until).await
+    }
+
+    async fn finish_deletion(&self, user: &UserId) -> StoreResult<()> {
+        self.next().finish_deletion(user).await
+    }
+
+    async fn authored(&self, user: &UserId, after: i64, entries: usize) -> StoreResult<Authored> {
+        self.next().authored(user, after, entries).await
+    }
+
+    async fn groups_of(&self, user: &UserId, limit: usize) -> StoreResult<Vec<ConversationId>> {
+        self.next().groups_of(user, limit).await
     }
 }

@@ -79,6 +79,32 @@ impl StatusOverride {
     }
 }
 
+/// What a user keeps from others, and does not see of others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Privacy {
+    /// When the user was last seen.
+    pub hides_last_seen: bool,
+    /// How far the user has read.
+    pub hides_reads: bool,
+}
+
+/// A change of what a user keeps from others; a field left out stays as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PrivacyChange {
+    pub hides_last_seen: Option<bool>,
+    pub hides_reads: Option<bool>,
+}
+
+impl Privacy {
+    #[must_use]
+    pub fn changed(self, change: PrivacyChange) -> Self {
+        Self {
+            hides_last_seen: change.hides_last_seen.unwrap_or(self.hides_last_seen),
+            hides_reads: change.hides_reads.unwrap_or(self.hides_reads),
+        }
+    }
+}
+
 /// A manual status as the directory saved it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SavedStatus {
@@ -88,6 +114,8 @@ pub struct SavedStatus {
     /// Two nodes may hand their writes to the presence store in either order: it ignores a revision
     /// that is not newer than the one it has.
     pub revision: u64,
+    /// Changes under a new revision too.
+    pub privacy: Privacy,
 }
 
 /// The visible status of an online user.
@@ -139,6 +167,8 @@ pub struct Presence {
     pub text: Option<Arc<str>>,
     /// On any device.
     pub last_active_at: Timestamp,
+    /// Nobody is to be told when the user was last seen.
+    pub hides_last_seen: bool,
     /// Of all devices.
     pub activities: Vec<Activity>,
     /// Grows with every change of this user, over restarts too.

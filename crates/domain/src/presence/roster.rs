@@ -203,6 +203,7 @@ impl Roster {
                         && shown.text == user.status.chosen.text
                         && shown.activities == activities
                         && shown.profile == user.profile
+                        && shown.hides_last_seen == user.status.privacy.hides_last_seen
                 });
                 let since = before.map(|shown| shown.since);
                 if same || (since.is_some() && !user.may_update(now, self.rules)) {
@@ -217,6 +218,7 @@ impl Roster {
                         status,
                         text: user.status.chosen.text.clone(),
                         last_active_at: user.last_active_wall,
+                        hides_last_seen: user.status.privacy.hides_last_seen,
                         activities,
                         version: self.version,
                         since,
@@ -240,7 +242,9 @@ impl Roster {
                 self.version = next_version(self.version, now.wall);
                 Change::Offline(Offline {
                     user: id.clone(),
-                    last_seen_at: user.last_seen,
+                    last_seen_at: user
+                        .last_seen
+                        .filter(|_| !user.status.privacy.hides_last_seen),
                     reason,
                     version: self.version,
                 })

@@ -186,6 +186,7 @@ impl World {
         let status = SavedStatus {
             chosen,
             revision: 0,
+            ..SavedStatus::default()
         };
         self.join_saved(who, tab, status, last_seen);
     }
@@ -245,6 +246,7 @@ impl World {
         let status = SavedStatus {
             chosen,
             revision: self.revision,
+            ..SavedStatus::default()
         };
         self.directory.insert(user(who), status.clone());
         self.set_saved_status(who, status);

@@ -163,6 +163,7 @@ impl User {
         let is_newer = status.revision > self.status.revision;
         if is_newer {
             self.status.revision = status.revision;
+            self.status.privacy = status.privacy;
             self.choose(now, status.chosen.at(now.wall));
         }
         is_newer

@@ -25,6 +25,7 @@ pub(super) fn presence(user: &UserId, version: u64, since: u64) -> Arc<Presence>
         status: Status::Online,
         text: None,
         last_active_at: Timestamp(0),
+        hides_last_seen: false,
         activities: Vec::new(),
         version,
         since,

@@ -1,16 +1,20 @@
 //! Local accounts and their sessions.
 
 use super::SqliteStore;
+use super::account_rows::{end_all, has_password};
 use super::batch::person_row;
+use super::deleted_accounts;
 use super::directory::profile_of_account;
 use async_trait::async_trait;
-use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::identity::{ConversationId, Profile, UserId};
 use lamplight_domain::text::{exact_username_key, search_key, username_key};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::accounts::retention::{
     EXPIRED_AT_ONCE, EXPIRED_SESSIONS_FOR_MS, NETWORKS_AT_MOST, NETWORKS_FOR_MS,
 };
-use lamplight_usecases::ports::{Account, Accounts, NewSession, StoreError, StoreResult};
+use lamplight_usecases::ports::{
+    Account, Accounts, Authored, Deletion, NewDeletion, NewSession, StoreError, StoreResult,
+};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::net::IpAddr;
 
@@ -234,27 +238,57 @@ impl Accounts for SqliteStore {
             StoreError::Internal("a password is to be set for someone without an account".into())
         })
     }
-}
 
-fn has_password(conn: &Connection, person: i64, hash: &str) -> rusqlite::Result<bool> {
-    conn.prepare_cached("SELECT 1 FROM accounts WHERE person = ?1 AND password_hash = ?2")?
-        .exists(params![person, hash])
-}
+    async fn delete(&self, deletion: NewDeletion) -> StoreResult<Option<Vec<String>>> {
+        let deleted = self.write(move |batch| deleted_accounts::delete(batch, &deletion));
+        deleted.answer().await
+    }
 
-/// Ends the sessions of a user, but not `except` nor what was opened after `until`; returns their
-/// digests.
-fn end_all(
-    conn: &Connection,
-    person: i64,
-    except: Option<&str>,
-    until: Option<Timestamp>,
-) -> rusqlite::Result<Vec<String>> {
-    let until = until.map_or(i64::MAX, |until| until.0);
-    conn.prepare_cached(
-        "DELETE FROM sessions WHERE person = ?1 AND digest IS NOT ?2 AND created_at <= ?3 RETURNING digest",
-    )?
-    .query_map(params![person, except, until], |row| row.get(0))?
-    .collect()
+    async fn claim_deletion(
+        &self,
+        at: Timestamp,
+        until: Timestamp,
+    ) -> StoreResult<Option<Deletion>> {
+        // Nearly always there is none; then a read is enough.
+        if !self
+            .read(move |conn| deleted_accounts::is_any(conn, at))
+            .await?
+        {
+            return Ok(None);
+        }
+        let claimed = self.write(move |batch| deleted_accounts::claim(batch.conn, at, until));
+        claimed.answer().await
+    }
+
+    async fn move_deletion(
+        &self,
+        user: &UserId,
+        position: i64,
+        until: Timestamp,
+    ) -> StoreResult<()> {
+        let user = user.clone();
+        let moved =
+            self.write(move |batch| deleted_accounts::advance(batch.conn, &user, position, until));
+        moved.answer().await
+    }
+
+    async fn finish_deletion(&self, user: &UserId) -> StoreResult<()> {
+        let user = user.clone();
+        let finished = self.write(move |batch| deleted_accounts::finish(batch.conn, &user));
+        finished.answer().await
+    }
+
+    async fn authored(&self, user: &UserId, after: i64, entries: usize) -> StoreResult<Authored> {
+        let user = user.clone();
+        self.read(move |conn| deleted_accounts::authored(conn, &user, after, entries))
+            .await
+    }
+
+    async fn groups_of(&self, user: &UserId, limit: usize) -> StoreResult<Vec<ConversationId>> {
+        let user = user.clone();
+        self.read(move |conn| deleted_accounts::groups_of(conn, &user, limit))
+            .await
+    }
 }
 
 /// Ends the oldest sessions of a user past `most`. The newest stays, even if the clock was ahead

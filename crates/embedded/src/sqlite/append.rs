@@ -1,7 +1,7 @@
 //! Appends to a log: checks membership, repetitions and rights, inserts the entry, moves the
 //! sender's marks.
 
-use super::batch::{Batch, CachedConversation, CachedMember, to_db};
+use super::batch::{Batch, CachedConversation, CachedMember, person_row, to_db};
 use super::changes::{self, Judged, are_members, quote};
 use super::entries::entry_at;
 use super::files;
@@ -29,10 +29,29 @@ pub(crate) fn append(
     new: &NewEntry,
     except: Option<&ConnectionId>,
 ) -> rusqlite::Result<Result<Appended, AppendError>> {
+    append_by(batch, new, except, |_, known| Ok(known.member(&new.sender)))
+}
+
+/// Appends the deletion of a message whose author deleted their account, and may be no member.
+pub(crate) fn erase(
+    batch: &mut Batch<'_>,
+    new: &NewEntry,
+) -> rusqlite::Result<Result<Appended, AppendError>> {
+    append_by(batch, new, None, |conn, _| {
+        Ok(person_row(conn, &new.sender)?.map(CachedMember::former))
+    })
+}
+
+fn append_by(
+    batch: &mut Batch<'_>,
+    new: &NewEntry,
+    except: Option<&ConnectionId>,
+    by: impl FnOnce(&Connection, &CachedConversation) -> rusqlite::Result<Option<CachedMember>>,
+) -> rusqlite::Result<Result<Appended, AppendError>> {
     let Some((conn, known)) = batch.known(&new.conversation)? else {
         return Ok(Err(AppendError::NotFound));
     };
-    let Some(member) = known.member(&new.sender) else {
+    let Some(member) = by(conn, known)? else {
         return Ok(Err(AppendError::NotFound));
     };
     let key = new.key.as_ref().map(|key| new.write.dedupe_key(key));

@@ -36,7 +36,7 @@ pub(crate) struct CachedConversation {
     pub(crate) last_at: Timestamp,
     /// Whether a member may have archived it.
     pub(crate) has_archived: bool,
-    /// Whether it is one of two people of whom one has blocked the other.
+    /// Whether it is one of two people of whom one has blocked the other, or deleted their account.
     pub(crate) is_blocked: bool,
 }
 
@@ -47,6 +47,17 @@ pub(crate) struct CachedMember {
     pub(crate) role: Role,
     /// Where their log begins; 0 for the whole log.
     pub(crate) first_seq: u64,
+}
+
+impl CachedMember {
+    /// Somebody who may be no member any more, with the whole log.
+    pub(crate) fn former(person: i64) -> Self {
+        Self {
+            person,
+            role: Role::Member,
+            first_seq: 0,
+        }
+    }
 }
 
 impl CachedConversation {
@@ -84,6 +95,11 @@ pub(super) const HAS_ARCHIVED: &str =
 pub(super) const IS_BLOCKED: &str = "SELECT 1 FROM blocks WHERE person = ?1 AND blocked = ?2
      UNION ALL SELECT 1 FROM blocks WHERE person = ?2 AND blocked = ?1";
 
+/// Whether one of two people has blocked the other, or deleted their account.
+pub(super) const IS_CLOSED: &str = "SELECT 1 FROM blocks WHERE person = ?1 AND blocked = ?2
+     UNION ALL SELECT 1 FROM blocks WHERE person = ?2 AND blocked = ?1
+     UNION ALL SELECT 1 FROM people WHERE id IN (?1, ?2) AND source = 3";
+
 fn is_blocked(
     conn: &Connection,
     is_recorded_group: bool,
@@ -95,7 +111,7 @@ fn is_blocked(
     let [one, other] = places else {
         return Ok(false);
     };
-    conn.prepare_cached(IS_BLOCKED)?
+    conn.prepare_cached(IS_CLOSED)?
         .exists([one.person, other.person])
 }
 
@@ -239,6 +255,16 @@ impl<'a> Batch<'a> {
         let pair = [one.min(other), one.max(other)];
         for known in self.known.0.values_mut() {
             if known.is_direct() && known.members.iter().eq(pair) {
+                known.is_blocked = is_blocked(self.conn, known.is_recorded_group, &known.places)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings what is cached of the conversations of two people up to date with a deleted account.
+    pub(crate) fn account_deleted(&mut self, user: &UserId) -> rusqlite::Result<()> {
+        for known in self.known.0.values_mut() {
+            if known.is_direct() && known.member(user).is_some() {
                 known.is_blocked = is_blocked(self.conn, known.is_recorded_group, &known.places)?;
             }
         }

@@ -135,7 +135,7 @@ pub(crate) fn block_state(
         return Ok(BlockState::Group);
     }
     let is_blocked = conn
-        .prepare_cached(super::batch::IS_BLOCKED)?
+        .prepare_cached(super::batch::IS_CLOSED)?
         .exists([one, other])?;
     Ok(if is_blocked {
         BlockState::Blocked

@@ -9,7 +9,9 @@ use super::work::Durability;
 use super::writer::BATCH_AT_MOST;
 use async_trait::async_trait;
 use lamplight_domain::identity::{Profile, UserId};
-use lamplight_domain::presence::{ManualStatus, SavedStatus, StatusOverride, next_version};
+use lamplight_domain::presence::{
+    ManualStatus, Privacy, PrivacyChange, SavedStatus, StatusOverride, next_version,
+};
 use lamplight_domain::text::search_key;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::PersonKey;
@@ -32,8 +34,10 @@ impl Directory for SqliteStore {
         let users = users.to_vec();
         self.read(move |conn| {
             let mut unknown = Vec::new();
+            let mut known =
+                conn.prepare_cached("SELECT 1 FROM people WHERE user_id = ?1 AND source <> 3")?;
             for user in users {
-                if person_row(conn, &user)?.is_none() {
+                if !known.exists([user.as_str()])? {
                     unknown.push(user);
                 }
             }
@@ -86,11 +90,8 @@ impl Directory for SqliteStore {
         let is_invisible = chosen.clone().at(at).status == ManualStatus::Invisible;
         let written = self.write(move |batch| {
             let Some(person) = person_row(batch.conn, &user)? else { return Ok(None) };
-            let revision = batch
-                .conn
-                .prepare_cached("SELECT status_revision FROM people WHERE id = ?1")?
-                .query_row([person], |row| row.get::<_, i64>(0))?;
-            let revision = next_version(from_db(revision), at);
+            let (privacy, revision) = privacy_of(batch.conn, &user)?;
+            let revision = next_version(revision, at);
             batch
                 .conn
                 .prepare_cached(
@@ -105,12 +106,59 @@ impl Directory for SqliteStore {
                 ])?;
             let marks = if is_invisible { Vec::new() } else { catch_up(batch, &user, person, at)? };
             let chosen = chosen.clone();
-            Ok(Some((SavedStatus { chosen, revision }, marks)))
+            Ok(Some((SavedStatus { chosen, revision, privacy }, marks)))
         });
         let saved = written.answer().await?;
         saved.ok_or_else(|| {
             StoreError::Internal(
                 "a status is to be saved for a user who is not in the directory".into(),
+            )
+        })
+    }
+
+    async fn privacy_of(&self, users: &[UserId]) -> StoreResult<Vec<(Privacy, u64)>> {
+        let users = users.to_vec();
+        self.read(move |conn| users.iter().map(|user| privacy_of(conn, user)).collect())
+            .await
+    }
+
+    async fn set_privacy(
+        &self,
+        user: &UserId,
+        change: PrivacyChange,
+        at: Timestamp,
+    ) -> StoreResult<SavedStatus> {
+        let user = user.clone();
+        let written = self.write(move |batch| {
+            let conn = batch.conn;
+            let Some(held) = find(conn, &user)? else {
+                return Ok(None);
+            };
+            let before = held.person.status;
+            let privacy = before.privacy.changed(change);
+            if privacy == before.privacy {
+                return Ok(Some(before));
+            }
+            let revision = next_version(before.revision, at);
+            conn.prepare_cached(
+                "UPDATE people SET hides_last_seen = ?2, hides_reads = ?3, status_revision = ?4,
+                     last_seen = iif(?2, NULL, last_seen) WHERE user_id = ?1",
+            )?
+            .execute(params![
+                user.as_str(),
+                privacy.hides_last_seen,
+                privacy.hides_reads,
+                to_db(revision)
+            ])?;
+            Ok(Some(SavedStatus {
+                revision,
+                privacy,
+                ..before
+            }))
+        });
+        written.answer().await?.ok_or_else(|| {
+            StoreError::Internal(
+                "settings are to be saved for a user who is not in the directory".into(),
             )
         })
     }
@@ -121,7 +169,7 @@ impl Directory for SqliteStore {
             let part = part.to_vec();
             let written = self.write(move |batch| {
                 let mut statement = batch.conn.prepare_cached(
-                    "UPDATE people SET last_seen = ?2 WHERE user_id = ?1 AND last_seen IS NOT ?2",
+                    "UPDATE people SET last_seen = ?2 WHERE user_id = ?1 AND last_seen IS NOT ?2 AND source <> 3 AND hides_last_seen = 0",
                 )?;
                 for (user, at) in &part {
                     let before = last_seen(batch.conn, user)?;
@@ -154,6 +202,23 @@ impl Directory for SqliteStore {
         self.read(move |conn| search(conn, &query, after, limit))
             .await
     }
+}
+
+/// What a user keeps from others, and the revision of that.
+fn privacy_of(conn: &Connection, user: &UserId) -> rusqlite::Result<(Privacy, u64)> {
+    let found = conn
+        .prepare_cached(
+            "SELECT hides_last_seen, hides_reads, status_revision FROM people WHERE user_id = ?1",
+        )?
+        .query_row([user.as_str()], |row| {
+            let privacy = Privacy {
+                hides_last_seen: row.get(0)?,
+                hides_reads: row.get(1)?,
+            };
+            Ok((privacy, from_db(row.get(2)?)))
+        })
+        .optional()?;
+    Ok(found.unwrap_or_default())
 }
 
 fn last_seen(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<Timestamp>> {
@@ -243,7 +308,8 @@ fn write_profile(
 
 fn find(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<StoredPerson>> {
     conn.prepare_cached(
-        "SELECT user_id, name, avatar_url, status, status_text, status_until, last_seen, source, claims_at, status_revision
+        "SELECT user_id, name, avatar_url, status, status_text, status_until, last_seen, source, claims_at, status_revision,
+             hides_last_seen, hides_reads
          FROM people WHERE user_id = ?1",
     )?
     .query_row([user.as_str()], held)
@@ -263,6 +329,10 @@ fn held(row: &Row<'_>) -> rusqlite::Result<StoredPerson> {
             status: SavedStatus {
                 chosen,
                 revision: from_db(row.get(9)?),
+                privacy: Privacy {
+                    hides_last_seen: row.get(10)?,
+                    hides_reads: row.get(11)?,
+                },
             },
             last_seen,
         },
@@ -272,7 +342,7 @@ fn held(row: &Row<'_>) -> rusqlite::Result<StoredPerson> {
 }
 
 /// `instr` and not `LIKE`, so that `%` and `_` stand for themselves. Accounts are also found by
-/// their user name.
+/// their user name. Deleted ones, which have no name, are not found; `source` is not in the index.
 fn search(
     conn: &Connection,
     folded: &str,
@@ -286,7 +356,7 @@ fn search(
     let wanted = to_db(limit as u64).saturating_add(1);
     let mut statement = conn.prepare_cached(
         "SELECT user_id, name, avatar_url, name_folded FROM people
-         WHERE (name_folded, user_id) > (?2, ?3) AND (?1 = '' OR instr(name_folded, ?1) > 0 OR instr(user_folded, ?1) > 0
+         WHERE (name_folded, user_id) > (?2, ?3) AND (name_folded <> '' OR source <> 3) AND (?1 = '' OR instr(name_folded, ?1) > 0 OR instr(user_folded, ?1) > 0
              OR EXISTS (SELECT 1 FROM accounts a WHERE a.person = people.id AND instr(a.name_search, ?1) > 0))
          ORDER BY name_folded, user_id LIMIT ?4",
     )?;
@@ -344,6 +414,7 @@ fn source_to_db(source: ProfileSource) -> i64 {
         ProfileSource::Nobody => 0,
         ProfileSource::Claims => 1,
         ProfileSource::Host => 2,
+        ProfileSource::Deleted => 3,
     }
 }
 
@@ -351,6 +422,7 @@ fn source_from_db(source: i64) -> ProfileSource {
     match source {
         0 => ProfileSource::Nobody,
         1 => ProfileSource::Claims,
+        3 => ProfileSource::Deleted,
         _ => ProfileSource::Host,
     }
 }

@@ -1,6 +1,6 @@
 //! The records of files.
 
-use super::batch::{Batch, IS_BLOCKED, from_db, to_db};
+use super::batch::{Batch, IS_CLOSED, from_db, to_db};
 use lamplight_domain::file::{Attachment, Dimensions, FileState, StoredFile};
 use lamplight_domain::identity::{ConversationId, FileId, UserId};
 use lamplight_domain::message_rules::WriteRefused;
@@ -246,7 +246,7 @@ pub(crate) fn file_audiences(
         "SELECT p.id, p.user_id FROM members m JOIN people p ON p.id = m.person
          WHERE m.conversation = ?1 AND m.person <> ?2",
     )?;
-    let mut is_blocked = conn.prepare_cached(IS_BLOCKED)?;
+    let mut is_blocked = conn.prepare_cached(IS_CLOSED)?;
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
         let row = upload

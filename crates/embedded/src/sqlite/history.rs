@@ -262,10 +262,11 @@ pub(crate) fn sync_page(
     let first_seq = first_seq(conn, &membership)?;
     let receipts = conn
         .prepare_cached(
-            "SELECT p.user_id, m.told_delivered_seq, m.told_read_seq FROM members m JOIN people p ON p.id = m.person
-             WHERE m.conversation = ?1 ORDER BY p.user_id",
+            "SELECT p.user_id, m.told_delivered_seq, iif(p.hides_reads OR me.hides_reads, 0, m.told_read_seq)
+             FROM people me, members m JOIN people p ON p.id = m.person
+             WHERE me.user_id = ?2 AND m.conversation = ?1 ORDER BY p.user_id",
         )?
-        .query_map([membership.row], |row| {
+        .query_map(params![membership.row, caller.as_str()], |row| {
             Ok(Receipt {
                 user: UserId::trusted(row.get_ref(0)?.as_str()?),
                 delivered_seq: from_db(row.get(1)?),

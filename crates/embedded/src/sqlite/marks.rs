@@ -31,7 +31,8 @@ pub(crate) fn mark(
     if authorize(Some(member.role), Action::Mark).is_err() {
         return Ok(None);
     }
-    let Some((before, is_invisible)) = find(conn, known.row, member.person, at)? else {
+    let Some((before, is_invisible, hides_reads)) = find(conn, known.row, member.person, at)?
+    else {
         return Ok(None);
     };
     let is_hidden = is_invisible || known.is_blocked;
@@ -42,8 +43,8 @@ pub(crate) fn mark(
     let covered = after.newly_covered(before);
     Ok(Some(MarkUpdate {
         conversation: conversation.clone(),
-        receipt: after.receipt(user.clone()),
-        is_visible: covered.is_some(),
+        receipt: after.receipt_of(user.clone(), hides_reads),
+        is_visible: after.is_news(before, hides_reads),
         read_seq: after.read,
         moved: after.read != before.read,
         to: receivers(
@@ -72,6 +73,7 @@ pub(crate) fn sent(
     let after = Marks::all_at(seq);
     write(conn, known.row, person, after)?;
     let receipt = match before.covered_by_send(seq) {
+        Some(_) if hides_reads(conn, person)? => None,
         Some(covered) => Some(Event::Receipt {
             conversation: conversation.clone(),
             receipt: after.receipt(user.clone()),
@@ -87,6 +89,12 @@ pub(crate) fn sent(
             to: [user.clone()].into(),
         });
     Ok([receipt, changed])
+}
+
+/// Whether a person keeps from others how far they have read.
+fn hides_reads(conn: &Connection, person: i64) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT hides_reads FROM people WHERE id = ?1")?
+        .query_row([person], |row| row.get(0))
 }
 
 /// Brings a member's visible marks up to the true ones in every conversation. Returns those that
@@ -157,7 +165,8 @@ fn marks(row: &Row<'_>) -> rusqlite::Result<Marks> {
     })
 }
 
-/// A member's marks, and whether the member is invisible at `at`. The status is read in the
+/// A member's marks, whether the member is invisible at `at`, and whether they hide how far they have
+/// read. The status is read in the
 /// transaction that moves the marks, so that a status and a mark take effect in the order in which
 /// they were written, whether or not the member has a session.
 fn find(
@@ -165,15 +174,15 @@ fn find(
     conversation: i64,
     person: i64,
     at: Timestamp,
-) -> rusqlite::Result<Option<(Marks, bool)>> {
+) -> rusqlite::Result<Option<(Marks, bool, bool)>> {
     conn.prepare_cached(
         "SELECT m.read_seq, m.delivered_seq, m.told_read_seq, m.told_delivered_seq,
-                p.status = ?3 AND (p.status_until IS NULL OR p.status_until > ?4)
+                p.status = ?3 AND (p.status_until IS NULL OR p.status_until > ?4), p.hides_reads
          FROM members m JOIN people p ON p.id = m.person WHERE m.conversation = ?1 AND m.person = ?2",
     )?
     .query_row(
         params![conversation, person, manual_to_db(ManualStatus::Invisible), at.0],
-        |row| Ok((marks(row)?, row.get(4)?)),
+        |row| Ok((marks(row)?, row.get(4)?, row.get(5)?)),
     )
     .optional()
 }

@@ -1,5 +1,6 @@
 //! One SQLite file with a writer thread and a few reader threads.
 
+mod account_rows;
 mod accounts;
 mod append;
 mod avatars;
@@ -11,6 +12,7 @@ mod checkpoint;
 mod codec;
 mod connection;
 mod conversations;
+mod deleted_accounts;
 mod deletions;
 mod directory;
 mod entries;
@@ -51,7 +53,7 @@ mod watches;
 mod work;
 mod writer;
 
-pub(crate) use append::append;
+pub(crate) use append::{append, erase};
 pub(crate) use avatars::{add_avatar, avatars, forget_avatars};
 pub use backup::{Restored, backup, restore};
 pub(crate) use blocks::{block, block_state, blocked_by, blockers_of, blocks_between, unblock};

@@ -32,6 +32,8 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0023_watched_uploads.sql"),
     include_str!("../../migrations/0024_files_of_conversations.sql"),
     include_str!("../../migrations/0025_push.sql"),
+    include_str!("../../migrations/0026_deleted_accounts.sql"),
+    include_str!("../../migrations/0027_privacy.sql"),
 ];
 
 /// Identifies Lamplight's databases in the file header ("Lamp").

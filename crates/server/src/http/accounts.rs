@@ -22,19 +22,23 @@ use std::sync::Arc;
 
 /// The routes of `/api/auth`. Without local accounts, every method answers 404.
 pub(crate) fn routes(identity: Identity) -> Router<Arc<AppState>> {
+    let settings = Router::new().route(
+        "/api/account/settings",
+        get(account_settings).put(put_account_settings),
+    );
     if identity != Identity::Local {
-        return Router::new()
+        return settings
             .route("/api/auth/{*rest}", any(nothing_here))
             .route("/api/account", any(nothing_here));
     }
-    Router::new()
+    settings
         .route("/api/auth/register", post(register))
         .route("/api/auth/login", post(login))
         .route("/api/auth/logout", post(logout))
         .route("/api/auth/logout-all", post(logout_all))
         .route("/api/auth/password", post(change_password))
         .route("/api/auth/session", get(session))
-        .route("/api/account", patch(update_account))
+        .route("/api/account", patch(update_account).delete(delete_account))
 }
 
 /// Creates an account and signs in. With the server key it creates one for somebody else, also with
@@ -144,6 +148,62 @@ pub(crate) async fn update_account(
     answer(
         execute(&state, request, no_claimed_user, |request| {
             decode::update_account(&request.body()?)
+        })
+        .await,
+    )
+}
+
+/// Deletes the caller's account and ends its sessions. What the user wrote stays in the conversations of
+/// others, under a profile with `deleted: true` and no name, unless `messages` is `delete`. A wrong
+/// `password` is `forbidden` and counts as a sign-in attempt.
+#[utoipa::path(delete, path = "/api/account", operation_id = "delete_account", tag = "accounts", request_body = body::DeleteAccount,
+    security(("bearer" = []), ("cookie" = [])),
+    responses((status = 200, description = "Deleted; the cookie is cleared", body = docs::Done), docs::Refusals))]
+pub(crate) async fn delete_account(
+    State(state): State<Arc<AppState>>,
+    request: Request,
+) -> Response {
+    let tls = tls(&request);
+    let result = execute(&state, request, no_claimed_user, |request| {
+        decode::delete_account(request.body()?)
+    })
+    .await;
+    let is_deleted = result.is_ok();
+    let mut response = answer(result);
+    if is_deleted && let Ok(cookie) = HeaderValue::from_str(&cookie("", 0, tls)) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// What the caller keeps from others, and does not see of others. With or without an account here.
+#[utoipa::path(get, path = "/api/account/settings", operation_id = "account_settings", tag = "people",
+    security(("bearer" = []), ("cookie" = [])),
+    responses((status = 200, description = "The settings", body = docs::AccountSettingsAnswer), docs::Refusals))]
+pub(crate) async fn account_settings(
+    State(state): State<Arc<AppState>>,
+    request: Request,
+) -> Response {
+    answer(
+        execute(&state, request, no_claimed_user, |_| {
+            Ok(AccountCommand::Settings)
+        })
+        .await,
+    )
+}
+
+/// Changes what the caller keeps from others, for all their devices: when they were last seen
+/// (`lastSeen`), and how far they have read (`receipts`). They do not see the same of others either.
+#[utoipa::path(put, path = "/api/account/settings", operation_id = "put_account_settings", tag = "people",
+    request_body = body::AccountSettingsBody, security(("bearer" = []), ("cookie" = [])),
+    responses((status = 200, description = "The settings", body = docs::AccountSettingsAnswer), docs::Refusals))]
+pub(crate) async fn put_account_settings(
+    State(state): State<Arc<AppState>>,
+    request: Request,
+) -> Response {
+    answer(
+        execute(&state, request, no_claimed_user, |request| {
+            decode::account_settings(&request.body()?)
         })
         .await,
     )

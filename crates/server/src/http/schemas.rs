@@ -203,6 +203,11 @@ answers! {
         /// The profile.
         user: shape::User<'static>,
     }
+    /// What a user keeps from others.
+    AccountSettingsAnswer {
+        /// The settings.
+        settings: shape::AccountSettings,
+    }
     /// A user.
     FoundUserAnswer {
         /// The profile.

@@ -425,6 +425,7 @@ fn step(
             status.revision
         },
         chosen: status.chosen.clone(),
+        privacy: status.privacy,
     };
     let changes = match kind {
         OperationKind::Join(session, person) => {

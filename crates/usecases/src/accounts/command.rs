@@ -4,6 +4,7 @@ use crate::metadata::{Budget, Dispatch, Metadata, Scope};
 use crate::ports::Page;
 use crate::weight;
 use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::presence::{Privacy, PrivacyChange};
 use lamplight_domain::time::Timestamp;
 use std::sync::Arc;
 
@@ -34,6 +35,15 @@ pub enum AccountCommand {
         /// `Some(None)` removes the picture.
         avatar_url: Option<Option<Arc<str>>>,
     },
+    /// Deletes the caller's account, and what the user wrote if that is asked for.
+    Delete {
+        password: String,
+        erases_messages: bool,
+    },
+    /// What the caller keeps from others.
+    Settings,
+    /// Changes what the caller keeps from others.
+    SetSettings(PrivacyChange),
     WhoAmI,
     /// The profile of a user, with the username of their account.
     Find(UserId),
@@ -60,7 +70,11 @@ impl AccountCommand {
             Self::LogoutAll | Self::Update { .. } => {
                 Metadata::new(S::AccountOwner, B::Write, D::Concurrent)
             }
-            Self::ChangePassword { .. } => Metadata::new(S::AccountOwner, B::Own, D::Concurrent),
+            Self::ChangePassword { .. } | Self::Delete { .. } => {
+                Metadata::new(S::AccountOwner, B::Own, D::Concurrent)
+            }
+            Self::Settings => Metadata::new(S::User, B::Lookup, D::Concurrent),
+            Self::SetSettings(_) => Metadata::new(S::User, B::Change, D::Concurrent),
             Self::WhoAmI => Metadata::new(S::AccountOwner, B::Lookup, D::Concurrent),
             Self::Find(_) | Self::ListUsers { .. } => {
                 Metadata::new(S::User, B::Read, D::Concurrent)
@@ -84,6 +98,8 @@ pub enum AccountReply {
         user: Profile,
         username: Option<String>,
     },
+    /// What the caller keeps from others.
+    Settings(Privacy),
     /// A page of the directory.
     Users(Page<Profile>),
 }
@@ -93,7 +109,7 @@ impl AccountReply {
         match self {
             Self::Users(page) => weight::rows(&page.items, weight::member),
             Self::Found { user, .. } => weight::member(user),
-            Self::SignedIn { .. } | Self::User(_) => 0,
+            Self::SignedIn { .. } | Self::User(_) | Self::Settings(_) => 0,
         }
     }
 }

@@ -5,8 +5,10 @@ pub(crate) mod ended;
 pub mod retention;
 pub(crate) mod service;
 
+mod deletion;
 mod list_users;
 mod passwords;
+mod privacy;
 mod profile;
 mod register;
 mod sessions;

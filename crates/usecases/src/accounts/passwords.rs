@@ -7,6 +7,7 @@ use crate::deadline;
 use crate::network::login_network;
 use crate::ports::HashFor;
 use crate::refusal::{Code, Refusal};
+use lamplight_domain::identity::UserId;
 use lamplight_domain::text::{self, MAX_USERNAME_CHARS};
 use lamplight_domain::time::Timestamp;
 
@@ -46,6 +47,14 @@ pub(super) fn wrong_credentials() -> Refusal {
         Code::Unauthenticated,
         "The username or the password is wrong.",
     )
+}
+
+/// A password that matched.
+pub(super) struct Verified {
+    /// The hash that it matched.
+    pub(super) hash: String,
+    /// The priority of further hashing.
+    pub(super) from: HashFor,
 }
 
 impl AccountService {
@@ -89,6 +98,31 @@ impl AccountService {
         })
     }
 
+    /// Whether this is the password of the caller's account: `None` if it is wrong. It counts as a
+    /// sign-in attempt.
+    pub(super) async fn verify_owner(
+        &self,
+        caller: &Caller,
+        user: &UserId,
+        password: String,
+    ) -> Result<Option<Verified>, Refusal> {
+        self.limits.network(caller.address)?;
+        let Some((username, account)) = deadline::store(self.accounts.account_of(user)).await?
+        else {
+            return Err(Refusal::new(
+                Code::NotFound,
+                "You have no account with a password here.",
+            ));
+        };
+        let from = self.count_attempt(caller, &username).await?;
+        let hash = account.password_hash;
+        let matches = may_be_password(&password)
+            && self
+                .verify_password(password, Some(hash.clone()), from)
+                .await?;
+        Ok(matches.then_some(Verified { hash, from }))
+    }
+
     /// Sets a new password, and ends every other session: a caller with the old password is signed
     /// out.
     pub(super) async fn change_password(
@@ -100,24 +134,11 @@ impl AccountService {
         let user = caller.verified_user()?;
         let next = text::password(&next).into_owned();
         check_password(&next)?;
-        self.limits.network(caller.address)?;
-        let Some((username, account)) = deadline::store(self.accounts.account_of(user)).await?
-        else {
-            return Err(Refusal::new(
-                Code::NotFound,
-                "You have no account with a password here.",
-            ));
-        };
-        let from = self.count_attempt(caller, &username).await?;
         let not_current = || Refusal::new(Code::Forbidden, "The current password is wrong.");
-        let before = account.password_hash;
-        let is_current = may_be_password(&current)
-            && self
-                .verify_password(current, Some(before.clone()), from)
-                .await?;
-        if !is_current {
-            return Err(not_current());
-        }
+        let Verified { hash: before, from } = self
+            .verify_owner(caller, user, current)
+            .await?
+            .ok_or_else(not_current)?;
         let hash = self.passwords.hash(next, from).await?;
         let set = self
             .accounts

@@ -6,7 +6,9 @@ use crate::caller::Caller;
 use crate::command::Reply;
 use crate::deadline;
 use crate::limits::Limits;
-use crate::ports::{Accounts, Clock, Directory, EventBus, Ids, Passwords, Ports};
+use crate::ports::{
+    Accounts, Clock, Directory, EventBus, Groups, Ids, Messages, Passwords, Ports, PresenceStore,
+};
 use crate::profiles::Profiles;
 use crate::refusal::Refusal;
 use crate::settings::Settings;
@@ -15,7 +17,7 @@ use crate::user_locks::UserLocks;
 use lamplight_domain::identity::UserId;
 use lamplight_domain::time::Timestamp;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 pub(crate) struct AccountService {
     pub(super) accounts: Arc<dyn Accounts>,
@@ -28,6 +30,11 @@ pub(crate) struct AccountService {
     pub(super) locks: Arc<UserLocks>,
     pub(super) profiles: Arc<Profiles>,
     pub(super) ended: EndedSessions,
+    pub(super) presence: Arc<dyn PresenceStore>,
+    pub(super) messages: Arc<dyn Messages>,
+    pub(super) groups: Arc<dyn Groups>,
+    /// Wakes what finishes deletions.
+    pub(super) deletion_added: Notify,
     /// Lets one search of the whole directory run at a time: the store has few readers, and
     /// sign-ins wait for them too.
     pub(super) search: Arc<Semaphore>,
@@ -52,6 +59,10 @@ impl AccountService {
                 ports.shared_sign_outs.clone(),
                 settings.session_life,
             ),
+            presence: Arc::clone(&ports.presence),
+            messages: Arc::clone(&ports.messages),
+            groups: Arc::clone(&ports.groups),
+            deletion_added: Notify::new(),
             search: Arc::new(Semaphore::new(1)),
             settings: *settings,
         }
@@ -82,6 +93,12 @@ impl AccountService {
             AccountCommand::Update { name, avatar_url } => {
                 self.update(caller, name, avatar_url).await
             }
+            AccountCommand::Delete {
+                password,
+                erases_messages,
+            } => self.delete(caller, password, erases_messages).await,
+            AccountCommand::Settings => self.privacy(caller).await,
+            AccountCommand::SetSettings(change) => self.set_privacy(caller, change).await,
             AccountCommand::WhoAmI => self.who_am_i(caller).await,
             AccountCommand::Find(user) => self.find_user(caller, &user).await,
             AccountCommand::ListUsers {

@@ -78,7 +78,7 @@ impl AccountService {
     /// Waits until other nodes can know of a session that ended, at most for seconds. A client may
     /// close its socket as soon as it has the reply; a node that does not know by then that the
     /// session ended takes that for a lost connection, and shows the user for the grace period.
-    async fn reach_other_nodes(&self) {
+    pub(super) async fn reach_other_nodes(&self) {
         // If it is unknown whether they know, the session is over all the same.
         let _ = tokio::join!(self.bus.settle(), self.ended.share());
     }

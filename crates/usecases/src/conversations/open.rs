@@ -58,9 +58,13 @@ impl ConversationService {
     async fn ensure_exists(&self, user: &UserId) -> Result<(), Refusal> {
         if self.identity == Identity::Local {
             let person = deadline::store(self.directory.person(user)).await?;
-            return person
-                .map(drop)
-                .ok_or_else(|| Refusal::new(Code::NotFound, "There is no such user."));
+            return match person {
+                Some(person) if person.profile.is_deleted() => {
+                    Err(Refusal::new(Code::NotFound, "This account was deleted."))
+                }
+                Some(_) => Ok(()),
+                None => Err(Refusal::new(Code::NotFound, "There is no such user.")),
+            };
         }
         self.profiles
             .ensure_profile(Profile::bare(user.clone()), ProfileSource::Nobody, None)

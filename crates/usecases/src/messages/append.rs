@@ -2,17 +2,18 @@
 
 use super::service::MessageService;
 use crate::caller::Caller;
-use crate::deadline::STORE_DEADLINE;
-use crate::ports::{AppendError, Appended};
+use crate::deadline::{self, STORE_DEADLINE};
+use crate::ports::{AppendError, Appended, Messages};
 use crate::refusal::{Code, Refusal};
 use lamplight_domain::entry::MessageAction;
-use lamplight_domain::identity::{FileId, UserId};
+use lamplight_domain::identity::{ConversationId, FileId, Profile, UserId};
 use lamplight_domain::message::{Content, InvalidContent};
 use lamplight_domain::message_rules::{
     MAX_OWN_REACTIONS, MAX_PINS, MAX_REACTION_KINDS, WriteRefused,
 };
 use lamplight_domain::write::{NewEntry, Write};
 use std::future::Future;
+use std::sync::Arc;
 
 /// The most members that one message mentions.
 const MAX_MENTIONS: usize = 100;
@@ -29,14 +30,31 @@ impl MessageService {
             Write::Change { action, .. } => Some(Kind::of(action)),
             Write::Message { .. } => None,
         };
+        let conversation = entry.conversation.clone();
+        let messages = Arc::clone(&self.messages);
         let appended = self.messages.append(entry, caller.session.clone());
         async move {
             match tokio::time::timeout(STORE_DEADLINE, appended).await {
                 Ok(Ok(appended)) => Ok(appended),
+                Ok(Err(AppendError::Forbidden)) => {
+                    Err(Box::pin(no_writing(&*messages, &conversation)).await)
+                }
                 Ok(Err(error)) => Err(refusal(error, action)),
                 Err(_) => Err(Refusal::unavailable()),
             }
         }
+    }
+}
+
+/// Why nobody can write in a conversation: a block, of which nothing is said, or because the account of
+/// the other one was deleted.
+async fn no_writing(messages: &dyn Messages, conversation: &ConversationId) -> Refusal {
+    match deadline::store(messages.details(conversation)).await {
+        Ok(Some(details)) if details.members.iter().any(Profile::is_deleted) => Refusal::new(
+            Code::Forbidden,
+            "This account was deleted. Nobody can write to it any more.",
+        ),
+        _ => Refusal::no_writing(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::store::StoreResult;
 use async_trait::async_trait;
-use lamplight_domain::identity::{Profile, UserId};
+use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
 use lamplight_domain::time::Timestamp;
 use std::net::IpAddr;
 
@@ -28,6 +28,35 @@ pub struct NewSession {
     /// The hash that the password matched, if a password was verified: the account may have another
     /// one by now.
     pub password_hash: Option<String>,
+}
+
+/// The owner of an account deletes it.
+#[derive(Clone, Debug)]
+pub struct NewDeletion {
+    pub user: UserId,
+    /// The hash that the password matched: the account may have another one by now.
+    pub password_hash: String,
+    /// Whether what the user wrote is erased too.
+    pub erases_messages: bool,
+    pub at: Timestamp,
+}
+
+/// What is left to do for a deleted account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deletion {
+    pub user: UserId,
+    pub erases_messages: bool,
+    /// The entries up to this one are done.
+    pub position: i64,
+}
+
+/// Messages that a user wrote, of a part of all logs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Authored {
+    /// Those that are not deleted, also where the user is no longer a member.
+    pub messages: Vec<(ConversationId, MessageId)>,
+    /// The last entry of the part, `None` if there are no more entries.
+    pub position: Option<i64>,
 }
 
 /// Local accounts and their sessions.
@@ -96,4 +125,39 @@ pub trait Accounts: Send + Sync + 'static {
         password_hash: &str,
         except: Option<&str>,
     ) -> StoreResult<Option<Vec<String>>>;
+
+    /// Deletes an account, in one transaction: its name and password, its sessions and the networks
+    /// that signed in, the user's subscriptions to Web Push, blocks of either side, settings of
+    /// conversations, status and last-seen time. The profile becomes [`Profile::deleted`] for good.
+    /// When it resolves, no write in a conversation of two with this user is stored any more, on any
+    /// node, but deletions. What takes longer waits for [`Accounts::claim_deletion`].
+    ///
+    /// Returns the digests of the sessions that ended. `None`, and nothing changes, if the account has
+    /// another password hash or none.
+    async fn delete(&self, deletion: NewDeletion) -> StoreResult<Option<Vec<String>>>;
+
+    /// Takes the deletion that waits longest and that nobody else works at, until a time. Claimed
+    /// again, it is renewed by whoever works at it.
+    async fn claim_deletion(
+        &self,
+        at: Timestamp,
+        until: Timestamp,
+    ) -> StoreResult<Option<Deletion>>;
+
+    /// Notes how far a deletion has got, and claims it further.
+    async fn move_deletion(
+        &self,
+        user: &UserId,
+        position: i64,
+        until: Timestamp,
+    ) -> StoreResult<()>;
+
+    /// Nothing is left to do.
+    async fn finish_deletion(&self, user: &UserId) -> StoreResult<()>;
+
+    /// What a user wrote in the next `entries` entries of all logs after a position.
+    async fn authored(&self, user: &UserId, after: i64, entries: usize) -> StoreResult<Authored>;
+
+    /// The groups that a user is in, at most so many.
+    async fn groups_of(&self, user: &UserId, limit: usize) -> StoreResult<Vec<ConversationId>>;
 }

@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 use lamplight_domain::identity::{ConnectionId, UserId};
-use lamplight_domain::presence::Presence;
+use lamplight_domain::presence::{Presence, Privacy};
 use lamplight_domain::roster_feed::Mode;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -50,6 +50,16 @@ pub trait ConnectionRegistry: Send + Sync + 'static {
     /// A ticket for [`hide`](Self::hide), to be taken before the read begins.
     fn hidden_ticket(&self) -> HiddenTicket {
         HiddenTicket::default()
+    }
+    /// What a user keeps from others, who does not see the same of others on their sockets here. Nothing
+    /// is done if a later revision was set before.
+    fn set_privacy(&self, user: &UserId, privacy: Privacy, revision: u64) {
+        let _ = (user, privacy, revision);
+    }
+    /// What was set last; nothing for who has no socket here.
+    fn privacy_of(&self, user: &UserId) -> Privacy {
+        let _ = user;
+        Privacy::default()
     }
     /// Makes a socket watch these users, and returns their states as of now. `None`, and nothing is
     /// done, if it would watch more users than it may.

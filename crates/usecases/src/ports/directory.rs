@@ -4,7 +4,7 @@ use super::messages::MarkUpdate;
 use super::store::{Page, StoreResult};
 use async_trait::async_trait;
 use lamplight_domain::identity::{Profile, UserId};
-use lamplight_domain::presence::{SavedStatus, StatusOverride};
+use lamplight_domain::presence::{Privacy, PrivacyChange, SavedStatus, StatusOverride};
 use lamplight_domain::time::Timestamp;
 
 /// Where a profile comes from. A later profile replaces an earlier one unless that came from a better
@@ -17,6 +17,8 @@ pub enum ProfileSource {
     Claims,
     /// The host application, with the server key.
     Host,
+    /// The account was deleted. Nothing replaces the nameless profile that is left.
+    Deleted,
 }
 
 /// What the directory knows of a user.
@@ -75,7 +77,7 @@ pub enum ProfileWrite {
 pub trait Directory: Send + Sync + 'static {
     async fn person(&self, user: &UserId) -> StoreResult<Option<Person>>;
 
-    /// Which of these users the directory does not know, in the order given.
+    /// Which of these users the directory does not know, or knows as deleted, in the order given.
     async fn unknown(&self, users: &[UserId]) -> StoreResult<Vec<UserId>>;
 
     /// Writes a profile unless a better source wrote it before; returns the person after that, and what
@@ -108,7 +110,20 @@ pub trait Directory: Send + Sync + 'static {
         at: Timestamp,
     ) -> StoreResult<(SavedStatus, Vec<MarkUpdate>)>;
 
-    /// Advances when users were last seen; never back, except from a time that only a wrong clock can
+    /// What each of these keeps from others, with the revision of that; nothing for those whom the
+    /// directory does not know.
+    async fn privacy_of(&self, users: &[UserId]) -> StoreResult<Vec<(Privacy, u64)>>;
+
+    /// Changes what a user keeps from others, under a new revision of the status. The person is known.
+    /// Who hides when they were last seen loses the time that is stored, and none is stored meanwhile.
+    async fn set_privacy(
+        &self,
+        user: &UserId,
+        change: PrivacyChange,
+        at: Timestamp,
+    ) -> StoreResult<SavedStatus>;
+
+    /// Advances when users were last seen, except those who hide it; never back, except from a time that only a wrong clock can
     /// have shown: see [`Timestamp::advance_to`].
     async fn seen(&self, users: Vec<(UserId, Timestamp)>) -> StoreResult<()>;
 

@@ -177,7 +177,8 @@ pub struct SyncPage {
     pub head_seq: u64,
     /// The caller's read mark.
     pub read_seq: u64,
-    /// The visible marks of all members.
+    /// The visible marks of all members. The read mark of who hides theirs is 0, and so are those of all
+    /// for a caller who does.
     pub receipts: Vec<Receipt>,
     /// The oldest `seq` that is still kept.
     pub first_seq: u64,
@@ -192,7 +193,7 @@ pub struct MarkUpdate {
     pub conversation: ConversationId,
     /// The visible marks.
     pub receipt: Receipt,
-    /// Whether the visible marks moved.
+    /// Whether the visible marks moved that others may see.
     pub is_visible: bool,
     /// The true read mark.
     pub read_seq: u64,
@@ -243,6 +244,10 @@ pub trait Messages: Send + Sync + 'static {
         entry: NewEntry,
         except: Option<ConnectionId>,
     ) -> BoxFuture<'static, Result<Appended, AppendError>>;
+
+    /// Appends the deletion of a message whose author deleted their account: as
+    /// [`Messages::append`], wherever the author is a member no longer, or was not when it was sent.
+    fn erase(&self, deletion: NewEntry) -> BoxFuture<'static, Result<Appended, AppendError>>;
 
     /// Messages of a part of a log as they are now, `None` if there is no such log for this caller.
     /// At most `limit` messages; entries of other kinds are not counted. The same as

@@ -22,7 +22,7 @@ mod shared_limits;
 mod shared_sign_outs;
 mod store;
 
-pub use accounts::{Account, Accounts, NewSession};
+pub use accounts::{Account, Accounts, Authored, Deletion, NewDeletion, NewSession};
 pub use blocks::{BlockOutcome, BlockState, BlockedBy, Blocks, MOST_BLOCKERS};
 pub use bus::{Attached, Attachment, BusMessage, EventBus, Subscriber, Subscription};
 pub use clock::Clock;

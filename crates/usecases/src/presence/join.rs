@@ -69,6 +69,8 @@ impl PresenceService {
                 person.status.chosen.clone().at(self.now()),
             );
             self.connections.admit(&session, &user);
+            let (privacy, revision) = (person.status.privacy, person.status.revision);
+            self.connections.set_privacy(&user, privacy, revision);
             // At once, because each may have to wait for a Redis that does not answer, and together
             // they would take longer than the lock may be held. Who is hidden is read once changes of
             // that reach this node, and before the connection follows anybody.
@@ -105,8 +107,10 @@ impl PresenceService {
                 .profiles
                 .upsert_before_join(Profile::bare(user.clone()), ProfileSource::Nobody)
                 .await?;
+            let (privacy, revision) = (person.status.privacy, person.status.revision);
             deadline::store(self.store.join(session, person)).await?;
             if self.connections.admit(session, user) {
+                self.connections.set_privacy(user, privacy, revision);
                 self.attached(user).await;
             } else {
                 self.close_after_join(session).await?;

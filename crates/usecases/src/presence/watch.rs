@@ -44,6 +44,7 @@ impl PresenceService {
             .map(|watched| watched.user.clone())
             .collect();
         let (mut versions, mut last_seen) = self.offline_states(&offline).await?;
+        let sees_last_seen = !self.connections.privacy_of(user).hides_last_seen;
         let answer: Vec<_> = watched
             .drain(..)
             .map(|mut watched| {
@@ -51,7 +52,8 @@ impl PresenceService {
                     return (watched, None);
                 }
                 watched.version = versions.next().unwrap_or(watched.version);
-                (watched, last_seen.next().flatten())
+                let last_seen = last_seen.next().flatten();
+                (watched, last_seen.filter(|_| sees_last_seen))
             })
             .collect();
         Ok(Reply::Presence(within(answer)))

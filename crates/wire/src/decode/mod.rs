@@ -9,7 +9,10 @@ mod presence;
 pub use conversations::{conversation_settings, put_conversation};
 pub use json::{json, not_understood};
 pub use messages::{change, edited, send};
-pub use people::{find_user, profile, put_user, subscribe, unsubscribe, update_account};
+pub use people::{
+    account_settings, delete_account, find_user, profile, put_user, subscribe, unsubscribe,
+    update_account,
+};
 
 use crate::{body, group};
 use body::InGroup;

@@ -4,6 +4,7 @@ use super::json::{invalid, json};
 use crate::body;
 use crate::loose::LooseId;
 use lamplight_domain::identity::{Profile, UserId, parse_avatar_url, parse_name};
+use lamplight_domain::presence::PrivacyChange;
 use lamplight_usecases::ports::PushTarget;
 use lamplight_usecases::{AccountCommand, AdminCommand, PushCommand, Refusal};
 use std::sync::Arc;
@@ -52,6 +53,50 @@ pub fn update_account(update: &body::UpdateAccount) -> Result<AccountCommand, Re
         .map(|url| avatar(url.as_deref()))
         .transpose()?;
     Ok(AccountCommand::Update { name, avatar_url })
+}
+
+/// Reads the body of `DELETE /api/account`.
+///
+/// # Errors
+/// `invalid`, if `messages` is anything but `delete`.
+pub fn delete_account(body: body::DeleteAccount) -> Result<AccountCommand, Refusal> {
+    let erases_messages = match body.messages.as_deref() {
+        None => false,
+        Some("delete") => true,
+        Some(_) => {
+            return Err(Refusal::invalid(
+                "messages is \"delete\" to erase what you wrote. Leave it out to keep it without your name.",
+            ));
+        }
+    };
+    Ok(AccountCommand::Delete {
+        password: body.password,
+        erases_messages,
+    })
+}
+
+/// Reads the body of `PUT /api/account/settings`.
+///
+/// # Errors
+/// `invalid`, with what is wrong, or if it changes nothing.
+pub fn account_settings(body: &body::AccountSettingsBody) -> Result<AccountCommand, Refusal> {
+    let hides_last_seen = match body.last_seen.as_deref() {
+        None => None,
+        Some("everyone") => Some(false),
+        Some("nobody") => Some(true),
+        Some(_) => {
+            return Err(Refusal::invalid("lastSeen is \"everyone\" or \"nobody\"."));
+        }
+    };
+    if hides_last_seen.is_none() && body.receipts.is_none() {
+        return Err(Refusal::invalid(
+            "There is nothing to change: give lastSeen, receipts, or both.",
+        ));
+    }
+    Ok(AccountCommand::SetSettings(PrivacyChange {
+        hides_last_seen,
+        hides_reads: body.receipts.map(|receipts| !receipts),
+    }))
 }
 
 /// Reads the body of `POST /api/push/subscriptions`.

@@ -6,7 +6,7 @@ use tokio_postgres::types::Type;
 /// The columns that `stored_person` and `profile` read.
 macro_rules! person_columns {
     () => {
-        "user_id, name, avatar_url, status, status_text, status_until, last_seen, source, claims_at, status_revision, id"
+        "user_id, name, avatar_url, status, status_text, status_until, last_seen, source, claims_at, status_revision, id, hides_last_seen, hides_reads"
     };
 }
 
@@ -30,7 +30,7 @@ pub(super) const LOCK: Sql = Sql {
 };
 
 pub(super) const KNOWN: Sql = Sql {
-    text: "SELECT user_id FROM people WHERE user_id = ANY($1)",
+    text: "SELECT user_id FROM people WHERE user_id = ANY($1) AND source <> 3",
     types: &[Type::TEXT_ARRAY],
 };
 
@@ -66,6 +66,17 @@ pub(super) const SET_STATUS: Sql = Sql {
     types: &[Type::INT8, Type::INT2, Type::TEXT, Type::INT8, Type::INT8],
 };
 
+pub(super) const PRIVACY: Sql = Sql {
+    text: "SELECT user_id, hides_last_seen, hides_reads, status_revision FROM people WHERE user_id = ANY($1)",
+    types: &[Type::TEXT_ARRAY],
+};
+
+pub(super) const SET_PRIVACY: Sql = Sql {
+    text: "UPDATE people SET hides_last_seen = $2, hides_reads = $3, status_revision = $4,
+               last_seen = CASE WHEN $2 = 0 THEN last_seen END WHERE id = $1",
+    types: &[Type::INT8, Type::INT2, Type::INT2, Type::INT8],
+};
+
 pub(super) const LAST_SEEN: Sql = Sql {
     text: "SELECT user_id, last_seen FROM people WHERE user_id = ANY($1)",
     types: &[Type::TEXT_ARRAY],
@@ -73,7 +84,8 @@ pub(super) const LAST_SEEN: Sql = Sql {
 
 /// In the order of ids, so that two nodes do not wait for each other.
 pub(super) const LOCK_LAST_SEEN: Sql = Sql {
-    text: "SELECT user_id, last_seen, id FROM people WHERE user_id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
+    text: "SELECT user_id, last_seen, id FROM people WHERE user_id = ANY($1) AND source <> 3 AND hides_last_seen = 0
+           ORDER BY id FOR NO KEY UPDATE",
     types: &[Type::TEXT_ARRAY],
 };
 
@@ -83,10 +95,10 @@ pub(super) const SET_LAST_SEEN: Sql = Sql {
 };
 
 /// `strpos` and not `LIKE`, so that `%` and `_` stand for themselves. Accounts are also found by
-/// their user name.
+/// their user name. Deleted ones are not found.
 pub(super) const SEARCH: Sql = Sql {
     text: "SELECT user_id, name, avatar_url, name_folded FROM people
-           WHERE (name_folded, user_id) > ($2, $3) AND ($1 = '' OR strpos(name_folded, $1) > 0 OR strpos(user_folded, $1) > 0
+           WHERE (name_folded, user_id) > ($2, $3) AND source <> 3 AND ($1 = '' OR strpos(name_folded, $1) > 0 OR strpos(user_folded, $1) > 0
                OR EXISTS (SELECT 1 FROM accounts a WHERE a.person = people.id AND strpos(a.name_search, $1) > 0))
            ORDER BY name_folded, user_id LIMIT $4",
     types: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8],

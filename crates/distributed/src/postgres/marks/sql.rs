@@ -26,7 +26,7 @@ pub(in super::super) const HEADS: Sql = Sql {
 };
 
 pub(in super::super) const STATUSES: Sql = Sql {
-    text: "SELECT id, status, status_until FROM people WHERE user_id = ANY($1)",
+    text: "SELECT id, status, status_until, hides_reads FROM people WHERE user_id = ANY($1)",
     types: &[Type::TEXT_ARRAY],
 };
 

@@ -270,7 +270,7 @@ impl<E: Clone + Eq> BucketFeed<E> {
         self.hide(user, false, version)?;
         Some(Change::Offline(Offline {
             user: user.clone(),
-            last_seen_at: Some(shown.last_active_at),
+            last_seen_at: Some(shown.last_active_at).filter(|_| !shown.hides_last_seen),
             reason,
             version,
         }))
@@ -282,4 +282,5 @@ pub(super) fn looks_the_same(one: &Presence, other: &Presence) -> bool {
         && one.text == other.text
         && one.activities == other.activities
         && one.profile == other.profile
+        && one.hides_last_seen == other.hides_last_seen
 }

@@ -23,6 +23,7 @@ fn shown(n: u8, version: u64) -> Arc<Presence> {
         status: Status::Online,
         text: None,
         last_active_at: Timestamp(0),
+        hides_last_seen: false,
         activities: Vec::new(),
         version,
         since: version,

@@ -71,6 +71,7 @@ fn p11_a_status_that_is_not_newer_leaves_the_timer() {
     let old = SavedStatus {
         chosen: chose(ManualStatus::Online),
         revision: 0,
+        ..SavedStatus::default()
     };
     let changes = world.roster.set_status(world.now, &ann, old);
     assert_eq!(changes, []);

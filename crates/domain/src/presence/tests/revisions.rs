@@ -8,7 +8,11 @@ fn saved(revision: u64) -> SavedStatus {
         text: Some(revision.to_string().into()),
         ..chose(ManualStatus::Busy)
     };
-    SavedStatus { chosen, revision }
+    SavedStatus {
+        chosen,
+        revision,
+        ..SavedStatus::default()
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use lamplight_conformance::Recorder;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConnectionId, ConversationId, MessageId, Profile, UserId};
-use lamplight_domain::presence::{SavedStatus, StatusOverride};
+use lamplight_domain::presence::{Privacy, PrivacyChange, SavedStatus, StatusOverride};
 use lamplight_domain::roster_feed::{Mode, RosterFeed};
 use lamplight_domain::time::Timestamp;
 use lamplight_embedded::messages::SqliteStore;
@@ -288,6 +288,17 @@ impl Directory for HeldDirectory {
             return Err(StoreError::Unavailable("the test says so".into()));
         }
         self.store.seen(users).await
+    }
+    async fn privacy_of(&self, users: &[UserId]) -> StoreResult<Vec<(Privacy, u64)>> {
+        self.store.privacy_of(users).await
+    }
+    async fn set_privacy(
+        &self,
+        user: &UserId,
+        change: PrivacyChange,
+        at: Timestamp,
+    ) -> StoreResult<SavedStatus> {
+        self.store.set_privacy(user, change, at).await
     }
     async fn last_seen(&self, users: &[UserId]) -> StoreResult<Vec<Option<Timestamp>>> {
         self.store.last_seen(users).await

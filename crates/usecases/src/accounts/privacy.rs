@@ -1,0 +1,48 @@
+//! What users keep from others, and do not see of others: when they were last seen, and how far they
+//! have read. It belongs to the user, with or without an account here.
+
+use super::command::AccountReply;
+use super::service::AccountService;
+use crate::caller::Caller;
+use crate::command::Reply;
+use crate::deadline;
+use crate::ports::ProfileSource;
+use crate::refusal::Refusal;
+use lamplight_domain::event::Event;
+use lamplight_domain::identity::Profile;
+use lamplight_domain::presence::PrivacyChange;
+
+impl AccountService {
+    pub(super) async fn privacy(&self, caller: &Caller) -> Result<Reply, Refusal> {
+        let user = std::slice::from_ref(caller.user()?);
+        let found = deadline::store(self.directory.privacy_of(user)).await?;
+        let privacy = found.first().map(|(privacy, _)| *privacy);
+        Ok(Reply::Accounts(AccountReply::Settings(
+            privacy.unwrap_or_default(),
+        )))
+    }
+
+    pub(super) async fn set_privacy(
+        &self,
+        caller: &Caller,
+        change: PrivacyChange,
+    ) -> Result<Reply, Refusal> {
+        let user = caller.user()?;
+        self.profiles
+            .ensure_profile(Profile::bare(user.clone()), ProfileSource::Nobody, None)
+            .await?;
+        let set = self.locks.with(user, async {
+            let saved = self.directory.set_privacy(user, change, self.now());
+            let saved = deadline::store(saved).await?;
+            let privacy = saved.privacy;
+            // The revision lets the presence store end with what the directory has.
+            deadline::store(self.presence.set_status(user, saved)).await?;
+            Ok(privacy)
+        });
+        let privacy = set.await?;
+        // The nodes that have sockets of the user read again what is kept from them.
+        self.bus
+            .publish(Event::BlockersChanged { user: user.clone() });
+        Ok(Reply::Accounts(AccountReply::Settings(privacy)))
+    }
+}
