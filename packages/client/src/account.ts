@@ -23,7 +23,8 @@ export interface Account {
   forget(): void
   session(): Promise<User | null>
   signIn(way: "register" | "login", body: object): Promise<User>
-  signOut(everywhere?: boolean): Promise<void>
+  /** `deletion`: the body of the request that deletes the account, instead of signing out. */
+  signOut(everywhere?: boolean, deletion?: object): Promise<void>
   update(changes: object): Promise<User>
   setStatus(chosen: Chosen): void
   setActivity(activity: Activity | null): void
@@ -110,8 +111,9 @@ export function createAccount(http: Http, identity: Identity, changed: () => voi
       if (user.id === state.get().user?.id) setUser(user)
       return user
     },
-    async signOut(everywhere) {
-      await http(`/api/auth/logout${everywhere ? "-all" : ""}`, {})
+    async signOut(everywhere, deletion) {
+      if (deletion) await http("/api/account", deletion, { method: "DELETE" })
+      else await http(`/api/auth/logout${everywhere ? "-all" : ""}`, {})
       turns++
       asked = false
       setUser(null)

@@ -16,6 +16,7 @@ import type {
   Uploads,
 } from "./types.js"
 import type {
+  AccountSettings,
   Activity,
   ChosenStatus,
   Conversation,
@@ -149,6 +150,16 @@ export interface Lamplight {
    * picture.
    */
   updateAccount(changes: { name?: string; avatarUrl?: string | null }): Promise<User>
+  /**
+   * Deletes the account (`AUTH=local`), and signs out everywhere. What the user wrote stays in the conversations
+   * of others without a name, unless `messages` is `"delete"`. A wrong `password` is `forbidden`.
+   */
+  deleteAccount(deletion: { password: string; messages?: "delete" }): Promise<void>
+  /**
+   * What the user keeps from others, and does not see of others; `changes` change it. `lastSeen`: who is told when
+   * the user was last seen; `receipts`: whether others are told how far the user has read.
+   */
+  accountSettings(changes?: Partial<AccountSettings>): Promise<AccountSettings>
   /** The user of the session; null if nobody is signed in. */
   session(): Promise<User | null>
   /** Searches the directory. */

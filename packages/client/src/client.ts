@@ -29,7 +29,7 @@ import { indexedDbStorage, memoryStorage } from "./storage.js"
 import { createTabs } from "./tabs.js"
 import { createThreads } from "./threads.js"
 import { tools } from "./tools.js"
-import type { Chosen, Conversation, JoinAnswer, PageAnswer, User } from "./wire.js"
+import type { AccountSettings, Chosen, Conversation, JoinAnswer, PageAnswer, User } from "./wire.js"
 
 /**
  * Makes a client. Nothing is connected, opened or listened to until it is retained, so it may be made while rendering on
@@ -276,9 +276,9 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     return user
   }
 
-  function signOut(everywhere?: boolean): Promise<void> {
+  function signOut(everywhere?: boolean, deletion?: object): Promise<void> {
     drafts.flush()
-    return session.signOut(everywhere)
+    return session.signOut(everywhere, deletion)
   }
 
   return {
@@ -321,6 +321,15 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       await http("/api/auth/password", passwords)
     },
     updateAccount: account.update,
+    deleteAccount: (body) => signOut(true, body),
+    accountSettings: async (changes) =>
+      (
+        await http<{ settings: AccountSettings }>(
+          "/api/account/settings",
+          changes,
+          changes && { method: "PUT" },
+        )
+      ).settings,
     session() {
       tabs.listen()
       return account.session()

@@ -28,7 +28,7 @@ export interface Session {
   /** The server does not know the user of the socket. Whether another attempt may succeed. */
   unknownCaller(): Promise<boolean>
   signIn(way: "register" | "login", body: object): Promise<User>
-  signOut(everywhere?: boolean): Promise<void>
+  signOut(everywhere?: boolean, deletion?: object): Promise<void>
 }
 
 /** `http` is the one that this session makes the headers for. `hasToken`: whether the application gives tokens. */
@@ -177,8 +177,8 @@ export function createSession(
       connection.restart()
       return user
     },
-    async signOut(everywhere) {
-      await account.signOut(everywhere)
+    async signOut(everywhere, deletion) {
+      await account.signOut(everywhere, deletion)
       core.post({ type: "account" })
       connection.refuse(new Unauthorized("You are signed out."))
     },

@@ -41,6 +41,7 @@ import type {
 } from "./generated/wire.js"
 
 export type {
+  AccountSettings,
   Activity,
   ChosenStatus as Chosen,
   ConversationFile,

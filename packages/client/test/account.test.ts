@@ -49,6 +49,23 @@ describe("one's own account", () => {
     beside.close()
   })
 
+  test("deleting the account ends this client and the tabs beside it, and a wrong password ends nothing", async () => {
+    const { world, browser, client } = await signedIn()
+    const { client: beside } = makeTab(world, { userId: undefined as never }, browser)
+    beside.retain()
+    await world.clock.advance(1_000)
+    const failed = client.deleteAccount({ password: "wrong" })
+    await expect(failed).rejects.toMatchObject({ code: "forbidden" })
+    expect(client.me.get().status).toBe("signed-in")
+    await client.deleteAccount({ password: "right", messages: "delete" })
+    await world.clock.advance(1_000)
+    const asked = world.server.seen.findLast(({ what }) => what === "DELETE /api/account")
+    expect(asked).toMatchObject({ body: { password: "right", messages: "delete" } })
+    for (const one of [client, beside]) expect(one.me.get().status).toBe("signed-out")
+    client.close()
+    beside.close()
+  })
+
   test.each([
     ["closed", "closed"],
     ["open", "open"],

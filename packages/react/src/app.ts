@@ -24,9 +24,9 @@ export function useMe(): MeState {
  * The user's account on a server with accounts (`AUTH=local`), with the actions that change it and sign out.
  */
 export function useAccount(): MeState &
-  Pick<Lamplight, "updateAccount" | "changePassword" | "logout" | "logoutEverywhere"> {
-  const { updateAccount, changePassword, logout, logoutEverywhere } = useLamplight()
-  return { ...useMe(), updateAccount, changePassword, logout, logoutEverywhere }
+  Pick<Lamplight, "updateAccount" | "changePassword" | "deleteAccount" | "logout" | "logoutEverywhere"> {
+  const { updateAccount, changePassword, deleteAccount, logout, logoutEverywhere } = useLamplight()
+  return { ...useMe(), updateAccount, changePassword, deleteAccount, logout, logoutEverywhere }
 }
 
 /** The list of conversations, the pinned ones first, the archived ones apart, and the ways to load more of it. */

@@ -3,7 +3,15 @@
 /** A stable code a program can act on. */
 export type RefusalCode = "unauthenticated" | "forbidden" | "not_found" | "invalid" | "empty_message" | "too_long" | "conflict" | "rate_limited" | "unavailable" | "internal";
 
-export type User = { id: string, name: string, avatarUrl: string | null, };
+export type User = { id: string, 
+/**
+ * Empty where the account was deleted.
+ */
+name: string, avatarUrl: string | null, 
+/**
+ * The account was deleted: there is no name and no picture.
+ */
+deleted?: true, };
 
 export type Activity = { 
 /**
@@ -554,7 +562,15 @@ pinned?: boolean, createdAt: string, };
 /**
  * A member of a conversation.
  */
-export type Member = { role: "owner" | "admin" | "member", id: string, name: string, avatarUrl: string | null, };
+export type Member = { role: "owner" | "admin" | "member", id: string, 
+/**
+ * Empty where the account was deleted.
+ */
+name: string, avatarUrl: string | null, 
+/**
+ * The account was deleted: there is no name and no picture.
+ */
+deleted?: true, };
 
 /**
  * The marks of a member in a conversation that the context names.
@@ -564,6 +580,19 @@ export type Marks = { userId: string,
  * Written to a socket of the member, or fetched. Read implies delivered.
  */
 deliveredSeq: number, readSeq: number, };
+
+/**
+ * What a user keeps from others, and does not see of others.
+ */
+export type AccountSettings = { 
+/**
+ * Who is told when the user was last seen.
+ */
+lastSeen: "everyone" | "nobody", 
+/**
+ * Whether others are told how far the user has read.
+ */
+receipts: boolean, };
 
 /**
  * `receipt`.

@@ -450,6 +450,11 @@ export class TestServer {
     if (!user) return refusal("unauthenticated")
     if (at === "POST /api/auth/password")
       return body.current === "wrong" ? refusal("forbidden") : { success: true }
+    if (at === "DELETE /api/account") {
+      if (body.password === "wrong") return refusal("forbidden")
+      this.session = null
+      return { success: true }
+    }
     if (at === "PATCH /api/account") {
       const changed = { ...(this.users.get(user) as User), ...body }
       this.users.set(user, changed)
