@@ -1,5 +1,6 @@
 import type { Browser } from "playwright-core"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
+import { violations } from "./axe"
 import { canStart, closeOthers, launch, Person, phone, Server, serversOfTest, until } from "./world"
 
 const PASSWORD = "a lamp in the window"
@@ -102,6 +103,38 @@ describe.skipIf(!canStart)("one's own account in the page", () => {
     await asha.on("signin-form").waitFor()
     expect([...asha.complaints, ...other.complaints]).toEqual([])
     await Promise.all([asha.close(), other.close()])
+  })
+
+  it("deletes the account by its password, and others keep the thread with a word for who is gone", async () => {
+    const asha = await (await Person.arrive(browser, server, "Asha", { bypassCSP: true })).signUp()
+    const ben = await (await Person.arrive(browser, server, "Ben", { bypassCSP: true })).signUp()
+    await asha.open(ben)
+    await asha.say("goodbye, and thanks")
+    await openAccount(asha)
+    await asha.page.getByText("Whoever runs the server can read them.").waitFor()
+    await asha.on("account-delete-open").click()
+    const form = asha.on("account-delete")
+    await form.getByText("Your texts and files disappear for everyone, in all conversations.").waitFor()
+    expect(await form.locator("[value=keep]").isChecked()).toBe(true)
+    expect(await violations(asha.page)).toEqual([])
+    const last = form.getByRole("button", { name: "Delete my account" })
+    await last.click()
+    await form.getByText("Fill in this field.").waitFor()
+    await form.locator("[name=password]").fill("not this one")
+    await last.click()
+    await form.getByText("The password is wrong.").waitFor()
+    await form.locator("[name=password]").fill(PASSWORD)
+    await last.click()
+    await asha.on("signin-form").waitFor()
+    const row = ben.on("conversation-item").filter({ hasText: "Deleted account" })
+    await row.first().click()
+    await ben.page.getByText("goodbye, and thanks").last().waitFor()
+    await ben.page.getByText("This account was deleted.").waitFor()
+    expect(await row.first().locator(".avatar[data-deleted] svg").count()).toBe(1)
+    expect(await ben.on("composer").isVisible()).toBe(false)
+    expect(await violations(ben.page)).toEqual([])
+    expect([...asha.complaints, ...ben.complaints]).toEqual([])
+    await Promise.all([asha.close(), ben.close()])
   })
 
   it("hides the sign-up where registration is closed, and the account where there is none", async () => {

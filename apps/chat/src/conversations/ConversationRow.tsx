@@ -3,7 +3,7 @@ import { useTyping } from "@lamplight/react"
 import { BellOff, EllipsisVertical } from "lucide-react"
 import { memo } from "react"
 import { describeFiles } from "../files/layout"
-import { conversationTitle, nameOf } from "../logic/members"
+import { conversationTitle, nameOf, newestOf } from "../logic/members"
 import { listTime } from "../logic/time"
 import { badge } from "../logic/title"
 import type { PresenceIconState } from "../presence/PresenceIcon"
@@ -30,10 +30,11 @@ export const ConversationRow = memo(function ConversationRow(props: {
 }) {
   const { item, presence, unsent, handle, selfId, selected } = props
   const { tabIndex, entry, today, menuOpen, onOpen } = props
-  const other = presence?.user ?? item.other
+  const other = newestOf(presence?.user, item.other)
   const name = other ? nameOf(other) : conversationTitle(item, selfId) || item.id
-  // Several people have no single presence.
-  const state: PresenceIconState | undefined = item.other ? (presence?.status ?? "unknown") : undefined
+  // Several people have no single presence, and a deleted account has none.
+  const state: PresenceIconState | undefined =
+    item.other && !item.other.deleted ? (presence?.status ?? "unknown") : undefined
   const at = item.lastMessage?.createdAt ?? item.createdAt
   return (
     <li className="row-frame">

@@ -4,7 +4,7 @@ import { Ban, CircleCheck } from "lucide-react"
 import { type ReactNode, useMemo, useState } from "react"
 import { useNow } from "../app/hooks"
 import { focusDetails } from "../app/regions"
-import { nameOf } from "../logic/members"
+import { nameOf, newestOf } from "../logic/members"
 import { useHandles } from "../people/handles"
 import { PresenceLabel } from "../presence/PresenceIcon"
 import { presenceDetail } from "../presence/view"
@@ -22,7 +22,7 @@ export function DirectDetails(props: DetailsProps & { other: User; files: ReactN
   const { status, users, block, unblock } = useBlocks()
   const [opener, setOpener] = useState<HTMLElement | null>(null)
   const isBlocked = users.some(({ id }) => id === other.id)
-  const person = presence.user ?? other
+  const person = newestOf(presence.user, other)
   const name = nameOf(person)
   const handle = useHandles(
     useMemo(() => [other], [other]),
@@ -35,17 +35,19 @@ export function DirectDetails(props: DetailsProps & { other: User; files: ReactN
         <p className="details-name" dir="auto">
           {name}
         </p>
-        {handle && (
+        {handle && !other.deleted && (
           <p className="details-sub" dir="auto" data-testid="details-handle">
             {handle}
           </p>
         )}
-        <p className="thread-presence">
-          <PresenceLabel state={presence.status} detail={presenceDetail(presence, now)} />
-        </p>
+        {!other.deleted && (
+          <p className="thread-presence">
+            <PresenceLabel state={presence.status} detail={presenceDetail(presence, now)} />
+          </p>
+        )}
       </div>
       {files}
-      {item.other && other.id !== self.id && (
+      {item.other && other.id !== self.id && !other.deleted && (
         <section className="details-section" aria-label={words.details.privacy}>
           {isBlocked && <p className="details-note">{words.details.blockedNote(name)}</p>}
           <button

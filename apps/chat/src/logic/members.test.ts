@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { words } from "../strings"
-import { conversationTitle, namesById } from "./members"
+import { conversationTitle, nameOf, namesById, newestOf } from "./members"
 
 const people = ["Asha", "Ben", "Cleo", "Dov", "Efua", "Finn"].map((name, i) => ({ id: `${i}`, name }))
 const titleOf = (members: typeof people, selfId: string) => conversationTitle({ members }, selfId)
@@ -24,6 +24,16 @@ describe("who a conversation is with", () => {
     expect(conversationTitle({ name: "Trip", members: people }, "0")).toBe("Trip")
     const large = { members: people, memberCount: 40, name: null }
     expect(seen(conversationTitle(large, "0"))).toBe("Ben, Cleo and 37 more")
+  })
+
+  it("has a word for a deleted account, which has no name", () => {
+    const ben = { id: "1", name: "", deleted: true as const }
+    expect(nameOf(ben)).toBe("Deleted account")
+    expect(conversationTitle({ members: [{ id: "0", name: "Asha" }, ben] }, "0")).toBe("Deleted account")
+    expect(namesById([ben]).get("1")).toBe("Deleted account")
+    // What was known of their presence has the name of before.
+    expect(newestOf({ id: "1", name: "Ben" }, ben)).toBe(ben)
+    expect(newestOf({ id: "1", name: "Ben B." }, { id: "1", name: "Ben" }).name).toBe("Ben B.")
   })
 
   it("knows each by id", () => {

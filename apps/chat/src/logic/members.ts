@@ -4,11 +4,22 @@ import { words } from "../strings"
 interface Named {
   id: string
   name: string
+  /** The account was deleted, and has no name. */
+  deleted?: true
 }
 
-export function nameOf({ id, name }: Named): string {
-  return name || id
+export function nameOf({ id, name, deleted }: Named): string {
+  return deleted ? words.thread.deletedAccount : name || id
 }
+
+/** The other person of a conversation: by the newest profile, except that nothing brings a deleted account back. */
+export const newestOf = <M extends Named, O extends M | null>(
+  presence: M | null | undefined,
+  other: O,
+): M | O => (other?.deleted ? other : (presence ?? other))
+
+/** Whether this is what `nameOf` gives a deleted account. */
+export const isNameOfDeleted = (name: string): boolean => name === words.thread.deletedAccount
 
 /** All members but the user; the user where there is nobody else. */
 function othersIn<M extends Named>(members: readonly M[], selfId: string): readonly M[] {

@@ -1,12 +1,13 @@
 import type { User } from "@lamplight/client"
 import { useAccount } from "@lamplight/react"
 import { X } from "lucide-react"
-import { type FormEvent, type ReactNode, useEffect, useId, useMemo, useRef, useState } from "react"
+import { type FormEvent, useEffect, useId, useMemo, useRef, useState } from "react"
 import { useHandles } from "../people/handles"
 import { words } from "../strings"
 import { Button, IconButton } from "../ui/Button"
-import { accountReason } from "../ui/failure"
 import { later } from "../ui/later"
+import { Outcome, Section, useAttempt } from "./account-form"
+import { DeleteAccount } from "./DeleteAccount"
 import { Field } from "./SignInPage"
 
 const text = words.account
@@ -20,7 +21,7 @@ const AccountPicture = later(
 const MIN_PASSWORD = 8
 const MAX_NAME = 200
 
-/** The user's account (`AUTH=local`): name, password, and signing out everywhere. */
+/** The user's account (`AUTH=local`): name, password, signing out everywhere, and its end. */
 export function AccountDialog(props: { self: User; onClose: () => void; onLeave: () => void }) {
   const { self, onClose, onLeave } = props
   const dialog = useRef<HTMLDialogElement>(null)
@@ -70,56 +71,10 @@ export function AccountDialog(props: { self: User; onClose: () => void; onLeave:
         <NameForm self={self} />
         <PasswordForm />
         <Everywhere onLeave={onLeave} />
+        <Section title={text.privacyTitle} lead={text.privacyLead} />
+        <DeleteAccount onLeave={onLeave} />
       </div>
     </dialog>
-  )
-}
-
-/** The result of the last attempt, and whether one is running. */
-function useAttempt() {
-  const [busy, setBusy] = useState(false)
-  const [problem, setProblem] = useState<string | null>(null)
-  const [done, setDone] = useState<string | null>(null)
-
-  async function attempt(work: () => Promise<unknown>, success: string): Promise<boolean> {
-    setBusy(true)
-    setProblem(null)
-    setDone(null)
-    try {
-      await work()
-      setDone(success)
-      return true
-    } catch (thrown) {
-      setProblem(accountReason(thrown))
-      return false
-    } finally {
-      setBusy(false)
-    }
-  }
-
-  return { busy, problem, done, attempt }
-}
-
-function Outcome({ problem, done }: { problem: string | null; done: string | null }) {
-  return (
-    <>
-      <div role="alert" className={problem ? "sign-in-problem" : "sr-only"}>
-        {problem}
-      </div>
-      <div role="status" className={done ? "dialog-done" : "sr-only"}>
-        {done}
-      </div>
-    </>
-  )
-}
-
-function Section({ title, lead, children }: { title: string; lead: string; children: ReactNode }) {
-  return (
-    <section className="dialog-section">
-      <h3 className="dialog-title">{title}</h3>
-      <p className="dialog-lead">{lead}</p>
-      {children}
-    </section>
   )
 }
 

@@ -7,8 +7,8 @@ import { words } from "../strings"
 import { Button } from "../ui/Button"
 import { showFailure } from "../ui/failure"
 
-/** Why nothing can be written: the user has blocked the other, or the server refused. */
-type Why = { blocked: string } | { refused: readonly string[] }
+/** Why nothing can be written: the account is gone, the user has blocked the other, or the server refused. */
+type Why = { deleted: true } | { blocked: string } | { refused: readonly string[] }
 
 /** Null: the user can write. */
 export function useNoWriting(item: ConversationInfo | null, rows: readonly MessageRow[]): Why | null {
@@ -23,6 +23,7 @@ export function useNoWriting(item: ConversationInfo | null, rows: readonly Messa
     if (isRefused) reload().catch(() => {})
   }, [isRefused, reload])
   if (!other) return null
+  if (other.deleted) return { deleted: true }
   if (users.some(({ id }) => id === other.id)) return { blocked: other.id }
   return isRefused ? { refused } : null
 }
@@ -37,8 +38,8 @@ export function NoWriting({ why }: { why: Why }) {
   return (
     <div className="no-writing" role="status" data-testid="no-writing">
       <Ban size={18} aria-hidden="true" />
-      <span>{words.thread.noWriting}</span>
-      {"blocked" in why ? (
+      <span>{"deleted" in why ? words.thread.noWritingDeleted : words.thread.noWriting}</span>
+      {"deleted" in why ? null : "blocked" in why ? (
         <Button
           look="text"
           data-testid="composer-unblock"

@@ -6,6 +6,7 @@ import { useNow } from "../app/hooks"
 import { goBack } from "../app/route"
 import type { MenuPlace } from "../conversations/ConversationMenu"
 import { number } from "../languages/format"
+import { newestOf } from "../logic/members"
 import { badge } from "../logic/title"
 import { PresenceLabel } from "../presence/PresenceIcon"
 import { presenceDetail } from "../presence/view"
@@ -153,12 +154,14 @@ function Person({ item, other, self, title }: WhoProps & { other: User }) {
   const now = useNow(30_000)
   return (
     <>
-      <ConversationAvatar item={item} selfId={self.id} other={presence.user ?? other} />
+      <ConversationAvatar item={item} selfId={self.id} other={newestOf(presence.user, other)} />
       <div className="min-w-0 flex-1">
         {title}
-        <p className="thread-presence" data-testid="thread-presence">
-          <PresenceLabel state={presence.status} detail={presenceDetail(presence, now)} />
-        </p>
+        {!other.deleted && (
+          <p className="thread-presence" data-testid="thread-presence">
+            <PresenceLabel state={presence.status} detail={presenceDetail(presence, now)} />
+          </p>
+        )}
       </div>
     </>
   )

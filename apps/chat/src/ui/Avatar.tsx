@@ -1,3 +1,5 @@
+import { UserRound } from "lucide-react"
+import { isNameOfDeleted } from "../logic/members"
 import { hueOf, initials } from "../logic/names"
 import { safePicture } from "../logic/picture"
 import { PresenceIcon, type PresenceIconState } from "../presence/PresenceIcon"
@@ -5,7 +7,7 @@ import { useLoad } from "./again"
 
 /**
  * A person's picture, or initials on a colour, with the presence icon at the corner. The name is always
- * beside it, so screen readers skip the avatar.
+ * beside it, so screen readers skip the avatar. A deleted account has neither a colour nor initials.
  */
 export function Avatar(props: {
   id: string
@@ -17,11 +19,13 @@ export function Avatar(props: {
   const { id, name, avatarUrl, presence, size = "md" } = props
   const picture = safePicture(avatarUrl)
   const { isFailed, fail } = useLoad(picture)
+  const isDeleted = !picture && isNameOfDeleted(name)
   return (
     <span
       className="avatar"
       data-size={size}
       data-hue={hueOf(id)}
+      data-deleted={isDeleted ? "" : undefined}
       data-has-presence={presence ? "" : undefined}
     >
       <span className="avatar-face" aria-hidden="true">
@@ -34,6 +38,8 @@ export function Avatar(props: {
             referrerPolicy="no-referrer"
             onError={fail}
           />
+        ) : isDeleted ? (
+          <UserRound size="55%" />
         ) : (
           initials(name)
         )}
