@@ -15,7 +15,7 @@ use support::{at, conversation, message, open, user};
 const DIRECTORY: &str = "LAMPLIGHT_TEST_DEFERRED_DIRECTORY";
 const USERS: u64 = 50;
 /// The sync of a thread that fails; the thread that opens the store makes fewer.
-const FAILS_AT: u32 = 120;
+const FAILS_AT: u32 = 160;
 
 /// Writes the profiles of new users, and prints when. Then, until a sync fails and one time more,
 /// another profile and something that must be durable.
