@@ -130,7 +130,7 @@ describe.skipIf(!canStart)("one's own account in the page", () => {
     await row.first().click()
     await ben.page.getByText("goodbye, and thanks").last().waitFor()
     await ben.page.getByText("This account was deleted.").waitFor()
-    expect(await row.first().locator(".avatar[data-deleted] svg").count()).toBe(1)
+    expect(await row.first().locator(".avatar[data-deleted] .avatar-face svg").count()).toBe(1)
     expect(await ben.on("composer").isVisible()).toBe(false)
     expect(await violations(ben.page)).toEqual([])
     expect([...asha.complaints, ...ben.complaints]).toEqual([])
