@@ -224,10 +224,10 @@ describe.skipIf(!canRun)("files", () => {
     await row.locator('[data-testid="sending-file"]').waitFor()
     await ben
       .on("sharing")
-      .filter({ hasText: /early\.zip.*, \d+ %/ })
+      .filter({ hasText: /early\.zip.*, \d+%/ })
       .waitFor()
     await until(async () =>
-      /\d+ %/.test((await row.locator('[data-testid="sending-file"]').textContent()) ?? ""),
+      /\d+%/.test((await row.locator('[data-testid="sending-file"]').textContent()) ?? ""),
     )
     expect(await ben.message("And this after it").count()).toBe(0)
     await speed(null)
@@ -241,7 +241,7 @@ describe.skipIf(!canRun)("files", () => {
     const bytes = zip(3_000_000)
     await speed(400_000)
     await pick(asha, archive("cut.zip", bytes))
-    await until(async () => /\d+ %/.test((await asha.on("upload").textContent()) ?? ""))
+    await until(async () => /\d+%/.test((await asha.on("upload").textContent()) ?? ""))
     await asha.on("upload-pause").click()
     await asha.on("upload-resume").waitFor()
     await asha.on("upload-resume").click()
@@ -259,7 +259,7 @@ describe.skipIf(!canRun)("files", () => {
     const bytes = zip(4_000_000)
     await speed(500_000)
     await pick(asha, archive("reloaded.zip", bytes))
-    await until(async () => /\d+ %/.test((await asha.on("upload").textContent()) ?? ""))
+    await until(async () => /\d+%/.test((await asha.on("upload").textContent()) ?? ""))
     await asha.page.reload()
     await asha.on("upload").filter({ hasText: "reloaded.zip" }).waitFor()
     await asha.say("Reloaded")
@@ -275,7 +275,7 @@ describe.skipIf(!canRun)("files", () => {
     const bytes = zip(4_000_000)
     await speed(600_000)
     await pick(asha, archive("killed.zip", bytes))
-    await until(async () => /\d+ %/.test((await asha.on("upload").textContent()) ?? ""))
+    await until(async () => /\d+%/.test((await asha.on("upload").textContent()) ?? ""))
     await asha.say("Killed")
     await server.kill()
     await server.again()
@@ -411,7 +411,7 @@ describe.skipIf(!canRun)("files", () => {
   it("only the begin and the end of an upload are read aloud, and a message of files has words everywhere", async () => {
     await speed(300_000)
     await pick(asha, archive("aloud.zip", zip(900_000)))
-    await until(async () => /\d+ %/.test((await asha.on("upload").textContent()) ?? ""))
+    await until(async () => /\d+%/.test((await asha.on("upload").textContent()) ?? ""))
     const aloud = asha.on("upload").locator('[role="status"]')
     expect(await aloud.textContent()).toContain("Uploading")
     expect(await aloud.textContent()).not.toContain("%")
