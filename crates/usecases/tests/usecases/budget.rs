@@ -4,7 +4,7 @@ use crate::support::*;
 use lamplight_domain::group::{GroupAction, History};
 use lamplight_domain::identity::MessageId;
 use lamplight_domain::member_settings::SettingsChange;
-use lamplight_domain::presence::{Activity, OfflineReason, StatusOverride};
+use lamplight_domain::presence::{Activity, OfflineReason, PrivacyChange, StatusOverride};
 use lamplight_domain::roster_feed::Mode;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::Range;
@@ -97,6 +97,9 @@ every_command! {
         LogoutAll => LogoutAll,
         ChangePassword => ChangePassword { current: "wrong".into(), next: "another good password".into() },
         Update => Update { name: Some("Ada".into()), avatar_url: None },
+        Delete => Delete { password: "wrong".into(), erases_messages: false },
+        Settings => Settings,
+        SetSettings => SetSettings(PrivacyChange { hides_last_seen: Some(true), hides_reads: None }),
         WhoAmI => WhoAmI,
         Find => Find(user("b")),
         ListUsers => ListUsers { query: String::new(), cursor: None, limit: 50 },
@@ -136,7 +139,7 @@ usecase_tests! {
                 let caller = Caller { address: "192.0.2.1".parse().ok(), ..on_socket("a", "sa") };
                 app.join(&caller).await;
                 let count = taken(&app, &caller, command).await;
-                let is_there = identity == Identity::Local || !matches!(command, Command::Accounts(AccountCommand::Register { .. } | AccountCommand::Login { .. } | AccountCommand::ChangePassword { .. }));
+                let is_there = identity == Identity::Local || !matches!(command, Command::Accounts(AccountCommand::Register { .. } | AccountCommand::Login { .. } | AccountCommand::ChangePassword { .. } | AccountCommand::Delete { .. }));
                 let most = match command.metadata().budget {
                     Budget::Internal | Budget::Service => continue,
                     Budget::Change => 20,
