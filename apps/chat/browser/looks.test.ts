@@ -252,7 +252,7 @@ describe.skipIf(!canRun)("how the page behaves to hand, ear and eye", () => {
   })
 
   it("58: the theme is known before the first paint and can be chosen", async () => {
-    await asha.page.locator('[data-testid="status-menu"]:visible').click()
+    await asha.openSettings()
     await asha.on("theme-dark").click()
     await asha.page.keyboard.press("Escape")
     await asha.page.reload({ waitUntil: "commit" })
@@ -260,7 +260,7 @@ describe.skipIf(!canRun)("how the page behaves to hand, ear and eye", () => {
     expect(await asha.page.evaluate(() => document.documentElement.dataset.theme)).toBe("dark")
     await asha.page.locator('[data-testid="status-menu"]:visible').waitFor()
     expect(await violations(asha.page)).toEqual([])
-    await asha.page.locator('[data-testid="status-menu"]:visible').click()
+    await asha.openSettings()
     await asha.on("theme-system").click()
     expect(await violations(asha.page)).toEqual([])
     await asha.page.keyboard.press("Escape")

@@ -270,14 +270,13 @@ describe.skipIf(!canRun)("notifications on this device", () => {
     await person.page.waitForFunction(() => navigator.serviceWorker.controller !== null)
     return { person, asked }
   }
-  const menu = (person: Person) => person.page.locator('[data-testid="status-menu"]:visible').click()
   const isPressed = (person: Person, choice: string) =>
     expect.poll(() => person.on(`notices-${choice}`).getAttribute("aria-pressed")).toBe("true")
   const KEY = "BEl62iUYgUivxIkv69yViEuiBIa-Ib9-SkvMeAtA3LFgDzkrxZJjSgSnfckjBJuBkr3qBUYIHBQFLXYp5Nksh8U"
 
   it("are off at first, on, without text, and off again, as the server is told", async () => {
     const { person, asked } = await arrive("Asha", KEY)
-    await menu(person)
+    await person.openSettings()
     await isPressed(person, "off")
     expect(asked).toEqual([])
     await person.on("notices-on").click()
@@ -291,7 +290,7 @@ describe.skipIf(!canRun)("notifications on this device", () => {
     expect(await violations(person.page)).toEqual([])
     // Over a reload, and the server learns of it again: it may have forgotten.
     await person.page.reload()
-    await menu(person)
+    await person.openSettings()
     await isPressed(person, "private")
     await until(() => asked.length === 3)
     await person.on("notices-off").click()
@@ -304,15 +303,17 @@ describe.skipIf(!canRun)("notifications on this device", () => {
   it("end when the user signs out, and are not the next one's", async () => {
     const { person } = await arrive("Asha", KEY)
     const endpoint = () => person.page.evaluate(() => localStorage.getItem("test:endpoint"))
-    await menu(person)
+    await person.openSettings()
     await person.on("notices-on").click()
     await isPressed(person, "on")
     expect(await endpoint()).not.toBeNull()
+    await person.page.keyboard.press("Escape")
+    await person.page.locator('[data-testid="status-menu"]:visible').click()
     await person.on("sign-out").click()
     await person.on("signin-form").waitFor()
     await expect.poll(endpoint).toBeNull()
     await person.signIn()
-    await menu(person)
+    await person.openSettings()
     await isPressed(person, "off")
     await person.on("notices-on").click()
     await isPressed(person, "on")
@@ -323,22 +324,22 @@ describe.skipIf(!canRun)("notifications on this device", () => {
     await person.context.addCookies(await ben.context.cookies())
     await person.page.reload()
     await expect.poll(endpoint).toBeNull()
-    await menu(person)
+    await person.openSettings()
     await isPressed(person, "off")
   })
 
   it("say what stands in their way", async () => {
     const off = await arrive("Asha", null)
-    await menu(off.person)
+    await off.person.openSettings()
     await expect.poll(() => off.person.on("notices-note").textContent()).toContain("this server sends none")
-    expect(await off.person.page.locator(".menu .switch").count()).toBe(2)
+    expect(await off.person.page.locator(".settings .switch").count()).toBe(3)
     expect(await violations(off.person.page)).toEqual([])
 
     const denied = await arrive("Ben", KEY)
     await denied.person.page.evaluate(() =>
       Object.defineProperty(Notification, "permission", { get: () => "denied" }),
     )
-    await menu(denied.person)
+    await denied.person.openSettings()
     await expect.poll(() => denied.person.on("notices-note").textContent()).toContain("blocks notifications")
     expect(await denied.person.on("notices-on").getAttribute("aria-disabled")).toBe("true")
     await denied.person.on("notices-on").click({ force: true })

@@ -65,7 +65,7 @@ describe.skipIf(!canRun)("search and permalinks", () => {
 
   it("the keyboard opens the search, and Escape ends it", async () => {
     await asha.on("composer").focus()
-    await asha.page.keyboard.press("Control+k")
+    await asha.page.keyboard.press("Control+Shift+F")
     await until(async () => (await asha.focused()) === "search")
     await asha.on("search").fill("Ben")
     await asha.on("found-conversation").filter({ hasText: "Ben" }).waitFor()

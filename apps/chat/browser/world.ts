@@ -214,6 +214,15 @@ export class Person {
     await this.on("composer").waitFor()
   }
 
+  /** Opens the settings by the user's menu. On a phone they are part of what it opens. */
+  async openSettings(): Promise<void> {
+    await this.page.locator('[data-testid="status-menu"]:visible').click()
+    const entry = this.on("settings-open")
+    await entry.or(this.on("you")).first().waitFor()
+    if ((await entry.count()) > 0) await entry.click()
+    await this.on("theme-toggle").waitFor()
+  }
+
   async say(text: string): Promise<void> {
     await this.on("composer").fill(text)
     await this.on("composer").press("Enter")

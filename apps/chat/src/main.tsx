@@ -5,12 +5,14 @@ import { StrictMode } from "react"
 import { createRoot } from "react-dom/client"
 import { App } from "./app/App"
 import { firstWords, startLanguage } from "./app/language"
+import { startLayers } from "./app/layers"
 import { startTheme } from "./app/theme"
 import { startViewport } from "./app/viewport"
 import { startWorker } from "./device/worker"
 
 startTheme()
 startViewport()
+startLayers()
 startWorker()
 startLanguage()
 

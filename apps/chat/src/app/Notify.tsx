@@ -5,7 +5,8 @@ import { showNotice } from "../device/show"
 import { describeFiles } from "../files/layout"
 import { useOwnStatus } from "../presence/useOwnStatus"
 import { words } from "../strings"
-import { chime, isToldOf, LOOK_AGAIN_MS, lookAt, notificationsWanted, soundWanted } from "./attention"
+import { chime, isToldOf, LOOK_AGAIN_MS, lookAt, notificationsWanted } from "./attention"
+import { sound } from "./choices"
 import { useReading } from "./hooks"
 
 /** So much of a message is shown. */
@@ -45,7 +46,7 @@ export function Notify({
       client.onMessage((message, isLeader, isSilent) => {
         const { conversationId } = message
         if (!isToldOf({ conversationId, isLeader, isSilent, isBusy: isBusy.current })) return
-        if (soundWanted()) chime()
+        if (sound.get() === "on") chime()
         if (!notificationsWanted()) return
         const { id, seq, senderId, content, createdAt } = message
         const ids = { conversationId, messageId: id, seq, senderId, createdAt }

@@ -1,5 +1,5 @@
-import type { User } from "@lamplight/client"
-import { useConnection, useRestored, useRoster, useUnread } from "@lamplight/react"
+import type { Lamplight, User } from "@lamplight/client"
+import { useConnection, useLamplight, useRestored, useRoster, useUnread } from "@lamplight/react"
 import { MessageCircle, UserRound } from "lucide-react"
 import { useCallback, useEffect, useRef, useState } from "react"
 import { FailureWatch } from "../composer/FailureWatch"
@@ -7,9 +7,10 @@ import { Conversations } from "../conversations/Conversations"
 import { PHONE, WIDE } from "../design/breakpoints"
 import { Device } from "../device/Device"
 import { NewVersion } from "../device/NewVersion"
+import { conversationTitle } from "../logic/members"
 import { badge } from "../logic/title"
 import { People } from "../people/People"
-import { StatusMenu } from "../presence/StatusMenu"
+import { YouTab } from "../presence/StatusMenu"
 import { focusSearch, noSearch, type SearchRequest } from "../search/SearchField"
 import { words } from "../strings"
 import { NoThread } from "../thread/NoThread"
@@ -19,11 +20,14 @@ import { later } from "../ui/later"
 import { Skeleton } from "../ui/State"
 import { Banner, reportHeight } from "./Banner"
 import { useMedia } from "./hooks"
+import { useLayer } from "./layers"
 import { Notify } from "./Notify"
+import { PageDialogs, You } from "./PageDialogs"
 import { Restored } from "./Restored"
-import { cycleRegions, focusComposer, focusDetails, focusList, focusPeople, focusThread } from "./regions"
-import { closeDetails, go, openDetails, useRoute } from "./route"
+import { focusComposer, focusDetails, focusList, focusPeople, focusThread, focusYou } from "./regions"
+import { closeDetails, go, leaveYou, openDetails, useRoute } from "./route"
 import { Title } from "./Title"
+import { usePage } from "./usePage"
 
 /** Loaded when the details about a conversation are first opened. */
 const Details = later(
@@ -40,6 +44,7 @@ const NewGroup = later(async () => ({ default: (await import("../details/panels"
 /** The three panels: conversations, thread and people. The width decides how many are visible at once. */
 export function Shell(props: { self: User; mode: "local" | "open" | "token"; onLeave: () => void }) {
   const { self, mode, onLeave } = props
+  const client = useLamplight()
   const route = useRoute()
   const wide = useMedia(WIDE)
   const phone = useMedia(PHONE)
@@ -55,8 +60,9 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
   /** The details were closed by hand, and give the focus back. */
   const returning = useRef(false)
   const [search, setSearch] = useState(noSearch)
-  /** The button that opened the dialog for a new group, while it is open. */
-  const [groupOpener, setGroupOpener] = useState<HTMLElement | null>(null)
+  /** The dialog for a new group is open, and what takes the focus back. */
+  const [grouping, setGrouping] = useState<{ opener: HTMLElement | null } | null>(null)
+  const newGroup = useCallback((opener: HTMLElement | null) => setGrouping({ opener }), [])
 
   const select = useCallback((conversationId: string, focus: boolean) => {
     go({ view: "thread", conversationId })
@@ -73,8 +79,10 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
 
   /** Searches in all conversations, or in one. */
   const openSearch = useCallback(
-    (scope: SearchRequest["scope"]) => {
-      setSearch((last) => (scope || last.scope ? { query: "", scope } : last))
+    (scope: SearchRequest["scope"], query?: string) => {
+      setSearch((last) =>
+        query !== undefined ? { query, scope } : scope || last.scope ? { query: "", scope } : last,
+      )
       setSheet(false)
       if (phone) go({ view: "conversations" })
       focusSearch()
@@ -133,23 +141,43 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
     if (wide || phone) setSheet(false)
   }, [wide, phone])
 
+  useLayer(closePeople, sheet && !wide && !phone)
+
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
-      if (event.key === "F6") {
-        event.preventDefault()
-        cycleRegions(event.shiftKey)
-      } else if (opensSearch(event)) {
-        event.preventDefault()
-        openSearch(null)
-      } else if (event.key === "Escape" && sheet && !event.defaultPrevented) {
-        closePeople()
-      } else if (event.key === "Escape" && details && !event.defaultPrevented && isInDetails(event)) {
-        hideDetails()
-      }
+      if (event.key !== "Escape" || event.defaultPrevented) return
+      if (sheet) closePeople()
+      else if (details && isInDetails(event)) hideDetails()
     }
     addEventListener("keydown", onKey)
     return () => removeEventListener("keydown", onKey)
-  }, [sheet, details, closePeople, hideDetails, openSearch])
+  }, [sheet, details, closePeople, hideDetails])
+
+  const { opened, open, close, page } = usePage({
+    self,
+    mode,
+    selected,
+    phone,
+    wide,
+    onLeave,
+    onSelect: select,
+    onSearch: openSearch,
+    onSearchHere() {
+      const name = selected === null ? null : nameOfConversation(client, selected, self.id)
+      if (selected !== null && name !== null) openSearch({ id: selected, name })
+    },
+    onPeople: openPeople,
+    onDetails: toggleDetails,
+    onNewGroup: newGroup,
+  })
+
+  // In a wider window the settings are a dialog.
+  const isYou = route.view === "you"
+  useEffect(() => {
+    if (!isYou || phone) return
+    leaveYou()
+    open("settings")
+  }, [isYou, phone, open])
 
   return (
     <div className="shell">
@@ -172,7 +200,6 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
         <h1 className="sr-only">{words.product}</h1>
         <Conversations
           self={self}
-          mode={mode}
           selected={selected}
           shown={route.view === "conversations"}
           inert={modal}
@@ -180,9 +207,10 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
           onSearch={setSearch}
           onSelect={select}
           onShow={showMessage}
-          onNewGroup={setGroupOpener}
+          page={page}
+          onNewGroup={newGroup}
+          onPalette={(opener) => open("palette", opener)}
           onFind={wide ? focusPeople : openPeople}
-          onLeave={onLeave}
         />
         <section
           className="panel panel-thread"
@@ -227,9 +255,21 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
           sheet={!wide && !phone}
           shown={route.view === "people"}
           onSelect={select}
-          onNewGroup={setGroupOpener}
+          onNewGroup={newGroup}
           onClose={closePeople}
         />
+        {isYou && phone && (
+          <section
+            className="panel panel-you"
+            data-region="you"
+            data-shown="true"
+            data-testid="you"
+            aria-label={words.regions.youTab}
+            tabIndex={-1}
+          >
+            <You self={self} mode={mode} page={page} />
+          </section>
+        )}
         {details && selected !== null && (
           <aside
             className="panel panel-details"
@@ -244,20 +284,36 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
           </aside>
         )}
       </main>
-      {groupOpener && (
+      {grouping && (
         <NewGroup
           self={self}
-          focus={{ opener: groupOpener, otherwise: focusThread }}
+          focus={{ opener: grouping.opener, otherwise: focusThread }}
           onMade={(conversationId) => {
-            setGroupOpener(null)
+            setGrouping(null)
             select(conversationId, true)
           }}
-          onClose={() => setGroupOpener(null)}
+          onClose={() => setGrouping(null)}
         />
       )}
-      {route.view !== "thread" && <Tabs self={self} mode={mode} view={route.view} onLeave={onLeave} />}
+      <PageDialogs
+        opened={opened}
+        self={self}
+        mode={mode}
+        selected={selected}
+        page={page}
+        onSelect={select}
+        onShow={showMessage}
+        onLeave={onLeave}
+        onClose={close}
+      />
+      {route.view !== "thread" && <Tabs self={self} view={route.view} />}
     </div>
   )
+}
+
+function nameOfConversation(client: Lamplight, id: string, selfId: string): string | null {
+  const item = client.conversation(id).item.get()
+  return item && conversationTitle(item, selfId)
 }
 
 /** Escape ends what is nearer first: an edit in the composer, a search. */
@@ -265,19 +321,8 @@ function isInDetails({ target }: KeyboardEvent): boolean {
   return target === document.body || (target as HTMLElement).closest(".panel-details") !== null
 }
 
-/** Cmd + K, and Ctrl + K but on a Mac, where that deletes the rest of a line. */
-function opensSearch({ key, ctrlKey, metaKey, altKey, shiftKey }: KeyboardEvent): boolean {
-  const isMac = /mac|iphone|ipad/i.test(navigator.platform)
-  return key.toLowerCase() === "k" && !altKey && !shiftKey && (metaKey || (ctrlKey && !isMac))
-}
-
 /** The navigation between panels on a phone. A thread has a back button instead. */
-function Tabs(props: {
-  self: User
-  mode: "local" | "open" | "token"
-  view: "conversations" | "people"
-  onLeave: () => void
-}) {
+function Tabs(props: { self: User; view: "conversations" | "people" | "you" }) {
   const unread = useUnread().total
   const roster = useRoster()
   return (
@@ -311,7 +356,14 @@ function Tabs(props: {
         {words.regions.peopleTab}
         {roster.status === "live" && <span className="sr-only">{words.people.count(roster.count)}</span>}
       </button>
-      <StatusMenu self={props.self} mode={props.mode} onLeave={props.onLeave} look="tab" />
+      <YouTab
+        self={props.self}
+        isCurrent={props.view === "you"}
+        onOpen={() => {
+          go({ view: "you" })
+          focusYou()
+        }}
+      />
     </nav>
   )
 }

@@ -1,7 +1,6 @@
 /** Notifications: which conversation each tab shows, a sound, and what the user has allowed. */
 
 const LOOKING = "lamplight:looking"
-const SOUND = "lamplight:sound"
 const NOTIFY = "lamplight:notify"
 
 function get(key: string): string | null {
@@ -42,14 +41,6 @@ export function lookAt(conversationId: string | null): void {
 export function isLookedAt(conversationId: string): boolean {
   const [at, , ...id] = (get(LOOKING) ?? "").split(" ")
   return id.join(" ") === conversationId && Math.abs(Date.now() - Number(at)) < LOOK_LASTS_MS
-}
-
-export function soundWanted(): boolean {
-  return get(SOUND) !== "off"
-}
-
-export function wantSound(wanted: boolean): void {
-  put(SOUND, wanted ? null : "off")
 }
 
 export function notificationsWanted(): boolean {

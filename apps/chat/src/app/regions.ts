@@ -59,3 +59,7 @@ export function focusDetails(): void {
 export function focusPeople(): void {
   soon("people")
 }
+
+export function focusYou(): void {
+  soon("you")
+}

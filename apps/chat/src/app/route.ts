@@ -1,9 +1,12 @@
 import { useSyncExternalStore } from "react"
+import { isBusy, layersHere, travel, whenArrived } from "./layers"
 
 /** The route is the hash of the address, so that the back button of a phone and a reload work as expected. */
 export type Route =
   | { view: "conversations" }
   | { view: "people" }
+  /** The user's own status and settings, on a phone. */
+  | { view: "you" }
   /** `seq`: the message to show, until it is shown. `details`: the panel about the conversation is open, beside it. */
   | { view: "thread"; conversationId: string; seq?: number; details?: true }
 
@@ -20,7 +23,8 @@ export function parseRoute(hash: string): Route {
       return { view: "conversations" }
     }
   }
-  return hash === "#/people" ? { view: "people" } : { view: "conversations" }
+  if (hash === "#/people") return { view: "people" }
+  return hash === "#/you" ? { view: "you" } : { view: "conversations" }
 }
 
 export function hashOf(route: Route): string {
@@ -29,7 +33,7 @@ export function hashOf(route: Route): string {
     const place = seq === undefined ? "" : `/${seq}`
     return `#/c/${encodeURIComponent(conversationId)}${place}${details ? "/details" : ""}`
   }
-  return route.view === "people" ? "#/people" : "#/"
+  return route.view === "conversations" ? "#/" : `#/${route.view}`
 }
 
 /** The address of a message, for whoever is a member of the conversation. */
@@ -69,26 +73,30 @@ function subscribe(listener: () => void): () => void {
 }
 
 /**
- * Navigates. From one conversation to another the history entry is replaced, and that of open details is
+ * Navigates. From one conversation to another the history entry is replaced, and those of layers and of open details are
  * left first, so that "back" leads to the list.
  */
 export function go(route: Route): void {
   const from = read()
   const hash = hashOf(route)
-  if (pending || (route.view === "thread" && isOverThread(from) && !isSameDetails(from, route))) {
+  const leavesDetails = route.view === "thread" && isOverThread(from) && !isSameDetails(from, route)
+  if (pending || isBusy() || leavesDetails || layersHere() > 0) {
     pending = route
-    back(() => {
-      const next = pending
-      pending = null
-      if (next) go(next)
-      notify()
-    })
+    back(goOn, leavesDetails ? 1 : 0)
     notify()
     return
   }
   if (hash === location.hash) return
   if (from.view === "thread" && route.view === "thread") history.replaceState(history.state, "", hash)
   else history.pushState({ from: from.view }, "", hash)
+  notify()
+}
+
+/** The entries above are left: now to where the user wants to be. */
+function goOn(): void {
+  const next = pending
+  pending = null
+  if (next) go(next)
   notify()
 }
 
@@ -116,6 +124,7 @@ export function openDetails(conversationId: string): void {
     go(route)
     return
   }
+  if (belowLayers(() => openDetails(conversationId))) return
   const hash = hashOf(route)
   if (hash === location.hash) return
   history.pushState({ from: from.view === "thread" ? "details" : from.view }, "", hash)
@@ -131,8 +140,11 @@ function isOverThread(route: Route): boolean {
 let isGoingBack = false
 let afterBack: (() => void) | undefined
 
-/** Goes back by one entry, which the browser does a moment later: a second request in between is not another entry. */
-function back(then?: () => void): void {
+/**
+ * Goes back by one entry and those of the layers above it, which the browser does a moment later: a second request in between is
+ * not another entry.
+ */
+function back(then?: () => void, entries = 1): void {
   afterBack = then ?? afterBack
   if (isGoingBack) return
   isGoingBack = true
@@ -142,8 +154,18 @@ function back(then?: () => void): void {
     afterBack = undefined
     next?.()
   }
-  addEventListener("popstate", end, { once: true })
-  history.back()
+  whenArrived(() => {
+    const steps = entries + layersHere()
+    if (steps > 0) travel(steps, end)
+    else end()
+  })
+}
+
+/** Whether layers are open, or about to be left: then `run` runs once their entries are left. */
+function belowLayers(run: () => void): boolean {
+  if (isGoingBack || (!isBusy() && layersHere() === 0)) return false
+  back(run, 0)
+  return true
 }
 
 /** Closes that panel, through the history if it was opened from the thread. */
@@ -154,6 +176,7 @@ export function closeDetails(): void {
     back()
     return
   }
+  if (belowLayers(closeDetails)) return
   history.replaceState(history.state, "", hashOf({ view: "thread", conversationId: route.conversationId }))
   notify()
 }
@@ -177,6 +200,15 @@ export function goBack(): void {
     back()
     return
   }
+  if (belowLayers(goBack)) return
+  history.replaceState(null, "", "#/")
+  notify()
+}
+
+/** The user's own screen is for phones: what is behind it takes its place. */
+export function leaveYou(): void {
+  if (read().view !== "you") return
+  if (belowLayers(leaveYou)) return
   history.replaceState(null, "", "#/")
   notify()
 }

@@ -2,6 +2,7 @@ import { isVisible, type MessageRow, type User } from "@lamplight/client"
 import { ArrowUp, Smile, X } from "lucide-react"
 import { type KeyboardEvent, useCallback, useId, useRef, useState } from "react"
 import { flushSync } from "react-dom"
+import { enterKey, useChoice } from "../app/choices"
 import { useTouch } from "../app/hooks"
 import { AttachButton, canRecord, RecordButton } from "../files/AttachButton"
 import { DropTarget } from "../files/DropTarget"
@@ -9,6 +10,8 @@ import { describeFiles } from "../files/layout"
 import { filesOf, useFiles } from "../files/useFiles"
 import { sends } from "../logic/keys"
 import { lengthOf, MAX_LENGTH, TELL_FROM } from "../logic/length"
+import { keysText } from "../logic/shortcuts"
+import { isMac, isShortcut } from "../shortcuts/keyboard"
 import { words } from "../strings"
 import { later } from "../ui/later"
 import { overlay } from "../ui/overlay"
@@ -37,10 +40,11 @@ export function Composer(props: {
   onReplyDone: () => void
   /** Arrow Up in the empty field. */
   onEditLast: () => void
+  onReplyLast: () => void
   onSent: () => void
   onOut: () => void
 }) {
-  const { id, name, members, selfId, reply, replyName, onReplyDone, onEditLast, onOut } = props
+  const { id, name, members, selfId, reply, replyName, onReplyDone, onEditLast, onReplyLast, onOut } = props
   const onSent = useCallback(() => {
     props.onSent()
     onReplyDone()
@@ -49,11 +53,13 @@ export function Composer(props: {
   const { uploads, attach } = files
   const { text, write, send: sendWith, enter, leave } = useComposer(id, onSent, reply?.message?.id, files)
   const touch = useTouch()
+  const breaks = useChoice(enterKey) === "newline"
   const field = useAutoGrow(text)
   const mentions = useMentions({ field, text, write, members, selfId })
   const send = () => sendWith(mentions.mentions)
   const composedAt = useRef(Number.NEGATIVE_INFINITY)
   const hint = useId()
+  const keyHint = breaks ? words.composer.breakHint(keysText("Mod+Enter", isMac)) : words.composer.keyHint
   const length = lengthOf(text)
   const over = length - MAX_LENGTH
   const ready = (isVisible(text) || uploads.length > 0) && over <= 0
@@ -86,10 +92,13 @@ export function Composer(props: {
       event.preventDefault()
       if (reply) onReplyDone()
       else onOut()
-    } else if (event.key === "ArrowUp" && text === "" && !hasModifier(event)) {
+    } else if (text === "" && isShortcut(event.nativeEvent, "editLast")) {
       event.preventDefault()
       onEditLast()
-    } else if (sends(toKeyPress(event), touch, composedAt.current)) {
+    } else if (text === "" && isShortcut(event.nativeEvent, "replyLast")) {
+      event.preventDefault()
+      onReplyLast()
+    } else if (sends(toKeyPress(event), touch || breaks, composedAt.current)) {
       event.preventDefault()
       void send()
     }
@@ -156,7 +165,7 @@ export function Composer(props: {
           aria-invalid={over > 0}
           placeholder={words.composer.placeholder(name)}
           value={text}
-          enterKeyHint={touch ? "enter" : "send"}
+          enterKeyHint={touch || breaks ? "enter" : "send"}
           autoCapitalize="sentences"
           onChange={(event) => {
             write(event.target.value)
@@ -202,7 +211,7 @@ export function Composer(props: {
           data-ready={ready}
           aria-disabled={!ready}
           aria-label={words.composer.send}
-          title={touch ? words.composer.send : words.composer.keyHint}
+          title={touch ? words.composer.send : keyHint}
           // A press must not take the focus from the field, nor end a composition.
           onPointerDown={(event) => event.preventDefault()}
         >
@@ -221,11 +230,8 @@ export function Composer(props: {
         />
       )}
       <span id={hint} className="sr-only">
-        {touch ? words.composer.touchHint : words.composer.keyHint}
+        {touch ? words.composer.touchHint : keyHint}
       </span>
     </form>
   )
 }
-
-const hasModifier = (event: KeyboardEvent) =>
-  event.shiftKey || event.ctrlKey || event.metaKey || event.altKey || event.nativeEvent.isComposing

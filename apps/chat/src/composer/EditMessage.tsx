@@ -2,9 +2,12 @@ import { isVisible, type MessageRow, type User } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import { Check, X } from "lucide-react"
 import { type KeyboardEvent, useEffect, useId, useRef, useState } from "react"
+import { enterKey, useChoice } from "../app/choices"
 import { useTouch } from "../app/hooks"
 import { sends } from "../logic/keys"
 import { lengthOf, MAX_LENGTH } from "../logic/length"
+import { keysText } from "../logic/shortcuts"
+import { isMac } from "../shortcuts/keyboard"
 import { words } from "../strings"
 import { showFailure } from "../ui/failure"
 import { toKeyPress } from "./keyPress"
@@ -23,6 +26,7 @@ export function EditMessage(props: {
   const conversation = useLamplight().conversation(row.conversationId)
   const [text, setText] = useState(row.content)
   const touch = useTouch()
+  const breaks = useChoice(enterKey) === "newline"
   const field = useAutoGrow(text)
   const mentions = useMentions({ field, text, write: setText, members, selfId })
   const composedAt = useRef(Number.NEGATIVE_INFINITY)
@@ -49,7 +53,7 @@ export function EditMessage(props: {
     if (event.key === "Escape" && !event.nativeEvent.isComposing) {
       event.preventDefault()
       onDone()
-    } else if (sends(toKeyPress(event), touch, composedAt.current)) {
+    } else if (sends(toKeyPress(event), touch || breaks, composedAt.current)) {
       event.preventDefault()
       void save()
     }
@@ -87,7 +91,7 @@ export function EditMessage(props: {
           aria-describedby={hint}
           aria-invalid={over > 0}
           value={text}
-          enterKeyHint={touch ? "enter" : "done"}
+          enterKeyHint={touch || breaks ? "enter" : "done"}
           autoCapitalize="sentences"
           onChange={(event) => {
             setText(event.target.value)
@@ -113,7 +117,7 @@ export function EditMessage(props: {
         </button>
       </div>
       <span id={hint} className="sr-only">
-        {words.message.saveHint}
+        {breaks ? words.message.saveHintBreak(keysText("Mod+Enter", isMac)) : words.message.saveHint}
       </span>
     </form>
   )

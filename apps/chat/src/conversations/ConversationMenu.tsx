@@ -3,15 +3,12 @@ import { useLamplight } from "@lamplight/react"
 import { Archive, ArchiveRestore, Bell, BellOff, CalendarSearch, Pin, PinOff } from "lucide-react"
 import { DropdownMenu } from "radix-ui"
 import { type ReactNode, useEffect, useRef } from "react"
-import { untilTime } from "../logic/time"
+import { useLayer } from "../app/layers"
 import { words } from "../strings"
-import { showFailure } from "../ui/failure"
+import { mutedUntil } from "./muted"
+import { FOREVER, setConversation } from "./settings"
 
 const HOUR_MS = 3_600_000
-/** Muted until it is turned back on. */
-const FOREVER = "9999-12-31T00:00:00.000Z"
-/** A mute that ends later was not set by its hours. */
-const LONG_MS = 365 * 24 * HOUR_MS
 
 /** Where the menu opens: in the window's coordinates. */
 export interface MenuPlace {
@@ -35,14 +32,12 @@ export default function ConversationMenu(props: {
   const { item, name, at, align = "start", onDate, trigger, onClose } = props
   const client = useLamplight()
   const isOutside = useRef(false)
+  useLayer(() => onClose(true))
 
   // The connection may be lost before something is chosen.
   useEffect(() => void client.conversation(item.id).setSettings({}), [client, item.id])
 
-  async function set(change: SettingsChange) {
-    const result = await client.conversation(item.id).setSettings(change)
-    if (!result.ok) showFailure(words.settings.failed, result.error)
-  }
+  const set = (change: SettingsChange) => setConversation(client, item.id, change)
 
   const muteFor = (hours: number) => set({ mutedUntil: new Date(Date.now() + hours * HOUR_MS).toISOString() })
 
@@ -92,11 +87,7 @@ export default function ConversationMenu(props: {
           <DropdownMenu.Separator className="menu-line" />
           {item.muted ? (
             <>
-              <DropdownMenu.Label className="menu-label">
-                {item.mutedUntil && Date.parse(item.mutedUntil) - Date.now() < LONG_MS
-                  ? words.settings.mutedUntil(untilTime(new Date(item.mutedUntil), new Date(), words.time))
-                  : words.settings.muted}
-              </DropdownMenu.Label>
+              <DropdownMenu.Label className="menu-label">{mutedUntil(item)}</DropdownMenu.Label>
               {entry(<Bell size={17} aria-hidden="true" />, words.settings.unmute, () =>
                 set({ mutedUntil: null }),
               )}

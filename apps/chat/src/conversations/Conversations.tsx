@@ -1,8 +1,10 @@
 import type { User } from "@lamplight/client"
 import { MessageCirclePlus } from "lucide-react"
+import type { PageActions } from "../palette/actions"
 import { PresenceIcon } from "../presence/PresenceIcon"
 import { StatusMenu } from "../presence/StatusMenu"
 import { isSearching, SearchField, type SearchRequest } from "../search/SearchField"
+import { ariaShortcut, withKeys } from "../shortcuts/keyboard"
 import { words } from "../strings"
 import { IconButton } from "../ui/Button"
 import { later } from "../ui/later"
@@ -18,7 +20,6 @@ const SearchResults = later(
 /** The conversations, or what was searched for, above the user's own status. */
 export function Conversations(props: {
   self: User
-  mode: "local" | "open" | "token"
   selected: string | null
   shown: boolean
   inert: boolean
@@ -28,10 +29,11 @@ export function Conversations(props: {
   onShow: (conversationId: string, seq: number) => void
   /** `opener` takes the focus back. */
   onNewGroup: (opener: HTMLElement) => void
+  onPalette: (opener: HTMLElement) => void
   onFind: () => void
-  onLeave: () => void
+  page: PageActions
 }) {
-  const { self, mode, selected, shown, inert, search, onSearch, onSelect, onShow, onFind, onLeave } = props
+  const { self, selected, shown, inert, search, onSearch, onSelect, onShow, onFind, page } = props
   return (
     <nav
       className="panel"
@@ -48,6 +50,8 @@ export function Conversations(props: {
         </p>
         <IconButton
           label={words.groups.open}
+          title={withKeys(words.groups.open, "newGroup")}
+          {...ariaShortcut("newGroup")}
           className="ms-auto"
           data-testid="new-group"
           onClick={({ currentTarget }) => props.onNewGroup(currentTarget)}
@@ -55,7 +59,7 @@ export function Conversations(props: {
           <MessageCirclePlus size={20} aria-hidden="true" />
         </IconButton>
       </header>
-      <SearchField search={search} onSearch={onSearch} />
+      <SearchField search={search} onSearch={onSearch} onPalette={props.onPalette} />
       {isSearching(search) ? (
         <div className="scroller" key="results">
           <SearchResults self={self} search={search} onSelect={onSelect} onShow={onShow} />
@@ -65,7 +69,7 @@ export function Conversations(props: {
           <ConversationList selected={selected} selfId={self.id} onSelect={onSelect} onFind={onFind} />
         </div>
       )}
-      <StatusMenu self={self} mode={mode} onLeave={onLeave} look="card" />
+      <StatusMenu self={self} page={page} />
     </nav>
   )
 }

@@ -3,6 +3,7 @@ import { useLamplight, useMessages, useStore } from "@lamplight/react"
 import { ArrowLeft, X } from "lucide-react"
 import { type ReactNode, useEffect, useRef, useState } from "react"
 import { useMedia } from "../app/hooks"
+import { useLayer } from "../app/layers"
 import { focusDetails } from "../app/regions"
 import { go } from "../app/route"
 import { WIDE } from "../design/breakpoints"
@@ -36,6 +37,11 @@ function KnownDetails({ item, self, onClose }: DetailsProps & { onClose: () => v
   const [showsAll, setShowsAll] = useState(false)
   const isWide = useMedia(WIDE)
   const isBack = useRef(false)
+  const back = () => {
+    isBack.current = true
+    setShowsAll(false)
+  }
+  useLayer(back, showsAll)
 
   // The way back leads to where it came from.
   useEffect(() => {
@@ -53,15 +59,7 @@ function KnownDetails({ item, self, onClose }: DetailsProps & { onClose: () => v
 
   if (showsAll)
     return (
-      <Panel
-        key="files"
-        title={words.shared.title}
-        onClose={onClose}
-        onBack={() => {
-          isBack.current = true
-          setShowsAll(false)
-        }}
-      >
+      <Panel key="files" title={words.shared.title} onClose={onClose} onBack={back}>
         <AllFiles shared={shared} onShow={show} />
       </Panel>
     )

@@ -12,6 +12,7 @@ import { words } from "../strings"
 import { ConversationAvatar } from "../ui/ConversationAvatar"
 import { showFailure } from "../ui/failure"
 import { Confirm } from "../ui/Modal"
+import { Notices } from "./Notices"
 import type { DetailsProps } from "./props"
 
 /** The details about a conversation of two: the other person, and the way to block them. */
@@ -46,6 +47,7 @@ export function DirectDetails(props: DetailsProps & { other: User; files: ReactN
           </p>
         )}
       </div>
+      <Notices item={item} />
       {files}
       {item.other && other.id !== self.id && !other.deleted && (
         <section className="details-section" aria-label={words.details.privacy}>

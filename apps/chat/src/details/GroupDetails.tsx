@@ -9,6 +9,7 @@ import { Confirm } from "../ui/Modal"
 import { GroupName } from "./GroupName"
 import { GroupPicture } from "./GroupPicture"
 import { MemberList } from "./MemberList"
+import { Notices } from "./Notices"
 import type { DetailsProps } from "./props"
 
 /** The details about a group: its name, its members, and the way out of it. */
@@ -30,6 +31,7 @@ export function GroupDetails({ item, self, files }: DetailsProps & { files: Reac
         <GroupName item={item} name={name} canEdit={canEdit} />
         <p className="details-sub">{words.details.members(item.memberCount ?? item.members.length)}</p>
       </div>
+      <Notices item={item} />
       {files}
       <MemberList item={item} self={self} role={role ?? "member"} group={group} />
       <section className="details-section" aria-label={words.details.membership}>

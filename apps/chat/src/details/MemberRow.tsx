@@ -2,7 +2,8 @@ import type { Member, PresenceView, Role } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import { Crown, MessageCircle, ShieldCheck, UserRound, UserRoundMinus } from "lucide-react"
 import { DropdownMenu } from "radix-ui"
-import { type ReactNode, useRef } from "react"
+import { type ReactNode, useRef, useState } from "react"
+import { useLayer } from "../app/layers"
 import { focusThread } from "../app/regions"
 import { go } from "../app/route"
 import { nameOf } from "../logic/members"
@@ -37,6 +38,8 @@ export function MemberRow(props: {
   const row = useRef<HTMLButtonElement>(null)
   /** Something else takes the focus. */
   const moved = useRef(false)
+  const [isOpen, setOpen] = useState(false)
+  useLayer(() => setOpen(false), isOpen)
   const name = nameOf({ id: member.id, name: presence?.user?.name || member.name })
   const state = presence?.status ?? "unknown"
   const detail = presence ? presenceDetail(presence, now) : ""
@@ -92,7 +95,7 @@ export function MemberRow(props: {
     )
   return (
     <li className="person">
-      <DropdownMenu.Root modal={false}>
+      <DropdownMenu.Root modal={false} open={isOpen} onOpenChange={setOpen}>
         <DropdownMenu.Trigger asChild>
           <button
             ref={row}

@@ -7,6 +7,8 @@ import { recentEmoji, rememberEmoji, rememberSkinTone, skinTone } from "../logic
 import { words } from "../strings"
 
 const COLUMNS = 8
+/** Where a finger needs 44 px for each. */
+const TOUCH_COLUMNS = 7
 
 /** The names of emoji, by the language of the page. The package has none in Arabic. */
 const EMOJI_LANGUAGES: Record<Language, "en" | "de"> = { en: "en", de: "de", ar: "en" }
@@ -43,9 +45,10 @@ const components: NonNullable<ComponentProps<typeof EmojiPicker.List>["component
 export default function EmojiPanel({ onPick }: { onPick: (emoji: string) => void }) {
   const touch = useTouch()
   const language = useLanguage()
+  const columns = touch ? TOUCH_COLUMNS : COLUMNS
   const [tone] = useState(skinTone)
   const [query, setQuery] = useState("")
-  const [recent] = useState(() => recentEmoji(COLUMNS))
+  const [recent] = useState(() => recentEmoji(columns))
   const field = useRef<HTMLInputElement>(null)
 
   // On touch the keyboard would cover the emoji.
@@ -63,7 +66,7 @@ export default function EmojiPanel({ onPick }: { onPick: (emoji: string) => void
       className="emoji-panel"
       locale={EMOJI_LANGUAGES[language]}
       emojibaseUrl={__EMOJI_DATA__}
-      columns={COLUMNS}
+      columns={columns}
       skinTone={tone}
       onEmojiSelect={({ emoji }) => pick(emoji)}
     >

@@ -1,5 +1,6 @@
 import { Popover } from "radix-ui"
 import { useRef } from "react"
+import { useLayer } from "../app/layers"
 import { words } from "../strings"
 import { later } from "../ui/later"
 
@@ -24,6 +25,7 @@ export function EmojiPopover(props: {
   const { anchor, align, onPick, onClose } = props
   const virtual = useRef(anchor)
   const isEscape = useRef(false)
+  useLayer(() => onClose(true))
   return (
     <Popover.Root open onOpenChange={(open) => open || onClose(isEscape.current)}>
       <Popover.Anchor virtualRef={virtual} />

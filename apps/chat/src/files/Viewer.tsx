@@ -4,6 +4,7 @@ import { useFileUrl } from "@lamplight/react"
 import { ChevronLeft, ChevronRight, Download, MessageSquareText, X, ZoomIn, ZoomOut } from "lucide-react"
 import { Dialog } from "radix-ui"
 import { type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState } from "react"
+import { useLayer } from "../app/layers"
 import { words } from "../strings"
 import { keyInLine } from "../ui/keyboard"
 import { kindOf, sizeText } from "./layout"
@@ -38,6 +39,7 @@ export default function Viewer(props: {
   const shown = pictures[at]
   // Deleted, or not loaded any more: another picture in its place would be taken for it.
   const isGone = shown === undefined
+  useLayer(onClose)
   useEffect(() => {
     if (isGone) onClose()
   }, [isGone, onClose])

@@ -14,6 +14,7 @@ const name = (name: string) => ({ name: isolate(name) })
 const aloud = (name: string) => ({ name })
 const maybe = (name: string | null | undefined) => ({ isNamed: !!name, name: isolate(name ?? "") })
 const lower = (text: string) => text.toLocaleLowerCase(locale())
+const keys = (keys: string) => ({ keys })
 const percent = (n: number) => number(n / 100, { style: "percent" })
 
 /** Joins what is there as the language does: "Asha, Ben and Cleo". */
@@ -76,6 +77,22 @@ export const messageArguments = {
     label: aloud,
     muteHours: n,
     mutedUntil: (time: string) => ({ time }),
+  },
+  palette: {
+    found: n,
+    none: (query: string) => ({ query: isolate(query) }),
+    searchAll: (query: string) => ({ query: isolate(query) }),
+    setStatus: (state: string) => ({ state }),
+    themes: {},
+    also: {},
+  },
+  shortcuts: { groups: {}, names: {} },
+  preferences: {
+    themes: {},
+    enterKeys: {},
+    enterHints: { newline: keys },
+    lessUntil: (muted: string) => ({ muted }),
+    unmuteNamed: aloud,
   },
   search: {
     fieldIn: aloud,
@@ -164,6 +181,7 @@ export const messageArguments = {
     notChanged: {},
     waiting: {},
     editedAt: (time: string) => ({ time }),
+    saveHintBreak: keys,
     quoteOf: name,
     reaction: (emoji: string, n: number, mine: boolean) => ({ emoji, n, mine }),
     more: n,
@@ -200,6 +218,7 @@ export const messageArguments = {
     mentions: n,
     label: (name: string) => ({ isNamed: name !== "", name }),
     placeholder: maybe,
+    breakHint: keys,
     left: n,
     over: n,
     overToast: n,

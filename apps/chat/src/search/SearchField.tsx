@@ -1,5 +1,8 @@
-import { Search, X } from "lucide-react"
+import { Command, Search, X } from "lucide-react"
 import type { KeyboardEvent } from "react"
+import { Keys } from "../shortcuts/Keys"
+import { ariaShortcut, withKeys } from "../shortcuts/keyboard"
+import { shortcuts } from "../shortcuts/registry"
 import { words } from "../strings"
 import { IconButton } from "../ui/Button"
 
@@ -17,8 +20,13 @@ export const noSearch: SearchRequest = { query: "", scope: null }
 export const isSearching = ({ query, scope }: SearchRequest): boolean => query.trim() !== "" || scope !== null
 
 /** The field of the search over conversations and messages. The results are below it in the same panel. */
-export function SearchField(props: { search: SearchRequest; onSearch: (search: SearchRequest) => void }) {
-  const { search, onSearch } = props
+export function SearchField(props: {
+  search: SearchRequest
+  onSearch: (search: SearchRequest) => void
+  /** Opens the palette. `opener` takes the focus back. */
+  onPalette: (opener: HTMLElement) => void
+}) {
+  const { search, onSearch, onPalette } = props
   const { query, scope } = search
 
   function onKeyDown(event: KeyboardEvent<HTMLInputElement>) {
@@ -64,7 +72,8 @@ export function SearchField(props: { search: SearchRequest; onSearch: (search: S
         data-search-field=""
         aria-label={scope ? words.search.fieldIn(scope.name) : words.search.field}
         placeholder={scope ? "" : words.search.field}
-        aria-keyshortcuts="Control+K Meta+K"
+        title={withKeys(words.search.field, "search")}
+        {...ariaShortcut("search")}
         autoComplete="off"
         spellCheck={false}
         dir="auto"
@@ -73,6 +82,21 @@ export function SearchField(props: { search: SearchRequest; onSearch: (search: S
         onChange={(event) => onSearch({ ...search, query: event.target.value })}
         onKeyDown={onKeyDown}
       />
+      {!isSearching(search) && (
+        <button
+          type="button"
+          className="open-palette"
+          data-testid="open-palette"
+          aria-label={words.palette.title}
+          title={withKeys(words.palette.title, "palette")}
+          aria-haspopup="dialog"
+          {...ariaShortcut("palette")}
+          onClick={({ currentTarget }) => onPalette(currentTarget)}
+        >
+          <Keys keys={shortcuts.palette.keys[0] ?? ""} />
+          <Command size={16} aria-hidden="true" />
+        </button>
+      )}
       {isSearching(search) && (
         <IconButton
           label={words.search.clear}

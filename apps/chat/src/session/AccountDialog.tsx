@@ -2,6 +2,7 @@ import type { User } from "@lamplight/client"
 import { useAccount } from "@lamplight/react"
 import { X } from "lucide-react"
 import { type FormEvent, useEffect, useId, useMemo, useRef, useState } from "react"
+import { useLayer } from "../app/layers"
 import { useHandles } from "../people/handles"
 import { words } from "../strings"
 import { Button, IconButton } from "../ui/Button"
@@ -26,6 +27,7 @@ export function AccountDialog(props: { self: User; onClose: () => void; onLeave:
   const { self, onClose, onLeave } = props
   const dialog = useRef<HTMLDialogElement>(null)
   const title = useId()
+  useLayer(onClose)
 
   // Modal: the browser keeps the focus inside, makes the rest of the page inert and restores the focus.
   useEffect(() => {

@@ -1,5 +1,6 @@
 import type { MessageRow } from "@lamplight/client"
 import { useEffect, useId, useRef } from "react"
+import { useLayer } from "../app/layers"
 import { describeFiles } from "../files/layout"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
@@ -9,6 +10,7 @@ export function DeleteDialog(props: { row: MessageRow; onDelete: () => void; onC
   const { row, onDelete, onClose } = props
   const dialog = useRef<HTMLDialogElement>(null)
   const id = useId()
+  useLayer(onClose)
   useEffect(() => {
     dialog.current?.showModal()
   }, [])

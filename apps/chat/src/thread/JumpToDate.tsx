@@ -1,5 +1,6 @@
 import { Popover } from "radix-ui"
 import { type FormEvent, useState } from "react"
+import { useLayer } from "../app/layers"
 import type { MenuPlace } from "../conversations/ConversationMenu"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
@@ -22,6 +23,7 @@ export default function JumpToDate(props: {
   const { at, from, onPick, onClose } = props
   const [day, setDay] = useState(() => dayOf(from))
   const today = dayOf(new Date())
+  useLayer(() => onClose(false))
 
   function pick(text: string) {
     const [year, month, date] = text.split("-").map(Number)

@@ -274,7 +274,9 @@ export function Log(props: {
     }
     const isOnMessage = (event.target as HTMLElement).matches(".message")
     const opens =
-      event.key === "Enter" || event.key === "ContextMenu" || (event.key === "F10" && event.shiftKey)
+      (event.key === "Enter" && !event.altKey) ||
+      event.key === "ContextMenu" ||
+      (event.key === "F10" && event.shiftKey)
     if (isOnMessage && opens && messages.canChange) {
       event.preventDefault()
       setMenu((event.target as HTMLElement).dataset.key ?? null)

@@ -2,6 +2,7 @@ import type { MessageRow } from "@lamplight/client"
 import { Copy, Link, PencilLine, Pin, PinOff, Reply, SmilePlus, Trash2 } from "lucide-react"
 import { DropdownMenu } from "radix-ui"
 import { type ReactNode, useRef, useState } from "react"
+import { useLayer } from "../app/layers"
 import { moment } from "../logic/time"
 import { words } from "../strings"
 import { isKeyboardInUse } from "../ui/keyboard"
@@ -24,6 +25,7 @@ export function MessageMenu(props: {
   const moved = useRef(false)
   const [byKeyboard] = useState(isKeyboardInUse)
   const isEntered = useRef(false)
+  useLayer(onClose)
 
   function item(icon: ReactNode, label: string, run: () => void, danger = false) {
     return (

@@ -202,6 +202,7 @@ export function Thread(props: {
           replyName={reply ? actions.nameOf(reply.senderId) : ""}
           onReplyDone={endReply}
           onEditLast={editLast}
+          onReplyLast={todo.replyLast}
           onOut={onOut}
           onSent={() => {
             divider.sent(log.current?.unseen() ?? 0, log.current?.seenSeq() ?? null)

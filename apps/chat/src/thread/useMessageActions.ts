@@ -101,6 +101,13 @@ export function useMessageActions(props: {
     if (canChange && last) setEditing(last)
   }, [conversation])
 
+  /** Answers the last message of another member. */
+  const replyLast = useCallback(() => {
+    const { rows, canChange } = conversation.messages.get()
+    const last = rows.findLast((row) => !row.mine && row.deletedAt === null && row.message)
+    if (canChange && last) actions.reply(last)
+  }, [conversation, actions])
+
   function remove(row: MessageRow) {
     const messageId = row.message?.id
     if (messageId === undefined) return
@@ -142,6 +149,7 @@ export function useMessageActions(props: {
     endEdit,
     endReacting,
     editLast,
+    replyLast,
     setDeleting,
     remove,
   }

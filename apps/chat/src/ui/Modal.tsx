@@ -1,6 +1,7 @@
 import { X } from "lucide-react"
 import { AlertDialog, Dialog } from "radix-ui"
 import { type ReactNode, useState } from "react"
+import { useLayer } from "../app/layers"
 import { words } from "../strings"
 import { Button, IconButton } from "./Button"
 import { groupReason } from "./failure"
@@ -26,16 +27,20 @@ export function Modal(props: {
   lead?: string
   testId: string
   focus: FocusReturn
+  /** Whether it takes more space, in a window that has it. */
+  wide?: boolean
   children: ReactNode
   onClose: () => void
 }) {
-  const { title, lead, testId, focus, children, onClose } = props
+  const { title, lead, testId, focus, wide = false, children, onClose } = props
+  useLayer(onClose)
   return (
     <Dialog.Root open onOpenChange={(open) => !open && onClose()}>
       <Dialog.Portal>
         <Dialog.Overlay className="dialog-overlay" />
         <Dialog.Content
           className="dialog dialog-over"
+          data-wide={wide ? "" : undefined}
           data-testid={testId}
           onCloseAutoFocus={giveBack(focus)}
           {...(lead === undefined && { "aria-describedby": undefined })}
@@ -70,6 +75,7 @@ export function Confirm(props: {
   const { title, lead, confirm, focus, onConfirm, onClose } = props
   const [busy, setBusy] = useState(false)
   const [problem, setProblem] = useState<string | null>(null)
+  useLayer(() => busy || onClose())
 
   async function run() {
     setBusy(true)

@@ -1,5 +1,6 @@
 import { Popover } from "radix-ui"
 import { type ReactNode, type RefObject, useRef } from "react"
+import { useLayer } from "../app/layers"
 
 /** A small panel beside the button that opened it. It is open for as long as it is mounted. */
 export function Panel(props: {
@@ -27,6 +28,7 @@ export function Panel(props: {
     children,
   } = props
   const isOutside = useRef(false)
+  useLayer(onClose)
   return (
     <Popover.Root open onOpenChange={(open) => open || onClose()}>
       <Popover.Anchor virtualRef={trigger as RefObject<HTMLButtonElement>} />

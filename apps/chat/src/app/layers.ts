@@ -1,0 +1,95 @@
+/**
+ * Layers are what opens over a view and closes by itself: dialogs, menus, sheets and the viewer of pictures. On a phone each has an
+ * entry in the history, so that "back" closes it. An entry says how many layers are open there, and the history follows the layers:
+ * entries are added and left a moment after layers opened and closed. A menu whose choice opens a dialog changes nothing therefore.
+ */
+import { useEffect, useRef } from "react"
+import { PHONE } from "../design/breakpoints"
+import { TOUCH } from "./hooks"
+
+/** Where "back" is a gesture or a button of the system. */
+const HAS_BACK = `${PHONE}, ${TOUCH}`
+
+interface Layer {
+  close: () => void
+}
+
+const open: Layer[] = []
+/** The browser is on its way to another entry, which takes a moment. */
+let isTravelling = false
+const afterTravel: (() => void)[] = []
+let isSyncing = false
+
+/** How many layers the entry that is shown has. */
+export function layersHere(): number {
+  const { layers } = (history.state ?? {}) as { layers?: number }
+  return layers ?? 0
+}
+
+export const isBusy = (): boolean => isTravelling
+
+/** Runs something once the browser has arrived where it goes. */
+export function whenArrived(run: () => void): void {
+  if (isTravelling) afterTravel.push(run)
+  else run()
+}
+
+/** Goes back by some entries. `then` runs on arrival. */
+export function travel(steps: number, then: () => void = () => {}): void {
+  isTravelling = true
+  afterTravel.unshift(then)
+  history.go(-steps)
+}
+
+function sync(): void {
+  isSyncing = false
+  if (isTravelling) {
+    afterTravel.push(later)
+    return
+  }
+  const here = layersHere()
+  if (here > open.length) travel(here - open.length)
+  for (let layers = here + 1; layers <= open.length; layers += 1)
+    history.pushState({ ...history.state, layers }, "")
+}
+
+/** After what else happens now: one layer may take the place of another. */
+function later(): void {
+  if (isSyncing) return
+  isSyncing = true
+  setTimeout(sync)
+}
+
+function arrive(): void {
+  if (isTravelling) {
+    isTravelling = false
+    for (const run of afterTravel.splice(0)) whenArrived(run)
+    return
+  }
+  // "Back": what is above closes, the uppermost first. "Forward" leads to an entry whose layers are closed, and is undone.
+  for (const layer of open.slice(layersHere()).reverse()) layer.close()
+  later()
+}
+
+/** Called once at the start. */
+export function startLayers(): void {
+  addEventListener("popstate", arrive)
+  // The page was loaded where a layer was open.
+  if (layersHere() > 0) later()
+}
+
+/** Makes "back" close what this component shows, as long as it is mounted and `isOpen`. */
+export function useLayer(onClose: () => void, isOpen = true): void {
+  const close = useRef(onClose)
+  close.current = onClose
+  useEffect(() => {
+    if (!isOpen || !matchMedia(HAS_BACK).matches) return
+    const layer = { close: () => close.current() }
+    open.push(layer)
+    later()
+    return () => {
+      open.splice(open.indexOf(layer), 1)
+      later()
+    }
+  }, [isOpen])
+}

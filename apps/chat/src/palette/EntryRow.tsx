@@ -1,0 +1,195 @@
+import type { User } from "@lamplight/client"
+import { usePresence } from "@lamplight/react"
+import { BellOff, MessageSquareText, Search } from "lucide-react"
+import type { ReactNode } from "react"
+import { useToday } from "../app/hooks"
+import { excerptOf } from "../logic/excerpt"
+import { conversationTitle, nameOf } from "../logic/members"
+import { listTime } from "../logic/time"
+import { badge } from "../logic/title"
+import { PresenceIcon } from "../presence/PresenceIcon"
+import { stateWord } from "../presence/view"
+import { Keys } from "../shortcuts/Keys"
+import { shortcuts } from "../shortcuts/registry"
+import { words } from "../strings"
+import { Avatar } from "../ui/Avatar"
+import { ConversationAvatar } from "../ui/ConversationAvatar"
+import { type Entry, personOf } from "./usePaletteEntries"
+
+/** One choice of the palette. The field keeps the focus. */
+export function EntryRow(props: {
+  id: string
+  entry: Entry
+  self: User
+  /** The user names of those who could be taken for one another. */
+  handles: ReadonlyMap<string, string>
+  isCurrent: boolean
+  isBusy: boolean
+  onPoint: () => void
+  onTake: () => void
+}) {
+  const { id, entry, self, handles, isCurrent, isBusy, onPoint, onTake } = props
+  return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: the field has the keys
+    // biome-ignore lint/a11y/useFocusableInteractive: the field has the focus
+    <div
+      id={id}
+      role="option"
+      className="palette-row"
+      data-testid="palette-entry"
+      data-kind={entry.kind}
+      aria-selected={isCurrent}
+      aria-busy={isBusy}
+      // Only a pointer that moves: one that rests where the list appears chooses nothing.
+      onPointerMove={({ pointerType }) => {
+        if (pointerType === "mouse" && !isCurrent) onPoint()
+      }}
+      onPointerDown={(event) => event.preventDefault()}
+      onClick={onTake}
+    >
+      <Content entry={entry} self={self} handles={handles} />
+    </div>
+  )
+}
+
+function Content(props: { entry: Entry; self: User; handles: ReadonlyMap<string, string> }) {
+  const { entry, self, handles } = props
+  const user = personOf(entry)
+  if (user)
+    return (
+      <PersonContent
+        user={user}
+        handle={handles.get(user.id)}
+        item={entry.kind === "conversation" ? entry.item : null}
+      />
+    )
+  if (entry.kind === "conversation")
+    return (
+      <>
+        <ConversationAvatar item={entry.item} selfId={self.id} />
+        <Name>{conversationTitle(entry.item, self.id) || entry.item.id}</Name>
+        <Marks item={entry.item} />
+      </>
+    )
+  if (entry.kind === "person") return null
+  if (entry.kind === "message") return <MessageContent entry={entry} self={self} />
+  if (entry.kind === "search")
+    return (
+      <>
+        <span className="palette-icon">
+          <Search size={18} aria-hidden="true" />
+        </span>
+        <Name>{words.palette.searchAll(entry.query)}</Name>
+      </>
+    )
+  const { label, icon: Icon, shortcut } = entry.action
+  return (
+    <>
+      <span className="palette-icon">
+        {typeof Icon === "string" ? (
+          <PresenceIcon state={Icon} size={18} />
+        ) : (
+          <Icon size={18} aria-hidden="true" />
+        )}
+      </span>
+      <Name>{label}</Name>
+      {shortcut && <Keys keys={shortcuts[shortcut].keys[0] ?? ""} />}
+    </>
+  )
+}
+
+type Conversation = Extract<Entry, { kind: "conversation" }>["item"]
+
+function PersonContent(props: { user: User; handle: string | undefined; item: Conversation | null }) {
+  const { user, handle, item } = props
+  const presence = usePresence(user.id)
+  const person = presence.user ?? user
+  const name = nameOf(person)
+  return (
+    <>
+      <Avatar id={user.id} name={name} avatarUrl={person.avatarUrl} presence={presence.status} />
+      <span className="palette-name">
+        <span className="sr-only">
+          {words.presence.named(words.people.withHandle(name, handle), stateWord(presence.status))}
+        </span>
+        <span className="truncate" dir="auto" aria-hidden="true">
+          {name}
+        </span>
+        {handle && (
+          <span className="row-handle" dir="auto" aria-hidden="true">
+            {handle}
+          </span>
+        )}
+      </span>
+      {item && <Marks item={item} />}
+    </>
+  )
+}
+
+function MessageContent({ entry, self }: { entry: Extract<Entry, { kind: "message" }>; self: User }) {
+  const { hit, item } = entry
+  const { content, createdAt, senderId } = hit.message
+  const today = useToday()
+  const member = item?.members.find(({ id }) => id === senderId)
+  const author = senderId === self.id ? words.thread.you : member ? nameOf(member) : ""
+  const title = item ? conversationTitle(item, self.id) : author
+  return (
+    <>
+      {item ? (
+        <ConversationAvatar item={item} selfId={self.id} />
+      ) : (
+        <span className="palette-icon">
+          <MessageSquareText size={18} aria-hidden="true" />
+        </span>
+      )}
+      <span className="palette-hit">
+        <span className="row-line">
+          <span className="row-name" dir="auto">
+            {title}
+          </span>
+          <time className="row-time" dateTime={createdAt}>
+            {listTime(new Date(createdAt), today, words.time)}
+          </time>
+        </span>
+        <span className="palette-text" dir="auto">
+          {author && author !== title && <span className="hit-mark">{words.list.by(author)} </span>}
+          {excerptOf(content, hit.highlights, 100).map(({ text, isHit }, at) => {
+            const key = `${at}`
+            return isHit ? <mark key={key}>{text}</mark> : <span key={key}>{text}</span>
+          })}
+        </span>
+      </span>
+    </>
+  )
+}
+
+function Name({ children }: { children: ReactNode }) {
+  return (
+    <span className="palette-name">
+      <span className="truncate" dir="auto">
+        {children}
+      </span>
+    </span>
+  )
+}
+
+/** What sets a conversation apart: muted, and how much of it is unread. */
+function Marks({ item }: { item: Conversation }) {
+  return (
+    <>
+      {item.muted && (
+        <span className="row-muted">
+          <BellOff size={14} aria-hidden="true" />
+          <span className="sr-only">, {words.settings.muted}</span>
+        </span>
+      )}
+      {item.archived && <span className="palette-mark">{words.settings.archivedTitle}</span>}
+      {item.unread > 0 && (
+        <span className="unread-badge">
+          <span aria-hidden="true">{badge(item.unread)}</span>
+          <span className="sr-only">, {words.list.unread(item.unread)}</span>
+        </span>
+      )}
+    </>
+  )
+}

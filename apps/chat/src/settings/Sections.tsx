@@ -1,0 +1,209 @@
+import type { User } from "@lamplight/client"
+import { useLamplight } from "@lamplight/react"
+import { type ReactNode, useId, useMemo } from "react"
+import { chime } from "../app/attention"
+import { enterKey, singleKeys, sound, useChoice } from "../app/choices"
+import { useTouch } from "../app/hooks"
+import { languageChoices, setLanguage, useLanguageChoice } from "../app/language"
+import { setTheme, useThemeChoice } from "../app/theme"
+import { keepSettingsOpen } from "../app/usePage"
+import { NoticeChoices } from "../device/NoticeChoices"
+import type { Person } from "../device/push"
+import type { LanguageChoice } from "../languages/choice"
+import { keysText } from "../logic/shortcuts"
+import type { PageActions } from "../palette/actions"
+import { tokenOf } from "../session/auth-mode"
+import type { SignInMode } from "../session/signOut"
+import { isMac } from "../shortcuts/keyboard"
+import { words } from "../strings"
+import { Button } from "../ui/Button"
+import { showFailure } from "../ui/failure"
+import { MutedConversations } from "./MutedConversations"
+
+const themes = ["system", "light", "dark"] as const
+
+/** All settings, by what they are about. Each holds at once. */
+export function Sections({ self, mode, page }: { self: User; mode: SignInMode; page: PageActions }) {
+  const text = words.preferences
+  const client = useLamplight()
+  // There Enter always begins a new line, and nobody presses a shortcut.
+  const touch = useTouch()
+  const person = useMemo<Person>(
+    () => ({ userId: self.id, token: tokenOf(client), hasCookie: mode === "local" }),
+    [self.id, client, mode],
+  )
+  const theme = useThemeChoice()
+  const enter = useChoice(enterKey)
+  return (
+    <>
+      <Section title={text.look}>
+        <Choices
+          label={words.status.theme}
+          hint={text.themeHint}
+          testId="theme-toggle"
+          value={theme}
+          all={themes.map((one) => ({ value: one, label: text.themes[one], testId: `theme-${one}` }))}
+          onChange={setTheme}
+        />
+        <LanguageChoices />
+      </Section>
+      {!touch && (
+        <Section title={text.writing}>
+          <Choices
+            label={text.enter}
+            hint={
+              enter === "send" ? text.enterHints.send : text.enterHints.newline(keysText("Mod+Enter", isMac))
+            }
+            testId="enter-key"
+            value={enter}
+            all={(["send", "newline"] as const).map((one) => ({
+              value: one,
+              label: text.enterKeys[one],
+              testId: `enter-${one}`,
+            }))}
+            onChange={enterKey.set}
+          />
+        </Section>
+      )}
+      <Section title={text.notices}>
+        <Switch
+          label={words.status.sound}
+          hint={text.soundHint}
+          testId="sound"
+          choice={sound}
+          onChange={(isOn) => isOn && chime()}
+        />
+        <NoticeChoices person={person} />
+        <MutedConversations selfId={self.id} />
+      </Section>
+      {!touch && (
+        <Section title={text.keyboard}>
+          <Switch
+            label={text.singleKeys}
+            hint={text.singleKeysHint}
+            testId="single-keys"
+            choice={singleKeys}
+          />
+          <Button look="line" className="self-start" data-testid="open-shortcuts" onClick={page.shortcuts}>
+            {words.shortcuts.title}
+          </Button>
+        </Section>
+      )}
+    </>
+  )
+}
+
+export function Section({ title, children }: { title: string; children: ReactNode }) {
+  const id = useId()
+  return (
+    <section className="set-section" aria-labelledby={id}>
+      <h3 className="set-title" id={id}>
+        {title}
+      </h3>
+      {children}
+    </section>
+  )
+}
+
+/** A row of choices, one of which holds. */
+export function Choices<T extends string>(props: {
+  label: string
+  hint: string
+  testId: string
+  value: T
+  all: readonly { value: T; label: string; testId: string }[]
+  onChange: (value: T) => void
+}) {
+  const { label, hint, testId, value, all, onChange } = props
+  const id = useId()
+  return (
+    <fieldset data-testid={testId} aria-describedby={id}>
+      <legend className="menu-label">{label}</legend>
+      <div className="theme-choices" data-count={all.length}>
+        {all.map((one) => (
+          <button
+            key={one.value}
+            type="button"
+            className="theme-choice"
+            data-testid={one.testId}
+            aria-pressed={one.value === value}
+            onClick={() => onChange(one.value)}
+          >
+            {one.label}
+          </button>
+        ))}
+      </div>
+      <p className="menu-note" id={id}>
+        {hint}
+      </p>
+    </fieldset>
+  )
+}
+
+function LanguageChoices() {
+  const choice = useLanguageChoice()
+  const id = useId()
+  return (
+    <div className="set-language">
+      <label className="menu-label" htmlFor={id}>
+        {words.language.title}
+      </label>
+      <select
+        id={id}
+        className="field"
+        data-testid="language"
+        aria-describedby={`${id}-hint`}
+        value={choice}
+        onChange={({ target }) => {
+          keepSettingsOpen()
+          setLanguage(target.value as LanguageChoice).catch((thrown: unknown) =>
+            showFailure(words.language.failed, thrown),
+          )
+        }}
+      >
+        {languageChoices().map(({ value, label, lang }) => (
+          <option key={value} value={value} lang={lang}>
+            {label}
+          </option>
+        ))}
+      </select>
+      <p className="menu-note" id={`${id}-hint`}>
+        {words.preferences.languageHint}
+      </p>
+    </div>
+  )
+}
+
+function Switch(props: {
+  label: string
+  hint: string
+  testId: string
+  choice: typeof sound
+  onChange?: (isOn: boolean) => void
+}) {
+  const { label, hint, testId, choice, onChange } = props
+  const isOn = useChoice(choice) === "on"
+  const id = useId()
+  return (
+    <label className="set-switch">
+      <span>
+        <span className="set-label">{label}</span>
+        <span className="menu-note" id={id}>
+          {hint}
+        </span>
+      </span>
+      <input
+        type="checkbox"
+        className="switch"
+        data-testid={testId}
+        aria-label={label}
+        aria-describedby={id}
+        checked={isOn}
+        onChange={({ target }) => {
+          choice.set(target.checked ? "on" : "off")
+          onChange?.(target.checked)
+        }}
+      />
+    </label>
+  )
+}
