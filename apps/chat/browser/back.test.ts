@@ -41,7 +41,7 @@ describe.skipIf(!canRun)("the back gesture of a phone", () => {
     expect.poll(() => asha.page.evaluate(() => history.state?.layers ?? 0)).toBe(n)
   const view = (hash: RegExp) => expect.poll(() => asha.page.evaluate(() => location.hash)).toMatch(hash)
 
-  it("closes the viewer, then the details, then the thread", async () => {
+  it("64: closes the viewer, then the details, then the thread", async () => {
     await asha.on("conversation-item").first().tap()
     await asha.on("open-details").tap()
     await shown("details")
@@ -63,7 +63,7 @@ describe.skipIf(!canRun)("the back gesture of a phone", () => {
     await shown("conversation-item")
   })
 
-  it("closes a menu and a dialog, one at a time, and no entry stays of what was closed otherwise", async () => {
+  it("64: closes a menu and a dialog, one at a time, and no entry stays of what was closed otherwise", async () => {
     const length = () => asha.page.evaluate(() => history.length)
     await asha.on("conversation-item").first().tap()
     await shown("composer")
@@ -100,7 +100,7 @@ describe.skipIf(!canRun)("the back gesture of a phone", () => {
     await shown("conversation-item")
   })
 
-  it("what is chosen in the palette leads there, and back leads to the list", async () => {
+  it("64: what is chosen in the palette leads there, and back leads to the list", async () => {
     await asha.on("open-palette").tap()
     await layers(1)
     await asha.on("palette-field").fill(ben.name)

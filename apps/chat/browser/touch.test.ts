@@ -196,7 +196,8 @@ describe.skipIf(!canRun)("what a finger presses", () => {
     settled(person.page, () =>
       person.page.evaluate(() => {
         // A menu covers what is behind it.
-        const root = document.querySelector("[role=menu]") ?? document
+        const root =
+          document.querySelector("[role=menu], .dialog, .emoji-menu, .menu[role=dialog]") ?? document
         const all = [
           ...root.querySelectorAll<HTMLElement>(
             "button, a[href], input, textarea, label.menu-item, [role=menuitem], [role=checkbox]",
@@ -287,6 +288,29 @@ describe.skipIf(!canRun)("what a finger presses", () => {
     await asha.page.getByRole("menuitem").first().waitFor()
     expect(await small(asha)).toEqual([])
     await asha.page.keyboard.press("Escape")
+    await asha.page.getByRole("menuitem").first().waitFor({ state: "detached" })
+    // The rest is as wide in every window of a phone.
+    if (viewport.width !== 390 && viewport.width < 760) return
+    const covered = async (opener: ReturnType<Person["on"]>, testId: string) => {
+      await opener.tap()
+      await asha.on(testId).locator("button, input").first().waitFor()
+      expect(await small(asha)).toEqual([])
+      await asha.page.keyboard.press("Escape")
+      await asha.on(testId).waitFor({ state: "detached" })
+    }
+    await covered(asha.on("open-emoji"), "emoji-picker")
+    if (viewport.width < 760) await asha.on("back").tap()
+    await covered(asha.on("new-group").first(), "group-dialog")
+    await covered(asha.on("open-palette"), "palette")
+    await asha.page.locator('[data-testid="status-menu"]:visible').tap()
+    await asha.on("status-busy").waitFor()
+    expect(await small(asha)).toEqual([])
+    await covered(asha.on("account-open"), "account-dialog")
+    await asha.openSettings()
+    for (const place of [0, 10_000]) {
+      await asha.page.locator(".dialog, .you").evaluate((one, top) => one.scrollTo({ top }), place)
+      expect(await small(asha)).toEqual([])
+    }
     expect(asha.complaints).toEqual([])
   })
 })

@@ -87,7 +87,9 @@ export default function ConversationMenu(props: {
           <DropdownMenu.Separator className="menu-line" />
           {item.muted ? (
             <>
-              <DropdownMenu.Label className="menu-label">{mutedUntil(item)}</DropdownMenu.Label>
+              <DropdownMenu.Label className="menu-label">
+                {mutedUntil(item) ?? words.settings.muted}
+              </DropdownMenu.Label>
               {entry(<Bell size={17} aria-hidden="true" />, words.settings.unmute, () =>
                 set({ mutedUntil: null }),
               )}

@@ -40,7 +40,7 @@ export function Notices({ item }: { item: ConversationInfo }) {
         ))}
       </div>
       <p className="menu-note" role="status">
-        {item.muted ? mutedUntil(item) : text.allHint}
+        {item.muted ? (mutedUntil(item) ?? (item.other ? text.noneHint : text.mentionsHint)) : text.allHint}
       </p>
     </section>
   )

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "react"
+import { useEffect, useRef, useState } from "react"
 import { notificationsWanted, wantNotifications } from "../app/attention"
 import { words } from "../strings"
 import { showFailure } from "../ui/failure"
@@ -15,7 +15,10 @@ export function NoticeChoices({ person }: { person: Person }) {
   const { userId } = person
   const [state, setState] = useState<{ choice: NoticeChoice; why: Obstacle } | null>(null)
   const [busy, setBusy] = useState(false)
+  const [changes, setChanges] = useState(0)
+  useStorageChange(() => setChanges((n) => n + 1))
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another tab may have changed it
   useEffect(() => {
     let isMounted = true
     Promise.all([currentChoice(userId), obstacle(person)]).then(
@@ -25,7 +28,7 @@ export function NoticeChoices({ person }: { person: Person }) {
     return () => {
       isMounted = false
     }
-  }, [userId, person])
+  }, [userId, person, changes])
 
   async function change(choice: NoticeChoice) {
     if (busy || choice === state?.choice) return
@@ -71,11 +74,23 @@ export function NoticeChoices({ person }: { person: Person }) {
   )
 }
 
+/** Calls `look` when another tab has changed what is stored. */
+function useStorageChange(look: () => void): void {
+  const latest = useRef(look)
+  latest.current = look
+  useEffect(() => {
+    const onStorage = () => latest.current()
+    addEventListener("storage", onStorage)
+    return () => removeEventListener("storage", onStorage)
+  }, [])
+}
+
 /** Without pushes, notifications need an open page. */
 function OpenPageOnly({ why }: { why: "server" | "unsupported" }) {
   const [notify, setNotify] = useState(notificationsWanted)
+  useStorageChange(() => setNotify(notificationsWanted()))
   return (
-    <>
+    <div>
       <label className="menu-item">
         {words.status.notifications}
         <input
@@ -93,6 +108,6 @@ function OpenPageOnly({ why }: { why: "server" | "unsupported" }) {
       <p className="menu-note" data-testid="notices-note">
         {text.why[why]}
       </p>
-    </>
+    </div>
   )
 }

@@ -91,7 +91,6 @@ export const messageArguments = {
     themes: {},
     enterKeys: {},
     enterHints: { newline: keys },
-    lessUntil: (muted: string) => ({ muted }),
     unmuteNamed: aloud,
   },
   search: {

@@ -58,7 +58,7 @@ describe("the list of shortcuts", () => {
     for (const id of ids) expect(words.shortcuts.names[id]).toBeTruthy()
   })
 
-  it("takes no key from browsers and screen readers", () => {
+  it("62: takes no key from browsers and screen readers", () => {
     const taken = [
       ..."ABCDFHJLMNOPQRSTUVWXYZ".split("").map((letter) => `Mod+${letter}`),
       ..."ABCDGHIJKMNOPQRSTUVWXYZ".split("").map((letter) => `Mod+Shift+${letter}`),

@@ -28,7 +28,7 @@ export function MutedConversations({ selfId }: { selfId: string }) {
                     {name}
                   </span>
                   <span className="menu-hint block">
-                    {item.other ? mutedUntil(item) : text.lessUntil(mutedUntil(item))}
+                    {mutedUntil(item) ?? (item.other ? words.settings.muted : text.mentionsOnly)}
                   </span>
                 </span>
                 <Button

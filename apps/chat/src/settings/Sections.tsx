@@ -1,5 +1,6 @@
 import type { User } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
+import { ChevronDown } from "lucide-react"
 import { type ReactNode, useId, useMemo } from "react"
 import { chime } from "../app/attention"
 import { enterKey, singleKeys, sound, useChoice } from "../app/choices"
@@ -148,25 +149,28 @@ function LanguageChoices() {
       <label className="menu-label" htmlFor={id}>
         {words.language.title}
       </label>
-      <select
-        id={id}
-        className="field"
-        data-testid="language"
-        aria-describedby={`${id}-hint`}
-        value={choice}
-        onChange={({ target }) => {
-          keepSettingsOpen()
-          setLanguage(target.value as LanguageChoice).catch((thrown: unknown) =>
-            showFailure(words.language.failed, thrown),
-          )
-        }}
-      >
-        {languageChoices().map(({ value, label, lang }) => (
-          <option key={value} value={value} lang={lang}>
-            {label}
-          </option>
-        ))}
-      </select>
+      <span className="set-select">
+        <select
+          id={id}
+          className="field"
+          data-testid="language"
+          aria-describedby={`${id}-hint`}
+          value={choice}
+          onChange={({ target }) => {
+            keepSettingsOpen()
+            setLanguage(target.value as LanguageChoice).catch((thrown: unknown) =>
+              showFailure(words.language.failed, thrown),
+            )
+          }}
+        >
+          {languageChoices().map(({ value, label, lang }) => (
+            <option key={value} value={value} lang={lang}>
+              {label}
+            </option>
+          ))}
+        </select>
+        <ChevronDown size={16} aria-hidden="true" />
+      </span>
       <p className="menu-note" id={`${id}-hint`}>
         {words.preferences.languageHint}
       </p>
