@@ -87,12 +87,12 @@ export function SearchField(props: {
           type="button"
           className="open-palette"
           data-testid="open-palette"
-          aria-label={words.palette.title}
           title={withKeys(words.palette.title, "palette")}
           aria-haspopup="dialog"
           {...ariaShortcut("palette")}
           onClick={({ currentTarget }) => onPalette(currentTarget)}
         >
+          <span className="sr-only">{words.palette.title}</span>
           <Keys keys={shortcuts.palette.keys[0] ?? ""} />
           <Command size={16} aria-hidden="true" />
         </button>
