@@ -77,6 +77,11 @@ describe.skipIf(!canRun)("F32: every screen, for everyone", () => {
       location.hash = next
     }, hash)
   const leave = () => asha.page.keyboard.press("Escape")
+  /** What is over the page in a wide window is a screen of its own on a phone. */
+  const leaveYou = async () => {
+    await leave()
+    if (await isNarrow()) await show("#/")
+  }
 
   /** The screens, in an order in which each begins where the one before ends: at the thread. */
   const screens: [name: string, open: () => Promise<void>, close: () => Promise<void>][] = [
@@ -140,6 +145,24 @@ describe.skipIf(!canRun)("F32: every screen, for everyone", () => {
         await asha.page.locator('[data-testid="status-menu"]:visible').click()
         await asha.on("status-online").waitFor()
       },
+      leaveYou,
+    ],
+    ["the settings", () => asha.openSettings(), leaveYou],
+    [
+      "the palette",
+      async () => {
+        await asha.on("open-palette").click()
+        await asha.on("palette-field").fill("windows")
+        await asha.page.locator('[data-testid="palette-entry"][data-kind="message"]').first().waitFor()
+      },
+      leave,
+    ],
+    [
+      "the shortcuts",
+      async () => {
+        await asha.page.keyboard.press("Control+/")
+        await asha.on("shortcut-sheet").waitFor()
+      },
       leave,
     ],
     [
@@ -150,7 +173,7 @@ describe.skipIf(!canRun)("F32: every screen, for everyone", () => {
         await asha.on("account-dialog").waitFor()
         await asha.on("picture-choose").waitFor()
       },
-      leave,
+      leaveYou,
     ],
     [
       "a new group",
@@ -241,8 +264,7 @@ describe.skipIf(!canRun)("F32: every screen, for everyone", () => {
     const own = await edges(".message[data-own] .bubble:not([data-emoji])")
     expect(await edges(".message:not([data-own]) .bubble")).not.toBe(own)
     expect(await edges('.row[aria-current="true"]')).toContain("solid, 2px")
-    await asha.page.locator('[data-testid="status-menu"]:visible').click()
-    await asha.on("status-online").waitFor()
+    await asha.openSettings()
     const pressed = await edges('.theme-choice[aria-pressed="true"]')
     expect(await edges('.theme-choice[aria-pressed="false"]')).not.toBe(pressed)
     await leave()
