@@ -3,9 +3,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { violations } from "./axe"
 import { canRun, closeOthers, launch, Person, phone, resize, Server, until } from "./world"
 
-const choose = async ({ page }: Person, language: string) => {
-  await page.locator('[data-testid="status-menu"]:visible').click()
+const choose = async (person: Person, language: string) => {
+  const { page } = person
+  await person.openSettings()
   await page.getByTestId(`language-${language}`).click()
+  await page.locator(`[data-testid="language-${language}"][aria-pressed="true"]`).waitFor()
   await page.waitForFunction((code) => document.documentElement.lang === code, language)
 }
 
@@ -156,6 +158,9 @@ describe.skipIf(!canRun)("the page in other languages", () => {
     expect(await overflow(page)).toEqual([])
     await resize(page, 390, 844)
     expect(await violations(page)).toEqual([])
+    await page.evaluate(() => {
+      location.hash = "#/"
+    })
     await ben.on("conversation-item").first().click()
     await ben.message("Good evening").waitFor()
     expect(await violations(page)).toEqual([])

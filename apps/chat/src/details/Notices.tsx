@@ -22,7 +22,7 @@ export function Notices({ item }: { item: ConversationInfo }) {
         {text.notices}
       </h3>
       {/* biome-ignore lint/a11y/useSemanticElements: a fieldset has a border of its own and no use here */}
-      <div className="theme-choices" data-count="2" role="group" aria-labelledby={id}>
+      <div className="theme-choices" data-columns="2" role="group" aria-labelledby={id}>
         {choices.map(({ muted, label }) => (
           <button
             key={label}

@@ -1,6 +1,5 @@
 import type { User } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
-import { ChevronDown } from "lucide-react"
 import { type ReactNode, useId, useMemo } from "react"
 import { chime } from "../app/attention"
 import { enterKey, singleKeys, sound, useChoice } from "../app/choices"
@@ -10,7 +9,6 @@ import { setTheme, useThemeChoice } from "../app/theme"
 import { keepSettingsOpen } from "../app/usePage"
 import { NoticeChoices } from "../device/NoticeChoices"
 import type { Person } from "../device/push"
-import type { LanguageChoice } from "../languages/choice"
 import { keysText } from "../logic/shortcuts"
 import type { PageActions } from "../palette/actions"
 import { tokenOf } from "../session/auth-mode"
@@ -120,7 +118,7 @@ export function Choices<T extends string>(props: {
   return (
     <fieldset data-testid={testId} aria-describedby={id}>
       <legend className="menu-label">{label}</legend>
-      <div className="theme-choices" data-count={all.length}>
+      <div className="theme-choices" data-columns={all.length === 2 ? 2 : undefined}>
         {all.map((one) => (
           <button
             key={one.value}
@@ -145,36 +143,30 @@ function LanguageChoices() {
   const choice = useLanguageChoice()
   const id = useId()
   return (
-    <div className="set-language">
-      <label className="menu-label" htmlFor={id}>
-        {words.language.title}
-      </label>
-      <span className="set-select">
-        <select
-          id={id}
-          className="field"
-          data-testid="language"
-          aria-describedby={`${id}-hint`}
-          value={choice}
-          onChange={({ target }) => {
-            keepSettingsOpen()
-            setLanguage(target.value as LanguageChoice).catch((thrown: unknown) =>
-              showFailure(words.language.failed, thrown),
-            )
-          }}
-        >
-          {languageChoices().map(({ value, label, lang }) => (
-            <option key={value} value={value} lang={lang}>
-              {label}
-            </option>
-          ))}
-        </select>
-        <ChevronDown size={16} aria-hidden="true" />
-      </span>
-      <p className="menu-note" id={`${id}-hint`}>
+    <fieldset data-testid="language" aria-describedby={id}>
+      <legend className="menu-label">{words.language.title}</legend>
+      <div className="theme-choices" data-columns="2">
+        {languageChoices().map(({ value, label, lang }) => (
+          <button
+            key={value}
+            type="button"
+            className="theme-choice"
+            data-testid={`language-${value}`}
+            lang={lang}
+            aria-pressed={value === choice}
+            onClick={() => {
+              keepSettingsOpen()
+              setLanguage(value).catch((thrown: unknown) => showFailure(words.language.failed, thrown))
+            }}
+          >
+            {label}
+          </button>
+        ))}
+      </div>
+      <p className="menu-note" id={id}>
         {words.preferences.languageHint}
       </p>
-    </div>
+    </fieldset>
   )
 }
 
