@@ -70,6 +70,8 @@ describe.skipIf(!canRun)("the page in other languages", () => {
     const { page } = asha
     const before = await page.evaluate(() => performance.timeOrigin)
     await choose(asha, "ar")
+    await expect.poll(() => asha.focused()).toBe("language-ar")
+    await page.keyboard.press("Escape")
     await expect.poll(() => asha.focused()).toBe("status-menu")
     await asha.message("Good evening").waitFor()
     expect(await page.evaluate(() => performance.timeOrigin), "the page was not loaded again").toBe(before)

@@ -4,7 +4,7 @@ import type { PageActions } from "../palette/actions"
 import type { SignInMode } from "../session/signOut"
 import { type Later, later } from "../ui/later"
 import { overlay } from "../ui/overlay"
-import { focusThread } from "./regions"
+import { focusStatusMenu, focusThread } from "./regions"
 import type { Opened } from "./usePage"
 
 type Dialogs = typeof import("./dialogs")
@@ -38,7 +38,7 @@ export function PageDialogs(props: {
   const { opened, self, mode, selected, page, onSelect, onShow, onLeave, onClose } = props
   if (!opened) return null
   const { what, opener } = opened
-  const focus = { opener, otherwise: focusThread }
+  const focus = { opener, otherwise: what === "settings" ? focusStatusMenu : focusThread }
   if (what === "palette")
     return (
       <Palette

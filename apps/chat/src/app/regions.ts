@@ -63,3 +63,9 @@ export function focusPeople(): void {
 export function focusYou(): void {
   soon("you")
 }
+
+/** The button of the user's menu, by which the settings are opened. */
+export function focusStatusMenu(): void {
+  const buttons = [...document.querySelectorAll<HTMLElement>('[data-testid="status-menu"]')]
+  buttons.find(visible)?.focus()
+}

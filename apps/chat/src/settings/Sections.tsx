@@ -156,7 +156,14 @@ function LanguageChoices() {
             aria-pressed={value === choice}
             onClick={() => {
               keepSettingsOpen()
-              setLanguage(value).catch((thrown: unknown) => showFailure(words.language.failed, thrown))
+              setLanguage(value).then(
+                // The page was drawn anew: the focus goes back to what was chosen.
+                () =>
+                  requestAnimationFrame(() =>
+                    document.querySelector<HTMLElement>(`[data-testid="language-${value}"]`)?.focus(),
+                  ),
+                (thrown: unknown) => showFailure(words.language.failed, thrown),
+              )
             }}
           >
             {label}
