@@ -216,6 +216,7 @@ function Field({ reply = null }: { reply?: MessageRow | null }) {
       reply={reply}
       onReplyDone={nothing}
       onEditLast={nothing}
+      onReplyLast={nothing}
       onSent={nothing}
       onOut={nothing}
     />

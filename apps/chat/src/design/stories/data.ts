@@ -8,6 +8,23 @@ import {
   type Upload,
   type User,
 } from "@lamplight/client"
+import type { PageActions } from "../../palette/actions"
+
+const nothing = () => {}
+/** What the page does for its menus: nothing here. */
+export const page: PageActions = {
+  newGroup: nothing,
+  settings: nothing,
+  account: null,
+  shortcuts: nothing,
+  people: nothing,
+  details: nothing,
+  searchHere: nothing,
+  search: nothing,
+  markRead: nothing,
+  mute: nothing,
+  signOut: nothing,
+}
 
 /** The stories' one moment: the test stops the clock at it. */
 export const NOW = Date.UTC(2026, 5, 12, 14, 5)

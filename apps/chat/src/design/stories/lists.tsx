@@ -3,7 +3,7 @@ import { PersonRow } from "../../people/PersonRow"
 import { StatusMenu } from "../../presence/StatusMenu"
 import { ThreadActionsContext } from "../../thread/actions"
 import { ThreadHead } from "../../thread/ThreadHead"
-import { ago, asha, ben, chloe, conversation, NOW, nadia, person } from "./data"
+import { ago, asha, ben, chloe, conversation, NOW, nadia, page, person } from "./data"
 import { Story } from "./Story"
 
 const nothing = () => {}
@@ -98,7 +98,7 @@ export function Heads() {
         <ThreadHead {...head} item={{ ...group, muted: true }} name="The new building" onPeople={nothing} />
       </ThreadActionsContext.Provider>
       <div className="story-list">
-        <StatusMenu self={asha} mode="open" onLeave={nothing} look="card" />
+        <StatusMenu self={asha} page={page} />
       </div>
     </Story>
   )

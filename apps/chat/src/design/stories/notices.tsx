@@ -10,7 +10,7 @@ import { LampIllustration } from "../../ui/LampIllustration"
 import { Confirm, Modal } from "../../ui/Modal"
 import { Skeleton, State } from "../../ui/State"
 import { toast } from "../../ui/toast"
-import { asha, ben, conversation, message } from "./data"
+import { asha, ben, conversation, message, page } from "./data"
 import { Story } from "./Story"
 
 const nothing = () => {}
@@ -114,9 +114,7 @@ export function Overlays() {
           selfId={asha.id}
           unsaved={null}
           onUnsaved={nothing}
-          mode="open"
-          onAccount={nothing}
-          onLeave={nothing}
+          page={page}
           onClose={close}
         />
       )}
