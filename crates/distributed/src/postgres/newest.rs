@@ -167,6 +167,7 @@ mod tests {
                 earlier: None,
                 is_blocked: false,
                 first_seq: 0,
+                hides_reads: false,
             })
         });
         let found: Vec<Option<Found>> = found.collect();
