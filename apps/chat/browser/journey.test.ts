@@ -423,6 +423,30 @@ describe.skipIf(!canRun)("two people and the page", () => {
     expect(await bubble.getAttribute("dir")).toBe("auto")
   })
 
+  it("34: shows the form that a message was given; a copy has its source, and a preview only its words", async () => {
+    await asha.open(ben)
+    const source =
+      "**Bring** `make`, _soon_:\n\n- ~~tea~~\n- milk\n> > why?\n\nwww.example.org *\n```sh\nmake\n\nrun\n```"
+    await asha.say(source)
+    const bubble = asha.message("Bring").first().locator("[data-content]")
+    await bubble.waitFor()
+    for (const name of ["strong", "em", "s", "ul > li", "blockquote > blockquote", "pre"])
+      expect([name, await bubble.locator(name).count()]).not.toEqual([name, 0])
+    expect(await bubble.locator("a").getAttribute("href")).toBe("https://www.example.org/")
+    const copied = await bubble.evaluate((element) => {
+      getSelection()?.selectAllChildren(element)
+      const data = new DataTransfer()
+      element.dispatchEvent(
+        new ClipboardEvent("copy", { clipboardData: data, bubbles: true, cancelable: true }),
+      )
+      getSelection()?.removeAllRanges()
+      return data.getData("text/plain")
+    })
+    expect(copied).toBe(source)
+    const preview = ben.on("conversation-item").first().locator(".row-words")
+    await expect.poll(() => preview.innerText()).toMatch(/^Bring make, soon: • tea • milk why\?/)
+  })
+
   it("signs out at once for everyone, and leaves no name in the title", async () => {
     // At once, and not after the grace period of a lost connection.
     const patient = await start({ PRESENCE_GRACE: "5m" })

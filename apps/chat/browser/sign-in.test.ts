@@ -125,11 +125,39 @@ describe.skipIf(!canStart)("the sign-in pages", () => {
   it("9: does not say that nobody is in while nobody can know", async () => {
     const server = await start()
     const asha = await (await Person.arrive(browser, server, "Asha")).signUp()
-    await asha.page.getByText("Nobody else is online").waitFor()
-    await asha.context.setOffline(true)
     const count = asha.on("online-count")
+    await expect.poll(() => count.textContent()).toBe("Only you are online")
+    await asha.context.setOffline(true)
     await expect.poll(() => count.textContent()).toBe("Presence is unknown right now")
-    await expect.poll(() => asha.page.getByText("Nobody else is online").count()).toBe(0)
+    await asha.close()
+  })
+
+  it("60: who is new sees one empty state, can invite, and finds everybody, also those who are not in", async () => {
+    const server = await start()
+    const cleo = await Person.arrive(browser, server, "Cleo")
+    await cleo.on("signin-switch").click()
+    // Before somebody trusts a server with their words.
+    expect(await cleo.on("privacy").innerText()).toContain("Whoever runs it can read them")
+    await cleo.page.reload()
+    await cleo.signUp()
+    await cleo.close()
+    const granted = { permissions: ["clipboard-read", "clipboard-write"] }
+    const asha = await (await Person.arrive(browser, server, "Asha", granted)).signUp()
+    await asha.on("invite").waitFor()
+    expect(await asha.page.locator(".state").count()).toBe(1)
+    await asha.on("invite").click()
+    await asha.page.getByRole("button", { name: "Link copied" }).waitFor()
+    const copied = await asha.page.evaluate(() => navigator.clipboard.readText())
+    expect(copied).toBe(`${server.url}/chat`)
+    const row = asha.on("other-user").filter({ hasText: cleo.name })
+    await row.waitFor()
+    // Nothing is drawn on the picture of who is offline.
+    await row.locator('[data-presence="offline"]').waitFor({ state: "attached" })
+    expect(await row.locator(".presence-icon").count()).toBe(0)
+    await row.click()
+    await asha.on("composer").waitFor()
+    expect(await asha.on("invite").count()).toBe(0)
+    expect(asha.complaints).toEqual([])
     await asha.close()
   })
 

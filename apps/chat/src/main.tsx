@@ -1,4 +1,5 @@
 import "@fontsource-variable/atkinson-hyperlegible-next/wght.css"
+import "@fontsource-variable/atkinson-hyperlegible-next/wght-italic.css"
 import "@fontsource-variable/newsreader/wght.css"
 import "./styles/base.css"
 import { StrictMode } from "react"

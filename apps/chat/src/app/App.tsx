@@ -19,9 +19,7 @@ import {
   rememberToken,
   tokenClient,
 } from "../session/auth-mode"
-import { OpenSignIn } from "../session/OpenSignIn"
 import { ServerUnreachable, SignInPage } from "../session/SignInPage"
-import { TokenSignIn } from "../session/TokenSignIn"
 import { words } from "../strings"
 import { later } from "../ui/later"
 import { Toasts } from "../ui/Toasts"
@@ -35,6 +33,21 @@ interface Session {
   user: User | null
   mode: "local" | "open" | "token"
 }
+
+/** While the page does not know yet who signs in, and how. */
+function Waiting() {
+  return <SignInPage lit={false} title={words.product} />
+}
+
+/** Loaded where the server asks so. Accounts, the default, are in the first script. */
+const OpenSignIn = later(
+  async () => ({ default: (await import("../session/OpenSignIn")).OpenSignIn }),
+  <Waiting />,
+)
+const TokenSignIn = later(
+  async () => ({ default: (await import("../session/TokenSignIn")).TokenSignIn }),
+  <Waiting />,
+)
 
 /** Stored by the service worker: it is there when it is needed. */
 const OfflinePage = later<{ onRetry: (isQuiet: boolean) => void }>(
@@ -163,7 +176,7 @@ export function App() {
           }}
         />
       ) : authMode === null ? (
-        <SignInPage lit={false} title={words.product} />
+        <Waiting />
       ) : authMode.kind === "local" ? (
         <AccountSignIn
           client={authMode.client}

@@ -3,6 +3,7 @@ import { useEffect, useRef } from "react"
 import { pushChoice } from "../device/choice"
 import { showNotice } from "../device/show"
 import { describeFiles } from "../files/layout"
+import { plainStart } from "../logic/plain"
 import { useOwnStatus } from "../presence/useOwnStatus"
 import { words } from "../strings"
 import { chime, isToldOf, LOOK_AGAIN_MS, lookAt, notificationsWanted } from "./attention"
@@ -60,7 +61,7 @@ export function Notify({
           ...ids,
           senderName: sender?.name || words.product,
           conversationName: (item?.kind === "group" && item.name) || undefined,
-          text: content.slice(0, MAX_TEXT) || describeFiles(message.attachments ?? []),
+          text: plainStart(content, MAX_TEXT) || describeFiles(message.attachments ?? []),
           avatarUrl: sender?.avatarUrl,
         }
         showNotice(notice, () => onShow(conversationId))

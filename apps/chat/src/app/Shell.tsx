@@ -6,7 +6,6 @@ import { FailureWatch } from "../composer/FailureWatch"
 import { Conversations } from "../conversations/Conversations"
 import { PHONE, WIDE } from "../design/breakpoints"
 import { Device } from "../device/Device"
-import { NewVersion } from "../device/NewVersion"
 import { conversationTitle } from "../logic/members"
 import { badge } from "../logic/title"
 import { People } from "../people/People"
@@ -17,17 +16,20 @@ import { NoThread } from "../thread/NoThread"
 import { Thread } from "../thread/Thread"
 import { tryAgain } from "../ui/again"
 import { later } from "../ui/later"
+import { overlay } from "../ui/overlay"
 import { Skeleton } from "../ui/State"
 import { Banner, reportHeight } from "./Banner"
 import { useMedia } from "./hooks"
 import { useLayer } from "./layers"
 import { Notify } from "./Notify"
 import { PageDialogs, You } from "./PageDialogs"
-import { Restored } from "./Restored"
 import { focusComposer, focusDetails, focusList, focusPeople, focusThread, focusYou } from "./regions"
 import { closeDetails, go, leaveYou, openDetails, useRoute } from "./route"
 import { Title } from "./Title"
 import { usePage } from "./usePage"
+
+const NewVersion = overlay((overlays) => overlays.NewVersion)
+const Restored = overlay((overlays) => overlays.Restored)
 
 /** Loaded when the details about a conversation are first opened. */
 const Details = later(
@@ -200,6 +202,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
         <h1 className="sr-only">{words.product}</h1>
         <Conversations
           self={self}
+          mode={mode}
           selected={selected}
           shown={route.view === "conversations"}
           inert={modal}
@@ -222,7 +225,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
           tabIndex={-1}
         >
           {selected === null ? (
-            <NoThread onFind={wide ? focusPeople : openPeople} />
+            <NoThread mode={mode} onFind={wide ? focusPeople : openPeople} />
           ) : (
             <Thread
               // The state of a log that was replaced (what was seen, the divider) is dropped with it.
@@ -250,6 +253,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
         )}
         <People
           self={self}
+          mode={mode}
           open={peopleOpen}
           covered={details}
           sheet={!wide && !phone}

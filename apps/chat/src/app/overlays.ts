@@ -1,9 +1,19 @@
-/** The menus and dialogs over the page: one script, which loads while the page is idle, or when the first of them opens. */
+/** What few visits need, such as menus and dialogs over the page: one script, which loads while the page is idle, or when the first of them opens. */
+
+export { EditMessage } from "../composer/EditMessage"
+export { MentionList } from "../composer/MentionList"
 export { default as ConversationMenu } from "../conversations/ConversationMenu"
+export { NewVersion } from "../device/NewVersion"
 export { EmojiPopover } from "../emoji/EmojiPopover"
+export { DropTarget } from "../files/DropTarget"
 export { StatusPanel } from "../presence/StatusPanel"
 export { AccountDialog } from "../session/AccountDialog"
 export { DeleteDialog } from "../thread/DeleteDialog"
+export { EditFailed } from "../thread/EditFailed"
+export { FloatingDay } from "../thread/FloatingDay"
 export { default as JumpToDate } from "../thread/JumpToDate"
 export { MessageMenu } from "../thread/MessageMenu"
+export { NoAccess } from "../thread/NoAccess"
 export { PinsMenu } from "../thread/PinsMenu"
+export { FirstRun } from "./FirstRun"
+export { Restored } from "./Restored"

@@ -5,23 +5,24 @@ import { flushSync } from "react-dom"
 import { enterKey, useChoice } from "../app/choices"
 import { useTouch } from "../app/hooks"
 import { AttachButton, canRecord, RecordButton } from "../files/AttachButton"
-import { DropTarget } from "../files/DropTarget"
 import { describeFiles } from "../files/layout"
 import { filesOf, useFiles } from "../files/useFiles"
 import { sends } from "../logic/keys"
 import { lengthOf, MAX_LENGTH, TELL_FROM } from "../logic/length"
+import { plainStart } from "../logic/plain"
 import { keysText } from "../logic/shortcuts"
 import { isMac, isShortcut } from "../shortcuts/keyboard"
 import { words } from "../strings"
 import { later } from "../ui/later"
 import { overlay } from "../ui/overlay"
 import { toKeyPress } from "./keyPress"
-import { MentionList } from "./MentionList"
 import { useAutoGrow } from "./useAutoGrow"
 import { useComposer } from "./useComposer"
 import { useMentions } from "./useMentions"
 
+const DropTarget = overlay((overlays) => overlays.DropTarget)
 const EmojiPopover = overlay((overlays) => overlays.EmojiPopover)
+const MentionList = overlay((overlays) => overlays.MentionList)
 const Tray = later(() => import("../files/Tray"), <div className="tray tray-wait" />)
 const Recorder = later(() => import("../files/Recorder"), <div className="recorder" />)
 
@@ -123,7 +124,7 @@ export function Composer(props: {
         <div className="composer-about" data-testid="replying">
           <span className="composer-about-name">{words.message.replyingTo(replyName)}</span>
           <span className="composer-about-text" dir="auto">
-            {reply.content.slice(0, 160) || describeFiles(reply.attachments)}
+            {plainStart(reply.content, 160) || describeFiles(reply.attachments)}
           </span>
           <button
             type="button"

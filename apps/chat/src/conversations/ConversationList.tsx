@@ -2,10 +2,12 @@ import type { ConversationItem } from "@lamplight/client"
 import { useConversations, useOutbox, usePresences } from "@lamplight/react"
 import { Archive, ChevronLeft } from "lucide-react"
 import { useCallback, useEffect, useMemo, useRef, useState } from "react"
-import { useToday } from "../app/hooks"
+import { useMedia, useToday } from "../app/hooks"
+import { PHONE } from "../design/breakpoints"
 import { describeFiles } from "../files/layout"
 import { number } from "../languages/format"
 import { conversationTitle } from "../logic/members"
+import { plainStart } from "../logic/plain"
 import { namedUnsent } from "../logic/unsent"
 import { useHandles } from "../people/handles"
 import { words } from "../strings"
@@ -19,8 +21,10 @@ import { useHeldOrder } from "./useHeldOrder"
 import { useRowMenu } from "./useRowMenu"
 
 const ConversationMenu = overlay((overlays) => overlays.ConversationMenu)
+const FirstRun = overlay((overlays) => overlays.FirstRun)
 
 interface ListProps {
+  mode: "local" | "open" | "token"
   selected: string | null
   selfId: string
   onSelect: (conversationId: string, focus: boolean) => void
@@ -29,7 +33,8 @@ interface ListProps {
 
 /** The list of conversations: the pinned ones, then the others, each with the newest first, and the archived ones in a view of their own. */
 export function ConversationList(props: ListProps) {
-  const { onFind } = props
+  const { mode, onFind } = props
+  const phone = useMedia(PHONE)
   const list = useConversations()
   const [isArchive, setArchive] = useState(false)
   /** Back from the archive, the row that led there takes the focus. */
@@ -67,18 +72,8 @@ export function ConversationList(props: ListProps) {
   }
   const hasArchive = list.archived.length > 0
   if (list.items.length === 0 && !hasArchive) {
-    return (
-      <State
-        kind="empty"
-        title={words.list.empty}
-        lead={words.list.emptyLead}
-        action={
-          <Button look="line" onClick={onFind}>
-            {words.list.emptyAction}
-          </Button>
-        }
-      />
-    )
+    // Elsewhere the thread beside it says so.
+    return phone ? <FirstRun mode={mode} title={words.list.empty} onFind={onFind} /> : null
   }
   return (
     <>
@@ -227,7 +222,7 @@ function Rows({ items, selected, selfId, onSelect }: ListProps & { items: readon
   const named = useMemo(() => namedUnsent(unsent), [unsent])
   const unsentText = (id: string) => {
     const it = named.get(id)
-    return it ? it.content || describeFiles(it.files ?? []) : ""
+    return it ? plainStart(it.content, 160) || describeFiles(it.files ?? []) : ""
   }
   const open = useCallback((id: string) => onSelect(id, true), [onSelect])
   const menuItem = menu && byId.get(menu.id)

@@ -4,6 +4,7 @@ import { BellOff, EllipsisVertical } from "lucide-react"
 import { memo } from "react"
 import { describeFiles } from "../files/layout"
 import { conversationTitle, nameOf, newestOf } from "../logic/members"
+import { plainStart } from "../logic/plain"
 import { listTime } from "../logic/time"
 import { badge } from "../logic/title"
 import type { PresenceIconState } from "../presence/PresenceIcon"
@@ -126,6 +127,9 @@ function Preview({ item, unsent, selfId }: { item: ConversationItem; unsent: str
   return <Line kind="plain" mark={mark} text={lastText(item)} />
 }
 
+/** So much of a message is laid out in its row. */
+const PREVIEW = 160
+
 function Line({ kind, mark, text }: { kind: string; mark: string; text: string }) {
   return (
     <span className="row-preview row-said">
@@ -147,10 +151,12 @@ function Line({ kind, mark, text }: { kind: string; mark: string; text: string }
 function lastText(item: ConversationItem): string {
   // Until the server has told of the message before it.
   if (item.lastMessage?.deletedAt) return words.message.deleted
-  return item.lastMessage?.content || describeFiles(item.lastMessage?.attachments ?? [])
+  return (
+    plainStart(item.lastMessage?.content ?? "", PREVIEW) || describeFiles(item.lastMessage?.attachments ?? [])
+  )
 }
 
-/** A preview is one short line: a message of 8,000 characters is cut before it is laid out. */
+/** A preview is one short line. */
 function oneLine(text: string): string {
-  return text.slice(0, 160).replace(/\s+/g, " ").trim()
+  return text.slice(0, PREVIEW).replace(/\s+/g, " ").trim()
 }

@@ -20,6 +20,7 @@ const SearchResults = later(
 /** The conversations, or what was searched for, above the user's own status. */
 export function Conversations(props: {
   self: User
+  mode: "local" | "open" | "token"
   selected: string | null
   shown: boolean
   inert: boolean
@@ -33,7 +34,7 @@ export function Conversations(props: {
   onFind: () => void
   page: PageActions
 }) {
-  const { self, selected, shown, inert, search, onSearch, onSelect, onShow, onFind, page } = props
+  const { self, mode, selected, shown, inert, search, onSearch, onSelect, onShow, onFind, page } = props
   return (
     <nav
       className="panel"
@@ -66,7 +67,13 @@ export function Conversations(props: {
         </div>
       ) : (
         <div className="scroller" data-testid="conversations">
-          <ConversationList selected={selected} selfId={self.id} onSelect={onSelect} onFind={onFind} />
+          <ConversationList
+            mode={mode}
+            selected={selected}
+            selfId={self.id}
+            onSelect={onSelect}
+            onFind={onFind}
+          />
         </div>
       )}
       <StatusMenu self={self} page={page} />

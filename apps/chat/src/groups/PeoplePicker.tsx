@@ -23,7 +23,7 @@ export function PeoplePicker({ picker, label }: { picker: Picker; label: string 
   )
   const ids = useMemo(() => shown.map(({ id }) => id), [shown])
   const presences = usePresences(useMemo(() => [...ids].sort(), [ids]))
-  const handles = useHandles(shown)
+  const handles = useHandles(useMemo(() => [...shown, ...chosen], [shown, chosen]))
   const roving = useRoving(ids, null)
 
   return (
@@ -69,13 +69,20 @@ export function PeoplePicker({ picker, label }: { picker: Picker; label: string 
                 type="button"
                 className="chip"
                 data-testid="chosen"
-                aria-label={words.groups.unchoose(nameOf(user))}
+                aria-label={words.groups.unchoose(
+                  words.people.withHandle(nameOf(user), handles.get(user.id)),
+                )}
                 onClick={() => {
                   toggle(user)
                   field.current?.focus()
                 }}
               >
                 <span dir="auto">{nameOf(user)}</span>
+                {handles.has(user.id) && (
+                  <span className="row-handle" dir="auto">
+                    {handles.get(user.id)}
+                  </span>
+                )}
                 <X size={14} aria-hidden="true" />
               </button>
             </li>

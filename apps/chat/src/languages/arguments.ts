@@ -58,6 +58,7 @@ export const messageArguments = {
   gone: {},
   offline: { saved: (when: string) => ({ when }) },
   refused: {},
+  firstRun: {},
   regions: { log: aloud },
   presence: {
     named: (name: string, state: string) => ({ name, state: lower(state) }),

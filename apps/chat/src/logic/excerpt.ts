@@ -1,3 +1,5 @@
+import { plainHighlights } from "./plain"
+
 /** A piece of a text, and whether a search matched it. */
 export interface Piece {
   text: string
@@ -8,14 +10,15 @@ export interface Piece {
 const BEFORE = 28
 
 /**
- * The part of a text around the first match of a search, on one line and at most `length` long, in pieces. `highlights` are pairs of
- * UTF-16 offsets in order; what of them lies outside of the text is left out.
+ * The part of a message around the first match of a search, without the marks of its form, on one line and at most `length` long, in
+ * pieces. `found` are pairs of UTF-16 offsets in order; what of them lies outside of the text is left out.
  */
 export function excerptOf(
-  content: string,
-  highlights: readonly (readonly [number, number])[],
+  message: string,
+  found: readonly (readonly [number, number])[],
   length = 160,
 ): Piece[] {
+  const { text: content, highlights } = plainHighlights(message, found)
   const first = highlights[0]?.[0] ?? 0
   const start = first > BEFORE + 8 ? wordStart(content, first - BEFORE, first) : 0
   const end = Math.min(content.length, start + length)

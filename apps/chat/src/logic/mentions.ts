@@ -16,8 +16,8 @@ export interface Mention {
 /** So many people are offered at once. */
 const MAX_OFFERED = 8
 /** Names may have spaces, so that a query may have some. */
-const QUERY = /(?:^|[\s([{"'“‘«])@([^@\n]{0,32})$/u
-const WORD = /[\p{L}\p{N}_]/u
+const QUERY = /(?:^|[\s([{"'“‘«>*_~])@([^@\n]{0,32})$/u
+const WORD = /[\p{L}\p{N}]/u
 
 /** The mentions in a text, in order: at each `@` the longest name. Of people with one name, the first counts. */
 export function mentionsIn(text: string, people: readonly Mentionable[]): Mention[] {
@@ -27,13 +27,18 @@ export function mentionsIn(text: string, people: readonly Mentionable[]): Mentio
     if (at > 0 && WORD.test(text[at - 1] ?? "")) continue
     const person = byLength.find(({ name }) => {
       const end = at + 1 + name.length
-      return text.startsWith(name, at + 1) && !WORD.test(text[end] ?? "")
+      return text.startsWith(name, at + 1) && !goesOn(text, end)
     })
     if (!person) continue
     const end = at + 1 + person.name.length
     found.push({ start: at, end, id: person.id })
   }
   return found
+}
+
+/** Whether a word that is read up to here goes on. A line below that ends it may be a mark of emphasis. */
+function goesOn(text: string, end: number): boolean {
+  return WORD.test(text[text[end] === "_" ? end + 1 : end] ?? "")
 }
 
 /** The ids of those who are mentioned, each once. `chosen` come first where several have one name. */

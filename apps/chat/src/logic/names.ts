@@ -33,15 +33,30 @@ const LIKE: Record<string, string> = Object.fromEntries(
 export function confusable(people: readonly { id: string; name: string }[]): string[] {
   const alike = new Map<string, string[]>()
   for (const { id, name } of people) {
-    const look = fold(name || id)
-      .replace(/[^ -~]/gu, (sign) => LIKE[sign] ?? sign)
-      .replace(/[l1|]/g, "i")
-      .replace(/0/g, "o")
+    const look = lookOf(name || id)
     const ids = alike.get(look)
     if (!ids) alike.set(look, [id])
     else if (!ids.includes(id)) ids.push(id)
   }
   return [...alike.values()].filter((ids) => ids.length > 1).flat()
+}
+
+const looks = new Map<string, string>()
+/** So many are remembered: long lists are compared again with each message. */
+const MAX_LOOKS = 5_000
+
+/** What a name looks like at a glance. */
+function lookOf(name: string): string {
+  let look = looks.get(name)
+  if (look === undefined) {
+    look = fold(name)
+      .replace(/[^ -~]/gu, (sign) => LIKE[sign] ?? sign)
+      .replace(/[l1|]/g, "i")
+      .replace(/0/g, "o")
+    if (looks.size >= MAX_LOOKS) looks.clear()
+    looks.set(name, look)
+  }
+  return look
 }
 
 /**

@@ -28,6 +28,19 @@ describe("rows", () => {
     expect(rows).toEqual(["start", "day", "head asha", "k1", "k2", "head me", "k3", "head me", "k4"])
   })
 
+  it("puts no name over the messages of two people, and a time only after a pause", () => {
+    const messages = [
+      message(1, "asha", "2026-11-24T10:00:00.000Z"),
+      message(2, "me", "2026-11-24T10:01:00.000Z"),
+      message(3, "asha", "2026-11-24T10:02:00.000Z"),
+      message(4, "asha", "2026-11-24T10:20:00.000Z"),
+    ]
+    const heads = (options: RowOptions) =>
+      buildRows(messages, options).flatMap((row) => (row.kind === "head" ? [row.hasTime] : []))
+    expect(heads({ ...all, isNamed: false })).toEqual([true, false, false, true])
+    expect(heads(all)).toEqual([true, true, true, true])
+  })
+
   it("says nothing about what comes before the first fetched message", () => {
     const rows = outline([message(7, "asha", "2026-11-24T10:00:00.000Z")], { ...all, hasOlder: true })
     expect(rows).toEqual(["k7"])

@@ -13,7 +13,8 @@ export type Row<M extends Groupable> =
   | { kind: "start"; key: "start" }
   | { kind: "day"; key: string; date: Date }
   | { kind: "unread"; key: "unread" }
-  | { kind: "head"; key: string; message: M }
+  /** Over messages of one sender. Without `hasTime` it says nothing, and is the space between two senders. */
+  | { kind: "head"; key: string; message: M; hasTime: boolean }
   | { kind: "message"; key: string; message: M; first: boolean; last: boolean }
   /** A change of the group. */
   | { kind: "system"; key: string; system: SystemRow }
@@ -32,6 +33,8 @@ export interface RowOptions {
   unreadAfter: number | null
   /** The user's own messages are never unread, so the divider never stands before them. */
   selfId: string
+  /** Whether the sender is named over their messages. Where they are not, a time stands only after a pause. */
+  isNamed?: boolean
 }
 
 /** Makes rows of messages, oldest first. */
@@ -69,6 +72,7 @@ export function createRowBuilder<M extends Groupable>() {
       used.hasOlder === options.hasOlder &&
       used.hasNewer === options.hasNewer &&
       used.unreadAfter === options.unreadAfter &&
+      used.isNamed === options.isNamed &&
       used.selfId === options.selfId
     const shared = sameOptions ? sharedPrefix(before, messages) : 0
     if (sameOptions && shared === before.length && shared === messages.length) return rows
@@ -146,7 +150,12 @@ function extend<M extends Groupable>(
       state.dividerPlaced = true
     }
     const first = newDay || divider || breaksGroup(previous, message)
-    if (known && first) rows.push({ kind: "head", key: `head:${message.key}`, message })
+    if (known && first) {
+      const isPause =
+        newDay || previous === undefined || isSystem(previous) || isAfterPause(previous, message)
+      const hasTime = options.isNamed !== false || isPause
+      rows.push({ kind: "head", key: `head:${message.key}`, message, hasTime })
+    }
     const last = next === undefined || dayOf(next) !== dayOf(message) || breaksGroup(message, next)
     rows.push(rowOf(message, first, last))
   }
@@ -166,6 +175,10 @@ function rowOf<M extends Groupable>(message: M, first: boolean, last: boolean): 
 
 function breaksGroup(before: Groupable | undefined, after: Groupable): boolean {
   if (before === undefined || before.senderId !== after.senderId) return true
+  return isAfterPause(before, after)
+}
+
+function isAfterPause(before: Groupable, after: Groupable): boolean {
   return Date.parse(after.createdAt) - Date.parse(before.createdAt) > GROUP_GAP_MS
 }
 

@@ -3,6 +3,7 @@ import { useLamplight } from "@lamplight/react"
 import { useEffect, useRef } from "react"
 import { describeFiles } from "../files/layout"
 import { conversationTitle, nameOf } from "../logic/members"
+import { plainStart } from "../logic/plain"
 import { words } from "../strings"
 import { MESSAGES, type SavedConversation, type SavedThread, save, TEXT } from "./copy"
 
@@ -61,7 +62,7 @@ function summary(item: ConversationItem, selfId: string): SavedConversation {
     id,
     title: (other ? nameOf(other) : conversationTitle(item, selfId)) || id,
     otherId: other?.id ?? null,
-    last: (lastMessage?.content || describeFiles(lastMessage?.attachments ?? [])).slice(0, 160),
+    last: plainStart(lastMessage?.content ?? "", 160) || describeFiles(lastMessage?.attachments ?? []),
     at: lastMessage?.createdAt ?? createdAt,
     unread,
     headSeq,

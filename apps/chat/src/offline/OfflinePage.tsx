@@ -9,6 +9,7 @@ import { badge } from "../logic/title"
 import { PresenceIcon } from "../presence/PresenceIcon"
 import { ServerUnreachable } from "../session/SignInPage"
 import { words } from "../strings"
+import { Content } from "../thread/Content"
 import { Avatar } from "../ui/Avatar"
 import { IconButton } from "../ui/Button"
 import { State } from "../ui/State"
@@ -179,6 +180,8 @@ function Thread({ id, today, unsent }: { id: string; today: Date; unsent: readon
   return <Messages today={today} messages={[...(thread?.messages ?? []), ...waiting]} />
 }
 
+const nobody: readonly string[] = []
+
 type Shown = SavedMessage & { state?: string }
 
 function Messages({ messages, today }: { messages: readonly Shown[]; today: Date }) {
@@ -217,7 +220,7 @@ function Messages({ messages, today }: { messages: readonly Shown[]; today: Date
       >
         <div className="bubble-line">
           <div className="bubble" dir="auto">
-            {message.text}
+            <Content text={message.text} mentions={nobody} />
           </div>
           {message.state && <span className="message-side">{words.message.waiting.connection}</span>}
         </div>

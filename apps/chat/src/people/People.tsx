@@ -2,16 +2,20 @@ import type { PresenceView, User } from "@lamplight/client"
 import { useLamplight, usePresences, useRoster } from "@lamplight/react"
 import { MessageCirclePlus, Search, X } from "lucide-react"
 import { memo, useMemo, useRef, useState } from "react"
-import { useNow } from "../app/hooks"
+import { useMedia, useNow } from "../app/hooks"
+import { PHONE } from "../design/breakpoints"
 import { fold } from "../logic/names"
 import { words } from "../strings"
 import { Button, IconButton } from "../ui/Button"
 import { showFailure } from "../ui/failure"
+import { overlay } from "../ui/overlay"
 import { useRoving } from "../ui/roving"
 import { Skeleton, State } from "../ui/State"
 import { useHandles } from "./handles"
 import { PersonRow } from "./PersonRow"
 import { useDirectory } from "./useDirectory"
+
+const FirstRun = overlay((overlays) => overlays.FirstRun)
 
 /** The attributes of the panel while it is a sheet over the others. */
 const dialog = { role: "dialog", "aria-modal": true } as const
@@ -20,11 +24,12 @@ const dialog = { role: "dialog", "aria-modal": true } as const
 const SHOWN = 300
 
 /**
- * The people who are online, and a search for everybody. A click opens the conversation. Hundreds may be listed, so that a switch of
- * conversation does not render them.
+ * Everybody: first the people who are online. A search finds the others sooner. A click opens the conversation. Hundreds may be listed,
+ * so that a switch of conversation does not render them.
  */
 export const People = memo(function People(props: {
   self: User
+  mode: "local" | "open" | "token"
   open: boolean
   /** Another panel takes its place. */
   covered: boolean
@@ -35,7 +40,7 @@ export const People = memo(function People(props: {
   onNewGroup: (opener: HTMLElement) => void
   onClose: () => void
 }) {
-  const { self, open, covered, sheet, shown, onSelect, onNewGroup, onClose } = props
+  const { self, mode, open, covered, sheet, shown, onSelect, onNewGroup, onClose } = props
   const client = useLamplight()
   const roster = useRoster()
   const [query, setQuery] = useState("")
@@ -43,6 +48,7 @@ export const People = memo(function People(props: {
   const latest = useRef<string | null>(null)
   const now = useNow(30_000, open || shown)
   const wanted = fold(query.trim())
+  const phone = useMedia(PHONE)
 
   const present = useMemo(() => {
     const others = roster.users.filter((person) => person.userId !== self.id)
@@ -50,12 +56,17 @@ export const People = memo(function People(props: {
     return others.filter((person) => fold(`${person.user?.name ?? ""} ${person.userId}`).includes(wanted))
   }, [roster.users, self.id, wanted])
   const listed = useMemo(() => present.slice(0, SHOWN), [present])
-  const directory = useDirectory(query.trim())
+  // Everybody, once those who are online are there.
+  const isNow = (open || shown) && roster.status === "live"
+  const directory = useDirectory(query.trim(), isNow ? "now" : "later")
+  const isSearching = wanted !== "" && directory.status === "loading"
   const absent = useMemo(() => {
     // People who are online and whom only the directory finds, for example by their user name.
     const seen = new Set(present.map((person) => person.userId))
-    return directory.users.filter((user) => user.id !== self.id && !seen.has(user.id))
-  }, [directory.users, present, self.id])
+    // Until the results of this query arrive, those of the one before it that match this one too.
+    const isMatch = ({ id, name }: User) => !isSearching || fold(`${name} ${id}`).includes(wanted)
+    return directory.users.filter((user) => user.id !== self.id && !seen.has(user.id) && isMatch(user))
+  }, [directory.users, present, self.id, isSearching, wanted])
   // The list may be truncated, so a person who is not on it may be online: the results are watched.
   const watched = usePresences(useMemo(() => absent.map((user) => user.id), [absent]))
   const ids = useMemo(
@@ -95,10 +106,11 @@ export const People = memo(function People(props: {
     ),
   )
 
-  const row = (person: PresenceView) => (
+  const row = (person: PresenceView, isOther = false) => (
     <PersonRow
       key={person.userId}
       person={person}
+      isOther={isOther}
       handle={handles.get(person.userId)}
       now={now}
       busy={opening === person.userId}
@@ -185,8 +197,8 @@ export const People = memo(function People(props: {
         <div className="rows" {...roving.handlers}>
           {listed.length > 0 && (
             <>
-              {wanted && <h3 className="rows-title">{words.people.inNow}</h3>}
-              <ul>{listed.map(row)}</ul>
+              {(wanted || absent.length > 0) && <h3 className="rows-title">{words.people.inNow}</h3>}
+              <ul>{listed.map((person) => row(person))}</ul>
               {(present.length > listed.length || (roster.truncated && !wanted)) && (
                 <p className="px-2.5 py-2 text-xs text-ink-faint">
                   {words.people.truncated(listed.length, wanted ? present.length : count)}
@@ -194,10 +206,10 @@ export const People = memo(function People(props: {
               )}
             </>
           )}
-          {wanted && absent.length > 0 && (
+          {absent.length > 0 && (
             <>
-              <h3 className="rows-title">{words.people.everyone}</h3>
-              <ul>{absent.map((user) => row({ ...(watched[user.id] ?? unseen(user)), user }))}</ul>
+              <h3 className="rows-title">{wanted ? words.people.everyone : words.people.others}</h3>
+              <ul>{absent.map((user) => row({ ...(watched[user.id] ?? unseen(user)), user }, !wanted))}</ul>
               {directory.more && (
                 <p className="pt-1 text-center">
                   <Button look="text" onClick={directory.loadMore}>
@@ -208,15 +220,15 @@ export const People = memo(function People(props: {
             </>
           )}
         </div>
-        {!wanted && roster.status === "live" && listed.length === 0 && (
-          <State kind="empty" title={words.people.emptyTitle} lead={words.people.emptyLead} />
+        {phone && !wanted && directory.status === "ready" && ids.length === 0 && (
+          <FirstRun mode={mode} title={words.people.emptyTitle} />
         )}
         {wanted && directory.status === "loading" && absent.length === 0 && (
           <p className="px-5 py-3 text-sm text-ink-faint" role="status">
             {words.people.loading}
           </p>
         )}
-        {wanted && directory.status === "error" && (
+        {directory.status === "error" && (wanted || absent.length === 0) && (
           <State
             kind="error"
             title={words.people.failed}

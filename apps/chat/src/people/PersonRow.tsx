@@ -8,6 +8,8 @@ import { Avatar } from "../ui/Avatar"
 export const PersonRow = memo(
   function PersonRow(props: {
     person: PresenceView
+    /** Whether the row is among those who need not be online. */
+    isOther?: boolean
     /** Tells them from others of the same name. */
     handle: string | undefined
     now: Date
@@ -15,7 +17,7 @@ export const PersonRow = memo(
     tabIndex: 0 | -1
     onOpen: () => void
   }) {
-    const { person, handle, now, busy, tabIndex, onOpen } = props
+    const { person, isOther = false, handle, now, busy, tabIndex, onOpen } = props
     const name = person.user?.name || person.userId
     const detail = presenceDetail(person, now)
     return (
@@ -23,7 +25,7 @@ export const PersonRow = memo(
         <button
           type="button"
           className="row row-person"
-          data-testid="online-user"
+          data-testid={isOther ? "other-user" : "online-user"}
           data-user-id={person.userId}
           data-roving={person.userId}
           aria-description={detail}
@@ -62,6 +64,7 @@ export const PersonRow = memo(
   // The handler is a new function with each render and always does the same.
   (before, after) =>
     before.person === after.person &&
+    before.isOther === after.isOther &&
     before.handle === after.handle &&
     before.busy === after.busy &&
     before.tabIndex === after.tabIndex &&

@@ -1,9 +1,11 @@
 import { LamplightError, type User } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
-import { useEffect, useState } from "react"
+import { useEffect, useRef, useState } from "react"
 
 /** Long enough for a word that is typed quickly to be one request. */
 const PAUSE_MS = 200
+/** Everybody is asked for again when they are looked at so long after the last time. */
+const FRESH_MS = 60_000
 
 interface DirectoryState {
   query: string
@@ -16,31 +18,33 @@ interface DirectoryState {
 
 const idle: DirectoryState = { query: "", status: "idle", users: [], cursor: null, anyone: false }
 
-/** Searches the directory while the user types. The last results stay until the next ones arrive. */
-export function useDirectory(query: string) {
+/**
+ * Searches the directory while the user types. The last results stay until the next ones arrive. Without a query it has nobody, or
+ * with `all` everybody, page by page: "later" asks for nobody anew, and keeps those that it has.
+ */
+export function useDirectory(query: string, all?: "now" | "later") {
   const client = useLamplight()
   const [state, setState] = useState<DirectoryState>(idle)
   const [attempt, setAttempt] = useState(0)
+  const loadedAt = useRef(Number.NEGATIVE_INFINITY)
+  const isWanted = query !== "" || all !== undefined
+  const isPaused = query === "" && all === "later"
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: another attempt asks the same again
   useEffect(() => {
-    if (!query) {
-      setState(idle)
-      return
-    }
+    if (!isWanted) setState(idle)
+    const isFresh = !query && performance.now() - loadedAt.current < FRESH_MS
+    if (!isWanted || isPaused || isFresh) return
     const abort = new AbortController()
     setState((before) => ({ ...before, query, status: "loading" }))
-    const timer = setTimeout(() => {
+    // Of another query.
+    loadedAt.current = Number.NEGATIVE_INFINITY
+    const ask = () =>
       client.users(query, { signal: abort.signal }).then(
-        (page) => {
+        ({ data, nextCursor }) => {
           if (abort.signal.aborted) return
-          setState({
-            query,
-            status: "ready",
-            users: page.data,
-            cursor: page.nextCursor ?? null,
-            anyone: false,
-          })
+          if (!query) loadedAt.current = performance.now()
+          setState({ query, status: "ready", users: data, cursor: nextCursor ?? null, anyone: false })
         },
         (thrown: unknown) => {
           if (abort.signal.aborted) return
@@ -50,16 +54,16 @@ export function useDirectory(query: string) {
           setState({ query, status: none ? "ready" : "error", users: [], cursor: null, anyone: none })
         },
       )
-    }, PAUSE_MS)
+    const timer = setTimeout(ask, query ? PAUSE_MS : 0)
     return () => {
       clearTimeout(timer)
       abort.abort()
     }
-  }, [client, query, attempt])
+  }, [client, query, isWanted, isPaused, attempt])
 
-  const isCurrent = state.query === query
+  const isCurrent = state.query === query && state.status !== "idle"
   return {
-    status: isCurrent ? state.status : query ? "loading" : "idle",
+    status: !isWanted ? "idle" : isCurrent ? state.status : "loading",
     /** While `status` is "loading", the results of the query before. */
     users: state.users,
     more: state.cursor !== null,

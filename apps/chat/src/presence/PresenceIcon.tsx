@@ -72,7 +72,7 @@ const shapes: Record<PresenceIconState, React.ReactNode> = {
 export function PresenceLabel({ state, detail }: { state: PresenceIconState; detail?: string | undefined }) {
   return (
     <span className="presence-label" data-testid="presence" data-presence={state}>
-      <PresenceIcon state={state} size={14} />
+      {state !== "offline" && <PresenceIcon state={state} size={14} />}
       <span className="truncate">{detail ?? words.presence[state]}</span>
     </span>
   )

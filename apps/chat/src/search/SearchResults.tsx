@@ -6,6 +6,7 @@ import { excerptOf } from "../logic/excerpt"
 import { conversationTitle, nameOf } from "../logic/members"
 import { fold } from "../logic/names"
 import { listTime } from "../logic/time"
+import { useHandles } from "../people/handles"
 import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
 import { Button } from "../ui/Button"
@@ -40,6 +41,7 @@ export default function SearchResults(props: {
   const byId = useMemo(() => new Map(items.map((item) => [item.id, item])), [items])
   const names = useNames(found.hits, byId)
   const conversations = byName.slice(0, MAX_CONVERSATIONS)
+  const handles = useHandles(useMemo(() => items.flatMap(({ other }) => (other ? [other] : [])), [items]))
   const ids = useMemo(
     () => [...conversations.map(({ id }) => id), ...found.hits.map(({ message }) => message.id)],
     [conversations, found.hits],
@@ -71,8 +73,15 @@ export default function SearchResults(props: {
                 >
                   <ConversationAvatar item={item} selfId={self.id} />
                   <span className="row-text">
-                    <span className="row-name block" dir="auto">
-                      {conversationTitle(item, self.id)}
+                    <span className="row-line">
+                      <span className="row-name" dir="auto">
+                        {conversationTitle(item, self.id)}
+                      </span>
+                      {item.other && handles.has(item.other.id) && (
+                        <span className="row-handle" dir="auto">
+                          {handles.get(item.other.id)}
+                        </span>
+                      )}
                     </span>
                   </span>
                 </button>

@@ -132,6 +132,11 @@ export function AccountSignIn(props: {
         <Button look="primary" type="submit" disabled={busy} data-testid="signin-submit">
           {busy ? text.busy : fresh ? text.submitNew : text.submit}
         </Button>
+        {fresh && (
+          <p className="sign-in-hint sign-in-privacy" data-testid="privacy">
+            {text.privacy}
+          </p>
+        )}
       </form>
       {closed ? (
         <p className="sign-in-switch sign-in-hint">{text.closed}</p>

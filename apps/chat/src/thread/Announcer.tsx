@@ -1,6 +1,7 @@
 import type { MessageRow } from "@lamplight/client"
 import { useEffect, useRef, useState } from "react"
 import { describeFiles } from "../files/layout"
+import { plainStart } from "../logic/plain"
 import { words } from "../strings"
 
 /** More messages than this at once are announced as a number. */
@@ -44,7 +45,7 @@ export function Announcer({
             key: row.key,
             text: words.thread.spoken(
               nameOf(row.senderId),
-              [row.content.slice(0, 500), describeFiles(row.attachments)].filter(Boolean).join(" "),
+              [plainStart(row.content, 500), describeFiles(row.attachments)].filter(Boolean).join(" "),
             ),
           })),
     )

@@ -1,74 +1,167 @@
 import { Check, Copy } from "lucide-react"
-import { memo, type ReactNode, useEffect, useState } from "react"
-import { mentionsIn } from "../logic/mentions"
-import { tokenise } from "../logic/tokens"
+import { Fragment, memo, type ReactNode, useEffect, useMemo, useState } from "react"
+import type { Inline } from "../logic/inline"
+import { type Block, parseMarkup } from "../logic/markup"
+import type { Mentionable } from "../logic/mentions"
 import { words } from "../strings"
 import { IconButton } from "../ui/Button"
 import { copyText } from "../ui/clipboard"
 import { showFailure } from "../ui/failure"
 import { useThreadActions } from "./actions"
 
-/** The content of a message: text as typed, links that are safe to follow, and code. */
-export const Content = memo(function Content(props: { text: string; mentions: readonly string[] }) {
-  const { text, mentions } = props
-  return tokenise(text).map((token, i) => {
-    // The tokens of a text never change their order, so the index is a stable key.
+/**
+ * The content of a message: text with emphasis, lists, quotes and code, links that are safe to follow, and mentions. Elements that
+ * stand for signs carry them (`data-before`, `data-after`, `data-source`, `data-quote`), so that a copy has the source: see `copy.ts`.
+ */
+export const Content = memo(function Content({
+  text,
+  mentions,
+}: {
+  text: string
+  mentions: readonly string[]
+}) {
+  return mentions.length > 0 ? (
+    <WithMentions text={text} ids={mentions} />
+  ) : (
+    <Parsed text={text} people={nobody} />
+  )
+})
+
+const nobody: readonly Mentionable[] = []
+
+function WithMentions({ text, ids }: { text: string; ids: readonly string[] }) {
+  const { memberName } = useThreadActions()
+  const people = useMemo(() => ids.map((id) => ({ id, name: memberName(id) })), [ids, memberName])
+  return <Parsed text={text} people={people} />
+}
+
+function Parsed({ text, people }: { text: string; people: readonly Mentionable[] }) {
+  const blocks = useMemo(() => parseMarkup(text, people), [text, people])
+  return <Blocks blocks={blocks} />
+}
+
+// The parts of a text never change their order, so that their index is a stable key.
+function Blocks({ blocks }: { blocks: readonly Block[] }) {
+  return blocks.map((block, i) => {
     const key = `${i}`
-    switch (token.kind) {
+    return (
+      <Fragment key={key}>
+        {i > 0 && <span data-source={"\n"} />}
+        <OneBlock block={block} isFirst={i === 0} isLast={i === blocks.length - 1} />
+      </Fragment>
+    )
+  })
+}
+
+function OneBlock({ block, isFirst, isLast }: { block: Block; isFirst: boolean; isLast: boolean }) {
+  switch (block.kind) {
+    case "text":
+      return <Text lines={block.lines} isFirst={isFirst} isLast={isLast} />
+    case "code":
+      return <CodeBlock block={block} />
+    case "quote":
+      return (
+        <blockquote className="said" data-quote="">
+          <Blocks blocks={block.blocks} />
+        </blockquote>
+      )
+    case "list": {
+      const List = block.isNumbered ? "ol" : "ul"
+      const digits = Math.max(...block.items.map(({ number }) => `${number ?? ""}`.length))
+      return (
+        <List className="list" style={{ paddingInlineStart: `${digits * 0.625 + 1}em` }}>
+          {block.items.map(({ mark, number, level, children }, i) => {
+            const key = `${i}`
+            return (
+              <li
+                key={key}
+                value={number ?? undefined}
+                data-level={level || undefined}
+                data-before={(i > 0 ? "\n" : "") + mark}
+              >
+                <Line nodes={children} />
+              </li>
+            )
+          })}
+        </List>
+      )
+    }
+  }
+}
+
+/** Lines of text. Empty ones beside another block are in its margin. */
+function Text({ lines, isFirst, isLast }: { lines: readonly Inline[][]; isFirst: boolean; isLast: boolean }) {
+  let from = 0
+  let to = lines.length
+  if (!isFirst) while (from < to && lines[from]?.length === 0) from += 1
+  if (!isLast) while (to > from && lines[to - 1]?.length === 0) to -= 1
+  const shown: ReactNode[] = []
+  for (let i = from; i < to; i += 1) {
+    if (i > from) shown.push("\n")
+    shown.push(<Line key={i} nodes={lines[i] ?? []} />)
+  }
+  const isEmpty = shown.length === 0
+  return (
+    <>
+      {from > 0 && <span data-source={"\n".repeat(isEmpty ? from - 1 : from)} />}
+      {!isEmpty && <span>{shown}</span>}
+      {to < lines.length && !isEmpty && <span data-source={"\n".repeat(lines.length - to)} />}
+    </>
+  )
+}
+
+function Line({ nodes }: { nodes: readonly Inline[] }) {
+  return nodes.map((node, i) => {
+    const key = `${i}`
+    switch (node.kind) {
       case "text":
-        return mentions.length > 0 ? (
-          <Mentions key={key} text={token.text} ids={mentions} />
-        ) : (
-          <span key={key}>{token.text}</span>
-        )
+        return <Fragment key={key}>{node.text}</Fragment>
       case "link":
         return (
-          <a key={key} href={token.href} target="_blank" rel="noopener noreferrer nofollow">
-            {token.text}
+          <a key={key} href={node.href} target="_blank" rel="noopener noreferrer nofollow">
+            {node.text}
           </a>
         )
       case "code":
         return (
-          <code key={key} dir="ltr">
-            {token.text}
+          <code key={key} dir="ltr" data-before={node.before} data-after={node.after}>
+            {node.text}
           </code>
         )
-      default:
-        return <CodeBlock key={key} text={token.text} />
+      case "mention":
+        return <Mention key={key} text={node.text} id={node.id} />
+      default: {
+        const Emphasis = elements[node.kind]
+        return (
+          <Emphasis key={key} data-before={node.mark} data-after={node.mark}>
+            <Line nodes={node.children} />
+          </Emphasis>
+        )
+      }
     }
   })
-})
+}
 
-/** A text with the names of those who are mentioned set off. */
-function Mentions({ text, ids }: { text: string; ids: readonly string[] }) {
-  const { memberName, selfId } = useThreadActions()
-  const people = ids.map((id) => ({ id, name: memberName(id) }))
-  const parts: ReactNode[] = []
-  let at = 0
-  for (const { start, end, id } of mentionsIn(text, people)) {
-    parts.push(
-      text.slice(at, start),
-      <span key={start} className="mention" data-testid="mention" data-me={id === selfId ? "" : undefined}>
-        {text.slice(start, end)}
-      </span>,
-    )
-    at = end
-  }
+const elements = { strong: "strong", em: "em", strike: "s" } as const
+
+/** The name of somebody who is mentioned, set off. */
+function Mention({ text, id }: { text: string; id: string }) {
+  const { selfId } = useThreadActions()
   return (
-    <span>
-      {parts}
-      {text.slice(at)}
+    <span className="mention" data-testid="mention" data-me={id === selfId ? "" : undefined}>
+      {text}
     </span>
   )
 }
 
-function CodeBlock({ text }: { text: string }) {
+function CodeBlock({ block }: { block: Block & { kind: "code" } }) {
   const [copied, setCopied] = useState(false)
   useEffect(() => {
     if (!copied) return
     const timer = setTimeout(() => setCopied(false), 2_000)
     return () => clearTimeout(timer)
   }, [copied])
+  const text = block.lines.map((line) => line.text).join("\n")
 
   async function copy() {
     try {
@@ -80,7 +173,11 @@ function CodeBlock({ text }: { text: string }) {
   }
 
   return (
-    <div className="code-block">
+    <div
+      className="code-block"
+      data-before={`${block.open}\n`}
+      data-after={block.lines.length > 0 ? `\n${block.close}` : block.close}
+    >
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: long lines scroll, and must do so with the keyboard too */}
       <pre dir="ltr" tabIndex={0}>
         <code>{text}</code>

@@ -2,6 +2,7 @@ import type { MessageRow } from "@lamplight/client"
 import { useEffect, useId, useRef } from "react"
 import { useLayer } from "../app/layers"
 import { describeFiles } from "../files/layout"
+import { plainStart } from "../logic/plain"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
 
@@ -35,7 +36,7 @@ export function DeleteDialog(props: { row: MessageRow; onDelete: () => void; onC
           {words.message.deleteLead}
         </p>
         <blockquote className="delete-text" dir="auto">
-          {row.content.slice(0, 280) || describeFiles(row.attachments)}
+          {plainStart(row.content, 280) || describeFiles(row.attachments)}
         </blockquote>
         <div className="dialog-choice">
           <Button look="line" onClick={() => dialog.current?.close()}>

@@ -17,16 +17,20 @@ import { withSystem } from "../logic/system"
 import { firstBehindFailed } from "../logic/unsent"
 import { words } from "../strings"
 import { showFailure } from "../ui/failure"
+import { overlay } from "../ui/overlay"
 import { copyMessages } from "./copy"
 import { deliveryState, slowestReader } from "./delivery-state"
-import { estimate, PADDING_END, PADDING_START, startOffset } from "./estimate"
+import { countUnseen, estimate, PADDING_END, PADDING_START, startOffset } from "./estimate"
 import { LogRow } from "./LogRow"
 import { AboveLog, BelowLog } from "./Overlays"
+import { useDateAt } from "./useDateAt"
 import { useFarUnread } from "./useFarUnread"
 import { useLetGo } from "./useLetGo"
 import { useLoadAhead } from "./useLoadAhead"
 import { useRowActions } from "./useRowActions"
 import { useShow } from "./useShow"
+
+const FloatingDay = overlay((overlays) => overlays.FloatingDay)
 
 /** Within this distance of the end the view counts as at the end. */
 const END_PX = 64
@@ -61,15 +65,18 @@ export function Log(props: {
   isGroup: boolean
   name: string
   nameOf: (userId: string) => string
+  /** By id, what tells members of like names apart. */
+  handles: ReadonlyMap<string, string>
   unreadAfter: number | null
   reading: boolean
   onOut: () => void
 }) {
-  const { ref, conversation, self, members, isGroup, name, nameOf, unreadAfter, reading, onOut } = props
+  const { ref, conversation, self, members, isGroup, name, nameOf, handles, unreadAfter, reading, onOut } =
+    props
   const { messages, loadOlder, loadNewer, jumpToNewest, stay, markRead } = conversation
   const { hasOlder, hasNewer } = messages
   const [build] = useState(() => createRowBuilder<MessageRow>())
-  const options = { hasOlder, hasNewer, unreadAfter, selfId: self.id }
+  const options = { hasOlder, hasNewer, unreadAfter, selfId: self.id, isNamed: isGroup }
   const merged = useMemo(
     () => withSystem(messages.rows, messages.systemRows),
     [messages.rows, messages.systemRows],
@@ -248,6 +255,7 @@ export function Log(props: {
     if (reading && !held && seen !== null && seen > messages.readSeq) markRead(seen)
   }, [reading, held, seen, messages.readSeq, markRead])
 
+  const dateAt = useDateAt(virtualizer, rowsNow)
   const shownUnseen = useMemo(() => countUnseen(messages.rows, seen), [messages.rows, seen])
   const unseen = hasNewer ? Math.max(unread, shownUnseen) : shownUnseen
   const toEnd = useCallback(() => {
@@ -337,7 +345,8 @@ export function Log(props: {
         onMarkAllRead={markAllRead}
         onRetry={older.fetch}
       />
-      <div style={{ height: totalSize, position: "relative" }}>
+      <FloatingDay log={frame} dateAt={dateAt} today={today} />
+      <div className="log-rows" style={{ height: totalSize }}>
         {items.map((item) => {
           const row = rows[item.index]
           if (!row) return null
@@ -353,6 +362,7 @@ export function Log(props: {
               <LogRow
                 row={row}
                 name={row.kind === "head" || row.kind === "message" ? nameOf(row.message.senderId) : name}
+                handle={row.kind === "head" ? handles.get(row.message.senderId) : undefined}
                 today={today}
                 selfId={self.id}
                 nameOf={row.kind === "system" ? nameOf : undefined}
@@ -389,16 +399,4 @@ function seqNear(rows: readonly Row<MessageRow>[], from: number, step: 1 | -1): 
     const row = rows[i]
     if (row?.kind === "message" && row.message.seq !== null) return row.message.seq
   }
-}
-
-function countUnseen(rows: readonly MessageRow[], seen: number | null): number {
-  if (seen === null) return 0
-  let count = 0
-  for (let i = rows.length - 1; i >= 0; i -= 1) {
-    const row = rows[i]
-    if (!row || row.seq === null) continue
-    if (row.seq <= seen) break
-    if (!row.mine && !row.deletedAt) count += 1
-  }
-  return count
 }

@@ -12,6 +12,8 @@ import { MessageLine } from "./MessageLine"
 export const LogRow = memo(function LogRow(props: {
   row: Row<MessageRow>
   name: string
+  /** Tells the sender from members of a like name. */
+  handle: string | undefined
   selfId: string
   /** The names of those whom a change of the group names. */
   nameOf: ((userId: string) => string) | undefined
@@ -25,7 +27,7 @@ export const LogRow = memo(function LogRow(props: {
   menuOpen: boolean
   onMenu: (key: string | null) => void
 }) {
-  const { row, name, selfId, nameOf, isGroup, today, delivery } = props
+  const { row, name, handle, selfId, nameOf, isGroup, today, delivery } = props
   const { newest, behindFailed, canChange, active, menuOpen, onMenu } = props
   switch (row.kind) {
     case "start":
@@ -69,12 +71,20 @@ export const LogRow = memo(function LogRow(props: {
         </p>
       )
     case "head": {
+      if (!row.hasTime) return <div className="group-gap" />
       const at = new Date(row.message.createdAt)
       return (
         <p className="group-head" data-own={row.message.mine ? "" : undefined}>
-          <span className={row.message.mine ? "sr-only" : "group-name"} dir="auto">
-            {row.message.mine ? words.thread.you : name}
-          </span>
+          {isGroup && (
+            <span className={row.message.mine ? "sr-only" : "group-name"} dir="auto">
+              {row.message.mine ? words.thread.you : name}
+            </span>
+          )}
+          {isGroup && handle && !row.message.mine && (
+            <span className="row-handle" dir="auto">
+              {handle}
+            </span>
+          )}
           <time className="group-time" dateTime={row.message.createdAt} title={moment(at)}>
             {clock(at)}
           </time>

@@ -13,14 +13,16 @@ import { words } from "../strings"
 import { Button } from "../ui/Button"
 import { copyText } from "../ui/clipboard"
 import { reason, showFailure } from "../ui/failure"
+import { overlay } from "../ui/overlay"
 import { toast } from "../ui/toast"
 import { ActionBar } from "./ActionBar"
 import { Content } from "./Content"
 import type { DeliveryState } from "./delivery-state"
-import { EditFailed } from "./EditFailed"
 import { Quote } from "./Quote"
 import { Reactions } from "./Reactions"
 import { Receipt } from "./Receipt"
+
+const EditFailed = overlay((overlays) => overlays.EditFailed)
 
 /** A shorter wait is over before the user could read its reason. */
 const TELL_AFTER_MS = 1_000
@@ -108,9 +110,9 @@ export function MessageLine(props: {
             {isDeleted ? (
               words.message.deleted
             ) : hasFiles && message.content !== "" ? (
-              <span className="bubble-words" dir="auto">
+              <div className="bubble-words" dir="auto">
                 <Content text={message.content} mentions={message.mentions} />
-              </span>
+              </div>
             ) : (
               <Content text={message.content} mentions={message.mentions} />
             )}
@@ -118,6 +120,7 @@ export function MessageLine(props: {
               <span
                 className="edited"
                 data-testid="edited"
+                data-source=""
                 title={words.message.editedAt(moment(new Date(message.editedAt)))}
               >
                 {" "}
@@ -156,6 +159,7 @@ export function MessageLine(props: {
                 id={`${id}-state`}
                 className="message-wait"
                 data-testid="waiting"
+                data-cause={waitsFor}
                 title={words.message.waiting[waitsFor]}
               >
                 <Clock size={12} aria-hidden="true" />

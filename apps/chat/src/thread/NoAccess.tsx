@@ -2,6 +2,7 @@ import type { MessageRow } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import { goBack } from "../app/route"
 import { describeFiles } from "../files/layout"
+import { plainText } from "../logic/plain"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
 import { copyText } from "../ui/clipboard"
@@ -54,7 +55,7 @@ function Unsent({ row }: { row: MessageRow }) {
   return (
     <li data-testid="unsent">
       <p className="no-access-text" dir="auto">
-        {row.content || describeFiles(row.files)}
+        {plainText(row.content) || describeFiles(row.files)}
       </p>
       <span className="message-actions">
         {row.content && (

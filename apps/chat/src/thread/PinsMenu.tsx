@@ -2,6 +2,7 @@ import { type RefObject, useRef } from "react"
 import { useToday } from "../app/hooks"
 import { describeFiles } from "../files/layout"
 import type { Pin } from "../logic/pins"
+import { plainStart } from "../logic/plain"
 import { listTime } from "../logic/time"
 import { words } from "../strings"
 import { Panel } from "../ui/Panel"
@@ -53,7 +54,7 @@ export function PinsMenu(props: {
                 </time>
               </span>
               <span className="hit-text" dir="auto">
-                {row.content.slice(0, EXCERPT) || describeFiles(row.attachments ?? [])}
+                {plainStart(row.content, EXCERPT) || describeFiles(row.attachments ?? [])}
               </span>
             </button>
           </li>

@@ -5,10 +5,10 @@ import { useReading } from "../app/hooks"
 import { focusThread } from "../app/regions"
 import { endJump } from "../app/route"
 import { Composer } from "../composer/Composer"
-import { EditMessage } from "../composer/EditMessage"
 import { Pictures } from "../files/Pictures"
 import { conversationTitle, nameOf as nameOfUser, namesById } from "../logic/members"
 import { firstUnreadIsKnown } from "../logic/rows"
+import { useHandles } from "../people/handles"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
 import { reason, showFailure } from "../ui/failure"
@@ -17,7 +17,6 @@ import { Skeleton, State } from "../ui/State"
 import { Announcer } from "./Announcer"
 import { ThreadActionsContext } from "./actions"
 import { Log, type LogControl } from "./Log"
-import { NoAccess } from "./NoAccess"
 import { NoWriting, useNoWriting } from "./NoWriting"
 import { ThreadHead } from "./ThreadHead"
 import { TypingStrip } from "./TypingStrip"
@@ -26,8 +25,10 @@ import { useDivider } from "./useDivider"
 import { useMessageActions } from "./useMessageActions"
 
 const DeleteDialog = overlay((overlays) => overlays.DeleteDialog)
+const EditMessage = overlay((overlays) => overlays.EditMessage)
 const EmojiPopover = overlay((overlays) => overlays.EmojiPopover)
 const JumpToDate = overlay((overlays) => overlays.JumpToDate)
+const NoAccess = overlay((overlays) => overlays.NoAccess)
 
 /**
  * How many pages are loaded on opening to find the first unread message. If it is further up, the view starts
@@ -67,6 +68,7 @@ export function Thread(props: {
   const { users } = messages
   const isGroup = item?.kind === "group"
   const names = useMemo(() => namesById(members), [members])
+  const handles = useHandles(isGroup ? members : nobody)
   // Messages of people who left the conversation are still there.
   const nameOf = useCallback(
     (userId: string) => {
@@ -154,6 +156,7 @@ export function Thread(props: {
             isGroup={isGroup}
             name={name}
             nameOf={nameOf}
+            handles={handles}
             unreadAfter={divider.unreadAfter}
             reading={reading}
             onOut={onOut}

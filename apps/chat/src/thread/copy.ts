@@ -1,8 +1,8 @@
 import type { ClipboardEvent } from "react"
 
 /**
- * Copying over several messages keeps names and times: the browser's own copy would give bare text in the
- * order of the layout. Within one message the browser's copy is right.
+ * Copying gives the source of what is selected, with the signs of its form. Over several messages it keeps names and times: the
+ * browser's own copy would give bare text in the order of the layout.
  */
 export function copyMessages(event: ClipboardEvent<HTMLElement>): void {
   const selection = getSelection()
@@ -10,20 +10,28 @@ export function copyMessages(event: ClipboardEvent<HTMLElement>): void {
   const messages = [...event.currentTarget.querySelectorAll<HTMLElement>("[data-testid='message']")].filter(
     (message) => selection.containsNode(message, true),
   )
-  if (messages.length < 2) return
-  const text = messages
-    .map((message) => {
-      const { author, time } = message.dataset
-      const bubble = message.querySelector<HTMLElement>("[data-content]")
-      return `${author}, ${time}:\n${bubble ? selectedText(selection, bubble) : ""}`
-    })
-    .join("\n\n")
+  const only = messages[0]
+  if (!only) return
+  const isOne = messages.length === 1
+  // Within one message without a form the browser's copy is right.
+  const formed = only.querySelector("[data-content] :is([data-before], [data-source], [data-quote])")
+  if (isOne && !(formed && selection.containsNode(formed.closest("[data-content]") as Node, true))) return
+  const text = isOne
+    ? selectedText(selection, only)
+    : messages
+        .map((message) => {
+          const { author, time } = message.dataset
+          return `${author}, ${time}:\n${selectedText(selection, message)}`
+        })
+        .join("\n\n")
   event.clipboardData.setData("text/plain", text)
   event.preventDefault()
 }
 
-/** The selected part of a message. */
-function selectedText(selection: Selection, bubble: HTMLElement): string {
+/** The source of the selected part of a message. */
+function selectedText(selection: Selection, message: HTMLElement): string {
+  const bubble = message.querySelector<HTMLElement>("[data-content]")
+  if (!bubble) return ""
   const whole = document.createRange()
   whole.selectNodeContents(bubble)
   const chosen = selection.getRangeAt(0).cloneRange()
@@ -31,5 +39,16 @@ function selectedText(selection: Selection, bubble: HTMLElement): string {
     chosen.setStart(whole.startContainer, whole.startOffset)
   if (chosen.compareBoundaryPoints(Range.END_TO_END, whole) > 0)
     chosen.setEnd(whole.endContainer, whole.endOffset)
-  return chosen.toString()
+  return sourceOf(chosen.cloneContents()).replace(/^\n+|\n+$/g, "")
+}
+
+/** The text of elements with the signs that they stand for. */
+export function sourceOf(node: Node): string {
+  if (node.nodeType === Node.TEXT_NODE) return node.nodeValue ?? ""
+  const { before = "", after = "", source, quote } = node instanceof HTMLElement ? node.dataset : {}
+  if (source !== undefined) return source
+  let text = ""
+  for (const child of node.childNodes) text += sourceOf(child)
+  if (quote !== undefined) text = text.replace(/^(?!$)/gm, "> ").replace(/^$/gm, ">")
+  return before + text + after
 }

@@ -14,7 +14,7 @@ export function estimate(row: Row<MessageRow> | undefined): number {
     case "unread":
       return 32
     case "head":
-      return 38
+      return row.hasTime ? 38 : 8
     case "start":
       return 60
     case "system":
@@ -44,4 +44,17 @@ export function startOffset(rows: readonly Row<MessageRow>[], height: number): n
     offset += estimate(row)
   }
   return Math.max(0, offset + PADDING_END - height)
+}
+
+/** How many messages of others follow what has been in view. */
+export function countUnseen(rows: readonly MessageRow[], seen: number | null): number {
+  if (seen === null) return 0
+  let count = 0
+  for (let i = rows.length - 1; i >= 0; i -= 1) {
+    const row = rows[i]
+    if (!row || row.seq === null) continue
+    if (row.seq <= seen) break
+    if (!row.mine && !row.deletedAt) count += 1
+  }
+  return count
 }

@@ -5,6 +5,7 @@ import { focusComposer, focusThread } from "../app/regions"
 import { permalink } from "../app/route"
 import type { MenuPlace } from "../conversations/ConversationMenu"
 import { describeFiles } from "../files/layout"
+import { plainText } from "../logic/plain"
 import { rememberEmoji } from "../logic/recent-emoji"
 import { words } from "../strings"
 import { copyText } from "../ui/clipboard"
@@ -69,7 +70,7 @@ export function useMessageActions(props: {
       },
       openPicture: (file, opener) => setViewing({ file, opener }),
       excerptOf({ id: quoted, excerpt }) {
-        if (excerpt) return excerpt
+        if (excerpt) return plainText(excerpt)
         const { rows } = conversation.messages.get()
         const row = rows.find(({ message }) => message?.id === quoted)
         // A message that brought files only has no text either.

@@ -6,8 +6,8 @@ import { PresenceIcon, type PresenceIconState } from "../presence/PresenceIcon"
 import { useLoad } from "./again"
 
 /**
- * A person's picture, or initials on a colour, with the presence icon at the corner. The name is always
- * beside it, so screen readers skip the avatar. A deleted account has neither a colour nor initials.
+ * A person's picture, or initials on a colour, with the presence icon at the corner, but for who is offline. The name is always beside
+ * it, so screen readers skip the avatar. A deleted account has neither a colour nor initials.
  */
 export function Avatar(props: {
   id: string
@@ -26,7 +26,7 @@ export function Avatar(props: {
       data-size={size}
       data-hue={hueOf(id)}
       data-deleted={isDeleted ? "" : undefined}
-      data-has-presence={presence ? "" : undefined}
+      data-has-presence={presence && presence !== "offline" ? "" : undefined}
     >
       <span className="avatar-face" aria-hidden="true">
         {picture && !isFailed ? (
@@ -46,7 +46,7 @@ export function Avatar(props: {
       </span>
       {presence && (
         <span className="avatar-presence" data-testid="presence" data-presence={presence}>
-          <PresenceIcon state={presence} size={size === "lg" ? 18 : 16} />
+          {presence !== "offline" && <PresenceIcon state={presence} size={12} />}
         </span>
       )}
     </span>

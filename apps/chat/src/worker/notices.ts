@@ -1,6 +1,7 @@
 /** Notifications: one for each conversation, and each message once. */
 import { isLanguage, systemLanguage } from "../languages/choice"
 import { type NoticeWords, noticeWords } from "../languages/notices"
+import { plainText } from "../logic/plain"
 import { chosenLanguage, isSeen, owner, setSeen } from "./memory"
 import { type Notice, PAGE, type ToPage } from "./messages"
 
@@ -132,7 +133,10 @@ function lineOf(notice: Notice, words: NoticeWords): string {
         ? words.video
         : attachment.name
     : words.messages(1)
-  const what = text?.replace(/\s+/g, " ").trim() || named
+  const what =
+    plainText(text ?? "")
+      .replace(/\s+/g, " ")
+      .trim() || named
   return conversationName && senderName ? words.by(senderName, what) : what
 }
 

@@ -48,6 +48,7 @@ export function Sheet({
               selfId={asha.id}
               nameOf={nameOf}
               isGroup={false}
+              handle={undefined}
               today={new Date(NOW)}
               delivery={delivery}
               newest={delivery !== null}
@@ -75,6 +76,7 @@ const alone = (key: string, content: string, more: Partial<MessageRow> = {}): Ro
 
 const head = (key: string, mine: boolean): Row<MessageRow> => ({
   kind: "head",
+  hasTime: true,
   key,
   message: message("", { mine }),
 })

@@ -1,0 +1,100 @@
+import { useMe } from "@lamplight/react"
+import { Check, Link, Share } from "lucide-react"
+import { useEffect, useState } from "react"
+import { words } from "../strings"
+import { Button } from "../ui/Button"
+import { copyText } from "../ui/clipboard"
+import { showFailure } from "../ui/failure"
+import { State } from "../ui/State"
+import { useTouch } from "./hooks"
+
+const text = words.firstRun
+
+/** So long the button says that the link was copied. */
+const COPIED_MS = 2_000
+
+/** The only empty state of somebody who is new here: whom to write to, and a link for those who are missing. */
+export function FirstRun(props: {
+  mode: "local" | "open" | "token"
+  title: string
+  /** Leads to the people; left out where they are in view. */
+  onFind?: () => void
+}) {
+  const { mode, title, onFind } = props
+  const isClosed = useMe().registration === "closed"
+  // The host application brings its own people.
+  const invites = mode !== "token"
+  return (
+    <State
+      kind="empty"
+      size="page"
+      title={title}
+      lead={invites ? (isClosed ? text.leadClosed : text.lead) : text.leadHost}
+      action={
+        <div className="first-run">
+          {onFind && (
+            <Button look={invites ? "line" : "primary"} onClick={onFind}>
+              {words.list.emptyAction}
+            </Button>
+          )}
+          {invites && <Invite />}
+        </div>
+      }
+    />
+  )
+}
+
+/** Shares the address of the page, where there is a menu for it, or else copies it. */
+function Invite() {
+  const [copied, setCopied] = useState(false)
+  const isTouch = useTouch()
+  const address = location.origin + location.pathname
+  const shares = isTouch && typeof navigator.share === "function"
+  useEffect(() => {
+    if (!copied) return
+    const timer = setTimeout(() => setCopied(false), COPIED_MS)
+    return () => clearTimeout(timer)
+  }, [copied])
+
+  async function copy() {
+    try {
+      await copyText(address)
+      setCopied(true)
+    } catch (thrown) {
+      showFailure(words.message.copyFailed, thrown)
+    }
+  }
+
+  async function share() {
+    try {
+      await navigator.share({ title: words.product, url: address })
+    } catch (thrown) {
+      // Nobody was chosen.
+      if (thrown instanceof DOMException && thrown.name === "AbortError") return
+      await copy()
+    }
+  }
+
+  return (
+    <>
+      <Button
+        look="primary"
+        data-testid="invite"
+        data-address={address}
+        onClick={() => void (shares ? share() : copy())}
+      >
+        {copied ? (
+          <Check size={18} aria-hidden="true" />
+        ) : shares ? (
+          <Share size={18} aria-hidden="true" />
+        ) : (
+          <Link size={18} aria-hidden="true" />
+        )}
+        {copied ? text.copied : shares ? text.share : text.copy}
+      </Button>
+      <p className="sr-only" role="status">
+        {copied && text.copied}
+      </p>
+    </>
+  )
+}
