@@ -18,7 +18,7 @@ import {
   until,
 } from "./world"
 
-it("59: the script that loads at the start stays within 170 kB gzipped", async () => {
+it("59: the script that loads at the start stays within 180 kB gzipped", async () => {
   const dist = new URL("../dist/", import.meta.url)
   const page = await readFile(new URL("index.html", dist), "utf8")
   let bytes = 0
@@ -31,7 +31,7 @@ it("59: the script that loads at the start stays within 170 kB gzipped", async (
   expect(sizes.length).toBeGreaterThan(1)
   bytes += Math.max(...sizes)
   expect(bytes).toBeGreaterThan(0)
-  expect(bytes).toBeLessThanOrEqual(170 * 1024)
+  expect(bytes).toBeLessThanOrEqual(180 * 1024)
 })
 
 describe.skipIf(!canRun)("how the page behaves to hand, ear and eye", () => {
