@@ -104,9 +104,10 @@ describe.skipIf(!canRun)("what a thread says, and that it stays true", () => {
     await asha.message("three").waitFor()
     await asha.say("four")
     await asha.message("four").waitFor()
+    // Between two people the side of a message says whose it is, and a time stands only after a pause.
+    await expect.poll(() => asha.page.locator(".group-gap").count()).toBe(2)
     const heads = asha.page.locator(".group-head")
-    await expect.poll(() => heads.count()).toBe(3)
-    expect((await heads.allInnerTexts()).map((text) => text.split("\n")[0])).toEqual(["You", ben.name, "You"])
+    expect(await heads.allInnerTexts()).toEqual([expect.stringMatching(/^\d{1,2}:\d\d/)])
     const time = asha.message("one").locator("time")
     const opacity = (wanted: string) =>
       expect.poll(() => time.evaluate((element) => getComputedStyle(element).opacity)).toBe(wanted)
@@ -437,8 +438,19 @@ describe.skipIf(!canRun)("what a thread says, and that it stays true", () => {
           body: JSON.stringify({ name }),
         })
       }, long)
+      // In a group, where names stand over messages.
+      await cleo.page.evaluate(
+        async (memberIds) => {
+          const answer = await fetch("/api/privatechat/conversations", {
+            method: "POST",
+            headers: { "content-type": "application/json" },
+            body: JSON.stringify({ memberIds }),
+          })
+          location.hash = `#/c/${(await answer.json()).conversation.id}`
+        },
+        [await asha.userId(), await ben.userId()],
+      )
       await cleo.page.reload()
-      await cleo.open(asha)
       await cleo.on("composer").fill("from a long name")
       await cleo.on("send").click()
       await cleo.message("from a long name").waitFor()
@@ -450,7 +462,8 @@ describe.skipIf(!canRun)("what a thread says, and that it stays true", () => {
       await row.waitFor()
       const overflows = (person: Person) =>
         person.page.evaluate(() =>
-          [...document.querySelectorAll<HTMLElement>("header, .row, .group-head, .log, .panel, body")]
+          // The rows of a log reach under the space for its scrollbar; what they have does not.
+          [...document.querySelectorAll<HTMLElement>("header, .row, .group-head, .bubble, .panel, body")]
             .filter((element) => element.checkVisibility() && element.scrollWidth > element.clientWidth + 1)
             .map((element) => element.className || element.tagName),
         )

@@ -1,6 +1,6 @@
 import type { User } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
-import { type ReactNode, useId, useMemo } from "react"
+import { useId, useMemo } from "react"
 import { chime } from "../app/attention"
 import { enterKey, singleKeys, sound, useChoice } from "../app/choices"
 import { useTouch } from "../app/hooks"
@@ -18,6 +18,8 @@ import { words } from "../strings"
 import { Button } from "../ui/Button"
 import { showFailure } from "../ui/failure"
 import { MutedConversations } from "./MutedConversations"
+import { Privacy } from "./Privacy"
+import { Section, Toggle } from "./parts"
 
 const themes = ["system", "light", "dark"] as const
 
@@ -75,6 +77,7 @@ export function Sections({ self, mode, page }: { self: User; mode: SignInMode; p
         <NoticeChoices person={person} />
         <MutedConversations selfId={self.id} />
       </Section>
+      <Privacy />
       {!touch && (
         <Section title={text.keyboard}>
           <Switch
@@ -89,18 +92,6 @@ export function Sections({ self, mode, page }: { self: User; mode: SignInMode; p
         </Section>
       )}
     </>
-  )
-}
-
-export function Section({ title, children }: { title: string; children: ReactNode }) {
-  const id = useId()
-  return (
-    <section className="set-section" aria-labelledby={id}>
-      <h3 className="set-title" id={id}>
-        {title}
-      </h3>
-      {children}
-    </section>
   )
 }
 
@@ -184,29 +175,15 @@ function Switch(props: {
   choice: typeof sound
   onChange?: (isOn: boolean) => void
 }) {
-  const { label, hint, testId, choice, onChange } = props
-  const isOn = useChoice(choice) === "on"
-  const id = useId()
+  const { choice, onChange, ...rest } = props
   return (
-    <label className="set-switch">
-      <span>
-        <span className="set-label">{label}</span>
-        <span className="menu-note" id={id}>
-          {hint}
-        </span>
-      </span>
-      <input
-        type="checkbox"
-        className="switch"
-        data-testid={testId}
-        aria-label={label}
-        aria-describedby={id}
-        checked={isOn}
-        onChange={({ target }) => {
-          choice.set(target.checked ? "on" : "off")
-          onChange?.(target.checked)
-        }}
-      />
-    </label>
+    <Toggle
+      {...rest}
+      isOn={useChoice(choice) === "on"}
+      onChange={(isOn) => {
+        choice.set(isOn ? "on" : "off")
+        onChange?.(isOn)
+      }}
+    />
   )
 }
