@@ -12,7 +12,7 @@ use crate::moving::MovingConnection;
 use crate::origin::client_address;
 use crate::roster_feed::RosterPublisher;
 use lamplight_domain::identity::{ConnectionId, Generation, UserId};
-use lamplight_domain::presence::OfflineReason;
+use lamplight_domain::presence::{OfflineReason, Privacy};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::ConnectionRegistry as _;
 use lamplight_usecases::throttle::{self, Due};
@@ -91,11 +91,13 @@ impl SocketHandler for ChatNamespace {
                     .await;
             }
         }
-        Ok(SocketData::new(
+        let mut data = SocketData::new(
             ConnectionId::trusted(request.socket_id),
             address,
             credentials,
-        ))
+        );
+        data.privacy = self.privacy_of(&data).await;
+        Ok(data)
     }
 
     fn connected(&self, socket: &Connection) {
@@ -104,6 +106,7 @@ impl SocketHandler for ChatNamespace {
         // A token proves the user, who receives events from the connect on.
         if let Some(user) = data.user() {
             self.hub.admit(&data.id, user);
+            self.hide_from(data, user);
         }
         if let Some(at) = data.proof.lock().expires {
             self.token_expiry.schedule(socket, at);
@@ -181,6 +184,7 @@ impl SocketHandler for ChatNamespace {
             return true;
         };
         self.hub.admit(&data.id, user);
+        self.hide_from(data, user);
         if let Some(attached) = self.hub.attached(user) {
             attached.await;
         }
@@ -254,6 +258,25 @@ impl Drop for InFlight {
 }
 
 impl ChatNamespace {
+    /// What the proven user of a connection keeps from others, and so does not see of others: it may never
+    /// join. Where that cannot be read, everything, until the user joins.
+    async fn privacy_of(&self, data: &SocketData) -> Option<Box<(Privacy, u64)>> {
+        let user = data.user()?;
+        let read = self.handler.privacy_of(std::slice::from_ref(user)).await;
+        let everything = Privacy {
+            hides_last_seen: true,
+            hides_reads: true,
+        };
+        let kept = read.map_or(Some((everything, 0)), |all| all.into_iter().next())?;
+        (kept.0 != Privacy::default()).then(|| Box::new(kept))
+    }
+
+    fn hide_from(&self, data: &SocketData, user: &UserId) {
+        if let Some((privacy, revision)) = data.privacy.as_deref() {
+            self.roster.set_privacy(user, *privacy, *revision);
+        }
+    }
+
     /// Handles an event. Each event gets exactly one answer.
     fn take(&self, socket: &Connection, mut event: Event) -> Option<BoxFuture<'static, ()>> {
         let answer = Answer {

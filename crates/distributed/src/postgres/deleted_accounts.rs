@@ -35,7 +35,8 @@ const GONE: [Sql; 6] = [
         types: PERSON,
     },
     Sql {
-        text: "DELETE FROM member_settings WHERE person = $1",
+        text: "DELETE FROM member_settings
+               WHERE person = $1 AND conversation IN (SELECT conversation FROM members WHERE person = $1)",
         types: PERSON,
     },
     // The source 3 is ProfileSource::Deleted.

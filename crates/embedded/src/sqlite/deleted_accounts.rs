@@ -13,7 +13,8 @@ const GONE: [&str; 6] = [
     "DELETE FROM accounts WHERE person = ?1",
     "DELETE FROM account_networks WHERE person = ?1",
     "DELETE FROM blocks WHERE person = ?1 OR blocked = ?1",
-    "DELETE FROM member_settings WHERE person = ?1",
+    "DELETE FROM member_settings
+         WHERE person = ?1 AND conversation IN (SELECT conversation FROM members WHERE person = ?1)",
     // The source 3 is ProfileSource::Deleted.
     "UPDATE people SET name = '', name_folded = '', avatar_url = NULL, source = 3, claims_at = NULL, status = 0,
          status_text = NULL, status_until = NULL, last_seen = NULL, hides_last_seen = 0, hides_reads = 0 WHERE id = ?1",

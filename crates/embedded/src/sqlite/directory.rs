@@ -95,7 +95,7 @@ impl Directory for SqliteStore {
             batch
                 .conn
                 .prepare_cached(
-                    "UPDATE people SET status = ?2, status_text = ?3, status_until = ?4, status_revision = ?5 WHERE id = ?1",
+                    "UPDATE people SET status = ?2, status_text = ?3, status_until = ?4, status_revision = ?5 WHERE id = ?1 AND source <> 3",
                 )?
                 .execute(params![
                     person,
@@ -142,7 +142,7 @@ impl Directory for SqliteStore {
             let revision = next_version(before.revision, at);
             conn.prepare_cached(
                 "UPDATE people SET hides_last_seen = ?2, hides_reads = ?3, status_revision = ?4,
-                     last_seen = iif(?2, NULL, last_seen) WHERE user_id = ?1",
+                     last_seen = iif(?2, NULL, last_seen) WHERE user_id = ?1 AND source <> 3",
             )?
             .execute(params![
                 user.as_str(),

@@ -101,10 +101,11 @@ impl AccountService {
             self.bus
                 .publish(Event::ConversationChanged { conversation, to });
         }
+        // First, so that nothing more is written there by a request that was under way.
+        self.leave_groups(user, deletion.position).await?;
         if deletion.erases_messages {
             self.erase_messages(user, deletion.position).await?;
         }
-        self.leave_groups(user, deletion.position).await?;
         self.accounts.finish_deletion(user).await
     }
 

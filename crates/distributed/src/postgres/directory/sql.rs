@@ -62,7 +62,8 @@ pub(super) const UPSERT: Sql = Sql {
 };
 
 pub(super) const SET_STATUS: Sql = Sql {
-    text: "UPDATE people SET status = $2, status_text = $3, status_until = $4, status_revision = $5 WHERE id = $1",
+    text: "UPDATE people SET status = $2, status_text = $3, status_until = $4, status_revision = $5
+           WHERE id = $1 AND source <> 3",
     types: &[Type::INT8, Type::INT2, Type::TEXT, Type::INT8, Type::INT8],
 };
 
@@ -73,7 +74,7 @@ pub(super) const PRIVACY: Sql = Sql {
 
 pub(super) const SET_PRIVACY: Sql = Sql {
     text: "UPDATE people SET hides_last_seen = $2, hides_reads = $3, status_revision = $4,
-               last_seen = CASE WHEN $2 = 0 THEN last_seen END WHERE id = $1",
+               last_seen = CASE WHEN $2 = 0 THEN last_seen END WHERE id = $1 AND source <> 3",
     types: &[Type::INT8, Type::INT2, Type::INT2, Type::INT8],
 };
 
