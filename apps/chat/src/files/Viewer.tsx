@@ -234,6 +234,8 @@ function Stage(props: {
   const isZoomed = zoom > 1
   // Before it is painted: a zoom may come right behind, or be there before the picture is.
   const isMeasured = isZoomed && base > 0
+  const isUnmeasured = base === 0
+  // biome-ignore lint/correctness/useExhaustiveDependencies: measured again when nothing is known
   useLayoutEffect(() => {
     const element = image.current
     if (isMeasured || isFailed || !element || src === null) return
@@ -242,7 +244,7 @@ function Stage(props: {
     const watch = new ResizeObserver(measure)
     watch.observe(element)
     return () => watch.disconnect()
-  }, [isMeasured, isFailed, src])
+  }, [isMeasured, isUnmeasured, isFailed, src])
   // React's listeners for the wheel are passive, and could not keep the browser from zooming the page.
   const magnify = useRef(onMagnify)
   magnify.current = onMagnify
@@ -289,6 +291,8 @@ function Stage(props: {
                 ? { maxWidth: "none", maxHeight: "none", width: base * zoom, height: "auto" }
                 : undefined
             }
+            // What it measured before is not its size, also where it was magnified meanwhile.
+            onLoad={() => setBase(0)}
             onError={fail}
           />
         )
