@@ -1,6 +1,6 @@
 //! Deletes accounts. What takes longer than one transaction, any node does afterwards, in steps that
-//! can be repeated: it tells those who share conversations with the user, erases messages if that was
-//! asked for, and leaves the groups. A step that fails, or whose process ends, is done again.
+//! can be repeated: it tells those who share conversations with the user, leaves the groups, and erases
+//! messages if that was asked for. A step that fails, or whose process ends, is done again.
 
 use super::service::AccountService;
 use crate::caller::Caller;
@@ -21,7 +21,7 @@ use std::time::Duration;
 
 /// How often a node looks for deletions that another one left behind.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
-/// A deletion that no step was done of for this long is another node's.
+/// How long a node has a deletion to itself. Each step begins this time anew.
 const CLAIM_MS: i64 = 10_000;
 /// Entries that one step looks through.
 const ENTRIES_AT_ONCE: usize = 2_000;
