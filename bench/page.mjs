@@ -3,6 +3,7 @@
 //   node bench/page.mjs            switches of conversation, and jumps in a conversation of 100,000 messages
 //   MESSAGES=20000 node bench/page.mjs
 //   ONLY=switches node bench/page.mjs
+//   ONLY=start node bench/page.mjs       how soon it can be used on a phone over 4G (PROFILE=1 lists the requests)
 //   ONLY=heap node bench/page.mjs        what the page holds after it has scrolled from the end to the beginning
 //
 // A switch is measured in two ways: from the click to the frame in which the end of that thread is in view, by the page's clock with a
@@ -14,10 +15,12 @@ import { chromium } from "playwright-core"
 import WebSocket from "ws"
 import { Server } from "../tests/e2e/support/node.mjs"
 import { heapOf, toBeginning } from "./page-heap.mjs"
+import { starts } from "./page-start.mjs"
 
 const MESSAGES = Number(process.env.MESSAGES ?? 100_000)
 const RATE = Number(process.env.CPU_RATE ?? 4)
 const SWITCHES = Number(process.env.SWITCHES ?? 20)
+const STARTS = 7
 const ONLY = process.env.ONLY ?? ""
 const OTHERS = 4
 const LINES = 80
@@ -225,6 +228,15 @@ async function conversationWith(asha, name) {
   return { other, id: conversation.id }
 }
 
+/** A person with a few conversations opens the page for the first time. */
+async function start(asha) {
+  for (let n = 0; n < OTHERS; n++) {
+    const { other, id } = await conversationWith(asha, `Start${n}`)
+    await flood(other, id, LINES, line)
+  }
+  await starts(browser, server.url, asha.token, RATE, STARTS, report)
+}
+
 async function heap(asha) {
   const { other, id } = await conversationWith(asha, "Dora")
   for (let sent = 0; sent < MESSAGES; sent += 2_000) {
@@ -350,7 +362,7 @@ async function jumps(asha) {
 
 try {
   const asha = await person("Asha")
-  const all = { switches, heap, jumps }
+  const all = { start, switches, heap, jumps }
   for (const [name, measure] of Object.entries(all)) if (!ONLY || ONLY === name) await measure(asha)
 } finally {
   await browser.close()
