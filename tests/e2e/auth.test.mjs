@@ -369,15 +369,41 @@ describe("AUTH=local", { concurrency: 4 }, () => {
     assert.ok(took > 1_000, `${took} ms`)
   })
 
-  test("the cookie is Secure where a trusted proxy says that the browser spoke TLS", async (t) => {
-    const proxied = await serve(t, { ...LOCAL, TRUSTED_PROXIES: "127.0.0.1" })
+  test("over TLS the cookie is Secure and the host's alone, as a trusted proxy says", async (t) => {
+    const proxied = nodeOf(await serve(t, { ...LOCAL, TRUSTED_PROXIES: "127.0.0.1" }))
+    const tls = { "x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.5" }
     const signUp = async (server) => {
       const body = { username: somebody("x").slice(0, 32), password: "a lamp in the window" }
-      const headers = { "x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.5" }
-      return (await post(server, "/api/auth/register", body, { headers })).headers.get("set-cookie")
+      const answer = await post(server, "/api/auth/register", body, { headers: tls })
+      return { ...answer.body, cookies: answer.headers.getSetCookie() }
     }
-    assert.match(await signUp(nodeOf(proxied)), /; Secure/)
-    assert.doesNotMatch(await signUp(local), /; Secure/)
+    const asha = await signUp(proxied)
+    assert.equal(asha.cookies.length, 1)
+    assert.match(asha.cookies[0], /^__Host-lamplight_session=[^;]+; Path=\/; HttpOnly; .*; Secure$/)
+    const plain = await signUp(local)
+    assert.match(plain.cookies[0], /^lamplight_session=/)
+    assert.doesNotMatch(plain.cookies[0], /; Secure/)
+
+    // A cookie that a neighbouring subdomain has set as well.
+    const ben = await signUp(proxied)
+    const whoIs = async (cookie) =>
+      (await get(proxied, "/api/auth/session", { headers: { ...tls, cookie } })).body.user?.id
+    const own = asha.cookies[0].split(";")[0]
+    assert.equal(await whoIs(`lamplight_session=${ben.token}; ${own}`), asha.user.id)
+    assert.equal(await whoIs(`lamplight_session=${ben.token}; __Host-lamplight_session=over`), undefined)
+    const client = await crowd(t, proxied).connect({
+      extraHeaders: { ...tls, cookie: `lamplight_session=${ben.token}; ${own}` },
+    })
+    assert.equal((await client.must("join_user", {})).user.id, asha.user.id)
+
+    const out = await post(proxied, "/api/auth/logout", {}, { headers: { ...tls, cookie: own } })
+    const cleared = out.headers.getSetCookie()
+    assert.deepEqual(
+      cleared.map((one) => one.split(";")[0]),
+      ["__Host-lamplight_session=", "lamplight_session="],
+    )
+    for (const one of cleared) assert.match(one, /; Max-Age=0/)
+    assert.equal(await whoIs(own), undefined)
   })
 
   test("somebody unknown cannot be written to", async () => {

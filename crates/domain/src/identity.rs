@@ -224,16 +224,18 @@ pub fn parse_name(text: &str) -> Result<Arc<str>, InvalidProfile> {
 }
 
 /// Checks an avatar's address that came from outside. Only what a browser may safely load as an
-/// image passes, so that no page has to defend itself against `javascript:` and the like.
+/// image passes, so that no page has to defend itself against `javascript:` and the like. Browsers
+/// read a backslash as a slash (the URL standard, "special" schemes): `/\host` is no path.
 ///
 /// # Errors
-/// When it is neither `http(s)://…` nor a path of this server, too long, or has a control
-/// character.
+/// When it is neither `http(s)://…` nor a path of this server, too long, or has a backslash or a
+/// control character.
 pub fn parse_avatar_url(text: &str) -> Result<Arc<str>, InvalidProfile> {
     let scheme_ok = text.starts_with("https://")
         || text.starts_with("http://")
         || (text.starts_with('/') && !text.starts_with("//"));
-    if !scheme_ok || text.chars().count() > MAX_URL_CHARS || text.chars().any(char::is_control) {
+    let is_unsafe = |one: char| one.is_control() || one == '\\';
+    if !scheme_ok || text.chars().count() > MAX_URL_CHARS || text.chars().any(is_unsafe) {
         return Err(InvalidProfile::AvatarUrl);
     }
     Ok(text.into())
@@ -285,6 +287,9 @@ mod tests {
         for bad in [
             "javascript:alert(1)",
             "//evil.example/a.png",
+            "/\\evil.example/a.png",
+            "/\t/evil.example/a.png",
+            "https://good.example\\@evil.example/a.png",
             "data:image/svg+xml,x",
             "",
         ] {

@@ -16,8 +16,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
-/// The cookie of a local session.
+/// The cookie of a local session where the browser speaks plain HTTP.
 pub const SESSION_COOKIE: &str = "lamplight_session";
+
+/// The cookie of a local session over TLS. Browsers take a name with this prefix only from the host
+/// itself, with `Secure` and for all paths (RFC 6265bis, section 4.1.3.2), so that no page of a
+/// neighbouring subdomain can sign a visitor in as somebody else.
+pub const HOST_SESSION_COOKIE: &str = "__Host-lamplight_session";
 
 /// A verified token, cookie or key.
 #[derive(Clone, Debug)]
@@ -216,13 +221,18 @@ impl Authenticator {
 
     /// The session of the cookie, if the request may use cookies. Paths and domains of one host can
     /// set several cookies of the same name: the first one wins that is a session of the user whom
-    /// the request names.
+    /// the request names. A request with a cookie that only the host can have set proves nothing by
+    /// another one.
     async fn cookie(&self, headers: &HeaderMap) -> Result<Option<Credentials>, Refusal> {
         if self.origins.judge(headers) != Provenance::Trusted {
             return Ok(None);
         }
+        let mut tokens = headers::cookies(headers, HOST_SESSION_COOKIE);
+        if tokens.is_empty() {
+            tokens = headers::cookies(headers, SESSION_COOKIE);
+        }
         let mut somebody = None;
-        for token in headers::cookies(headers, SESSION_COOKIE) {
+        for token in tokens {
             match self.session(token).await? {
                 Some(credentials) if fits(&credentials, headers) => return Ok(Some(credentials)),
                 other => somebody = somebody.or(other),

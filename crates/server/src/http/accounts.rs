@@ -6,7 +6,7 @@ use super::answer::{
 };
 use super::schemas::{self as docs};
 use super::state::{AppState, Tls};
-use crate::auth::SESSION_COOKIE;
+use crate::auth::{HOST_SESSION_COOKIE, SESSION_COOKIE};
 use crate::headers::bearer;
 use ::http::{HeaderValue, StatusCode, header};
 use axum::Router;
@@ -115,8 +115,8 @@ fn out(result: Result<Answered, Refusal>, may_be_stale: bool, tls: bool) -> Resp
         Err(refusal) => matches!(refusal.code, Code::Unavailable | Code::Internal),
     };
     let mut response = answer(result);
-    if over && let Ok(cookie) = HeaderValue::from_str(&cookie("", 0, tls)) {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    if over {
+        clear_cookies(&mut response, tls);
     }
     response
 }
@@ -170,8 +170,8 @@ pub(crate) async fn delete_account(
     .await;
     let is_deleted = result.is_ok();
     let mut response = answer(result);
-    if is_deleted && let Ok(cookie) = HeaderValue::from_str(&cookie("", 0, tls)) {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    if is_deleted {
+        clear_cookies(&mut response, tls);
     }
     response
 }
@@ -288,6 +288,19 @@ fn seconds_until(at: Timestamp, now: Timestamp) -> i64 {
 
 /// Sets `Secure` only if the browser used TLS: a page on plain HTTP would lose a `Secure` cookie.
 fn cookie(token: &str, max_age: i64, tls: bool) -> String {
-    let secure = if tls { "; Secure" } else { "" };
-    format!("{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age}{secure}")
+    let (name, secure) = if tls {
+        (HOST_SESSION_COOKIE, "; Secure")
+    } else {
+        (SESSION_COOKIE, "")
+    };
+    format!("{name}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age}{secure}")
+}
+
+/// Over TLS both names end: a session may have begun over plain HTTP.
+fn clear_cookies(response: &mut Response, tls: bool) {
+    for tls in if tls { &[true, false][..] } else { &[false] } {
+        if let Ok(cookie) = HeaderValue::from_str(&cookie("", 0, *tls)) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+    }
 }

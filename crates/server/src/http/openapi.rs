@@ -115,8 +115,9 @@ impl Modify for Security {
         components.add_security_scheme("serverKey", bearer("The server key (SERVER_KEY)."));
         components.add_security_scheme(
             "cookie",
-            SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(
+            SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(
                 crate::auth::SESSION_COOKIE,
+                "The session's cookie. Over TLS its name is `__Host-lamplight_session`.",
             ))),
         );
     }
