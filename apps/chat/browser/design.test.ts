@@ -7,7 +7,7 @@ import { build, type PreviewServer, preview } from "vite"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { violations } from "./axe"
 import { colours, differences, layout } from "./measure"
-import { animationsEnd, canRun, frames, isCluster, launch } from "./world"
+import { animationsEnd, canRun, frames, launch } from "./world"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const baselines = new URL("design/", import.meta.url)
@@ -26,8 +26,7 @@ const views = [
 
 const overlays = ["dialog", "question", "deletion", "conversation menu", "status menu", "emoji", "toast"]
 
-// No server takes part, so one run is enough.
-describe.skipIf(!canRun || isCluster)("the design of each part, in each state", () => {
+describe.skipIf(!canRun)("the design of each part, in each state", () => {
   let browser: Browser
   let server: PreviewServer
   let folder = ""

@@ -2,7 +2,7 @@ import type { Browser, CDPSession } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { violations } from "./axe"
 import { misfits } from "./fit"
-import { animationsEnd, canRun, frames, isCluster, launch, Person, resize, Server } from "./world"
+import { animationsEnd, canRun, frames, launch, Person, resize, Server } from "./world"
 
 interface Look {
   look: string
@@ -31,8 +31,7 @@ const looks: Look[] = [
   { look: "text of twice its size on a phone", width: 390, height: 844, text: 32 },
 ]
 
-// What screens look like does not depend on how many nodes there are.
-describe.skipIf(!canRun || isCluster)("F32: every screen, for everyone", () => {
+describe.skipIf(!canRun)("F32: every screen, for everyone", () => {
   let browser: Browser
   const server = new Server()
   let asha: Person
