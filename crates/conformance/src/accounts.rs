@@ -18,6 +18,7 @@ macro_rules! accounts_suite {
                 an_account_comes_with_a_profile,
                 a_person_is_found_by_their_user_name,
                 a_name_is_taken_in_every_spelling,
+                h13_a_name_that_looks_like_a_taken_one_is_taken,
                 a_name_asked_for_by_many_at_once_goes_to_one,
                 a_session_lasts_until_its_end,
                 h11_a_clock_a_month_ahead_deletes_no_session,
@@ -180,6 +181,40 @@ pub async fn a_name_is_taken_in_every_spelling<S: Accounts + Directory>(subject:
             .await
             .expect("an answer"),
         "an accent is no case"
+    );
+}
+
+/// Also by many at once: one wins.
+pub async fn h13_a_name_that_looks_like_a_taken_one_is_taken<S: Accounts + Directory>(
+    subject: Subject<S>,
+) {
+    let store = &subject.store;
+    const NAMES: [&str; 4] = ["paul", "pau1", "PauI", "\u{440}\u{430}ul"];
+    let asks = NAMES
+        .iter()
+        .cycle()
+        .take(20)
+        .enumerate()
+        .map(|(at_once, name)| {
+            let store = subject.store.clone();
+            tokio::spawn(async move {
+                let id = at_once.to_string();
+                store
+                    .create(name, account(&id), named(&id, "Paul"), at(0))
+                    .await
+            })
+        });
+    let made = join_all(asks).await;
+    let made = made
+        .into_iter()
+        .filter(|made| *made.as_ref().expect("a task").as_ref().expect("an answer"));
+    assert_eq!(made.count(), 1);
+    assert!(
+        store
+            .create("paula", account("20"), named("20", "Paula"), at(1))
+            .await
+            .expect("an answer"),
+        "this one is another name"
     );
 }
 

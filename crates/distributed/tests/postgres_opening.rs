@@ -15,7 +15,9 @@ use lamplight_domain::message::{Content, SendKey};
 use lamplight_domain::text::search_key;
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::{NewEntry, Write};
-use lamplight_usecases::ports::{Directory, Messages as _, ProfileSource, Range};
+use lamplight_usecases::ports::{
+    Account, Accounts as _, Directory, Messages as _, ProfileSource, Range,
+};
 use std::time::Duration;
 use support::{database_of, open, options, text};
 
@@ -318,6 +320,37 @@ fn c10_sequences_and_heads_that_are_behind_are_mended_at_the_start() {
             let sql = format!("SELECT nextval(pg_get_serial_sequence('{table}', 'id'))");
             assert_eq!(text(&sql), next, "{table}");
         }
+    });
+}
+
+#[test]
+fn h13_the_looks_of_user_names_are_stored_at_the_start() {
+    run(async {
+        let server = PostgresServer::shared();
+        let url = server.fresh_database();
+        let (store, _) = open(&url).await.expect("a store");
+        let create = async |name: &str, id: &str| {
+            let user = UserId::trusted(id);
+            let account = Account {
+                user: user.clone(),
+                password_hash: String::new(),
+            };
+            let made = store.create(name, account, Profile::bare(user), Timestamp(0));
+            made.await.expect("an answer")
+        };
+        assert!(create("paul", "1").await && create("ada", "2").await);
+        let text = text(server, database_of(&url));
+        // As a node of the version before leaves them.
+        text(
+            "UPDATE accounts SET name_look = ''; UPDATE properties SET value = '1' WHERE name = 'text_keys'",
+        );
+        store.close().await;
+        let (store, _) = open(&url).await.expect("a store");
+        assert_eq!(
+            text("SELECT string_agg(name_look, ' ' ORDER BY name_look) FROM accounts"),
+            "ada paul"
+        );
+        store.close().await;
     });
 }
 

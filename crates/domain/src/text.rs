@@ -4,12 +4,13 @@
 //! | what | compared by |
 //! |---|---|
 //! | user names | [`username_key`]: NFKC, full case folding, no U+0307 after `i` |
+//! | user names, by their looks | [`username_look`]: the skeleton of UTS #39, without case |
 //! | search | [`search_key`]: as above, without the marks of Latin, Greek and Cyrillic letters, without default-ignorables, with single spaces |
 //! | passwords | [`password`]: OpaqueString of RFC 8265 |
 //! | ids | as they are |
 //!
 //! The tables are ICU4X's, so that all of them are of one version of Unicode
-//! (`docs/decisions/0020`).
+//! (`docs/decisions/0020`). It has none of look-alikes: those are `unicode-security`'s.
 
 use icu_casemap::CaseMapper;
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
@@ -23,9 +24,10 @@ use unicode_segmentation::UnicodeSegmentation as _;
 #[cfg(test)]
 mod tests;
 
-/// The version of the rules and tables behind [`username_key`] and [`search_key`]. Keys that were
-/// stored by another version are made anew; a test says when it has to grow.
-pub const KEYS_VERSION: i64 = 1;
+/// The version of the rules and tables behind [`username_key`], [`username_look`] and
+/// [`search_key`]. Keys that were stored by another version are made anew; a test says when it has
+/// to grow.
+pub const KEYS_VERSION: i64 = 2;
 
 /// The fewest characters (Unicode scalar values, in NFC) a user name may have.
 pub const MIN_USERNAME_CHARS: usize = 2;
@@ -115,6 +117,16 @@ pub fn username_key(text: &str) -> String {
     ComposingNormalizerBorrowed::new_nfkc()
         .normalize(&fold(text))
         .into_owned()
+}
+
+/// What two user names look alike by, such as `paul`, `pau1`, `PauI` and `раul` with two Cyrillic
+/// letters: the skeleton of UTS #39, section 4. Case changes what a letter looks like (`I` is like
+/// `l`, and `i` is not), so that the skeleton is taken of the name as typed, and again without case.
+/// Two names with different [`username_key`]s may look alike, and the other way round.
+#[must_use]
+pub fn username_look(text: &str) -> String {
+    let skeleton = |text: &str| unicode_security::skeleton(text).collect::<String>();
+    fold(&skeleton(&fold(&skeleton(text))))
 }
 
 /// The key of an account whose [`username_key`] belongs to another account: see

@@ -7,7 +7,7 @@ use super::directory::profile_of_account;
 use super::{Connection, Failure, PostgresStore, Repeat, Sql};
 use async_trait::async_trait;
 use lamplight_domain::identity::{ConversationId, Profile, UserId};
-use lamplight_domain::text::{exact_username_key, search_key, username_key};
+use lamplight_domain::text::{exact_username_key, search_key, username_key, username_look};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::accounts::retention::{
     EXPIRED_AT_ONCE, EXPIRED_SESSIONS_FOR_MS, NETWORKS_AT_MOST, NETWORKS_FOR_MS,
@@ -26,19 +26,20 @@ const LOCK_NAME: Sql = Sql {
 };
 
 const NAME_EXISTS: Sql = Sql {
-    text: "SELECT 1 FROM accounts WHERE name_folded = $1",
-    types: &[Type::TEXT],
+    text: "SELECT 1 FROM accounts WHERE name_folded = $1 OR name_look = $2",
+    types: &[Type::TEXT, Type::TEXT],
 };
 
 const CREATE: Sql = Sql {
-    text: "INSERT INTO accounts (name_folded, username, person, password_hash, created_at, name_search)
-           VALUES ($1, $2, $3, $4, $5, $6)",
+    text: "INSERT INTO accounts (name_folded, username, person, password_hash, created_at, name_search, name_look)
+           VALUES ($1, $2, $3, $4, $5, $6, $7)",
     types: &[
         Type::TEXT,
         Type::TEXT,
         Type::INT8,
         Type::TEXT,
         Type::INT8,
+        Type::TEXT,
         Type::TEXT,
     ],
 };
@@ -141,17 +142,29 @@ impl Accounts for PostgresStore {
         at: Timestamp,
     ) -> StoreResult<bool> {
         let (key, search) = (username_key(username), search_key(username));
-        let (account, profile, key, search) = (&account, &profile, &key, &search);
+        let look = username_look(username);
+        let (account, profile, key, search, look) = (&account, &profile, &key, &search, &look);
         self.transact(Repeat::Never, |connection| async move {
-            let number = lock_number(key);
-            connection.query(&LOCK_NAME, &[&number]).await?;
-            if connection.query_opt(&NAME_EXISTS, &[key]).await?.is_some() {
+            // In one order, so that two registrations cannot wait for each other.
+            let mut locks = [lock_number(key), lock_number(look)];
+            locks.sort_unstable();
+            for number in locks {
+                connection.query(&LOCK_NAME, &[&number]).await?;
+            }
+            if connection
+                .query_opt(&NAME_EXISTS, &[key, look])
+                .await?
+                .is_some()
+            {
                 return Ok(false);
             }
             let person = profile_of_account(&connection, profile, at).await?;
             let hash = &account.password_hash;
             connection
-                .execute(&CREATE, &[key, &username, &person, hash, &at.0, search])
+                .execute(
+                    &CREATE,
+                    &[key, &username, &person, hash, &at.0, search, look],
+                )
                 .await?;
             Ok(true)
         })

@@ -6,7 +6,7 @@ use super::error::{OpenError, describe};
 use super::schema::MIGRATION_LOCK;
 use deadpool_postgres::ClientWrapper;
 use lamplight_domain::account_names::{AccountName, renewed_keys};
-use lamplight_domain::text::{KEYS_VERSION, search_key};
+use lamplight_domain::text::{KEYS_VERSION, search_key, username_look};
 use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
@@ -18,6 +18,9 @@ const UPDATE_PEOPLE: &str = "UPDATE people p SET user_folded = u.user_folded, na
 
 const UPDATE_SEARCH: &str = "UPDATE accounts a SET name_search = u.search
     FROM unnest($1::text[], $2::text[]) AS u (stored, search) WHERE a.name_folded = u.stored";
+
+const UPDATE_LOOK: &str = "UPDATE accounts a SET name_look = u.look
+    FROM unnest($1::text[], $2::text[]) AS u (stored, look) WHERE a.name_folded = u.stored";
 
 const UPDATE_KEYS: &str = "UPDATE accounts a SET name_folded = u.key
     FROM unnest($1::text[], $2::text[]) AS u (stored, key) WHERE a.name_folded = u.stored";
@@ -119,6 +122,11 @@ async fn renew_accounts(client: &ClientWrapper) -> Result<usize, Error> {
         .map(|one| search_key(&one.username))
         .collect();
     update(client, UPDATE_SEARCH, &stored, &searches).await?;
+    let looks: Vec<String> = accounts
+        .iter()
+        .map(|one| username_look(&one.username))
+        .collect();
+    update(client, UPDATE_LOOK, &stored, &looks).await?;
     let (changes, clashes) = renewed_keys(accounts);
     for (username, other) in clashes {
         tracing::warn!(

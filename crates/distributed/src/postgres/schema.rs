@@ -92,6 +92,10 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0018_privacy.sql"),
         oldest_compatible: 1,
     },
+    Migration {
+        sql: include_str!("../../migrations/0019_looks.sql"),
+        oldest_compatible: 1,
+    },
 ];
 
 const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS lamplight_schema (

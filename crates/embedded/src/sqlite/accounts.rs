@@ -7,7 +7,7 @@ use super::deleted_accounts;
 use super::directory::profile_of_account;
 use async_trait::async_trait;
 use lamplight_domain::identity::{ConversationId, Profile, UserId};
-use lamplight_domain::text::{exact_username_key, search_key, username_key};
+use lamplight_domain::text::{exact_username_key, search_key, username_key, username_look};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::accounts::retention::{
     EXPIRED_AT_ONCE, EXPIRED_SESSIONS_FOR_MS, NETWORKS_AT_MOST, NETWORKS_FOR_MS,
@@ -27,21 +27,22 @@ impl Accounts for SqliteStore {
         profile: Profile,
         at: Timestamp,
     ) -> StoreResult<bool> {
-        let (username, folded, search) = (
+        let (username, folded, search, look) = (
             username.to_owned(),
             username_key(username),
             search_key(username),
+            username_look(username),
         );
         let made = self.write(move |batch| {
             let conn = batch.conn;
-            if conn.prepare_cached("SELECT 1 FROM accounts WHERE name_folded = ?1")?.exists([&folded])? {
+            if conn.prepare_cached("SELECT 1 FROM accounts WHERE name_folded = ?1 OR name_look = ?2")?.exists([&folded, &look])? {
                 return Ok(false);
             }
             let person = profile_of_account(conn, &profile, at)?;
             conn.prepare_cached(
-                "INSERT INTO accounts (name_folded, username, person, password_hash, created_at, name_search) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO accounts (name_folded, username, person, password_hash, created_at, name_search, name_look) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
-            .execute(params![folded, username, person, account.password_hash, at.0, search])?;
+            .execute(params![folded, username, person, account.password_hash, at.0, search, look])?;
             Ok(true)
         });
         made.answer().await

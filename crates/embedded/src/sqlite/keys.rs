@@ -2,7 +2,7 @@
 //! other Unicode tables than this version's.
 
 use lamplight_domain::account_names::{AccountName, renewed_keys};
-use lamplight_domain::text::{KEYS_VERSION, search_key};
+use lamplight_domain::text::{KEYS_VERSION, search_key, username_look};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 /// People that are read at a time.
@@ -74,10 +74,14 @@ fn renew_accounts(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
         })
     })?;
     let accounts = found.collect::<rusqlite::Result<Vec<_>>>()?;
-    let mut search =
-        transaction.prepare("UPDATE accounts SET name_search = ?2 WHERE name_folded = ?1")?;
+    let mut search = transaction
+        .prepare("UPDATE accounts SET name_search = ?2, name_look = ?3 WHERE name_folded = ?1")?;
     for account in &accounts {
-        search.execute(params![account.stored, search_key(&account.username)])?;
+        search.execute(params![
+            account.stored,
+            search_key(&account.username),
+            username_look(&account.username)
+        ])?;
     }
     let (changes, clashes) = renewed_keys(accounts);
     for (username, other) in clashes {

@@ -4,11 +4,13 @@ use super::insert::{EntryRow, insert};
 use super::schema::{MIGRATIONS, migrate};
 use super::{OpenError, SqliteOptions, SqliteStore};
 use lamplight_conformance::{Recorder, Subject};
-use lamplight_domain::identity::{ConversationId, MessageId, UserId};
+use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
 use lamplight_domain::message::Content;
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
-use lamplight_usecases::ports::{Accounts as _, Directory as _, Messages as _, Range, StoreError};
+use lamplight_usecases::ports::{
+    Account, Accounts as _, Directory as _, Messages as _, Range, StoreError,
+};
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
@@ -324,6 +326,16 @@ async fn f18_names_of_an_older_schema_are_normalised_at_the_start() {
             count,
             "{query}"
         );
+    }
+    let account = Account {
+        user: UserId::trusted("other"),
+        password_hash: String::new(),
+    };
+    let profile = Profile::bare(UserId::trusted("other"));
+    // With a Cyrillic letter each.
+    for (typed, is_free) in [("іnci", false), ("ıss", true), ("аda", false)] {
+        let made = store.create(typed, account.clone(), profile.clone(), Timestamp(8));
+        assert_eq!(made.await.unwrap(), is_free, "{typed}");
     }
     store.close().await;
     let lines = lines.0.lock().unwrap().join("\n");

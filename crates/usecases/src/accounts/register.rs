@@ -86,5 +86,8 @@ fn parse_username(text: &str) -> Result<&str, Refusal> {
 }
 
 fn username_taken() -> Refusal {
-    Refusal::new(Code::Conflict, "This username is taken.")
+    Refusal::new(
+        Code::Conflict,
+        "This username is taken, or looks like one that is.",
+    )
 }

@@ -62,9 +62,11 @@ pub struct Authored {
 /// Local accounts and their sessions.
 #[async_trait]
 pub trait Accounts: Send + Sync + 'static {
-    /// Creates an account and its profile. `false` if the name is taken, by [`username_key`].
+    /// Creates an account and its profile. `false` if the name is taken, by [`username_key`], or
+    /// looks like one that is, by [`username_look`].
     ///
     /// [`username_key`]: lamplight_domain::text::username_key
+    /// [`username_look`]: lamplight_domain::text::username_look
     async fn create(
         &self,
         username: &str,
