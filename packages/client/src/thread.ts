@@ -75,6 +75,8 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
   let stays = false
   /** Where that is, by `seq`, as far as it is known. */
   let place: number | undefined
+  /** That is where a jump led, and nothing has said otherwise since. */
+  let isAimed = false
   /** Counts jumps: only the last one may change what is shown. */
   let jumps = 0
   /** Counts resets: what was requested before the last one belongs to another log. */
@@ -250,6 +252,12 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     change(look(log, null))
   }
 
+  /** Who loads on from where a jump led reads elsewhere by then, also where no page tells the place. */
+  function leaveAim(): void {
+    if (isAimed) place = undefined
+    isAimed = false
+  }
+
   function jumpToNewest(): Promise<void> {
     lookAtEnd()
     return follow()
@@ -317,15 +325,18 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     stay(isAbove, seq) {
       stays = isAbove
       place = isAbove ? seq : undefined
+      isAimed = false
     },
     loadOlder() {
       if (!hasOlder(log)) return Promise.resolve()
+      leaveAim()
       const done = older()
       messages.touch()
       return done
     },
     loadNewer() {
       if (log.view === null) return Promise.resolve()
+      leaveAim()
       const done = newer()
       messages.touch()
       return done
@@ -334,8 +345,10 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
       const mine = ++jumps
       const show = (next: Log): Log => {
         if (mine !== jumps) return next
-        place = undefined
-        return look(next, nearest(next, seq))
+        // What is loaded around it, or arrives a moment later, must not take it away.
+        place = nearest(next, seq)
+        isAimed = true
+        return look(next, place)
       }
       if (holds(log, seq)) change(show(log))
       else await take({ direction: "around", at: seq, limit: AROUND }, show)

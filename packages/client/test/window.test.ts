@@ -198,3 +198,67 @@ test("20: a conversation that is not open keeps its end only, and what was let g
   const seqs = thread.messages.get().rows.map(({ seq }) => seq)
   expect(seqs).toEqual(Array.from({ length: seqs.length }, (_, at) => 3_000 - seqs.length + 1 + at))
 })
+
+test("19 20: what is jumped to stays, although what is loaded around it makes the window too long", async () => {
+  const world = makeWorld()
+  const { server, clock } = world
+  server.addConversation("7", "me", "asha")
+  for (let at = 1; at <= 4_000; at++) server.store("7", "asha", `text ${at}`)
+  const tab = makeTab(world)
+  tab.client.retain()
+  const thread = threadOf(tab)
+  thread.open()
+  await clock.advance(500)
+  // Scrolls up until the window is as long as it gets without a cut, and back to the end.
+  for (let page = 0; page < 43; page++) await thread.loadOlder()
+  const before = thread.messages.get().rows.map(({ seq }) => seq as number)
+  expect(before.length).toBe(2_200)
+  thread.stay(false)
+  // A pinned message a little above.
+  const seq = (before[0] as number) - 20
+  await thread.jumpTo(seq)
+  const shown = () => thread.messages.get().rows.map((row) => row.seq)
+  expect(shown()).toContain(seq)
+  // What arrives before the page has said where one reads takes nothing away either.
+  for (let count = 0; count < 300; count++) server.say("7", "asha", `live ${count}`)
+  await clock.advance(1_000)
+  expect(shown()).toContain(seq)
+})
+
+test("19 20: the same of a jump to what is loaded already", async () => {
+  const world = makeWorld()
+  const { server, clock } = world
+  server.addConversation("7", "me", "asha")
+  for (let at = 1; at <= 2_180; at++) server.store("7", "asha", `text ${at}`)
+  const tab = makeTab(world)
+  tab.client.retain()
+  const thread = threadOf(tab)
+  thread.open()
+  await clock.advance(500)
+  while (thread.messages.get().hasOlder) await thread.loadOlder()
+  thread.stay(false)
+  await thread.jumpTo(5)
+  for (let count = 0; count < 300; count++) server.say("7", "asha", `live ${count}`)
+  await clock.advance(1_000)
+  expect(thread.messages.get().rows.map((row) => row.seq)).toContain(5)
+})
+
+test("20: who never tells the place gets from where a jump led to the end and to the beginning", async () => {
+  const world = makeWorld()
+  const { server, clock } = world
+  server.addConversation("7", "me", "asha")
+  for (let at = 1; at <= 6_000; at++) server.store("7", "asha", `text ${at}`)
+  const tab = makeTab(world)
+  tab.client.retain()
+  const thread = threadOf(tab)
+  thread.open()
+  await clock.advance(500)
+  for (const [way, more] of [
+    ["loadNewer", "hasNewer"],
+    ["loadOlder", "hasOlder"],
+  ] as const) {
+    await thread.jumpTo(3_000)
+    for (let page = 0; page < 100 && thread.messages.get()[more]; page++) await thread[way]()
+    expect(thread.messages.get()[more]).toBe(false)
+  }
+})
