@@ -3,6 +3,7 @@
  * reach other tabs.
  */
 import type { Core } from "./core.js"
+import type { OutboxRecord } from "./options.js"
 import { createSavedMap } from "./saved-map.js"
 
 export interface Drafts {
@@ -42,15 +43,18 @@ export function createDrafts(core: Core): Drafts {
     cancel = null
     drafts.clear()
   })
-  events.on("signedIn", async () => {
-    const waiting = await core.storage("outbox", core.me() as string)
+  events.on("signedIn", () => {
+    let waiting: readonly OutboxRecord[] = []
+    const unsent = core.storage("outbox", core.me() as string).then((stored) => {
+      waiting = stored?.value ?? []
+    })
     void load((id, text) => {
       if (drafts.has(id)) return
       // The page may have ended after it stored a message, and before it cleared the draft.
-      const isSent = waiting?.value.some((one) => one.conversationId === id && one.content === text)
+      const isSent = waiting.some((one) => one.conversationId === id && one.content === text)
       if (isSent) saveSoon()
       else put(id, text)
-    })
+    }, unsent)
   })
   events.on("tab", (message) => {
     if (message.type === "draft") put(message.conversationId, message.text)

@@ -4,18 +4,36 @@ import type { Core } from "./core.js"
 export function createSavedMap<T>(core: Core, name: string) {
   const map = new Map<string, T>()
   const key = () => `${name}:${core.scope}:${core.me()}`
-  const save = () => void core.storage("set", key(), map.size ? Object.fromEntries(map) : undefined)
+  /** What is being loaded, and what was to be saved meanwhile: it would replace what is not here yet. */
+  let loading: { key: string; newer?: Record<string, T> } | null = null
+
+  /** Writes the whole map; an empty one is deleted. */
+  function save(): void {
+    const all = map.size ? Object.fromEntries(map) : undefined
+    if (loading?.key === key()) loading.newer = all ?? {}
+    else void core.storage("set", key(), all)
+  }
+
   return {
     map,
-    /** Writes the whole map; an empty one is deleted. */
     save,
-    /** Calls `take` with each value that an earlier page saved for the same user, then writes what is here besides. */
-    async load(take: (conversationId: string, value: T) => void): Promise<void> {
+    /**
+     * Calls `take` with each value that an earlier page saved for the same user, once `ready` is there too, then writes what is here
+     * besides.
+     */
+    async load(take: (conversationId: string, value: T) => void, ready?: Promise<unknown>): Promise<void> {
       const me = core.me()
-      const saved = await core.storage("get", key())
-      if (!core.isUser(me)) return
-      for (const [id, value] of Object.entries(saved?.value ?? {})) take(id, value as T)
-      if (map.size) save()
+      const mine: NonNullable<typeof loading> = { key: key() }
+      loading = mine
+      const [saved] = await Promise.all([core.storage("get", mine.key), ready])
+      if (loading === mine) loading = null
+      const before = Object.entries((saved?.value ?? {}) as Record<string, T>)
+      if (core.isUser(me)) {
+        for (const [id, value] of before) take(id, value)
+        if (map.size) save()
+        // The user has left, with what they wrote in this moment.
+      } else if (mine.newer)
+        void core.storage("set", mine.key, { ...Object.fromEntries(before), ...mine.newer })
     },
   }
 }

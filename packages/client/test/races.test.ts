@@ -583,3 +583,56 @@ test("a closed client closes its storage, and what it wrote is there", async () 
   expect(closed).toBe(1)
   expect(await storage.get("drafts:own:me")).toEqual({ "7": "half a sentence" })
 })
+
+test("38: what is typed before the drafts of an earlier page are loaded takes none of them away", async () => {
+  const world = makeWorld()
+  for (const id of ["7", "8"]) world.server.addConversation(id, "me", "asha")
+  const storage = memoryStorage()
+  await storage.set("drafts:own:me", { "8": "half a letter" })
+  await storage.set("marks:own:me", { "8": { seq: 1 } })
+  const { outbox, get } = storage
+  // A database that has just been opened is slow, and may answer one store before another.
+  const slow = gate()
+  storage.outbox = async (userId) => {
+    await slow.promise
+    return outbox(userId)
+  }
+  storage.get = async (key) => {
+    const value = await get(key)
+    await slow.promise
+    return value
+  }
+  const { client } = makeTab(world, { storage })
+  client.retain()
+  await world.clock.advance(100)
+  client.conversation("7").setDraft("a new one")
+  // It is saved by now.
+  await world.clock.advance(500)
+  client.conversation("7").markRead(3)
+  slow.open()
+  await world.clock.advance(1_000)
+  expect(client.conversation("8").draft.get()).toBe("half a letter")
+  expect(await storage.get("drafts:own:me")).toEqual({ "7": "a new one", "8": "half a letter" })
+  client.close()
+})
+
+test("38: who leaves before they are loaded leaves what they typed, and the others", async () => {
+  const world = makeWorld()
+  world.server.addConversation("7", "me", "asha")
+  const storage = memoryStorage()
+  await storage.set("drafts:own:me", { "8": "half a letter" })
+  const { outbox } = storage
+  const slow = gate()
+  storage.outbox = async (userId) => {
+    await slow.promise
+    return outbox(userId)
+  }
+  const { client } = makeTab(world, { storage })
+  client.retain()
+  await world.clock.advance(100)
+  client.conversation("7").setDraft("a new one")
+  client.close()
+  slow.open()
+  await world.clock.advance(1_000)
+  expect(await storage.get("drafts:own:me")).toEqual({ "7": "a new one", "8": "half a letter" })
+})
