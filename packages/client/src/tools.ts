@@ -3,11 +3,13 @@
  */
 import { delayAfter } from "./backoff.js"
 import { refusal } from "./content.js"
+import { createDatabase } from "./database.js"
 import { isTransportFailure, LamplightError, toError } from "./errors.js"
 import { query } from "./http.js"
 import { same, single, view } from "./store.js"
 
 export const tools = {
+  createDatabase,
   delayAfter,
   isTransportFailure,
   query,

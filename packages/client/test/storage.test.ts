@@ -1,4 +1,4 @@
-import { IDBFactory } from "fake-indexeddb"
+import { IDBTransaction as FDBTransaction, IDBFactory } from "fake-indexeddb"
 import { beforeEach, describe, expect, test, vi } from "vitest"
 import type { OutboxRecord } from "../src/options.js"
 import { indexedDbStorage, memoryStorage } from "../src/storage.js"
@@ -123,4 +123,56 @@ test("F23 a message that waits on its way when the storage goes says that it wil
   await world.clock.advance(60_000)
   expect(client.outbox.get()).toMatchObject({ durable: false, waiting: 1 })
   client.close()
+})
+
+describe("an IndexedDB that the browser takes away", () => {
+  /** Makes each transaction of the connections that are open now fail as Safari's do after its process of the storage ended. */
+  async function broken() {
+    const opened: IDBDatabase[] = []
+    const open = indexedDB.open.bind(indexedDB)
+    vi.spyOn(indexedDB, "open").mockImplementation((...given) => {
+      const request = open(...given)
+      request.addEventListener("success", () => opened.push(request.result))
+      return request
+    })
+    const storage = indexedDbStorage()
+    await storage.set("a", 1)
+    for (const database of opened)
+      vi.spyOn(database, "transaction").mockImplementation(() => {
+        throw new DOMException("The database connection is closing.", "InvalidStateError")
+      })
+    return { storage, opened }
+  }
+
+  test("is opened again, without an event that says so, and nothing is lost", async () => {
+    const { storage, opened } = await broken()
+    await storage.set("b", 2)
+    await storage.putOutbox(record("x"))
+    expect(await storage.get("a")).toBe(1)
+    expect(await storage.get("b")).toBe(2)
+    expect(await storage.outbox("me")).toHaveLength(1)
+    expect(opened).toHaveLength(2)
+  })
+
+  test("fails where it fails again, once for each call", async () => {
+    const { storage } = await broken()
+    vi.spyOn(indexedDB, "open").mockImplementation(() => {
+      throw new DOMException("Storage is closed to you.", "SecurityError")
+    })
+    await expect(storage.set("b", 2)).rejects.toThrow("closed to you")
+    await expect(storage.get("a")).rejects.toThrow("closed to you")
+  })
+})
+
+test("a browser that cannot commit by itself stores all the same", async () => {
+  const { prototype } = FDBTransaction
+  const { commit } = prototype
+  prototype.commit = undefined as never
+  try {
+    const storage = indexedDbStorage()
+    await storage.set("a", 1)
+    expect(await storage.get("a")).toBe(1)
+  } finally {
+    prototype.commit = commit
+  }
 })
