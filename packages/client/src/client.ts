@@ -276,9 +276,17 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     return user
   }
 
-  function signOut(everywhere?: boolean, deletion?: object): Promise<void> {
+  function signOut(everywhere?: boolean): Promise<void> {
     drafts.flush()
-    return session.signOut(everywhere, deletion)
+    return session.signOut(everywhere)
+  }
+
+  async function deleteAccount(body: object): Promise<void> {
+    const userId = account.id()
+    // Before, while the server has this build for certain.
+    const part = await import("./erase.js").catch(() => null)
+    await session.signOut(true, body)
+    if (userId !== null) await part?.erase(core, userId, files.erase)
   }
 
   return {
@@ -321,7 +329,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       await http("/api/auth/password", passwords)
     },
     updateAccount: account.update,
-    deleteAccount: (body) => signOut(true, body),
+    deleteAccount,
     accountSettings: async (changes) =>
       (
         await http<{ settings: AccountSettings }>(

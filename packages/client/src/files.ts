@@ -59,6 +59,12 @@ export function createFiles(core: Core, given: Omit<FilesOptions, "sharing">) {
       return made
     },
     renew: act("renew"),
+    /** Removes what is stored of a user's uploads. */
+    async erase(userId: string): Promise<void> {
+      const key = `uploads:${userId}`
+      if ((await core.storage("get", key))?.value) await (await load()).erase(userId)
+      await core.storage("set", key, undefined)
+    },
     uploads: {
       ...uploads,
       add: async (id, file) => (await load()).add(id, file),

@@ -1,5 +1,6 @@
 /** One's own account on a server that keeps accounts: what can be changed of it, and the way out of everywhere. */
 import { describe, expect, test } from "vitest"
+import { makeUploadStorage } from "./support/files.js"
 import { Browser, makeTab, makeWorld } from "./support/harness.js"
 import { refusal } from "./support/server.js"
 
@@ -64,6 +65,46 @@ describe("one's own account", () => {
     for (const one of [client, beside]) expect(one.me.get().status).toBe("signed-out")
     client.close()
     beside.close()
+  })
+
+  test("a deleted account leaves nothing of it on the device, and the next one's things alone", async () => {
+    const { world, browser, client } = await signedIn()
+    const { storage } = browser
+    client.close()
+    const uploadStorage = makeUploadStorage()
+    world.server.addConversation("7", "asha", "ben")
+    world.files.hangs = true
+    const tab = makeTab(world, { userId: undefined as never, uploadStorage }, browser)
+    tab.client.retain()
+    await world.clock.advance(1_000)
+    const seven = tab.client.conversation("7")
+    const upload = await tab.client.uploads.add("7", new Blob(["hello"]))
+    await seven.send("with a file", { uploads: [upload] })
+    await seven.send("behind it")
+    seven.setDraft("half a sentence")
+    tab.wires.swallow.add("mark_read").add("set_conversation_settings")
+    world.server.say("7", "ben", "hi")
+    await world.clock.advance(10)
+    seven.markRead(1)
+    void seven.setSettings({ pinned: true })
+    await expect.poll(() => storage.get("settings:own:asha")).toBeTruthy()
+    await storage.set("drafts:own:ben", { "7": "of somebody else" })
+    await world.clock.advance(500)
+    expect(await storage.outbox("asha")).toHaveLength(2)
+    expect(await uploadStorage.all("asha")).toHaveLength(1)
+    for (const name of ["drafts", "marks"]) expect(await storage.get(`${name}:own:asha`)).toBeTruthy()
+
+    const failed = tab.client.deleteAccount({ password: "wrong" })
+    await expect(failed).rejects.toMatchObject({ code: "forbidden" })
+    expect(await storage.outbox("asha")).toHaveLength(2)
+    await tab.client.deleteAccount({ password: "right" })
+    await world.clock.advance(60_000)
+    expect(await storage.outbox("asha")).toEqual([])
+    expect(await uploadStorage.all("asha")).toEqual([])
+    for (const name of ["drafts:own", "marks:own", "settings:own", "uploads"])
+      expect(await storage.get(`${name}:asha`), name).toBeUndefined()
+    expect(await storage.get("drafts:own:ben")).toEqual({ "7": "of somebody else" })
+    tab.client.close()
   })
 
   test.each([

@@ -24,6 +24,8 @@ export interface FilesOptions {
 }
 
 export interface FilesPart extends Pick<Uploads, "add" | "pause" | "resume" | "cancel"> {
+  /** Removes what is stored of a user who is not signed in any more. */
+  erase(userId: string): Promise<void>
   /** The server told how far another user's upload is. */
   progress(event: FileProgress): void
   /** Gives `set` a signed address of `path`, and fresh ones, until the returned function is called. */

@@ -26,7 +26,7 @@ export function createUploads(core: Core, given: FilesOptions, store: Cell<reado
   const uptime = clock.uptime ?? clock.now
   const hasDatabase = !options.storage && typeof indexedDB !== "undefined"
   const storage: UploadStorage | null =
-    options.uploadStorage ?? (hasDatabase ? indexedDbUploads(`lamplight:${core.scope}:uploads`) : null)
+    options.uploadStorage ?? (hasDatabase ? indexedDbUploads(`lamplight:${core.scope}:uploads`, tools) : null)
   const entries = new Map<string, Entry>()
   /** Ids that ended here: the storage may still return them for a moment. */
   const removed = new Set<string>()
@@ -366,6 +366,9 @@ export function createUploads(core: Core, given: FilesOptions, store: Cell<reado
       start(entry)
       await keep(entry, file)
       return itemOf(entry, tools)
+    },
+    async erase(userId: string): Promise<void> {
+      for (const { id } of (await storage?.all(userId)) ?? []) await storage?.delete(id)
     },
     pause(id: string): void {
       const entry = entries.get(id)
