@@ -6,7 +6,8 @@ export interface LinkPiece {
   href?: string
 }
 
-const schemes = /\b(?:https?:\/\/|mailto:|www\.)[^\s<>"`]+/giu
+// What turns the direction of a text ends an address: it would be read as another one than it leads to.
+const schemes = /\b(?:https?:\/\/|mailto:|www\.)[^\s<>"`\u202a-\u202e\u2066-\u2069]+/giu
 /** A host after `www.`, whatever its letters: `www.` and one word is no address. */
 const host = /^www\.[\p{L}\p{N}-]+\.[\p{L}\p{N}]/iu
 /** What may stand before the `@` of an address, and how much of it. */

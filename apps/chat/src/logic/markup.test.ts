@@ -158,6 +158,15 @@ describe("links", () => {
     expect(safeHref("www.example.org/x")).toBe("https://www.example.org/x")
   })
 
+  it("ends an address where a sign turns the direction, so that it leads where it reads", () => {
+    for (const sign of "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069") {
+      expect(line(`https://evil.example/${sign}gro.lepmaxe`)).toBe(
+        `link(https://evil.example/)${sign}gro.lepmaxe`,
+      )
+      expect(line(`www.evil.example/a${sign}b`)).toBe(`link(www.evil.example/a)${sign}b`)
+    }
+  })
+
   it("takes what an address for mail can be, from its first letter", () => {
     expect(safeHref("asha@example.org")).toBe("mailto:asha@example.org")
     expect(links("(.a.b+c@x.example and d@y.example.")).toEqual(["a.b+c@x.example"])

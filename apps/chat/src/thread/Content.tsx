@@ -118,7 +118,8 @@ function Line({ nodes }: { nodes: readonly Inline[] }) {
         return <Fragment key={key}>{node.text}</Fragment>
       case "link":
         return (
-          <a key={key} href={node.href} target="_blank" rel="noopener noreferrer nofollow">
+          // An address reads from left to right, and no sign before it that turns the direction reaches into it.
+          <a key={key} dir="ltr" href={node.href} target="_blank" rel="noopener noreferrer nofollow">
             {node.text}
           </a>
         )
