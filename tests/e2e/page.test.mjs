@@ -2,8 +2,9 @@
 import assert from "node:assert/strict"
 import { createRequire } from "node:module"
 import { after, before, describe, test } from "node:test"
+import { launchChromium } from "./support/chromium.mjs"
 import { storedDrafts } from "./support/drafts.mjs"
-import { launch, Reader, timed } from "./support/page.mjs"
+import { Reader, timed } from "./support/page.mjs"
 import { LOCAL, serve } from "./support/server.mjs"
 import { pass, until } from "./support/wait.mjs"
 
@@ -16,7 +17,7 @@ const axeSource = createRequire(import.meta.url).resolve("axe-core/axe.min.js")
 const server = await serve({ after }, SETTINGS)
 let browser
 before(async () => {
-  browser = await launch()
+  browser = await launchChromium()
 })
 after(() => browser?.close())
 

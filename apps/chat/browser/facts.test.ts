@@ -1,6 +1,6 @@
 import type { Browser, Route } from "playwright-core"
-import { chromium } from "playwright-core"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { launchChromium } from "../../../tests/e2e/support/chromium.mjs"
 import { canRun, closeOthers, frames, launch, Person, phone, resize, Server, settled, until } from "./world"
 
 /** Asha writes to Ben, each test in pages of its own. */
@@ -487,11 +487,7 @@ describe.skipIf(!canRun)("with scrollbars that take space", () => {
     const server = new Server()
     // Browsers of tests hide scrollbars unless told otherwise.
     const [browser] = await Promise.all([
-      chromium.launch({
-        executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-        args: ["--headless", "--no-sandbox", "--disable-gpu"],
-        ignoreDefaultArgs: ["--hide-scrollbars"],
-      }),
+      launchChromium({ ignoreDefaultArgs: ["--hide-scrollbars"] }),
       server.start(),
     ])
     try {

@@ -1,11 +1,6 @@
-import {
-  type Browser,
-  type BrowserContext,
-  type BrowserContextOptions,
-  chromium,
-  type Page,
-} from "playwright-core"
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core"
 import { afterEach } from "vitest"
+import { launchChromium } from "../../../tests/e2e/support/chromium.mjs"
 import { storedDrafts } from "../../../tests/e2e/support/drafts.mjs"
 import { Server } from "./server"
 
@@ -102,15 +97,9 @@ export async function restore(person: Person): Promise<void> {
     await resize(person.page, width, height)
 }
 
-export function launch(...more: string[]): Promise<Browser> {
-  return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: [...more, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"].concat(
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ),
-  })
+/** Starts a browser with more arguments. */
+export function launch(...args: string[]): Promise<Browser> {
+  return launchChromium({ args })
 }
 
 export const phone: BrowserContextOptions = {

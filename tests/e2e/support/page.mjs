@@ -1,17 +1,5 @@
 // Users of the real page, each with a browser context of their own.
-import { chromium } from "playwright-core"
 import { until } from "./wait.mjs"
-
-export function launch() {
-  return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"].concat(
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ),
-  })
-}
 
 const PASSWORD = "a lamp in the window"
 let serial = 0
