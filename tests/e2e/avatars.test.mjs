@@ -17,6 +17,13 @@ const bearer = (account, more = {}) => ({ authorization: `Bearer ${account.token
 const put = (on, path, bytes, headers) =>
   raw(on, "PUT", path, { bytes, headers: { "content-type": "image/png", ...headers } })
 
+test("the page shows pictures of this server alone: one elsewhere tells its owner who looks at it", async () => {
+  for (const path of ["/chat", "/chat/sw.js", "/docs/"]) {
+    const { headers } = await get(server, path)
+    assert.match(headers.get("content-security-policy"), /img-src 'self' data: blob:;/, path)
+  }
+})
+
 describe("an account's picture", () => {
   test("is a square without metadata, and others see it come and go", async (t) => {
     const [asha, ben] = [await register(server, "Asha"), await register(server, "Ben")]

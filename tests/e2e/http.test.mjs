@@ -470,6 +470,11 @@ describe("for those who run it", { concurrency: 4 }, () => {
     assert.match(page.headers.get("content-security-policy"), /default-src 'self'/)
     assert.match(page.headers.get("content-security-policy"), /frame-ancestors 'none'/)
     assert.match(page.headers.get("content-security-policy"), /manifest-src 'self'; worker-src 'self'/)
+    assert.match(page.headers.get("content-security-policy"), /connect-src 'self';/)
+    // A host application has its users' pictures anywhere.
+    assert.match(page.headers.get("content-security-policy"), /img-src 'self' https: data: blob:;/)
+    assert.match(page.headers.get("permissions-policy"), /camera=\(\).*microphone=\(self\)/)
+    assert.equal(page.headers.get("referrer-policy"), "same-origin")
     assert.equal(page.headers.get("x-content-type-options"), "nosniff")
     const worker = await get(server, "/chat/sw.js")
     assert.equal(worker.headers.get("service-worker-allowed"), "/chat")

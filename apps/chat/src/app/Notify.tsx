@@ -3,8 +3,10 @@ import { useEffect, useRef } from "react"
 import { pushChoice } from "../device/choice"
 import { showNotice } from "../device/show"
 import { describeFiles } from "../files/layout"
+import { ownPicture } from "../logic/picture"
 import { plainStart } from "../logic/plain"
 import { useOwnStatus } from "../presence/useOwnStatus"
+import type { SignInMode } from "../session/signOut"
 import { words } from "../strings"
 import { chime, isToldOf, LOOK_AGAIN_MS, lookAt, notificationsWanted } from "./attention"
 import { sound } from "./choices"
@@ -19,10 +21,12 @@ const MAX_TEXT = 140
  */
 export function Notify({
   selfId,
+  mode,
   selected,
   onShow,
 }: {
   selfId: string
+  mode: SignInMode
   selected: string | null
   onShow: (conversationId: string) => void
 }) {
@@ -62,11 +66,12 @@ export function Notify({
           senderName: sender?.name || words.product,
           conversationName: (item?.kind === "group" && item.name) || undefined,
           text: plainStart(content, MAX_TEXT) || describeFiles(message.attachments ?? []),
-          avatarUrl: sender?.avatarUrl,
+          // As the policy of the page has it, which does not hold for notifications.
+          avatarUrl: mode === "local" ? ownPicture(sender?.avatarUrl) : sender?.avatarUrl,
         }
         showNotice(notice, () => onShow(conversationId))
       }),
-    [client, selfId, onShow],
+    [client, selfId, mode, onShow],
   )
   return null
 }

@@ -191,7 +191,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
       <Title selected={selected} self={self} />
       <Device self={self} mode={mode} selected={selected} />
       {mode === "local" && "serviceWorker" in navigator && <KeepCopy self={self} selected={selected} />}
-      <Notify selfId={self.id} selected={selected} onShow={show} />
+      <Notify selfId={self.id} mode={mode} selected={selected} onShow={show} />
       <FailureWatch self={self} selected={selected} onShow={show} />
       <div ref={reportHeight}>
         <Banner />

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest"
-import { safePicture } from "./picture"
+import { ownPicture, safePicture } from "./picture"
 
 const safe = (url: string | null) => safePicture(url, "https://chat.example/chat#/c/7")
 
@@ -23,4 +23,16 @@ it.each([
   "",
 ])("H13 shows nothing from %j", (url) => {
   expect(safe(url)).toBeNull()
+})
+
+it("H13 knows a picture of this server", () => {
+  const own = (url: string | null) => ownPicture(url, "https://chat.example/chat/sw.js")
+  expect(own("/api/avatars/7")).toBe("https://chat.example/api/avatars/7")
+  for (const url of [
+    "https://other.example/a.png",
+    "/\\other.example/a.png",
+    "data:image/png;base64,AA==",
+    null,
+  ])
+    expect(own(url)).toBeNull()
 })

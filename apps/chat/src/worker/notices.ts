@@ -1,6 +1,7 @@
 /** Notifications: one for each conversation, and each message once. */
 import { isLanguage, systemLanguage } from "../languages/choice"
 import { type NoticeWords, noticeWords } from "../languages/notices"
+import { ownPicture, safePicture } from "../logic/picture"
 import { plainText } from "../logic/plain"
 import { chosenLanguage, isSeen, owner, setSeen } from "./memory"
 import { type Notice, PAGE, type ToPage } from "./messages"
@@ -11,9 +12,6 @@ declare const self: ServiceWorkerGlobalScope
 const LINES = 4
 /** A window that takes longer than this to answer is not looked at. */
 const ANSWER_MS = 500
-
-/** Pictures may come from any https address and from this server. */
-const PICTURE = /^(\/(?!\/)|https:\/\/)/
 
 /** What a notification carries. */
 interface Shown {
@@ -109,11 +107,13 @@ async function show(notice: Notice): Promise<void> {
   const body = hasContent
     ? shown.messages.map((message) => message.line).join("\n")
     : words.messages(shown.count)
+  // No policy of the page holds here. With accounts of this server, users choose the address of their picture.
+  const picture = (await owner())?.hasCookie ? ownPicture : safePicture
   const options: NotificationOptions & { renotify: boolean; timestamp: number } = {
     body,
     tag: conversationId,
     renotify: true,
-    icon: avatarUrl && PICTURE.test(avatarUrl) ? avatarUrl : `${PAGE}/icons/icon-192.png`,
+    icon: picture(avatarUrl, self.location.href) ?? `${PAGE}/icons/icon-192.png`,
     badge: `${PAGE}/icons/badge-96.png`,
     data: shown,
     timestamp: Date.parse(createdAt) || Date.now(),

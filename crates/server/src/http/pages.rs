@@ -7,26 +7,49 @@ use axum::Router;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use lamplight_usecases::Identity;
 use std::sync::Arc;
 
-/// Nothing but what this server serves, and pictures over https. No inline script, so that markup
-/// in a message could do nothing even if it were shown as markup.
+/// Nothing but what this server serves. No inline script, so that markup in a message could do
+/// nothing even if it were shown as markup. `'self'` covers `WebSocket` (CSP level 3).
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'self'; img-src 'self' https: data: blob:; media-src 'self' blob:; style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:; \
-     manifest-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; style-src 'self' 'unsafe-inline'; connect-src 'self'; \
+     frame-src 'none'; manifest-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 );
 
-pub(super) fn routes() -> Router<Arc<AppState>> {
+/// And pictures over https: a host application has its users' pictures anywhere.
+const POLICY_WITH_PICTURES: HeaderValue = HeaderValue::from_static(
+    "default-src 'self'; img-src 'self' https: data: blob:; media-src 'self' blob:; style-src 'self' 'unsafe-inline'; connect-src 'self'; \
+     frame-src 'none'; manifest-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+);
+
+/// Voice messages are recorded; the page uses nothing else of a device.
+const PERMISSIONS: HeaderValue = HeaderValue::from_static(
+    "camera=(), display-capture=(), geolocation=(), microphone=(self), midi=(), payment=(), usb=()",
+);
+
+/// With accounts of this server users choose the addresses of pictures themselves, and upload them
+/// here: one elsewhere would tell its owner who looks at them, and when.
+fn policy(identity: Identity) -> HeaderValue {
+    match identity {
+        Identity::Local => POLICY,
+        Identity::Jwt | Identity::Open => POLICY_WITH_PICTURES,
+    }
+}
+
+pub(super) fn routes(identity: Identity) -> Router<Arc<AppState>> {
     Router::new()
         .route("/", get(async || Redirect::temporary("/chat")))
         .route(
             "/chat",
-            get(async |headers: HeaderMap| page("index.html", &headers)),
+            get(async move |headers: HeaderMap| page("index.html", &headers, identity)),
         )
         .route("/chat/", get(async || Redirect::permanent("/chat")))
         .route(
             "/chat/{*path}",
-            get(async |Path(path): Path<String>, headers: HeaderMap| page(&path, &headers)),
+            get(async move |Path(path): Path<String>, headers: HeaderMap| {
+                page(&path, &headers, identity)
+            }),
         )
         .route("/docs", get(async || Redirect::temporary("/docs/")))
         .route(
@@ -42,7 +65,7 @@ pub(super) fn routes() -> Router<Arc<AppState>> {
 /// The script of the service worker, which lies below the page that it is for.
 const WORKER: &str = "sw.js";
 
-fn page(path: &str, headers: &HeaderMap) -> Response {
+fn page(path: &str, headers: &HeaderMap, identity: Identity) -> Response {
     let missing = if path == "index.html" {
         "The chat page is not in this binary: build it with `make build`."
     } else {
@@ -55,19 +78,23 @@ fn page(path: &str, headers: &HeaderMap) -> Response {
             HeaderValue::from_static("/chat"),
         );
     }
-    guarded(found, missing)
+    guarded(found, missing, policy(identity))
 }
 
 fn docs(path: &str, headers: &HeaderMap) -> Response {
-    guarded(assets::docs(path, headers), "There is no such file.")
+    guarded(
+        assets::docs(path, headers),
+        "There is no such file.",
+        POLICY,
+    )
 }
 
-fn guarded(found: Option<Response>, missing: &'static str) -> Response {
+fn guarded(found: Option<Response>, missing: &'static str, policy: HeaderValue) -> Response {
     let Some(mut response) = found else {
         return (StatusCode::NOT_FOUND, missing).into_response();
     };
-    response
-        .headers_mut()
-        .insert(header::CONTENT_SECURITY_POLICY, POLICY);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    headers.insert(HeaderName::from_static("permissions-policy"), PERMISSIONS);
     response
 }
