@@ -43,6 +43,9 @@ export async function install(): Promise<void> {
 
 /** Removes the caches of other builds that no open page is of. */
 export async function removeOldCaches(): Promise<void> {
+  // A newer worker fills its cache, which no page holds yet; it does this once it is active.
+  const { installing, waiting } = self.registration
+  if (installing || waiting) return
   const { held = [] } = await navigator.locks.query()
   const used = new Set(held.map(({ name }) => name))
   for (const name of await caches.keys())
