@@ -80,7 +80,11 @@ export async function setLanguage(next: LanguageChoice): Promise<void> {
   try {
     await apply()
   } catch (error) {
-    if (choice === next) choice = before
+    if (choice === next) {
+      choice = before
+      // That one may have been on its way, and have been dropped for this.
+      void apply().catch(() => {})
+    }
     throw error
   }
   try {
