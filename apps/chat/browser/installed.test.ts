@@ -89,6 +89,23 @@ describe.skipIf(!canRun)("F36 the page that is installed", () => {
     const paths = Object.values(stored).flat()
     expect(paths).toContain("/chat")
     expect(paths.filter((path) => path !== "/chat" && !path.startsWith("/chat/assets/"))).toEqual([])
+
+    // The session ends elsewhere while no page is open: the next one leaves nothing of its user to be read without a server.
+    await saved(asha, "not for a cache")
+    const { url } = server
+    await asha.page.goto(`${url}/healthz`)
+    const ended = await asha.context.request.post(`${url}/api/auth/logout-all`, {
+      headers: { origin: url },
+      data: {},
+    })
+    expect(ended.ok()).toBe(true)
+    await asha.page.goto(`${url}/chat`)
+    await asha.on("signin-form").waitFor()
+    await until(() =>
+      asha.page.evaluate(
+        async () => !(await indexedDB.databases()).some(({ name }) => name === "lamplight-copy"),
+      ),
+    )
     expect(asha.complaints).toEqual([])
     await Promise.all([asha.close(), ben.close()])
   })

@@ -5,7 +5,7 @@ import { useCallback, useEffect, useState } from "react"
 import { forgetChoice } from "../device/choice"
 import { forgetDevice } from "../device/worker"
 import { dirOf } from "../languages/choice"
-import { readCopy, removeCopy } from "../offline/copy"
+import { readCopy, removeCopy, removeCopyOfOthers } from "../offline/copy"
 import { AccountSignIn } from "../session/AccountSignIn"
 import {
   type AuthMode,
@@ -84,7 +84,11 @@ export function App() {
         return
       }
       setAuthMode(found)
-      if (found.kind === "local" && found.user) enter(found.client, found.user)
+      if (found.kind === "local") {
+        if (found.user) enter(found.client, found.user)
+        // The session ended elsewhere, while no page was open here: its user has nothing on this device any more.
+        else leaveDevice()
+      }
       const identity = found.kind === "open" ? rememberedIdentity() : null
       if (identity) setSession(openSession(identity))
       if (found.kind !== "token") return
@@ -131,6 +135,7 @@ export function App() {
     // The conversation in the address was another user's.
     if (signedOut !== null && signedOut !== user.id) history.replaceState(null, "", "#/")
     setSignedOut(null)
+    void removeCopyOfOthers(user.id).catch(() => {})
     setSession({ client, user, mode: "local" })
   }
 
@@ -141,8 +146,7 @@ export function App() {
   const leave = useCallback(
     (why: "left" | "refused") => {
       session?.client.close()
-      void forgetDevice()
-      removeCopy()
+      leaveDevice()
       rememberIdentity(null)
       if (session?.mode === "token") {
         rememberToken(null)
@@ -211,6 +215,12 @@ export function App() {
       <Toasts />
     </Direction.Provider>
   )
+}
+
+/** Nothing of a user is read on this device without them, and nothing comes any more. */
+function leaveDevice(): void {
+  void forgetDevice()
+  removeCopy()
 }
 
 function openSession(identity: Identity): Session {

@@ -99,9 +99,12 @@ export async function noticesShown(): Promise<string[]> {
 
 /** The user has left this device: it gets no pushes any more, and shows nothing of theirs. */
 export async function forgetDevice(): Promise<void> {
-  tellWorker({ type: "forget" })
+  // At the start of the page it is not known at once.
+  const found = await registering
+  const message: ToWorker = { type: "forget" }
+  found?.active?.postMessage(message)
   try {
-    await (await registration?.pushManager?.getSubscription())?.unsubscribe()
+    await (await found?.pushManager?.getSubscription())?.unsubscribe()
   } catch {
     // The worker does so with the first push that it gets for nobody.
   }

@@ -125,3 +125,9 @@ export function removeCopy(): void {
     // Storage is closed to us: there is no copy.
   }
 }
+
+/** Removes it, unless it is this user's. */
+export async function removeCopyOfOthers(userId: string): Promise<void> {
+  const copy = await readCopy()
+  if (copy && copy.userId !== userId) removeCopy()
+}
