@@ -8,6 +8,8 @@ import type { ConversationHandle, MessageRow, SendOptions, SendResult } from "./
 
 interface ActionsOptions {
   log(): Log
+  /** Whether the outbox has a message with this id. */
+  isWaiting(clientMessageId: string): boolean
   rows(): readonly MessageRow[]
   send(content: string, extras: SendExtras): Promise<SendResult>
   write(target: WriteTarget, action: MessageAction): Promise<SendResult>
@@ -17,7 +19,7 @@ export type Actions = Pick<ConversationHandle, "edit" | "remove" | "react" | "pi
   send(content: string, options: SendOptions): Promise<SendResult>
 }
 
-export function createActions({ log, rows, send, write }: ActionsOptions): Actions {
+export function createActions({ log, rows, isWaiting, send, write }: ActionsOptions): Actions {
   /** The row of a message, as it will be after what is not sent yet. */
   const rowOf = (id: string) =>
     rows().findLast(
@@ -28,7 +30,9 @@ export function createActions({ log, rows, send, write }: ActionsOptions): Actio
   function targetOf(id: string): WriteTarget {
     const row = rowOf(id)
     const sent = row ? row.message : findMessage(log(), (message) => message.id === id)
-    return row && !sent ? { clientMessageId: id } : { messageId: sent?.id ?? id }
+    // The end, where what is unsent has its rows, may not be shown.
+    const isUnsent = row ? !sent : isWaiting(id)
+    return isUnsent ? { clientMessageId: id } : { messageId: sent?.id ?? id }
   }
 
   /** `isMade`: it is so already. */
@@ -46,10 +50,13 @@ export function createActions({ log, rows, send, write }: ActionsOptions): Actio
 
   return {
     send(content, { replyTo, mentions, uploads }) {
-      const quoted = replyTo === undefined ? undefined : findMessage(log(), ({ id }) => id === replyTo)
+      const given = typeof replyTo === "object" ? replyTo : undefined
+      const to = given?.id ?? replyTo
+      // The loaded one is newer; the given one may have been let go.
+      const quoted = to === undefined ? undefined : (findMessage(log(), ({ id }) => id === to) ?? given)
       const quote = quoted
         ? { id: quoted.id, seq: quoted.seq, senderId: quoted.senderId, excerpt: excerptOf(quoted.content) }
-        : { id: replyTo ?? "", seq: 0, senderId: "", excerpt: "" }
+        : { id: String(to), seq: 0, senderId: "", excerpt: "" }
       return send(content, {
         ...(replyTo === undefined ? {} : { replyTo: quote }),
         ...(mentions?.length ? { mentions: [...mentions] } : {}),

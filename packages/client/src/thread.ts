@@ -275,6 +275,8 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
   const actions = createActions({
     log: () => log,
     rows: () => messages.get().rows,
+    isWaiting: (clientMessageId) =>
+      options.items(id).some((item) => item.clientMessageId === clientMessageId && !item.write),
     send: (content, extras) => options.send(id, content, extras),
     write: (target, action) => options.write(id, target, action),
   })

@@ -309,8 +309,8 @@ export interface SettingsChange {
 
 /** What a message may have besides its text. */
 export interface SendOptions {
-  /** The id of the message that this one answers. */
-  replyTo?: string | undefined
+  /** The message that this one answers, or its id. By its id its excerpt is shown at once only if it is loaded. */
+  replyTo?: string | Message | undefined
   /** The ids of the members who are mentioned. */
   mentions?: readonly string[] | undefined
   /**

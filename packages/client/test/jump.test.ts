@@ -244,3 +244,44 @@ describe("F28 a jump into the past", () => {
     expect(it.seqs().at(-1)).toBe(12_000)
   }, 60_000)
 })
+
+describe("what is done while the end is not shown", () => {
+  test("an answer quotes its message, although that was let go before it was sent", async () => {
+    const { seven: thread, wires, clock } = await ready(3_000)
+    await thread.jumpTo(100)
+    const message = thread.messages.get().rows.find(({ seq }) => seq === 100)?.message
+    await thread.jumpToNewest()
+    expect(thread.messages.get().rows.some(({ seq }) => seq === 100)).toBe(false)
+    wires.swallow.add("send_private_message")
+    wires.httpDown = true
+    await thread.send("Yes", { replyTo: message ?? undefined })
+    const quote = { id: message?.id, seq: 100, senderId: "asha", excerpt: "text 100" }
+    expect(thread.messages.get().rows.at(-1)?.replyTo).toEqual(quote)
+    wires.swallow.clear()
+    wires.httpDown = false
+    await clock.advance(60_000)
+    expect(thread.messages.get().rows.at(-1)).toMatchObject({ state: "sent", replyTo: quote })
+  })
+
+  test("an edit of what is unsent reaches it", async () => {
+    const { seven: thread, stored, wires, clock } = await ready(3_000)
+    wires.swallow.add("send_private_message")
+    wires.httpDown = true
+    const sent = await thread.send("with a tpyo")
+    await clock.advance(100)
+    wires.httpDown = false
+    // What waits for its own answer may have arrived: another one behind it has not.
+    const behind = await thread.send("another tpyo")
+    await thread.jumpTo(100)
+    if (!sent.ok || !behind.ok) throw new Error("refused")
+    expect(await thread.edit(behind.clientMessageId, "another typo")).toMatchObject({ ok: true })
+    expect(await thread.remove(sent.clientMessageId)).toMatchObject({ ok: true })
+    wires.swallow.clear()
+    await clock.advance(120_000)
+    const texts = stored.log
+      .filter(({ kind }) => kind === "message")
+      .map((one) => "content" in one && one.content)
+    expect(texts.at(-1)).toBe("another typo")
+    expect(stored.log.at(-1)).toMatchObject({ kind: "delete" })
+  })
+})

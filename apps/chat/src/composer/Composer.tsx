@@ -52,7 +52,13 @@ export function Composer(props: {
   }, [props.onSent, onReplyDone])
   const files = useFiles(id)
   const { uploads, attach } = files
-  const { text, write, send: sendWith, enter, leave } = useComposer(id, onSent, reply?.message?.id, files)
+  const {
+    text,
+    write,
+    send: sendWith,
+    enter,
+    leave,
+  } = useComposer(id, onSent, reply?.message ?? undefined, files)
   const touch = useTouch()
   const breaks = useChoice(enterKey) === "newline"
   const field = useAutoGrow(text)

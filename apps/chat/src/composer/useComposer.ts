@@ -1,4 +1,4 @@
-import { type ConversationHandle, isVisible, type Upload } from "@lamplight/client"
+import { type ConversationHandle, isVisible, type Message, type Upload } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import { useCallback, useEffect, useRef, useState } from "react"
 import { takesDraft } from "../logic/draft"
@@ -17,7 +17,7 @@ import { above, returnText, takeBack } from "./returnText"
 export function useComposer(
   id: string,
   onSent: () => void,
-  replyTo: string | undefined,
+  replyTo: Message | undefined,
   files: { uploads: readonly Upload[]; take: (some: readonly Upload[]) => () => void },
 ) {
   const { uploads, take } = files

@@ -38,12 +38,12 @@ export function Palette(props: {
   const movedFocus = useRef(false)
   const isOpen = useRef(true)
   useLayer(onClose)
-  useEffect(
-    () => () => {
+  useEffect(() => {
+    isOpen.current = true
+    return () => {
       isOpen.current = false
-    },
-    [],
-  )
+    }
+  }, [])
 
   // As they were when it opened: what is chosen must not change under the finger.
   const actions = useMemo(() => {
