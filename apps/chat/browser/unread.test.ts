@@ -214,6 +214,30 @@ describe.skipIf(!canRun)("more unread than is fetched at once", () => {
     await expect.poll(marked).toBe(0)
   })
 
+  it("21 22: a link to one of them takes none before it for read", async () => {
+    await ben.page.evaluate(() => {
+      location.hash = "#/"
+    })
+    await asha.flood(400, (n) => `Linked ${n}.`)
+    await ben.page.reload()
+    await ben.on("conversation-item").filter({ hasText: "400 unread" }).waitFor()
+    // As a notification and a search lead there.
+    await ben.page.evaluate(async () => {
+      const answer = await fetch("/api/privatechat/conversations")
+      const { id, headSeq } = (await answer.json()).data[0]
+      location.hash = `#/c/${encodeURIComponent(id)}/${headSeq - 120}`
+    })
+    await ben.message("Linked 279.").waitFor()
+    await ben.page.mouse.move(600, 400)
+    await ben.on("to-unread").filter({ hasText: "400 unread" }).waitFor()
+    expect(await marked()).toBe(400)
+    await ben.on("to-unread").click()
+    await ben.message("Linked 0.").waitFor()
+    await ben.on("unread-divider").waitFor()
+    await ben.on("to-end").click()
+    await expect.poll(marked).toBe(0)
+  })
+
   it("can be let be", async () => {
     await ben.page.evaluate(() => {
       location.hash = "#/"

@@ -31,11 +31,14 @@ export function useFarUnread(props: {
   // not been in view. Once near it stays near, although that page may be let go when it is far from the view.
   const [place, setPlace] = useState<{ after: number; isFar: boolean } | null>(null)
   const { rows: loaded, hasNewer, readSeq } = handle.messages.get()
-  if (unreadAfter !== null && place?.after !== unreadAfter && !hasNewer)
+  // Where the user has read on since, what is above may have been let go.
+  const firstAfter = Math.max(unreadAfter ?? 0, readSeq)
+  // After a jump into the past the unread ones are further down; a link may also lead to one of them, behind the first.
+  const isBehind = !hasNewer || (loaded.at(-1)?.seq ?? 0) > firstAfter
+  if (unreadAfter !== null && place?.after !== unreadAfter && isBehind)
     setPlace({
       after: unreadAfter,
-      // Where the user has read on since, what is above may have been let go.
-      isFar: !firstUnreadIsKnown(loaded, { ...options, unreadAfter: Math.max(unreadAfter, readSeq) }),
+      isFar: !firstUnreadIsKnown(loaded, { ...options, unreadAfter: firstAfter }),
     })
   const far = unreadAfter !== null && place?.after === unreadAfter && place.isFar && done !== unreadAfter
   // An answer marks everything above it as read: then there is no place to go to.
