@@ -34,6 +34,18 @@ describe("a thread", () => {
     expect(historyCalls()).toHaveLength(3)
   })
 
+  test("M6 P12 a lost event is fetched as soon as the list tells of it", async () => {
+    const { client, server, clock, wires, texts, historyCalls } = await ready(3)
+    wires.loseEvent.add("new_private_message")
+    server.say("7", "asha", "text 4")
+    await clock.advance(1_000)
+    expect(texts()).toEqual(numbered(1, 3))
+    await client.reloadConversations()
+    await clock.advance(1_000)
+    expect(texts()).toEqual(numbered(1, 4))
+    expect(historyCalls()).toHaveLength(2)
+  })
+
   test("M11 rows that do not change are the same objects when others come", async () => {
     const { seven, server, clock, cut } = await ready(60)
     const before = seven.messages.get().rows

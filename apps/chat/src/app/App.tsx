@@ -6,6 +6,7 @@ import { forgetChoice } from "../device/choice"
 import { forgetDevice } from "../device/worker"
 import { dirOf } from "../languages/choice"
 import { readCopy, removeCopy, removeCopyOfOthers } from "../offline/copy"
+import { forgetOpened } from "../palette/recent"
 import { AccountSignIn } from "../session/AccountSignIn"
 import {
   type AuthMode,
@@ -221,6 +222,7 @@ export function App() {
 function leaveDevice(): void {
   void forgetDevice()
   removeCopy()
+  forgetOpened()
 }
 
 function openSession(identity: Identity): Session {

@@ -29,3 +29,13 @@ export function rememberOpened(conversationId: string): void {
     // Without storage they are forgotten with the page.
   }
 }
+
+/** The user has left: the next one opened none. */
+export function forgetOpened(): void {
+  opened = []
+  try {
+    sessionStorage.removeItem(KEY)
+  } catch {
+    // Nothing was stored.
+  }
+}
