@@ -7,7 +7,7 @@ import { build, type PreviewServer, preview } from "vite"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { violations } from "./axe"
 import { colours, differences, layout } from "./measure"
-import { animationsEnd, canRun, frames, launch } from "./world"
+import { animationsEnd, canRun, frames, launch, until } from "./world"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const baselines = new URL("design/", import.meta.url)
@@ -56,6 +56,9 @@ describe.skipIf(!canRun)("the design of each part, in each state", () => {
     // What loads when it is used is there: files and the composer's tray.
     await page.locator('[data-case="file"] .file-line').waitFor()
     await page.locator('[data-testid="upload"]').first().waitFor()
+    // Pictures load when they come into view.
+    await page.locator(".picture-button").last().scrollIntoViewIfNeeded()
+    await until(async () => (await page.locator('.picture-button[data-state="shown"]').count()) === 4)
     await page.evaluate(() => document.fonts.ready)
     expect(failed).toEqual([])
   })
@@ -68,6 +71,8 @@ describe.skipIf(!canRun)("the design of each part, in each state", () => {
   it.each(views)("58: is what it was: $name", async ({ name, width, measure, ...media }) => {
     await page.setViewportSize({ width, height: 900 })
     await page.emulateMedia({ colorScheme: "light", forcedColors: "none", ...media })
+    // Not over what a click has left it on.
+    await page.mouse.move(0, 0)
     await frames(page)
     await animationsEnd(page)
     let now = await measure(page, "[data-story]")
@@ -77,6 +82,7 @@ describe.skipIf(!canRun)("the design of each part, in each state", () => {
         '[role="dialog"], [role="alertdialog"], [role="menu"], dialog[open], [data-sonner-toast]',
       )
       await shown.first().waitFor()
+      await page.mouse.move(0, 0)
       if (overlay === "emoji") await page.locator(".emoji-one").first().waitFor()
       await frames(page)
       await animationsEnd(page)

@@ -20,7 +20,9 @@ export function layout(page: Page, roots: string): Promise<string> {
       const walk = (element: Element, around: DOMRect, depth: number) => {
         const box = element.getBoundingClientRect()
         const style = getComputedStyle(element)
-        if (style.display === "none" || (box.width === 0 && box.height === 0)) return
+        // Words that are not shown have a place that nobody sees.
+        const isHidden = style.display === "none" || element.matches(".sr-only")
+        if (isHidden || (box.width === 0 && box.height === 0)) return
         const name = element.getAttribute("data-story") ?? element.getAttribute("data-case")
         const numbers = [box.x - around.x, box.y - around.y, box.width, box.height].map(
           (one) => Math.round(one * 2) / 2,
@@ -35,7 +37,7 @@ export function layout(page: Page, roots: string): Promise<string> {
           `${" ".repeat(depth)}${name ? `${name}: ` : ""}${nameOf(element)} ${[...numbers, ...inner].join(" ")}`,
         )
         // What the browser draws, and what a font of the system fills, is as it is.
-        if (element.matches("svg, audio, video, .emoji-list, .sr-only")) return
+        if (element.matches("svg, audio, video, .emoji-list")) return
         for (const child of element.children) walk(child, box, depth + 1)
       }
       const found = [...document.querySelectorAll(selector)].filter(

@@ -14,11 +14,11 @@ export function estimate(row: Row<MessageRow> | undefined): number {
     case "unread":
       return 32
     case "head":
-      return row.hasTime ? 38 : 8
+      return row.hasTime ? 40 : 8
     case "start":
       return 60
     case "system":
-      return 32
+      return 30
     case "more":
       return 92
     case "message": {

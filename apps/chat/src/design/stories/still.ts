@@ -91,7 +91,7 @@ export function stillClient(state: Stillness = {}): Lamplight {
     presence,
     roster: () => still({ status: "live", users: [], count: 4 }),
     fileUrl: (_file: object, which?: string) =>
-      still(which === "thumbnail" ? "/chat/icons/192.png" : "/chat/none"),
+      still(which === "thumbnail" ? "/chat/icons/icon-192.png" : "/chat/none"),
     renewFileUrl: silent,
     conversation: handle,
     retain: () => silent,
