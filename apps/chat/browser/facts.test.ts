@@ -14,8 +14,10 @@ describe.skipIf(!canRun)("what a thread says, and that it stays true", () => {
     ;[browser] = await Promise.all([launch(), server.start()])
   })
   beforeEach(async () => {
-    asha = await (await Person.arrive(browser, server, "Asha", { reducedMotion: "reduce" })).signUp()
-    ben = await (await Person.arrive(browser, server, "Ben")).signUp()
+    ;[asha, ben] = await Promise.all([
+      Person.arrive(browser, server, "Asha", { reducedMotion: "reduce" }).then((person) => person.signUp()),
+      Person.arrive(browser, server, "Ben").then((person) => person.signUp()),
+    ])
     await asha.open(ben)
   })
   afterEach(async () => {

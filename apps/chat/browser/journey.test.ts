@@ -17,8 +17,10 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await server.stop()
   })
   beforeEach(async () => {
-    asha = await (await Person.arrive(browser, server, "Asha")).signUp()
-    ben = await (await Person.arrive(browser, server, "Ben")).signUp()
+    ;[asha, ben] = await Promise.all([
+      Person.arrive(browser, server, "Asha").then((person) => person.signUp()),
+      Person.arrive(browser, server, "Ben").then((person) => person.signUp()),
+    ])
   })
   afterEach(async () => {
     const complaints = [...asha.complaints, ...ben.complaints]

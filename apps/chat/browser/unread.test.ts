@@ -1,6 +1,6 @@
 import type { Browser } from "playwright-core"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
-import { canRun, fastest, launch, Person, restore, Server, settled, until } from "./world"
+import { canRun, fastest, isCluster, launch, Person, restore, Server, settled, until } from "./world"
 
 describe.skipIf(!canRun)("more unread than is fetched at once", () => {
   let browser: Browser
@@ -123,63 +123,68 @@ describe.skipIf(!canRun)("more unread than is fetched at once", () => {
       [direction, steps] as const,
     )
 
-  it("F28 20: of 12,000 the first is there within a second, and both ways lead on without a hole", async () => {
-    await ben.page.evaluate(() => {
-      location.hash = "#/"
-    })
-    await asha.flood(12_000, (n) => `Flood ${n}. ${"word ".repeat(n % 40)}`)
-    const jump = async () => {
-      await ben.page.reload()
-      await ben.on("conversation-item").first().click()
-      // What was in view of an earlier attempt has been read.
-      await ben
-        .on("to-unread")
-        .filter({ hasText: /1[12],\d{3} unread/ })
-        .waitFor()
-      // From the click to the first paint with the divider in view, as the page's own clock has it.
-      return ben.page.evaluate(async () => {
-        const began = performance.now()
-        document.querySelector<HTMLElement>('[data-testid="to-unread"]')?.click()
-        const there = () => {
-          const row = document.querySelector('[data-testid="unread-divider"]')?.getBoundingClientRect()
-          const log = document.querySelector('[data-testid="log"]')?.getBoundingClientRect()
-          return row && log && row.top >= log.top && row.top < log.top + 120
-        }
-        while (!there() && performance.now() - began < 20_000)
-          await new Promise((done) => requestAnimationFrame(done))
-        return performance.now() - began
+  // How the page shows so many does not depend on the number of nodes, and to write them takes a minute.
+  it.skipIf(isCluster)(
+    "F28 20: of 12,000 the first is there within a second, and both ways lead on without a hole",
+    async () => {
+      await ben.page.evaluate(() => {
+        location.hash = "#/"
       })
-    }
-    const took = await fastest(1_000, jump)
-    console.log(`the first of 12,000 unread messages after ${Math.round(took)} ms`)
-    expect(took).toBeLessThan(1_000)
-    await ben.page.mouse.move(600, 400)
-    const first = (await settled(ben.page, inView)).at(-1) ?? 0
-    await until(async () => (await marked()) < 12_000)
-    // What is far down has not been read by it.
-    expect(await marked()).toBeGreaterThan(11_700)
+      await asha.flood(12_000, (n) => `Flood ${n}. ${"word ".repeat(n % 40)}`)
+      const jump = async () => {
+        await ben.page.reload()
+        await ben.on("conversation-item").first().click()
+        // What was in view of an earlier attempt has been read.
+        await ben
+          .on("to-unread")
+          .filter({ hasText: /1[12],\d{3} unread/ })
+          .waitFor()
+        // From the click to the first paint with the divider in view, as the page's own clock has it.
+        return ben.page.evaluate(async () => {
+          const began = performance.now()
+          document.querySelector<HTMLElement>('[data-testid="to-unread"]')?.click()
+          const there = () => {
+            const row = document.querySelector('[data-testid="unread-divider"]')?.getBoundingClientRect()
+            const log = document.querySelector('[data-testid="log"]')?.getBoundingClientRect()
+            return row && log && row.top >= log.top && row.top < log.top + 120
+          }
+          while (!there() && performance.now() - began < 20_000)
+            await new Promise((done) => requestAnimationFrame(done))
+          return performance.now() - began
+        })
+      }
+      const took = await fastest(1_000, jump)
+      console.log(`the first of 12,000 unread messages after ${Math.round(took)} ms`)
+      expect(took).toBeLessThan(1_000)
+      await ben.page.mouse.move(600, 400)
+      const first = (await settled(ben.page, inView)).at(-1) ?? 0
+      await until(async () => (await marked()) < 12_000)
+      // What is far down has not been read by it.
+      expect(await marked()).toBeGreaterThan(11_700)
 
-    const down = await scroll(1, 35)
-    expect(down.holes).toBe(0)
-    expect(down.count).toBe(down.last - down.first + 1)
-    expect(down.last).toBeGreaterThan(first + 150)
-    expect(down.moved).toBeLessThanOrEqual(1)
-    const up = await scroll(-1, 60)
-    expect(up.holes).toBe(0)
-    expect(up.first).toBeLessThan(first - 20)
-    expect(up.moved).toBeLessThanOrEqual(1)
-    expect(await ben.page.locator(".log-row").count()).toBeLessThan(120)
+      const down = await scroll(1, 35)
+      expect(down.holes).toBe(0)
+      expect(down.count).toBe(down.last - down.first + 1)
+      expect(down.last).toBeGreaterThan(first + 150)
+      expect(down.moved).toBeLessThanOrEqual(1)
+      const up = await scroll(-1, 60)
+      expect(up.holes).toBe(0)
+      expect(up.first).toBeLessThan(first - 20)
+      expect(up.moved).toBeLessThanOrEqual(1)
+      expect(await ben.page.locator(".log-row").count()).toBeLessThan(120)
 
-    // What is written meanwhile moves nothing, and is there at the end.
-    const place = await settled(ben.page, inView)
-    await asha.say("written while Ben is in the past")
-    await ben.on("conversation-item").first().getByText("written while Ben is in the past").waitFor()
-    expect(await settled(ben.page, inView)).toEqual(place)
-    await ben.on("to-end").click()
-    await ben.message("written while Ben is in the past").waitFor()
-    await expect.poll(marked).toBe(0)
-    await expect.poll(() => ben.on("to-end").count()).toBe(0)
-  }, 300_000)
+      // What is written meanwhile moves nothing, and is there at the end.
+      const place = await settled(ben.page, inView)
+      await asha.say("written while Ben is in the past")
+      await ben.on("conversation-item").first().getByText("written while Ben is in the past").waitFor()
+      expect(await settled(ben.page, inView)).toEqual(place)
+      await ben.on("to-end").click()
+      await ben.message("written while Ben is in the past").waitFor()
+      await expect.poll(marked).toBe(0)
+      await expect.poll(() => ben.on("to-end").count()).toBe(0)
+    },
+    300_000,
+  )
 
   it("F28 16: one's own message leads from the past to the end", async () => {
     await ben.page.evaluate(() => {
