@@ -139,6 +139,11 @@ describe.skipIf(!canRun)("notifications of the service worker", () => {
     await expect.poll(() => row.getAttribute("data-unread")).toBe("1")
     await deliver(push(id))
     await expect.poll(async () => (await shown(asha)).map(({ tag }) => tag)).toEqual([id])
+    // A page that is opened closes what says nothing of a conversation, and leaves what is unread.
+    await deliver({ v: 2, kind: "call" })
+    await expect.poll(async () => (await shown(asha)).length).toBe(2)
+    await asha.page.reload()
+    await expect.poll(async () => (await shown(asha)).map(({ tag }) => tag)).toEqual([id])
     await row.click()
     await asha.message("one").waitFor()
     await expect.poll(async () => (await shown(asha)).length).toBe(0)

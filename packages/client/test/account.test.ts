@@ -50,6 +50,19 @@ describe("one's own account", () => {
     beside.close()
   })
 
+  test("F4 a cookie that became another person's is noticed by the first request, which does nothing in their name", async () => {
+    const { world, client } = await signedIn()
+    world.server.addUser("ben")
+    // Signed in beside it, and no tab has said so.
+    world.server.session = "ben"
+    await expect(client.updateAccount({ name: "Asha B." })).rejects.toMatchObject({ code: "unauthenticated" })
+    await world.clock.advance(5_000)
+    expect(client.me.get().user?.id).toBe("ben")
+    expect(world.server.users.get("ben")?.name).toBe("ben")
+    expect(client.connection.get().status).toBe("connected")
+    client.close()
+  })
+
   test("deleting the account ends this client and the tabs beside it, and a wrong password ends nothing", async () => {
     const { world, browser, client } = await signedIn()
     const { client: beside } = makeTab(world, { userId: undefined as never }, browser)

@@ -285,3 +285,34 @@ describe("what is done while the end is not shown", () => {
     expect(stored.log.at(-1)).toMatchObject({ kind: "delete" })
   })
 })
+
+test("a page of a replica that is behind what is known is asked for again", async () => {
+  const world = makeWorld()
+  const { server, clock } = world
+  const stored = server.addConversation("7", "me", "asha")
+  for (let at = 1; at <= 80; at++) server.store("7", "asha", `text ${at}`)
+  const other = makeTab(world, { userId: "asha" })
+  other.client.retain()
+  await clock.advance(500)
+  await other.client.conversation("7").edit(stored.log[9]?.id ?? "", "edited since")
+  await clock.advance(500)
+  const { client } = makeTab(world)
+  client.retain()
+  const seven = client.conversation("7")
+  seven.open()
+  await clock.advance(500)
+
+  const onHttp = server.onHttp.bind(server)
+  let behind = 2
+  server.onHttp = (...request) => {
+    const answer = structuredClone(onHttp(...request))
+    if (!request[1].includes("before=") || behind-- <= 0) return answer
+    const reply = answer.reply as unknown as { data: { seq: number; content: string }[]; asOfSeq: number }
+    reply.asOfSeq = 80
+    for (const message of reply.data) if (message.seq === 10) message.content = "text 10"
+    return answer
+  }
+  await seven.loadOlder()
+  expect(behind).toBe(-1)
+  expect(seven.messages.get().rows.find(({ seq }) => seq === 10)?.content).toBe("edited since")
+})

@@ -277,6 +277,23 @@ describe("drafts", () => {
     expect(after.seven.draft.get()).toBe("half a thought")
   })
 
+  test("F4 drafts and marks of a tab never reach another user's in the same browser", async () => {
+    const browser = new Browser()
+    const one = await ready(browser)
+    const { client } = makeTab(one.world, { userId: "asha" }, browser)
+    client.retain()
+    await one.clock.advance(1_000)
+    const theirs = client.conversation("7")
+    const before = theirs.item.get()?.readSeq
+    one.seven.setDraft("for nobody else")
+    one.seven.markRead()
+    await one.clock.advance(1_000)
+    expect(theirs.draft.get()).toBe("")
+    expect(client.conversations.get().items[0]?.draft).toBe("")
+    expect(theirs.item.get()?.readSeq).toBe(before)
+    client.close()
+  })
+
   test("a page that is about to go writes them down", async () => {
     const browser = new Browser()
     const one = await ready(browser)

@@ -4,7 +4,7 @@ import fc from "fast-check"
 import { describe, expect, test, vi } from "vitest"
 import { createOrder } from "../src/order.js"
 import { TestClock } from "./support/clock.js"
-import { makeTab, type Tab } from "./support/harness.js"
+import { makeTab, makeWorld, type Tab } from "./support/harness.js"
 import { TestServer } from "./support/server.js"
 
 const HOUR = 3_600_000
@@ -346,4 +346,30 @@ describe("F16 whatever happens in whatever order", () => {
       { numRuns: 100 },
     )
   })
+})
+
+test("an answer of the list from before a message that has arrived keeps that as the last one", async () => {
+  const world = makeWorld()
+  const { server, clock } = world
+  server.addConversation("7", "me", "asha")
+  server.store("7", "asha", "earlier")
+  const { client, wires } = makeTab(world)
+  client.retain()
+  await clock.advance(500)
+  const item = () => client.conversations.get().items[0]
+  let release = () => {}
+  wires.late = new Promise((resolve) => {
+    release = resolve
+  })
+  const reloading = client.reloadConversations()
+  await clock.advance(10)
+  server.say("7", "asha", "later")
+  await clock.advance(10)
+  expect(item()).toMatchObject({ lastMessage: { content: "later" }, headSeq: 2, unread: 2 })
+  const shown: unknown[] = []
+  client.conversations.subscribe(() => shown.push(item()?.lastMessage?.content))
+  release()
+  await reloading
+  expect(new Set([...shown, item()?.lastMessage?.content])).toEqual(new Set(["later"]))
+  expect(item()).toMatchObject({ headSeq: 2, unread: 2 })
 })

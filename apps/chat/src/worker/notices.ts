@@ -10,6 +10,8 @@ declare const self: ServiceWorkerGlobalScope
 
 /** So many messages of a conversation are listed in its notification. */
 const LINES = 4
+/** The tag of what this build does not know. Not empty: that would stand for all notifications where they are looked for. */
+const SOMETHING = "lamplight:something"
 /** A window that takes longer than this to answer is not looked at. */
 const ANSWER_MS = 500
 
@@ -60,7 +62,7 @@ export async function receive(text: string): Promise<void> {
   if (notice) return notify(notice)
   // A browser shows a text of its own for a push that shows nothing.
   const words = await texts()
-  await self.registration.showNotification(words.product, { body: words.something, tag: "" })
+  await self.registration.showNotification(words.product, { body: words.something, tag: SOMETHING })
 }
 
 /** Shows a message, unless it was shown or the user is looking at its conversation. */
