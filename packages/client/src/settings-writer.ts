@@ -33,6 +33,8 @@ export function createSettingsWriter(core: Core, options: WriterOptions): Settin
   /** The unsent changes in order. Later ones are merged, but not into the one that is on its way. */
   const queues = new Map<string, SettingsChange[]>()
   const waiting = new Map<SettingsChange, ((result: WriteResult) => void)[]>()
+  /** All that was set here, whether it is sent or not. */
+  const set = new Map<string, SettingsChange>()
   /** What is on its way, by conversation. */
   const sending = new Map<string, SettingsChange>()
   let failures = 0
@@ -145,6 +147,7 @@ export function createSettingsWriter(core: Core, options: WriterOptions): Settin
   events.on("reset", () => {
     giveUp()
     queues.clear()
+    set.clear()
     taken.clear()
     tab = newTab()
   })
@@ -158,12 +161,13 @@ export function createSettingsWriter(core: Core, options: WriterOptions): Settin
     applied(conversation) {
       const changes = queues.get(conversation.id)
       if (!changes) return conversation
-      const set: Conversation & SettingsChange = Object.assign({ ...conversation }, ...changes)
-      return { ...set, mutedUntil: set.mutedUntil ?? undefined }
+      const next: Conversation & SettingsChange = Object.assign({ ...conversation }, ...changes)
+      return { ...next, mutedUntil: next.mutedUntil ?? undefined }
     },
     change: (id, change) =>
       new Promise((resolve) => {
         if (!Object.keys(change).length) return resolve({ ok: true })
+        set.set(id, { ...set.get(id), ...change })
         const into = put(id, change)
         waiting.set(into, [...(waiting.get(into) ?? []), resolve])
         changed(id)
@@ -179,8 +183,8 @@ export function createSettingsWriter(core: Core, options: WriterOptions): Settin
         taken.set(name, JSON.stringify(changes))
         // Earlier versions stored the id alone.
         const id = name.slice(name.indexOf("\n") + 1)
-        // What was set here meanwhile is newer.
-        const newer = Object.assign({}, ...(queues.get(id) ?? []))
+        // What was set here is newer, and what was taken over before.
+        const newer = Object.assign({}, ...(queues.get(id) ?? []), set.get(id))
         const left = Object.entries(Object.assign({}, ...changes)).filter(([what]) => !(what in newer))
         if (left.length) put(id, Object.fromEntries(left))
         ids.add(id)

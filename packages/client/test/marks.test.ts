@@ -210,6 +210,9 @@ describe("typing", () => {
       })
     type(true)
     await clock.advance(5_900)
+    // From another device of the user's own.
+    server.toMembers("7", "typing", { conversationId: "7", userId: "me", isTyping: true, expiresAt: "" })
+    await clock.advance(1)
     expect(seven.typing.get().userIds).toEqual(["asha"])
     await clock.advance(200)
     expect(seven.typing.get().userIds).toEqual([])

@@ -264,6 +264,17 @@ describe("F14 the server's data goes back in time under an open page", () => {
     expect(client.outbox.get().items).toEqual([])
   })
 
+  test("a socket that stays open over the change is opened anew: it may carry what was before", async () => {
+    const { server, clock, client, sockets, texts } = await ready()
+    server.generation = "second"
+    await client.reloadConversations()
+    await clock.advance(5_000)
+    expect(sockets).toHaveLength(2)
+    expect(sockets[0]?.connected).toBe(false)
+    expect(client.connection.get().status).toBe("connected")
+    expect(texts()).toEqual(["text 1", "text 2", "text 3"])
+  })
+
   test("the roster begins anew", async () => {
     const { server, clock, client } = await ready()
     server.come("asha")

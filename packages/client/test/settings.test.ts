@@ -241,4 +241,36 @@ describe("settings of a conversation", () => {
     await clock.advance(60_000)
     expect(server.conversations.get("a")?.settings.get("friend-a")).toBeUndefined()
   })
+
+  test("what an earlier page left unsent does not undo what is set before it has loaded", async () => {
+    const browser = new Browser()
+    const { storage } = browser
+    await storage.set("settings:own:me", { "earlier\na": [{ pinned: false, archived: true }] })
+    const world = makeWorld()
+    world.server.addConversation("a", "me", "friend-a")
+    const { get } = storage
+    let release = () => {}
+    const slow = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    storage.get = async (key) => {
+      const value = await get(key)
+      if (key.startsWith("settings:")) await slow
+      return value
+    }
+    const { client } = makeTab(world, {}, browser)
+    client.retain()
+    await world.clock.advance(500)
+    void client.conversation("a").setSettings({ pinned: true })
+    await import("../src/settings-writer.js")
+    await settle()
+    release()
+    await expect
+      .poll(() => world.server.conversations.get("a")?.settings.get("me"))
+      .toMatchObject({ archived: true })
+    await world.clock.advance(5_000)
+    expect(world.server.conversations.get("a")?.settings.get("me")).toEqual({ pinned: true, archived: true })
+    expect(await get("settings:own:me")).toBeUndefined()
+    client.close()
+  })
 })
