@@ -9,6 +9,9 @@ import type { Store, Upload, Uploads } from "./types.js"
 import type { FilesOptions, FilesPart } from "./uploads/contract.js"
 import type { FileProgress, SharedFile } from "./wire.js"
 
+/** A part that did not load is asked for again after this long. */
+const RETRY_MS = 3_000
+
 export function createFiles(core: Core, given: Omit<FilesOptions, "sharing">) {
   const { events } = core
   const uploads = cell<readonly Upload[]>([])
@@ -47,13 +50,24 @@ export function createFiles(core: Core, given: Omit<FilesOptions, "sharing">) {
         address,
         () => address,
         () => {
-          const signing = load().then((part) =>
-            part.sign(file.id, path, (next) => {
-              address = next
-              made.touch()
-            }),
-          )
-          return () => void signing.then((end) => end(), toError)
+          /** Null once nobody needs it. */
+          let end: (() => void) | null = () => {}
+          const sign = (): unknown =>
+            load().then(
+              (part) => {
+                if (!end) return
+                end = part.sign(file.id, path, (next) => {
+                  address = next
+                  made.touch()
+                })
+              },
+              () => end && core.isUser(core.me()) && core.clock.after(RETRY_MS, sign),
+            )
+          sign()
+          return () => {
+            end?.()
+            end = null
+          }
         },
       )
       return made
