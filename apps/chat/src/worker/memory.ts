@@ -42,7 +42,14 @@ const asked = <T>(request: IDBRequest<T>) =>
   })
 
 async function store(name: "values" | "seen", mode: IDBTransactionMode): Promise<IDBObjectStore> {
-  return (await open()).transaction(name, mode).objectStore(name)
+  const begin = async () => (await open()).transaction(name, mode).objectStore(name)
+  try {
+    return await begin()
+  } catch {
+    // Safari ends a connection without an event.
+    opening = null
+    return begin()
+  }
 }
 
 /** Null: nobody has turned notifications on, or that person has signed out. */
