@@ -30,7 +30,7 @@ export function createSavedMap<T>(core: Core, name: string) {
       const before = Object.entries((saved?.value ?? {}) as Record<string, T>)
       if (core.isUser(me)) {
         for (const [id, value] of before) take(id, value)
-        if (map.size) save()
+        if (map.size || mine.newer) save()
         // The user has left, with what they wrote in this moment.
       } else if (mine.newer)
         void core.storage("set", mine.key, { ...Object.fromEntries(before), ...mine.newer })
