@@ -133,6 +133,7 @@ fn the_domain_is_pure() {
         "icu_normalizer",
         "icu_properties",
         "sha2",
+        "unicode-security",
         "unicode-segmentation",
     ];
     assert_eq!(

@@ -133,6 +133,7 @@ pub const TABLES: &[Table] = &[
             text("name_folded"),
             text("username"),
             text("name_search"),
+            text("name_look"),
             number("person"),
             text("password_hash"),
             number("created_at"),
