@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "react"
+import { useEffect, useId, useRef, useState } from "react"
 import { notificationsWanted, wantNotifications } from "../app/attention"
 import { words } from "../strings"
 import { showFailure } from "../ui/failure"
@@ -88,26 +88,29 @@ function useStorageChange(look: () => void): void {
 /** Without pushes, notifications need an open page. */
 function OpenPageOnly({ why }: { why: "server" | "unsupported" }) {
   const [notify, setNotify] = useState(notificationsWanted)
+  const note = useId()
   useStorageChange(() => setNotify(notificationsWanted()))
   return (
-    <div>
-      <label className="menu-item">
-        {words.status.notifications}
-        <input
-          type="checkbox"
-          className="switch"
-          checked={notify}
-          onChange={async (event) => {
-            const wanted = event.target.checked
-            const given = await wantNotifications(wanted)
-            setNotify(given)
-            if (wanted && !given) toast.error(words.status.notificationsClosed)
-          }}
-        />
-      </label>
-      <p className="menu-note" data-testid="notices-note">
-        {text.why[why]}
-      </p>
-    </div>
+    <label className="set-switch">
+      <span>
+        <span className="set-label">{words.status.notifications}</span>
+        <span className="menu-note" id={note} data-testid="notices-note">
+          {text.why[why]}
+        </span>
+      </span>
+      <input
+        type="checkbox"
+        className="switch"
+        aria-label={words.status.notifications}
+        aria-describedby={note}
+        checked={notify}
+        onChange={async (event) => {
+          const wanted = event.target.checked
+          const given = await wantNotifications(wanted)
+          setNotify(given)
+          if (wanted && !given) toast.error(words.status.notificationsClosed)
+        }}
+      />
+    </label>
   )
 }

@@ -54,7 +54,7 @@ export function NewGroup(props: {
     <Modal title={words.groups.newTitle} testId="group-dialog" focus={focus} onClose={onClose}>
       <form className="dialog-column" onSubmit={(event) => void create(event)}>
         <div className="group-name-field">
-          <label className="dialog-title" htmlFor={nameId}>
+          <label className="set-label" htmlFor={nameId}>
             {words.groups.name}
           </label>
           <input

@@ -133,7 +133,7 @@ export const People = memo(function People(props: {
       <header className="panel-head">
         <div className="min-w-0 flex-1">
           <h2 className="panel-title">{words.people.title}</h2>
-          <p className="text-xs text-ink-faint" data-testid="online-count" role="status">
+          <p className="min-h-4 text-xs text-ink-faint" data-testid="online-count" role="status">
             {roster.status === "unknown"
               ? words.people.countUnknown
               : roster.status === "live" && words.people.count(count)}

@@ -71,7 +71,7 @@ export default function SearchResults(props: {
                   tabIndex={roving.tabStop(item.id)}
                   onClick={() => onSelect(item.id, true)}
                 >
-                  <ConversationAvatar item={item} selfId={self.id} />
+                  <ConversationAvatar item={item} selfId={self.id} size="lg" />
                   <span className="row-text">
                     <span className="row-line">
                       <span className="row-name" dir="auto">
@@ -164,9 +164,13 @@ function Hit(props: {
       onClick={onOpen}
     >
       {item && !isScoped ? (
-        <ConversationAvatar item={item} selfId={self.id} />
+        <ConversationAvatar item={item} selfId={self.id} size="lg" />
       ) : (
-        <Avatar id={hit.message.senderId} name={author === words.thread.you ? nameOf(self) : author} />
+        <Avatar
+          id={hit.message.senderId}
+          name={author === words.thread.you ? nameOf(self) : author}
+          size="lg"
+        />
       )}
       <span className="row-text">
         <span className="row-line">

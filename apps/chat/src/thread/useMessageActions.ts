@@ -5,7 +5,7 @@ import { focusComposer, focusThread } from "../app/regions"
 import { permalink } from "../app/route"
 import type { MenuPlace } from "../conversations/ConversationMenu"
 import { describeFiles } from "../files/layout"
-import { plainText } from "../logic/plain"
+import { plainStart, plainText } from "../logic/plain"
 import { rememberEmoji } from "../logic/recent-emoji"
 import { words } from "../strings"
 import { copyText } from "../ui/clipboard"
@@ -13,6 +13,9 @@ import { showFailure } from "../ui/failure"
 import { toast } from "../ui/toast"
 import type { ThreadActions } from "./actions"
 import type { LogControl } from "./Log"
+
+/** So much of a message is shown where it is quoted. */
+const EXCERPT = 240
 
 /** What the user does to messages, and the reply, the edit or the deletion that is under way. */
 export function useMessageActions(props: {
@@ -70,9 +73,11 @@ export function useMessageActions(props: {
       },
       openPicture: (file, opener) => setViewing({ file, opener }),
       excerptOf({ id: quoted, excerpt }) {
-        if (excerpt) return plainText(excerpt)
         const { rows } = conversation.messages.get()
         const row = rows.find(({ message }) => message?.id === quoted)
+        // The server's excerpt is one line, which hides the marks at the beginnings of lines.
+        if (row?.content) return plainStart(row.content, EXCERPT)
+        if (excerpt && !row?.deletedAt) return plainText(excerpt)
         // A message that brought files only has no text either.
         // Not loaded: it may be deleted, have files only, or be older than what this member may see.
         if (!row) return words.message.quotedElsewhere
