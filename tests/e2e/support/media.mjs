@@ -25,7 +25,7 @@ function container(width, height, colour, rows, ...texts) {
     Buffer.from("\x89PNG\r\n\x1a\n", "latin1"),
     chunk("IHDR", head),
     ...texts.map((text) => chunk("tEXt", Buffer.from(text))),
-    chunk("IDAT", deflateSync(rows)),
+    chunk("IDAT", deflateSync(rows, { level: 9 })),
     chunk("IEND", Buffer.alloc(0)),
   ])
 }
@@ -35,6 +35,14 @@ export function png(width, height, said = width, shade = 0x80) {
   const rows = Buffer.alloc((width + 1) * height, shade)
   for (let row = 0; row < height; row++) rows[row * (width + 1)] = 0
   return container(said, height, 0, rows, "Comment\0a secret place")
+}
+
+/** A PNG of pixels, three bytes each: red, green, blue. */
+export function colourPng(width, height, pixels) {
+  const rows = Buffer.alloc((width * 3 + 1) * height)
+  for (let y = 0; y < height; y++)
+    rows.set(pixels.subarray(y * width * 3, (y + 1) * width * 3), y * (width * 3 + 1) + 1)
+  return container(width, height, 2, rows)
 }
 
 /** A PNG with a gradient of two colours. */
