@@ -56,12 +56,15 @@ test-e2e: tools page
 	npm run --silent test:browser
 	npm run --silent test:browser:cluster
 
-# Format, lints with warnings denied, types, dependency rules, the OpenAPI document, links and paths in the docs.
+# Format, lints with warnings denied, types, dependency rules, the OpenAPI document, links and paths in the docs. The test
+# of the rules is built as `make test` builds it, so that dependencies are compiled once; `cargo check` compiles the server with
+# the features that it ships with.
 check: node_modules/.installed
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 	cargo clippy --locked -p socketio --all-targets --all-features --quiet -- -D warnings
-	cargo test --locked --quiet -p lamplight --test architecture
+	cargo check --locked --quiet -p lamplight
+	cargo test --locked --quiet --workspace --test architecture
 	npx --no-install biome ci --colors=off --error-on-warnings .
 	npm run --silent types
 	scripts/lint-openapi.sh

@@ -3,12 +3,18 @@
 //   node scripts/test.mjs                  all suites (make test)
 //   node scripts/test.mjs e2e browser      these alone
 //   node scripts/test.mjs --again          a suite that failed runs once more (.ci/run)
+//   node scripts/test.mjs --serial         one suite at a time
+//
+// What compiles runs first and alone. Then two suites run at a time, since each leaves half of two cores idle; their lines
+// begin with the suite's name.
 //
 // With --again, a suite that passes the second time is listed as unsteady: such a test is a fault to mend, but one of
-// thousands does not hide whether the rest passes. Of the browser suites, only the files that failed run again. No suite
-// runs again once LATEST_REPEAT minutes have passed, and these files once LATEST_FILES have.
+// thousands does not hide whether the rest passes. It runs again alone, once all others have ended. Of the browser suites,
+// only the files that failed run again. No suite runs again once LATEST_REPEAT minutes have passed, and these files once
+// LATEST_FILES have.
 
 import { spawn } from "node:child_process"
+import { availableParallelism } from "node:os"
 import { dirname, join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
@@ -16,24 +22,35 @@ import { stripVTControlCharacters } from "node:util"
 
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), ".."))
 
-/** Suites by name, in the order in which they run: what fails soonest stands first. */
-const SUITES = {
-  rust: "node scripts/conformance.mjs -- cargo test --locked --workspace --no-fail-fast",
-  socketio: "cargo test --locked --quiet -p socketio --all-features -- --skip chromium --skip python",
+/**
+ * Suites that compile, by name. The build of the tests also makes the binary that the suites below start: with the features
+ * that the tests enable, since another set would compile everything above tokio once more.
+ */
+const BUILDS = {
+  build: "cargo test --locked --quiet --workspace --no-run",
+  "build:socketio": "cargo test --locked --quiet -p socketio --all-features --no-run",
   clients: "make --no-print-directory test-clients",
+}
+/**
+ * Suites by name, in the order in which they start. The two that take longest stand first, and a browser is never beside
+ * another one.
+ */
+const SUITES = {
+  browser: "npm run --silent test:browser",
+  rust: "node scripts/conformance.mjs -- cargo test --locked --workspace --no-fail-fast",
   client: "npm test --silent -w packages/client",
   react: "npm test --silent -w packages/react",
   chat: "npm test --silent -w apps/chat",
-  binary: "cargo build --locked -p lamplight",
   e2e: "npm run --silent test:e2e",
+  "browser:cluster": "npm run --silent test:browser:cluster",
   cluster: "npm run --silent test:cluster",
   s3: "npm run --silent test:s3",
   nodes: "npm run --silent test:nodes",
+  socketio: "cargo test --locked --quiet -p socketio --all-features -- --skip chromium --skip python",
   hostile: "npm run --silent test:hostile",
   soak: "npm run --silent test:soak",
-  browser: "npm run --silent test:browser",
-  "browser:cluster": "npm run --silent test:browser:cluster",
 }
+const ALL = { ...BUILDS, ...SUITES }
 const LATEST_REPEAT = 60
 const LATEST_FILES = 75
 /** Suites that take the names of files, and the file in a line of theirs that names a failure. */
@@ -46,20 +63,26 @@ const KEPT = 40
 
 const args = process.argv.slice(2)
 const isRepeated = args.includes("--again")
-const names = args.filter((name) => name !== "--again")
-for (const name of names)
-  if (!(name in SUITES)) {
-    console.error(`There is no suite "${name}". Suites: ${Object.keys(SUITES).join(", ")}.`)
+const width = args.includes("--serial") || availableParallelism() < 2 ? 1 : 2
+const chosen = args.filter((name) => !name.startsWith("--"))
+for (const name of chosen)
+  if (!(name in ALL)) {
+    console.error(`There is no suite "${name}". Suites: ${Object.keys(ALL).join(", ")}.`)
     process.exit(2)
   }
+const isChosen = (name) => chosen.length === 0 || chosen.includes(name)
 
 const startedAt = Date.now()
-const minutes = (since) => `${((Date.now() - since) / 60_000).toFixed(1)} min`
+const minutes = (ms) => `${(ms / 60_000).toFixed(1)} min`
+const LONGEST = Math.max(...Object.keys(SUITES).map((name) => name.length))
 
-/** Runs a suite, or some files of it; answers with the lines that tell what failed, or null if it passed. */
-function run(name, files = []) {
+/**
+ * Runs a suite, or some files of it, and prints each of its lines after `mark`; answers with the lines that tell what failed,
+ * or null if it passed.
+ */
+function run(name, mark = "", files = []) {
   return new Promise((resolve) => {
-    const command = files.length > 0 ? `${SUITES[name]} -- ${files.join(" ")}` : SUITES[name]
+    const command = files.length > 0 ? `${ALL[name]} -- ${files.join(" ")}` : ALL[name]
     const child = spawn("sh", ["-c", command], { stdio: ["inherit", "pipe", "pipe"] })
     const failures = []
     const last = []
@@ -68,7 +91,7 @@ function run(name, files = []) {
       [child.stderr, process.stderr],
     ])
       createInterface({ input: stream }).on("line", (line) => {
-        out.write(`${line}\n`)
+        out.write(`${mark}${line}\n`)
         const text = stripVTControlCharacters(line)
         if (FAILURE.test(text)) failures.push(text)
         last.push(text)
@@ -88,18 +111,59 @@ function filesOf(failures) {
   return [...new Set(failures.flatMap((line) => FAILED_FILE.exec(line)?.[1] ?? []))]
 }
 
+/** @type {{ name: string, attempts: (string[] | null)[], took: number }[]} */
 const results = []
-for (const name of names.length > 0 ? names : Object.keys(SUITES)) {
+
+async function runFirst(name, mark = "") {
   const since = Date.now()
-  const attempts = [await run(name)]
-  const files = BY_FILE.test(name) ? filesOf(attempts[0]) : []
-  const latest = files.length > 0 ? LATEST_FILES : LATEST_REPEAT
-  if (attempts[0] && isRepeated && Date.now() - startedAt < latest * 60_000) {
-    console.log(`\nThe suite "${name}" failed; it runs once more: ${files.join(" ") || "all of it"}.\n`)
-    attempts.push(await run(name, files))
-  }
-  results.push({ name, attempts, took: minutes(since) })
+  const result = { name, attempts: [await run(name, mark)], took: 0 }
+  result.took = Date.now() - since
+  results.push(result)
+  if (mark) console.log(`${mark}${result.attempts[0] ? "failed" : "passed"} after ${minutes(result.took)}`)
+  return result
 }
+
+/** Runs suites, `width` of them at a time. */
+async function runAll(names) {
+  const waiting = [...names]
+  const running = new Set()
+  const mark = (name) => (width > 1 && names.length > 1 ? `${name.padEnd(LONGEST)} | ` : "")
+  const canStart = (name) => !BY_FILE.test(name) || ![...running].some((other) => BY_FILE.test(other))
+  const worker = async () => {
+    for (;;) {
+      // Where none can start, the worker of the suite in whose way they are goes on with them.
+      const at = waiting.findIndex(canStart)
+      if (at < 0) return
+      const [name] = waiting.splice(at, 1)
+      running.add(name)
+      await runFirst(name, mark(name))
+      running.delete(name)
+    }
+  }
+  await Promise.all(Array.from({ length: width }, worker))
+}
+
+/** Runs once more, alone, what failed. */
+async function repeat(result) {
+  const [failures] = result.attempts
+  const files = BY_FILE.test(result.name) ? filesOf(failures) : []
+  const latest = files.length > 0 ? LATEST_FILES : LATEST_REPEAT
+  if (!failures || result.attempts.length > 1 || Date.now() - startedAt >= latest * 60_000) return
+  console.log(`\nThe suite "${result.name}" failed; it runs once more: ${files.join(" ") || "all of it"}.\n`)
+  const since = Date.now()
+  result.attempts.push(await run(result.name, "", files))
+  result.took += Date.now() - since
+}
+
+for (const name of Object.keys(BUILDS).filter(isChosen)) {
+  const result = await runFirst(name)
+  // At once: the suites below skip what was not built.
+  if (isRepeated) await repeat(result)
+}
+await runAll(Object.keys(SUITES).filter(isChosen))
+const order = Object.keys(ALL)
+results.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
+if (isRepeated) for (const result of results) await repeat(result)
 
 console.log("")
 for (const { name, attempts } of results)
@@ -108,8 +172,8 @@ for (const { name, attempts } of results)
       console.log(`${name}, attempt ${at + 1}:\n${failures.map((line) => `  ${line}`).join("\n")}\n`)
 const stateOf = (attempts) => (attempts.at(-1) ? "failed" : attempts.length > 1 ? "unsteady" : "passed")
 for (const { name, attempts, took } of results)
-  console.log(`${stateOf(attempts).padEnd(9)} ${name.padEnd(16)} ${took}`)
+  console.log(`${stateOf(attempts).padEnd(9)} ${name.padEnd(16)} ${minutes(took)}`)
 const failed = results.filter(({ attempts }) => attempts.at(-1)).length
-console.log(`All suites: ${minutes(startedAt)}`)
+console.log(`All suites: ${minutes(Date.now() - startedAt)}`)
 console.log(`${results.length - failed} passed, ${failed} failed`)
 process.exit(failed > 0 ? 1 : 0)
