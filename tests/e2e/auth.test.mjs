@@ -26,6 +26,42 @@ async function turnedAway(connecting) {
   return { ...error.data, message: error.message }
 }
 
+describe("GET /api/auth", () => {
+  const ask = (server, options) => get(server, "/api/auth", options)
+
+  test("says how users sign in and that nobody is, which is no error", async () => {
+    for (const [server, auth] of [
+      [open, "open"],
+      [jwt, "jwt"],
+    ]) {
+      for (const options of [{}, { token: await token(good) }, { token: "nonsense" }]) {
+        const answer = await ask(server, options)
+        assert.equal(answer.status, 200)
+        assert.deepEqual(answer.body, { success: true, auth, user: null })
+      }
+    }
+    const nobody = { success: true, auth: "local", registration: "open", user: null }
+    for (const options of [{}, { token: "nonsense" }, { headers: { cookie: "lamplight=nonsense" } }]) {
+      const answer = await ask(local, options)
+      assert.equal(answer.status, 200)
+      assert.deepEqual(answer.body, nobody)
+      assert.equal(answer.headers.get("www-authenticate"), null)
+    }
+  })
+
+  test("says who is signed in, to that user alone, and until they sign out", async () => {
+    const asha = await register(local)
+    const signedIn = { success: true, auth: "local", registration: "open", user: asha.user }
+    assert.deepEqual((await ask(local, { token: asha.token })).body, signedIn)
+    const other = { token: asha.token, headers: { "x-user-id": "somebody-else" } }
+    assert.equal((await ask(local, other)).body.user, null)
+    const foreign = await ask(local, { token: asha.token, headers: { origin: "https://evil.example" } })
+    assert.equal(foreign.status, 403)
+    await post(local, "/api/auth/logout", {}, { token: asha.token })
+    assert.equal((await ask(local, { token: asha.token })).body.user, null)
+  })
+})
+
 describe("AUTH=open", { concurrency: 4 }, () => {
   test("everything before join_user is unauthenticated, and one socket is one user's", async (t) => {
     const { connect } = crowd(t, open)

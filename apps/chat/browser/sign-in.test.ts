@@ -37,6 +37,24 @@ describe.skipIf(!canStart)("the sign-in pages", () => {
     await noor.close()
   })
 
+  it.each(["local", "open", "jwt"])("%s: a first visit asks nothing that is refused", async (auth) => {
+    const secret = "a secret that is long enough for HS256"
+    const server = await start({ AUTH: auth, ...(auth === "jwt" && { JWT_SECRET: secret }) })
+    const context = await browser.newContext({ serviceWorkers: "block" })
+    const page = await context.newPage()
+    const refused: string[] = []
+    page.on("response", (answer) => {
+      if (answer.status() >= 400) refused.push(`${answer.status()} ${new URL(answer.url()).pathname}`)
+    })
+    page.on("console", (message) => {
+      if (message.type() === "error") refused.push(message.text())
+    })
+    await page.goto(`${server.url}/chat`)
+    await page.getByRole("heading", { level: 1 }).waitFor()
+    await page.locator("form").waitFor()
+    expect(refused).toEqual([])
+  })
+
   it("jwt: says that a token is needed, takes one from the address and keeps it out of there", async () => {
     const secret = "a secret that is long enough for HS256"
     const server = await start({ AUTH: "jwt", JWT_SECRET: secret })

@@ -9,7 +9,7 @@ use lamplight_domain::identity::{ConversationId, Generation, Profile, UserId};
 use lamplight_domain::presence::{Change, Presence};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::{
-    AccountReply, AdminReply, BlockReply, ConversationReply, GroupReply, MessageReply,
+    AccountReply, AdminReply, BlockReply, ConversationReply, GroupReply, Identity, MessageReply,
     PresenceReply, PushReply, Refusal, Reply, SearchReply,
 };
 use serde::Serialize;
@@ -77,11 +77,7 @@ pub fn session(result: Result<&Profile, &Refusal>, is_registration_open: bool) -
         success: bool,
         user: User<'a>,
     }
-    let registration = if is_registration_open {
-        "open"
-    } else {
-        "closed"
-    };
+    let registration = registration(is_registration_open);
     match result {
         Ok(user) => write(&Told {
             rest: Session {
@@ -95,6 +91,31 @@ pub fn session(result: Result<&Profile, &Refusal>, is_registration_open: bool) -
             registration,
         }),
     }
+}
+
+fn registration(is_open: bool) -> &'static str {
+    if is_open { "open" } else { "closed" }
+}
+
+/// The answer to `GET /api/auth`. `registration` is there with local accounts only.
+#[must_use]
+pub fn auth(identity: Identity, is_registration_open: bool, user: Option<&Profile>) -> Json {
+    #[derive(Serialize)]
+    struct Auth<'a> {
+        auth: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        registration: Option<&'static str>,
+        user: Option<User<'a>>,
+    }
+    success(Auth {
+        auth: match identity {
+            Identity::Local => "local",
+            Identity::Jwt => "jwt",
+            Identity::Open => "open",
+        },
+        registration: (identity == Identity::Local).then(|| registration(is_registration_open)),
+        user: user.map(User::from),
+    })
 }
 
 /// A reply, the same for a socket's acknowledgement and for HTTP. `store` is the generation of the

@@ -29,8 +29,8 @@ use lamplight_usecases::ports::{
     SentFiles, SyncPage, WatchedPresence,
 };
 use lamplight_usecases::{
-    AccountReply, Code, ConversationReply, GroupReply, MessageReply, PresenceReply, PushReply,
-    Refusal, Reply,
+    AccountReply, Code, ConversationReply, GroupReply, Identity, MessageReply, PresenceReply,
+    PushReply, Refusal, Reply,
 };
 use lamplight_wire::decode::{self, SocketRequest};
 use lamplight_wire::{encode, push, typescript};
@@ -581,6 +581,14 @@ fn frames() -> Value {
         add(&format!("reply {name}"), encode::reply(&reply, &store));
     }
     add("reply authenticate", encode::authenticated(Some(AT)));
+    add(
+        "reply auth",
+        encode::auth(Identity::Local, true, Some(&asha())),
+    );
+    add(
+        "reply auth without accounts",
+        encode::auth(Identity::Jwt, true, None),
+    );
     let key = PushReply {
         key: "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM".into(),
     };

@@ -1,12 +1,12 @@
 /** The signed-in user, and the accounts of `AUTH=local`. */
-import { toError, Unauthorized } from "./errors.js"
+import { LamplightError, toError, Unauthorized } from "./errors.js"
 import type { Http } from "./http.js"
 import type { Identity } from "./identity.js"
 import { type Cell, cell } from "./store.js"
 import type { MeState } from "./types.js"
-import type { Activity, Chosen, Registration, SessionAnswer, User } from "./wire.js"
+import type { Activity, AuthAnswer, Chosen, Registration, SessionAnswer, User } from "./wire.js"
 
-/** The route that tells who is signed in. */
+/** The route that tells who is signed in, and refuses where nobody is. */
 export const SESSION = "/api/auth/session"
 
 export interface Account {
@@ -37,6 +37,7 @@ export function createAccount(http: Http, identity: Identity, changed: () => voi
     user: null,
     chosen: { status: "online" },
     activity: null,
+    auth: null,
     registration: "open",
   }
   const state = cell(initial)
@@ -48,7 +49,7 @@ export function createAccount(http: Http, identity: Identity, changed: () => voi
     const last = state.get()
     const isOther = last.user?.id !== user?.id
     state.set({
-      ...(isOther ? { ...initial, registration: last.registration } : last),
+      ...(isOther ? { ...initial, auth: last.auth, registration: last.registration } : last),
       status: user ? "signed-in" : "signed-out",
       user,
     })
@@ -60,24 +61,36 @@ export function createAccount(http: Http, identity: Identity, changed: () => voi
     if (registration && registration !== state.get().registration) state.set({ ...state.get(), registration })
   }
 
-  async function session(): Promise<User | null> {
-    const began = turns
+  /** Asks who is signed in. Without an error where nobody is: browsers write refusals to the console. */
+  async function ask(): Promise<AuthAnswer> {
     try {
-      const { user, registration } = await http<SessionAnswer>(SESSION)
-      if (began !== turns) return state.get().user
-      asked = true
-      setUser(user)
-      setRegistration(registration)
-      return user
+      return await http<AuthAnswer>("/api/auth")
+    } catch (thrown) {
+      if (toError(thrown).code !== "not_found") throw thrown
+    }
+    // An older server, which a node can be while they are updated one after another.
+    try {
+      return { auth: "local", ...(await http<SessionAnswer>(SESSION)) }
     } catch (thrown) {
       const { code, registration } = toError(thrown)
       if (code !== "unauthenticated") throw thrown
-      if (began !== turns) return state.get().user
-      asked = false
-      setUser(null)
-      setRegistration(registration)
-      return null
+      return { auth: "local", user: null, ...(registration && { registration }) }
     }
+  }
+
+  async function session(): Promise<User | null> {
+    const began = turns
+    const { auth, user, registration } = await ask()
+    if (auth !== state.get().auth) state.set({ ...state.get(), auth })
+    if (auth !== "local") {
+      const message = `This server has no accounts (AUTH=${auth}).`
+      throw new LamplightError({ code: "not_found", message, retryable: false })
+    }
+    if (began !== turns) return state.get().user
+    asked = !!user
+    setUser(user)
+    setRegistration(registration)
+    return user
   }
 
   return {

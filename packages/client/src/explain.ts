@@ -104,6 +104,9 @@ export function checkUrl({ url }: DoctorContext, find: Find): boolean {
 
 /** The server's `AUTH` mode; null if it cannot be told. */
 async function authOf(context: DoctorContext): Promise<"local" | "jwt" | "open" | null> {
+  const said = await probe(context, `${context.url}/api/auth`)
+  if (said?.status === 200 && isAnswer(said.text)) return JSON.parse(said.text).auth
+  // An older server.
   const session = await probe(context, `${context.url}/api/auth/session`)
   if (!session || !isAnswer(session.text)) return null
   if (session.status !== 404) return "local"

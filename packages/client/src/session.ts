@@ -9,7 +9,7 @@ import { inBackground } from "./store.js"
 import type { SessionAnswer, User } from "./wire.js"
 
 /** Requests that tell, or ask, who the user is. */
-const AUTH_PATHS = /auth\/(session|register|login)/
+const AUTH_PATHS = /auth($|\/(session|register|login))/
 
 type Headers = Record<string, string>
 

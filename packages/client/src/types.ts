@@ -3,6 +3,7 @@ import type { LamplightError } from "./errors.js"
 import type { OutboxFile, OutboxRecord } from "./options.js"
 import type {
   Activity,
+  Auth,
   Chosen,
   Conversation,
   ConversationFile,
@@ -84,6 +85,8 @@ export interface MeState {
   chosen: Chosen
   /** What the user is doing in this session. */
   activity: Activity | null
+  /** How the server signs users in, once it was asked for the session; null before. */
+  auth: Auth | null
   /** Whether anybody may create an account (`AUTH=local`), as far as the session told. */
   registration: Registration
 }

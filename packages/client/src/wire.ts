@@ -287,6 +287,18 @@ export interface ListAnswer extends PageAnswer<Conversation> {
   totalUnread?: number
 }
 
+/** How the server signs users in: by accounts of its own, by tokens of an application, or not at all. */
+export type Auth = "local" | "jwt" | "open"
+
+/** The answer to `GET /api/auth`. */
+export interface AuthAnswer {
+  auth: Auth
+  /** With `local` only. */
+  registration?: Registration
+  /** Null if nobody is signed in, and where the server has no accounts. */
+  user: User | null
+}
+
 /** The answer to `register`, `login` and `session`. */
 export interface SessionAnswer {
   user: User

@@ -138,6 +138,32 @@ describe("one's own account", () => {
     client.close()
   })
 
+  test.each(["local", null] as const)(
+    "who is signed in, asked of a server that says auth: %s",
+    async (auth) => {
+      const world = makeWorld()
+      Object.assign(world.server, { isLocal: true, auth, registration: "closed" })
+      const { client } = makeTab(world, { userId: undefined as never })
+      expect(client.me.get().auth).toBeNull()
+      expect(await client.session()).toBeNull()
+      expect(client.me.get()).toMatchObject({ auth: "local", registration: "closed", status: "signed-out" })
+      await client.login({ username: "asha", password: "right" })
+      expect((await client.session())?.id).toBe("asha")
+      const asked = world.server.seen.filter(({ what }) => what === "GET /api/auth/session")
+      expect(asked.length, "a newer server is asked nothing that it would refuse").toBe(auth ? 0 : 2)
+      client.close()
+    },
+  )
+
+  test.each(["jwt", "open"] as const)("a server without accounts, AUTH=%s, has no session", async (auth) => {
+    const world = makeWorld()
+    world.server.auth = auth
+    const { client } = makeTab(world, { userId: undefined as never })
+    await expect(client.session()).rejects.toMatchObject({ code: "not_found", retryable: false })
+    expect(client.me.get()).toMatchObject({ auth, status: "unknown" })
+    client.close()
+  })
+
   test("a refusal of signing up is the server's own", async () => {
     const world = makeWorld()
     world.server.isLocal = true

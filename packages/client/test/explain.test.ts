@@ -19,12 +19,13 @@ afterEach(() => {
 })
 
 /** A server of that kind, as far as its HTTP side tells. */
-function server(auth: "local" | "jwt" | "open", at: { path?: string } = {}) {
+function server(auth: "local" | "jwt" | "open", at: { path?: string; isOld?: boolean } = {}) {
   const answer = (status: number, body: object) => new Response(JSON.stringify(body), { status })
   return (async (input: unknown) => {
     const { pathname } = new URL(String(input), "https://chat.example.com")
     if (pathname === (at.path ?? "/api/socketio"))
       return new Response('0{"sid":"abc","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000}')
+    if (pathname === "/api/auth" && !at.isOld) return answer(200, { success: true, auth, user: null })
     if (pathname === "/api/auth/session")
       return auth === "local" ? answer(401, refusal("unauthenticated")) : answer(404, refusal("not_found"))
     if (pathname === "/api/online-users")
@@ -57,8 +58,12 @@ describe("F26 who is calling does not fit the server", () => {
     ["getToken against local", "local", { ...nobody, getToken: () => jwt }, "the client has a `getToken`"],
     ["userId against local", "local", { userId: "42" }, "the client has a `userId`"],
     ["nothing against open", "open", nobody, "the client gives none"],
-  ] as const)("F26 %s", async (_what, auth, options, saw) => {
-    const { status, error, findings, said } = await refusedWith({ ...options, fetch: server(auth) })
+    ["userId against an older jwt", "jwt", { userId: "42" }, "the client has a `userId`, and no `getToken`"],
+    ["userId against an older local", "local", { userId: "42" }, "the client has a `userId`"],
+    ["nothing against an older open", "open", nobody, "the client gives none"],
+  ] as const)("F26 %s", async (what, auth, options, saw) => {
+    const at = { isOld: what.includes("older") }
+    const { status, error, findings, said } = await refusedWith({ ...options, fetch: server(auth, at) })
     expect(status).toBe("refused")
     expect(error).toMatchObject({ code: "LL-116", retryable: false })
     expect(error?.message).toContain(saw)

@@ -34,7 +34,7 @@ async function framed() {
     [/\/conversations\?/, "reply conversations"],
     [/\/conversations$/, "reply conversation"],
     [/\/api\/users/, "reply users"],
-    [/\/session/, "reply session"],
+    [/\/auth$/, "reply auth"],
     [/\/login/, "reply login"],
   ]
   const fetch = async (path: unknown) => {

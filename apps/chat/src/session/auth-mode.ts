@@ -8,17 +8,19 @@ export type AuthMode =
   | { kind: "gone"; error: unknown }
 
 /**
- * Detects the mode. Only `AUTH=local` has a session route. Of the others, `AUTH=open` tells anybody how many
- * users are online, and `AUTH=jwt` does not.
+ * Detects the mode, which the server says with who is signed in. An older one does not, as a node may be while they are updated: of
+ * those, `AUTH=open` tells anybody how many users are online, and `AUTH=jwt` does not.
  */
 export async function detectAuthMode(signal: AbortSignal): Promise<AuthMode> {
   const client = createLamplight()
   try {
     return { kind: "local", client, user: await client.session() }
   } catch (thrown) {
+    const { auth } = client.me.get()
     client.close()
     if (!(thrown instanceof LamplightError) || thrown.code !== "not_found")
       return { kind: "gone", error: thrown }
+    if (auth) return { kind: auth === "open" ? "open" : "token" }
   }
   try {
     const answer = await fetch("/api/online-users?countOnly=true", {

@@ -20,12 +20,13 @@ use lamplight_usecases::{
 use lamplight_wire::{body, decode, encode};
 use std::sync::Arc;
 
-/// The routes of `/api/auth`. Without local accounts, every method answers 404.
+/// The routes of accounts. Without local accounts, those below `/api/auth/` answer 404.
 pub(crate) fn routes(identity: Identity) -> Router<Arc<AppState>> {
     let settings = Router::new().route(
         "/api/account/settings",
         get(account_settings).put(put_account_settings),
     );
+    let settings = settings.route("/api/auth", get(auth));
     if identity != Identity::Local {
         return settings
             .route("/api/auth/{*rest}", any(nothing_here))
@@ -226,6 +227,36 @@ pub(crate) async fn session(State(state): State<Arc<AppState>>, request: Request
         }) => json(StatusCode::OK, encode::session(Ok(&user), is_open)),
         Err(refusal) if refusal.code == Code::Unauthenticated => {
             refused_with(&refusal, encode::session(Err(&refusal), is_open))
+        }
+        other => answer(other),
+    }
+}
+
+/// How this server signs users in, and who is signed in: null without a session, and where the server
+/// has no accounts. A page asks this first; nobody signed in is an answer here and no refusal, which
+/// browsers would write to their consoles.
+#[utoipa::path(get, path = "/api/auth", tag = "accounts", security((), ("bearer" = []), ("cookie" = [])),
+    responses((status = 200, description = "How users sign in, and the user of the session", body = docs::AuthAnswer), docs::Refusals))]
+pub(crate) async fn auth(State(state): State<Arc<AppState>>, request: Request) -> Response {
+    let identity = state.handler.identity();
+    let is_open = state.handler.is_registration_open();
+    if identity != Identity::Local {
+        return json(StatusCode::OK, encode::auth(identity, is_open, None));
+    }
+    match execute(&state, request, no_claimed_user, |_| {
+        Ok(AccountCommand::WhoAmI)
+    })
+    .await
+    {
+        Ok(Answered {
+            reply: Reply::Accounts(AccountReply::User(user)),
+            ..
+        }) => json(
+            StatusCode::OK,
+            encode::auth(identity, is_open, Some(&user)),
+        ),
+        Err(refusal) if refusal.code == Code::Unauthenticated => {
+            json(StatusCode::OK, encode::auth(identity, is_open, None))
         }
         other => answer(other),
     }

@@ -70,6 +70,7 @@ use utoipa::{Modify, OpenApi};
         super::accounts::delete_account,
         super::accounts::account_settings,
         super::accounts::put_account_settings,
+        super::accounts::auth,
         super::accounts::session,
         super::files::avatars::set_account,
         super::files::avatars::remove_account,
@@ -141,6 +142,7 @@ impl Modify for Callers {
             for (operation, is_read) in reads.chain(writes) {
                 let is_for_host = operation.tags.iter().flatten().any(|tag| tag == "host");
                 if !path.starts_with("/api/")
+                    || path == "/api/auth"
                     || path.starts_with("/api/auth/")
                     || path == "/api/account"
                     || is_for_host

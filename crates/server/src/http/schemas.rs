@@ -223,6 +223,16 @@ answers! {
         /// `open` if anyone may create an account, else `closed`. A 401 has it too.
         registration: String,
     }
+    /// How users sign in, and who is signed in.
+    AuthAnswer {
+        /// `local`, `jwt` or `open`: the setting `AUTH`.
+        auth: String,
+        /// With `local`: `open` if anyone may create an account, else `closed`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        registration: Option<String>,
+        /// The user of the session; null if nobody is signed in, and without local accounts.
+        user: Option<shape::User<'static>>,
+    }
     /// A session of a local account.
     SignedInAnswer {
         /// The profile.

@@ -85,9 +85,11 @@ export class TestServer {
   /** `local`: the user of the session's cookie. */
   session: string | null = null
   isLocal = false
+  /** What `GET /api/auth` says; null: an older server, which has no such route. */
+  auth: "local" | "jwt" | "open" | null = "local"
   /** Whether pages of history hold messages as they are now; false: entries of all kinds, as before there were kinds. */
   folds = true
-  /** What `GET /api/auth/session` says of who may make an account; an older server says nothing. */
+  /** What the server says of who may make an account; an older server says nothing. */
   registration: "open" | "closed" | undefined
   tokens = new Map<string, string>()
   /** Whom each user has blocked. */
@@ -441,6 +443,13 @@ export class TestServer {
     if (at === "POST /api/auth/logout" || at === "POST /api/auth/logout-all") {
       this.session = null
       return { success: true }
+    }
+    if (at === "GET /api/auth") {
+      const { auth, registration } = this
+      if (!auth) return refusal("not_found")
+      if (auth !== "local") return { success: true, auth, user: null }
+      const known = (user && this.users.get(user)) || null
+      return { success: true, auth, user: known, ...(registration && { registration }) }
     }
     if (at === "GET /api/auth/session") {
       const { registration } = this
