@@ -120,4 +120,59 @@ describe.skipIf(!canRun)("the back gesture of a phone", () => {
     await layers(0)
     expect(asha.complaints).toEqual([])
   })
+
+  it("64: closes a search and the archive, also where a conversation was opened from them", async () => {
+    await layers(0)
+    // Twice: what was closed leaves nothing behind.
+    for (let n = 0; n < 2; n += 1) {
+      await asha.on("search").fill(ben.name)
+      await layers(1)
+      await asha.on("search-results").locator("[data-roving]").first().tap()
+      await shown("composer")
+      await back()
+      await shown("search-results")
+      await layers(1)
+      await back()
+      await gone("search-results")
+      expect(await asha.on("search").inputValue()).toBe("")
+      await layers(0)
+    }
+    // Closed by hand: "back" does not lead to it again.
+    await asha.on("search").fill("nothing of this")
+    await layers(1)
+    await asha.page.getByRole("button", { name: "End the search" }).tap()
+    await gone("search-results")
+    await layers(0)
+
+    await asha.page.evaluate(async () => {
+      const { data } = await (await fetch("/api/privatechat/conversations")).json()
+      await fetch(`/api/privatechat/conversations/${data[0].id}/settings`, {
+        method: "PUT",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ archived: true }),
+      })
+    })
+    await asha.on("archive").tap()
+    await shown("archived")
+    await layers(1)
+    await asha.on("archived").getByTestId("conversation-item").first().tap()
+    await shown("composer")
+    await back()
+    await shown("archived")
+    await layers(1)
+    await back()
+    await gone("archived")
+    await layers(0)
+
+    // The search for people.
+    await asha.page.getByRole("button", { name: "People" }).tap()
+    await asha.on("people-search").fill(ben.name)
+    await layers(1)
+    await back()
+    await until(async () => (await asha.on("people-search").inputValue()) === "")
+    await view(/^#\/people$/)
+    await back()
+    await view(/^#\/$|^$/)
+    expect(asha.complaints).toEqual([])
+  })
 })

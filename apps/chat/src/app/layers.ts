@@ -1,5 +1,5 @@
 /**
- * Layers are what opens over a view and closes by itself: dialogs, menus, sheets and the viewer of pictures. On a phone each has an
+ * Layers are what opens over a view and closes by itself: dialogs, menus, sheets, the viewer, a search, the archive. On a phone each has an
  * entry in the history, so that "back" closes it. An entry says how many layers are open there, and the history follows the layers:
  * entries are added and left a moment after layers opened and closed. A menu whose choice opens a dialog changes nothing therefore.
  */
@@ -12,6 +12,8 @@ const HAS_BACK = `${PHONE}, ${TOUCH}`
 
 interface Layer {
   close: () => void
+  /** Its entry stays below the view that the user goes on to: "back" leads there again. */
+  stays: boolean
 }
 
 const open: Layer[] = []
@@ -24,6 +26,12 @@ let isSyncing = false
 export function layersHere(): number {
   const { layers } = (history.state ?? {}) as { layers?: number }
   return layers ?? 0
+}
+
+/** How many of these have to be left before another view: those that stay, a search or the archive, are the lowest. */
+export function layersToLeave(): number {
+  const other = open.findIndex(({ stays }) => !stays)
+  return Math.max(0, layersHere() - (other < 0 ? open.length : other))
 }
 
 export const isBusy = (): boolean => isTravelling
@@ -64,6 +72,8 @@ function arrive(): void {
   if (isTravelling) {
     isTravelling = false
     for (const run of afterTravel.splice(0)) whenArrived(run)
+    // The entry may be of a layer that is closed by now.
+    later()
     return
   }
   // "Back": what is above closes, the uppermost first. "Forward" leads to an entry whose layers are closed, and is undone.
@@ -78,18 +88,18 @@ export function startLayers(): void {
   if (layersHere() > 0) later()
 }
 
-/** Makes "back" close what this component shows, as long as it is mounted and `isOpen`. */
-export function useLayer(onClose: () => void, isOpen = true): void {
+/** Makes "back" close what this component shows, as long as it is mounted and `isOpen`. `stays`: see `Layer`. */
+export function useLayer(onClose: () => void, isOpen = true, stays = false): void {
   const close = useRef(onClose)
   close.current = onClose
   useEffect(() => {
     if (!isOpen || !matchMedia(HAS_BACK).matches) return
-    const layer = { close: () => close.current() }
+    const layer = { close: () => close.current(), stays }
     open.push(layer)
     later()
     return () => {
       open.splice(open.indexOf(layer), 1)
       later()
     }
-  }, [isOpen])
+  }, [isOpen, stays])
 }

@@ -1,5 +1,5 @@
 import { useSyncExternalStore } from "react"
-import { isBusy, layersHere, travel, whenArrived } from "./layers"
+import { isBusy, layersHere, layersToLeave, travel, whenArrived } from "./layers"
 
 /** The route is the hash of the address, so that the back button of a phone and a reload work as expected. */
 export type Route =
@@ -80,9 +80,9 @@ export function go(route: Route): void {
   const from = read()
   const hash = hashOf(route)
   const leavesDetails = route.view === "thread" && isOverThread(from) && !isSameDetails(from, route)
-  if (pending || isBusy() || leavesDetails || layersHere() > 0) {
+  if (pending || isBusy() || leavesDetails || layersToLeave() > 0) {
     pending = route
-    back(goOn, leavesDetails ? 1 : 0)
+    back(goOn, leavesDetails ? 1 : 0, layersToLeave)
     notify()
     return
   }
@@ -144,7 +144,7 @@ let afterBack: (() => void) | undefined
  * Goes back by one entry and those of the layers above it, which the browser does a moment later: a second request in between is
  * not another entry.
  */
-function back(then?: () => void, entries = 1): void {
+function back(then?: () => void, entries = 1, layers = layersHere): void {
   afterBack = then ?? afterBack
   if (isGoingBack) return
   isGoingBack = true
@@ -155,7 +155,7 @@ function back(then?: () => void, entries = 1): void {
     next?.()
   }
   whenArrived(() => {
-    const steps = entries + layersHere()
+    const steps = entries + layers()
     if (steps > 0) travel(steps, end)
     else end()
   })

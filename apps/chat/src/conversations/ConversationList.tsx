@@ -3,6 +3,7 @@ import { useConversations, useOutbox, usePresences } from "@lamplight/react"
 import { Archive, ChevronLeft } from "lucide-react"
 import { useCallback, useEffect, useMemo, useRef, useState } from "react"
 import { useMedia, useToday } from "../app/hooks"
+import { useLayer } from "../app/layers"
 import { PHONE } from "../design/breakpoints"
 import { describeFiles } from "../files/layout"
 import { number } from "../languages/format"
@@ -25,6 +26,8 @@ const FirstRun = overlay((overlays) => overlays.FirstRun)
 
 interface ListProps {
   mode: "local" | "open" | "token"
+  /** On a phone, whether this is the panel that is visible. */
+  shown: boolean
   selected: string | null
   selfId: string
   onSelect: (conversationId: string, focus: boolean) => void
@@ -33,10 +36,11 @@ interface ListProps {
 
 /** The list of conversations: the pinned ones, then the others, each with the newest first, and the archived ones in a view of their own. */
 export function ConversationList(props: ListProps) {
-  const { mode, onFind } = props
+  const { mode, shown, onFind } = props
   const phone = useMedia(PHONE)
   const list = useConversations()
   const [isArchive, setArchive] = useState(false)
+  useLayer(() => setArchive(false), isArchive && shown, true)
   /** Back from the archive, the row that led there takes the focus. */
   const entry = useRef<HTMLButtonElement>(null)
   const focus = useRef(false)

@@ -1,9 +1,10 @@
 import type { User } from "@lamplight/client"
 import { MessageCirclePlus } from "lucide-react"
+import { useLayer } from "../app/layers"
 import type { PageActions } from "../palette/actions"
 import { PresenceIcon } from "../presence/PresenceIcon"
 import { StatusMenu } from "../presence/StatusMenu"
-import { isSearching, SearchField, type SearchRequest } from "../search/SearchField"
+import { isSearching, noSearch, SearchField, type SearchRequest } from "../search/SearchField"
 import { ariaShortcut, withKeys } from "../shortcuts/keyboard"
 import { words } from "../strings"
 import { IconButton } from "../ui/Button"
@@ -35,6 +36,7 @@ export function Conversations(props: {
   page: PageActions
 }) {
   const { self, mode, selected, shown, inert, search, onSearch, onSelect, onShow, onFind, page } = props
+  useLayer(() => onSearch(noSearch), shown && isSearching(search), true)
   return (
     <nav
       className="panel"
@@ -69,6 +71,7 @@ export function Conversations(props: {
         <div className="scroller" data-testid="conversations">
           <ConversationList
             mode={mode}
+            shown={shown}
             selected={selected}
             selfId={self.id}
             onSelect={onSelect}

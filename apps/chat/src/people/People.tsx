@@ -3,6 +3,7 @@ import { useLamplight, usePresences, useRoster } from "@lamplight/react"
 import { MessageCirclePlus, Search, X } from "lucide-react"
 import { memo, useMemo, useRef, useState } from "react"
 import { useMedia, useNow } from "../app/hooks"
+import { useLayer } from "../app/layers"
 import { PHONE } from "../design/breakpoints"
 import { fold } from "../logic/names"
 import { words } from "../strings"
@@ -49,6 +50,7 @@ export const People = memo(function People(props: {
   const now = useNow(30_000, open || shown)
   const wanted = fold(query.trim())
   const phone = useMedia(PHONE)
+  useLayer(() => setQuery(""), shown && query !== "", true)
 
   const present = useMemo(() => {
     const others = roster.users.filter((person) => person.userId !== self.id)
