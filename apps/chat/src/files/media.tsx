@@ -6,6 +6,7 @@ import { useEffect, useState } from "react"
 import { words } from "../strings"
 import { useThreadActions } from "../thread/actions"
 import { useLoad } from "../ui/again"
+import { fileReason } from "../ui/failure"
 import { percent, sizeText } from "./layout"
 import { Placeholder } from "./Placeholder"
 
@@ -160,7 +161,7 @@ export function usePreview(bytes: Blob | null | undefined): string | null {
 /** What an upload does, in words. */
 export function uploadText(upload: Upload | null): string {
   if (!upload) return words.files.waiting
-  if (upload.error) return upload.error.message
+  if (upload.error) return fileReason(upload.error)
   if (upload.state === "uploading") return words.files.percent(percent(upload.sent, upload.size))
   return words.files.states[upload.state]
 }

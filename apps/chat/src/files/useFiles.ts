@@ -2,7 +2,7 @@ import type { Upload } from "@lamplight/client"
 import { useLamplight, useUploads } from "@lamplight/react"
 import { useCallback, useEffect, useMemo, useState } from "react"
 import { words } from "../strings"
-import { reason } from "../ui/failure"
+import { fileReason } from "../ui/failure"
 import { toast } from "../ui/toast"
 
 /** So many files go with one message. */
@@ -23,7 +23,7 @@ export function useFiles(id: string) {
       if (files.length > room) toast.error(words.files.tooMany(MAX_FILES), { id: "too-many-files" })
       for (const file of files.slice(0, Math.max(0, room))) {
         add(id, file).catch((thrown: unknown) =>
-          toast.error(words.files.notAttached(file.name), { description: reason(thrown) }),
+          toast.error(words.files.notAttached(file.name), { description: fileReason(thrown) }),
         )
       }
     },

@@ -15,6 +15,8 @@ const aloud = (name: string) => ({ name })
 const maybe = (name: string | null | undefined) => ({ isNamed: !!name, name: isolate(name ?? "") })
 const lower = (text: string) => text.toLocaleLowerCase(locale())
 const keys = (keys: string) => ({ keys })
+/** Whole seconds; 0: it is not known how many. */
+const wait = (ms: number | null) => ({ s: Math.ceil((ms ?? 0) / 1_000) })
 const percent = (n: number) => number(n / 100, { style: "percent" })
 
 /** Joins what is there as the language does: "Asha, Ben and Cleo". */
@@ -228,5 +230,5 @@ export const messageArguments = {
   update: {},
   notices: { note: {}, why: {} },
   restored: { some: n },
-  errors: { account: {} },
+  errors: { rate_limited: wait, account: { rate_limited: wait }, group: {}, file: {} },
 } as const satisfies Arguments<typeof en>

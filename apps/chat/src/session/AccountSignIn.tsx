@@ -62,7 +62,7 @@ export function AccountSignIn(props: {
         : await client.login({ username, password })
       onSignedIn(user)
     } catch (thrown) {
-      setProblem(accountReason(thrown))
+      setProblem(accountReason(thrown, text.closed))
       setBusy(false)
     }
   }

@@ -12,7 +12,7 @@ import { clock, moment } from "../logic/time"
 import { words } from "../strings"
 import { Button } from "../ui/Button"
 import { copyText } from "../ui/clipboard"
-import { reason, showFailure } from "../ui/failure"
+import { fileReason, reason, showFailure } from "../ui/failure"
 import { overlay } from "../ui/overlay"
 import { toast } from "../ui/toast"
 import { ActionBar } from "./ActionBar"
@@ -270,7 +270,7 @@ function Failed(props: { message: MessageRow; stateId: string; onEdit: () => voi
     <fieldset className="message-note" aria-label={words.message.actions}>
       <span id={stateId}>
         <strong>{words.message.failed}.</strong>{" "}
-        {message.error && (message.files.length > 0 ? message.error.message : reason(message.error))}
+        {message.error && (message.files.length > 0 ? fileReason(message.error) : reason(message.error))}
       </span>
       <span className="message-actions">
         <Button look="text" data-testid="retry" onClick={retry}>

@@ -3,52 +3,46 @@ import { locale } from "../languages/locale"
 import { words } from "../strings"
 import { toast } from "./toast"
 
-/** The texts of errors by their code, as keys: the texts change with the language. */
-const byCode: Record<string, Exclude<keyof typeof words.errors, "account">> = {
-  offline: "network",
-  timeout: "network",
-  rate_limited: "rate_limited",
-  unavailable: "unavailable",
-  unauthenticated: "unauthenticated",
-  not_found: "not_found",
-  too_long: "too_long",
-  empty_message: "empty_message",
+/** Failures that the client tells of, with the code of the server that says the same. */
+const alike: Record<string, string> = { offline: "network", timeout: "network", unsupported_media: "invalid" }
+
+/** The text of a code in a group of texts, which may take the time to wait; null: there is none. */
+function textOf(group: object, { code, retryAfterMs }: LamplightError): string | null {
+  const key = alike[code] ?? code
+  const text: unknown = Object.hasOwn(group, key) ? group[key as keyof typeof group] : null
+  if (typeof text === "function") return (text as (ms: number | null) => string)(retryAfterMs)
+  return typeof text === "string" ? text : null
 }
 
-/** The server's own sentences say more, but are in English: elsewhere `text` says the same in general. */
-function sentence({ message }: LamplightError, text: string): string {
-  return (locale().startsWith("en") && message) || text
-}
+/** The server's own sentence, where it may say more: it is in English. */
+const ownSentence = ({ message }: LamplightError): string | null =>
+  (locale().startsWith("en") && message) || null
 
-/** The reason of a failure, in a sentence for the user. */
+const isError = (thrown: unknown): thrown is LamplightError => thrown instanceof LamplightError
+
+/** The reason of a failure, in a sentence for the user: what happened, and what to do. */
 export function reason(thrown: unknown): string {
-  if (!(thrown instanceof LamplightError)) return words.errors.generic
-  const key = byCode[thrown.code]
-  return key ? words.errors[key] : sentence(thrown, words.errors.generic)
+  if (!isError(thrown)) return words.errors.generic
+  return textOf(words.errors, thrown) ?? ownSentence(thrown) ?? words.errors.generic
 }
 
-const ofAccounts: Record<string, keyof typeof words.errors.account> = {
-  unauthenticated: "unauthenticated",
-  forbidden: "forbidden",
-  conflict: "conflict",
-  invalid: "invalid",
-  rate_limited: "rate_limited",
+/** For a part of the page whose texts say more: the server's sentence says most, where the user reads English. */
+function reasonIn(group: object, thrown: unknown): string {
+  const text = isError(thrown) ? textOf(group, thrown) : null
+  return (text && ownSentence(thrown as LamplightError)) ?? text ?? reason(thrown)
 }
 
-/** The server's sentence is best for sign-in and account: which password, which name, how long to wait. */
-export function accountReason(thrown: unknown): string {
-  const key = thrown instanceof LamplightError ? ofAccounts[thrown.code] : undefined
-  return key ? sentence(thrown as LamplightError, words.errors.account[key]) : reason(thrown)
+/** For sign-in and account: which password, which name, how long to wait. `closed`: nobody may register. */
+export function accountReason(thrown: unknown, closed?: string): string {
+  const isClosed = closed !== undefined && isError(thrown) && thrown.code === "forbidden"
+  return isClosed ? (ownSentence(thrown) ?? closed) : reasonIn(words.errors.account, thrown)
 }
 
-const ofTransport = ["offline", "timeout", "rate_limited", "unavailable", "unauthenticated", "internal"]
+/** For groups and blocks: who may do it, which group is full. */
+export const groupReason = (thrown: unknown): string => reasonIn(words.errors.group, thrown)
 
-/** The server's sentence is best for groups and blocks: who may do it, which group is full. */
-export function groupReason(thrown: unknown): string {
-  const isOwn = thrown instanceof LamplightError && !ofTransport.includes(thrown.code)
-  if (!isOwn) return reason(thrown)
-  return sentence(thrown, thrown.code === "forbidden" ? words.errors.forbidden : reason(thrown))
-}
+/** For a file that was not uploaded: too large, or of a kind that may not be sent. */
+export const fileReason = (thrown: unknown): string => reasonIn(words.errors.file, thrown)
 
 /** Shows a failure. The same failure again replaces its toast. */
 export function showFailure(what: string, thrown: unknown, why = reason(thrown)): void {
