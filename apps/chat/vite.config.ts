@@ -5,6 +5,7 @@ import tailwindcss from "@tailwindcss/vite"
 import react from "@vitejs/plugin-react"
 import type { Plugin } from "vite"
 import { defineConfig } from "vitest/config"
+import { documents } from "./build/documents.ts"
 import { firstPaint } from "./build/first-paint.ts"
 import { messages } from "./build/messages.ts"
 import { serviceWorker } from "./build/service-worker.ts"
@@ -69,7 +70,7 @@ export default defineConfig(({ mode }) => ({
     tailwindcss(),
     emojiData(),
     // The story page (src/design/stories) is no part of the production build: `vite build --mode design` makes it alone.
-    ...(mode === "design" ? [] : [firstPaint(), serviceWorker()]),
+    ...(mode === "design" ? [] : [firstPaint(), serviceWorker(), documents()]),
   ],
   build: {
     ...(mode === "design" && { rolldownOptions: { input: "design.html" } }),

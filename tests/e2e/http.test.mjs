@@ -384,6 +384,7 @@ describe("for those who run it", { concurrency: 4 }, () => {
       ["/api/auth/register", "post"],
       ["/api/auth/login", "post"],
       ["/api/auth/logout", "post"],
+      ["/api/auth", "get"],
       ["/api/auth/session", "get"],
     ]) {
       const operation = body.paths[path]?.[method]
@@ -492,6 +493,32 @@ describe("for those who run it", { concurrency: 4 }, () => {
       assert.equal(again.status, 304, link)
     }
     assert.ok(!/<script(?![^>]*src=)[^>]*>[^<]/.test(page.text), "an inline script")
+  })
+
+  test("the chat page and its manifest are in the language that the browser wants", async () => {
+    const motto = { en: "Online presence", de: "Online-Status", ar: "حالة الاتصال" }
+    for (const [accepts, language, direction] of [
+      ["", "en", ""],
+      ["fr-CA, fr;q=0.9", "en", ""],
+      ["de-AT,de;q=0.9,en;q=0.8", "de", ' dir="ltr"'],
+      ["en-GB, de", "en", ""],
+      ["de;q=0.2, AR-eg;q=0.7", "ar", ' dir="rtl"'],
+      ["de;q=0, ../index, *", "en", ""],
+    ]) {
+      const page = await get(server, "/chat", { headers: { "accept-language": accepts } })
+      assert.ok(page.text.includes(`<html lang="${language}"${direction}>`), accepts)
+      assert.match(page.headers.get("vary"), /accept-language/)
+      assert.match(page.headers.get("content-security-policy"), /default-src 'self'/)
+      assert.ok(page.text.includes(`content="${motto[language]}`), accepts)
+      const noScript = /<noscript>(.+?)<\/noscript>/.exec(page.text)[1]
+      assert.equal(noScript.startsWith("Lamplight needs"), language === "en")
+      const etag = page.headers.get("etag")
+      const again = { "accept-language": accepts, "if-none-match": etag }
+      assert.equal((await get(server, "/chat", { headers: again })).status, 304)
+      const manifest = JSON.parse((await get(server, /href="([^"]+\.webmanifest)"/.exec(page.text)[1])).text)
+      assert.deepEqual([manifest.lang, manifest.id], [language, "/chat"])
+      assert.ok(manifest.description.startsWith(motto[language]))
+    }
   })
 
   test("the log says who was refused for their origin or their protocol, each once", async (t) => {

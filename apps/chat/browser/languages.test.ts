@@ -71,6 +71,9 @@ describe.skipIf(!canRun)("the page in other languages", () => {
     const before = await page.evaluate(() => performance.timeOrigin)
     await choose(asha, "ar")
     await expect.poll(() => asha.focused()).toBe("language-ar")
+    // What an installation would be called and described by.
+    const manifest = () => page.locator("link[rel=manifest]").getAttribute("href")
+    expect(await manifest()).toBe("/chat/manifest.ar.webmanifest")
     await page.keyboard.press("Escape")
     await expect.poll(() => asha.focused()).toBe("status-menu")
     await asha.message("Good evening").waitFor()

@@ -29,6 +29,10 @@ function show(language: Language): void {
   shown = language
   document.documentElement.lang = language
   document.documentElement.dir = dirOf(language)
+  // The server chose by what the browser accepts, and the user may have chosen another language here.
+  const manifest = document.querySelector<HTMLLinkElement>("link[rel=manifest]")
+  const path = `/chat/manifest${language === "en" ? "" : `.${language}`}.webmanifest`
+  if (manifest && manifest.getAttribute("href") !== path) manifest.href = path
 }
 
 /**
@@ -38,6 +42,7 @@ function show(language: Language): void {
 export async function firstWords(): Promise<void> {
   try {
     await loadWords(shown)
+    show(shown)
   } catch {
     await loadWords("en")
     show("en")

@@ -251,10 +251,7 @@ pub(crate) async fn auth(State(state): State<Arc<AppState>>, request: Request) -
         Ok(Answered {
             reply: Reply::Accounts(AccountReply::User(user)),
             ..
-        }) => json(
-            StatusCode::OK,
-            encode::auth(identity, is_open, Some(&user)),
-        ),
+        }) => json(StatusCode::OK, encode::auth(identity, is_open, Some(&user))),
         Err(refusal) if refusal.code == Code::Unauthenticated => {
             json(StatusCode::OK, encode::auth(identity, is_open, None))
         }

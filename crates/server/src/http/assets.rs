@@ -1,7 +1,7 @@
 //! Files that are in the binary, compressed when it was built: a request for one costs a look into
 //! a table, whatever it accepts.
 
-use ::http::{HeaderMap, HeaderValue, StatusCode, header};
+use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 /// A file, and its compressed forms where they are smaller.
@@ -27,6 +27,11 @@ pub(super) fn page(path: &str, headers: &HeaderMap) -> Option<Response> {
         "no-cache"
     };
     find(PAGE, path).map(|asset| serve(asset, cache, headers))
+}
+
+/// Whether the chat page has this file.
+pub(super) fn has_page(path: &str) -> bool {
+    find(PAGE, path).is_some()
 }
 
 /// A file of the page that shows the API.
@@ -88,6 +93,32 @@ pub(super) fn has(headers: &HeaderMap, tag: &str) -> bool {
         .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 
+/// What a header such as `Accept-Language` names, in lower case and with its quality (RFC 9110,
+/// 12.4.2), in the order of the header.
+fn qualities(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = (String, f32)> {
+    let given = headers
+        .get_all(name)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok());
+    given.flat_map(|value| value.split(',')).map(|one| {
+        let mut parts = one.split(';').map(str::trim);
+        let name = parts.next().unwrap_or("").to_ascii_lowercase();
+        let quality =
+            parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        let quality = quality.map_or(1.0, |text| text.trim().parse::<f32>().unwrap_or(0.0));
+        (name, quality)
+    })
+}
+
+/// The same without what is refused, the most wanted first.
+pub(super) fn accepted(headers: &HeaderMap, name: HeaderName) -> Vec<String> {
+    let mut all: Vec<_> = qualities(headers, name)
+        .filter(|(_, quality)| *quality > 0.0)
+        .collect();
+    all.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+    all.into_iter().map(|(name, _)| name).collect()
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Coding {
     Plain,
@@ -99,17 +130,8 @@ enum Coding {
 /// mind. Plain where it accepts none.
 fn coding(headers: &HeaderMap, has_gzip: bool, has_brotli: bool) -> Coding {
     let (mut gzip, mut brotli, mut plain, mut any) = (None, None, None, None);
-    let given = headers
-        .get_all(header::ACCEPT_ENCODING)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    for one in given.flat_map(|value| value.split(',')) {
-        let mut parts = one.split(';').map(str::trim);
-        let name = parts.next().unwrap_or("");
-        let quality =
-            parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-        let quality = quality.map_or(1.0, |text| text.trim().parse::<f32>().unwrap_or(0.0));
-        match name.to_ascii_lowercase().as_str() {
+    for (name, quality) in qualities(headers, header::ACCEPT_ENCODING) {
+        match name.as_str() {
             "gzip" | "x-gzip" => gzip = Some(quality),
             "br" => brotli = Some(quality),
             "identity" => plain = Some(quality),
@@ -172,6 +194,26 @@ mod tests {
             Coding::Gzip
         );
         assert_eq!(coding(&accepting(&["br"]), false, false), Coding::Plain);
+    }
+
+    #[test]
+    fn what_is_wanted_most_comes_first_and_what_is_refused_not_at_all() {
+        for (value, expected) in [
+            ("", &[""][..]),
+            ("de-AT, de;q=0.9, en;q=0.8", &["de-at", "de", "en"]),
+            ("en;q=0.5,AR", &["ar", "en"]),
+            ("fr;q=0, *;q=0.1, de; q=0.2", &["de", "*"]),
+            ("de;q=nonsense, ar;q=NaN, en", &["en"]),
+        ] {
+            let headers = [(header::ACCEPT_LANGUAGE, HeaderValue::from_static(value))]
+                .into_iter()
+                .collect();
+            assert_eq!(
+                accepted(&headers, header::ACCEPT_LANGUAGE),
+                expected,
+                "{value}"
+            );
+        }
     }
 
     #[test]

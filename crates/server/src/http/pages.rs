@@ -42,7 +42,7 @@ pub(super) fn routes(identity: Identity) -> Router<Arc<AppState>> {
         .route("/", get(async || Redirect::temporary("/chat")))
         .route(
             "/chat",
-            get(async move |headers: HeaderMap| page("index.html", &headers, identity)),
+            get(async move |headers: HeaderMap| chat(&headers, identity)),
         )
         .route("/chat/", get(async || Redirect::permanent("/chat")))
         .route(
@@ -60,6 +60,23 @@ pub(super) fn routes(identity: Identity) -> Router<Arc<AppState>> {
             "/docs/{*path}",
             get(async |Path(path): Path<String>, headers: HeaderMap| docs(&path, &headers)),
         )
+}
+
+/// The page in the first language that the request accepts and the page has; in English otherwise.
+/// What the page's own script shows is a choice of the user's; this is what is there before it.
+fn chat(headers: &HeaderMap, identity: Identity) -> Response {
+    let document = assets::accepted(headers, header::ACCEPT_LANGUAGE)
+        .iter()
+        .map(|tag| tag.split('-').next().unwrap_or(""))
+        .take_while(|language| *language != "en")
+        .map(|language| format!("index.{language}.html"))
+        .find(|document| assets::has_page(document));
+    let document = document.as_deref().unwrap_or("index.html");
+    let mut response = page(document, headers, identity);
+    response
+        .headers_mut()
+        .append(header::VARY, HeaderValue::from_static("accept-language"));
+    response
 }
 
 /// The script of the service worker, which lies below the page that it is for.
