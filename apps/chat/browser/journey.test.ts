@@ -250,7 +250,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await asha.open(ben)
     const said = asha.page.getByRole("alert").filter({ hasText: "The messages could not be loaded." })
     await said.waitFor()
-    await expect.poll(() => said.textContent()).toContain("The disk is full.")
+    await expect.poll(() => said.textContent()).toContain("Something went wrong on the server.")
     await asha.page.unroute("**/api/privatechat/messages/**")
     await asha.page.getByRole("button", { name: "Try again" }).click()
     await asha.page.getByText("Say hello to").waitFor()

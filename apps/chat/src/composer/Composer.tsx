@@ -3,7 +3,8 @@ import { ArrowUp, Smile, X } from "lucide-react"
 import { type KeyboardEvent, useCallback, useId, useRef, useState } from "react"
 import { flushSync } from "react-dom"
 import { enterKey, useChoice } from "../app/choices"
-import { useTouch } from "../app/hooks"
+import { useMedia, useTouch } from "../app/hooks"
+import { PHONE } from "../design/breakpoints"
 import { AttachButton, canRecord, RecordButton } from "../files/AttachButton"
 import { describeFiles } from "../files/layout"
 import { filesOf, useFiles } from "../files/useFiles"
@@ -60,6 +61,7 @@ export function Composer(props: {
     leave,
   } = useComposer(id, onSent, reply?.message ?? undefined, files)
   const touch = useTouch()
+  const phone = useMedia(PHONE)
   const breaks = useChoice(enterKey) === "newline"
   const field = useAutoGrow(text)
   const mentions = useMentions({ field, text, write, members, selfId })
@@ -170,7 +172,7 @@ export function Composer(props: {
           aria-label={words.composer.label(name)}
           aria-describedby={hint}
           aria-invalid={over > 0}
-          placeholder={words.composer.placeholder(name)}
+          placeholder={phone ? words.composer.placeholderShort : words.composer.placeholder(name)}
           value={text}
           enterKeyHint={touch || breaks ? "enter" : "send"}
           autoCapitalize="sentences"

@@ -88,7 +88,9 @@ export function useRowMenu() {
       if (button?.dataset.menuOf) {
         const box = button.getBoundingClientRect()
         const { menuOf: id } = button.dataset
-        setMenu((open) => (open?.id === id ? null : { id, x: box.left, y: box.bottom }))
+        setMenu((open) =>
+          open?.id === id ? null : { id, x: isRightToLeft(button) ? box.right : box.left, y: box.bottom },
+        )
       } else if (!pressed.current) return
       event.preventDefault()
       event.stopPropagation()

@@ -4,6 +4,7 @@ import { type ReactNode, useEffect, useState } from "react"
 import { useToday } from "../app/hooks"
 import { go, goBack, useRoute } from "../app/route"
 import { dayKey } from "../logic/days"
+import { dirOfText } from "../logic/direction"
 import { clock, dayTitle, listTime, moment } from "../logic/time"
 import { badge } from "../logic/title"
 import { PresenceIcon } from "../presence/PresenceIcon"
@@ -219,7 +220,7 @@ function Messages({ messages, today }: { messages: readonly Shown[]; today: Date
         data-last=""
       >
         <div className="bubble-line">
-          <div className="bubble" dir="auto">
+          <div className="bubble" dir={dirOfText(message.text)}>
             <Content text={message.text} mentions={nobody} />
           </div>
           {message.state && <span className="message-side">{words.message.waiting.connection}</span>}

@@ -27,7 +27,11 @@ export function You({ self, mode, page }: { self: User; mode: SignInMode; page: 
           {name}
         </h2>
         <p className="you-sub">
-          {handle && <span dir="auto">{handle} · </span>}
+          {handle && (
+            <>
+              <bdi>{handle}</bdi> ·{" "}
+            </>
+          )}
           {stateWord(state)}
         </p>
       </div>

@@ -7,6 +7,7 @@ import { focusThread } from "../app/regions"
 import { returnText } from "../composer/returnText"
 import { Attachments } from "../files/Attachments"
 import { kindOf } from "../files/layout"
+import { dirOfText } from "../logic/direction"
 import { isLoneEmoji } from "../logic/emoji"
 import { clock, moment } from "../logic/time"
 import { words } from "../strings"
@@ -97,7 +98,7 @@ export function MessageLine(props: {
           <div
             id={`${id}-text`}
             className="bubble"
-            dir="auto"
+            dir={dirOfText(message.content)}
             data-content=""
             data-emoji={emoji ? "" : undefined}
             data-deleted={isDeleted ? "" : undefined}
@@ -110,7 +111,7 @@ export function MessageLine(props: {
             {isDeleted ? (
               words.message.deleted
             ) : hasFiles && message.content !== "" ? (
-              <div className="bubble-words" dir="auto">
+              <div className="bubble-words" dir={dirOfText(message.content)}>
                 <Content text={message.content} mentions={message.mentions} />
               </div>
             ) : (

@@ -13,6 +13,7 @@ import { presenceDetail } from "../presence/view"
 import { words } from "../strings"
 import { IconButton } from "../ui/Button"
 import { ConversationAvatar } from "../ui/ConversationAvatar"
+import { isRightToLeft } from "../ui/keyboard"
 import { overlay } from "../ui/overlay"
 import { useThreadActions } from "./actions"
 import { Pins } from "./Pins"
@@ -119,8 +120,8 @@ function Settings({ item, name }: { item: ConversationInfo; name: string }) {
         aria-expanded={at !== null}
         onPointerEnter={ConversationMenu.preload}
         onClick={({ currentTarget }) => {
-          const { right, bottom } = currentTarget.getBoundingClientRect()
-          setAt((open) => (open ? null : { x: right, y: bottom }))
+          const { left, right, bottom } = currentTarget.getBoundingClientRect()
+          setAt((open) => (open ? null : { x: isRightToLeft(currentTarget) ? left : right, y: bottom }))
         }}
       >
         <EllipsisVertical size={20} aria-hidden="true" />
