@@ -1,16 +1,15 @@
 import { type ConversationItem, isVisible, type PresenceView } from "@lamplight/client"
 import { useTyping } from "@lamplight/react"
-import { BellOff, EllipsisVertical } from "lucide-react"
+import { EllipsisVertical } from "lucide-react"
 import { memo } from "react"
 import { describeFiles } from "../files/layout"
 import { conversationTitle, nameOf, newestOf } from "../logic/members"
 import { plainStart } from "../logic/plain"
 import { listTime } from "../logic/time"
-import { badge } from "../logic/title"
 import type { PresenceIconState } from "../presence/PresenceIcon"
-import { stateWord } from "../presence/view"
 import { words } from "../strings"
 import { ConversationAvatar } from "../ui/ConversationAvatar"
+import { MutedMark, RowName, UnreadBadge } from "../ui/row-parts"
 
 /**
  * One conversation: the other person and their presence, the last or unsent message, and the unread count.
@@ -63,35 +62,15 @@ export const ConversationRow = memo(function ConversationRow(props: {
         />
         <span className="row-text">
           <span className="row-line">
-            <span className="sr-only">
-              {state ? words.presence.named(words.people.withHandle(name, handle), stateWord(state)) : name}
-            </span>
-            <span className="row-name" dir="auto" aria-hidden="true">
-              {name}
-            </span>
-            {handle && (
-              <span className="row-handle" dir="auto" aria-hidden="true">
-                {handle}
-              </span>
-            )}
-            {item.muted && (
-              <span className="row-muted">
-                <BellOff size={14} aria-hidden="true" />
-                <span className="sr-only">, {words.settings.muted}</span>
-              </span>
-            )}
+            <RowName name={name} handle={handle} state={state} />
+            <MutedMark item={item} />
             <time className="row-time" dateTime={at}>
               {listTime(new Date(at), today, words.time)}
             </time>
           </span>
           <span className="row-line">
             <Preview item={item} unsent={unsent} selfId={selfId} />
-            {item.unread > 0 && (
-              <span className="unread-badge" data-testid="unread">
-                <span aria-hidden="true">{badge(item.unread)}</span>
-                <span className="sr-only">, {words.list.unread(item.unread)}</span>
-              </span>
-            )}
+            <UnreadBadge item={item} />
           </span>
         </span>
       </button>

@@ -8,10 +8,11 @@ import { focusThread } from "../app/regions"
 import { go } from "../app/route"
 import { nameOf } from "../logic/members"
 import type { Rights } from "../logic/roles"
-import { presenceDetail, stateWord } from "../presence/view"
+import { presenceDetail } from "../presence/view"
 import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
 import { showFailure } from "../ui/failure"
+import { RowName } from "../ui/row-parts"
 
 const icons: Record<Role, ReactNode> = {
   owner: <Crown size={17} aria-hidden="true" />,
@@ -48,17 +49,7 @@ export function MemberRow(props: {
       <Avatar id={member.id} name={name} avatarUrl={member.avatarUrl} presence={state} />
       <span className="row-text">
         <span className="row-line">
-          <span className="sr-only">
-            {words.presence.named(words.people.withHandle(name, handle), stateWord(state))}
-          </span>
-          <span className="row-name" dir="auto" aria-hidden="true">
-            {name}
-          </span>
-          {handle && (
-            <span className="row-handle" dir="auto" aria-hidden="true">
-              {handle}
-            </span>
-          )}
+          <RowName name={name} handle={handle} state={state} />
           {isSelf && <span className="row-you">{words.details.you}</span>}
           {member.role !== "member" && (
             <span className="role" data-role={member.role}>

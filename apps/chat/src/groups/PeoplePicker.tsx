@@ -4,11 +4,11 @@ import { Check, Search, X } from "lucide-react"
 import { useMemo, useRef } from "react"
 import { nameOf } from "../logic/members"
 import { useHandles } from "../people/handles"
-import { stateWord } from "../presence/view"
 import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
 import { Button } from "../ui/Button"
 import { useRoving } from "../ui/roving"
+import { RowName } from "../ui/row-parts"
 import { State } from "../ui/State"
 import type { Picker } from "./usePicker"
 
@@ -117,18 +117,10 @@ export function PeoplePicker({ picker, label }: { picker: Picker; label: string 
                 />
                 <span className="row-text">
                   <span className="row-line">
-                    <span className="sr-only">
-                      {isNew
-                        ? words.groups.addId(name)
-                        : words.presence.named(words.people.withHandle(name, handle), stateWord(state))}
-                    </span>
-                    <span className="row-name" dir="auto" aria-hidden="true">
-                      {isNew ? words.groups.addId(name) : name}
-                    </span>
-                    {handle && !isNew && (
-                      <span className="row-handle" dir="auto" aria-hidden="true">
-                        {handle}
-                      </span>
+                    {isNew ? (
+                      <RowName name={words.groups.addId(name)} />
+                    ) : (
+                      <RowName name={name} handle={handle} state={state} />
                     )}
                   </span>
                 </span>

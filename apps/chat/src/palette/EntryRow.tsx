@@ -1,19 +1,18 @@
 import type { User } from "@lamplight/client"
 import { usePresence } from "@lamplight/react"
-import { BellOff, MessageSquareText, Search } from "lucide-react"
+import { MessageSquareText, Search } from "lucide-react"
 import type { ReactNode } from "react"
 import { useToday } from "../app/hooks"
-import { excerptOf } from "../logic/excerpt"
 import { conversationTitle, nameOf } from "../logic/members"
 import { listTime } from "../logic/time"
-import { badge } from "../logic/title"
 import { PresenceIcon } from "../presence/PresenceIcon"
-import { stateWord } from "../presence/view"
+import { Found } from "../search/Found"
 import { Keys } from "../shortcuts/Keys"
 import { shortcuts } from "../shortcuts/registry"
 import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
 import { ConversationAvatar } from "../ui/ConversationAvatar"
+import { MutedMark, RowName, UnreadBadge } from "../ui/row-parts"
 import { type Entry, personOf } from "./usePaletteEntries"
 
 /** One choice of the palette. The field keeps the focus. */
@@ -108,18 +107,8 @@ function PersonContent(props: { user: User; handle: string | undefined; item: Co
   return (
     <>
       <Avatar id={user.id} name={name} avatarUrl={person.avatarUrl} presence={presence.status} />
-      <span className="palette-name">
-        <span className="sr-only">
-          {words.presence.named(words.people.withHandle(name, handle), stateWord(presence.status))}
-        </span>
-        <span className="truncate" dir="auto" aria-hidden="true">
-          {name}
-        </span>
-        {handle && (
-          <span className="row-handle" dir="auto" aria-hidden="true">
-            {handle}
-          </span>
-        )}
+      <span className="row-text row-line">
+        <RowName name={name} handle={handle} state={presence.status} />
       </span>
       {item && <Marks item={item} />}
     </>
@@ -142,7 +131,7 @@ function MessageContent({ entry, self }: { entry: Extract<Entry, { kind: "messag
           <MessageSquareText size={18} aria-hidden="true" />
         </span>
       )}
-      <span className="palette-hit">
+      <span className="row-text">
         <span className="row-line">
           <span className="row-name" dir="auto">
             {title}
@@ -151,12 +140,9 @@ function MessageContent({ entry, self }: { entry: Extract<Entry, { kind: "messag
             {listTime(new Date(createdAt), today, words.time)}
           </time>
         </span>
-        <span className="palette-text" dir="auto">
+        <span className="hit-text" dir="auto">
           {author && author !== title && <span className="hit-mark">{words.list.by(author)} </span>}
-          {excerptOf(content, hit.highlights, 100).map(({ text, isHit }, at) => {
-            const key = `${at}`
-            return isHit ? <mark key={key}>{text}</mark> : <span key={key}>{text}</span>
-          })}
+          <Found content={content} highlights={hit.highlights} length={100} />
         </span>
       </span>
     </>
@@ -165,8 +151,8 @@ function MessageContent({ entry, self }: { entry: Extract<Entry, { kind: "messag
 
 function Name({ children }: { children: ReactNode }) {
   return (
-    <span className="palette-name">
-      <span className="truncate" dir="auto">
+    <span className="row-text row-line">
+      <span className="row-name" dir="auto">
         {children}
       </span>
     </span>
@@ -177,19 +163,9 @@ function Name({ children }: { children: ReactNode }) {
 function Marks({ item }: { item: Conversation }) {
   return (
     <>
-      {item.muted && (
-        <span className="row-muted">
-          <BellOff size={14} aria-hidden="true" />
-          <span className="sr-only">, {words.settings.muted}</span>
-        </span>
-      )}
+      <MutedMark item={item} />
       {item.archived && <span className="palette-mark">{words.settings.archivedTitle}</span>}
-      {item.unread > 0 && (
-        <span className="unread-badge">
-          <span aria-hidden="true">{badge(item.unread)}</span>
-          <span className="sr-only">, {words.list.unread(item.unread)}</span>
-        </span>
-      )}
+      <UnreadBadge item={item} />
     </>
   )
 }

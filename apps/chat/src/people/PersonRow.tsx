@@ -1,8 +1,8 @@
 import type { PresenceView } from "@lamplight/client"
 import { memo } from "react"
-import { presenceDetail, stateWord } from "../presence/view"
-import { words } from "../strings"
+import { presenceDetail } from "../presence/view"
 import { Avatar } from "../ui/Avatar"
+import { RowName } from "../ui/row-parts"
 
 /** One person in the panel. The accessible name is "Asha, online"; the line below is its description. */
 export const PersonRow = memo(
@@ -41,17 +41,7 @@ export const PersonRow = memo(
           />
           <span className="row-text">
             <span className="row-line">
-              <span className="sr-only">
-                {words.presence.named(words.people.withHandle(name, handle), stateWord(person.status))}
-              </span>
-              <span className="row-name" dir="auto" aria-hidden="true">
-                {name}
-              </span>
-              {handle && (
-                <span className="row-handle" dir="auto" aria-hidden="true">
-                  {handle}
-                </span>
-              )}
+              <RowName name={name} handle={handle} state={person.status} />
             </span>
             <span className="row-preview block text-xs" dir="auto" aria-hidden="true">
               {detail}

@@ -2,7 +2,6 @@ import type { ConversationItem, SearchHit, User } from "@lamplight/client"
 import { useConversations, usePresences, useSearch } from "@lamplight/react"
 import { useMemo } from "react"
 import { useToday } from "../app/hooks"
-import { excerptOf } from "../logic/excerpt"
 import { conversationTitle, nameOf } from "../logic/members"
 import { fold } from "../logic/names"
 import { listTime } from "../logic/time"
@@ -13,7 +12,9 @@ import { Button } from "../ui/Button"
 import { ConversationAvatar } from "../ui/ConversationAvatar"
 import { reason } from "../ui/failure"
 import { useRoving } from "../ui/roving"
+import { RowName } from "../ui/row-parts"
 import { Skeleton, State } from "../ui/State"
+import { Found } from "./Found"
 import type { SearchRequest } from "./SearchField"
 
 /** So many conversations are listed by their name. */
@@ -74,14 +75,10 @@ export default function SearchResults(props: {
                   <ConversationAvatar item={item} selfId={self.id} size="lg" />
                   <span className="row-text">
                     <span className="row-line">
-                      <span className="row-name" dir="auto">
-                        {conversationTitle(item, self.id)}
-                      </span>
-                      {item.other && handles.has(item.other.id) && (
-                        <span className="row-handle" dir="auto">
-                          {handles.get(item.other.id)}
-                        </span>
-                      )}
+                      <RowName
+                        name={conversationTitle(item, self.id)}
+                        handle={item.other ? handles.get(item.other.id) : undefined}
+                      />
                     </span>
                   </span>
                 </button>
@@ -183,10 +180,7 @@ function Hit(props: {
         </span>
         <span className="hit-text" dir="auto">
           {mark && <span className="hit-mark">{mark} </span>}
-          {excerptOf(content, hit.highlights).map(({ text, isHit }, at) => {
-            const key = `${at}`
-            return isHit ? <mark key={key}>{text}</mark> : <span key={key}>{text}</span>
-          })}
+          <Found content={content} highlights={hit.highlights} />
         </span>
       </span>
     </button>
