@@ -196,6 +196,75 @@ describe.skipIf(!canRun)("notifications of the service worker", () => {
     expect(await press()).toEqual([`/chat#/c/${id}/${seq}`])
   })
 
+  it("a subscription that the browser ended is made anew, with the server's key, and the server takes it", async () => {
+    const { worker } = await device("Asha")
+    const before = "https://push.example/before"
+    const { key, requests } = await worker.evaluate(async (endpoint) => {
+      const scope = self as unknown as ServiceWorkerScope
+      const text = (bytes: ArrayBuffer | Uint8Array) =>
+        btoa(String.fromCharCode(...new Uint8Array(bytes)))
+          .replaceAll("+", "-")
+          .replaceAll("/", "_")
+          .replaceAll("=", "")
+      const pair = await crypto.subtle.generateKey({ name: "ECDH", namedCurve: "P-256" }, true, [
+        "deriveBits",
+      ])
+      const p256dh = text(await crypto.subtle.exportKey("raw", pair.publicKey))
+      const auth = text(crypto.getRandomValues(new Uint8Array(16)))
+      let key = ""
+      // The browser's part, which a test has not: one subscription, for the key of another server.
+      const subscription = (url: string, own: ArrayBuffer) => ({
+        endpoint: url,
+        options: { applicationServerKey: own, userVisibleOnly: true },
+        toJSON: () => ({ endpoint: url, keys: { p256dh, auth } }),
+        unsubscribe: async () => {
+          there = null
+          return true
+        },
+      })
+      let there: ReturnType<typeof subscription> | null = subscription(endpoint, new Uint8Array(65).buffer)
+      Object.assign(PushManager.prototype, {
+        async subscribe({ applicationServerKey }: { applicationServerKey: Uint8Array<ArrayBuffer> }) {
+          if (there) throw new DOMException("There is one already.", "InvalidStateError")
+          key = text(applicationServerKey)
+          there = subscription("https://push.example/after", applicationServerKey.buffer)
+          return there
+        },
+        getSubscription: async () => there,
+      })
+      const requests: { method: string; path: string; body: object | null; status: number }[] = []
+      const { fetch } = scope
+      scope.fetch = async (path, init) => {
+        const response = await fetch(path, init)
+        const body = typeof init?.body === "string" ? JSON.parse(init.body) : null
+        requests.push({ method: init?.method ?? "GET", path: String(path), body, status: response.status })
+        return response
+      }
+      const waits: Promise<unknown>[] = []
+      const event = Object.assign(new Event("pushsubscriptionchange"), {
+        oldSubscription: there,
+        newSubscription: null,
+        waitUntil: (promise: Promise<unknown>) => void waits.push(promise),
+      })
+      scope.dispatchEvent(event)
+      await Promise.all(waits)
+      scope.fetch = fetch
+      return { key, requests }
+    }, before)
+    expect(key.length).toBe(87)
+    const after = { endpoint: "https://push.example/after", content: true, key }
+    expect(requests).toEqual([
+      { method: "GET", path: "/api/push/key", body: null, status: 200 },
+      {
+        method: "POST",
+        path: "/api/push/subscriptions",
+        body: expect.objectContaining(after),
+        status: 200,
+      },
+      { method: "DELETE", path: "/api/push/subscriptions", body: { endpoint: before }, status: 200 },
+    ])
+  })
+
   it("nothing of a former user is shown: after signing out, and to whoever signs in next", async () => {
     const { person, tell, deliver } = await device("Asha")
     await deliver(push("c1"))
@@ -238,6 +307,7 @@ function subscriptions() {
 }
 
 interface ServiceWorkerScope extends EventTarget {
+  fetch: typeof fetch
   registration: { getNotifications(): Promise<Notification[]> }
   clients: { openWindow(url: string): Promise<null> }
   NotificationEvent: new (
@@ -260,7 +330,7 @@ describe.skipIf(!canRun)("notifications on this device", () => {
 
   /** The server's part, as far as the page sees it. */
   async function arrive(name: string, key: string | null, permissions: string[] = ["notifications"]) {
-    const asked: { method: string; body: { endpoint: string; content?: boolean } }[] = []
+    const asked: { method: string; body: { endpoint: string; content?: boolean; key?: string } }[] = []
     const options = { ...allow, permissions, bypassCSP: true }
     const person = await Person.arrive(browser, server, name, options, subscriptions)
     await person.page.route("**/api/push/key", (route) =>
@@ -293,6 +363,7 @@ describe.skipIf(!canRun)("notifications on this device", () => {
       ["POST", true],
       ["POST", false],
     ])
+    expect(new Set(asked.map(({ body }) => body.key))).toEqual(new Set([KEY]))
     expect(await violations(person.page)).toEqual([])
     // Over a reload, and the server learns of it again: it may have forgotten.
     await person.page.reload()

@@ -86,7 +86,7 @@ async function subscribe(person: Person, choice: "on" | "private"): Promise<void
   })
   const content = choice === "on"
   tellWorker({ type: "owner", owner: { userId, hasCookie, content } })
-  await saveSubscription(subscription, content, who)
+  await saveSubscription(subscription, content, key, who)
   setPushChoice(userId, choice)
 }
 

@@ -51,14 +51,18 @@ async function subscribeAnew(before: PushSubscription | null, after: PushSubscri
   const credentials = { "x-user-id": encodeURIComponent(person.userId) }
   const key = await serverKey(credentials)
   if (!key) return
-  const subscription =
-    after && isFor(after, key)
-      ? after
-      : await self.registration.pushManager.subscribe({
-          userVisibleOnly: true,
-          applicationServerKey: keyBytes(key),
-        })
-  await saveSubscription(subscription, person.content, credentials)
+  const { pushManager } = self.registration
+  let subscription = after ?? (await pushManager.getSubscription())
+  // A browser refuses a second subscription with another key.
+  if (subscription && !isFor(subscription, key)) {
+    await subscription.unsubscribe()
+    subscription = null
+  }
+  subscription ??= await pushManager.subscribe({
+    userVisibleOnly: true,
+    applicationServerKey: keyBytes(key),
+  })
+  await saveSubscription(subscription, person.content, key, credentials)
   if (before && before.endpoint !== subscription.endpoint)
     await removeSubscription(before.endpoint, credentials)
 }

@@ -28,14 +28,18 @@ export function isFor(subscription: PushSubscription, key: string): boolean {
   return bytes.length === wanted.length && bytes.every((byte, at) => byte === wanted[at])
 }
 
-/** Tells the server where to send. Throws where it refuses. */
+/**
+ * Tells the server where to send. Throws where it refuses. `key` is the one that the browser subscribed with: the
+ * server may have another one by now, and pushes that are signed with that would be refused.
+ */
 export async function saveSubscription(
   subscription: PushSubscription,
   content: boolean,
+  key: string,
   credentials: Credentials,
 ): Promise<void> {
   const { endpoint, keys } = subscription.toJSON()
-  await send("POST", { endpoint, keys, content }, credentials)
+  await send("POST", { endpoint, keys, content, key }, credentials)
 }
 
 /** Tells the server to send nothing more there. */
