@@ -59,6 +59,7 @@ async fn direct<S: Messages>(store: &S, id: &str, one: &str, other: &str) {
     store
         .ensure_direct(&user(one), &user(other), conversation(id), at(0))
         .await
+        .expect("an answer")
         .expect("a conversation");
 }
 

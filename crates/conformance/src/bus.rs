@@ -177,6 +177,7 @@ pub async fn every_subscriber_gets_every_event(subject: BusSubject) {
                 delivered_seq: 1,
                 read_seq: 1,
             },
+            delivers: true,
             to: members(),
         },
         Event::ConversationChanged {

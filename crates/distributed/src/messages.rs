@@ -175,7 +175,7 @@ impl Messages for PostgresStore {
         other: &UserId,
         new: ConversationId,
         at: Timestamp,
-    ) -> StoreResult<(Conversation, bool)> {
+    ) -> StoreResult<Option<(Conversation, bool)>> {
         let Some(key) = direct_key(caller, other) else {
             return Err(StoreError::Internal(
                 "a conversation of someone with themselves was asked for".into(),

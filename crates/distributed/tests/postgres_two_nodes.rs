@@ -12,12 +12,14 @@ use lamplight_conformance::{Recorder, Subject, run};
 use lamplight_distributed::postgres::PostgresStore;
 use lamplight_domain::entry::Entry;
 use lamplight_domain::identity::{ConversationId, MessageId, Profile, UserId};
+use lamplight_domain::member_settings::SettingsChange;
 use lamplight_domain::message::{Content, SendKey};
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{
-    AppendError, CommitPosition, CommittedEntry, Directory as _, LogFollower as _, Messages as _,
-    ProfileSource, ProfileWrite, Range, StoreError,
+    Account, Accounts as _, AppendError, Blocks as _, CommitPosition, CommittedEntry,
+    Directory as _, LogFollower as _, Messages as _, NewDeletion, ProfileSource, ProfileWrite,
+    Range, StoreError,
 };
 use pair::Pair;
 use std::collections::HashMap;
@@ -204,6 +206,94 @@ fn m4_ten_thousand_appends_of_two_nodes_to_the_same_conversations_do_not_deadloc
             database_of(&url)
         );
         assert_eq!(server.sql("postgres", &sql).trim(), "0");
+    });
+}
+
+/// With partners who delete theirs too, and messages to archived conversations meanwhile.
+#[test]
+fn deletions_of_partners_do_not_deadlock() {
+    const EACH: usize = 6;
+    run(async {
+        let server = PostgresServer::shared();
+        let url = server.fresh_database();
+        let nodes = [
+            open(&url).await.expect("a node").0,
+            open(&url).await.expect("a node").0,
+        ];
+        let deadlocks = || {
+            let sql = format!(
+                "SELECT deadlocks FROM pg_stat_database WHERE datname = '{}'",
+                database_of(&url)
+            );
+            server.sql("postgres", &sql).trim().to_owned()
+        };
+        for round in 0..10 {
+            let ids: Vec<String> = (0..EACH).map(|n| format!("u{round}-{n}")).collect();
+            for id in &ids {
+                let account = Account {
+                    user: user(id),
+                    password_hash: "$hash".into(),
+                };
+                let made = nodes[0].create(id, account, Profile::bare(user(id)), Timestamp(0));
+                assert!(made.await.expect("an answer"));
+            }
+            let mut places = Vec::new();
+            for (n, one) in ids.iter().enumerate() {
+                for other in &ids[n + 1..] {
+                    let place = format!("{one}-{other}");
+                    put(&nodes[0], &place, &[one, other, "a"]).await;
+                    let direct = conversation(&format!("direct-{place}"));
+                    let made = nodes[0]
+                        .ensure_direct(&user(one), &user(other), direct, Timestamp(0))
+                        .await;
+                    made.expect("an answer").expect("a conversation");
+                    for member in [one, other] {
+                        let archived = SettingsChange {
+                            archived: Some(true),
+                            ..SettingsChange::default()
+                        };
+                        let set = nodes[0]
+                            .set_settings(&user(member), &conversation(&place), archived)
+                            .await;
+                        assert!(set.expect("an answer"));
+                    }
+                    for (by, whom) in [(one, other), (other, one)] {
+                        let blocked = nodes[0]
+                            .block(&user(by), &user(whom), 100, Timestamp(0))
+                            .await;
+                        blocked.expect("a block");
+                    }
+                    places.push(place);
+                }
+            }
+            let sends = places.iter().rev().map(|place| {
+                let id = format!("m-{place}");
+                nodes[0].append(message(place, "a", "hi", &id, None), None)
+            });
+            let deletions = ids.iter().enumerate().map(|(n, id)| {
+                let node = Arc::clone(&nodes[n % 2]);
+                let deletion = NewDeletion {
+                    user: user(id),
+                    password_hash: "$hash".into(),
+                    erases_messages: false,
+                    at: Timestamp(0),
+                };
+                tokio::spawn(async move { node.delete(deletion).await })
+            });
+            let deletions: Vec<_> = deletions.collect();
+            for sent in join_all(sends.collect::<Vec<_>>()).await {
+                sent.expect("a message");
+            }
+            for deleted in join_all(deletions).await {
+                let deleted = deleted.expect("a task").expect("no deletion fails");
+                assert!(deleted.is_some());
+            }
+        }
+        // A session that ends tells the statistics what it has.
+        for node in &nodes {
+            node.close().await;
+        }
+        assert_eq!(deadlocks(), "0");
     });
 }
 
@@ -404,7 +494,7 @@ fn two_people_who_ask_two_nodes_at_once_get_one_conversation() {
                         return None;
                     }
                     let ensured = node.ensure_direct(&caller, &other, new, Timestamp(0)).await;
-                    Some(ensured.expect("a conversation"))
+                    ensured.expect("an answer")
                 })
             });
             let answers = join_all(asks.collect::<Vec<_>>()).await;

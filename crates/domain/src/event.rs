@@ -63,6 +63,9 @@ pub enum Event {
     Receipt {
         conversation: ConversationId,
         receipt: Receipt,
+        /// Whether the delivered mark moved. Otherwise it tells nothing to those who are not to know how
+        /// far others have read.
+        delivers: bool,
         /// The member whose marks moved, and all others; in a large conversation only the authors
         /// of what the marks newly cover.
         to: Members,

@@ -102,8 +102,7 @@ impl Marks {
     /// Whether `before` becoming `self` is news for others.
     #[must_use]
     pub fn is_news(&self, before: Self, hides_reads: bool) -> bool {
-        self.visible_delivered != before.visible_delivered
-            || (!hides_reads && self.visible_read != before.visible_read)
+        self.delivers(before) || (!hides_reads && self.visible_read != before.visible_read)
     }
 
     /// What the others learn where `before` becomes `self`, `None` if the visible marks stand
@@ -137,6 +136,18 @@ impl Marks {
             after: self.visible_read,
             up_to,
         })
+    }
+
+    /// Whether `before` becoming `self` tells others that more was delivered.
+    #[must_use]
+    pub fn delivers(&self, before: Self) -> bool {
+        self.visible_delivered != before.visible_delivered
+    }
+
+    /// Whether a send at `seq` tells others that more was delivered before it.
+    #[must_use]
+    pub fn delivers_by_send(&self, seq: u64) -> bool {
+        self.visible_delivered < seq.saturating_sub(1)
     }
 
     /// Whether a send at `seq` reads entries for the member that were unread on their devices.

@@ -255,7 +255,7 @@ impl Messages for SqliteStore {
         other: &UserId,
         new: ConversationId,
         at: Timestamp,
-    ) -> StoreResult<(Conversation, bool)> {
+    ) -> StoreResult<Option<(Conversation, bool)>> {
         let Some(key) = direct_key(caller, other) else {
             return Err(StoreError::Internal(
                 "a conversation of someone with themselves was asked for".into(),
@@ -268,13 +268,11 @@ impl Messages for SqliteStore {
             .read(move |conn| sqlite::direct(conn, &reader, &asked))
             .await?
         {
-            return Ok((there, false));
+            return Ok(Some((there, false)));
         }
-        let made =
-            self.write(move |batch| sqlite::ensure_direct(batch, &caller, &other, &key, &new, at));
-        made.answer().await?.ok_or_else(|| {
-            StoreError::Internal("a conversation of two does not have the caller in it".into())
-        })
+        self.write(move |batch| sqlite::ensure_direct(batch, &caller, &other, &key, &new, at))
+            .answer()
+            .await
     }
 
     async fn put_conversation(

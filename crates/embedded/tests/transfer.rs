@@ -236,7 +236,10 @@ const STAYS: &[(&str, &[&str])] = &[
     ("message_changes", &["id"]),
     ("files", &["writer", "claimed", "silent_at"]),
     ("push_queue", &["claim", "is_claimed"]),
-    ("account_deletions", &["claimed_until"]),
+    (
+        "account_deletions",
+        &["announced", "claimed_until", "ended"],
+    ),
 ];
 const TABLES_THAT_STAY: &[&str] = &["counters", "properties"];
 

@@ -4,7 +4,6 @@ use crate::auth::Credentials;
 use crate::connections::Counted;
 use crate::moving::MovingConnection;
 use lamplight_domain::identity::{ConnectionId, UserId};
-use lamplight_domain::presence::Privacy;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::{Caller, Identity, Principal};
 use parking_lot::Mutex;
@@ -83,8 +82,6 @@ pub struct SocketData {
     pub(crate) moving: Mutex<Option<Box<MovingConnection>>>,
     /// States of users that it watches, too long for one answer.
     pub(crate) states: WaitingStates,
-    /// What the user keeps from others, with its revision, as of the connect. `None` for who keeps nothing.
-    pub(crate) privacy: Option<Box<(Privacy, u64)>>,
 }
 
 impl SocketData {
@@ -109,7 +106,6 @@ impl SocketData {
             suspended: Mutex::default(),
             moving: Mutex::default(),
             states: WaitingStates::default(),
-            privacy: None,
         }
     }
 
@@ -136,8 +132,7 @@ impl SocketData {
             expires: proof.expires,
             not_compared: None,
         };
-        let mut data = Self::new(id, fresh.address, credentials);
-        data.privacy.clone_from(&fresh.privacy);
+        let data = Self::new(id, fresh.address, credentials);
         *data.moving.lock() = Some(Box::new(moving));
         Some(data)
     }

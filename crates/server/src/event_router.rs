@@ -6,11 +6,12 @@ use crate::entry_delivery::{Appended, EntryDelivery};
 use crate::files::UploadLocks;
 use crate::hub::Hub;
 use crate::log_repair::{LogRepair, RepairTarget};
+use crate::private_users::ReceiptUpdate;
 use crate::roster_feed::RosterPublisher;
 use crate::session_check::SessionCheck;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::event::Event;
-use lamplight_domain::identity::ConversationId;
+use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_usecases::ports::{BusMessage, Directory, EventBus, LogFollower, PresenceStore};
 use lamplight_usecases::throttle::{self, Due};
 use lamplight_usecases::{Handler, Ports};
@@ -104,6 +105,11 @@ impl EventRouter {
         self.bus.settle().await && self.entries.settle().await
     }
 
+    /// Reads soon what a user of this node keeps from others, and who is hidden from them.
+    pub(crate) fn read_privacy(&self, user: UserId) {
+        self.blockers.push(user);
+    }
+
     /// Delivers an event, or queues what needs the store or is gathered. Never waits.
     pub fn receive(&self, message: BusMessage) {
         match message {
@@ -167,26 +173,23 @@ impl EventRouter {
             Event::Receipt {
                 conversation,
                 receipt,
+                delivers,
                 to,
-            } => match self.roster.receivers_apart(&receipt, &to) {
-                None => {
-                    self.hub
-                        .send("receipt", &to, || encode::receipt(&conversation, &receipt));
-                }
-                Some([told, private]) => {
-                    self.hub.send("receipt", &told, || {
-                        encode::receipt(&conversation, &receipt)
-                    });
-                    let receipt = receipt.without_read();
-                    self.hub.send("receipt", &private, || {
-                        encode::receipt(&conversation, &receipt)
-                    });
-                }
-            },
+            } => {
+                let update = ReceiptUpdate {
+                    conversation,
+                    receipt,
+                    delivers,
+                };
+                self.roster.send_receipt(update, &to);
+            }
             Event::ConversationChanged { conversation, to } => {
                 self.updates.push(&conversation, &to);
             }
-            Event::BlockersChanged { user } => self.blockers.push(user),
+            Event::BlockersChanged { user } => {
+                self.roster.note_privacy_change();
+                self.blockers.push(user);
+            }
             Event::Presence(change) => self.roster.push(change),
             Event::SignedOut {
                 user, credential, ..

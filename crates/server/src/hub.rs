@@ -17,7 +17,7 @@ use parking_lot::{Mutex, RwLock};
 use socketio::Packet;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long a credential that ended is remembered. A connect that looked up the token before it
@@ -73,6 +73,8 @@ struct UserConnections {
     attachment: Attachment,
     /// Of who is hidden from the user.
     hidden_read: LatestRead,
+    /// The revision of what is known of what the user keeps from others, and 1; 0 until something is.
+    privacy_revision: AtomicU64,
 }
 
 /// The connections of this node, by id and by user.
@@ -136,6 +138,7 @@ impl Hub {
                 list: Vec::with_capacity(1),
                 attachment: self.bus.attach(user),
                 hidden_read: LatestRead::default(),
+                privacy_revision: AtomicU64::new(0),
             });
         let is_connected = connection.is_connected();
         if !theirs.list.contains(&connection) {
@@ -192,6 +195,25 @@ impl Hub {
         let connections = self.connections.read();
         let theirs = connections.by_user.get(user);
         theirs.is_some_and(|theirs| theirs.hidden_read.note(ticket))
+    }
+
+    /// Notes that it is known as of a revision what a user keeps from others. `false` if a later revision
+    /// was noted before, or if the user has no connection here.
+    #[must_use]
+    pub fn note_privacy(&self, user: &UserId, revision: u64) -> bool {
+        let connections = self.connections.read();
+        let noted = revision.saturating_add(1);
+        connections.by_user.get(user).is_some_and(|theirs| {
+            theirs.privacy_revision.fetch_max(noted, Ordering::AcqRel) <= noted
+        })
+    }
+
+    /// Whether it is known what a user with a connection here keeps from others.
+    #[must_use]
+    pub fn knows_privacy(&self, user: &UserId) -> bool {
+        let connections = self.connections.read();
+        let theirs = connections.by_user.get(user);
+        theirs.is_some_and(|theirs| theirs.privacy_revision.load(Ordering::Acquire) > 0)
     }
 
     /// The number of connections that belong to a known user.

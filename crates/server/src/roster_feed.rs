@@ -3,11 +3,10 @@
 use crate::connection::Connection;
 use crate::hidden_users::{Hidden, HiddenUsers, ListMark, visible};
 use crate::hub::Hub;
-use crate::private_users::PrivateUsers;
+use crate::private_users::{PrivateUsers, ReceiptUpdate};
 use crate::roster_packets::{changes_of, emit, events_of, list_of};
 use crate::roster_view::{Apart, Listed, View};
 use futures_util::future::BoxFuture;
-use lamplight_domain::conversation::Receipt;
 use lamplight_domain::identity::{ConnectionId, UserId};
 use lamplight_domain::presence::{
     Change, Offline, OfflineReason, Presence, Privacy, clock_version,
@@ -18,6 +17,7 @@ use lamplight_usecases::ports::{
     Clock, ConnectionRegistry, Directory, HiddenTicket, PresenceStore, StoreResult, WatchedPresence,
 };
 use lamplight_usecases::weight;
+use lamplight_wire::encode;
 use parking_lot::Mutex;
 use socketio::Packet;
 use std::collections::{HashMap, HashSet};
@@ -43,6 +43,8 @@ pub struct RosterPublisher {
     clock: Arc<dyn Clock>,
     /// The last ticket given out.
     tickets: AtomicU64,
+    /// Changes that came, of any user.
+    privacy_changes: AtomicU64,
 }
 
 impl RosterPublisher {
@@ -63,6 +65,7 @@ impl RosterPublisher {
             wake: Notify::new(),
             clock,
             tickets: AtomicU64::new(0),
+            privacy_changes: AtomicU64::new(0),
         }
     }
 
@@ -96,14 +99,27 @@ impl RosterPublisher {
         Ok(())
     }
 
-    /// A receipt goes to the first of these as it is, and to the second ones without the read mark.
-    /// `None` if it goes to all as it is.
-    pub(crate) fn receivers_apart(
-        &self,
-        receipt: &Receipt,
-        to: &[UserId],
-    ) -> Option<[Vec<UserId>; 2]> {
-        self.privacy.split(receipt, to)
+    /// A change came of what a user keeps from others, or of who has blocked them. Before it is looked
+    /// whether the user has a connection here.
+    pub(crate) fn note_privacy_change(&self) {
+        self.privacy_changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Sends a receipt to those who may know of it.
+    pub(crate) fn send_receipt(&self, update: ReceiptUpdate, to: &[UserId]) {
+        let send = |update: &ReceiptUpdate, to: &[UserId]| {
+            self.hub.send("receipt", to, || {
+                encode::receipt(&update.conversation, &update.receipt)
+            });
+        };
+        match self.privacy.split(&update, to) {
+            None => send(&update, to),
+            Some([whole, private]) => {
+                send(&update, &whole);
+                let receipt = update.receipt.without_read();
+                send(&ReceiptUpdate { receipt, ..update }, &private);
+            }
+        }
     }
 
     /// The mode of a connection and the users that it watches.
@@ -439,8 +455,20 @@ impl RosterPublisher {
 }
 
 impl ConnectionRegistry for RosterPublisher {
+    /// Until it is known what the user keeps from others, nothing of that is shown to them.
     fn admit(&self, id: &ConnectionId, user: &UserId) -> bool {
-        self.hub.admit(id, user)
+        if self.hub.knows_privacy(user) {
+            return self.hub.admit(id, user);
+        }
+        // Before the user's events come.
+        self.privacy.expect(user, || self.hub.knows_privacy(user));
+        let is_connected = self.hub.admit(id, user);
+        // Another connection may have closed since, whose `forget` came before this.
+        self.privacy.expect(user, || self.hub.knows_privacy(user));
+        if self.hub.connections_of(user).is_empty() {
+            self.privacy.forget(user);
+        }
+        is_connected
     }
 
     fn attached(&self, user: &UserId) -> Option<BoxFuture<'static, ()>> {
@@ -516,11 +544,18 @@ impl ConnectionRegistry for RosterPublisher {
     }
 
     fn set_privacy(&self, user: &UserId, privacy: Privacy, revision: u64) {
-        self.privacy.set(user, privacy, revision);
-        // If the last connection closed meanwhile, `forget` may have come before this.
-        if self.hub.connections_of(user).is_empty() {
-            self.privacy.forget(user);
+        // If the last connection has closed, nothing is noted, and nothing stays here. If it closes
+        // after this, `forget` finds what is set.
+        let note = || self.hub.note_privacy(user, revision);
+        for update in self.privacy.set(user, privacy, note) {
+            self.hub.send("receipt", std::slice::from_ref(user), || {
+                encode::receipt(&update.conversation, &update.receipt)
+            });
         }
+    }
+
+    fn privacy_changes(&self) -> u64 {
+        self.privacy_changes.load(Ordering::Acquire)
     }
 
     fn privacy_of(&self, user: &UserId) -> Privacy {

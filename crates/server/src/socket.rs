@@ -12,7 +12,7 @@ use crate::moving::MovingConnection;
 use crate::origin::client_address;
 use crate::roster_feed::RosterPublisher;
 use lamplight_domain::identity::{ConnectionId, Generation, UserId};
-use lamplight_domain::presence::{OfflineReason, Privacy};
+use lamplight_domain::presence::OfflineReason;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::ConnectionRegistry as _;
 use lamplight_usecases::throttle::{self, Due};
@@ -91,13 +91,11 @@ impl SocketHandler for ChatNamespace {
                     .await;
             }
         }
-        let mut data = SocketData::new(
+        Ok(SocketData::new(
             ConnectionId::trusted(request.socket_id),
             address,
             credentials,
-        );
-        data.privacy = self.privacy_of(&data).await;
-        Ok(data)
+        ))
     }
 
     fn connected(&self, socket: &Connection) {
@@ -105,8 +103,8 @@ impl SocketHandler for ChatNamespace {
         self.hub.add(socket);
         // A token proves the user, who receives events from the connect on.
         if let Some(user) = data.user() {
-            self.hub.admit(&data.id, user);
-            self.hide_from(data, user);
+            self.roster.admit(&data.id, user);
+            self.read_privacy(user);
         }
         if let Some(at) = data.proof.lock().expires {
             self.token_expiry.schedule(socket, at);
@@ -183,16 +181,22 @@ impl SocketHandler for ChatNamespace {
         let Some(user) = data.user() else {
             return true;
         };
-        self.hub.admit(&data.id, user);
-        self.hide_from(data, user);
+        self.roster.admit(&data.id, user);
         if let Some(attached) = self.hub.attached(user) {
             attached.await;
         }
         // Before it follows anybody here.
         let ticket = self.roster.hidden_ticket();
-        match self.handler.hidden_from_one(user).await {
-            Ok(hidden) => self.roster.hide(user, ticket, hidden),
-            Err(_) => return false,
+        let (hidden, privacy) = tokio::join!(
+            self.handler.hidden_from_one(user),
+            self.handler.privacy_of(std::slice::from_ref(user)),
+        );
+        let (Ok(hidden), Ok(privacy)) = (hidden, privacy) else {
+            return false;
+        };
+        self.roster.hide(user, ticket, hidden);
+        for (privacy, revision) in privacy {
+            self.roster.set_privacy(user, privacy, revision);
         }
         // What this node delivered before it knew the connection has reached the other node then,
         // or reaches it while it settles.
@@ -258,22 +262,21 @@ impl Drop for InFlight {
 }
 
 impl ChatNamespace {
-    /// What the proven user of a connection keeps from others, and so does not see of others: it may never
-    /// join. Where that cannot be read, everything, until the user joins.
-    async fn privacy_of(&self, data: &SocketData) -> Option<Box<(Privacy, u64)>> {
-        let user = data.user()?;
-        let read = self.handler.privacy_of(std::slice::from_ref(user)).await;
-        let everything = Privacy {
-            hides_last_seen: true,
-            hides_reads: true,
-        };
-        let kept = read.map_or(Some((everything, 0)), |all| all.into_iter().next())?;
-        (kept.0 != Privacy::default()).then(|| Box::new(kept))
-    }
-
-    fn hide_from(&self, data: &SocketData, user: &UserId) {
-        if let Some((privacy, revision)) = data.privacy.as_deref() {
-            self.roster.set_privacy(user, *privacy, *revision);
+    /// Reads what the user of a new connection keeps from others, and so does not see of others: the
+    /// connection may never join, and waits for no store. Again once changes reach this node, because one
+    /// may have come between.
+    fn read_privacy(&self, user: &UserId) {
+        let attached = self.hub.attached(user);
+        if attached.is_none() && self.hub.knows_privacy(user) {
+            return;
+        }
+        self.router.read_privacy(user.clone());
+        if let Some(attached) = attached {
+            let (router, user) = (Arc::clone(&self.router), user.clone());
+            self.tasks.spawn(async move {
+                attached.await;
+                router.read_privacy(user);
+            });
         }
     }
 

@@ -122,6 +122,12 @@ impl Refusal {
         Self::new(Code::Forbidden, "You cannot write in this conversation.")
     }
 
+    /// The user with whom something was to begin has deleted their account.
+    #[must_use]
+    pub fn deleted_account() -> Self {
+        Self::new(Code::NotFound, "This account was deleted.")
+    }
+
     /// The host application sent what only a user can send.
     #[must_use]
     pub fn not_a_user() -> Self {

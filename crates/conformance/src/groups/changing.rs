@@ -198,6 +198,7 @@ pub async fn roles_decide_who_changes_what<S: Messages + Groups>(subject: Subjec
     let (direct, _) = store
         .ensure_direct(&user("a"), &user("b"), conversation("two"), at(0))
         .await
+        .expect("an answer")
         .expect("a conversation");
     assert_eq!(direct.group, None);
     for by in ["a", ""] {

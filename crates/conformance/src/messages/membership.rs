@@ -12,6 +12,7 @@ pub async fn two_people_have_one_conversation_from_both_sides<S: Messages>(subje
     let (made, created) = store
         .ensure_direct(&a, &b, conversation("one"), at(1))
         .await
+        .expect("an answer")
         .expect("a conversation");
     assert!(created);
     assert_eq!(
@@ -21,17 +22,20 @@ pub async fn two_people_have_one_conversation_from_both_sides<S: Messages>(subje
     let (found, created) = store
         .ensure_direct(&b, &a, conversation("two"), at(2))
         .await
+        .expect("an answer")
         .expect("a conversation");
     assert!(!created);
     assert_eq!((found.id.as_str(), found.created_at), ("one", at(1)));
     let (again, created) = store
         .ensure_direct(&a, &b, conversation("three"), at(3))
         .await
+        .expect("an answer")
         .expect("a conversation");
     assert_eq!((again, created), (made, false));
     let (other, created) = store
         .ensure_direct(&a, &user("c"), conversation("four"), at(4))
         .await
+        .expect("an answer")
         .expect("a conversation");
     assert_eq!((other.id.as_str(), created), ("four", true));
     assert_eq!(
@@ -63,7 +67,8 @@ pub async fn two_people_who_ask_at_once_get_one_conversation<S: Messages>(subjec
     let answers = join_all(asks).await;
     let answers: Vec<_> = answers
         .into_iter()
-        .map(|answer| answer.expect("a task").expect("a conversation"))
+        .map(|answer| answer.expect("a task").expect("an answer"))
+        .map(|answer| answer.expect("a conversation"))
         .collect();
     assert_eq!(answers.iter().filter(|(_, created)| *created).count(), 1);
     assert!(answers.iter().all(|(found, _)| found.id == answers[0].0.id));
@@ -151,6 +156,7 @@ pub async fn a_conversation_brought_for_two_is_the_one_they_find<S: Messages>(su
     let (found, created) = store
         .ensure_direct(&user("b"), &user("a"), conversation("new"), at(1))
         .await
+        .expect("an answer")
         .expect("a conversation");
     assert_eq!(
         (found.id.as_str(), created),
@@ -168,6 +174,7 @@ pub async fn a_conversation_of_two_that_grew_is_not_theirs_alone_any_more<S: Mes
     let (made, _) = store
         .ensure_direct(&a, &b, conversation("one"), at(0))
         .await
+        .expect("an answer")
         .expect("a conversation");
     store
         .put_conversation(&made.id, &[a.clone(), b.clone(), user("c")], at(1))
@@ -176,6 +183,7 @@ pub async fn a_conversation_of_two_that_grew_is_not_theirs_alone_any_more<S: Mes
     let (next, created) = store
         .ensure_direct(&a, &b, conversation("two"), at(2))
         .await
+        .expect("an answer")
         .expect("a conversation");
     assert_eq!(
         (next.id.as_str(), next.members.len(), created),
@@ -188,6 +196,7 @@ pub async fn a_conversation_of_two_that_grew_is_not_theirs_alone_any_more<S: Mes
     let (last, created) = store
         .ensure_direct(&b, &a, conversation("three"), at(4))
         .await
+        .expect("an answer")
         .expect("a conversation");
     assert_eq!(
         (last.id.as_str(), last.members.len(), created),

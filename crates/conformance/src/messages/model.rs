@@ -175,6 +175,7 @@ async fn apply<S: Messages + Directory>(store: &S, model: &mut Model, step: Step
             let (found, created) = store
                 .ensure_direct(&one, &other, conversation(&new), at(0))
                 .await
+                .expect("an answer")
                 .expect("direct");
             assert_eq!(created, !model.direct.contains_key(&key));
             if created {

@@ -163,6 +163,9 @@ struct Envelope<'a> {
     delivered_seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     read_seq: Option<u64>,
+    /// Absent where the delivered mark moved, and from what earlier versions sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivers: Option<bool>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     credential: Option<Text<'a>>,
     /// Absent from what earlier versions sent, which was stored.
@@ -309,6 +312,7 @@ impl Writer {
             Event::Receipt {
                 conversation,
                 receipt,
+                delivers,
                 to,
             } => Envelope {
                 kind: "receipt".into(),
@@ -316,6 +320,7 @@ impl Writer {
                 user: Some(receipt.user.as_str().into()),
                 delivered_seq: Some(receipt.delivered_seq),
                 read_seq: Some(receipt.read_seq),
+                delivers: (!delivers).then_some(false),
                 to: names(to),
                 ..base
             },
@@ -459,6 +464,7 @@ impl Envelope<'_> {
                     delivered_seq: self.delivered_seq?,
                     read_seq: self.read_seq?,
                 },
+                delivers: self.delivers.unwrap_or(true),
                 to: to(),
             },
             "conversation" => Event::ConversationChanged {

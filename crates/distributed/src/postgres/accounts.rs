@@ -302,18 +302,16 @@ impl Accounts for PostgresStore {
                 return Ok(None);
             };
             if hash != before {
-                return Ok(Some(None));
+                return Ok(None);
             }
             connection
                 .execute(&SET_PASSWORD, &[&person, &password_hash])
                 .await?;
             connection.execute(&FORGET_NETWORKS, &[&person]).await?;
             let ended = end_all(&connection, person, except, None).await?;
-            Ok(Some(Some(ended)))
+            Ok(Some(ended))
         });
-        written.await?.ok_or_else(|| {
-            StoreError::Internal("a password is to be set for someone without an account".into())
-        })
+        written.await
     }
 
     async fn delete(&self, deletion: NewDeletion) -> StoreResult<Option<Vec<String>>> {
@@ -335,6 +333,14 @@ impl Accounts for PostgresStore {
         until: Timestamp,
     ) -> StoreResult<()> {
         deleted_accounts::advance(self, user, position, until).await
+    }
+
+    async fn settle_deletion(&self, user: &UserId) -> StoreResult<()> {
+        deleted_accounts::settle(self, user).await
+    }
+
+    async fn deletion_announced(&self, user: &UserId) -> StoreResult<()> {
+        deleted_accounts::announced(self, user).await
     }
 
     async fn finish_deletion(&self, user: &UserId) -> StoreResult<()> {

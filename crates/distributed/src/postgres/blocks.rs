@@ -6,7 +6,7 @@
 //! no block is committed by then.
 
 use super::block_check::is_blocked;
-use super::codec::to_db;
+use super::codec::{source_from_db, to_db};
 use super::connection::{Connection, Params, Sql};
 use super::conversations::{ensure_people, texts};
 use super::database::{Database, Repeat};
@@ -17,7 +17,7 @@ use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::PersonKey;
 use lamplight_usecases::pages::ByteBudget;
 use lamplight_usecases::ports::{
-    BlockOutcome, BlockState, BlockedBy, MOST_BLOCKERS, Page, StoreResult,
+    BlockOutcome, BlockState, BlockedBy, MOST_BLOCKERS, Page, ProfileSource, StoreResult,
 };
 use lamplight_usecases::weight;
 use tokio_postgres::types::Type;
@@ -28,9 +28,10 @@ const LOCK: Sql = Sql {
     types: &[Type::TEXT],
 };
 
-/// In the order of ids, as everything that locks several.
+/// In the order of ids, as everything that locks several. The source is that of the row as it is once
+/// it is locked.
 const LOCK_PEOPLE: Sql = Sql {
-    text: "SELECT id FROM people WHERE user_id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
+    text: "SELECT user_id, source FROM people WHERE user_id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
     types: &[Type::TEXT_ARRAY],
 };
 
@@ -119,11 +120,19 @@ pub(super) const BLOCKERS: Sql = Sql {
     types: &[Type::TEXT_ARRAY, Type::INT8],
 };
 
-/// Locks users' rows. A transaction that reads blocks between them does so afterwards, and one that
-/// adds a block waits for it.
-pub(super) async fn lock_people(connection: &Connection, users: &[UserId]) -> Result<(), Failure> {
-    let locked = connection.query(&LOCK_PEOPLE, &[&texts(users)]).await;
-    locked.map(drop)
+/// Locks users' rows; returns those who have deleted their accounts. A transaction that reads blocks
+/// between them does so afterwards, and one that adds a block, or deletes an account, waits for it.
+pub(super) async fn lock_people(
+    connection: &Connection,
+    users: &[UserId],
+) -> Result<Vec<UserId>, Failure> {
+    let mut deleted = Vec::new();
+    for row in connection.query(&LOCK_PEOPLE, &[&texts(users)]).await? {
+        if source_from_db(row.try_get(1)?) == ProfileSource::Deleted {
+            deleted.push(UserId::trusted(row.try_get::<_, &str>(0)?));
+        }
+    }
+    Ok(deleted)
 }
 
 /// Blocks a user, and waits for the writes that had read before that there is no block.
@@ -140,7 +149,9 @@ pub(crate) async fn block(
     let outcome = database
         .transact(Repeat::Safe, |connection| async move {
             ensure_people(&connection, both, at).await?;
-            lock_people(&connection, both).await?;
+            if !lock_people(&connection, both).await?.is_empty() {
+                return Ok(BlockOutcome::Deleted);
+            }
             add(&connection, user, blocked, limit, at).await
         })
         .await?;

@@ -1,6 +1,7 @@
 //! Makes conversations and memberships. People are made before a conversation is locked,
 //! and in the order of their ids, so that no two transactions wait for each other.
 
+use super::blocks::lock_people;
 use super::connection::{Connection, Sql};
 use super::database::{Database, Repeat};
 use super::error::Failure;
@@ -116,7 +117,8 @@ pub(super) async fn make(
     Ok(Some(row))
 }
 
-/// Finds or makes the conversation under the direct key of two people.
+/// Finds or makes the conversation under the direct key of two people; `None` if one of them has
+/// deleted their account.
 pub(crate) async fn ensure_direct(
     database: &Database,
     caller: &UserId,
@@ -124,7 +126,7 @@ pub(crate) async fn ensure_direct(
     key: &str,
     new: &ConversationId,
     at: Timestamp,
-) -> StoreResult<(Conversation, bool)> {
+) -> StoreResult<Option<(Conversation, bool)>> {
     let mut members = [caller.clone(), other.clone()];
     members.sort();
     let members = &members;
@@ -133,14 +135,21 @@ pub(crate) async fn ensure_direct(
         if let Some(there) = queries::direct(database, caller, key).await? {
             // Its own, if the outcome of an earlier run was unknown.
             let made = there.id == *new;
-            return Ok((there, made));
+            return Ok(Some((there, made)));
         }
-        database
+        let deleted = database
             .transact(Repeat::Safe, |connection| async move {
                 ensure_people(&connection, members, at).await?;
-                make(&connection, new, Some(key), members, at).await
+                if !lock_people(&connection, members).await?.is_empty() {
+                    return Ok(true);
+                }
+                make(&connection, new, Some(key), members, at).await?;
+                Ok(false)
             })
             .await?;
+        if deleted {
+            return Ok(None);
+        }
     }
     Err(StoreError::Unavailable(
         "the conversation of two changes all the time".into(),

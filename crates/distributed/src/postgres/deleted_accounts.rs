@@ -2,7 +2,11 @@
 //!
 //! An append reads whether an account is deleted under the lock of its conversation, with a later
 //! snapshot. So [`delete`] commits first and then takes the locks of the user's conversations of two
-//! people: whatever had read before the commit that the account is there is committed by then.
+//! people ([`settle`]): whatever had read before the commit that the account is there is committed by then.
+//! What begins with a user, or takes them into a group, locks their row first and reads it then.
+//!
+//! Of people, the transaction of a deletion locks the user alone, since their partners may be deleting
+//! their accounts too. Every statement that locks several rows of others' does so in the order of ids.
 
 use super::account_rows::{end_all, lock_person};
 use super::codec::to_db;
@@ -11,10 +15,30 @@ use super::database::{Database, Repeat};
 use super::error::Failure;
 use lamplight_domain::identity::{ConversationId, MessageId, UserId};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{Authored, Deletion, NewDeletion, StoreResult};
+use lamplight_usecases::ports::{Authored, Deletion, NewDeletion, StoreError, StoreResult};
 use tokio_postgres::types::Type;
 
 const PERSON: &[Type] = &[Type::INT8];
+
+/// The rows of others that [`GONE`] deletes, in the order in which all that lock several do.
+const LOCK_GONE: [Sql; 2] = [
+    Sql {
+        text: "SELECT 1 FROM blocks WHERE person = $1 OR blocked = $1 ORDER BY person, blocked FOR UPDATE",
+        types: PERSON,
+    },
+    Sql {
+        text: "SELECT 1 FROM member_settings
+               WHERE person = $1 AND conversation IN (SELECT conversation FROM members WHERE person = $1)
+               ORDER BY conversation FOR UPDATE",
+        types: PERSON,
+    },
+];
+
+const FORGET_SETTINGS: Sql = Sql {
+    text: "DELETE FROM member_settings
+           WHERE person = $1 AND conversation IN (SELECT conversation FROM members WHERE person = $1)",
+    types: PERSON,
+};
 
 /// What goes with an account. Its sessions take their subscriptions to Web Push along.
 const GONE: [Sql; 6] = [
@@ -34,11 +58,7 @@ const GONE: [Sql; 6] = [
         text: "DELETE FROM blocks WHERE person = $1 OR blocked = $1",
         types: PERSON,
     },
-    Sql {
-        text: "DELETE FROM member_settings
-               WHERE person = $1 AND conversation IN (SELECT conversation FROM members WHERE person = $1)",
-        types: PERSON,
-    },
+    FORGET_SETTINGS,
     // The source 3 is ProfileSource::Deleted.
     Sql {
         text: "UPDATE people SET name = '', name_folded = '', avatar_url = NULL, source = 3, claims_at = NULL, status = 0,
@@ -48,17 +68,50 @@ const GONE: [Sql; 6] = [
     },
 ];
 
-/// An append looks for deleted accounts where its sender's is set, as for blocks.
-const NOTE: Sql = Sql {
-    text: "UPDATE people SET has_blocks = true WHERE NOT has_blocks AND id IN (
-               SELECT o.person FROM members m JOIN conversations c ON c.id = m.conversation AND c.member_count = 2
-               JOIN members o ON o.conversation = m.conversation WHERE m.person = $1)",
+/// The partners of a person in conversations of two.
+macro_rules! partners {
+    () => {
+        "SELECT o.person FROM members m JOIN conversations c ON c.id = m.conversation AND c.member_count = 2
+         JOIN members o ON o.conversation = m.conversation AND o.person <> m.person WHERE m.person = $1"
+    };
+}
+
+/// An append looks for deleted accounts where its sender's `has_blocks` is set, as for blocks. In the order
+/// of ids, as everything that locks several people.
+const LOCK_UNNOTED: Sql = Sql {
+    text: concat!(
+        "SELECT id FROM people WHERE NOT has_blocks AND id IN (",
+        partners!(),
+        ") ORDER BY id FOR NO KEY UPDATE"
+    ),
     types: PERSON,
 };
 
+const NOTE: Sql = Sql {
+    text: "UPDATE people SET has_blocks = true WHERE id = ANY($1)",
+    types: &[Type::INT8_ARRAY],
+};
+
+const IS_UNNOTED: Sql = Sql {
+    text: concat!(
+        "SELECT 1 FROM people WHERE NOT has_blocks AND id IN (",
+        partners!(),
+        ") LIMIT 1"
+    ),
+    types: PERSON,
+};
+
+const HASH: Sql = Sql {
+    text: "SELECT p.id, a.password_hash FROM people p JOIN accounts a ON a.person = p.id WHERE p.user_id = $1",
+    types: &[Type::TEXT],
+};
+
+/// How often [`delete`] looks for partners while conversations with the user are made.
+const LOOKS: u32 = 5;
+
 const ADD: Sql = Sql {
-    text: "INSERT INTO account_deletions (person, erases_messages, created_at) VALUES ($1, $2, $3)",
-    types: &[Type::INT8, Type::INT2, Type::INT8],
+    text: "INSERT INTO account_deletions (person, erases_messages, created_at, ended) VALUES ($1, $2, $3, $4)",
+    types: &[Type::INT8, Type::INT2, Type::INT8, Type::TEXT],
 };
 
 /// In the order in which appends lock.
@@ -74,7 +127,7 @@ const CLAIM: Sql = Sql {
     text: "UPDATE account_deletions d SET claimed_until = $2 FROM people p
            WHERE p.id = d.person AND d.person = (SELECT person FROM account_deletions
                WHERE claimed_until <= $1 ORDER BY created_at, person LIMIT 1 FOR UPDATE SKIP LOCKED)
-           RETURNING p.user_id, d.erases_messages, d.position",
+           RETURNING p.user_id, d.erases_messages, d.position, d.announced, d.ended",
     types: &[Type::INT8, Type::INT8],
 };
 
@@ -87,6 +140,12 @@ const ADVANCE: Sql = Sql {
     text: "UPDATE account_deletions SET position = greatest(position, $2), claimed_until = $3
            WHERE person = (SELECT id FROM people WHERE user_id = $1)",
     types: &[Type::TEXT, Type::INT8, Type::INT8],
+};
+
+const ANNOUNCED: Sql = Sql {
+    text: "UPDATE account_deletions SET announced = 1, ended = ''
+           WHERE person = (SELECT id FROM people WHERE user_id = $1)",
+    types: &[Type::TEXT],
 };
 
 const FINISH: Sql = Sql {
@@ -120,48 +179,120 @@ const GROUPS_OF: Sql = Sql {
     types: &[Type::TEXT, Type::INT8],
 };
 
+/// What a transaction that deletes an account led to.
+enum Outcome {
+    /// The sessions that it ends.
+    Deleted(Vec<String>),
+    OtherPassword,
+    /// A conversation was made meanwhile whose other member is not noted yet.
+    NewPartner,
+}
+
 /// Deletes an account; returns the sessions that it ends.
 pub(super) async fn delete(
     database: &Database,
     deletion: &NewDeletion,
 ) -> StoreResult<Option<Vec<String>>> {
-    let deleted = database
-        .transact(Repeat::Never, |connection| async move {
-            delete_in(&connection, deletion).await
-        })
-        .await?;
-    if deleted.is_some() {
-        let user = deletion.user.as_str();
-        database
-            .transact(Repeat::Safe, |connection| async move {
-                connection.query(&LOCK_DIRECT, &[&user]).await.map(drop)
-            })
-            .await?;
-    }
-    Ok(deleted)
-}
-
-async fn delete_in(
-    connection: &Connection,
-    deletion: &NewDeletion,
-) -> Result<Option<Vec<String>>, Failure> {
-    let found = lock_person(connection, deletion.user.as_str()).await?;
-    let Some((person, Some(hash))) = found else {
+    let user = deletion.user.as_str();
+    let Some(row) = database.row(&HASH, &[&user]).await? else {
         return Ok(None);
     };
+    let person: i64 = row.try_get(0).map_err(Failure::from)?;
+    let hash: &str = row.try_get(1).map_err(Failure::from)?;
     if hash != deletion.password_hash {
         return Ok(None);
     }
+    let is_kept = |outcome: &Outcome| matches!(outcome, Outcome::Deleted(_));
+    for _ in 0..LOOKS {
+        note_partners(database, person).await?;
+        let outcome = database
+            .transact_if(Repeat::Never, is_kept, |connection| async move {
+                delete_in(&connection, deletion).await
+            })
+            .await?;
+        match outcome {
+            Outcome::Deleted(ended) => {
+                settle(database, &deletion.user).await?;
+                return Ok(Some(ended));
+            }
+            Outcome::OtherPassword => return Ok(None),
+            Outcome::NewPartner => {}
+        }
+    }
+    Err(StoreError::Unavailable(
+        "conversations with the account are made all the time".into(),
+    ))
+}
+
+/// See [`LOCK_UNNOTED`]. Whoever is noted for nothing costs a look at each append.
+async fn note_partners(database: &Database, person: i64) -> StoreResult<()> {
+    database
+        .transact(Repeat::Safe, |connection| async move {
+            note_in(&connection, person).await
+        })
+        .await
+}
+
+async fn note_in(connection: &Connection, person: i64) -> Result<(), Failure> {
+    let rows = connection.query(&LOCK_UNNOTED, &[&person]).await?;
+    let ids = rows.iter().map(|row| row.try_get(0));
+    let ids: Vec<i64> = ids.collect::<Result<_, _>>()?;
+    if !ids.is_empty() {
+        connection.execute(&NOTE, &[&ids]).await?;
+    }
+    Ok(())
+}
+
+async fn delete_in(connection: &Connection, deletion: &NewDeletion) -> Result<Outcome, Failure> {
+    let found = lock_person(connection, deletion.user.as_str()).await?;
+    let Some((person, Some(hash))) = found else {
+        return Ok(Outcome::OtherPassword);
+    };
+    if hash != deletion.password_hash {
+        return Ok(Outcome::OtherPassword);
+    }
+    // From here on nobody begins a conversation with the user.
+    if connection
+        .query_opt(&IS_UNNOTED, &[&person])
+        .await?
+        .is_some()
+    {
+        return Ok(Outcome::NewPartner);
+    }
     let ended = end_all(connection, person, None, None).await?;
+    for sql in &LOCK_GONE {
+        connection.query(sql, &[&person]).await?;
+    }
     for sql in &GONE {
         connection.execute(sql, &[&person]).await?;
     }
-    connection.execute(&NOTE, &[&person]).await?;
     let erases = i16::from(deletion.erases_messages);
+    let digests = ended.join("\n");
     connection
-        .execute(&ADD, &[&person, &erases, &deletion.at.0])
+        .execute(&ADD, &[&person, &erases, &deletion.at.0, &digests])
         .await?;
-    Ok(Some(ended))
+    Ok(Outcome::Deleted(ended))
+}
+
+/// Waits for the writes that had read before the deletion that the account is there.
+pub(super) async fn settle(database: &Database, user: &UserId) -> StoreResult<()> {
+    let user = user.as_str();
+    database
+        .transact(Repeat::Safe, |connection| async move {
+            connection.query(&LOCK_DIRECT, &[&user]).await.map(drop)
+        })
+        .await
+}
+
+pub(super) async fn announced(database: &Database, user: &UserId) -> StoreResult<()> {
+    database
+        .transact(Repeat::Safe, |connection| async move {
+            connection
+                .execute(&ANNOUNCED, &[&user.as_str()])
+                .await
+                .map(drop)
+        })
+        .await
 }
 
 pub(super) async fn claim(
@@ -182,6 +313,12 @@ pub(super) async fn claim(
                 user: UserId::trusted(row.try_get::<_, &str>(0)?),
                 erases_messages: row.try_get::<_, i16>(1)? != 0,
                 position: row.try_get(2)?,
+                is_announced: row.try_get::<_, i16>(3)? != 0,
+                ended: row
+                    .try_get::<_, &str>(4)?
+                    .lines()
+                    .map(str::to_owned)
+                    .collect(),
             }))
         })
         .await
@@ -208,9 +345,12 @@ pub(super) async fn finish(database: &Database, user: &UserId) -> StoreResult<()
         .transact(Repeat::Safe, |connection| async move {
             let finished = connection.query_opt(&FINISH, &[&user.as_str()]).await?;
             if let Some(row) = finished {
-                // A conversation may have been made while the account was deleted.
                 let person: i64 = row.try_get(0)?;
-                connection.execute(&NOTE, &[&person]).await?;
+                // A request that was under way may have set something after the deletion, and a node of
+                // the version before may have made a conversation.
+                connection.query(&LOCK_GONE[1], &[&person]).await?;
+                connection.execute(&FORGET_SETTINGS, &[&person]).await?;
+                note_in(&connection, person).await?;
             }
             Ok(())
         })

@@ -52,7 +52,7 @@ const OWNER: Sql = Sql {
         is_blocked!(),
         " FROM (SELECT p.has_blocks, c.member_count, p.id AS person, c.id AS conversation) a)
            FROM people p, conversations c, members m
-           WHERE p.user_id = $1 AND c.conversation_id = $2 AND m.conversation = c.id AND m.person = p.id
+           WHERE p.user_id = $1 AND p.source <> 3 AND c.conversation_id = $2 AND m.conversation = c.id AND m.person = p.id
            FOR NO KEY UPDATE OF p"
     ),
     types: &[Type::TEXT, Type::TEXT],

@@ -32,6 +32,7 @@ use sql::{
     ADD_MEMBERS, ADMITTED, BY_CLIENT_ID, EARLIER, LOCK, LOCK_STATE, MAKE_GROUP, MEMBER_PAGE, MOVE,
     PERSON, RECORD, SET_DETAILS, SET_ROLES, STATE, WITNESS,
 };
+use std::borrow::Cow;
 use std::sync::Arc;
 use tokio_postgres::types::ToSql;
 
@@ -78,16 +79,20 @@ pub(crate) async fn change(
                 return Ok(Err(GroupError::NotFound));
             }
             ensure_people(&connection, people, write.created_at).await?;
-            if matches!(write.action, GroupAction::Add(_)) && !write.sender.is_host() {
-                lock_people(&connection, people).await?;
-            }
+            let adds = matches!(write.action, GroupAction::Add(_) | GroupAction::Replace(_));
+            // Whoever deletes their account meanwhile waits for this, or this for them.
+            let deleted = match adds {
+                true => lock_people(&connection, people).await?,
+                false => Vec::new(),
+            };
             if is_repeated && is_committed(&connection, write).await? {
                 return earlier
                     .lock()
                     .take()
                     .ok_or_else(|| internal("a change is gone"));
             }
-            let outcome = change_locked(&connection, write, except, &database.digest_key).await?;
+            let outcome =
+                change_locked(&connection, write, &deleted, except, &database.digest_key).await?;
             *earlier.lock() = Some(outcome.clone());
             Ok(outcome)
         })
@@ -183,6 +188,7 @@ async fn lock(connection: &Connection, write: &GroupWrite) -> Result<Option<Lock
 async fn change_locked(
     connection: &Connection,
     write: &GroupWrite,
+    deleted: &[UserId],
     except: Option<&ConnectionId>,
     digest_key: &str,
 ) -> Result<Outcome, Failure> {
@@ -221,6 +227,12 @@ async fn change_locked(
     {
         return Ok(Err(GroupError::Blocked(blocked)));
     }
+    if let GroupAction::Add(users) = &write.action
+        && let Some(deleted) = users.iter().find(|user| deleted.contains(user))
+    {
+        return Ok(Err(GroupError::Deleted(deleted.clone())));
+    }
+    let write = &without_deleted(write, &locked.state, deleted);
     let kind = match locked.state.judge(write) {
         Err(refused) => return Ok(Err(GroupError::Refused(refused))),
         Ok(GroupVerdict::Unchanged(seq)) => {
@@ -284,6 +296,27 @@ async fn change_locked(
         },
         position: Some(position),
     }))
+}
+
+/// A change of all members leaves out deleted accounts that are not there.
+fn without_deleted<'a>(
+    write: &'a GroupWrite,
+    state: &GroupState,
+    deleted: &[UserId],
+) -> Cow<'a, GroupWrite> {
+    let GroupAction::Replace(members) = &write.action else {
+        return Cow::Borrowed(write);
+    };
+    let is_there = |user: &UserId| state.members.iter().any(|member| member.user == *user);
+    let stays = |user: &&UserId| !deleted.contains(*user) || is_there(user);
+    let left: Vec<UserId> = members.iter().filter(stays).cloned().collect();
+    if left.len() == members.len() {
+        return Cow::Borrowed(write);
+    }
+    Cow::Owned(GroupWrite {
+        action: GroupAction::Replace(left),
+        ..write.clone()
+    })
 }
 
 fn unchanged(entry: Option<Entry>) -> Done {
@@ -521,7 +554,7 @@ enum Made {
     /// Its events, and the id of its entry.
     New(Vec<Event>, i64),
     There(ConversationId),
-    Blocked(UserId),
+    Refused(GroupError),
 }
 
 /// Makes a group, or finds the one that its maker has made under the same id. With the events to
@@ -536,7 +569,7 @@ pub(crate) async fn make(
         .transact_if(Repeat::Safe, is_new, |connection| async move {
             ensure_people(&connection, &new.members, new.created_at).await?;
             let owner = new.owner.as_str();
-            lock_people(&connection, &new.members).await?;
+            let deleted = lock_people(&connection, &new.members).await?;
             let maker = connection.query_opt(&PERSON, &[&owner]).await?;
             let maker: i64 = maker
                 .ok_or_else(|| internal("a maker is not there"))?
@@ -553,7 +586,12 @@ pub(crate) async fn make(
             if let Some(blocked) = first_blocked(&connection, &new.owner, &new.members).await?
                 && earlier.lock().is_none()
             {
-                return Ok(Made::Blocked(blocked));
+                return Ok(Made::Refused(GroupError::Blocked(blocked)));
+            }
+            if let Some(deleted) = deleted.first()
+                && earlier.lock().is_none()
+            {
+                return Ok(Made::Refused(GroupError::Deleted(deleted.clone())));
             }
             let place = &new.conversation;
             let row = conversations::insert(&connection, place, None, 0, new.created_at).await?;
@@ -576,7 +614,7 @@ pub(crate) async fn make(
             (new.conversation.clone(), Some(events))
         }
         Made::There(place) => (place, None),
-        Made::Blocked(user) => return Err(GroupError::Blocked(user)),
+        Made::Refused(why) => return Err(why),
     };
     let found = queries::conversation(database, &new.owner, &place).await?;
     let is_new = events.is_some();

@@ -1,5 +1,6 @@
 //! Conversations that the host application makes or changes.
 
+use super::blocks::lock_people;
 use super::conversations::{ensure_people, make, version};
 use super::database::{Database, Repeat};
 use super::groups::{self, Done};
@@ -75,6 +76,9 @@ async fn made(
     database
         .transact(Repeat::Safe, |connection| async move {
             ensure_people(&connection, members, at).await?;
+            let deleted = lock_people(&connection, members).await?;
+            let is_left = |member: &&UserId| !deleted.contains(*member);
+            let members: &Members = &members.iter().filter(is_left).cloned().collect();
             let key = match &**members {
                 [one, other] => direct_key(one, other),
                 _ => None,

@@ -387,6 +387,7 @@ fn updates(
             conversation: moves[one.place].conversation.clone(),
             receipt: one.after.receipt_of(user.clone(), one.hides_reads),
             is_visible: one.after.is_news(one.before, one.hides_reads),
+            delivers: one.after.delivers(one.before),
             read_seq: one.after.read,
             moved: one.after.read != one.before.read,
             to: to.unwrap_or_else(|| [user.clone()].into()),

@@ -295,6 +295,7 @@ impl<'a> Planner<'a> {
             self.plan.events.push(Event::Receipt {
                 conversation: message.conversation.clone(),
                 receipt: after.receipt(message.sender.clone()),
+                delivers: before.delivers_by_send(seq),
                 to,
             });
         }

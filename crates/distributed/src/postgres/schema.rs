@@ -96,6 +96,10 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0019_looks.sql"),
         oldest_compatible: 1,
     },
+    Migration {
+        sql: include_str!("../../migrations/0020_announced_deletions.sql"),
+        oldest_compatible: 1,
+    },
 ];
 
 const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS lamplight_schema (

@@ -21,10 +21,13 @@ pub(super) const ARCHIVED: Sql = Sql {
     types: &[Type::INT8_ARRAY],
 };
 
+/// In the order in which a deletion of an account locks them.
 pub(super) const BRING_BACK: Sql = Sql {
-    text: "UPDATE member_settings s SET archived = 0
-           FROM unnest($1::int8[], $2::int8[]) AS u (conversation, person)
-           WHERE s.conversation = u.conversation AND s.person = u.person",
+    text: "WITH locked AS MATERIALIZED (SELECT s.conversation, s.person FROM unnest($1::int8[], $2::int8[]) AS u (conversation, person)
+               JOIN member_settings s ON s.conversation = u.conversation AND s.person = u.person
+               ORDER BY s.conversation, s.person FOR NO KEY UPDATE OF s)
+           UPDATE member_settings s SET archived = 0 FROM locked
+           WHERE s.conversation = locked.conversation AND s.person = locked.person",
     types: &[Type::INT8_ARRAY, Type::INT8_ARRAY],
 };
 
@@ -41,7 +44,7 @@ const LOCK: Sql = Sql {
 /// With a later snapshot than that of [`LOCK`].
 pub(super) const SET: Sql = Sql {
     text: "SELECT s.muted_until, s.archived, s.pinned, m.person
-           FROM (SELECT id FROM people WHERE user_id = $2 OFFSET 0) me
+           FROM (SELECT id FROM people WHERE user_id = $2 AND source <> 3 OFFSET 0) me
            JOIN members m ON m.conversation = $1 AND m.person = me.id
            LEFT JOIN member_settings s ON s.conversation = m.conversation AND s.person = m.person",
     types: &[Type::INT8, Type::TEXT],

@@ -233,7 +233,7 @@ impl Messages for Pair {
         other: &UserId,
         new: ConversationId,
         at: Timestamp,
-    ) -> StoreResult<(Conversation, bool)> {
+    ) -> StoreResult<Option<(Conversation, bool)>> {
         self.next().ensure_direct(caller, other, new, at).await
     }
 

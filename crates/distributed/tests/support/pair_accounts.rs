@@ -1,11 +1,14 @@
-//! The accounts of two stores on one database.
+//! The accounts and groups of two stores on one database.
 
 use super::pair::Pair;
 use async_trait::async_trait;
-use lamplight_domain::identity::{ConversationId, Profile, UserId};
+use lamplight_domain::conversation::{Conversation, Member};
+use lamplight_domain::group::{GroupWrite, NewGroup};
+use lamplight_domain::identity::{ConnectionId, ConversationId, Profile, UserId};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{
-    Account, Accounts, Authored, Deletion, NewDeletion, NewSession, StoreResult,
+    Account, Accounts, Authored, Deletion, GroupChanged, GroupError, Groups, NewDeletion,
+    NewSession, Page, StoreResult,
 };
 use std::net::IpAddr;
 
@@ -104,6 +107,14 @@ impl Accounts for Pair {
         self.next().move_deletion(user, position, until).await
     }
 
+    async fn settle_deletion(&self, user: &UserId) -> StoreResult<()> {
+        self.next().settle_deletion(user).await
+    }
+
+    async fn deletion_announced(&self, user: &UserId) -> StoreResult<()> {
+        self.next().deletion_announced(user).await
+    }
+
     async fn finish_deletion(&self, user: &UserId) -> StoreResult<()> {
         self.next().finish_deletion(user).await
     }
@@ -114,5 +125,32 @@ impl Accounts for Pair {
 
     async fn groups_of(&self, user: &UserId, limit: usize) -> StoreResult<Vec<ConversationId>> {
         self.next().groups_of(user, limit).await
+    }
+}
+
+#[async_trait]
+impl Groups for Pair {
+    async fn make_group(&self, new: NewGroup) -> Result<Option<(Conversation, bool)>, GroupError> {
+        self.next().make_group(new).await
+    }
+
+    async fn change_group(
+        &self,
+        write: GroupWrite,
+        except: Option<ConnectionId>,
+    ) -> Result<GroupChanged, GroupError> {
+        self.next().change_group(write, except).await
+    }
+
+    async fn member_page(
+        &self,
+        caller: &UserId,
+        conversation: &ConversationId,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> StoreResult<Option<Page<Member>>> {
+        self.next()
+            .member_page(caller, conversation, cursor, limit)
+            .await
     }
 }

@@ -220,24 +220,16 @@ impl Accounts for SqliteStore {
             let Some(person) = person_row(conn, &user)? else {
                 return Ok(None);
             };
-            if !conn
-                .prepare_cached("SELECT 1 FROM accounts WHERE person = ?1")?
-                .exists([person])?
-            {
-                return Ok(None);
-            }
             if !has_password(conn, person, &before)? {
-                return Ok(Some(None));
+                return Ok(None);
             }
             conn.prepare_cached("UPDATE accounts SET password_hash = ?2 WHERE person = ?1")?
                 .execute(params![person, hash])?;
             conn.prepare_cached("DELETE FROM account_networks WHERE person = ?1")?
                 .execute([person])?;
-            end_all(conn, person, except.as_deref(), None).map(|ended| Some(Some(ended)))
+            end_all(conn, person, except.as_deref(), None).map(Some)
         });
-        written.answer().await?.ok_or_else(|| {
-            StoreError::Internal("a password is to be set for someone without an account".into())
-        })
+        written.answer().await
     }
 
     async fn delete(&self, deletion: NewDeletion) -> StoreResult<Option<Vec<String>>> {
@@ -271,6 +263,17 @@ impl Accounts for SqliteStore {
         let moved =
             self.write(move |batch| deleted_accounts::advance(batch.conn, &user, position, until));
         moved.answer().await
+    }
+
+    /// The writer does one thing after the other.
+    async fn settle_deletion(&self, _user: &UserId) -> StoreResult<()> {
+        Ok(())
+    }
+
+    async fn deletion_announced(&self, user: &UserId) -> StoreResult<()> {
+        let user = user.clone();
+        let written = self.write(move |batch| deleted_accounts::announced(batch.conn, &user));
+        written.answer().await
     }
 
     async fn finish_deletion(&self, user: &UserId) -> StoreResult<()> {

@@ -1,6 +1,7 @@
 //! Who has blocked whom.
 
 use super::batch::{Batch, ensure_person, person_row, to_db};
+use super::deleted_accounts::has_deleted_account;
 use super::queries::profile;
 use lamplight_domain::identity::{ConversationId, Profile, UserId};
 use lamplight_domain::time::Timestamp;
@@ -19,6 +20,9 @@ pub(crate) fn block(
     at: Timestamp,
 ) -> rusqlite::Result<BlockOutcome> {
     let conn = batch.conn;
+    if has_deleted_account(conn, user)? || has_deleted_account(conn, blocked)? {
+        return Ok(BlockOutcome::Deleted);
+    }
     let (one, other) = (
         ensure_person(conn, user, at)?,
         ensure_person(conn, blocked, at)?,

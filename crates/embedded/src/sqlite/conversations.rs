@@ -1,6 +1,7 @@
 //! Makes conversations and memberships.
 
 use super::batch::{Batch, ensure_person, to_db};
+use super::deleted_accounts::has_deleted_account;
 use super::queries;
 use lamplight_domain::conversation::Conversation;
 use lamplight_domain::identity::{ConversationId, UserId};
@@ -62,7 +63,8 @@ pub(super) fn membership(
     Ok(())
 }
 
-/// Finds or makes the conversation under a direct key; `None` only if the caller is not in it.
+/// Finds or makes the conversation under a direct key; `None` if one of the two has deleted their
+/// account.
 pub(crate) fn ensure_direct(
     batch: &mut Batch<'_>,
     caller: &UserId,
@@ -73,6 +75,9 @@ pub(crate) fn ensure_direct(
 ) -> rusqlite::Result<Option<(Conversation, bool)>> {
     if let Some(there) = queries::direct(batch.conn, caller, key)? {
         return Ok(Some((there, false)));
+    }
+    if has_deleted_account(batch.conn, caller)? || has_deleted_account(batch.conn, other)? {
+        return Ok(None);
     }
     let row = insert(batch.conn, new, Some(key), at)?;
     let mut members = [caller.clone(), other.clone()];

@@ -20,6 +20,25 @@ const GONE: [&str; 6] = [
          status_text = NULL, status_until = NULL, last_seen = NULL, hides_last_seen = 0, hides_reads = 0 WHERE id = ?1",
 ];
 
+/// Whether a user has deleted their account. A write that waited may come after the deletion.
+pub(super) fn has_deleted_account(conn: &Connection, user: &UserId) -> rusqlite::Result<bool> {
+    conn.prepare_cached("SELECT 1 FROM people WHERE user_id = ?1 AND source = 3")?
+        .exists([user.as_str()])
+}
+
+/// The first of these users who has deleted their account.
+pub(super) fn first_deleted(
+    conn: &Connection,
+    users: &[UserId],
+) -> rusqlite::Result<Option<UserId>> {
+    for user in users {
+        if has_deleted_account(conn, user)? {
+            return Ok(Some(user.clone()));
+        }
+    }
+    Ok(None)
+}
+
 /// Deletes an account in the running transaction; returns the sessions that it ends.
 pub(super) fn delete(
     batch: &mut Batch<'_>,
@@ -37,9 +56,14 @@ pub(super) fn delete(
         conn.prepare_cached(sql)?.execute([person])?;
     }
     conn.prepare_cached(
-        "INSERT INTO account_deletions (person, erases_messages, created_at) VALUES (?1, ?2, ?3)",
+        "INSERT INTO account_deletions (person, erases_messages, created_at, ended) VALUES (?1, ?2, ?3, ?4)",
     )?
-    .execute(params![person, deletion.erases_messages, deletion.at.0])?;
+    .execute(params![
+        person,
+        deletion.erases_messages,
+        deletion.at.0,
+        ended.join("\n")
+    ])?;
     batch.account_deleted(&deletion.user)?;
     // The name and the password leave the write-ahead log too.
     batch.erased();
@@ -58,7 +82,7 @@ pub(super) fn claim(
 ) -> rusqlite::Result<Option<Deletion>> {
     let found = conn
         .prepare_cached(
-            "SELECT d.person, p.user_id, d.erases_messages, d.position
+            "SELECT d.person, p.user_id, d.erases_messages, d.position, d.announced, d.ended
              FROM account_deletions d JOIN people p ON p.id = d.person
              WHERE d.claimed_until <= ?1 ORDER BY d.created_at, d.person LIMIT 1",
         )?
@@ -67,6 +91,13 @@ pub(super) fn claim(
                 user: UserId::trusted(row.get_ref(1)?.as_str()?),
                 erases_messages: row.get(2)?,
                 position: row.get(3)?,
+                is_announced: row.get(4)?,
+                ended: row
+                    .get_ref(5)?
+                    .as_str()?
+                    .lines()
+                    .map(str::to_owned)
+                    .collect(),
             };
             Ok((row.get::<_, i64>(0)?, deletion))
         })
@@ -90,6 +121,15 @@ pub(super) fn advance(
          WHERE person = (SELECT id FROM people WHERE user_id = ?1)",
     )?
     .execute(params![user.as_str(), position, until.0])
+    .map(drop)
+}
+
+pub(super) fn announced(conn: &Connection, user: &UserId) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "UPDATE account_deletions SET announced = 1, ended = ''
+         WHERE person = (SELECT id FROM people WHERE user_id = ?1)",
+    )?
+    .execute([user.as_str()])
     .map(drop)
 }
 

@@ -1,6 +1,7 @@
 //! The records of files.
 
 use super::batch::{Batch, IS_CLOSED, from_db, to_db};
+use super::deleted_accounts::has_deleted_account;
 use lamplight_domain::file::{Attachment, Dimensions, FileState, StoredFile};
 use lamplight_domain::identity::{ConversationId, FileId, UserId};
 use lamplight_domain::message_rules::WriteRefused;
@@ -89,6 +90,9 @@ pub(crate) fn create_file(
     let Some(member) = known.member(&file.owner) else {
         return Ok(Err(NewFileError::NotFound));
     };
+    if has_deleted_account(conn, &file.owner)? {
+        return Ok(Err(NewFileError::NotFound));
+    }
     if known.is_blocked || authorize(Some(member.role), Action::Write).is_err() {
         return Ok(Err(NewFileError::Forbidden));
     }

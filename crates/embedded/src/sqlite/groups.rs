@@ -5,6 +5,7 @@ use super::batch::{Batch, CachedConversation, ensure_person};
 use super::blocks::blocks_between;
 use super::codec::{from_db, role_from_db, to_db};
 use super::conversations::{self, Membership, membership};
+use super::deleted_accounts::first_deleted;
 use super::entries::entry_at;
 use super::history;
 use super::insert::{EntryRow, Inserted, insert};
@@ -58,6 +59,9 @@ pub(crate) fn make(
     }
     if let Some(blocked) = blocks_between(conn, &new.owner, &new.members)?.pop() {
         return Ok(Err(GroupError::Blocked(blocked)));
+    }
+    if let Some(deleted) = first_deleted(conn, &new.members)? {
+        return Ok(Err(GroupError::Deleted(deleted)));
     }
     let row = conversations::insert(conn, &new.conversation, None, new.created_at)?;
     conn.prepare_cached(
@@ -159,6 +163,11 @@ pub(crate) fn change(
         && let Some(blocked) = blocks_between(conn, &write.sender, users)?.pop()
     {
         return Ok(Err(GroupError::Blocked(blocked)));
+    }
+    if let GroupAction::Add(users) = &write.action
+        && let Some(deleted) = first_deleted(conn, users)?
+    {
+        return Ok(Err(GroupError::Deleted(deleted)));
     }
     let kind = match state.judge(write) {
         Err(refused) => return Ok(Err(GroupError::Refused(refused))),

@@ -2,6 +2,7 @@
 
 use super::batch::Batch;
 use super::conversations::{Membership, insert, membership};
+use super::deleted_accounts::{first_deleted, has_deleted_account};
 use super::groups;
 use lamplight_domain::conversation::{Members, direct_key};
 use lamplight_domain::event::Event;
@@ -18,7 +19,11 @@ pub(crate) fn put(
     at: Timestamp,
 ) -> rusqlite::Result<(Members, bool)> {
     let conn = batch.conn;
-    let Some((_, known)) = batch.known(conversation)? else {
+    let before = batch.known(conversation)?;
+    let before = before.map(|(_, known)| (known.members.clone(), known.head.seq));
+    let there = before.as_ref().map_or(&[][..], |(there, _)| there);
+    let members = &without_deleted(conn, members, there)?;
+    let Some((before, head_seq)) = before else {
         let key = free_direct_key(conn, members)?;
         let row = insert(conn, conversation, key.as_deref(), at)?;
         if is_group(false, members.len()) {
@@ -34,11 +39,10 @@ pub(crate) fn put(
         });
         return Ok((members.clone(), true));
     };
-    let before = known.members.clone();
     if before == *members {
         return Ok((before, false));
     }
-    let seq = known.head.seq + 1;
+    let seq = head_seq + 1;
     let record: Vec<&str> = members.iter().map(UserId::as_str).collect();
     let write = GroupWrite {
         id: entry_id(conversation, seq, at, &record.join("\n")),
@@ -55,6 +59,24 @@ pub(crate) fn put(
     everyone.sort();
     everyone.dedup();
     Ok((everyone.into(), true))
+}
+
+/// Those of `members` who are in the conversation, or have not deleted their accounts.
+fn without_deleted(
+    conn: &Connection,
+    members: &Members,
+    there: &[UserId],
+) -> rusqlite::Result<Members> {
+    if first_deleted(conn, members)?.is_none() {
+        return Ok(members.clone());
+    }
+    let mut left = Vec::with_capacity(members.len());
+    for member in members.iter() {
+        if there.contains(member) || !has_deleted_account(conn, member)? {
+            left.push(member.clone());
+        }
+    }
+    Ok(left.into())
 }
 
 /// The direct key for a conversation of these members, if they are two who have none yet.

@@ -45,6 +45,7 @@ pub(crate) fn mark(
         conversation: conversation.clone(),
         receipt: after.receipt_of(user.clone(), hides_reads),
         is_visible: after.is_news(before, hides_reads),
+        delivers: after.delivers(before),
         read_seq: after.read,
         moved: after.read != before.read,
         to: receivers(
@@ -77,6 +78,7 @@ pub(crate) fn sent(
         Some(covered) => Some(Event::Receipt {
             conversation: conversation.clone(),
             receipt: after.receipt(user.clone()),
+            delivers: before.delivers_by_send(seq),
             to: receivers(conn, known, user, person, covered)?,
         }),
         None => None,

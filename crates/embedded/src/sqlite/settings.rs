@@ -1,6 +1,7 @@
 //! What members have set for their conversations.
 
 use super::batch::{Batch, CachedConversation};
+use super::deleted_accounts::has_deleted_account;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_domain::member_settings::{MemberSettings, SettingsChange};
@@ -29,6 +30,9 @@ pub(crate) fn set_settings(
     let Some(member) = known.member(user) else {
         return Ok(false);
     };
+    if has_deleted_account(conn, user)? {
+        return Ok(false);
+    }
     let before = conn
         .prepare_cached(
             "SELECT muted_until, archived, pinned FROM member_settings WHERE conversation = ?1 AND person = ?2",

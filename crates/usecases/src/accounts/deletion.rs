@@ -1,6 +1,6 @@
 //! Deletes accounts. What takes longer than one transaction, any node does afterwards, in steps that
-//! can be repeated: it tells those who share conversations with the user, leaves the groups, and erases
-//! messages if that was asked for. A step that fails, or whose process ends, is done again.
+//! can be repeated: it closes the user's sockets and tells those who share conversations with the user,
+//! leaves the groups, and erases messages if that was asked for. A step that fails, or whose process ends, is done again.
 
 use super::service::AccountService;
 use crate::caller::Caller;
@@ -10,7 +10,9 @@ use crate::ports::{AppendError, Deletion, GroupError, NewDeletion, StoreError, S
 use crate::refusal::{Code, Refusal};
 use crate::settings::Identity;
 use crate::throttle::{self, Due};
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 use lamplight_domain::entry::MessageAction;
 use lamplight_domain::event::Event;
 use lamplight_domain::group::{GroupAction, GroupWrite};
@@ -18,6 +20,7 @@ use lamplight_domain::identity::{ConversationId, MessageId, UserId};
 use lamplight_domain::time::Timestamp;
 use lamplight_domain::write::{NewEntry, Write};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How often a node looks for deletions that another one left behind.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
@@ -25,14 +28,21 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 const CLAIM_MS: i64 = 10_000;
 /// Entries that one step looks through.
 const ENTRIES_AT_ONCE: usize = 2_000;
-/// Messages that are erased together.
-const MESSAGES_AT_ONCE: usize = 32;
 /// Groups that one step leaves.
 const GROUPS_AT_ONCE: usize = 16;
 /// The pause between two steps, in which others write.
 const PAUSE: Duration = Duration::from_millis(10);
-/// The pause after messages that were erased together: everyone in their conversations is told of each.
-const PAUSE_AFTER_MESSAGES: Duration = Duration::from_millis(100);
+/// Deletions that a node works at, so that a large one does not hold up the others.
+const DELETIONS_AT_ONCE: usize = 4;
+/// Within the logs, the claim is renewed and the position stored this often.
+const RENEW_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How far a walk through the logs has got.
+struct Walk {
+    position: i64,
+    /// When that was stored.
+    stored_at: Instant,
+}
 
 impl AccountService {
     /// Deletes the caller's account, and ends its sessions.
@@ -54,10 +64,12 @@ impl AccountService {
         let deleted = self.locks.with(user, async {
             deadline::store(self.accounts.delete(deletion)).await
         });
-        let ended = deleted.await?.ok_or_else(wrong)?;
-        self.ended.publish_stored(user, ended);
+        let deleted = deleted.await;
         self.profiles.forget(user);
+        // Also after a failure: the outcome may be unknown, and what is stored is announced then.
         self.deletion_added.notify_one();
+        let ended = deleted?.ok_or_else(wrong)?;
+        self.ended.publish_stored(user, ended);
         self.reach_other_nodes().await;
         Ok(Reply::Done)
     }
@@ -67,69 +79,117 @@ impl AccountService {
         if self.settings.identity != Identity::Local {
             return;
         }
+        let mut running = FuturesUnordered::new();
         loop {
-            if let Err(error) = self.finish_deletions().await
-                && let Some(Due { left_out }) = throttle::due("deletions", "", None)
-            {
-                tracing::warn!(
-                    %error,
-                    left_out,
-                    "the deletion of an account is not finished; trying again"
-                );
+            while running.len() < DELETIONS_AT_ONCE {
+                match self.claim_deletion().await {
+                    Ok(Some(deletion)) => running.push(self.finish_deletion(deletion)),
+                    Ok(None) => break,
+                    Err(error) => {
+                        warn(&error);
+                        break;
+                    }
+                }
             }
-            let _ = tokio::time::timeout(LOOK_INTERVAL, self.deletion_added.notified()).await;
+            tokio::select! {
+                Some(finished) = running.next() => {
+                    if let Err(error) = finished {
+                        warn(&error);
+                    }
+                }
+                () = self.deletion_added.notified() => {}
+                () = tokio::time::sleep(LOOK_INTERVAL) => {}
+            }
         }
     }
 
-    /// Finishes the deletions that nobody else works at.
+    /// Finishes the deletions that nobody else works at, one after the other.
     pub(crate) async fn finish_deletions(&self) -> StoreResult<()> {
-        loop {
-            let claimed = self
-                .accounts
-                .claim_deletion(self.now(), self.claimed_until());
-            let Some(deletion) = claimed.await? else {
-                return Ok(());
-            };
+        while let Some(deletion) = self.claim_deletion().await? {
             self.finish_deletion(deletion).await?;
         }
+        Ok(())
+    }
+
+    async fn claim_deletion(&self) -> StoreResult<Option<Deletion>> {
+        let until = self.claimed_until();
+        self.accounts.claim_deletion(self.now(), until).await
     }
 
     async fn finish_deletion(&self, deletion: Deletion) -> StoreResult<()> {
         let user = &deletion.user;
         self.profiles.forget(user);
-        for (conversation, to) in self.messages.shared_with(user).await? {
-            self.bus
-                .publish(Event::ConversationChanged { conversation, to });
-        }
+        let is_announced = deletion.is_announced || self.announce(&deletion).await?;
         // First, so that nothing more is written there by a request that was under way.
         self.leave_groups(user, deletion.position).await?;
         if deletion.erases_messages {
+            self.accounts.settle_deletion(user).await?;
             self.erase_messages(user, deletion.position).await?;
+        }
+        if !is_announced && !self.announce(&deletion).await? {
+            return Err(StoreError::Unavailable(
+                "it is unknown whether other nodes were told that an account is deleted".into(),
+            ));
         }
         self.accounts.finish_deletion(user).await
     }
 
-    async fn erase_messages(&self, user: &UserId, mut position: i64) -> StoreResult<()> {
+    /// Closes the sockets of the user on all nodes, and tells those who share conversations with them.
+    /// Again after the node that deleted the account ended, or where that is unknown; then it is `false`.
+    async fn announce(&self, deletion: &Deletion) -> StoreResult<bool> {
+        let user = &deletion.user;
+        self.ended.publish_stored(user, deletion.ended.clone());
+        for (conversation, to) in self.messages.shared_with(user).await? {
+            self.bus
+                .publish(Event::ConversationChanged { conversation, to });
+        }
+        let is_announced = self.bus.settle().await;
+        if is_announced {
+            self.accounts.deletion_announced(user).await?;
+        }
+        Ok(is_announced)
+    }
+
+    async fn erase_messages(&self, user: &UserId, position: i64) -> StoreResult<()> {
+        let mut walk = Walk {
+            position,
+            stored_at: Instant::now(),
+        };
         loop {
             let part = self
                 .accounts
-                .authored(user, position, ENTRIES_AT_ONCE)
+                .authored(user, walk.position, ENTRIES_AT_ONCE)
                 .await?;
-            for some in part.messages.chunks(MESSAGES_AT_ONCE) {
-                let erased = some.iter().map(|(place, id)| self.erase(user, place, id));
-                for erased in join_all(erased).await {
-                    erased?;
-                }
-                self.renew(user, position).await?;
-                tokio::time::sleep(PAUSE_AFTER_MESSAGES).await;
+            let mut left = &part.messages[..];
+            while !left.is_empty() {
+                left = self.erase_some(user, left).await?;
+                self.renew_sometimes(user, &mut walk).await?;
             }
             let Some(last) = part.position else {
                 return Ok(());
             };
-            position = last;
-            self.renew(user, position).await?;
+            walk.position = last;
+            self.renew_sometimes(user, &mut walk).await?;
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// Erases as many of these messages as the pace allows. Returns the others.
+    async fn erase_some<'a>(
+        &self,
+        user: &UserId,
+        messages: &'a [(ConversationId, MessageId)],
+    ) -> StoreResult<&'a [(ConversationId, MessageId)]> {
+        let mut pace = self.pace.lock().await;
+        let began = Instant::now();
+        let (some, left) = messages.split_at(pace.at_once().min(messages.len()));
+        let erased = some.iter().map(|(place, id)| self.erase(user, place, id));
+        for erased in join_all(erased).await {
+            erased?;
+        }
+        // Other deletions wait too.
+        tokio::time::sleep(pace.note(some.len(), began.elapsed())).await;
+        Ok(left)
     }
 
     async fn erase(
@@ -193,6 +253,14 @@ impl AccountService {
         }
     }
 
+    async fn renew_sometimes(&self, user: &UserId, walk: &mut Walk) -> StoreResult<()> {
+        if walk.stored_at.elapsed() >= RENEW_INTERVAL {
+            self.renew(user, walk.position).await?;
+            walk.stored_at = Instant::now();
+        }
+        Ok(())
+    }
+
     async fn renew(&self, user: &UserId, position: i64) -> StoreResult<()> {
         let until = self.claimed_until();
         self.accounts.move_deletion(user, position, until).await
@@ -200,5 +268,15 @@ impl AccountService {
 
     fn claimed_until(&self) -> Timestamp {
         Timestamp(self.now().0.saturating_add(CLAIM_MS))
+    }
+}
+
+fn warn(error: &StoreError) {
+    if let Some(Due { left_out }) = throttle::due("deletions", "", None) {
+        tracing::warn!(
+            %error,
+            left_out,
+            "the deletion of an account is not finished; trying again"
+        );
     }
 }

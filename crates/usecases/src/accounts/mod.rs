@@ -7,6 +7,7 @@ pub(crate) mod service;
 
 mod deletion;
 mod list_users;
+mod pace;
 mod passwords;
 mod privacy;
 mod profile;

@@ -2,6 +2,7 @@
 
 use super::command::AccountCommand;
 use super::ended::EndedSessions;
+use super::pace::Pace;
 use crate::caller::Caller;
 use crate::command::Reply;
 use crate::deadline;
@@ -35,6 +36,8 @@ pub(crate) struct AccountService {
     pub(super) groups: Arc<dyn Groups>,
     /// Wakes what finishes deletions.
     pub(super) deletion_added: Notify,
+    /// Of what is erased for deleted accounts, one batch at a time.
+    pub(super) pace: tokio::sync::Mutex<Pace>,
     /// Lets one search of the whole directory run at a time: the store has few readers, and
     /// sign-ins wait for them too.
     pub(super) search: Arc<Semaphore>,
@@ -63,6 +66,7 @@ impl AccountService {
             messages: Arc::clone(&ports.messages),
             groups: Arc::clone(&ports.groups),
             deletion_added: Notify::new(),
+            pace: tokio::sync::Mutex::default(),
             search: Arc::new(Semaphore::new(1)),
             settings: *settings,
         }

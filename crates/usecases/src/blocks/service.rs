@@ -80,6 +80,7 @@ impl BlockService {
                 self.bus.publish(Event::BlockersChanged { user });
                 Ok(Reply::Done)
             }
+            BlockOutcome::Deleted => Err(Refusal::deleted_account()),
             BlockOutcome::TooMany => Err(Refusal::invalid(format!(
                 "You have blocked {MOST_BLOCKED} users. Unblock one of them first."
             ))),

@@ -38,8 +38,9 @@ impl ConversationService {
             .await?;
         let at = self.now();
         let new = self.ids.conversation(at);
-        let (conversation, created) =
-            deadline::store(self.messages.ensure_direct(user, other, new, at)).await?;
+        let ensured = deadline::store(self.messages.ensure_direct(user, other, new, at)).await?;
+        // Deleted since it was looked for.
+        let (conversation, created) = ensured.ok_or_else(Refusal::deleted_account)?;
         if created {
             let to = [user.clone(), other.clone()].into();
             self.bus.publish(Event::ConversationChanged {
@@ -59,9 +60,7 @@ impl ConversationService {
         if self.identity == Identity::Local {
             let person = deadline::store(self.directory.person(user)).await?;
             return match person {
-                Some(person) if person.profile.is_deleted() => {
-                    Err(Refusal::new(Code::NotFound, "This account was deleted."))
-                }
+                Some(person) if person.profile.is_deleted() => Err(Refusal::deleted_account()),
                 Some(_) => Ok(()),
                 None => Err(Refusal::new(Code::NotFound, "There is no such user.")),
             };

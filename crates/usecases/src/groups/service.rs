@@ -1,5 +1,6 @@
 //! Groups: runs the commands of this area.
 
+use super::change::no_such_user;
 use super::command::{GroupCommand, GroupReply, Wanted};
 use crate::caller::Caller;
 use crate::command::Reply;
@@ -103,10 +104,7 @@ impl GroupService {
         }
         let unknown = deadline::store(self.directory.unknown(users)).await?;
         match unknown.first() {
-            Some(unknown) => Err(Refusal::new(
-                Code::NotFound,
-                format!("There is no such user: {unknown}."),
-            )),
+            Some(unknown) => Err(no_such_user(unknown)),
             None => Ok(()),
         }
     }

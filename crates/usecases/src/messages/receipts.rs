@@ -9,12 +9,14 @@ pub(crate) fn publish(bus: &dyn EventBus, update: MarkUpdate) {
         let MarkUpdate {
             conversation,
             receipt,
+            delivers,
             to,
             ..
         } = update;
         bus.publish(Event::Receipt {
             conversation,
             receipt,
+            delivers,
             to,
         });
     }

@@ -48,6 +48,10 @@ pub struct Deletion {
     pub erases_messages: bool,
     /// The entries up to this one are done.
     pub position: i64,
+    /// Whether all nodes have been told of the deletion.
+    pub is_announced: bool,
+    /// The digests of the sessions that it ended, until it is announced.
+    pub ended: Vec<String>,
 }
 
 /// Messages that a user wrote, of a part of all logs.
@@ -119,7 +123,7 @@ pub trait Accounts: Send + Sync + 'static {
 
     /// Replaces the password's hash, ends every session of the user except `except`, and forgets the
     /// networks that signed in, in one transaction. Returns the digests of the sessions that ended.
-    /// `None`, and nothing changes, if the hash is no longer `before`.
+    /// `None`, and nothing changes, if the hash is no longer `before`, or if there is no account any more.
     async fn set_password(
         &self,
         user: &UserId,
@@ -153,6 +157,13 @@ pub trait Accounts: Send + Sync + 'static {
         position: i64,
         until: Timestamp,
     ) -> StoreResult<()>;
+
+    /// Waits for the writes in conversations of two that had read before the deletion that the account is
+    /// there: when it resolves, they are stored.
+    async fn settle_deletion(&self, user: &UserId) -> StoreResult<()>;
+
+    /// All nodes have been told of the deletion: forgets the sessions that it ended.
+    async fn deletion_announced(&self, user: &UserId) -> StoreResult<()>;
 
     /// Nothing is left to do.
     async fn finish_deletion(&self, user: &UserId) -> StoreResult<()>;

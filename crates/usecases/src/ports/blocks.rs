@@ -12,6 +12,8 @@ pub enum BlockOutcome {
     Blocked,
     /// The user has blocked as many as one may.
     TooMany,
+    /// One of the two has deleted their account: nothing is stored.
+    Deleted,
 }
 
 /// Whether a block holds in a conversation.

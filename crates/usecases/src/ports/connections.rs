@@ -56,6 +56,11 @@ pub trait ConnectionRegistry: Send + Sync + 'static {
     fn set_privacy(&self, user: &UserId, privacy: Privacy, revision: u64) {
         let _ = (user, privacy, revision);
     }
+    /// How many changes of what users keep from others have reached this node, also of users without a
+    /// socket here.
+    fn privacy_changes(&self) -> u64 {
+        0
+    }
     /// What was set last; nothing for who has no socket here.
     fn privacy_of(&self, user: &UserId) -> Privacy {
         let _ = user;

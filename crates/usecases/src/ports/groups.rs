@@ -30,6 +30,9 @@ pub enum GroupError {
     /// This user is to be added, and either of them has blocked the other.
     #[error("a block stands between the sender and {0}")]
     Blocked(UserId),
+    /// This user is to be added, and has deleted their account.
+    #[error("{0} has deleted their account")]
+    Deleted(UserId),
     #[error("the change is refused: {0:?}")]
     Refused(GroupRefused),
     #[error(transparent)]
@@ -55,8 +58,9 @@ pub trait Groups: Send + Sync + 'static {
     /// members.
     ///
     /// # Errors
-    /// [`GroupError::Blocked`] where either of the maker and another member has blocked the other,
-    /// unless the group has been made before.
+    /// Unless the group has been made before: [`GroupError::Blocked`] where either of the maker and
+    /// another member has blocked the other, [`GroupError::Deleted`] where a member has deleted their
+    /// account.
     ///
     /// [`Event::Appended`]: lamplight_domain::event::Event::Appended
     /// [`Event::ConversationChanged`]: lamplight_domain::event::Event::ConversationChanged
@@ -65,14 +69,16 @@ pub trait Groups: Send + Sync + 'static {
     /// Changes a group as [`GroupState::judge`] decides, in one transaction with the entry that
     /// tells of it. Who is added starts with everything read, and in a group with
     /// [`History::Joined`] their log begins with that entry. Who is removed gets that entry as the
-    /// last one. Blocks between the sender and those who are added are looked at in the transaction,
-    /// before rights and after repetitions.
+    /// last one. Blocks between the sender and those who are added, and whether these have deleted their
+    /// accounts, are looked at in the transaction, before rights and after repetitions. Of
+    /// [`GroupAction::Replace`], deleted accounts are left out that are not members.
     ///
     /// After the commit an [`Event::Appended`] for all who are or were members goes to the bus, and
     /// an [`Event::ConversationChanged`] for those who are added; for all members where the group has
     /// at most [`SHOWN_MEMBERS`].
     ///
     /// [`GroupState::judge`]: lamplight_domain::group::GroupState::judge
+    /// [`GroupAction::Replace`]: lamplight_domain::group::GroupAction::Replace
     /// [`History::Joined`]: lamplight_domain::group::History::Joined
     /// [`SHOWN_MEMBERS`]: lamplight_domain::conversation::SHOWN_MEMBERS
     /// [`Event::Appended`]: lamplight_domain::event::Event::Appended

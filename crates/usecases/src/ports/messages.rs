@@ -195,6 +195,8 @@ pub struct MarkUpdate {
     pub receipt: Receipt,
     /// Whether the visible marks moved that others may see.
     pub is_visible: bool,
+    /// Whether the visible delivered mark moved.
+    pub delivers: bool,
     /// The true read mark.
     pub read_seq: u64,
     /// Whether the true read mark moved.
@@ -381,21 +383,22 @@ pub trait Messages: Send + Sync + 'static {
     async fn direct(&self, caller: &UserId, other: &UserId) -> StoreResult<Option<Conversation>>;
 
     /// Finds or makes the one conversation of two people, both known to the directory; `new` is its
-    /// id if it is made. `true` if it was made. Safe to call at once from both sides.
+    /// id if it is made. `true` if it was made. Safe to call at once from both sides. `None`, and nothing
+    /// is made, where one of them has deleted their account.
     async fn ensure_direct(
         &self,
         caller: &UserId,
         other: &UserId,
         new: ConversationId,
         at: Timestamp,
-    ) -> StoreResult<(Conversation, bool)>;
+    ) -> StoreResult<Option<(Conversation, bool)>>;
 
     /// Makes a conversation under the host application's id, or changes who is in it, as
     /// [`Groups::change_group`](super::Groups::change_group) does with
     /// [`GroupAction::Replace`](lamplight_domain::group::GroupAction::Replace); its log begins
     /// empty. One that has, or ever gets, other than two members is a group. Whoever the
-    /// directory does not know gets a bare profile. Answers with everyone who is, or was until now,
-    /// in it, and whether anything changed. A new one is told to its members.
+    /// directory does not know gets a bare profile; deleted accounts are left out that are not in it.
+    /// Answers with everyone who is, or was until now, in it, and whether anything changed. A new one is told to its members.
     ///
     /// One made for two people who have none yet is the one that [`Messages::ensure_direct`] finds.
     /// When the members of that one change, it is no longer found: nobody is led into a

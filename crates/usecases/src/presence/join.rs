@@ -52,6 +52,7 @@ impl PresenceService {
         let bare = Profile::bare(user.clone());
         let has_profile = open && (name.is_some() || avatar_url.is_some());
         let join = self.locks.with(&user, async {
+            let seen_before = self.privacy_changes_seen(&user);
             let stated = has_profile.then(|| Profile {
                 name: name.unwrap_or_else(|| bare.name.clone()),
                 avatar_url,
@@ -76,8 +77,13 @@ impl PresenceService {
             // that reach this node, and before the connection follows anybody.
             let joined = deadline::store(self.store.join(&session, person));
             let hidden = async {
+                let seen = self.privacy_changes_seen(&user);
                 self.attached(&user).await;
-                self.hide(&user).await
+                let (hidden, privacy) = tokio::join!(
+                    self.hide(&user),
+                    self.read_privacy_again(&user, seen_before, seen)
+                );
+                hidden.and(privacy)
             };
             let (joined, hidden) = tokio::join!(joined, hidden);
             joined?;
@@ -103,6 +109,7 @@ impl PresenceService {
     pub(super) async fn resume(&self, caller: &Caller) -> Result<Reply, Refusal> {
         let (user, session) = caller.on_socket()?;
         let resume = self.locks.with(user, async {
+            let seen_before = self.privacy_changes_seen(user);
             let person = self
                 .profiles
                 .upsert_before_join(Profile::bare(user.clone()), ProfileSource::Nobody)
@@ -111,13 +118,40 @@ impl PresenceService {
             deadline::store(self.store.join(session, person)).await?;
             if self.connections.admit(session, user) {
                 self.connections.set_privacy(user, privacy, revision);
+                let seen = self.privacy_changes_seen(user);
                 self.attached(user).await;
+                self.read_privacy_again(user, seen_before, seen).await?;
             } else {
                 self.close_after_join(session).await?;
             }
             Ok(Reply::Done)
         });
         resume.await
+    }
+
+    /// How many changes of what users keep from others, or of blocks, have reached this node. `None` where
+    /// those of this user do not reach it yet.
+    fn privacy_changes_seen(&self, user: &UserId) -> Option<u64> {
+        let is_attached = self.connections.attached(user).is_none();
+        is_attached.then(|| self.connections.privacy_changes())
+    }
+
+    /// What the user keeps from others was read before this node had a socket of theirs that a change
+    /// would concern. A change that came between, from another node, is read now.
+    async fn read_privacy_again(
+        &self,
+        user: &UserId,
+        before: Option<u64>,
+        after: Option<u64>,
+    ) -> Result<(), Refusal> {
+        if before.is_some() && before == after {
+            return Ok(());
+        }
+        let read = self.directory.privacy_of(std::slice::from_ref(user));
+        for (privacy, revision) in deadline::store(read).await? {
+            self.connections.set_privacy(user, privacy, revision);
+        }
+        Ok(())
     }
 
     /// A client that syncs after its join misses nothing.

@@ -5,13 +5,14 @@ use crate::support::*;
 use futures_util::FutureExt as _;
 use futures_util::future::{join as join_both, join_all};
 use lamplight_domain::identity::UserId;
-use lamplight_domain::presence::{ManualStatus, StatusOverride};
+use lamplight_domain::presence::{ManualStatus, PrivacyChange, StatusOverride};
 use lamplight_domain::roster_feed::Mode;
 use lamplight_usecases::deadline::STORE_DEADLINE;
-use lamplight_usecases::ports::{Blocks as _, ConnectionRegistry as _};
+use lamplight_usecases::ports::{Blocks as _, ConnectionRegistry as _, Directory as _};
 use lamplight_usecases::{
     AdminCommand, Code, Command, Identity, MessageCommand, PresenceCommand, PresenceReply, Reply,
 };
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
@@ -120,6 +121,34 @@ usecase_tests! {
         sender.send_replace(true);
         for answer in answers {
             answer.await.expect("an answer");
+        }
+    }
+
+    async fn p11_settings_that_change_on_another_node_while_their_user_joins_hold() {
+        let hides = PrivacyChange { hides_last_seen: Some(true), hides_reads: Some(true) };
+        for again in [false, true] {
+            for is_attached in [false, true] {
+                let app = TestApp::new(Identity::Jwt);
+                let who = user("a");
+                app.ask(&host(), AdminCommand::PutProfile(named("a", "Ada"))).await.expect("written");
+                let (attach, receiver) = watch::channel(false);
+                if !is_attached {
+                    *app.hub.attached.lock() = Some(receiver);
+                }
+                app.directory.hold_upsert(is_attached);
+                let command = if again { PresenceCommand::Resume } else { join("a") };
+                let caller = on_socket("a", "s1");
+                let mut coming = Box::pin(app.ask(&caller, command));
+                // It has read by then that she keeps nothing.
+                assert!(timeout(A_WHILE, &mut coming).await.is_err());
+                let saved = app.store.set_privacy(&who, hides, app.now()).await.expect("saved");
+                // Of a user without a socket, a node does not hear before it is attached.
+                app.hub.privacy_changes.fetch_add(u64::from(is_attached), Ordering::Relaxed);
+                app.directory.hold_upsert(false);
+                attach.send_replace(true);
+                coming.await.expect("joined");
+                assert_eq!(app.hub.privacy_of(&who), saved.privacy, "{again} {is_attached}");
+            }
         }
     }
 

@@ -7,6 +7,7 @@ mod announcements;
 mod budget;
 mod concurrency;
 mod conversations;
+mod deletions;
 mod files;
 mod groups;
 mod identity;

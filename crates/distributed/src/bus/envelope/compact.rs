@@ -95,6 +95,7 @@ pub(super) fn write_event(out: &mut Vec<u8>, head: Head, event: &Event) -> bool 
         Event::Receipt {
             conversation,
             receipt,
+            delivers,
             to,
         } => {
             out.head(head, RECEIPT);
@@ -103,6 +104,8 @@ pub(super) fn write_event(out: &mut Vec<u8>, head: Head, event: &Event) -> bool 
             out.text(receipt.user.as_str());
             out.count(receipt.delivered_seq);
             out.count(receipt.read_seq);
+            // Earlier versions do not read this far.
+            out.flag(*delivers);
         }
         Event::ConversationChanged { conversation, to } => {
             out.head(head, CONVERSATION);
@@ -197,6 +200,8 @@ pub(super) fn decode(payload: &[u8]) -> Result<Contents, Malformed> {
                     delivered_seq: read.count()?,
                     read_seq: read.count()?,
                 },
+                // Absent from what earlier versions sent.
+                delivers: read.flag().unwrap_or(true),
                 to,
             }
         }

@@ -136,6 +136,17 @@ fn events() -> Vec<Event> {
                 delivered_seq: 9,
                 read_seq: 8,
             },
+            delivers: true,
+            to: members(),
+        },
+        Event::Receipt {
+            conversation: conversation.clone(),
+            receipt: Receipt {
+                user: UserId::trusted("ann"),
+                delivered_seq: 9,
+                read_seq: 9,
+            },
+            delivers: false,
             to: members(),
         },
         Event::ConversationChanged {

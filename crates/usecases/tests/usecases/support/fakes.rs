@@ -36,12 +36,21 @@ pub(crate) struct FakeHub {
     pub(crate) hidden: Mutex<Vec<(UserId, HiddenTicket, Vec<UserId>)>>,
     /// Set by a test: users' events reach this node once it is `true`.
     pub(crate) attached: Mutex<Option<watch::Receiver<bool>>>,
+    /// What was set last of what users keep from others.
+    pub(crate) privacy: Mutex<HashMap<UserId, (Privacy, u64)>>,
+    /// Counted by a test: changes of that from other nodes.
+    pub(crate) privacy_changes: AtomicU64,
+    /// Set by a test: it is unknown whether other nodes get what is published.
+    pub(crate) is_cut_off: AtomicBool,
     /// Sessions whose end was published, and not followed by a round trip to other nodes.
     pub(crate) ends_on_their_way: AtomicU64,
 }
 
 impl EventBus for FakeHub {
     fn settle(&self) -> BoxFuture<'static, bool> {
+        if self.is_cut_off.load(Ordering::Relaxed) {
+            return Box::pin(std::future::ready(false));
+        }
         self.ends_on_their_way.store(0, Ordering::Relaxed);
         Box::pin(std::future::ready(true))
     }
@@ -98,6 +107,23 @@ impl ConnectionRegistry for FakeHub {
             }
         });
         Some(seen.collect())
+    }
+
+    fn set_privacy(&self, user: &UserId, privacy: Privacy, revision: u64) {
+        let mut all = self.privacy.lock();
+        let held = all.entry(user.clone()).or_default();
+        if revision >= held.1 {
+            *held = (privacy, revision);
+        }
+    }
+
+    fn privacy_changes(&self) -> u64 {
+        self.privacy_changes.load(Ordering::Relaxed)
+    }
+
+    fn privacy_of(&self, user: &UserId) -> Privacy {
+        let all = self.privacy.lock();
+        all.get(user).map_or_else(Privacy::default, |held| held.0)
     }
 
     fn hidden_ticket(&self) -> HiddenTicket {

@@ -1,5 +1,9 @@
-//! The suite for the deletion of accounts: `Accounts`, on a store that is `Messages`, `Blocks` and
-//! `Directory` too.
+//! The suite for the deletion of accounts: `Accounts`, on a store that is `Messages`, `Groups`, `Blocks`
+//! and `Directory` too.
+
+mod late;
+
+pub use late::*;
 
 use crate::{Subject, at, conversation, message, named, user};
 use futures_util::future::join_all;
@@ -30,6 +34,11 @@ macro_rules! deletions_suite {
                 a_deletion_is_one_process_at_a_time_until_it_is_finished,
                 what_somebody_wrote_is_erased_wherever_they_were,
                 the_groups_of_a_user_are_found,
+                what_a_deletion_ended_is_kept_until_it_is_announced,
+                nobody_begins_with_a_deleted_account,
+                what_waited_for_a_deletion_leaves_nothing_behind,
+                nobody_is_added_after_a_deletion_is_acknowledged,
+                partners_delete_their_accounts_at_once,
             ]
         );
     };
