@@ -105,7 +105,9 @@ pub(super) fn write_event(out: &mut Vec<u8>, head: Head, event: &Event) -> bool 
             out.count(receipt.delivered_seq);
             out.count(receipt.read_seq);
             // Earlier versions do not read this far.
-            out.flag(*delivers);
+            if !delivers {
+                out.flag(false);
+            }
         }
         Event::ConversationChanged { conversation, to } => {
             out.head(head, CONVERSATION);
@@ -200,7 +202,7 @@ pub(super) fn decode(payload: &[u8]) -> Result<Contents, Malformed> {
                     delivered_seq: read.count()?,
                     read_seq: read.count()?,
                 },
-                // Absent from what earlier versions sent.
+                // Absent where it does, and from what earlier versions sent.
                 delivers: read.flag().unwrap_or(true),
                 to,
             }

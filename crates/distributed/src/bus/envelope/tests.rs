@@ -139,16 +139,6 @@ fn events() -> Vec<Event> {
             delivers: true,
             to: members(),
         },
-        Event::Receipt {
-            conversation: conversation.clone(),
-            receipt: Receipt {
-                user: UserId::trusted("ann"),
-                delivered_seq: 9,
-                read_seq: 9,
-            },
-            delivers: false,
-            to: members(),
-        },
         Event::ConversationChanged {
             conversation,
             to: members(),
@@ -243,6 +233,29 @@ fn shown(payload: &[u8]) -> String {
         }
     }
     text
+}
+
+#[test]
+fn a_receipt_in_which_only_the_read_mark_moved_says_so() {
+    for form in [Form::Json, Form::Compact] {
+        for delivers in [true, false] {
+            let event = Event::Receipt {
+                conversation: ConversationId::trusted("c1"),
+                receipt: Receipt {
+                    user: UserId::trusted("ann"),
+                    delivered_seq: 9,
+                    read_seq: 9,
+                },
+                delivers,
+                to: members(),
+            };
+            let read = decode(&written(form, 1, &event));
+            assert!(
+                matches!(read, Ok(Contents::Event(Event::Receipt { delivers: found, .. })) if found == delivers),
+                "{form:?} {delivers}"
+            );
+        }
+    }
 }
 
 #[test]
