@@ -23,8 +23,8 @@ const isError = (thrown: unknown): thrown is LamplightError => thrown instanceof
 /** The reason of a failure, in a sentence for the user: what happened, and what to do. */
 export function reason(thrown: unknown): string {
   if (!isError(thrown)) return words.errors.generic
-  // What is forbidden, and why, only the server knows.
-  const own = thrown.code === "forbidden" ? ownSentence(thrown) : null
+  // What is forbidden or invalid, and why, only the server knows.
+  const own = /^(forbidden|invalid)$/.test(thrown.code) ? ownSentence(thrown) : null
   return own ?? textOf(words.errors, thrown) ?? ownSentence(thrown) ?? words.errors.generic
 }
 
