@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn others_have_the_store_as_long_and_clients_get_no_flood() {
         let mut pace = Pace::default();
-        assert_eq!(pace.note(1, 0 * MS), SHORTEST_PAUSE);
+        assert_eq!(pace.note(1, Duration::ZERO), SHORTEST_PAUSE);
         assert_eq!(pace.note(100, 10 * MS), 90 * MS);
         assert_eq!(pace.note(8, 50 * MS), 50 * MS);
     }
