@@ -2,6 +2,7 @@
 
 use crate::ports::{HashError, StoreError};
 use crate::throttle::{self, Due};
+use lamplight_domain::identity::UserId;
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -120,6 +121,12 @@ impl Refusal {
     #[must_use]
     pub fn no_writing() -> Self {
         Self::new(Code::Forbidden, "You cannot write in this conversation.")
+    }
+
+    /// The directory does not have this user.
+    #[must_use]
+    pub fn no_such_user(user: &UserId) -> Self {
+        Self::new(Code::NotFound, format!("There is no such user: {user}."))
     }
 
     /// The user with whom something was to begin has deleted their account.

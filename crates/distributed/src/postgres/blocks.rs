@@ -6,18 +6,19 @@
 //! no block is committed by then.
 
 use super::block_check::is_blocked;
-use super::codec::{source_from_db, to_db};
+use super::codec::to_db;
 use super::connection::{Connection, Params, Sql};
-use super::conversations::{ensure_people, texts};
+use super::conversations::ensure_people;
 use super::database::{Database, Repeat};
 use super::error::Failure;
+use super::people_lock::lock_people;
 use super::queries::profile_of;
 use lamplight_domain::identity::{ConversationId, Profile, UserId};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::cursor::PersonKey;
 use lamplight_usecases::pages::ByteBudget;
 use lamplight_usecases::ports::{
-    BlockOutcome, BlockState, BlockedBy, MOST_BLOCKERS, Page, ProfileSource, StoreResult,
+    BlockOutcome, BlockState, BlockedBy, MOST_BLOCKERS, Page, StoreResult,
 };
 use lamplight_usecases::weight;
 use tokio_postgres::types::Type;
@@ -26,13 +27,6 @@ use tokio_postgres::types::Type;
 const LOCK: Sql = Sql {
     text: "SELECT id FROM people WHERE user_id = $1 FOR NO KEY UPDATE",
     types: &[Type::TEXT],
-};
-
-/// In the order of ids, as everything that locks several. The source is that of the row as it is once
-/// it is locked.
-const LOCK_PEOPLE: Sql = Sql {
-    text: "SELECT user_id, source FROM people WHERE user_id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
-    types: &[Type::TEXT_ARRAY],
 };
 
 pub(super) const COUNT: Sql = Sql {
@@ -119,21 +113,6 @@ pub(super) const BLOCKERS: Sql = Sql {
            JOIN people p ON p.id = b.person WHERE u.user_id = ANY($1) AND u.has_blocks",
     types: &[Type::TEXT_ARRAY, Type::INT8],
 };
-
-/// Locks users' rows; returns those who have deleted their accounts. A transaction that reads blocks
-/// between them does so afterwards, and one that adds a block, or deletes an account, waits for it.
-pub(super) async fn lock_people(
-    connection: &Connection,
-    users: &[UserId],
-) -> Result<Vec<UserId>, Failure> {
-    let mut deleted = Vec::new();
-    for row in connection.query(&LOCK_PEOPLE, &[&texts(users)]).await? {
-        if source_from_db(row.try_get(1)?) == ProfileSource::Deleted {
-            deleted.push(UserId::trusted(row.try_get::<_, &str>(0)?));
-        }
-    }
-    Ok(deleted)
-}
 
 /// Blocks a user, and waits for the writes that had read before that there is no block.
 pub(crate) async fn block(

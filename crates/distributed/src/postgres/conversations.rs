@@ -1,10 +1,10 @@
 //! Makes conversations and memberships. People are made before a conversation is locked,
 //! and in the order of their ids, so that no two transactions wait for each other.
 
-use super::blocks::lock_people;
 use super::connection::{Connection, Sql};
 use super::database::{Database, Repeat};
 use super::error::Failure;
+use super::people_lock::lock_people;
 use super::queries;
 use lamplight_domain::conversation::Conversation;
 use lamplight_domain::identity::{ConversationId, UserId};

@@ -5,7 +5,7 @@
 mod sql;
 
 use super::append::{DRAW, INSERT};
-use super::blocks::{BETWEEN, lock_people};
+use super::blocks::BETWEEN;
 use super::changes::sql::{ADD_OTHERS, AT, OTHERS};
 use super::codec::{content_from_db, from_db, role_from_db, to_db};
 use super::connection::Connection;
@@ -13,6 +13,7 @@ use super::conversations::{self, CHANGED, REMOVE, ensure_people, texts, version}
 use super::database::{Database, Repeat};
 use super::entries::{ENTRY_COLUMNS, entry};
 use super::error::Failure;
+use super::people_lock::lock_people;
 use super::queries::{self, profile_of};
 use lamplight_domain::conversation::{Conversation, Member, Members, SHOWN_MEMBERS};
 use lamplight_domain::entry::{DetailsChange, Entry, EntryKind, LogHead, MembersChange};

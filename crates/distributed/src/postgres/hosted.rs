@@ -1,9 +1,9 @@
 //! Conversations that the host application makes or changes.
 
-use super::blocks::lock_people;
 use super::conversations::{ensure_people, make, version};
 use super::database::{Database, Repeat};
 use super::groups::{self, Done};
+use super::people_lock::lock_people;
 use lamplight_domain::conversation::{Members, direct_key};
 use lamplight_domain::event::Event;
 use lamplight_domain::group::{GroupAction, GroupWrite, entry_id, is_group};

@@ -37,6 +37,7 @@ pub(crate) mod nodes;
 mod open;
 mod options;
 mod outage;
+mod people_lock;
 mod plan;
 mod planned;
 mod presence_version;

@@ -8,7 +8,7 @@ use crate::deadline::STORE_DEADLINE;
 use crate::ports::GroupError;
 use crate::refusal::{Code, Refusal};
 use lamplight_domain::group::{GroupAction, GroupRefused, GroupWrite};
-use lamplight_domain::identity::{ConversationId, UserId};
+use lamplight_domain::identity::ConversationId;
 use lamplight_domain::message::SendKey;
 
 impl GroupService {
@@ -63,7 +63,7 @@ impl GroupService {
                 format!("You cannot add {user} to a group."),
             ),
             // As of those whom the directory does not have.
-            GroupError::Deleted(user) => no_such_user(&user),
+            GroupError::Deleted(user) => Refusal::no_such_user(&user),
             GroupError::NotFound => Refusal::no_conversation(),
             GroupError::Conflict => Refusal::new(
                 Code::Conflict,
@@ -74,10 +74,6 @@ impl GroupService {
             GroupError::Store(error) => error.into(),
         }
     }
-}
-
-pub(super) fn no_such_user(user: &UserId) -> Refusal {
-    Refusal::new(Code::NotFound, format!("There is no such user: {user}."))
 }
 
 pub(crate) fn refused(why: GroupRefused) -> Refusal {

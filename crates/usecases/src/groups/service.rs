@@ -1,6 +1,5 @@
 //! Groups: runs the commands of this area.
 
-use super::change::no_such_user;
 use super::command::{GroupCommand, GroupReply, Wanted};
 use crate::caller::Caller;
 use crate::command::Reply;
@@ -104,7 +103,7 @@ impl GroupService {
         }
         let unknown = deadline::store(self.directory.unknown(users)).await?;
         match unknown.first() {
-            Some(unknown) => Err(no_such_user(unknown)),
+            Some(unknown) => Err(Refusal::no_such_user(unknown)),
             None => Ok(()),
         }
     }
