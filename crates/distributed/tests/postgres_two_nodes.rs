@@ -257,7 +257,9 @@ fn deletions_of_partners_do_not_deadlock() {
                             .await;
                         assert!(set.expect("an answer"));
                     }
-                    for (by, whom) in [(one, other), (other, one)] {
+                    // Who never had to do with a block is marked by a deletion only.
+                    let blocks = [(one, other), (other, one)];
+                    for (by, whom) in blocks.into_iter().filter(|_| round % 2 == 0) {
                         let blocked = nodes[0]
                             .block(&user(by), &user(whom), 100, Timestamp(0))
                             .await;
