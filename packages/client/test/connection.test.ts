@@ -338,7 +338,7 @@ describe("the connection", () => {
       await world.clock.advance(10_000)
     }
     expect(client.connection.get().status).toBe("connected")
-    expect(world.server.seen.filter(({ what }) => what.includes("session"))).toHaveLength(1)
+    expect(world.server.seen.filter(({ what }) => what.includes("/api/auth"))).toHaveLength(1)
   })
 })
 
