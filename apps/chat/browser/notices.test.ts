@@ -61,16 +61,29 @@ describe.skipIf(!canRun)("notifications of the service worker", () => {
     const userId = await person.userId()
     const tell = (message: object) =>
       page.evaluate(async (one) => (await navigator.serviceWorker.ready).active?.postMessage(one), message)
-    // The page tells the worker too, once it is idle: what it says may come last.
     const deliver = deliverBy(devtools, registrationId)
-    const probe = push("probe")
-    await expect
-      .poll(async () => {
-        await tell({ type: "owner", owner: { userId, hasCookie: true, content: true } })
-        await deliver(probe)
-        return (await shown(person)).length
-      })
-      .toBe(1)
+    // The page tells the worker of no owner, once it is idle, where the user has not turned pushes on. And at its start it closes what is
+    // not unread, such as this one, which no other page closes.
+    await page.evaluate((id) => localStorage.setItem("lamplight:push", `on ${id}`), userId)
+    await page.goto(`${server.url}/healthz`)
+    await worker.evaluate(() => {
+      const { registration } = globalThis as unknown as ServiceWorkerGlobalScope
+      return registration.showNotification("of an earlier page", { tag: "earlier" })
+    })
+    await page.goto(`${server.url}/chat`)
+    await expect.poll(() => shown(person)).toEqual([])
+    // The worker does one thing after the other: when this one is shown, nothing is under way.
+    await until(async () => {
+      await tell({ type: "owner", owner: { userId, hasCookie: true, content: true } })
+      const probe = push(`probe-${serial}`)
+      await deliver(probe)
+      const isShown = async () => (await shown(person)).some(({ tag }) => tag === probe.conversationId)
+      for (let n = 0; n < 20; n += 1) {
+        if (await isShown()) return true
+        await page.waitForTimeout(50)
+      }
+      return false
+    })
     await page.evaluate(async () => {
       for (const one of await (await navigator.serviceWorker.ready).getNotifications()) one.close()
     })

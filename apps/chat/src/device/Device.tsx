@@ -45,7 +45,10 @@ export function Device(props: { self: User; mode: "local" | "open" | "token"; se
     const isRead = (id: string) => known.has(id) && !now.has(id)
     // At first those of an earlier page: read on another device meanwhile, or a former user's.
     if (unread.current) void closeNotices([...unread.current].filter(isRead))
-    else void noticesShown().then((shown) => closeNotices(shown.filter((id) => !now.has(id))))
+    else
+      void noticesShown().then((shown) =>
+        closeNotices(shown.filter((id) => !(unread.current ?? now).has(id))),
+      )
     unread.current = now
   }, [items, archived, isConnected, status])
 

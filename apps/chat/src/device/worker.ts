@@ -86,14 +86,15 @@ export function tellWorker(message: ToWorker): boolean {
 
 /** Closes the notifications of these conversations: they were read. */
 export async function closeNotices(conversationIds: Iterable<string>): Promise<void> {
-  if (!registration) return
-  for (const tag of conversationIds)
-    for (const one of await registration.getNotifications({ tag })) one.close()
+  const found = await registering
+  if (!found) return
+  for (const tag of conversationIds) for (const one of await found.getNotifications({ tag })) one.close()
 }
 
 /** The conversations that have a notification. */
 export async function noticesShown(): Promise<string[]> {
-  const shown = registration ? await registration.getNotifications() : []
+  // At the start of the page it is not known at once.
+  const shown = (await (await registering)?.getNotifications()) ?? []
   return shown.map(({ tag }) => tag)
 }
 
