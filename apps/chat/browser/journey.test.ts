@@ -102,6 +102,8 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await asha.open(ben)
     await asha.say("before")
     await expect.poll(() => asha.message("before").getAttribute("data-state")).toBe("sent")
+    // What shows toasts is loaded while the page is idle; no worker keeps it here.
+    await asha.page.locator("section[aria-live]").first().waitFor({ state: "attached" })
     // By the page's clock: when the banner comes, after the connection went.
     await asha.page.evaluate(() => {
       const page = window as unknown as { silentFor?: number }
