@@ -67,7 +67,7 @@ describe.skipIf(!canRun)("notifications of the service worker", () => {
     await page.evaluate((id) => localStorage.setItem("lamplight:push", `on ${id}`), userId)
     await page.goto(`${server.url}/healthz`)
     await worker.evaluate(() => {
-      const { registration } = globalThis as unknown as ServiceWorkerGlobalScope
+      const { registration } = globalThis as unknown as ServiceWorkerScope
       return registration.showNotification("of an earlier page", { tag: "earlier" })
     })
     await page.goto(`${server.url}/chat`)
@@ -321,7 +321,10 @@ function subscriptions() {
 
 interface ServiceWorkerScope extends EventTarget {
   fetch: typeof fetch
-  registration: { getNotifications(): Promise<Notification[]> }
+  registration: {
+    getNotifications(): Promise<Notification[]>
+    showNotification(title: string, options: NotificationOptions): Promise<void>
+  }
   clients: { openWindow(url: string): Promise<null> }
   NotificationEvent: new (
     type: string,

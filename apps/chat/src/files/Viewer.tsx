@@ -269,7 +269,8 @@ function Stage(props: {
     <div
       ref={stage}
       className="viewer-stage"
-      data-zoomed={isZoomed ? "" : undefined}
+      // Not before: a picture that is measured stands as it does without a zoom.
+      data-zoomed={isMeasured ? "" : undefined}
       onClick={(event) => {
         if (event.target === event.currentTarget) onOut()
       }}
