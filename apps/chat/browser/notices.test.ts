@@ -62,8 +62,7 @@ describe.skipIf(!canRun)("notifications of the service worker", () => {
     const tell = (message: object) =>
       page.evaluate(async (one) => (await navigator.serviceWorker.ready).active?.postMessage(one), message)
     const deliver = deliverBy(devtools, registrationId)
-    // The page tells the worker of no owner, once it is idle, where the user has not turned pushes on. And at its start it closes what is
-    // not unread, such as this one, which no other page closes.
+    // As far as the page knows, pushes are on. At its start it closes once what is not unread, such as this one, which no other page closes.
     await page.evaluate((id) => localStorage.setItem("lamplight:push", `on ${id}`), userId)
     await page.goto(`${server.url}/healthz`)
     await worker.evaluate(() => {
@@ -78,11 +77,10 @@ describe.skipIf(!canRun)("notifications of the service worker", () => {
       const probe = push(`probe-${serial}`)
       await deliver(probe)
       const isShown = async () => (await shown(person)).some(({ tag }) => tag === probe.conversationId)
-      for (let n = 0; n < 20; n += 1) {
-        if (await isShown()) return true
-        await page.waitForTimeout(50)
-      }
-      return false
+      return until(isShown, 1_000).then(
+        () => true,
+        () => false,
+      )
     })
     await page.evaluate(async () => {
       for (const one of await (await navigator.serviceWorker.ready).getNotifications()) one.close()
