@@ -1,12 +1,15 @@
 /**
- * Makes `dist`, a folder that can be published as it is: ESM and CommonJS with source maps, types for both, a bundle for a script tag, and
- * a `package.json` whose exports lead to them. Within the workspace nothing is built: `exports` in the folder's own `package.json` lead to `src`.
+ * Makes `dist`, a folder that can be published as it is: ESM and CommonJS with source maps, types for both, a bundle for a script tag, a
+ * `package.json` whose exports lead to them, README and licences. Within the workspace nothing is built: `exports` in the folder's own `package.json` lead to `src`.
  */
 import { execFileSync } from "node:child_process"
-import { readFile, rm, writeFile } from "node:fs/promises"
+import { copyFile, readFile, rm, writeFile } from "node:fs/promises"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { build } from "esbuild"
+
+/** Licences that the packages share, in the root of the repository. */
+const LICENCES = ["LICENSE", "LICENSE-MIT", "LICENSE-APACHE"]
 
 /** What is bundled in, each under the MIT licence, which asks to be handed on. */
 const BUNDLED = ["engine.io-client", "engine.io-parser", "@socket.io/component-emitter"]
@@ -51,6 +54,8 @@ export async function buildPackage(
   const { private: _private, scripts: _scripts, devDependencies: _dev, ...rest } = own
   const published = { ...rest, ...entryFields(entries, global) }
   await writeFile(at("dist/package.json"), `${JSON.stringify(published, null, 2)}\n`)
+  await copyFile(at("README.md"), at("dist/README.md"))
+  for (const name of LICENCES) await copyFile(join(import.meta.dirname, "../..", name), at(`dist/${name}`))
   if (bundled.length === 0) return
   const licences = await Promise.all(
     bundled.map(

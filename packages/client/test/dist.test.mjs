@@ -48,6 +48,13 @@ beforeAll(() => {
 afterAll(() => rmSync(project, { recursive: true, force: true }))
 
 describe.each(["client", "react"])("F24 @lamplight/%s", (name) => {
+  test("npm shows its README, and its licences go with it", () => {
+    const read = (file) => readFileSync(join(dist(name), file), "utf8")
+    expect(read("README.md")).toContain(`# @lamplight/${name}`)
+    for (const file of ["LICENSE", "LICENSE-MIT", "LICENSE-APACHE"]) expect(read(file)).not.toBe("")
+    expect(manifest(name)).toMatchObject({ engines: { node: ">=20" }, keywords: expect.any(Array) })
+  })
+
   test("every file that its exports name is there, types first", () => {
     const { exports, main, module, types } = manifest(name)
     const paths = []
