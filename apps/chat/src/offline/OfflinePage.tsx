@@ -11,6 +11,7 @@ import { PresenceIcon } from "../presence/PresenceIcon"
 import { ServerUnreachable } from "../session/SignInPage"
 import { words } from "../strings"
 import { Content } from "../thread/Content"
+import { Folded } from "../thread/Folded"
 import { Avatar } from "../ui/Avatar"
 import { IconButton } from "../ui/Button"
 import { State } from "../ui/State"
@@ -221,7 +222,9 @@ function Messages({ messages, today }: { messages: readonly Shown[]; today: Date
       >
         <div className="bubble-line">
           <div className="bubble" dir={dirOfText(message.text)}>
-            <Content text={message.text} mentions={nobody} />
+            <Folded id={message.key} text={message.text}>
+              <Content text={message.text} mentions={nobody} />
+            </Folded>
           </div>
           {message.state && <span className="message-side">{words.message.waiting.connection}</span>}
         </div>

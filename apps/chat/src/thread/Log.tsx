@@ -2,6 +2,7 @@ import type { MessageRow, User } from "@lamplight/client"
 import { type ConversationView, useReaders, useUnread } from "@lamplight/react"
 import { defaultRangeExtractor, useVirtualizer, type Virtualizer } from "@tanstack/react-virtual"
 import {
+  type CSSProperties,
   type Ref,
   useCallback,
   useEffect,
@@ -25,6 +26,7 @@ import { LogRow } from "./LogRow"
 import { AboveLog, BelowLog } from "./Overlays"
 import { useDateAt } from "./useDateAt"
 import { useFarUnread } from "./useFarUnread"
+import { useHold } from "./useHold"
 import { useLetGo } from "./useLetGo"
 import { useLoadAhead } from "./useLoadAhead"
 import { useRowActions } from "./useRowActions"
@@ -165,6 +167,7 @@ export function Log(props: {
   )
 
   useLetGo({ keys, virtualizer, frame, current, setCurrent })
+  const hold = useHold({ virtualizer, frame, pin })
 
   // Scrolls to the divider, or to the end, once the rows around it are measured.
   // biome-ignore lint/correctness/useExhaustiveDependencies: once, on opening
@@ -357,7 +360,7 @@ export function Log(props: {
               data-index={item.index}
               className="log-row"
               data-target={row.key === target ? "" : undefined}
-              style={{ transform: `translateY(${item.start}px)` }}
+              style={{ "--row-start": `${item.start}px` } as CSSProperties}
             >
               <LogRow
                 row={row}
@@ -374,6 +377,7 @@ export function Log(props: {
                 active={row.key === (hovered ?? current)}
                 menuOpen={row.key === menu}
                 onMenu={setMenu}
+                hold={hold}
               />
             </div>
           )

@@ -6,6 +6,7 @@ import { clock, dayTitle, moment } from "../logic/time"
 import { words } from "../strings"
 import { useThreadActions } from "./actions"
 import type { DeliveryState } from "./delivery-state"
+import type { Hold } from "./Folded"
 import { MessageLine } from "./MessageLine"
 
 /** One row of the log. It renders again only when it changes. */
@@ -26,9 +27,10 @@ export const LogRow = memo(function LogRow(props: {
   active: boolean
   menuOpen: boolean
   onMenu: (key: string | null) => void
+  hold?: Hold
 }) {
   const { row, name, handle, selfId, nameOf, isGroup, today, delivery } = props
-  const { newest, behindFailed, canChange, active, menuOpen, onMenu } = props
+  const { newest, behindFailed, canChange, active, menuOpen, onMenu, hold } = props
   switch (row.kind) {
     case "start":
       return <p className="beginning">{isGroup ? words.thread.startGroup(name) : words.thread.start(name)}</p>
@@ -105,6 +107,7 @@ export const LogRow = memo(function LogRow(props: {
           active={active}
           menuOpen={menuOpen}
           onMenu={(open) => onMenu(open ? row.key : null)}
+          hold={hold}
         />
       )
   }

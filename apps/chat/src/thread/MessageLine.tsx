@@ -19,6 +19,7 @@ import { toast } from "../ui/toast"
 import { ActionBar } from "./ActionBar"
 import { Content } from "./Content"
 import type { DeliveryState } from "./delivery-state"
+import { Folded, type Hold } from "./Folded"
 import { Quote } from "./Quote"
 import { Reactions } from "./Reactions"
 import { Receipt } from "./Receipt"
@@ -45,9 +46,10 @@ export function MessageLine(props: {
   active: boolean
   menuOpen: boolean
   onMenu: (open: boolean) => void
+  hold?: Hold | undefined
 }) {
   const { message, first, last, newest, behindFailed, name, delivery } = props
-  const { canChange, active, menuOpen, onMenu } = props
+  const { canChange, active, menuOpen, onMenu, hold } = props
   const [editing, setEditing] = useState(false)
   const id = useId()
   const at = new Date(message.createdAt)
@@ -62,6 +64,11 @@ export function MessageLine(props: {
   const waits = useOlderThan(TELL_AFTER_MS, at, waitsFor !== null)
   const author = message.mine ? words.thread.you : name
   const hasState = message.mine && !isDeleted && !editing && (message.state !== "sent" || delivery !== null)
+  const content = (
+    <Folded id={message.key} text={message.content} hold={hold}>
+      <Content text={message.content} mentions={message.mentions} />
+    </Folded>
+  )
   return (
     <article
       ref={article}
@@ -112,10 +119,10 @@ export function MessageLine(props: {
               words.message.deleted
             ) : hasFiles && message.content !== "" ? (
               <div className="bubble-words" dir={dirOfText(message.content)}>
-                <Content text={message.content} mentions={message.mentions} />
+                {content}
               </div>
             ) : (
-              <Content text={message.content} mentions={message.mentions} />
+              content
             )}
             {message.editedAt !== null && (
               <span

@@ -1,6 +1,10 @@
 import type { MessageRow } from "@lamplight/client"
 import { heightOf } from "../files/layout"
+import { linesOf } from "../logic/fold"
 import type { Row } from "../logic/rows"
+
+/** A folded message shows so many lines, about. */
+const FOLDED_LINES = 22
 
 /** The space before the first row and after the last one, in pixels. */
 export const PADDING_START = 24
@@ -24,8 +28,7 @@ export function estimate(row: Row<MessageRow> | undefined): number {
     case "message": {
       const { content } = row.message
       const files = row.message.message ? row.message.attachments : row.message.files
-      const lines =
-        content === "" && files.length > 0 ? 0 : content.length < 60 ? 1 : Math.ceil(content.length / 62)
+      const lines = content === "" && files.length > 0 ? 0 : linesOf(content, FOLDED_LINES)
       return 18 + lines * 23 + (files.length > 0 ? heightOf(files) : 0)
     }
     default:
