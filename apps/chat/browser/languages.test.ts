@@ -109,6 +109,28 @@ describe.skipIf(!canRun)("the page in other languages", () => {
     expect(await places()).toEqual(flipped)
   })
 
+  it.each([
+    ["ar", "سلحفاه", "سلحفاة", "حيوانات وطبيعة"],
+    ["de", "schildkröte", "Schildkröte", "Tiere und Natur"],
+  ])(
+    "58: finds emoji by their names in %s, also as people type them",
+    async (language, typed, name, group) => {
+      await choose(asha, language)
+      await asha.page.keyboard.press("Escape")
+      await asha.on("open-emoji").click()
+      await asha.on("emoji-search").fill(typed)
+      const picker = asha.on("emoji-picker")
+      await picker
+        .locator(".emoji-viewport")
+        .getByTitle(name, { exact: true })
+        .filter({ visible: true })
+        .waitFor()
+      await picker.getByText(group, { exact: true }).waitFor()
+      await asha.page.keyboard.press("Escape")
+      await picker.waitFor({ state: "detached" })
+    },
+  )
+
   it("58: has notifications in the chosen language", async () => {
     const cleo = await Person.arrive(browser, server, "Cleo", {
       bypassCSP: true,

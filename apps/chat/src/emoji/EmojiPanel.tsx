@@ -2,16 +2,26 @@ import { EmojiPicker, type SkinTone } from "frimousse"
 import { type AriaAttributes, type ComponentProps, useEffect, useRef, useState } from "react"
 import { useTouch } from "../app/hooks"
 import { useLanguage } from "../app/language"
-import type { Language } from "../languages/choice"
 import { recentEmoji, rememberEmoji, rememberSkinTone, skinTone } from "../logic/recent-emoji"
 import { words } from "../strings"
+
+/** The package keeps the data of each address in the storage. Those of former builds would fill it. */
+function dropFormer(): void {
+  try {
+    for (const key of Object.keys(localStorage))
+      if (key.startsWith("frimousse/data/") && !key.includes(__EMOJI_DATA__)) localStorage.removeItem(key)
+  } catch {}
+}
+dropFormer()
 
 const COLUMNS = 8
 /** Where a finger needs 44 px for each. */
 const TOUCH_COLUMNS = 7
 
-/** The names of emoji, by the language of the page. The package has none in Arabic. */
-const EMOJI_LANGUAGES: Record<Language, "en" | "de"> = { en: "en", de: "de", ar: "en" }
+type Group = keyof typeof words.emoji.groups
+
+/** The data has the keys of the groups in place of names, and the package makes their first letters large. */
+const groupName = (label: string) => words.emoji.groups[label.toLowerCase() as Group] ?? label
 
 /** ARIA counts rows and columns from 1, and the package from 0. */
 function fromOne(attributes: AriaAttributes): AriaAttributes {
@@ -26,7 +36,7 @@ function fromOne(attributes: AriaAttributes): AriaAttributes {
 const components: NonNullable<ComponentProps<typeof EmojiPicker.List>["components"]> = {
   CategoryHeader: ({ category, ...rest }) => (
     <div {...rest} className="emoji-category">
-      {category.label}
+      {groupName(category.label)}
     </div>
   ),
   Row: ({ children, ...rest }) => (
@@ -64,8 +74,9 @@ export default function EmojiPanel({ onPick }: { onPick: (emoji: string) => void
   return (
     <EmojiPicker.Root
       className="emoji-panel"
-      locale={EMOJI_LANGUAGES[language]}
-      emojibaseUrl={__EMOJI_DATA__}
+      // Each language has a folder of its own: see build/emoji-data.ts.
+      locale="en"
+      emojibaseUrl={`${__EMOJI_DATA__}/${language}`}
       columns={columns}
       skinTone={tone}
       onEmojiSelect={({ emoji }) => pick(emoji)}

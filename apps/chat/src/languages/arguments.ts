@@ -102,7 +102,7 @@ export const messageArguments = {
     found: (n: number, more: boolean) => ({ n, more }),
     none: (query: string) => ({ query: isolate(query) }),
   },
-  emoji: { tone: (name: string) => ({ name: lower(name) }), tones: {} },
+  emoji: { groups: {}, tone: (name: string) => ({ name: lower(name) }), tones: {} },
   people: {
     count: n,
     none: (query: string) => ({ query: isolate(query) }),
