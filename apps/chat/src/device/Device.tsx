@@ -41,14 +41,15 @@ export function Device(props: { self: User; mode: "local" | "open" | "token"; se
     if (!isConnected || status !== "ready") return
     const all = [...items, ...archived]
     const now = new Set(all.filter((item) => item.unread > 0).map((item) => item.id))
-    const known = new Set(all.map((item) => item.id))
-    const isRead = (id: string) => known.has(id) && !now.has(id)
-    // At first those of an earlier page: read on another device meanwhile, or a former user's.
-    if (unread.current) void closeNotices([...unread.current].filter(isRead))
-    else
-      void noticesShown().then((shown) =>
-        closeNotices(shown.filter((id) => !(unread.current ?? now).has(id))),
+    const heads = new Map(all.map((item) => [item.id, item.headSeq]))
+    const isRead = (id: string) => heads.has(id) && !now.has(id)
+    const close = (ids: string[]) =>
+      void closeNotices(
+        ids.map((id) => ({ conversationId: id, upTo: heads.get(id) ?? Number.POSITIVE_INFINITY })),
       )
+    // At first those of an earlier page: read on another device meanwhile, or a former user's.
+    if (unread.current) close([...unread.current].filter(isRead))
+    else void noticesShown().then((shown) => close(shown.filter((id) => !(unread.current ?? now).has(id))))
     unread.current = now
   }, [items, archived, isConnected, status])
 

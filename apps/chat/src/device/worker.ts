@@ -2,7 +2,7 @@
  * The service worker of the page: its registration, and whether it is of a newer build. Without a secure context there is none, and
  * the page works as if there were no such thing.
  */
-import { cacheOf, PAGE, type ToWorker } from "../worker/messages"
+import { cacheOf, PAGE, type Read, type ToWorker } from "../worker/messages"
 
 /** Updates are looked for at most so often. */
 const LOOK_AGAIN_MS = 60_000
@@ -55,16 +55,18 @@ export function lookForUpdate(withinMs = SPREAD_MS): void {
   setTimeout(() => registration?.update().catch(() => {}), Math.random() * withinMs)
 }
 
+function answerOf(worker: ServiceWorker, question: ToWorker): Promise<unknown> {
+  const { port1, port2 } = new MessageChannel()
+  return new Promise((resolve) => {
+    port1.onmessage = ({ data }) => resolve(data)
+    worker.postMessage(question, [port2])
+  })
+}
+
 async function compare(): Promise<void> {
   const { controller } = navigator.serviceWorker
   if (!controller) return
-  const { port1, port2 } = new MessageChannel()
-  const answered = new Promise<string>((resolve) => {
-    port1.onmessage = ({ data }) => resolve(String(data))
-  })
-  const question: ToWorker = { type: "version" }
-  controller.postMessage(question, [port2])
-  isNewer = (await answered) !== version
+  isNewer = String(await answerOf(controller, { type: "version" })) !== version
   for (const listener of listeners) listener()
 }
 
@@ -84,18 +86,18 @@ export function tellWorker(message: ToWorker): boolean {
   return worker !== undefined && worker !== null
 }
 
-/** Closes the notifications of these conversations: they were read. */
-export async function closeNotices(conversationIds: Iterable<string>): Promise<void> {
-  const found = await registering
-  if (!found) return
-  for (const tag of conversationIds) for (const one of await found.getNotifications({ tag })) one.close()
+/** Closes the notifications of conversations that were read. The worker does so, between two that it shows. */
+export async function closeNotices(read: Read[]): Promise<void> {
+  if (read.length === 0) return
+  // At the start of the page it is not known at once.
+  await registering
+  tellWorker({ type: "close", read })
 }
 
-/** The conversations that have a notification. */
+/** The tags of the notifications that are shown. Pending for ever if the worker is of a build that does not answer. */
 export async function noticesShown(): Promise<string[]> {
-  // At the start of the page it is not known at once.
-  const shown = (await (await registering)?.getNotifications()) ?? []
-  return shown.map(({ tag }) => tag)
+  const worker = (await registering)?.active
+  return worker ? ((await answerOf(worker, { type: "shown" })) as string[]) : []
 }
 
 /** The user has left this device: it gets no pushes any more, and shows nothing of theirs. */

@@ -1,7 +1,7 @@
 /** The service worker of the page: the page without a server, and notifications without a page. */
 import { owner, setChosenLanguage, setOwner } from "./memory"
 import type { ToWorker } from "./messages"
-import { closeAll, inOrder, notify, openFrom, receive } from "./notices"
+import { closeAll, closeRead, inOrder, notify, openFrom, receive, shownTags } from "./notices"
 import { answer, install, removeOldCaches, version } from "./shell"
 import { isFor, keyBytes, removeSubscription, saveSubscription, serverKey } from "./subscription"
 
@@ -26,6 +26,9 @@ self.addEventListener("message", (event) => {
   else if (message.type === "owner") event.waitUntil(inOrder(() => setOwner(message.owner)))
   else if (message.type === "language") event.waitUntil(inOrder(() => setChosenLanguage(message.language)))
   else if (message.type === "notify") event.waitUntil(inOrder(() => notify(message.notice)))
+  else if (message.type === "close") event.waitUntil(inOrder(() => closeRead(message.read)))
+  else if (message.type === "shown")
+    event.waitUntil(inOrder(async () => event.ports[0]?.postMessage(await shownTags())))
   else if (message.type === "forget")
     event.waitUntil(
       inOrder(async () => {

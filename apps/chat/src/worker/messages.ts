@@ -18,6 +18,12 @@ export interface Notice {
   unread?: number | undefined
 }
 
+/** A conversation without unread messages up to a `seq`. */
+export interface Read {
+  conversationId: string
+  upTo: number
+}
+
 /** The person whose messages this device is notified of. */
 export interface Owner {
   userId: string
@@ -37,6 +43,10 @@ export type ToWorker =
   | { type: "forget" }
   /** A message arrived in an open page: shown like one that was pushed, and not a second time. */
   | { type: "notify"; notice: Notice }
+  /** Answered through the port with the tags of the notifications that are shown: ids of conversations, mostly. */
+  | { type: "shown" }
+  /** The notifications of these conversations are closed, except those that list a newer message. */
+  | { type: "close"; read: Read[] }
 
 export type ToPage =
   /** Answered through the port with the id of the conversation that the user looks at in this window, or null. */

@@ -4,7 +4,7 @@ import { type NoticeWords, noticeWords } from "../languages/notices"
 import { ownPicture, safePicture } from "../logic/picture"
 import { plainText } from "../logic/plain"
 import { chosenLanguage, isSeen, owner, setSeen } from "./memory"
-import { type Notice, PAGE, type ToPage } from "./messages"
+import { type Notice, PAGE, type Read, type ToPage } from "./messages"
 
 declare const self: ServiceWorkerGlobalScope
 
@@ -30,7 +30,11 @@ async function texts(): Promise<NoticeWords> {
   return noticeWords(isLanguage(chosen) ? chosen : systemLanguage(wanted), wanted)
 }
 
-/** One after another: two pushes at once must not both find that a message was not shown. */
+/**
+ * Runs one task after another. Two pushes at once must not both find that a message was not shown. And while Chromium shows a
+ * notification, `getNotifications` must not run, here or in a page: it deletes the stored copy of what is not on the screen yet,
+ * and a press on that notification then does nothing.
+ */
 let last: Promise<unknown> = Promise.resolve()
 export function inOrder<T>(work: () => Promise<T>): Promise<T> {
   const next = last.then(work, work)
@@ -147,6 +151,20 @@ export function setBadge(unread: number | undefined): void {
   if (unread === undefined || !("setAppBadge" in navigator)) return
   const done = unread > 0 ? navigator.setAppBadge(unread) : navigator.clearAppBadge()
   done.catch(() => {})
+}
+
+/** The tags of all notifications. */
+export async function shownTags(): Promise<string[]> {
+  return (await self.registration.getNotifications()).map(({ tag }) => tag)
+}
+
+/** Closes the notifications of what was read. A message that came after it was read keeps its notification. */
+export async function closeRead(read: Read[]): Promise<void> {
+  const upTo = new Map(read.map((one) => [one.conversationId, one.upTo]))
+  for (const one of await self.registration.getNotifications()) {
+    const newest = (one.data as Shown | undefined)?.messages?.[0]?.seq ?? 0
+    if (newest <= (upTo.get(one.tag) ?? -1)) one.close()
+  }
 }
 
 /** Closes all notifications. */
