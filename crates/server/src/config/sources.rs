@@ -113,27 +113,89 @@ fn read_dot_env(path: &Path, gathered: &mut Gathered) {
     let Some(text) = read(path, false, gathered) else {
         return;
     };
+    let mut names = Vec::new();
     for entry in dotenvy::from_read_iter(text.as_bytes()) {
         match entry {
-            Ok((name, text)) => {
+            Ok((name, value)) => {
                 if let Some(setting) = SETTINGS.iter().find(|setting| setting.env == name) {
-                    gathered.add(setting, &text, Source::DotEnv(setting.env, path.to_owned()));
+                    let is_set = |name: &str| {
+                        names.iter().any(|known| known == name) || std::env::var_os(name).is_some()
+                    };
+                    if setting.is_secret && expands_to_nothing(&text, &name, is_set) {
+                        gathered.problems.push(format!(
+                            "{name} in {} has a $ that begins the name of a variable, and there is no such variable: that part of the \
+                             value would be lost. Put the value between single quotes: {name}='...'. A variable is written ${{NAME}}.",
+                            path.display()
+                        ));
+                    }
+                    gathered.add(
+                        setting,
+                        &value,
+                        Source::DotEnv(setting.env, path.to_owned()),
+                    );
                 } else if let Some(known) = AWS_VARIABLES.iter().find(|known| **known == name) {
-                    gathered.aws.entry(known).or_insert(text);
+                    gathered.aws.entry(known).or_insert(value);
                 }
+                names.push(name);
             }
-            // The line may contain a secret: only the name before its `=` is shown.
-            Err(dotenvy::Error::LineParse(line, _)) => {
-                let name = line
-                    .split_once('=')
-                    .map_or("a line without =", |(name, _)| name.trim());
-                gathered.problems.push(format!("{} has a line that cannot be read: {name:?}. Expected NAME=value, with quotes around a value that has spaces or # in it.", path.display()));
+            Err(dotenvy::Error::LineParse(part, _)) => {
+                gathered.problems.push(format!(
+                    "{} has a line that cannot be read: {:?}. Expected NAME=value, with single quotes around a value that has \
+                     spaces, # or $ in it.",
+                    path.display(),
+                    name_of_line(&text, &part)
+                ));
             }
             Err(error) => gathered
                 .problems
                 .push(format!("{} cannot be read: {error}.", path.display())),
         }
     }
+}
+
+/// What may be shown of a line that dotenvy could not read: the name before its `=`, since the rest may be a secret.
+/// dotenvy gives the whole line or only its value.
+fn name_of_line<'a>(text: &'a str, part: &str) -> &'a str {
+    let start = text
+        .find(part)
+        .map_or(0, |at| text[..at].rfind('\n').map_or(0, |end| end + 1));
+    let line = text[start..].lines().next().unwrap_or_default();
+    match line.split_once('=') {
+        Some((name, _)) => name.trim(),
+        None => "a line without =",
+    }
+}
+
+/// Whether the line of `.env` that sets `name` has a `$` for a variable that is not set. dotenvy leaves such a part out
+/// of the value without an error: a secret with a `$` in it becomes a shorter one, which still works here but not elsewhere.
+fn expands_to_nothing(text: &str, name: &str, is_set: impl Fn(&str) -> bool) -> bool {
+    let value = text.lines().find_map(|line| {
+        let line = line.trim_start();
+        let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
+        line.strip_prefix(name)?.trim_start().strip_prefix('=')
+    });
+    let mut rest = value.unwrap_or_default().trim();
+    let mut is_quoted = false;
+    while let Some(at) = rest.find(['\'', '\\', '$']) {
+        let (found, after) = (rest.as_bytes()[at], &rest[at + 1..]);
+        rest = after;
+        match found {
+            b'\'' => is_quoted = !is_quoted,
+            _ if is_quoted => {}
+            b'\\' => rest = after.get(1..).unwrap_or_default(),
+            _ => {
+                // As dotenvy reads it: without braces a name ends before `_`.
+                let variable = match after.strip_prefix('{') {
+                    Some(braced) => braced.split('}').next(),
+                    None => after.split(|c: char| !c.is_alphanumeric()).next(),
+                };
+                if !variable.is_some_and(&is_set) {
+                    return true;
+                }
+            }
+        }
+    }
+    false
 }
 
 fn read_file(path: &Path, must_exist: bool, gathered: &mut Gathered) {

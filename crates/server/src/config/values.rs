@@ -230,7 +230,8 @@ pub(super) fn sqlite_path(text: &str) -> Read<PathBuf> {
             Ok(PathBuf::from(path))
         }
         _ => Err(
-            "sqlite: and the path of a file, such as sqlite:/var/lib/lamplight/lamplight.db"
+            "sqlite: and the path of a file, such as sqlite:/var/lib/lamplight/lamplight.db, or \
+             postgres://user:password@host/database"
                 .to_owned(),
         ),
     }

@@ -62,7 +62,7 @@ fn a_wrong_value_is_named_with_where_it_came_from_and_what_was_expected() {
         (
             "--database-url",
             "mysql://secret@host/db",
-            "expected sqlite: and the path",
+            "expected sqlite: and the path of a file, such as sqlite:/var/lib/lamplight/lamplight.db, or postgres://",
         ),
         (
             "--jwt-jwks",

@@ -110,9 +110,47 @@ fn a_file_that_cannot_be_read_is_told_without_its_secrets() {
         sentence.contains("\"JWT_SECRET\"") && !sentence.contains("hunter2"),
         "{sentence}"
     );
+    // dotenvy tells only the value of such a line.
+    let sentence = World::new()
+        .file(".env", "LISTEN=127.0.0.1:1\nJWT_SECRET=\"hunter2=$abc\"\n")
+        .refusal(&[]);
+    assert!(
+        sentence.contains("\"JWT_SECRET\"") && !sentence.contains("hunter2"),
+        "{sentence}"
+    );
     let sentence = refusal(&["--config", "missing.toml"]);
     assert!(
         sentence.contains("missing.toml cannot be read"),
         "{sentence}"
     );
+}
+
+#[test]
+fn a_secret_of_dot_env_loses_nothing_to_a_dollar() {
+    let start = |line: &str| World::new().file(".env", line).read(&[]);
+    let lost = [
+        "SERVER_KEY=0123456789012345678901234567890123$abc",
+        "SERVER_KEY=\"0123456789012345678901234567890123$abc.\"",
+        "export SERVER_KEY = 0123456789012345678901234567890123${nothing}x",
+        "THE_PART=x\nSERVER_KEY=0123456789012345678901234567890123$THE_PART",
+    ];
+    for line in lost {
+        let sentence = World::new().file(".env", line).refusal(&[]);
+        assert!(
+            sentence.contains("Put the value between single quotes: SERVER_KEY='...'.")
+                && !sentence.contains("0123"),
+            "{line}: {sentence}"
+        );
+    }
+    let whole = [
+        "SERVER_KEY='0123456789012345678901234567890123$abc'",
+        "SERVER_KEY=0123456789012345678901234567890123\\$abc",
+        "THE_PART=01234567890123456789\nSERVER_KEY=${THE_PART}01234567890123456789",
+    ];
+    for line in whole {
+        let key = start(line).unwrap().server_key.unwrap();
+        assert!(key.expose().len() >= 38, "{line}");
+    }
+    // Not a secret: a person sees what became of it.
+    assert!(start("NODE_ID=a$b").is_ok());
 }
