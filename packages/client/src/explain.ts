@@ -74,6 +74,7 @@ export function isAnswer(text: string): boolean {
 export function checkUrl({ url }: DoctorContext, find: Find): boolean {
   const page = globalThis.location
   const example = "scheme, host and port alone, such as https://chat.example.com"
+  const isPlain = /^ws:|^(\/\/)?(localhost|127\.)/i.test(url)
   const cut = /^https?:\/\/[^/?#]+/i.exec(url)?.[0]
   if (!url && !page)
     find(
@@ -89,7 +90,7 @@ export function checkUrl({ url }: DoctorContext, find: Find): boolean {
       "LL-117",
       `the \`url\` ${url} does not begin with https:// or http://`,
       example,
-      `Set \`url\` to https://${url.replace(/^(\w*:?\/\/)/, "")}.`,
+      `Set \`url\` to ${isPlain ? "http" : "https"}://${url.replace(/^(\w*:?\/\/)/, "")}.`,
     )
   else if (page?.protocol === "https:" && /^http:\/\/(?!localhost|127\.)/i.test(url))
     find(
@@ -159,7 +160,7 @@ async function checkAuth(context: DoctorContext, find: Find): Promise<void> {
 const ADVICE: Record<string, { expected: string; fix: string }> = {
   "LL-106": {
     expected: "a token: three parts of letters and digits, with dots between them",
-    fix: "Return the token alone from getToken. Where a login page comes in its place, the session is over: throw Unauthorized then.",
+    fix: "Return the token alone from getToken. Where nobody is signed in, or a login page comes in its place, throw Unauthorized.",
   },
   "LL-118": {
     expected: "WebSocket, as browsers and Node 22 or newer have it",

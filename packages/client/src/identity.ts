@@ -225,16 +225,23 @@ function subject(token: string): string | null {
   return Number.isSafeInteger(sub) ? String(sub) : null
 }
 
-/** The token that `getToken` returned, without a line end from a file or a shell. */
+/**
+ * The token that `getToken` returned, without a line end from a file or a shell. Undefined is a mistake: a `return` is missing, or
+ * the field of an answer has another name.
+ */
 function readToken(given: unknown): string {
   const text = typeof given === "string" ? given.trim() : given
-  if (!text) throw new Unauthorized()
-  let saw = ""
-  if (typeof text !== "string") saw = "an object"
-  else if (text[0] === "<") saw = "an HTML page"
-  else if (/^[{["]/.test(text)) saw = "JSON"
-  else if (/[^!-~]/.test(text)) saw = "a text with spaces, line ends or letters beyond ASCII"
-  else return text
+  let saw = "nothing (undefined)"
+  if (text !== undefined) {
+    // Null is how libraries for sign-in say that nobody is signed in.
+    if (!text) throw new Unauthorized()
+    if (typeof text !== "string") saw = "an object"
+    else if (text[0] === "<") saw = "an HTML page"
+    else if (/^[{["]/.test(text)) saw = "JSON"
+    else if (/^bearer /i.test(text)) saw = 'a token with "Bearer" before it'
+    else if (/[^!-~]/.test(text)) saw = "a text with spaces, line ends or letters beyond ASCII"
+    else return text
+  }
   throw new LamplightError({
     code: "LL-106",
     message: `getToken gave ${saw} in place of a token.`,

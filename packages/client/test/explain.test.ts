@@ -111,8 +111,10 @@ describe("F26 where the server is", () => {
     ["a path", "https://chat.example.com/lamplight", "Set `url` to https://chat.example.com."],
     ["a query", "https://chat.example.com?x=1", "Set `url` to https://chat.example.com."],
     ["no scheme", "chat.example.com", "Set `url` to https://chat.example.com."],
-    ["no scheme and a port", "localhost:3000", "Set `url` to https://localhost:3000."],
+    ["no scheme and a port", "localhost:3000", "Set `url` to http://localhost:3000."],
     ["two slashes alone", "//chat.example.com", "Set `url` to https://chat.example.com."],
+    ["a socket's scheme without TLS", "ws://chat.internal:3000", "Set `url` to http://chat.internal:3000."],
+    ["a socket's scheme on this machine", "wss://localhost:3000", "Set `url` to https://localhost:3000."],
     ["a socket's scheme", "wss://chat.example.com", "Set `url` to https://chat.example.com."],
   ])("F26 a url with %s", async (_what, url, fix) => {
     const { client, sockets } = makeTab(world, { url })

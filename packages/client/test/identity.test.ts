@@ -310,6 +310,8 @@ describe("F5 a token with something around it", () => {
     ["a login page", "<!doctype html><title>Sign in</title>", "an HTML page"],
     ["JSON", '{"token":"a.b.c"}', "JSON"],
     ["an object", { token: "a.b.c" }, "an object"],
+    ["a forgotten return", undefined, "nothing (undefined)"],
+    ["a header in place of its token", "Bearer a.b.c", '"Bearer"'],
   ])("F5 F26 %s is refused with a sentence of its own, and never sent", async (_what, given, saw) => {
     const world = makeWorld()
     const { client, sockets } = makeTokenTab(world, (() => given) as never)

@@ -67,6 +67,28 @@ export function useConversation(id: string): ConversationView {
   }
 }
 
+/**
+ * Marks a conversation as read up to its newest message in `messages.rows`, while the component is mounted and the page visible.
+ * Mount it with the thread, or pass `false` while the user cannot see the newest message. A message that arrives while the page is in
+ * the background is read when the user comes back. `unread` falls by this or by `markRead()` alone.
+ */
+export function useMarkRead(id: string, isShown = true): void {
+  const handle = useLamplight().conversation(id)
+  useEffect(() => {
+    if (!isShown) return undefined
+    const read = () => {
+      if (document.visibilityState === "visible") handle.markRead()
+    }
+    read()
+    const unsubscribe = handle.messages.subscribe(read)
+    document.addEventListener("visibilitychange", read)
+    return () => {
+      unsubscribe()
+      document.removeEventListener("visibilitychange", read)
+    }
+  }, [handle, isShown])
+}
+
 /** The messages of a conversation, with their reactions, replies and what became of them, without opening it. */
 export function useMessages(id: string): MessagesState {
   return useStore(useLamplight().conversation(id).messages)

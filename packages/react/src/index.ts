@@ -10,7 +10,7 @@ export {
   useUnread,
 } from "./app.js"
 export type { ConversationView } from "./conversation.js"
-export { useConversation, useDraft, useMessages, useReaders, useTyping } from "./conversation.js"
+export { useConversation, useDraft, useMarkRead, useMessages, useReaders, useTyping } from "./conversation.js"
 export { useConversationFiles, useFileProgress, useFileUrl, useUpload, useUploads } from "./files.js"
 export { useBlocks, useMembers } from "./groups.js"
 export type { LamplightProviderProps } from "./provider.js"
