@@ -298,6 +298,19 @@ describe("limits", { concurrency: 4 }, () => {
     }
   })
 
+  test("H8 the key exempts from the limit on requests, and not after too many others", async (t) => {
+    const server = nodeOf(await serve(t, { ...LOCAL, LIMIT_READS: "1", LIMIT_LOGINS: "2", SERVER_KEY }))
+    /** Far more requests than the limit admits, on a route that needs no key. */
+    const flood = async (token) => {
+      const all = Array.from({ length: 150 }, (_, n) => get(server, "/openapi.json", { token: token(n) }))
+      return (await Promise.all(all)).filter((answer) => answer.status === 429).length
+    }
+    assert.equal(await flood(() => SERVER_KEY), 0, "no request of the host application is refused")
+    assert.ok((await flood((n) => `${SERVER_KEY}${n}`)) > 0, "those of others are")
+    assert.ok((await flood(() => SERVER_KEY)) > 0, "after so many guesses no answer shows which is right")
+    assert.equal((await put(server, "/api/users/5", { name: "x" }, { token: SERVER_KEY })).status, 200)
+  })
+
   test("H8 after too many wrong keys the right one is not looked at", async (t) => {
     for (const settings of [OPEN, JWT, LOCAL]) {
       for (const attempt of [

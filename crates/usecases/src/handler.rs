@@ -274,6 +274,12 @@ impl Handler {
     pub fn count_request(&self, address: IpAddr) -> Result<(), Refusal> {
         self.shared.limits.request(address)
     }
+
+    /// Whether a request beyond that limit is admitted all the same. `is_key` compares its token with
+    /// the server key; it is not called after too many other tokens.
+    pub fn is_exempt(&self, address: IpAddr, is_key: impl FnOnce() -> bool) -> bool {
+        self.shared.limits.is_exempt(address, is_key)
+    }
 }
 
 /// For delivery.

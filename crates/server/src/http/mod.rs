@@ -22,7 +22,7 @@ mod unread;
 
 use crate::headers::bearer;
 use crate::origin::{Provenance, client_address, is_secure};
-use ::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use answer::{nothing_here, refused};
 use axum::Router;
 use axum::body::HttpBody;
@@ -168,14 +168,7 @@ async fn request_context(
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
     let method = request.method().clone();
     let span = tracing::info_span!("request", id = %id, %method, route);
-    // Every route counts, except liveness and requests of the host application.
-    let is_host = bearer(request.headers())
-        .is_some_and(|key| state.authenticator.is_server_key(key, address) == Ok(true));
-    let admitted = if route == "/healthz" || is_host {
-        Ok(())
-    } else {
-        state.handler.count_request(address)
-    };
+    let admitted = admit(&state, &route, request.headers(), address);
     let mut response = match admitted {
         Ok(()) => next.run(request).instrument(span.clone()).await,
         Err(refusal) => {
@@ -212,6 +205,28 @@ async fn request_context(
         headers.insert(HeaderName::from_static("x-request-id"), id);
     }
     response
+}
+
+/// Counts a request. Every route counts, except liveness. Requests of the host application are
+/// admitted beyond the limit; the key is compared there only, where a guess is counted.
+fn admit(
+    state: &AppState,
+    route: &str,
+    headers: &HeaderMap,
+    address: IpAddr,
+) -> Result<(), Refusal> {
+    if route == "/healthz" {
+        return Ok(());
+    }
+    state.handler.count_request(address).or_else(|refusal| {
+        let compare = |key| state.authenticator.is_server_key(key, address) == Ok(true);
+        let is_exempt = |key| state.handler.is_exempt(address, || compare(key));
+        if bearer(headers).is_some_and(is_exempt) {
+            Ok(())
+        } else {
+            Err(refusal)
+        }
+    })
 }
 
 /// Refuses an address whose earlier answers wait unread.

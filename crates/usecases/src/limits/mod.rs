@@ -46,6 +46,8 @@ pub(crate) struct Limits {
     networks: RateLimit<IpAddr>,
     sites: RateLimit<IpAddr>,
     tokens: RefusedTokens,
+    /// Tokens that did not exempt a request from the limit on requests.
+    exemptions: RefusedTokens,
     conversations: RateLimit<UserId>,
     profiles: RateLimit<UserId>,
     writes: RateLimit<UserId>,
@@ -148,6 +150,7 @@ impl Limits {
             )
             .shared("sites", shared),
             tokens: RefusedTokens::new(quotas.logins.saturating_mul(3), clock, shared),
+            exemptions: RefusedTokens::new(quotas.logins.saturating_mul(3), clock, None),
             conversations: RateLimit::new(
                 "You are starting conversations too fast.",
                 quotas.conversations,
@@ -265,6 +268,21 @@ impl Limits {
         self.tokens.add(address)
     }
 
+    /// Whether a request beyond the limit on requests is admitted, because its token is the server
+    /// key. The answer shows which token is: after too many others none is compared.
+    pub(crate) fn is_exempt(&self, address: IpAddr, is_key: impl FnOnce() -> bool) -> bool {
+        if self.exemptions.check(address).is_err() {
+            return false;
+        }
+        let is_key = is_key();
+        // Apart from the refused tokens: these may be of users, and the host application, if it has
+        // the same address, loses the exemption only.
+        if !is_key {
+            let _ = self.exemptions.add(address);
+        }
+        is_key
+    }
+
     pub(crate) fn conversation(&self, user: &UserId) -> Result<(), Refusal> {
         self.conversations.check(user)
     }
@@ -285,6 +303,7 @@ impl Limits {
         self.conversations.forget_idle();
         self.profiles.forget_idle();
         self.tokens.forget_idle();
+        self.exemptions.forget_idle();
         self.writes.forget_idle();
         self.searches.forget_idle();
         self.message_searches.forget_idle();
@@ -302,7 +321,8 @@ impl Limits {
             + self.writes.len()
             + self.joins.len()
             + self.accounts.len();
-        let by_network = self.networks.len() + self.sites.len() + self.tokens.len();
+        let by_network =
+            self.networks.len() + self.sites.len() + self.tokens.len() + self.exemptions.len();
         let reads = self.reads.len() + self.anonymous_reads.len() + self.requests.len();
         let refusals = self.refusals.len() + self.address_refusals.len();
         let by_user = self.searches.len()
