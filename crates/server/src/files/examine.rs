@@ -4,21 +4,22 @@ use super::bytes::StoreFailure;
 use super::media;
 use super::picture::{self, Small};
 use super::store::FileStore;
+use super::turns::Turns;
 use crate::metrics;
 use lamplight_domain::file::{
     DOWNLOAD_ONLY, FileState, SNIFFED_BYTES, StoredFile, is_type_allowed, media_type, sniff,
 };
+use lamplight_domain::identity::UserId;
 use lamplight_usecases::ports::{Claimed, Examined};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
 
-/// One picture at a time, since a large one takes much memory.
-static PICTURES: Semaphore = Semaphore::const_new(1);
+/// One picture at a time, since a large one takes much memory, in turns of their users.
+static PICTURES: LazyLock<Arc<Turns>> = LazyLock::new(Arc::default);
 /// How long an upload waits for others' pictures.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -63,7 +64,7 @@ impl FileStore {
                 Some(picture) => {
                     dimensions = Some(picture.dimensions);
                     if picture.is_small_enough && is_type_allowed(allowed, &media_type) {
-                        small = thumbnail(path, found).await;
+                        small = thumbnail(&file.owner, path, found).await;
                     }
                 }
                 // It begins as a picture and is none.
@@ -97,21 +98,26 @@ impl FileStore {
     }
 }
 
-/// An avatar of a picture's bytes; `None` where they are none.
+/// An avatar of a picture's bytes; `None` where they are none. `user` is who sets it, `None` for the
+/// host application.
 ///
 /// # Errors
 /// Where others have to wait for so many pictures that it would take too long.
-pub(crate) async fn square(bytes: Vec<u8>) -> Result<Option<Vec<u8>>, Elapsed> {
+pub(crate) async fn square(
+    user: Option<&UserId>,
+    bytes: Vec<u8>,
+) -> Result<Option<Vec<u8>>, Elapsed> {
     let began = Instant::now();
-    let made = one_at_a_time(&PICTURES, move || picture::square(bytes)).await;
+    let made = one_at_a_time(&PICTURES, user, move || picture::square(bytes)).await;
     count("avatar", &made, began);
     made
 }
 
 /// A thumbnail; `None` too where others have to wait for so many that it would take too long.
-async fn thumbnail(path: PathBuf, media_type: &'static str) -> Option<Small> {
+async fn thumbnail(user: &UserId, path: PathBuf, media_type: &'static str) -> Option<Small> {
     let began = Instant::now();
-    let made = one_at_a_time(&PICTURES, move || picture::thumbnail(&path, media_type)).await;
+    let work = move || picture::thumbnail(&path, media_type);
+    let made = one_at_a_time(&PICTURES, Some(user), work).await;
     count("thumbnail", &made, began);
     made.ok()?
 }
@@ -125,17 +131,16 @@ fn count<T>(picture: &'static str, made: &Result<Option<T>, Elapsed>, began: Ins
     metrics::picture(picture, outcome, began.elapsed());
 }
 
-/// Does work with a picture on a thread. The work has the permit, and not who waits for it: a request
+/// Does work with a picture on a thread. The work has the turn, and not who waits for it: a request
 /// that is cut does not begin a second one beside it.
 async fn one_at_a_time<T: Send + 'static>(
-    permits: &'static Semaphore,
+    turns: &Arc<Turns>,
+    user: Option<&UserId>,
     work: impl FnOnce() -> Option<T> + Send + 'static,
 ) -> Result<Option<T>, Elapsed> {
-    let Ok(permit) = timeout(PATIENCE, permits.acquire()).await? else {
-        return Ok(None);
-    };
+    let turn = timeout(PATIENCE, turns.turn(user)).await?;
     let made = spawn_blocking(move || {
-        let _permit = permit;
+        let _turn = turn;
         work()
     });
     // What makes a decoder panic is no picture.
@@ -149,31 +154,35 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_that_is_cut_does_not_let_a_second_picture_be_decoded() {
-        static ONE: Semaphore = Semaphore::const_new(1);
+        let turns = Arc::new(Turns::default());
         let (began, begins) = tokio::sync::oneshot::channel();
         let (end, ends) = mpsc::channel::<()>();
-        let request = tokio::spawn(one_at_a_time(&ONE, move || {
-            let _ = began.send(());
-            let _ = ends.recv();
-            Some(())
-        }));
+        let of = Arc::clone(&turns);
+        let request = tokio::spawn(async move {
+            let work = move || {
+                let _ = began.send(());
+                let _ = ends.recv();
+                Some(())
+            };
+            one_at_a_time(&of, None, work).await
+        });
         begins.await.unwrap();
         request.abort();
         assert!(request.await.unwrap_err().is_cancelled());
-        assert_eq!(ONE.available_permits(), 0, "it is still decoded");
+        assert!(turns.is_running(), "it is still decoded");
         end.send(()).unwrap();
-        assert_eq!(one_at_a_time(&ONE, || Some(1)).await, Ok(Some(1)));
-        let panicked = one_at_a_time(&ONE, || -> Option<()> { panic!("a decoder") }).await;
+        assert_eq!(one_at_a_time(&turns, None, || Some(1)).await, Ok(Some(1)));
+        let panicked = one_at_a_time(&turns, None, || -> Option<()> { panic!("a decoder") }).await;
         assert_eq!(panicked, Ok(None));
-        assert_eq!(ONE.available_permits(), 1);
+        assert!(!turns.is_running());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_picture_for_which_there_is_no_time_is_not_said_to_be_none() {
-        static ONE: Semaphore = Semaphore::const_new(1);
-        let held = ONE.acquire().await.unwrap();
-        assert!(one_at_a_time(&ONE, || Some(1)).await.is_err());
+        let turns = Arc::new(Turns::default());
+        let held = turns.turn(None).await;
+        assert!(one_at_a_time(&turns, None, || Some(1)).await.is_err());
         drop(held);
-        assert_eq!(one_at_a_time(&ONE, || None::<()>).await, Ok(None));
+        assert_eq!(one_at_a_time(&turns, None, || None::<()>).await, Ok(None));
     }
 }

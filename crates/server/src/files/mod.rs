@@ -15,6 +15,7 @@ mod scan;
 mod store;
 #[cfg(test)]
 mod suite;
+mod turns;
 mod upload;
 
 use lamplight_usecases::FileRules;

@@ -121,7 +121,8 @@ async fn set(state: &AppState, request: Request, owner: AvatarOwner) -> Result<A
     let address = address.map_or(Ipv4Addr::UNSPECIFIED.into(), |address| address.0);
     let mut received = (state.received)(address);
     let bytes = request_body::read(&parts.headers, body, MOST_BYTES, &mut *received).await?;
-    let made = square(bytes).await.map_err(|_| Refusal::unavailable())?;
+    let made = square(caller.user().ok(), bytes).await;
+    let made = made.map_err(|_| Refusal::unavailable())?;
     let picture = made.ok_or_else(|| {
         let why = "This is no picture that can be an avatar: a PNG, JPEG, GIF or WebP of at most 16,384 pixels a side.";
         Refusal::new(Code::UnsupportedMedia, why)
