@@ -14,14 +14,15 @@ use std::time::Duration;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-const CLAIM: Sql = Sql {
+/// The time is read once: an index cannot be searched for what changes from row to row.
+pub(super) const CLAIM: Sql = Sql {
     text: concat!(
         "UPDATE files f SET scan_at = ",
         now!(),
         " + $1 FROM people o, conversations c
-         WHERE f.id IN (SELECT id FROM files WHERE scan_at <= ",
+         WHERE f.id IN (SELECT id FROM files WHERE scan_at <= (SELECT ",
         now!(),
-        " AND state IN (1, 3, 4) ORDER BY scan_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+        ") AND state IN (1, 3, 4) ORDER BY scan_at LIMIT $2 FOR UPDATE SKIP LOCKED)
              AND o.id = f.owner AND c.id = f.conversation
          RETURNING ",
         attachment_columns!(),

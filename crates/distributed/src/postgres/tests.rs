@@ -5,7 +5,8 @@ use super::connect::PLANNER;
 use super::connection::Sql;
 use super::{
     PostgresOptions, PostgresStore, append, blocks, conversations, follower, history, marks,
-    members, messages_now, push_queue, queries, search, search_index, sent_files, settings,
+    members, messages_now, push_queue, queries, scans, search, search_index, sent_files, settings,
+    watches,
 };
 use lamplight_conformance::servers::PostgresServer;
 use lamplight_conformance::{Recorder, run};
@@ -85,6 +86,8 @@ const STATEMENTS: &[(&str, &Sql)] = &[
     ("push queue", &push_queue::QUEUE),
     ("push claim", &push_queue::CLAIM),
     ("move push", &push_queue::MOVE_JOB),
+    ("claim scans", &scans::CLAIM),
+    ("lost uploads", &watches::LOST),
     ("searched", &search::OWN),
     ("searched one", &search::ONE),
     ("searched person", &search::PERSON),
@@ -119,6 +122,8 @@ const INDEXES: &[(&str, &str)] = &[
     ("pins", "pinned_messages"),
     ("pinned messages", "pinned_messages"),
     ("sent files", "sent_files"),
+    ("claim scans", "files_to_scan"),
+    ("lost uploads", "watched_uploads"),
     ("summary", "deleted_messages"),
     ("direct", "deleted_messages"),
     ("list", "deleted_messages"),

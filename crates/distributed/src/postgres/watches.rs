@@ -22,12 +22,13 @@ const WATCH: Sql = Sql {
     types: &[Type::TEXT_ARRAY, Type::INT8],
 };
 
-const LOST: Sql = Sql {
+/// The time is read once: an index cannot be searched for what changes from row to row.
+pub(super) const LOST: Sql = Sql {
     text: concat!(
         "UPDATE files f SET silent_at = NULL FROM people o, conversations c
-         WHERE f.id IN (SELECT id FROM files WHERE silent_at <= ",
+         WHERE f.id IN (SELECT id FROM files WHERE silent_at <= (SELECT ",
         now!(),
-        " ORDER BY silent_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+        ") ORDER BY silent_at LIMIT $1 FOR UPDATE SKIP LOCKED)
              AND o.id = f.owner AND c.id = f.conversation
          RETURNING ",
         attachment_columns!(),
