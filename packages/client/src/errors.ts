@@ -1,9 +1,21 @@
-import type { Refusal, Registration } from "./wire.js"
+import type { Refusal, RefusalCode, Registration } from "./wire.js"
+
+/**
+ * A stable code to branch on: one of the server's; `offline`, `timeout` or `bad_answer` where no answer of the server came; `aborted` by
+ * your own signal; or `LL-…`, a mistake in the set-up that docs/troubleshooting.md explains. A later version may have others.
+ */
+export type ErrorCode =
+  | RefusalCode
+  | "offline"
+  | "timeout"
+  | "bad_answer"
+  | "aborted"
+  | `LL-${number}`
+  | (string & Record<never, never>)
 
 /** The fields of a `LamplightError`. */
 export interface ErrorDetails {
-  /** A stable code: one of the server's, or `offline`, `timeout`, `bad_answer`, `LL-…`. */
-  code: string
+  code: ErrorCode
   /** A sentence for people. */
   message: string
   /** Whether trying again may help. */
@@ -21,12 +33,19 @@ export interface ErrorDetails {
 
 /** The only error class that this client throws or shows as an `error`. */
 export class LamplightError extends Error {
-  declare readonly code: string
+  /** What to branch on. `message` is a sentence for people, in English. */
+  declare readonly code: ErrorCode
+  /** Whether trying again may help. */
   declare readonly retryable: boolean
+  /** How long to wait before that, in milliseconds, where the server said so. */
   declare readonly retryAfterMs: number | null
+  /** For developers: what was observed. */
   declare readonly saw: string | null
+  /** For developers: what was expected. */
   declare readonly expected: string | null
+  /** For developers: the one thing to do about it. */
   declare readonly fix: string | null
+  /** Whether anyone may create an account; with `unauthenticated` only. */
   declare readonly registration?: Registration
 
   constructor(details: ErrorDetails) {

@@ -2,6 +2,7 @@
 export type * from "./api.js"
 export { createLamplight } from "./client.js"
 export { isVisible, MAX_MESSAGE_LENGTH, messageLength } from "./content.js"
+export type { ErrorCode, ErrorDetails } from "./errors.js"
 export { LamplightError, Unauthorized } from "./errors.js"
 export type * from "./options.js"
 export { indexedDbStorage, memoryStorage } from "./storage.js"

@@ -134,8 +134,11 @@ test.each([
   writeFileSync(
     join(project, file),
     `import { createLamplight, type Lamplight } from "@lamplight/client"
+     import { type ErrorCode, LamplightError } from "@lamplight/client"
      import { toSvelte } from "@lamplight/client/svelte"
      import { useRoster } from "@lamplight/react"
+     export const isBusy = (thrown: unknown) => thrown instanceof LamplightError && thrown.code === "rate_limited"
+     export const known: ErrorCode[] = ["offline", "LL-106", "of a later version"]
      const client: Lamplight = createLamplight({ userId: "me" })
      export const status: string = client.connection.get().status
      export const release: () => void = toSvelte(client.unread).subscribe(({ total }: { total: number }) => total)
