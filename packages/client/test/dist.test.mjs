@@ -41,7 +41,7 @@ beforeAll(() => {
   mkdirSync(join(modules, "@types"))
   for (const name of ["client", "react"])
     cpSync(dist(name), join(modules, "@lamplight", name), { recursive: true })
-  for (const name of ["react", "@types/react", "csstype"])
+  for (const name of ["react", "@types/react", "@types/react-dom", "csstype"])
     symlinkSync(dirname(require.resolve(`${name}/package.json`)), join(modules, name))
   writeFileSync(join(project, "package.json"), '{"private":true}')
 }, 120_000)
@@ -126,28 +126,13 @@ test('F24 "use client" stands first in both builds of the hooks', () => {
     ).toContain('"use client"')
 })
 
-test.each([
-  ["node16 from a CommonJS file", "use.cts", { module: "node16" }],
-  ["node16 from an ES module", "use.mts", { module: "node16" }],
-  ["bundler", "use.ts", { module: "esnext", moduleResolution: "bundler" }],
-])("F24 types are found by %s", (_what, file, options) => {
-  writeFileSync(
-    join(project, file),
-    `import { createLamplight, type Lamplight } from "@lamplight/client"
-     import { type ErrorCode, LamplightError } from "@lamplight/client"
-     import { toSvelte } from "@lamplight/client/svelte"
-     import { useRoster } from "@lamplight/react"
-     export const isBusy = (thrown: unknown) => thrown instanceof LamplightError && thrown.code === "rate_limited"
-     export const known: ErrorCode[] = ["offline", "LL-106", "of a later version"]
-     const client: Lamplight = createLamplight({ userId: "me" })
-     export const status: string = client.connection.get().status
-     export const release: () => void = toSvelte(client.unread).subscribe(({ total }: { total: number }) => total)
-     export const count = (): number => useRoster().count
-     // @ts-expect-error there is no such option
-     createLamplight({ nothing: 1 })`,
-  )
+/** Checks a file of the project with TypeScript, as strict as it can be. */
+function checkTypes(file, text, options) {
+  writeFileSync(join(project, file), text)
   const compilerOptions = {
     strict: true,
+    noUncheckedIndexedAccess: true,
+    exactOptionalPropertyTypes: true,
     noEmit: true,
     target: "es2022",
     lib: ["ES2023", "DOM"],
@@ -162,4 +147,78 @@ test.each([
   } catch (thrown) {
     throw new Error(thrown.stdout)
   }
+}
+
+test.each([
+  ["node16 from a CommonJS file", "use.cts", { module: "node16" }],
+  ["node16 from an ES module", "use.mts", { module: "node16" }],
+  ["bundler", "use.ts", { module: "esnext", moduleResolution: "bundler" }],
+])("F24 types are found by %s", (_what, file, options) => {
+  checkTypes(
+    file,
+    `import { createLamplight, type Lamplight } from "@lamplight/client"
+     import { type ErrorCode, LamplightError } from "@lamplight/client"
+     import { toSvelte } from "@lamplight/client/svelte"
+     import { useRoster } from "@lamplight/react"
+     export const isBusy = (thrown: unknown) => thrown instanceof LamplightError && thrown.code === "rate_limited"
+     export const known: ErrorCode[] = ["offline", "LL-106", "of a later version"]
+     const client: Lamplight = createLamplight({ userId: "me" })
+     export const status: string = client.connection.get().status
+     export const release: () => void = toSvelte(client.unread).subscribe(({ total }: { total: number }) => total)
+     export const count = (): number => useRoster().count
+     // @ts-expect-error there is no such option
+     createLamplight({ nothing: 1 })`,
+    options,
+  )
+})
+
+describe("F24 what the READMEs show compiles when it is pasted", () => {
+  const repository = join(here, "../../..")
+  /** The blocks of code in a language of a page. */
+  const blocks = (page, language) => {
+    const text = readFileSync(join(repository, page), "utf8")
+    const found = [...text.matchAll(new RegExp(`^ *\`\`\`${language}\n([^]*?)^ *\`\`\`$`, "gm"))]
+    return found.map(([, code]) => code)
+  }
+  const bundler = { module: "esnext", moduleResolution: "bundler", jsx: "react-jsx" }
+
+  test("README.md", () => {
+    const pages = blocks("README.md", "tsx")
+    expect(pages).toHaveLength(1)
+    checkTypes("readme.tsx", pages[0], bundler)
+  })
+
+  test("packages/react/README.md", () => {
+    const [page, ...parts] = blocks("packages/react/README.md", "tsx")
+    expect(parts.length).toBeGreaterThan(0)
+    // A part begins with hooks, and ends with JSX that it returns or maps to.
+    const components = parts.map(
+      (code, index) =>
+        `export function Part${index}() {\n${code.replace(/^(\w+(\.\w+)*\.map)/m, "return $1")}\n}`,
+    )
+    const head = `import type { ReactElement } from "react"
+      import { createLamplight, type Lamplight } from "@lamplight/client"
+      import { LamplightProvider, useConversation, useDraft, useMarkRead, useMembers, useOutbox, useTyping, useUploads } from "@lamplight/react"
+      declare const root: { render(page: ReactElement): void }
+      declare function Chat(): ReactElement
+      declare function SignIn(): ReactElement
+      declare const id: string, userId: string`
+    checkTypes("react-readme.tsx", [head, page, ...components, "export { Thread }"].join("\n"), bundler)
+  })
+
+  test("packages/client/README.md", () => {
+    const [first, ...parts] = blocks("packages/client/README.md", "ts")
+    expect(parts.length).toBeGreaterThan(0)
+    const head = `import type { ConversationHandle, Lamplight, MessageRow } from "@lamplight/client"
+      declare const conversation: ConversationHandle, id: string, image: HTMLImageElement
+      declare const input: { files: [File] }
+      declare const row: { message: NonNullable<MessageRow["message"]>; attachments: [MessageRow["attachments"][number]] }
+      declare const io: (url: string, options: object) => import("@lamplight/client").SocketLike`
+    checkTypes("client-readme-start.ts", first, bundler)
+    const functions = parts.map(
+      (code, index) => `export async function part${index}(lamplight: Lamplight) {\n${code}\n}`,
+    )
+    const imports = 'import { createLamplight } from "@lamplight/client"'
+    checkTypes("client-readme.ts", [imports, head, ...functions].join("\n"), bundler)
+  })
 })
