@@ -19,6 +19,7 @@ const looks: Look[] = [
   { look: "dark", width: 1360, height: 860, colorScheme: "dark" },
   { look: "a phone", width: 390, height: 844 },
   { look: "a dark phone", width: 390, height: 844, colorScheme: "dark" },
+  { look: "a phone on its side", width: 844, height: 390 },
   { look: "forced colours", width: 1360, height: 860, forcedColors: "active" },
   {
     look: "dark forced colours on a phone",
@@ -44,6 +45,29 @@ describe.skipIf(!canRun)("F32: every screen, for everyone", () => {
     devtools = await asha.context.newCDPSession(asha.page)
     await asha.signUp()
     ben = await (await Person.arrive(browser, server, "Ben")).signUp()
+    // Somebody with a long name, who wrote last in a group.
+    const cleo = await (await Person.arrive(browser, server, "Cleo")).signUp()
+    await cleo.page.evaluate(
+      async ([ashaId, name]) => {
+        const send = (method: string, path: string, body: object) =>
+          fetch(path, {
+            method,
+            headers: { "content-type": "application/json" },
+            body: JSON.stringify(body),
+          }).then((answer) => answer.json())
+        await send("PATCH", "/api/account", { name })
+        const { conversation } = await send("POST", "/api/privatechat/conversations", {
+          memberIds: [ashaId],
+          name: "Everyone who works on the new building",
+        })
+        await send("POST", "/api/privatechat/message", {
+          conversationId: conversation.id,
+          content: "The plans are here",
+        })
+      },
+      [await asha.userId(), "Cleopatra Bartholomäus von und zu Hohenstein-Wettersberg"] as const,
+    )
+    await cleo.close()
     await ben.open(asha)
     await ben.say(
       "Have you seen the plans for the new building? https://example.com/a-long-address/of-a-page.html",
@@ -199,10 +223,13 @@ describe.skipIf(!canRun)("F32: every screen, for everyone", () => {
       "the people",
       async () => {
         if (await isNarrow()) await show("#/people")
+        else if (!(await asha.on("people-search").isVisible()))
+          await asha.page.getByRole("button", { name: "Find someone" }).click()
         await asha.on("online-user").first().waitFor()
       },
       async () => {
         if (await isNarrow()) await show("#/")
+        else await leave()
       },
     ],
   ]

@@ -23,7 +23,10 @@ export function misfits(page: Page): Promise<string[]> {
       let scrollsY = false
       for (let at: HTMLElement | null = element; at; at = at.parentElement) {
         const style = getComputedStyle(at)
-        const isCutNicely = style.textOverflow === "ellipsis" || style.webkitLineClamp !== "none"
+        // An ellipsis stands in lines, and not where each part of the text is a box of its own.
+        const hasLines = !/flex|grid/.test(style.display)
+        const isCutNicely =
+          (hasLines && style.textOverflow === "ellipsis") || style.webkitLineClamp !== "none"
         if (isCutNicely) scrollsX = scrollsY = true
         if (
           /auto|scroll/.test(style.overflowX) &&

@@ -1,5 +1,6 @@
 import type { Browser } from "playwright-core"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
+import { gradient } from "../../../tests/e2e/support/media.mjs"
 import { canRun, closeOthers, frames, launch, Person, phone, Server, settled, until } from "./world"
 
 describe.skipIf(!canRun)("under a finger", () => {
@@ -116,6 +117,56 @@ describe.skipIf(!canRun)("under a finger", () => {
     expect(
       await asha.page.evaluate(() => document.activeElement?.closest('[data-testid="thread"]') !== null),
     ).toBe(true)
+  })
+
+  it("F34: emoji open no keyboard, and stand where it would be", async () => {
+    const asha = await arrive()
+    await asha.open(ben)
+    // The second time they are loaded already.
+    for (let n = 0; n < 2; n += 1) {
+      await asha.on("open-emoji").tap()
+      await asha.on("emoji-picker").locator(".emoji-one").nth(20).waitFor()
+      expect(await focusOpensKeyboard(asha)).toBe(false)
+      const box = await asha.on("emoji-picker").boundingBox()
+      expect(box).toMatchObject({ x: 0, width: 390 })
+      expect(Math.round((box?.y ?? 0) + (box?.height ?? 0))).toBe(844)
+      await asha.page.keyboard.press("Escape")
+      await asha.on("emoji-picker").waitFor({ state: "detached" })
+    }
+  })
+
+  it("F34: a finger leads from picture to picture, and down out of them", async () => {
+    const asha = await arrive()
+    await asha.open(ben)
+    const files = ["one.png", "two.png"].map((name) => ({
+      name,
+      mimeType: "image/png",
+      buffer: gradient(300, 200),
+    }))
+    await asha.on("file-input").setInputFiles(files)
+    await asha.page.locator('[data-testid="upload"][data-state="ready"]').nth(1).waitFor()
+    await asha.on("send").tap()
+    await asha.on("picture").nth(1).waitFor()
+    await asha.on("picture").first().tap()
+    const devtools = await asha.context.newCDPSession(asha.page)
+    const swipe = async (x: number, y: number) => {
+      const from = { x: 195, y: 420 }
+      const touch = (
+        type: "touchStart" | "touchMove" | "touchEnd",
+        ...touchPoints: { x: number; y: number }[]
+      ) => devtools.send("Input.dispatchTouchEvent", { type, touchPoints })
+      await touch("touchStart", from)
+      await touch("touchMove", { x: from.x + x, y: from.y + y })
+      await touch("touchEnd")
+    }
+    const shown = (name: string) => asha.on("viewer").locator(`img[alt="${name}"]`).waitFor()
+    await shown("one.png")
+    await swipe(-120, 10)
+    await shown("two.png")
+    await swipe(120, -10)
+    await shown("one.png")
+    await swipe(10, 200)
+    await asha.on("viewer").waitFor({ state: "detached" })
   })
 
   it("F34: with more than 999 unread messages the icons are to be seen beside the number", async () => {

@@ -275,7 +275,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
           </section>
         )}
         {details && selected !== null && (
-          <aside
+          <section
             className="panel panel-details"
             data-region="details"
             data-shown="true"
@@ -285,7 +285,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
             tabIndex={-1}
           >
             <Details key={selected} id={selected} self={self} onClose={hideDetails} />
-          </aside>
+          </section>
         )}
       </main>
       {grouping && (

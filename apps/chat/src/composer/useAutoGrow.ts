@@ -1,6 +1,9 @@
-import { useLayoutEffect, useRef } from "react"
+import { useEffect, useLayoutEffect, useRef } from "react"
 
-/** A field that is as high as its text, for browsers without `field-sizing`. */
+/**
+ * A field that is as high as its text, also in browsers without `field-sizing`. Whoever writes at its end sees what they write, also
+ * when a keyboard leaves less of it.
+ */
 export function useAutoGrow(text: string) {
   const field = useRef<HTMLTextAreaElement>(null)
   // biome-ignore lint/correctness/useExhaustiveDependencies: the text is what changes the height
@@ -11,5 +14,15 @@ export function useAutoGrow(text: string) {
     const borders = element.offsetHeight - element.clientHeight
     element.style.height = `${element.scrollHeight + borders}px`
   }, [text])
+  useEffect(() => {
+    const element = field.current
+    if (!element) return
+    const observer = new ResizeObserver(() => {
+      const isAtEnd = element.selectionEnd === element.value.length
+      if (isAtEnd && document.activeElement === element) element.scrollTop = element.scrollHeight
+    })
+    observer.observe(element)
+    return () => observer.disconnect()
+  }, [])
   return field
 }

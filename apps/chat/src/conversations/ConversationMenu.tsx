@@ -1,9 +1,11 @@
 import type { ConversationInfo, SettingsChange } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
-import { Archive, ArchiveRestore, Bell, BellOff, CalendarSearch, Pin, PinOff } from "lucide-react"
+import { Archive, ArchiveRestore, Bell, BellOff, CalendarSearch, Pin, PinOff, Search } from "lucide-react"
 import { DropdownMenu } from "radix-ui"
 import { type ReactNode, useEffect, useRef } from "react"
+import { useMedia } from "../app/hooks"
 import { useLayer } from "../app/layers"
+import { PHONE } from "../design/breakpoints"
 import { words } from "../strings"
 import { mutedUntil } from "./muted"
 import { FOREVER, setConversation } from "./settings"
@@ -22,6 +24,8 @@ export default function ConversationMenu(props: {
   name: string
   at: MenuPlace
   align?: "start" | "end"
+  /** In the thread, for a phone, whose header has no place for it beside pinned messages. */
+  onSearch?: () => void
   /** In the thread: asks for a day to go to. */
   onDate?: () => void
   /** The button that opened it, which closes it by itself. */
@@ -29,8 +33,9 @@ export default function ConversationMenu(props: {
   /** Called after it closed. `takesFocus`: not after a press elsewhere, which has moved the focus. */
   onClose: (takesFocus: boolean) => void
 }) {
-  const { item, name, at, align = "start", onDate, trigger, onClose } = props
+  const { item, name, at, align = "start", onSearch, onDate, trigger, onClose } = props
   const client = useLamplight()
+  const isPhone = useMedia(PHONE)
   const isOutside = useRef(false)
   useLayer(() => onClose(true))
 
@@ -83,6 +88,7 @@ export default function ConversationMenu(props: {
             : entry(<Archive size={17} aria-hidden="true" />, words.settings.archive, () =>
                 set({ archived: true }),
               )}
+          {isPhone && onSearch && entry(<Search size={17} aria-hidden="true" />, words.search.here, onSearch)}
           {onDate && entry(<CalendarSearch size={17} aria-hidden="true" />, words.thread.toDate, onDate)}
           <DropdownMenu.Separator className="menu-line" />
           {item.muted ? (

@@ -1,5 +1,6 @@
 import { Popover } from "radix-ui"
 import { useRef } from "react"
+import { useTouch } from "../app/hooks"
 import { useLayer } from "../app/layers"
 import { words } from "../strings"
 import { later } from "../ui/later"
@@ -25,6 +26,7 @@ export function EmojiPopover(props: {
   const { anchor, align, onPick, onClose } = props
   const virtual = useRef(anchor)
   const isEscape = useRef(false)
+  const touch = useTouch()
   useLayer(() => onClose(true))
   return (
     <Popover.Root open onOpenChange={(open) => open || onClose(isEscape.current)}>
@@ -38,6 +40,12 @@ export function EmojiPopover(props: {
           sideOffset={8}
           collisionPadding={12}
           aria-label={words.emoji.label}
+          // A finger would get a keyboard over the emoji.
+          onOpenAutoFocus={(event) => {
+            if (!touch) return
+            event.preventDefault()
+            ;(event.target as HTMLElement).focus()
+          }}
           // A press on the button that opened it closes it by itself.
           onInteractOutside={(event) => {
             if (anchor.matches("button") && anchor.contains(event.target as Node)) event.preventDefault()

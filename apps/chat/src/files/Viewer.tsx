@@ -9,6 +9,7 @@ import { words } from "../strings"
 import { keyInLine } from "../ui/keyboard"
 import { kindOf, sizeText } from "./layout"
 import { useFileLoad } from "./media"
+import { useSwipe } from "./useSwipe"
 
 export interface Shown {
   file: SharedFile
@@ -127,6 +128,7 @@ export default function Viewer(props: {
               file={shown.file}
               zoom={ZOOMS[zoom] ?? 1}
               onMagnify={magnify}
+              onGo={go}
               onOut={onClose}
             />
           )}
@@ -222,9 +224,10 @@ function Stage(props: {
   file: SharedFile
   zoom: number
   onMagnify: (step: number) => void
+  onGo: (step: number) => void
   onOut: () => void
 }) {
-  const { file, zoom, onMagnify, onOut } = props
+  const { file, zoom, onMagnify, onGo, onOut } = props
   const src = useFileUrl(file)
   const { isFailed, fail } = useFileLoad(file, src)
   const stage = useRef<HTMLDivElement>(null)
@@ -232,6 +235,7 @@ function Stage(props: {
   /** The width of the whole picture on the stage, in pixels: what the zoom multiplies. */
   const [base, setBase] = useState(0)
   const isZoomed = zoom > 1
+  const swipe = useSwipe((step) => onGo(document.dir === "rtl" ? -step : step), onOut)
   // Before it is painted: a zoom may come right behind, or be there before the picture is.
   const isMeasured = isZoomed && base > 0
   const isUnmeasured = base === 0
@@ -274,6 +278,8 @@ function Stage(props: {
       onClick={(event) => {
         if (event.target === event.currentTarget) onOut()
       }}
+      // What is magnified is scrolled.
+      {...(!isZoomed && swipe)}
       onDoubleClick={() => onMagnify(isZoomed ? -ZOOMS.length : 2)}
     >
       {isFailed ? (

@@ -2,6 +2,7 @@ import type { User } from "@lamplight/client"
 import { usePresences } from "@lamplight/react"
 import { Check, Search, X } from "lucide-react"
 import { useMemo, useRef } from "react"
+import { useTouch } from "../app/hooks"
 import { nameOf } from "../logic/members"
 import { useHandles } from "../people/handles"
 import { words } from "../strings"
@@ -15,6 +16,8 @@ import type { Picker } from "./usePicker"
 /** A search for people, those who are chosen, and a list to choose from. */
 export function PeoplePicker({ picker, label }: { picker: Picker; label: string }) {
   const { query, setQuery, chosen, isChosen, found, status, retry, stranger, toggle } = picker
+  // A finger would get a keyboard over the list.
+  const touch = useTouch()
   const field = useRef<HTMLInputElement>(null)
   const list = useRef<HTMLUListElement>(null)
   const shown = useMemo<readonly User[]>(
@@ -74,7 +77,7 @@ export function PeoplePicker({ picker, label }: { picker: Picker; label: string 
                 )}
                 onClick={() => {
                   toggle(user)
-                  field.current?.focus()
+                  if (!touch) field.current?.focus()
                 }}
               >
                 <span dir="auto">{nameOf(user)}</span>

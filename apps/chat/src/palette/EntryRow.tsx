@@ -37,6 +37,7 @@ export function EntryRow(props: {
       className="palette-row"
       data-testid="palette-entry"
       data-kind={entry.kind}
+      data-muted={entry.kind === "conversation" && entry.item.muted ? "" : undefined}
       aria-selected={isCurrent}
       aria-busy={isBusy}
       // Only a pointer that moves: one that rests where the list appears chooses nothing.

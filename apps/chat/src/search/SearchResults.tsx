@@ -146,7 +146,8 @@ function Hit(props: {
   onOpen: () => void
 }) {
   const { hit, item, author, self, isScoped, today, tabIndex, onOpen } = props
-  const { content, createdAt, id, seq } = hit.message
+  const { content, createdAt, id, seq, senderId } = hit.message
+  const sender = item?.members.find((member) => member.id === senderId) ?? { id: senderId, avatarUrl: null }
   const title = item && !isScoped ? conversationTitle(item, self.id) : author
   // In a conversation of two its title names the author already.
   const mark = isScoped || (item?.other && title === author) ? "" : words.list.by(author)
@@ -164,8 +165,9 @@ function Hit(props: {
         <ConversationAvatar item={item} selfId={self.id} size="lg" />
       ) : (
         <Avatar
-          id={hit.message.senderId}
-          name={author === words.thread.you ? nameOf(self) : author}
+          id={sender.id}
+          name={sender.id === self.id ? nameOf(self) : author}
+          avatarUrl={sender.avatarUrl}
           size="lg"
         />
       )}

@@ -86,11 +86,16 @@ export function ThreadHead(props: {
       )}
       {item && <Pins id={item.id} rows={rows} />}
       {item && (
-        <IconButton label={words.search.here} data-testid="search-here" onClick={onSearch}>
+        <IconButton
+          label={words.search.here}
+          className="head-search"
+          data-testid="search-here"
+          onClick={onSearch}
+        >
           <Search size={20} aria-hidden="true" />
         </IconButton>
       )}
-      {item && <Settings item={item} name={name} />}
+      {item && <Settings item={item} name={name} onSearch={onSearch} />}
       {!wide && (
         <IconButton label={words.regions.openPeople} className="only-wide-enough" onClick={onPeople}>
           <UsersRound size={20} aria-hidden="true" />
@@ -106,7 +111,8 @@ function unreadLabel(unread: number): string {
   return shown === number(unread) ? words.list.unread(unread) : words.list.unreadAbove(shown)
 }
 
-function Settings({ item, name }: { item: ConversationInfo; name: string }) {
+function Settings(props: { item: ConversationInfo; name: string; onSearch: () => void }) {
+  const { item, name, onSearch } = props
   const { pickDate } = useThreadActions()
   const [at, setAt] = useState<MenuPlace | null>(null)
   const button = useRef<HTMLButtonElement>(null)
@@ -132,6 +138,7 @@ function Settings({ item, name }: { item: ConversationInfo; name: string }) {
           name={name}
           at={at}
           align="end"
+          onSearch={onSearch}
           onDate={() => button.current && pickDate(button.current, new Date())}
           trigger={() => button.current}
           onClose={(takesFocus) => {
