@@ -16,11 +16,23 @@ export const isLanguage = (code: unknown): code is Language => languages.some((o
 export const dirOf = (language: Language): "ltr" | "rtl" =>
   languages.find(({ code }) => code === language)?.dir ?? "ltr"
 
-const base = (locale: string) => locale.toLowerCase().split("-")[0]
+/** The tags that are valid by BCP 47. WebKitGTK passes on the locale of the system, which may be "C". */
+const valid = (tags: readonly string[]): Intl.Locale[] =>
+  tags.flatMap((tag) => {
+    try {
+      return [new Intl.Locale(tag)]
+    } catch {
+      return []
+    }
+  })
 
 /** The first of the user's languages that the page has. */
 export function systemLanguage(wanted: readonly string[]): Language {
-  return wanted.map(base).find(isLanguage) ?? "en"
+  return (
+    valid(wanted)
+      .map(({ language }) => language)
+      .find(isLanguage) ?? "en"
+  )
 }
 
 /**
@@ -28,8 +40,9 @@ export function systemLanguage(wanted: readonly string[]): Language {
  * the clock of France, in English.
  */
 export function localeOf(language: Language, wanted: readonly string[]): string {
-  const own = wanted.find((locale) => base(locale) === language)
-  if (own) return own
-  const region = wanted[0] && new Intl.Locale(wanted[0]).region
+  const locales = valid(wanted)
+  const own = locales.find((locale) => locale.language === language)
+  if (own) return own.toString()
+  const region = locales[0]?.region
   return region ? `${language}-${region}` : language
 }

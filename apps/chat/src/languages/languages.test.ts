@@ -152,6 +152,7 @@ describe("the language of the page", () => {
     expect(systemLanguage(["tlh", "EN-us"])).toBe("en")
     expect(systemLanguage(["tlh"])).toBe("en")
     expect(systemLanguage([])).toBe("en")
+    expect(systemLanguage(["C", "de_DE.UTF-8", "", "ar"])).toBe("ar")
   })
 
   it("is written as in the user's region", () => {
@@ -159,5 +160,7 @@ describe("the language of the page", () => {
     expect(localeOf("en", ["de-AT"])).toBe("en-AT")
     expect(localeOf("ar", ["de"])).toBe("ar")
     expect(localeOf("ar", [])).toBe("ar")
+    expect(localeOf("en", ["C"])).toBe("en")
+    expect(localeOf("en", ["en_US.UTF-8", "de-AT"])).toBe("en-AT")
   })
 })
