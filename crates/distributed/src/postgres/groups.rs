@@ -1,41 +1,41 @@
-//! Makes groups, and changes who is in a conversation and what a group looks like, each with the
-//! entry that tells of it. People are made before a conversation is locked, as in
-//! `conversations.rs`; memberships are locked after it, in the order in which marks lock them.
+//! Changes who is in a conversation and what a group looks like, and appends the entry that records
+//! the change. `conversations.rs` describes the order of locks: people first, then the
+//! conversation, then its memberships in the order in which marks lock them.
 
+mod create;
+mod member_page;
+mod rows;
 mod sql;
 
-use super::append::{DRAW, INSERT};
-use super::blocks::BETWEEN;
-use super::changes::sql::{ADD_OTHERS, AT, OTHERS};
+use super::changes::sql::AT;
 use super::codec::{content_from_db, from_db, role_from_db, to_db};
 use super::connection::Connection;
-use super::conversations::{self, CHANGED, REMOVE, ensure_people, texts, version};
+use super::conversations::ensure_people;
 use super::database::{Database, Repeat};
 use super::entries::{ENTRY_COLUMNS, entry};
 use super::error::Failure;
 use super::people_lock::lock_people;
-use super::queries::{self, profile_of};
-use lamplight_domain::conversation::{Conversation, Member, Members, SHOWN_MEMBERS};
-use lamplight_domain::entry::{DetailsChange, Entry, EntryKind, LogHead, MembersChange};
+use lamplight_domain::conversation::{Members, SHOWN_MEMBERS};
+use lamplight_domain::entry::{Entry, EntryKind, MembersChange};
 use lamplight_domain::event::Event;
 use lamplight_domain::group::{
-    GroupAction, GroupMember, GroupState, GroupVerdict, GroupWrite, History, NewGroup, is_group,
+    GroupAction, GroupMember, GroupState, GroupVerdict, GroupWrite, History,
 };
-use lamplight_domain::identity::{ConnectionId, ConversationId, UserId};
+use lamplight_domain::identity::{ConnectionId, UserId};
 use lamplight_domain::message::{Content, SendKey, dedupe_key};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::cursor::MemberKey;
-use lamplight_usecases::pages;
-use lamplight_usecases::ports::{GroupChanged, GroupError, Page, StoreError, StoreResult};
-use lamplight_usecases::record::{read_digest, role_to_number, with_digest, write_other};
+use lamplight_usecases::ports::{GroupChanged, GroupError};
+use lamplight_usecases::record::read_digest;
 use parking_lot::Mutex;
-use sql::{
-    ADD_MEMBERS, ADMITTED, BY_CLIENT_ID, EARLIER, LOCK, LOCK_STATE, MAKE_GROUP, MEMBER_PAGE, MOVE,
-    PERSON, RECORD, SET_DETAILS, SET_ROLES, STATE, WITNESS,
-};
+use rows::{New, append, apply_details, apply_members, events, first_blocked, internal};
+use sql::{ADMITTED, EARLIER, LOCK, LOCK_STATE, PERSON, STATE, WITNESS};
 use std::borrow::Cow;
 use std::sync::Arc;
 use tokio_postgres::types::ToSql;
+
+pub(crate) use create::make;
+pub(crate) use member_page::member_page;
+pub(super) use rows::record;
 
 /// What a change leads to.
 #[derive(Clone)]
@@ -48,13 +48,6 @@ pub(crate) struct Done {
 }
 
 type Outcome = Result<Done, GroupError>;
-
-fn history_to_db(history: History) -> i16 {
-    match history {
-        History::Joined => 0,
-        History::All => 1,
-    }
-}
 
 /// Changes a conversation.
 pub(crate) async fn change(
@@ -106,10 +99,6 @@ pub(crate) async fn change(
         database.committed(*position);
     }
     outcome
-}
-
-fn internal(why: &str) -> Failure {
-    StoreError::Internal(why.into()).into()
 }
 
 /// Whether the sender is a member, or the host application: asked before people are made, and again
@@ -331,27 +320,6 @@ fn unchanged(entry: Option<Entry>) -> Done {
     }
 }
 
-fn events(
-    entry: &Arc<Entry>,
-    to: Members,
-    except: Option<&ConnectionId>,
-    changed: Members,
-) -> Vec<Event> {
-    let mut events = vec![Event::Appended {
-        entry: Arc::clone(entry),
-        to,
-        newcomers: [].into(),
-        except: except.cloned(),
-    }];
-    if !changed.is_empty() {
-        events.push(Event::ConversationChanged {
-            conversation: entry.conversation.clone(),
-            to: changed,
-        });
-    }
-    events
-}
-
 /// The entry at a `seq`, and of the entry of a change the digest of the action that made it.
 async fn recorded_at(
     connection: &Connection,
@@ -378,332 +346,4 @@ async fn recorded_at(
         _ => None,
     };
     Ok(Some((entry, digest)))
-}
-
-/// An entry that is to be added.
-struct New<'a> {
-    id: &'a str,
-    sender: i64,
-    kind: &'a EntryKind,
-    key: Option<&'a str>,
-    /// Of the action that makes it, if that can be repeated.
-    digest: Option<String>,
-    at: Timestamp,
-}
-
-/// Appends an entry after the head of a locked conversation. Returns its `seq` and its id.
-async fn append(
-    connection: &Connection,
-    row: i64,
-    head_seq: u64,
-    new: &New<'_>,
-) -> Result<(u64, i64), Failure> {
-    let (name, mut record) = write_other(new.kind).unwrap_or_default();
-    if let Some(digest) = &new.digest {
-        record = with_digest(&record, digest);
-    }
-    let nearest = match connection.query_opt(&OTHERS, &[&vec![row]]).await? {
-        Some(found) => Some(LogHead {
-            seq: from_db(found.try_get(1)?),
-            message_count: from_db(found.try_get(2)?),
-            last_message_seq: from_db(found.try_get(3)?),
-        }),
-        None => None,
-    };
-    let head = LogHead::at(head_seq, nearest).next(false);
-    let drawn = connection.query_opt(&DRAW, &[&1_i64]).await?;
-    let drawn = drawn.ok_or_else(|| internal("no id was drawn"))?;
-    let (position, seq): (i64, i64) = (drawn.try_get(0)?, to_db(head.seq));
-    connection
-        .execute(
-            &INSERT,
-            &[
-                &vec![position],
-                &vec![row],
-                &vec![seq],
-                &vec![new.id],
-                &vec![new.sender],
-                &vec![record],
-                &vec![new.key],
-                &vec![new.at.0],
-            ],
-        )
-        .await?;
-    connection
-        .execute(
-            &ADD_OTHERS,
-            &[
-                &vec![row],
-                &vec![seq],
-                &vec![name],
-                &vec![to_db(head.message_count)],
-                &vec![to_db(head.last_message_seq)],
-            ],
-        )
-        .await?;
-    let moved = new.kind.moves_list().then_some(position);
-    connection
-        .execute(&MOVE, &[&row, &seq, &new.at.0, &moved])
-        .await?;
-    Ok((head.seq, position))
-}
-
-/// Writes a change of members that the entry at `seq` tells. Returns the members after it.
-async fn apply_members(
-    connection: &Connection,
-    row: i64,
-    state: &GroupState,
-    change: &MembersChange,
-    seq: u64,
-) -> Result<Members, Failure> {
-    let after = state.after(change);
-    if !change.removed.is_empty() {
-        connection
-            .execute(&REMOVE, &[&row, &texts(&change.removed)])
-            .await?;
-    }
-    if !change.added.is_empty() {
-        let joined = to_db(seq);
-        let first = if state.history == History::Joined {
-            joined
-        } else {
-            0
-        };
-        let added = texts(&change.added);
-        connection
-            .execute(&ADD_MEMBERS, &[&row, &added, &joined, &first])
-            .await?;
-    }
-    set_roles(connection, row, change, seq).await?;
-    let count = i32::try_from(after.len()).unwrap_or(i32::MAX);
-    connection
-        .execute(&CHANGED, &[&row, &version()?, &count])
-        .await?;
-    if !state.is_recorded && is_group(false, after.len()) {
-        record(connection, row).await?;
-    }
-    Ok(after)
-}
-
-async fn set_roles(
-    connection: &Connection,
-    row: i64,
-    change: &MembersChange,
-    seq: u64,
-) -> Result<(), Failure> {
-    if change.roles.is_empty() {
-        return Ok(());
-    }
-    let users: Vec<&str> = change.roles.iter().map(|(user, _)| user.as_str()).collect();
-    let roles = change.roles.iter();
-    let roles: Vec<i16> = roles
-        .map(|(_, role)| i16::try_from(role_to_number(*role)).unwrap_or(0))
-        .collect();
-    connection
-        .execute(&SET_ROLES, &[&row, &users, &roles, &to_db(seq)])
-        .await
-        .map(drop)
-}
-
-/// Records that a conversation of the host application is a group.
-pub(super) async fn record(connection: &Connection, row: i64) -> Result<(), Failure> {
-    connection
-        .execute(&RECORD, &[&row, &history_to_db(History::All)])
-        .await
-        .map(drop)
-}
-
-async fn apply_details(
-    connection: &Connection,
-    row: i64,
-    change: &DetailsChange,
-    seq: u64,
-) -> Result<(), Failure> {
-    // One that an earlier version made has no row yet.
-    record(connection, row).await?;
-    let value = |field: &Option<Option<Arc<str>>>| {
-        let value = field.as_ref().and_then(|value| value.as_deref());
-        (field.is_some(), value.map(str::to_owned))
-    };
-    let (has_name, name) = value(&change.name);
-    let (has_url, url) = value(&change.avatar_url);
-    connection
-        .execute(
-            &SET_DETAILS,
-            &[&row, &has_name, &name, &has_url, &url, &to_db(seq)],
-        )
-        .await
-        .map(drop)
-}
-
-/// One of `others` whom a block stands between a user and. Their rows are locked: whoever blocks
-/// waits for this transaction.
-async fn first_blocked(
-    connection: &Connection,
-    user: &UserId,
-    others: &[UserId],
-) -> Result<Option<UserId>, Failure> {
-    let between = connection
-        .query(&BETWEEN, &[&user.as_str(), &texts(others)])
-        .await?;
-    let first = between.first().map(|row| row.try_get::<_, &str>(0));
-    Ok(first.transpose()?.map(UserId::trusted))
-}
-
-/// What making a group led to.
-enum Made {
-    /// Its events, and the id of its entry.
-    New(Vec<Event>, i64),
-    There(ConversationId),
-    Refused(GroupError),
-}
-
-/// Makes a group, or finds the one that its maker has made under the same id. With the events to
-/// publish.
-pub(crate) async fn make(
-    database: &Database,
-    new: &NewGroup,
-) -> Result<Option<(Conversation, bool, Vec<Event>)>, GroupError> {
-    let earlier = &Mutex::new(None);
-    let is_new = |made: &Made| matches!(made, Made::New(..));
-    let made = database
-        .transact_if(Repeat::Safe, is_new, |connection| async move {
-            ensure_people(&connection, &new.members, new.created_at).await?;
-            let owner = new.owner.as_str();
-            let deleted = lock_people(&connection, &new.members).await?;
-            let maker = connection.query_opt(&PERSON, &[&owner]).await?;
-            let maker: i64 = maker
-                .ok_or_else(|| internal("a maker is not there"))?
-                .try_get(0)?;
-            if let Some(client_id) = &new.client_id {
-                let params = &[&maker as _, &&**client_id as _];
-                if let Some(there) = connection.query_opt(&BY_CLIENT_ID, params).await? {
-                    let there = ConversationId::trusted(there.try_get::<_, &str>(0)?);
-                    if there != new.conversation {
-                        return Ok(Made::There(there));
-                    }
-                }
-            }
-            if let Some(blocked) = first_blocked(&connection, &new.owner, &new.members).await?
-                && earlier.lock().is_none()
-            {
-                return Ok(Made::Refused(GroupError::Blocked(blocked)));
-            }
-            if let Some(deleted) = deleted.first()
-                && earlier.lock().is_none()
-            {
-                return Ok(Made::Refused(GroupError::Deleted(deleted.clone())));
-            }
-            let place = &new.conversation;
-            let row = conversations::insert(&connection, place, None, 0, new.created_at).await?;
-            let Some(row) = row else {
-                // By an earlier run, whose outcome was unknown: nobody else has this id.
-                let (events, position) = earlier
-                    .lock()
-                    .take()
-                    .ok_or_else(|| internal("the id of a new group is taken"))?;
-                return Ok(Made::New(events, position));
-            };
-            let (events, position) = fill(&connection, row, maker, new).await?;
-            *earlier.lock() = Some((events.clone(), position));
-            Ok(Made::New(events, position))
-        })
-        .await?;
-    let (place, events) = match made {
-        Made::New(events, position) => {
-            database.committed(position);
-            (new.conversation.clone(), Some(events))
-        }
-        Made::There(place) => (place, None),
-        Made::Refused(why) => return Err(why),
-    };
-    let found = queries::conversation(database, &new.owner, &place).await?;
-    let is_new = events.is_some();
-    Ok(found.map(|found| (found, is_new, events.unwrap_or_default())))
-}
-
-/// Gives a new conversation its group, its members and its first entry.
-async fn fill(
-    connection: &Connection,
-    row: i64,
-    maker: i64,
-    new: &NewGroup,
-) -> Result<(Vec<Event>, i64), Failure> {
-    let change = new.first_entry();
-    connection
-        .execute(
-            &MAKE_GROUP,
-            &[
-                &row,
-                &new.name.as_deref(),
-                &new.avatar_url.as_deref(),
-                &history_to_db(new.history),
-                &maker,
-                &new.client_id.as_deref(),
-            ],
-        )
-        .await?;
-    let first = i64::from(new.history == History::Joined);
-    let members = texts(&new.members);
-    connection
-        .execute(&ADD_MEMBERS, &[&row, &members, &1_i64, &first])
-        .await?;
-    set_roles(connection, row, &change, 1).await?;
-    let count = i32::try_from(new.members.len()).unwrap_or(i32::MAX);
-    connection
-        .execute(&CHANGED, &[&row, &version()?, &count])
-        .await?;
-    let kind = EntryKind::Members(Box::new(change));
-    let entry = New {
-        id: new.entry.as_str(),
-        sender: maker,
-        kind: &kind,
-        key: None,
-        digest: None,
-        at: new.created_at,
-    };
-    let (seq, position) = append(connection, row, 0, &entry).await?;
-    let entry = Arc::new(Entry {
-        id: new.entry.clone(),
-        conversation: new.conversation.clone(),
-        seq,
-        sender: new.owner.clone(),
-        client_message_id: None,
-        kind,
-        created_at: new.created_at,
-    });
-    let to: Members = new.members.clone().into();
-    Ok((events(&entry, to.clone(), None, to), position))
-}
-
-/// A page of the members of a conversation.
-pub(crate) async fn member_page(
-    database: &Database,
-    caller: &UserId,
-    conversation: &ConversationId,
-    after: Option<MemberKey>,
-    limit: usize,
-) -> StoreResult<Option<Page<Member>>> {
-    let after = after.map_or_else(String::new, |key| key.user);
-    let wanted = to_db(limit as u64).saturating_add(1);
-    let (place, user) = (conversation.as_str(), caller.as_str());
-    let rows = database
-        .rows(&MEMBER_PAGE, &[&place, &user, &after, &wanted])
-        .await?;
-    if rows.is_empty() {
-        return Ok(None);
-    }
-    let mut items = Vec::with_capacity(rows.len());
-    for row in &rows {
-        // A page without members is one row without a profile.
-        let user: Option<&str> = row.try_get(0).map_err(Failure::from)?;
-        if user.is_some() {
-            let role = row.try_get(3).map_err(Failure::from)?;
-            items.push(Member {
-                profile: profile_of(row, 0).map_err(Failure::from)?,
-                role: role_from_db(role),
-            });
-        }
-    }
-    Ok(Some(pages::members(items, limit)))
 }

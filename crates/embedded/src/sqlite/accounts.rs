@@ -2,7 +2,7 @@
 
 use super::SqliteStore;
 use super::account_rows::{end_all, has_password};
-use super::batch::person_row;
+use super::codec::person_row;
 use super::deleted_accounts;
 use super::directory::profile_of_account;
 use async_trait::async_trait;

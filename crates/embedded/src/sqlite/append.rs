@@ -1,8 +1,9 @@
 //! Appends to a log: checks membership, repetitions and rights, inserts the entry, moves the
 //! sender's marks.
 
-use super::batch::{Batch, CachedConversation, CachedMember, person_row, to_db};
+use super::batch::{Batch, CachedConversation, CachedMember};
 use super::changes::{self, Judged, are_members, quote};
+use super::codec::{person_row, to_db};
 use super::entries::entry_at;
 use super::files;
 use super::insert::{EntryRow, Inserted, insert};

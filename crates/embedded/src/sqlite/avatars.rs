@@ -1,6 +1,6 @@
 //! The records of pictures of accounts and groups.
 
-use super::batch::to_db;
+use super::codec::to_db;
 use lamplight_domain::identity::{ConversationId, FileId, UserId};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::Avatar;

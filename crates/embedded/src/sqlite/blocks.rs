@@ -1,6 +1,7 @@
 //! Who has blocked whom.
 
-use super::batch::{Batch, ensure_person, person_row, to_db};
+use super::batch::{Batch, ensure_person};
+use super::codec::{person_row, to_db};
 use super::deleted_accounts::has_deleted_account;
 use super::queries::profile;
 use lamplight_domain::identity::{ConversationId, Profile, UserId};

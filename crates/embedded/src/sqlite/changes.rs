@@ -1,7 +1,8 @@
 //! Changes of messages: finds the message, asks the rules, and keeps the tables in step with the
 //! entry that is appended.
 
-use super::batch::{CachedConversation, CachedMember, from_db, to_db};
+use super::batch::{CachedConversation, CachedMember};
+use super::codec::{from_db, to_db};
 use super::deletions::{erase, last_before};
 use super::entries::{entries, entry};
 use super::files::delete_of_message;

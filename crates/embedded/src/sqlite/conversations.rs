@@ -1,6 +1,7 @@
 //! Makes conversations and memberships.
 
-use super::batch::{Batch, ensure_person, to_db};
+use super::batch::{Batch, ensure_person};
+use super::codec::to_db;
 use super::deleted_accounts::has_deleted_account;
 use super::queries;
 use lamplight_domain::conversation::Conversation;

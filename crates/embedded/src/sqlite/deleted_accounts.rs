@@ -1,7 +1,8 @@
 //! Deletes accounts, and keeps what is left to do for each.
 
 use super::account_rows::{end_all, has_password};
-use super::batch::{Batch, person_row, to_db};
+use super::batch::Batch;
+use super::codec::{person_row, to_db};
 use lamplight_domain::identity::{ConversationId, MessageId, UserId};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{Authored, Deletion, NewDeletion};

@@ -1,8 +1,7 @@
 //! People: profiles, manual statuses, when they were last seen.
 
 use super::SqliteStore;
-use super::batch::{from_db, person_row, to_db};
-pub(super) use super::codec::manual_to_db;
+use super::codec::{from_db, manual_to_db, person_row, to_db};
 use super::marks::catch_up;
 use super::queries::profile;
 use super::work::Durability;

@@ -1,6 +1,7 @@
 //! The records of files.
 
-use super::batch::{Batch, IS_CLOSED, from_db, to_db};
+use super::batch::{Batch, IS_CLOSED};
+use super::codec::{from_db, to_db};
 use super::deleted_accounts::has_deleted_account;
 use lamplight_domain::file::{Attachment, Dimensions, FileState, StoredFile};
 use lamplight_domain::identity::{ConversationId, FileId, UserId};

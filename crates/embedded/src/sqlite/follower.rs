@@ -1,6 +1,6 @@
 //! Entries in the order of their commits, and how far each follower has handled them.
 
-use super::batch::{from_db, to_db};
+use super::codec::{from_db, to_db};
 use super::entries::{entries, entry};
 use lamplight_domain::identity::ConversationId;
 use lamplight_usecases::pages::ByteBudget;

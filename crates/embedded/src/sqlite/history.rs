@@ -1,7 +1,7 @@
 //! Reads of logs: pages, catch-ups, and how far a log had got at an entry. Each function needs one
 //! snapshot: a reader's, or the writer's transaction.
 
-use super::batch::{from_db, role_from_db, to_db};
+use super::codec::{from_db, role_from_db, to_db};
 use super::entries::{entries, entry};
 use lamplight_domain::conversation::Receipt;
 use lamplight_domain::entry::{Entry, LogHead};

@@ -1,6 +1,7 @@
 //! Inserts an entry of any kind under the next `seq` of its log.
 
-use super::batch::{CachedConversation, from_db, to_db};
+use super::batch::CachedConversation;
+use super::codec::{from_db, to_db};
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::CommitPosition;
 use rusqlite::{Connection, params};

@@ -1,8 +1,8 @@
 //! Members' marks as the database has them: the rules are [`Marks`]'s. The columns of the visible
 //! marks keep the names of the schema that added them, `told_…`.
 
-use super::batch::{Batch, CachedConversation, from_db, to_db};
-use super::directory::manual_to_db;
+use super::batch::{Batch, CachedConversation};
+use super::codec::{from_db, manual_to_db, to_db};
 use lamplight_domain::conversation::Members;
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, UserId};

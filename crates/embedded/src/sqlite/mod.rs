@@ -90,8 +90,9 @@ pub(crate) use sent_files::sent_files;
 pub(crate) use settings::set_settings;
 pub(crate) use watches::{lost_uploads, watch_uploads};
 
-use batch::{Batch, to_db};
+use batch::Batch;
 use checkpoint::Checkpointer;
+use codec::to_db;
 use error::CLOSED;
 use health::Health;
 use lamplight_domain::identity::Generation;

@@ -1,8 +1,9 @@
 //! Opens the database: the directory, the lock against a second process, the write-ahead log, the
 //! pragmas, the migrations, the generation.
 
-use super::batch::{KnownConversations, from_db};
+use super::batch::KnownConversations;
 use super::checkpoint::{Checkpointer, start_epoch};
+use super::codec::from_db;
 use super::connection::{connect, prepare_writer};
 use super::error::{OpenError, is_damage};
 use super::follower::commit_head;

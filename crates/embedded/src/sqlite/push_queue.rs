@@ -1,7 +1,6 @@
 //! Which messages each subscription is to be sent: a queue by time, by the clock of the database.
 
-use super::batch::{from_db, to_db};
-use super::codec::now;
+use super::codec::{from_db, now, to_db};
 use super::follower::{commit_head, confirm, follower_position};
 use super::push_subscriptions::subscription;
 use lamplight_domain::identity::ConversationId;

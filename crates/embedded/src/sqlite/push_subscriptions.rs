@@ -1,7 +1,6 @@
 //! Subscriptions for Web Push, and the keys that they were made for.
 
-use super::batch::{from_db, person_row, to_db};
-use super::codec::now;
+use super::codec::{from_db, now, person_row, to_db};
 use super::follower::{commit_head, confirm, follower_position};
 use lamplight_domain::identity::UserId;
 use lamplight_domain::time::Timestamp;

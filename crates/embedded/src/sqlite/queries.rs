@@ -1,7 +1,7 @@
 //! Reads of conversations, their members and the lists of them. Each function needs one snapshot: a
 //! reader's, or the writer's transaction.
 
-use super::batch::{from_db, role_from_db, to_db};
+use super::codec::{from_db, role_from_db, to_db};
 use super::entries::entry_at;
 use super::history::{News, news};
 use super::messages_now::without_reactions;
@@ -155,7 +155,7 @@ pub(crate) fn profiles(conn: &Connection, users: &[UserId]) -> rusqlite::Result<
 }
 
 fn person(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<i64>> {
-    super::batch::person_row(conn, user)
+    super::codec::person_row(conn, user)
 }
 
 /// A conversation of the caller's, and the caller's row.

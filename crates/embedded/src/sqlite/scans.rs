@@ -1,7 +1,6 @@
 //! Files that wait for the scanner: a queue by time, by the clock of the database.
 
-use super::batch::{from_db, to_db};
-use super::codec::now;
+use super::codec::{from_db, now, to_db};
 use super::files::stored_file;
 use lamplight_domain::file::FileState;
 use lamplight_domain::identity::FileId;

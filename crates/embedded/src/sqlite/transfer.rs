@@ -1,8 +1,8 @@
 //! [`Transfer`] on SQLite: `lamplight migrate`.
 
 use super::SqliteStore;
-use super::batch::{from_db, to_db};
 use super::checkpoint::{PRESENCE, counter, renew_generation, set_counter};
+use super::codec::{from_db, to_db};
 use super::search_index::reindex;
 use super::transfer_source::{SOURCE, source};
 use async_trait::async_trait;

@@ -1,8 +1,7 @@
 //! Uploads that others were told of, and that somebody has to say the end of: by the clock of the
 //! database.
 
-use super::batch::to_db;
-use super::codec::now;
+use super::codec::{now, to_db};
 use super::files::stored_file;
 use lamplight_domain::file::{FileState, StoredFile};
 use lamplight_domain::identity::FileId;

@@ -1,0 +1,297 @@
+//! Sessions: how long they last, and what ends them.
+
+use super::{account, session};
+use crate::{Subject, at, named, user};
+use lamplight_usecases::ports::{Accounts, Directory, NewSession};
+
+/// And not a millisecond longer.
+pub async fn a_session_lasts_until_its_end<S: Accounts + Directory>(subject: Subject<S>) {
+    let store = &subject.store;
+    store
+        .create("ada", account("1"), named("1", "Ada"), at(0))
+        .await
+        .expect("an account");
+    store
+        .open_session(session("digest", "1", at(0), at(100)))
+        .await
+        .expect("a session");
+    assert_eq!(
+        store.session("digest", at(0)).await.expect("an answer"),
+        Some((user("1"), at(100)))
+    );
+    assert_eq!(
+        store.session("digest", at(99)).await.expect("an answer"),
+        Some((user("1"), at(100)))
+    );
+    assert_eq!(
+        store.session("digest", at(100)).await.expect("an answer"),
+        None
+    );
+    assert_eq!(
+        store.session("other", at(0)).await.expect("an answer"),
+        None
+    );
+}
+
+/// One sign-in under it ends nobody's session for good.
+pub async fn h11_a_clock_a_month_ahead_deletes_no_session<S: Accounts + Directory>(
+    subject: Subject<S>,
+) {
+    const DAY: i64 = 86_400_000;
+    let store = &subject.store;
+    for id in ["1", "2"] {
+        store
+            .create(id, account(id), named(id, id), at(0))
+            .await
+            .expect("an account");
+    }
+    store
+        .open_session(session("true", "1", at(0), at(30 * DAY)))
+        .await
+        .expect("a session");
+    store
+        .open_session(session("ahead", "2", at(31 * DAY), at(61 * DAY)))
+        .await
+        .expect("a session");
+    assert_eq!(
+        store
+            .session("true", at(31 * DAY))
+            .await
+            .expect("an answer"),
+        None
+    );
+    // The clock is set right again.
+    store
+        .open_session(session("later", "2", at(DAY), at(31 * DAY)))
+        .await
+        .expect("a session");
+    assert_eq!(
+        store.session("true", at(DAY)).await.expect("an answer"),
+        Some((user("1"), at(30 * DAY)))
+    );
+}
+
+/// Signing out tells whose it was, once.
+pub async fn a_session_ends_once<S: Accounts + Directory>(subject: Subject<S>) {
+    let store = &subject.store;
+    store
+        .create("ada", account("1"), named("1", "Ada"), at(0))
+        .await
+        .expect("an account");
+    store
+        .open_session(session("one", "1", at(0), at(100)))
+        .await
+        .expect("a session");
+    store
+        .open_session(session("two", "1", at(0), at(100)))
+        .await
+        .expect("a session");
+    assert_eq!(
+        store.end_session("one").await.expect("an answer"),
+        Some(user("1"))
+    );
+    assert_eq!(store.end_session("one").await.expect("an answer"), None);
+    assert_eq!(store.session("one", at(1)).await.expect("an answer"), None);
+    assert!(
+        store
+            .session("two", at(1))
+            .await
+            .expect("an answer")
+            .is_some(),
+        "the other device stays"
+    );
+}
+
+/// Sweeping takes those that ended, and no others.
+pub async fn sessions_that_are_over_do_not_come_back<S: Accounts + Directory>(subject: Subject<S>) {
+    let store = &subject.store;
+    store
+        .create("ada", account("1"), named("1", "Ada"), at(0))
+        .await
+        .expect("an account");
+    for number in 0..50 {
+        store
+            .open_session(session(&format!("old-{number}"), "1", at(0), at(10)))
+            .await
+            .expect("a session");
+    }
+    store
+        .open_session(session("long", "1", at(0), at(1_000)))
+        .await
+        .expect("a session");
+    for number in 0..10 {
+        store
+            .open_session(session(&format!("new-{number}"), "1", at(20), at(1_000)))
+            .await
+            .expect("a session");
+    }
+    assert!(
+        store
+            .session("long", at(20))
+            .await
+            .expect("an answer")
+            .is_some()
+    );
+    for number in 0..50 {
+        assert_eq!(
+            store
+                .session(&format!("old-{number}"), at(20))
+                .await
+                .expect("an answer"),
+            None
+        );
+    }
+}
+
+/// And no other account's. The newest stays even where the clock went back.
+pub async fn h12_the_oldest_session_of_an_account_ends_where_it_has_too_many<
+    S: Accounts + Directory,
+>(
+    subject: Subject<S>,
+) {
+    let store = &subject.store;
+    for (id, name) in [("1", "ada"), ("2", "lin")] {
+        store
+            .create(name, account(id), named(id, name), at(0))
+            .await
+            .expect("an account");
+    }
+    store
+        .open_session(session("other", "2", at(0), at(1_000)))
+        .await
+        .expect("a session");
+    let open = async |digest: &str, began: i64| {
+        let new = NewSession {
+            most: 3,
+            ..session(digest, "1", at(began), at(1_000))
+        };
+        store
+            .open_session(new)
+            .await
+            .expect("a session")
+            .expect("opened")
+    };
+    for (digest, began) in [("a", 10), ("b", 20), ("c", 30)] {
+        assert!(open(digest, began).await.is_empty());
+    }
+    assert_eq!(open("d", 40).await, ["a"]);
+    assert_eq!(open("e", 5).await, ["b"]);
+    for (digest, is_there) in [
+        ("a", false),
+        ("b", false),
+        ("c", true),
+        ("d", true),
+        ("e", true),
+        ("other", true),
+    ] {
+        assert_eq!(
+            store
+                .session(digest, at(50))
+                .await
+                .expect("an answer")
+                .is_some(),
+            is_there,
+            "{digest}"
+        );
+    }
+}
+
+/// And nobody else's.
+pub async fn all_sessions_of_a_user_end_at_once<S: Accounts + Directory>(subject: Subject<S>) {
+    let store = &subject.store;
+    for (id, name) in [("1", "ada"), ("2", "lin")] {
+        store
+            .create(name, account(id), named(id, name), at(0))
+            .await
+            .expect("an account");
+    }
+    for (digest, id) in [("a", "1"), ("b", "1"), ("c", "2")] {
+        store
+            .open_session(session(digest, id, at(0), at(1_000)))
+            .await
+            .expect("a session");
+    }
+    let sorted = |mut digests: Vec<String>| {
+        digests.sort();
+        digests
+    };
+    assert_eq!(
+        sorted(store.sessions_of(&user("1")).await.expect("an answer")),
+        ["a", "b"]
+    );
+    assert_eq!(
+        sorted(
+            store
+                .end_sessions(&user("1"), None)
+                .await
+                .expect("an answer")
+        ),
+        ["a", "b"]
+    );
+    assert!(
+        store
+            .end_sessions(&user("1"), None)
+            .await
+            .expect("an answer")
+            .is_empty()
+    );
+    assert!(
+        store
+            .end_sessions(&user("nobody"), None)
+            .await
+            .expect("an answer")
+            .is_empty()
+    );
+    assert!(
+        store
+            .sessions_of(&user("1"))
+            .await
+            .expect("an answer")
+            .is_empty()
+    );
+    assert!(
+        store
+            .session("c", at(1))
+            .await
+            .expect("an answer")
+            .is_some()
+    );
+}
+
+/// A sign-out that reaches the store late does not end what was opened after it.
+pub async fn h11_sessions_end_that_were_opened_until_a_time<S: Accounts + Directory>(
+    subject: Subject<S>,
+) {
+    let store = &subject.store;
+    store
+        .create("ada", account("1"), named("1", "ada"), at(0))
+        .await
+        .expect("an account");
+    for (digest, began) in [("a", 10), ("b", 20), ("c", 21)] {
+        store
+            .open_session(session(digest, "1", at(began), at(1_000)))
+            .await
+            .expect("a session");
+    }
+    let mut ended = store
+        .end_sessions(&user("1"), Some(at(20)))
+        .await
+        .expect("an answer");
+    ended.sort();
+    assert_eq!(ended, ["a", "b"]);
+    assert_eq!(
+        store.sessions_of(&user("1")).await.expect("an answer"),
+        ["c"]
+    );
+    let asked = ["a", "c", "b", "never", "c"].map(str::to_owned);
+    let mut missing = store.without_session(&asked).await.expect("an answer");
+    missing.sort();
+    assert_eq!(missing, ["a", "b", "never"]);
+    assert!(
+        store
+            .without_session(&[])
+            .await
+            .expect("an answer")
+            .is_empty()
+    );
+}
