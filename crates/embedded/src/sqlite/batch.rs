@@ -1,6 +1,6 @@
 //! One transaction as its items see it, and the writer's cache of conversations.
 
-use super::codec::{from_db, person_row, role_from_db, to_db};
+use super::codec::{from_db, person_row, role_from_db};
 use super::history::log_head;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::entry::LogHead;
