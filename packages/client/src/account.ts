@@ -6,7 +6,7 @@ import { type Cell, cell } from "./store.js"
 import type { MeState } from "./types.js"
 import type { Activity, AuthAnswer, Chosen, Registration, SessionAnswer, User } from "./wire.js"
 
-/** The route that tells who is signed in, and refuses where nobody is. */
+/** Returns the signed-in user, or 401 without a session. */
 export const SESSION = "/api/auth/session"
 
 export interface Account {
@@ -15,8 +15,8 @@ export interface Account {
   /** Sets the user; null signs out. */
   setUser(user: User | null): void
   /**
-   * The user as the token or option says, or else as the session says. Throws `Unauthorized` if nobody is
-   * signed in.
+   * The user of the token or the `userId` option, otherwise of the session. Throws `Unauthorized` if
+   * there is no user.
    */
   whoami(): Promise<User>
   /** The session may have changed: `whoami` asks the server the next time. */
@@ -30,7 +30,7 @@ export interface Account {
   setActivity(activity: Activity | null): void
 }
 
-/** `changed` is called after another user, or nobody, replaces the last one. */
+/** `changed` is called after a sign-in as another user, and after a sign-out. */
 export function createAccount(http: Http, identity: Identity, changed: () => void): Account {
   const initial: MeState = {
     status: "unknown",
@@ -42,7 +42,9 @@ export function createAccount(http: Http, identity: Identity, changed: () => voi
   }
   const state = cell(initial)
   let asked = false
-  /** Counts sign-ins and sign-outs: a session that was asked for before the last one is not the present one. */
+  /**
+   * Counts sign-ins and sign-outs, to ignore the answer to a session request that was sent before the last one.
+   */
   let turns = 0
 
   function setUser(user: User | null): void {
@@ -61,7 +63,10 @@ export function createAccount(http: Http, identity: Identity, changed: () => voi
     if (registration && registration !== state.get().registration) state.set({ ...state.get(), registration })
   }
 
-  /** Asks who is signed in. Without an error where nobody is: browsers write refusals to the console. */
+  /**
+   * Returns the session's user, without an error if there is none, because browsers log every 401 to the
+   * console.
+   */
   async function ask(): Promise<AuthAnswer> {
     try {
       return await http<AuthAnswer>("/api/auth")

@@ -1,4 +1,4 @@
-/** What a user can do in a conversation: send, and change what was sent. */
+/** A user's actions in a conversation: sending messages and changing them. */
 import { refusal } from "./content.js"
 import { excerptOf } from "./fold.js"
 import { findMessage, type Log } from "./log.js"

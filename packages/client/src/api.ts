@@ -1,4 +1,4 @@
-/** The client as the application holds it. */
+/** The public interface of the client. */
 import type {
   Blocks,
   ConnectionState,
@@ -29,42 +29,45 @@ import type {
   User,
 } from "./wire.js"
 
-/** What narrows a search of messages, and where it continues. */
+/** Filters and paging of a message search. */
 export interface SearchOptions {
   /** Only in this conversation. */
   conversationId?: string | undefined
   /** Only from this user. */
   senderId?: string | undefined
-  /** Only what was sent before this time. */
+  /** Only messages sent before this time. */
   before?: Date | string | undefined
-  /** Only what was sent after this time. */
+  /** Only messages sent after this time. */
   after?: Date | string | undefined
-  /** The `nextCursor` of the page before. */
+  /** The `nextCursor` of the previous page. */
   cursor?: string | undefined
   /** 1 to 50; 20 by default. */
   limit?: number | undefined
-  /** Gives the search up: it rejects with the code `aborted`. */
+  /** Aborts the search, which then rejects with the code `aborted`. */
   signal?: AbortSignal | undefined
 }
 
 /** Messages that a search found, newest first. */
 export interface SearchPage {
   hits: SearchHit[]
-  /** For the next page; null: there are no more. */
+  /** The cursor of the next page; null on the last page. */
   nextCursor: string | null
 }
 
-/** A group that is to be made. */
+/** A group to create. */
 export interface NewGroup {
-  /** Everybody but the user, who becomes its owner. */
+  /** The members except the user, who becomes the owner. */
   memberIds: readonly string[]
   name?: string | undefined
   avatarUrl?: string | undefined
-  /** What those see who are added later: what follows (`joined`, the default), or all of it. */
+  /**
+   * The history that members see who are added later: only from then on (`joined`, the default), or
+   * everything (`all`).
+   */
   history?: "joined" | "all" | undefined
   /**
-   * The application's own id for it: a group is made once under it, however often this is called. Give the same one when you try
-   * again after an error; by default each call has a new one.
+   * Makes the call idempotent: repeated calls with the same id create one group. Pass the same id when you retry after
+   * an error. By default each call has a new id.
    */
   clientConversationId?: string | undefined
 }
@@ -81,7 +84,7 @@ export interface Finding {
 export interface Diagnosis {
   ok: boolean
   findings: Finding[]
-  /** What was checked, in words, for a bug report. Never a token. */
+  /** The checked facts as text, for a bug report. They never contain a token. */
   facts: Record<string, string>
 }
 
@@ -92,35 +95,38 @@ export interface Lamplight {
   readonly conversations: Store<ConversationsState>
   readonly unread: Store<UnreadState>
   readonly outbox: Outbox
-  /** Those whom the user has blocked. */
+  /** The users whom the user has blocked. */
   readonly blocks: Blocks
   /** Files on their way to the server. */
   readonly uploads: Uploads
-  /** The files that others are uploading now, in all conversations, and for a moment after the end of each. */
+  /**
+   * The files that others are uploading now, in all conversations. An upload stays listed for a moment after
+   * its end.
+   */
   readonly sharing: Store<readonly FileProgress[]>
-  /** Whether the server's data went back in time. */
+  /** Whether the server lost data, for example because a backup was restored. */
   readonly restored: Store<RestoredState>
   /** Everybody who is online. */
   roster(): Store<RosterState>
   /**
-   * Chosen people, online or not. They are watched while the store has a subscriber. The same ids give the
-   * same store.
+   * Selected people, online or not. Their presence is watched while the store has a subscriber. The same
+   * ids return the same store.
    */
   roster(ids: readonly string[]): Store<Readonly<Record<string, PresenceView>>>
-  /** One person. */
+  /** The presence of one person. */
   presence(userId: string): Store<PresenceView>
   /**
-   * Where a browser gets a file, or its thumbnail, for `<img>`, `<video>` and links; null until that is known, and where the user may not
-   * have it. With a token or a `userId` this is a signed address, which is fetched while the store has a subscriber, and again before
-   * it ends. Each call makes a store; what it fetches is shared.
+   * The URL of a file or its thumbnail, for `<img>`, `<video>` and links; null until it is known, and if the user may
+   * not read the file. With a token or a `userId` it is a signed URL, fetched while the store has a subscriber and
+   * renewed before it expires. Each call creates a store; fetched URLs are shared.
    */
   fileUrl(file: SharedFile, which?: "file" | "thumbnail"): Store<string | null>
   /**
-   * Fetches other signed addresses of a file, after the server refused one: call it from `onerror`. At most once a minute for a file,
-   * and without effect where addresses are not signed.
+   * Fetches new signed URLs of a file after the server refused one: call it from `onerror`. It acts at most once a
+   * minute for each file, and not at all if URLs are not signed.
    */
   renewFileUrl(fileId: string): void
-  /** One conversation. */
+  /** One conversation. The same id returns the same handle. */
   conversation(id: string): ConversationHandle
 
   /**
@@ -129,13 +135,14 @@ export interface Lamplight {
    */
   retain(): () => void
   /**
-   * Starts an attempt now: after `refused`, or while waiting for the next one. Does nothing unless retained.
+   * Starts an attempt now, after `refused` or before the next planned attempt. Does nothing unless the
+   * client is retained.
    */
   connect(): void
   /** Closes the client for good. */
   close(): void
 
-  /** Creates an account (`AUTH=local`) and signs in. Like all of the following, throws `LamplightError`. */
+  /** Creates an account (`AUTH=local`) and signs in. Like all methods below, throws a `LamplightError`. */
   register(account: { username: string; password: string; name?: string }): Promise<User>
   /** Signs in (`AUTH=local`). */
   login(account: { username: string; password: string }): Promise<User>
@@ -146,67 +153,71 @@ export interface Lamplight {
   /** Replaces the password, which ends every other session (`AUTH=local`). A wrong `current` is `forbidden`. */
   changePassword(passwords: { current: string; next: string }): Promise<void>
   /**
-   * Changes the user's name or picture (`AUTH=local`). What is left out stays; `avatarUrl: null` removes the
-   * picture.
+   * Changes the user's name or picture (`AUTH=local`). Omitted fields stay unchanged; `avatarUrl: null`
+   * removes the picture.
    */
   updateAccount(changes: { name?: string; avatarUrl?: string | null }): Promise<User>
   /**
-   * Deletes the account (`AUTH=local`), and signs out everywhere. What the user wrote stays in the conversations
-   * of others without a name, unless `messages` is `"delete"`. A wrong `password` is `forbidden`.
+   * Deletes the account (`AUTH=local`), and signs out everywhere. The user's messages stay in conversations
+   * without a name, unless `messages` is `"delete"`. A wrong `password` is `forbidden`.
    */
   deleteAccount(deletion: { password: string; messages?: "delete" }): Promise<void>
   /**
-   * What the user keeps from others, and does not see of others; `changes` change it. `lastSeen`: who is told when
-   * the user was last seen; `receipts`: whether others are told how far the user has read.
+   * Returns the privacy settings; `changes` sets them first. `lastSeen`: who sees when the user was last online.
+   * `receipts`: whether others see the user's read marks. A user who hides either does not see it of others.
    */
   accountSettings(changes?: Partial<AccountSettings>): Promise<AccountSettings>
-  /** The user of the session; null if nobody is signed in. */
+  /** The user of the session; null without a session. */
   session(): Promise<User | null>
   /** Searches the directory. */
   users(query?: string, options?: { cursor?: string; signal?: AbortSignal }): Promise<PageAnswer<User>>
   /**
-   * Searches the messages that the user may read: words and their beginnings, all of which a message must have. A new message is
-   * found about a second after it was sent. While the server is busy the client waits and asks again. Give an earlier search up
-   * with its `signal` when another one takes its place.
+   * Searches the messages that the user may read. A message matches if it has all words of the query, or words that
+   * begin with them. A new message is found about a second after it was sent. While the server is busy the client waits
+   * and retries. Abort a search by its `signal` when you start another one.
    */
   search(query: string, options?: SearchOptions): Promise<SearchPage>
   /** Finds or creates the conversation with a person. */
   openConversation(userId: string): Promise<Conversation>
   /**
-   * Makes a group of the user and others. Without an answer it is repeated under the same id, so that there is one group at the
-   * end.
+   * Creates a group of the user and others. Without an answer the request is repeated under the same id, so only one
+   * group is created.
    */
   createGroup(group: NewGroup): Promise<Conversation>
-  /** Gives a group another name or picture, as one of its admins; null removes it. What is left out stays. */
+  /**
+   * Changes the name or picture of a group; requires an admin. Null removes it; an omitted field stays
+   * unchanged.
+   */
   updateGroup(
     conversationId: string,
     changes: { name?: string | null; avatarUrl?: string | null },
   ): Promise<void>
-  /** The members of a conversation. The same id gives the same store. */
+  /** The members of a conversation. The same id returns the same store. */
   members(conversationId: string): Members
   /**
-   * The files of a conversation's messages: of these kinds, or all. The same ids and kinds, in the same order, give the same store.
+   * The files of a conversation's messages, of these kinds or of all. The same id and kinds, in the same order, return
+   * the same store.
    */
   files(conversationId: string, ...kinds: FileKind[]): ConversationFiles
   /** Loads the next page of the list. */
   loadMoreConversations(): Promise<void>
   /**
-   * Loads a page of the archived conversations, which `conversations` has only as far as they are loaded: the newest ones or, with
-   * the cursor of an earlier page, those after it. Resolves to the cursor of the next page; null: there are no more.
+   * Loads a page of archived conversations into `conversations`: the newest ones or, with the cursor of an earlier
+   * page, those after it. Resolves to the cursor of the next page, or null on the last page.
    */
   loadArchivedConversations(cursor?: string): Promise<string | null>
   /** Loads the list again. */
   reloadConversations(): Promise<void>
   /** Sets the status on all of the user's devices. */
   setStatus(status: ChosenStatus, options?: { text?: string; until?: string }): Promise<void>
-  /** Sets what the user is doing in this session; null: nothing. */
+  /** Sets the user's activity in this session; null removes it. */
   setActivity(activity: Activity | null): Promise<void>
-  /** The user has read that the server's data went back in time. */
+  /** Dismisses the notice that the server lost data. */
   dismissRestored(): void
   /**
-   * Calls `listener` with each message of somebody else that arrives live, in each tab; for sounds and
-   * notifications. Messages that are loaded later are not included. `isLeader` is true in one of the user's
-   * tabs only. `isSilent`: the user has muted the conversation, and it is not a group in which the message mentions the user.
+   * Calls `listener` with each message of another user that arrives live, for sounds and notifications; messages that
+   * are loaded later are not included. It is called in each tab: `isLeader` is true in only one of them. `isSilent` is
+   * true if the user has muted the conversation, unless it is a group and the message mentions the user.
    */
   onMessage(listener: (message: Message, isLeader: boolean, isSilent: boolean) => void): () => void
   /** Checks the set-up for problems, as far as a browser can. */

@@ -161,7 +161,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       (isLost) => {
         isPersistent = !isLost && lasts
         outbox.persist(isLost)
-        // What could not be loaded.
+        // The part that could not be loaded.
         if (!isLost && account.id()) events.emit("signedIn")
       },
     ),

@@ -7,7 +7,7 @@ import { type Cell, cell, same } from "./store.js"
 import type { ConnectionState } from "./types.js"
 import type { ClientEvents, ServerEvents } from "./wire.js"
 
-/** What the connection needs from the rest of the client. */
+/** The parts of the client that the connection uses. */
 export interface ConnectionOptions {
   clock: Clock
   random(): number
@@ -32,7 +32,7 @@ export interface Connection {
   retained(): boolean
   connect(): void
   close(): void
-  /** Drops the socket and starts anew, as another user or with another token. */
+  /** Closes the socket and connects again, for another user or with another token. */
   restart(): void
   /** Stops without another attempt. */
   refuse(error: LamplightError): void
@@ -88,7 +88,7 @@ export function createConnection(options: ConnectionOptions): Connection {
   })
   const serverEvents = createEmitter<ServerEvents>()
   let last = state.get()
-  // The first to subscribe: the client's modules have handled a change before the application hears of it.
+  // Subscribes before the application does, so that the client's modules handle each change first.
   state.subscribe(() => {
     const before = last
     last = state.get()

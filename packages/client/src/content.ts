@@ -1,4 +1,4 @@
-/** What a message may contain. */
+/** Limits of a message's content. */
 import { LamplightError } from "./errors.js"
 
 /** The limit for a message, in Unicode scalar values. */

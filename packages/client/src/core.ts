@@ -1,4 +1,4 @@
-/** What all modules of one client share. */
+/** State and helpers that all modules of a client share. */
 import type { Connection } from "./connection.js"
 import type { Emitter, InternalEvents, TabMessage } from "./events.js"
 import type { Http } from "./http.js"
@@ -19,7 +19,7 @@ export interface Core {
   withLock: WithLock
   /** The namespace of locks and storage keys: one for each server. */
   scope: string
-  /** The user's id; null while nobody is signed in. */
+  /** The user's id; null while signed out. */
   me(): string | null
   /** Whether this user is still signed in. Answers to requests of another user are dropped. */
   isUser(userId: string | null): boolean

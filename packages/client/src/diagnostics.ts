@@ -1,4 +1,4 @@
-/** Finds out why the connection fails. What looks for the reasons, the doctor, is loaded when it is needed. */
+/** Finds out why the connection fails. Loads the doctor, which runs the checks, on demand. */
 
 import type { Diagnosis } from "./api.js"
 import type { Core } from "./core.js"

@@ -1,4 +1,7 @@
-/** What this device has stored for a user whose account is deleted. Loaded with the deletion. */
+/**
+ * Erases everything that this device has stored for a user whose account is deleted. Loaded on
+ * demand.
+ */
 import type { Core } from "./core.js"
 
 /** Removes what is unsent: messages and their files, drafts, read marks, settings of conversations. Failures of the storage stay silent. */

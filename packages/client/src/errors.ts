@@ -21,11 +21,11 @@ export interface ErrorDetails {
   /** Whether trying again may help. */
   retryable: boolean
   retryAfterMs?: number
-  /** What was observed. */
+  /** The observed state. */
   saw?: string
-  /** What was expected. */
+  /** The expected state. */
   expected?: string
-  /** The one thing to do about it. */
+  /** How to fix it, in one step. */
   fix?: string
   /** Whether anyone may create an account; with `unauthenticated` only. */
   registration?: Registration
@@ -55,7 +55,7 @@ export class LamplightError extends Error {
   }
 }
 
-/** Throw it from `getToken` when nobody is signed in: the client then stops trying. */
+/** Throw it from `getToken` when no user is signed in: the client then stops trying to connect. */
 export class Unauthorized extends LamplightError {
   constructor(message = "You are not signed in.") {
     super({ code: "unauthenticated", message, retryable: false, fix: "Sign in, then connect again." })

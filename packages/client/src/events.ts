@@ -17,7 +17,7 @@ export type TabMessage =
 export interface InternalEvents {
   /** The user's socket is gone. */
   disconnected: undefined
-  /** Nobody retains the client any more: the connection ends in a moment. */
+  /** The last component released the client: the connection closes shortly. */
   released: undefined
   /** The client is retained again before its connection ended. */
   resumed: undefined
@@ -27,11 +27,13 @@ export interface InternalEvents {
   environment: "wake" | "active" | "hide"
   /** `getToken` gave a token. True: it may be another user's than the last one. */
   token: boolean
-  /** Another user, or nobody, is signed in: everything of the former one leaves memory. */
+  /** The user changed or signed out: drop everything of the previous user from memory. */
   reset: undefined
-  /** After `reset`: a user is signed in; or the storage answers again. What was stored for that user is loaded. */
+  /**
+   * After `reset`, when a user is signed in, and when the storage works again: load what is stored for that user.
+   */
   signedIn: undefined
-  /** What is shown is to be fetched again. */
+  /** Fetch everything that is shown again. */
   fetch: undefined
   /** The user is announced on a new socket; what was missed is not fetched yet. */
   joined: undefined

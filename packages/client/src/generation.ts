@@ -1,6 +1,6 @@
 /**
- * The generation of the server's store. It changes when the server's data goes back in time, for example by a
- * restored backup: then everything that was fetched before is invalid.
+ * The generation of the server's store. It changes when the server loses data, for example when a backup is
+ * restored. Everything fetched before is invalid then.
  */
 import type { Core } from "./core.js"
 import { toError } from "./errors.js"
@@ -9,14 +9,14 @@ import type { RestoredState, Store } from "./types.js"
 import type { OfStore } from "./wire.js"
 
 export interface Generation {
-  /** What the person should be told. */
+  /** The state for the notice that the app shows to the user. */
   state: Store<RestoredState>
   dismiss(): void
   /** The generation of the last answer. */
   now(): string | undefined
   /** Takes in what an answer says, and the epoch of its request. `isJoin`: it announced the user on a new socket. */
   update(store: string | undefined, epoch: number, isJoin?: boolean): void
-  /** One conversation went back in time. */
+  /** One conversation has lost entries. */
   reset(conversationId: string): void
   /** Makes a request and takes in its answer. `isRead`: it is repeated once, where the server asks to wait. */
   observe<T>(request: () => Promise<T>, isRead: boolean, signal?: AbortSignal): Promise<T>
@@ -58,7 +58,7 @@ export function createGeneration(core: Core, isOther: (store: string) => boolean
     change(isJoin)
   }
 
-  /** Drops everything that was fetched, and fetches it again. What is unsent stays. */
+  /** Drops and refetches all fetched data. Unsent data stays. */
   function change(isJoin: boolean): void {
     const { clock, connection, events } = core
     core.nextEpoch()

@@ -23,9 +23,12 @@ export function createHandover(
   settle: () => Promise<void>,
 ) {
   const { events } = core
-  /** What was written since the release, by id; null: a change of a message. The map is null while the user is certain. */
+  /**
+   * The messages written since the release, by id; null for a change of a message. The map itself is null while the
+   * user is known.
+   */
   let uncertain: Map<string, Written | null> | null = null
-  /** What waits for a user whose id is not known yet. */
+  /** Unsent items whose user is not known yet. */
   const unassigned: Written[] = []
 
   /** Takes out of the former user's outbox what was written there. Changes of messages are dropped: they were of what that user saw. */

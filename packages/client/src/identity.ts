@@ -151,7 +151,7 @@ export function createIdentity(
 
   function current(): Promise<string> {
     if (usable()) return Promise.resolve(token as string)
-    // One call of `getToken` at a time, for all who wait.
+    // At most one call of `getToken` runs at a time; all waiters share its result.
     if (!asking) {
       const mine: Promise<string> = ask().finally(() => {
         if (asking === mine) asking = null

@@ -17,7 +17,7 @@ import type {
 import type { Conversation, ListAnswer, LogEntry, Message, SyncedConversation } from "./wire.js"
 import { writtenEntry } from "./written.js"
 
-/** What the list needs to know of a conversation. */
+/** The facts about a conversation that the list uses. */
 export interface ListOptions {
   /** How many messages past the mark are by others; null if the log here cannot tell. */
   count(id: string, readSeq: number): number | null
@@ -88,7 +88,7 @@ export function createList(core: Core, options: ListOptions): List {
   let loaded = false
   let takenAt = 0
   let cursor: string | undefined
-  /** What is unread in conversations that are not loaded. */
+  /** The unread messages in conversations that are not loaded. */
   let unreadElsewhere = 0
   /** Cancel the timers that end mutes. */
   const mutes = new Map<string, () => void>()
@@ -404,7 +404,7 @@ export function createList(core: Core, options: ListOptions): List {
     if (!first.busy() && cancelSoon) {
       cancelSoon()
       cancelSoon = null
-      // What was due stays due if this fails.
+      // Due work stays due if this fails.
       first().catch(again)
     }
     return first()

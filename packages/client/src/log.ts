@@ -18,7 +18,7 @@ export interface Segment {
 }
 
 export interface Log {
-  /** The user, of whom messages say what is theirs. */
+  /** The user's id, to mark the user's own messages and reactions. */
   readonly me: string | null
   /** Whether the newest entries have been loaded. Before that there is no tail. */
   readonly loaded: boolean

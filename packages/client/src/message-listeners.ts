@@ -11,7 +11,7 @@ const CLAIM_MS = 5_000
 export function createMessageListeners(core: Core, list: List): Set<MessageListener> {
   const listeners = new Set<MessageListener>()
 
-  /** Whether the user has muted the conversation. In a group, a mention is heard all the same. */
+  /** Whether the user has muted the conversation. A mention in a muted group still notifies. */
   function isMuted({ conversationId, mentions }: Message): boolean {
     const info = list.info(conversationId)
     return !!info?.muted && !(info.kind === "group" && mentions?.includes(core.me() ?? ""))

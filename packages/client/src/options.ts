@@ -1,4 +1,4 @@
-/** What an application, or a test, may pass to `createLamplight`. */
+/** The options of `createLamplight`. */
 import type { Quote, RefusalCode, RosterMode } from "./wire.js"
 
 /** Why a token is needed. */
@@ -40,7 +40,7 @@ export interface BrowserEnvironment {
 /** The former name of `BrowserEnvironment`. */
 export type Surroundings = BrowserEnvironment
 
-/** What is done to a message. */
+/** A change of a message. */
 export type MessageAction =
   | { kind: "edit"; content: string; mentions?: string[] }
   | { kind: "delete" }
@@ -61,7 +61,7 @@ export interface OutboxFile {
   /** The upload that brings it to the server. */
   uploadId: string
   name: string
-  /** What the sender said that it is. */
+  /** The media type that the sender's browser reported. */
   type: string
   /** In bytes. */
   size: number
@@ -91,8 +91,8 @@ export interface OutboxRecord {
   /** A change of a message, and no message: `content` is empty then. */
   write?: MessageWrite
   /**
-   * It was written after a release, before a token told whether the user is still the same. A tab sends it only after it has
-   * asked for a token since.
+   * Written after the client was released and before a token confirmed that the user is still the same. A tab sends it
+   * only after it has fetched a token since.
    */
   uncertain?: true | undefined
 }
@@ -126,7 +126,10 @@ export interface UploadRecord {
   fileId: string | null
   state: "open" | "paused" | "ready" | "failed"
   error: { code: string; message: string } | null
-  /** The message that it belongs to, once one was seen in the outbox: it goes with that one. */
+  /**
+   * The message that it belongs to, once that message has been in the outbox. The upload is deleted
+   * with it.
+   */
   clientMessageId: string | null
 }
 
@@ -135,7 +138,7 @@ export interface UploadStorage {
   all(userId: string): Promise<UploadRecord[]>
   /** Resolves when it is durable. The bytes are given once, when the upload is new. */
   put(record: UploadRecord, bytes?: Blob): Promise<void>
-  /** Undefined: they are not there. */
+  /** Undefined if they are not stored. */
   bytes(id: string): Promise<Blob | undefined>
   delete(id: string): Promise<void>
   close?(): void
@@ -182,7 +185,10 @@ export interface SocketRequest {
 
 /** All options are optional: `createLamplight()` on a page served by Lamplight uses its cookie. */
 export interface LamplightOptions {
-  /** Where Lamplight is: `https://chat.example.com`. Default: the page's own origin. */
+  /**
+   * The origin of the Lamplight server, such as `https://chat.example.com`. Default: the page's own
+   * origin.
+   */
   url?: string
   /** The socket's path. Default `/api/socketio`. */
   path?: string
@@ -200,11 +206,16 @@ export interface LamplightOptions {
   roster?: RosterMode
   /** Default `["websocket", "polling"]`. The order alternates when an attempt fails. */
   transports?: ("websocket" | "polling")[]
-  /** Default: IndexedDB, or memory where there is none. */
+  /** Default: IndexedDB, or memory if the browser has no IndexedDB. */
   storage?: ClientStorage
-  /** Default: IndexedDB; with a `storage` of one's own, or where there is no IndexedDB, memory. */
+  /**
+   * Default: IndexedDB; memory if you pass your own `storage` or if the browser has no IndexedDB.
+   */
   uploadStorage?: UploadStorage
-  /** So many bytes of uploads are kept for after a reload, in all. Default 500,000,000. */
+  /**
+   * How many bytes of uploads are stored in total, so that they continue after a reload. Default
+   * 500,000,000.
+   */
   keepBytes?: number
 
   // The following are for tests and unusual environments.
@@ -217,9 +228,9 @@ export interface LamplightOptions {
   newId?: () => string
   /** Default: the document's visibility and input, and the network's events. */
   surroundings?: BrowserEnvironment
-  /** Default: Web Locks, or a lock of this tab's own. */
+  /** Default: Web Locks, or a lock within this tab. */
   withLock?: WithLock
-  /** Default: BroadcastChannel, where there is one. */
+  /** Default: BroadcastChannel, if the browser has it. */
   openChannel?: (name: string, receive: (message: unknown) => void) => Channel
   /** Default: Socket.IO over engine.io-client, which is bundled in. */
   openSocket?: (request: SocketRequest) => SocketLike

@@ -11,15 +11,18 @@ import type { Absence, Presence, PresenceChange, RosterMode } from "./wire.js"
 
 /** So many people are asked about at once: the server limits how many a connection watches, and an answer is at most 1 MB. */
 const MAX_ASKED = 200
-/** Who could not be asked about is asked about again after this long, unless the server says how long. */
+/**
+ * A failed request for users is repeated after this many milliseconds, unless the server sends
+ * `retryAfter`.
+ */
 const ASK_AGAIN_MS = 5_000
 const TOO_MANY_MS = 60_000
 /** After this long without a feed, presence is shown as unknown. */
 const FEED_LOST_MS = 5_000
 /**
- * People who were online before the connection was lost and are missing in the first list after it stay as
- * they were for this long: after a restart of the server everybody returns within moments, and the first to
- * return finds nobody.
+ * After a reconnect, users who were online before and are missing in the first list keep their status for
+ * this many milliseconds: after a restart of the server, the first clients to return get a nearly empty
+ * list.
  */
 const RETURN_MS = 5_000
 
@@ -73,7 +76,7 @@ export function createPeople(core: Core, mode: RosterMode): People {
     return next
   }
 
-  /** A person of whom nothing is known is offline if everybody who is online has been listed. */
+  /** Once the list of online users is complete, an unknown person is offline. */
   function missing(person: Person | undefined): "unknown" | "offline" {
     const complete = (mode === "full" || mode === "diff") && hasListed && !model.truncated
     return !lost && !person && complete ? "offline" : "unknown"
@@ -141,7 +144,7 @@ export function createPeople(core: Core, mode: RosterMode): People {
     const next = reduceRoster(model, event)
     if (next === model) return
     if (event.type === "snapshot" && !model.settled) hold(next)
-    // Whoever is reported as offline is not waited for.
+    // Do not wait for a user who is reported as offline.
     if (event.type === "changes")
       for (const { type, userId } of event.changes) if (type === "offline") returning.delete(userId)
     model = next

@@ -1,6 +1,6 @@
 /**
- * The rows of a thread: stored messages, then messages that were sent and wait for missing ones, then unsent
- * ones. What is not sent yet of edits, deletions, reactions and pins is shown as if it were.
+ * The rows of a thread: stored messages, then sent messages that wait for missing earlier ones, then unsent
+ * ones. Unsent edits, deletions, reactions and pins are shown as if they were sent.
  */
 import { apply } from "./fold.js"
 import { held, type Log, type Segment, shown } from "./log.js"

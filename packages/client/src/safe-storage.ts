@@ -21,7 +21,7 @@ export function createSafeStorage(
   let isLost = false
   const waiting = new Set<() => void>()
 
-  /** One timeout ends all pending calls: the storage will not answer them either. */
+  /** After one timeout all pending calls fail, because the storage will not answer them either. */
   function giveUp(): void {
     if (isLost) return
     isLost = true

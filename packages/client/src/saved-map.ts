@@ -4,7 +4,10 @@ import type { Core } from "./core.js"
 export function createSavedMap<T>(core: Core, name: string) {
   const map = new Map<string, T>()
   const key = () => `${name}:${core.scope}:${core.me()}`
-  /** What is being loaded, and what was to be saved meanwhile: it would replace what is not here yet. */
+  /**
+   * The running load, and the values to save after it. Saved earlier, they would overwrite values that
+   * are not loaded yet.
+   */
   let loading: { key: string; newer?: Record<string, T> } | null = null
 
   /** Writes the whole map; an empty one is deleted. */

@@ -1,4 +1,4 @@
-/** Who the user is, for each request and each socket, and what follows when that changes. */
+/** Identifies the user for each request and socket, and handles a change of user. */
 import { type Account, SESSION } from "./account.js"
 import type { Core } from "./core.js"
 import { LamplightError, toError, Unauthorized } from "./errors.js"

@@ -135,7 +135,7 @@ export function createSettingsWriter(core: Core, options: WriterOptions): Settin
     sending.clear()
   }
 
-  /** Nobody waits any longer. What is stored is sent when its user is back. */
+  /** Rejects all waiting calls. Stored changes are sent when their user is back. */
   function giveUp(): void {
     clear()
     const fix = "Nothing: it is sent at the next sign-in."
@@ -183,7 +183,7 @@ export function createSettingsWriter(core: Core, options: WriterOptions): Settin
         taken.set(name, JSON.stringify(changes))
         // Earlier versions stored the id alone.
         const id = name.slice(name.indexOf("\n") + 1)
-        // What was set here is newer, and what was taken over before.
+        // Values set in this tab, or taken over earlier, are newer.
         const newer = Object.assign({}, ...(queues.get(id) ?? []), set.get(id))
         const left = Object.entries(Object.assign({}, ...changes)).filter(([what]) => !(what in newer))
         if (left.length) put(id, Object.fromEntries(left))

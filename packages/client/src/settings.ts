@@ -1,4 +1,7 @@
-/** What the user sets for conversations: muted, archived, pinned. Everything else about it is loaded with the first change. */
+/**
+ * The user's settings of conversations: muted, archived, pinned. The code that changes them is loaded with the first
+ * change.
+ */
 import { delayAfter } from "./backoff.js"
 import { refusal } from "./content.js"
 import type { Core } from "./core.js"
@@ -25,7 +28,7 @@ export function createSettings(core: Core, answered: (conversation: Conversation
   }
 
   core.events.on("signedIn", async () => {
-    // What earlier pages of this user, and other tabs, have not sent.
+    // Changes that earlier pages and other tabs of this user have not sent.
     if ((await core.storage("get", `settings:${core.scope}:${core.me()}`))?.value)
       writer().then(({ load }) => load(), toError)
   })

@@ -1,4 +1,4 @@
-/** What the others do in a conversation: who is typing, and how far each has received and read. */
+/** The activity of the other members of a conversation: typing, and delivered and read marks. */
 import type { Core } from "./core.js"
 import { cell, same } from "./store.js"
 import type { ReadersState, TypingState } from "./types.js"

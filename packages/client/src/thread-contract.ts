@@ -1,4 +1,4 @@
-/** What a thread is to the rest of the client, and what it needs of it. */
+/** The interface between a thread and the rest of the client. */
 import type { LamplightError } from "./errors.js"
 import type { GroupsLoader } from "./groups-loader.js"
 import type { List } from "./list.js"
@@ -8,7 +8,7 @@ import type { SendExtras, WriteTarget } from "./outbox/outbox.js"
 import type { ConversationHandle, OutboxItem, SendResult, SettingsChange, WriteResult } from "./types.js"
 import type { LogEntry, Message, Receipt, SyncedConversation, TypingEvent } from "./wire.js"
 
-/** What a thread needs from other modules. */
+/** The parts of other modules that a thread uses. */
 export interface ThreadOptions {
   list: List
   items(id: string): readonly OutboxItem[]

@@ -1,4 +1,4 @@
-/** One conversation: its log and what can be done with it. */
+/** One conversation: its log and the actions on it. */
 import { createActions } from "./actions.js"
 import { delayAfter } from "./backoff.js"
 import type { Core } from "./core.js"
@@ -66,7 +66,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
   let failures = 0
   /** How often entries that are known to exist were not in the answer. */
   let misses = 0
-  /** The last older page brought nothing, although there was said to be more. */
+  /** The last older page was empty although the server had announced more. */
   let isStuck = false
   let isRemoved = false
   let openCount = 0
@@ -281,7 +281,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     write: (target, action) => options.write(id, target, action),
   })
 
-  /** What an open conversation needs besides its page. `sync` continues from the last entry, so the page comes first. */
+  /** Loads the rest of an open conversation. `sync` continues from the last entry, so the page must be loaded first. */
   function loadRest(): void {
     showSome()
     options.sync(id)
@@ -347,7 +347,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
       const mine = ++jumps
       const show = (next: Log): Log => {
         if (mine !== jumps) return next
-        // What is loaded around it, or arrives a moment later, must not take it away.
+        // Rows that are loaded around it, or arrive a moment later, must not evict it.
         place = nearest(next, seq)
         isAimed = true
         return look(next, place)

@@ -1,4 +1,4 @@
-/** The state that an application reads. */
+/** The types of the state that an application reads. */
 import type { LamplightError } from "./errors.js"
 import type { OutboxFile, OutboxRecord } from "./options.js"
 import type {
@@ -24,7 +24,7 @@ import type {
  * store.getServer)`: the functions need no `this`, and `get` returns the same object until something changes.
  */
 export interface Store<T> {
-  /** The present state. */
+  /** The current state. */
   get(): T
   /** The state for rendering on a server and for hydration: always the initial one. */
   getServer(): T
@@ -83,11 +83,11 @@ export interface MeState {
   user: User | null
   /** The status that the user has set, as far as this client knows. */
   chosen: Chosen
-  /** What the user is doing in this session. */
+  /** The user's activity in this session. */
   activity: Activity | null
-  /** How the server signs users in, once it was asked for the session; null before. */
+  /** How the server authenticates users; null until the session has been loaded. */
   auth: Auth | null
-  /** Whether anybody may create an account (`AUTH=local`), as far as the session told. */
+  /** Whether anyone may create an account (`AUTH=local`); `open` until the server has answered. */
   registration: Registration
 }
 
@@ -118,9 +118,9 @@ export interface RosterState {
   truncated: boolean
 }
 
-/** A conversation and the other person in it, with the user's settings as they will be after what is not sent yet. */
+/** A conversation and the other person in it. Settings include changes that are not sent yet. */
 export interface ConversationInfo extends Conversation {
-  /** Whether it is muted now: until `mutedUntil`. */
+  /** Whether it is muted now. */
   muted: boolean
   /** The other member of a conversation of two; null in a group. */
   other: User | null
@@ -132,7 +132,7 @@ export interface ConversationItem extends ConversationInfo {
   draft: string
   /** How many messages wait to be sent. Changes of messages do not count. */
   waiting: number
-  /** How many messages failed and need an action of the user. */
+  /** How many messages failed: the user has to retry, edit or discard them. */
   failed: number
 }
 
@@ -140,9 +140,12 @@ export interface ConversationItem extends ConversationInfo {
 export interface ConversationsState {
   /** `loading` before the first answer; `error` if there has been none and the last attempt failed. */
   status: "loading" | "ready" | "error"
-  /** Those that are not archived: first the pinned ones, then the others, each with the newest message first. */
+  /**
+   * The conversations that are not archived: pinned ones first, then the others, each group sorted by its newest
+   * message.
+   */
   items: readonly ConversationItem[]
-  /** Those that are archived, newest message first, as far as they are loaded. */
+  /** The archived conversations that are loaded, sorted by newest message. */
   archived: readonly ConversationItem[]
   hasMore: boolean
   loadingMore: boolean
@@ -153,11 +156,11 @@ export interface ConversationsState {
 export interface UnreadState {
   /** The sum over all conversations that are neither muted nor archived, loaded or not. */
   total: number
-  /** Of each conversation that is loaded, muted and archived ones too. */
+  /** The unread messages of each loaded conversation, including muted and archived ones. */
   byConversation: Readonly<Record<string, number>>
 }
 
-/** What an unsent message waits for. */
+/** The reason why an unsent message waits. */
 export type WaitingFor =
   /** The server: the message is being sent. */
   | "server"
@@ -186,15 +189,18 @@ export interface MessageRow {
   message: Message | null
   seq: number | null
   clientMessageId: string | null
-  /** While `sending`: what it waits for. */
+  /** While `sending`: the reason why it waits. */
   waitingFor: WaitingFor | null
-  /** While waiting: when the next try comes. */
+  /** While waiting: when the next attempt starts, in milliseconds since the epoch. */
   nextTryAt: number | null
   /** While `failed`: the reason. */
   error: LamplightError | null
-  /** When it was edited last; null: never. */
+  /** When it was last edited; null if never. */
   editedAt: string | null
-  /** When it was deleted. Then `content` is empty: say that a message was here. */
+  /**
+   * When it was deleted; null if it was not. A deleted message has an empty `content`: show a
+   * placeholder.
+   */
   deletedAt: string | null
   pinnedAt: string | null
   reactions: readonly Reaction[]
@@ -204,58 +210,60 @@ export interface MessageRow {
   mentions: readonly string[]
   /** The files of a stored message. */
   attachments: readonly SharedFile[]
-  /** The files of a message that is not stored: `uploads` tells how far each is. */
+  /** The files of an unsent message. `uploads` has the progress of each. */
   files: readonly OutboxFile[]
   /**
-   * Changes of this message in the outbox. Those that are `sending` are shown by the row as if they were sent; those that
-   * `failed` are not: retry or discard them there.
+   * Changes of this message in the outbox. The row already shows changes that are `sending`, but not those that
+   * `failed`: retry or discard them in the outbox.
    */
   writes: readonly OutboxItem[]
 }
 
-/** What a change of a group did: one of the sentences that a thread shows for it. */
+/** One effect of a change of a group. A thread shows one sentence for each. */
 export type SystemChange =
-  /** The group was made, with these besides its maker. */
+  /** The group was created with these members and its creator. */
   | { kind: "created"; userIds: readonly string[] }
   | { kind: "added"; userIds: readonly string[] }
   | { kind: "removed"; userIds: readonly string[] }
-  /** The one who made the change left. */
+  /** The sender of the change left. */
   | { kind: "left" }
-  /** Somebody has this role now. */
+  /** The member has this role now. */
   | { kind: "role"; userId: string; role: Role }
-  /** The group has this name now; null: none. */
+  /** The new name of the group; null if it was removed. */
   | { kind: "renamed"; name: string | null }
-  /** The group has this picture now; null: none. */
+  /** The new picture of the group; null if it was removed. */
   | { kind: "picture"; avatarUrl: string | null }
 
 /** A change of a group in its thread. The same entry is the same object. */
 export interface SystemRow {
   key: string
   conversationId: string
-  /** Its place among the messages. */
+  /** Its position among the messages. */
   seq: number
   createdAt: string
-  /** Who made the change; null: the host application. */
+  /** The id of the user who made the change; null for the host application. */
   senderId: string | null
-  /** What it did, in the order in which to tell it. */
+  /** Its effects, in the order in which to show them. */
   changes: readonly SystemChange[]
 }
 
 /** The messages of a conversation. */
 export interface MessagesState {
-  /** `loading` until something has been loaded. Never show "no messages" then, nor while `catchingUp`. */
+  /**
+   * `loading` until something has been loaded. Do not show "no messages" while `loading` or `catchingUp`.
+   */
   status: "loading" | "ready" | "error"
   /**
-   * Stored messages in the order of `seq`, without a hole between them, then unsent ones. After `jumpTo`
-   * these are the messages around that place: until `hasNewer` is false again, the newest messages and the
-   * unsent ones are not included.
+   * Stored messages in the order of `seq`, without gaps, then unsent ones. After `jumpTo` these are the
+   * messages around the target: while `hasNewer` is true, the newest messages and the unsent ones are not
+   * included.
    */
   rows: readonly MessageRow[]
   /** The changes of the group among these rows, in the order of `seq`: put each before the first row with a greater one. */
   systemRows: readonly SystemRow[]
-  /** Those whom rows name and who are not among the `members` of the conversation, as far as they are known. */
+  /** The known profiles of users in the rows who are not in the `members` of the conversation, by id. */
   users: Readonly<Record<string, User>>
-  /** Whether the user was a member and is not any more. There are only rows of unsent messages then, which failed. */
+  /** Whether the user is no longer a member. The rows are then only the unsent messages, which failed. */
   isRemoved: boolean
   /** Whether the conversation is known to have no messages. */
   isEmpty: boolean
@@ -267,7 +275,7 @@ export interface MessagesState {
   loadingNewer: boolean
   /** Whether messages are known to exist and are being fetched. */
   catchingUp: boolean
-  /** Whether the server can change messages, and react to and pin them: servers from before there were kinds cannot. */
+  /** Whether the server supports edits, deletions, reactions and pins; old servers do not. */
   canChange: boolean
   headSeq: number
   /** The user's own read mark. */
@@ -288,11 +296,11 @@ export interface TypingState {
   userIds: readonly string[]
 }
 
-/** How far the others have received and read, by user. */
+/** The delivered and read marks of the other members, by user id. */
 export type ReadersState = Readonly<Record<string, Receipt>>
 
 /**
- * The result of putting a message into the outbox. After a refusal `content` belongs back in the composer.
+ * The result of putting a message into the outbox. After an error, put `content` back into the composer.
  */
 export type SendResult =
   | { ok: true; clientMessageId: string }
@@ -301,24 +309,27 @@ export type SendResult =
 /** The result of putting a change of a message into the outbox. */
 export type WriteResult = { ok: true } | { ok: false; error: LamplightError }
 
-/** What the user sets for a conversation. What is left out stays as it is. */
+/** Changes of the user's settings of a conversation. Omitted fields stay unchanged. */
 export interface SettingsChange {
   /** RFC 3339. A muted conversation makes no sound and does not count in `unread.total`. Null ends the mute. */
   mutedUntil?: string | null
-  /** A new message ends it, unless the conversation is muted. */
+  /** A new message unarchives the conversation, unless it is muted. */
   archived?: boolean
   pinned?: boolean
 }
 
-/** What a message may have besides its text. */
+/** Optional parts of a message. */
 export interface SendOptions {
-  /** The message that this one answers, or its id. By its id its excerpt is shown at once only if it is loaded. */
+  /**
+   * The message that this one answers, or its id. With an id, the row shows the quote at once only if that message
+   * is loaded.
+   */
   replyTo?: string | Message | undefined
   /** The ids of the members who are mentioned. */
   mentions?: readonly string[] | undefined
   /**
-   * The uploads whose files go with the message, at most 10 of this conversation. They need not be ready: the message waits for them
-   * in the outbox. The text may be empty then.
+   * Uploads to attach, at most 10 of this conversation. They need not be ready: the message waits for them in the
+   * outbox. With uploads the text may be empty.
    */
   uploads?: readonly Pick<Upload, "id" | "name" | "type" | "size">[] | undefined
 }
@@ -328,11 +339,11 @@ export interface Upload {
   id: string
   conversationId: string
   name: string
-  /** A media type, as the file's giver said; empty if unknown. */
+  /** The media type that the browser reported; empty if unknown. */
   type: string
   /** In bytes. */
   size: number
-  /** How many bytes the server has, as far as is known. */
+  /** How many bytes the server is known to have. */
   sent: number
   /**
    * - `waiting`: for another upload, another tab, a connection or the next attempt.
@@ -348,57 +359,61 @@ export interface Upload {
   bytes: Blob | null
   /** Whether it continues after a reload; false if there is no storage, or no room in it. */
   durable: boolean
-  /** The unsent message that it belongs to; null while it belongs to the composer. */
+  /** The unsent message that it belongs to; null while no message has it. */
   clientMessageId: string | null
 }
 
 /**
- * The user's uploads, in the order in which they were added, and the actions on them. An upload leaves once its message is sent. A
- * part of the client that loads when it is used first.
+ * The user's uploads, in the order in which they were added, and the actions on them. An upload is removed once its
+ * message is sent. This part of the client is loaded on first use.
  */
 export interface Uploads extends Store<readonly Upload[]> {
   /**
-   * Begins to upload a file. Resolves when it is stored in the browser, as far as it can be. Rejects with a `LamplightError` if nobody
-   * is signed in, or if this part of the client cannot be loaded.
+   * Starts to upload a file. Resolves when the browser has stored it, or cannot store it (`durable` is false). Rejects
+   * with a `LamplightError` if no user is signed in or this part of the client cannot be loaded.
    */
   add(conversationId: string, file: Blob & { name?: string }): Promise<Upload>
-  /** Interrupts it; the server keeps what it has for 24 hours. */
+  /** Pauses the upload. The server keeps the received bytes for 24 hours. */
   pause(id: string): void
-  /** Continues it, or tries again what failed. */
+  /** Continues a paused upload, or retries a failed one. */
   resume(id: string): void
-  /** Ends it, here and on the server. If a message has it, discard that one instead. */
+  /**
+   * Cancels the upload, here and on the server. If a message has it, discard the message instead.
+   */
   cancel(id: string): void
-  /** Loads this part now, so that files can be chosen without a network later. */
+  /** Loads this part of the client now, so that files can be added later without a network. */
   load(): Promise<void>
 }
 
 /**
- * Whether the server's data went back in time while this client used it, for example by a restored backup.
- * Messages that are newer than the backup are lost. The client fetches everything again, and keeps and sends
- * what is unsent.
+ * Whether the server lost data while this client was running, for example because a backup was restored.
+ * Messages newer than the backup are lost. The client fetches everything again; it keeps and sends unsent
+ * messages.
  */
 export interface RestoredState {
-  /** When this was last noticed, in milliseconds since the epoch; null: never. */
+  /** When the client last noticed a loss, in milliseconds since the epoch; null if never. */
   since: number | null
-  /** The conversations that are known to have lost messages; null: it may be any. */
+  /**
+   * The conversations that are known to have lost messages; null if every conversation may have.
+   */
   conversationIds: readonly string[] | null
-  /** Whether the user knows: `dismissRestored()` was called, or nothing happened. */
+  /** Whether the notice is dismissed: `dismissRestored()` was called, or there was no loss. */
   dismissed: boolean
 }
 
-/** One conversation. The same id gives the same object. */
+/** One conversation. The same id returns the same object. */
 export interface ConversationHandle {
   readonly id: string
   readonly messages: Store<MessagesState>
   readonly typing: Store<TypingState>
   readonly draft: Store<string>
   readonly readers: Store<ReadersState>
-  /** The conversation as the list knows it; null while it does not. Typing does not change it. */
+  /** The conversation's item in the list; null if it is not loaded. Typing does not change it. */
   readonly item: Store<ConversationInfo | null>
   /**
-   * Opens the conversation on the screen: loads the newest messages, tells the server, keeps it live and,
-   * while the socket is away, reads it over HTTP. Counted; call the returned function when it is not visible
-   * any more.
+   * Opens the conversation: loads the newest messages, joins it on the server, and keeps it up to date, over
+   * HTTP while there is no socket. Calls are counted; call the returned function when the conversation is no
+   * longer visible.
    */
   open(): () => void
   /** Loads an older page. Safe to call twice. */
@@ -422,9 +437,10 @@ export interface ConversationHandle {
    */
   pinned(before?: number): Promise<PinnedPage>
   /**
-   * Whether the user reads above the end of the rows, and the `seq` of a message in view then. If so, the rows around it stay, however
-   * much arrives; otherwise so many new messages that they leave a hole replace the rows. About 2,000 rows stay in memory: those that
-   * are farther away are let go, and `loadOlder` and `loadNewer` load them again. Without a `seq` those stay that were loaded last.
+   * Reports where the user reads. With `isAbove`, the user has scrolled up: the rows around `seq`, a message in view,
+   * stay even if many messages arrive (without `seq`, the rows that were loaded last). Otherwise new messages may
+   * replace the rows if they would leave a gap. The client holds about 2,000 rows; `loadOlder` and `loadNewer` load
+   * dropped ones again.
    */
   stay(isAbove: boolean, seq?: number): void
   /** Shows the newest messages again. */
@@ -432,33 +448,37 @@ export interface ConversationHandle {
   /** Loads again after an `error`. */
   reload(): Promise<void>
   /**
-   * Puts a message into the outbox. Resolves when it is stored and shown, not when it is delivered: its row
-   * tells that. Clears the draft if it still holds the same text.
+   * Puts a message into the outbox. Resolves when the message is stored and shown; the `state` of its row
+   * shows when it is sent. Clears the draft if it still has the same text.
    */
   send(content: string, options?: SendOptions): Promise<SendResult>
   /**
-   * Changes the text of one of the user's messages. Like the following it is shown at once, is sent in order behind the message,
-   * and survives a reload; a refusal takes it back and stays in the outbox as `failed`. `id` is the message's, or the
-   * `clientMessageId` of an unsent one.
+   * Changes the text of one of the user's messages. This and the following changes are shown at once, sent in order
+   * after the message, and survive a reload. A refused change is undone and stays in the outbox as `failed`. `id` is
+   * the message's id, or the `clientMessageId` of an unsent message.
    */
   edit(id: string, content: string, options?: Pick<SendOptions, "mentions">): Promise<SendResult>
   /** Deletes a message for everyone. An unsent one is not sent. */
   remove(id: string): Promise<WriteResult>
-  /** Adds a reaction or takes it back; without `added`, whichever changes something. */
+  /** Adds or removes a reaction; without `added`, toggles it. */
   react(id: string, emoji: string, added?: boolean): Promise<WriteResult>
   /** Pins a message, or unpins it. */
   pin(id: string, pinned?: boolean): Promise<WriteResult>
   /**
-   * Tells the others that the user types; throttled. Call it with each keystroke, and with `false` when the
-   * user leaves the composer.
+   * Sends a typing event, throttled. Call it with each keystroke, and with `false` when the user leaves the
+   * composer.
    */
   setTyping(isTyping: boolean): void
-  /** Saves the composer's text over switches, reloads and tabs. */
+  /**
+   * Saves the composer's text; it survives switching conversations and reloads, and is shared
+   * between tabs.
+   */
   setDraft(text: string): void
   /**
-   * Mutes, archives or pins the conversation on all of the user's devices. It is shown at once, sent again until the server has
-   * answered, and survives a reload. Resolves with the answer; a refusal takes it back. What sends changes is loaded with the first
-   * one: an empty change only does that, for example when a menu opens, so that later ones work without a network.
+   * Mutes, archives or pins the conversation on all of the user's devices. The change is shown at once, repeated until
+   * the server has answered, and survives a reload. Resolves with the answer; a refusal undoes the change. The code
+   * that sends changes is loaded with the first one: pass an empty change to load it early, for example when a menu
+   * opens, so that later changes work offline.
    */
   setSettings(change: SettingsChange): Promise<WriteResult>
   /** Moves the read mark, never back; without a `seq`, to the newest entry shown. */
@@ -469,11 +489,11 @@ export interface ConversationHandle {
 export interface MembersState {
   /** `loading` until the first page. */
   status: "loading" | "ready" | "error"
-  /** Those who are loaded, in the order of their ids. */
+  /** The loaded members, in the order of their ids. */
   members: readonly Member[]
-  /** How many there are, which may be more than are loaded. */
+  /** The number of members, which may exceed the loaded ones. */
   count: number
-  /** The user's own role; null while it is unknown, and in a conversation of two. */
+  /** The user's own role; null while it is unknown, and in a conversation with one other person. */
   role: Role | null
   hasMore: boolean
   loadingMore: boolean
@@ -481,8 +501,8 @@ export interface MembersState {
 }
 
 /**
- * The members of a conversation, kept true while the store has a subscriber, and the changes of them. A change that had no answer is
- * repeated under the same id; then it throws `LamplightError`.
+ * The members of a conversation, up to date while the store has a subscriber, and the actions on them. A change without
+ * an answer is repeated under the same id before it throws a `LamplightError`.
  */
 export interface Members extends Store<MembersState> {
   /** Loads the next page. Safe to call twice. */
@@ -503,19 +523,19 @@ export interface Members extends Store<MembersState> {
 export interface ConversationFilesState {
   /** `loading` until the first page. */
   status: "loading" | "ready" | "error"
-  /** Those that are loaded: the newest message first, and the files of a message in its order. */
+  /** The loaded files: those of the newest message first, and those of one message in its order. */
   files: readonly ConversationFile[]
-  /** Senders whom the conversation's list of members does not show, by id. */
+  /** Senders who are not in the conversation's `members`, by id. */
   users: Readonly<Record<string, User>>
   hasMore: boolean
   loadingMore: boolean
-  /** Of the last page that was asked for, the first or a further one. */
+  /** The error of the last requested page; null if it was loaded. */
   error: LamplightError | null
 }
 
 /**
- * The files of a conversation's messages, kept true while the store has a subscriber: new ones appear, and those of deleted messages
- * disappear.
+ * The files of a conversation's messages. While the store has a subscriber, new files appear, and files of deleted
+ * messages disappear.
  */
 export interface ConversationFiles extends Store<ConversationFilesState> {
   /** Loads the next page. Safe to call twice. */
@@ -528,24 +548,29 @@ export interface ConversationFiles extends Store<ConversationFilesState> {
 export interface BlocksState {
   /** `loading` until the list is complete. */
   status: "loading" | "ready" | "error"
-  /** By name. */
+  /** Sorted by name. */
   users: readonly User[]
   error: LamplightError | null
 }
 
-/** Those whom the user has blocked, loaded with the first subscriber, and the way to block. Other people never learn of it. */
+/**
+ * The users whom the user has blocked, loaded with the first subscriber, and the actions to block and unblock. Blocked
+ * users are not notified.
+ */
 export interface Blocks extends Store<BlocksState> {
-  /** Neither can write to the other in their conversation from then on, nor start a new one. Safe to repeat. */
+  /**
+   * Blocks a user: neither of the two can send to the other or start a conversation with the other. Idempotent.
+   */
   block(userId: string): Promise<void>
-  /** Safe to repeat. */
+  /** Unblocks a user. Idempotent. */
   unblock(userId: string): Promise<void>
   /** Loads the list again, for example after an `error`. */
   reload(): Promise<void>
 }
 
 /**
- * A message in the outbox or, with `write`, a change of a message. One that is not `dispatched` can be edited and discarded without a trace; one that
- * was dispatched without an answer may have arrived.
+ * A message in the outbox or, with `write`, a change of a message. An item that is not `dispatched` can be edited and
+ * discarded safely; a dispatched item without an answer may have reached the server.
  */
 export interface OutboxItem extends OutboxRecord {
   state: "sending" | "failed"
@@ -560,7 +585,7 @@ export interface OutboxState {
   items: readonly OutboxItem[]
   waiting: number
   failed: number
-  /** Whether they survive a reload; false if the browser offers no storage. */
+  /** Whether the items survive a reload; false if the browser has no storage. */
   durable: boolean
 }
 
@@ -573,6 +598,6 @@ export interface Outbox extends Store<OutboxState> {
    * with `conflict` if it may have arrived.
    */
   edit(clientMessageId: string, content: string): Promise<SendResult>
-  /** Takes a message, or a change of one, out. Resolves to its text. */
+  /** Removes a message, or a change of one, from the outbox. Resolves to its text. */
   discard(clientMessageId: string): Promise<string | null>
 }

@@ -1,6 +1,6 @@
 /**
- * What of a log stays in memory: the shown segment, up to a limit around the place where the person reads, and the end of the
- * log. What is let go is fetched again by its `seq`. Pure functions.
+ * Limits the log in memory to its end and the shown segment, of which it keeps the rows around the reader's position.
+ * Dropped messages are fetched again by their `seq`. Pure functions.
  */
 import { type Log, lastSeq, type Segment, seqOf, settle, shown, tailOf } from "./log.js"
 

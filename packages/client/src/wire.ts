@@ -66,9 +66,9 @@ export type {
 export interface Reaction {
   emoji: string
   count: number
-  /** Whether one of them is the user's. */
+  /** Whether the user is among those who reacted. */
   mine: boolean
-  /** Who reacted, in that order: the first 20. */
+  /** The ids of the first 20 users who reacted, in the order of their reactions. */
   userIds: string[]
 }
 
@@ -84,7 +84,10 @@ export interface Quote {
 /** A message as it is now. */
 export interface Message extends SentMessage {
   editedAt?: string
-  /** Once it is deleted, `content` is empty, and there is nothing else. */
+  /**
+   * When it was deleted. A deleted message has an empty `content`, and no edits, reactions, pin or
+   * files.
+   */
   deletedAt?: string
   pinnedAt?: string
   reactions?: Reaction[]
@@ -101,7 +104,7 @@ export interface SearchHit {
   highlights: [start: number, end: number][]
 }
 
-/** What all entries of a conversation's log have. */
+/** The fields of every entry in a conversation's log. */
 export interface EntryBase {
   id: string
   conversationId: string
@@ -156,12 +159,12 @@ export interface OtherEntry extends EntryBase {
 /** An entry that changes what a message shows. */
 export type ChangeEntry = EditEntry | DeleteEntry | ReactionEntry | PinEntry
 
-/** People come to a group, leave it, or get other roles. */
+/** Members join a group, leave it, or get other roles. */
 export interface MembersEntry extends SentMembersEntry {
   content?: undefined
 }
 
-/** A group gets another name or picture. */
+/** The name or picture of a group changes. */
 export interface DetailsEntry extends SentDetailsEntry {
   content?: undefined
 }
@@ -169,7 +172,10 @@ export interface DetailsEntry extends SentDetailsEntry {
 /** An entry that changes who is in a group, or what it is called. */
 export type GroupEntry = MembersEntry | DetailsEntry
 
-/** What a member of a group may do: an owner everything, an admin all but what concerns owners, a member write and leave. */
+/**
+ * The role of a group member. Owners may do everything, admins everything except actions on owners, members may write
+ * and leave.
+ */
 export type Role = Member["role"]
 
 /** An entry of a conversation's log. Servers from before there were kinds send messages without one. */
@@ -258,20 +264,20 @@ export interface HistoryAnswer extends OfStore {
    */
   fromSeq?: number
   toSeq?: number
-  /** The messages are as they were after this entry. */
+  /** The `seq` of the entry as of which the messages are shown. */
   asOfSeq?: number
   /** Senders who are not among the `members` of the conversation. */
   users?: User[]
 }
 
-/** What a file is: a picture or a video, audio, or anything else. */
+/** The kind of a file: picture or video, audio, or anything else. */
 export type FileKind = "media" | "audio" | "document"
 
 /** A part of the files of a conversation. */
 export interface FilesAnswer extends PageAnswer<ConversationFile> {
-  /** Senders whom the list of members does not show. */
+  /** Senders who are not in the list of members. */
   users: User[]
-  /** The list is as it is after this entry. */
+  /** The `seq` of the entry as of which the list is complete. */
   asOfSeq: number
 }
 
@@ -283,11 +289,17 @@ export interface PageAnswer<T> extends OfStore {
 
 /** A page of the list of conversations. */
 export interface ListAnswer extends PageAnswer<Conversation> {
-  /** What is unread in all conversations that are neither muted nor archived. Older servers send none. */
+  /**
+   * The unread messages in all conversations that are neither muted nor archived. Older servers do not
+   * send it.
+   */
   totalUnread?: number
 }
 
-/** How the server signs users in: by accounts of its own, by tokens of an application, or not at all. */
+/**
+ * How the server authenticates users: with its own accounts, with tokens of an application, or not at
+ * all.
+ */
 export type Auth = "local" | "jwt" | "open"
 
 /** The answer to `GET /api/auth`. */
@@ -295,7 +307,7 @@ export interface AuthAnswer {
   auth: Auth
   /** With `local` only. */
   registration?: Registration
-  /** Null if nobody is signed in, and where the server has no accounts. */
+  /** Null without a session, and if the server has no accounts. */
   user: User | null
 }
 
@@ -307,7 +319,7 @@ export interface SessionAnswer {
   token?: string
 }
 
-/** Whether anyone may make an account (`AUTH=local`). */
+/** Whether anyone may create an account (`AUTH=local`). */
 export type Registration = "open" | "closed"
 
 /** Events of the server, by name. */
@@ -339,7 +351,7 @@ export interface SendMessage extends SendText {
   attachments?: string[]
 }
 
-/** What the events that change a message have in common. */
+/** The fields of all events that change a message. */
 export interface WriteRef {
   conversationId: string
   messageId: string

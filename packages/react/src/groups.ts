@@ -11,7 +11,7 @@ export function useMembers(conversationId: string): MembersState & MemberActions
   return { ...useStore(store), loadMore, reload, add, remove, setRole, leave }
 }
 
-/** Those whom the user has blocked, by name, and the way to block. Loaded while mounted. */
+/** The blocked users, by name, and the actions to block and unblock. Loaded while mounted. */
 export function useBlocks(): BlocksState & Pick<Blocks, "block" | "unblock" | "reload"> {
   const { blocks } = useLamplight()
   return { ...useStore(blocks), block: blocks.block, unblock: blocks.unblock, reload: blocks.reload }

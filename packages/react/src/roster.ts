@@ -11,7 +11,7 @@ export function usePresences(userIds: readonly string[]): Readonly<Record<string
   return useStore(useLamplight().roster(userIds))
 }
 
-/** One person, online or not. They are watched while the component is mounted. */
+/** The presence of one person, online or not. It is watched while the component is mounted. */
 export function usePresence(userId: string): PresenceView {
   return useStore(useLamplight().presence(userId))
 }

@@ -5,7 +5,7 @@ import { useLamplight } from "./provider.js"
 /** A pause in typing that is this long starts a search. */
 const PAUSE_MS = 250
 
-/** What narrows a search. */
+/** The filters of a search. */
 export type SearchFilter = Omit<SearchOptions, "cursor" | "signal">
 
 /** The result of `useSearch`. */

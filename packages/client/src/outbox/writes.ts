@@ -19,7 +19,7 @@ const isOf = ({ messageId, waitsFor }: Target, target: Target) =>
   (messageId !== undefined && messageId === target.messageId) ||
   (waitsFor !== undefined && waitsFor === target.waitsFor)
 
-/** What an action decides: one with the same takes its place. */
+/** The property that an action sets. A later action with the same key replaces an earlier one. */
 const aspectOf = (action: MessageAction) => action.kind + (action.kind === "reaction" ? action.emoji : "")
 
 const isEqual = (one: MessageAction, other: MessageAction) => JSON.stringify(one) === JSON.stringify(other)
@@ -70,7 +70,7 @@ export function createWrites(
       return true
     },
     resolve,
-    /** What waits for a message that another tab has sent meanwhile can be sent. */
+    /** Changes that wait for a message can be sent once another tab has sent the message. */
     resolveLane(conversationId: string): void {
       for (const { record } of queue.lane(conversationId)) {
         const { messageId, waitsFor } = record.write ?? {}

@@ -6,10 +6,10 @@ import type { ClientTools } from "../tools.js"
 import type { Uploads } from "../types.js"
 import type { FileProgress } from "../wire.js"
 
-/** What others are sharing. */
+/** Files that other users are uploading. */
 export type Sharing = Cell<readonly FileProgress[]>
 
-/** What the part that loads later needs of the client. */
+/** The parts of the client that the lazily loaded part uses. */
 export interface FilesOptions {
   /** The server's origin; empty for the page's own. */
   url: string
@@ -26,7 +26,7 @@ export interface FilesOptions {
 export interface FilesPart extends Pick<Uploads, "add" | "pause" | "resume" | "cancel"> {
   /** Removes what is stored of a user who is not signed in any more. */
   erase(userId: string): Promise<void>
-  /** The server told how far another user's upload is. */
+  /** The server reported the progress of another user's upload. */
   progress(event: FileProgress): void
   /** Gives `set` a signed address of `path`, and fresh ones, until the returned function is called. */
   sign(fileId: string, path: string, set: (address: string | null) => void): () => void

@@ -20,13 +20,15 @@ export interface Entry {
   isRunning: boolean
   /** Ends its wait for the next attempt. */
   wake: () => void
-  /** Nobody needs its bytes any more, or they are stored: ends the lock that tells other tabs of them. */
+  /**
+   * Releases the lock that announces the bytes to other tabs, once they are stored or no longer needed.
+   */
   release: () => void
   /** The last write to the storage. */
   saving: Promise<unknown>
   /** Writes that are not done: the storage has an older record until then. */
   writes: number
-  /** What the page was given last. */
+  /** The state that the page received last. */
   item: Upload | null
 }
 

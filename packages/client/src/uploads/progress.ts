@@ -1,15 +1,15 @@
-/** What others are sharing. */
+/** Files that other users are uploading. */
 import type { Core } from "../core.js"
 import type { FileProgress } from "../wire.js"
 import type { Sharing } from "./contract.js"
 
 /** The end of an upload is shown for so long. */
 const END_SHOWS_MS = 4_000
-/** The server tells within 30 s that an upload goes no further; this is for when that is lost. */
+/** The server reports within 30 s that an upload has stopped. This timeout covers a lost report. */
 const SILENCE_MS = 60_000
 
 export function createProgress({ clock, events }: Core, sharing: Sharing) {
-  /** What cancels the timer of each file. */
+  /** A function for each file that cancels its timer. */
   const ends = new Map<string, () => void>()
 
   function take(fileId: string): void {

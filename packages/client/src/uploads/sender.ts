@@ -23,7 +23,7 @@ export interface SenderHooks {
   change(entry: Entry, change: Partial<UploadRecord>): void
   /** Its progress, which is not stored, changed. */
   moved(entry: Entry): void
-  /** The server has begun an upload that nobody wants by now. */
+  /** The server has created an upload that was cancelled meanwhile. */
   abandon(fileId: string): void
 }
 
@@ -118,7 +118,7 @@ export function createSender(
       moved(entry)
       await pause(entry, backoff(tries))
       if (!isWanted(entry)) return
-      // What the scanner refuses may be gone when it is looked at.
+      // A file that the scanner refused may be deleted before this check.
       state = await tus.look(fileId, entry.abort.signal).then(
         (now) => now.state,
         (thrown) => {
@@ -157,7 +157,7 @@ export function createSender(
           return
         }
         moved(entry)
-        // A lost upload begins anew at once, and waits if that is lost too.
+        // A lost upload restarts at once; if it is lost again, it waits first.
         if (!isGone(thrown) || failures > 0)
           await pause(entry, delayAfter(error, failures, FIRST_RETRY_MS, LAST_RETRY_MS, core.random))
         failures++

@@ -27,7 +27,7 @@ export function createSigned(
   const known = new Map<string, { query: string; until: number }>()
   const asking = new Map<string, Promise<{ query: string; until: number }>>()
 
-  /** What renews each address that is in use, and what sets it, with its file. */
+  /** For each URL in use: its file, and the functions that renew and set it. */
   const used = new Map<() => void, { fileId: string; set: (address: null) => void }>()
   /** When another address was last asked for, by file. */
   const renewed = new Map<string, number>()
