@@ -40,7 +40,7 @@ enum Action {
     },
 }
 
-/// Does it, and says on standard output what was made; what is wrong goes to standard error.
+/// Runs the command. Prints the result to standard output and errors to standard error.
 pub async fn run(options: Options) -> ExitCode {
     let Action::Add {
         username,

@@ -220,9 +220,8 @@ impl Authenticator {
     }
 
     /// The session of the cookie, if the request may use cookies. Paths and domains of one host can
-    /// set several cookies of the same name: the first one wins that is a session of the user whom
-    /// the request names. A request with a cookie that only the host can have set proves nothing by
-    /// another one.
+    /// set several cookies of the same name: the first valid session of the named user wins. If a
+    /// cookie with the `__Host-` prefix is present, other cookies do not count.
     async fn cookie(&self, headers: &HeaderMap) -> Result<Option<Credentials>, Refusal> {
         if self.origins.judge(headers) != Provenance::Trusted {
             return Ok(None);

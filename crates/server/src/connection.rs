@@ -1,4 +1,4 @@
-//! What belongs to one Socket.IO connection.
+//! The state of one Socket.IO connection.
 
 use crate::auth::Credentials;
 use crate::connections::Counted;
@@ -16,8 +16,8 @@ use std::sync::{Arc, OnceLock};
 /// A client's connection to the `/` namespace.
 pub type Connection = Socket<SocketData>;
 
-/// What proved the user of a connection. A token that the client sends with `authenticate` replaces
-/// it; the user stays the same.
+/// The proof of a connection's user. A token sent with `authenticate` replaces it; the user stays
+/// the same.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TokenProof {
     /// The digest of the local session's token.
@@ -42,7 +42,7 @@ impl WaitingStates {
         is_first
     }
 
-    /// What the task sends next, `None` at its end.
+    /// The next packet of the task, `None` at its end.
     pub(crate) fn next(&self) -> Option<HashSet<UserId>> {
         let mut waiting = self.0.lock();
         let next = waiting.as_deref_mut().map(std::mem::take);
@@ -78,7 +78,7 @@ pub struct SocketData {
     pub(crate) paused_until: AtomicU64,
     /// Counts against the address' limit while the client is away and may recover this connection.
     pub(crate) suspended: Mutex<Option<Counted>>,
-    /// What the connection had on another node, until it goes on here.
+    /// The connection's state from another node, until it continues here.
     pub(crate) moving: Mutex<Option<Box<MovingConnection>>>,
     /// States of users that it watches, too long for one answer.
     pub(crate) states: WaitingStates,

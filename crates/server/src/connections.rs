@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// An address with fewer connections here than this part of its limit is not told to the other
+/// Addresses with fewer connections than this share of the limit are not reported to the other
 /// nodes: most addresses have one or two.
 const UNTOLD: usize = 8;
 
@@ -19,11 +19,11 @@ pub struct ConnectionCounts(Arc<Counts>);
 struct Counts {
     limit: usize,
     by_address: Mutex<HashMap<IpAddr, usize>>,
-    /// What the other nodes count, where they do.
+    /// The counts of the other nodes, if there are any.
     shared: Option<Arc<dyn SharedLimits>>,
 }
 
-/// One connection, counted until this is dropped.
+/// Counts one connection until dropped.
 pub struct Counted {
     address: IpAddr,
     counts: Arc<Counts>,
@@ -86,7 +86,7 @@ impl ConnectionCounts {
         }
         *count += 1;
         let now = *count;
-        // Told under the lock, or an older count could be told last.
+        // Report under the lock, or an older count could be reported last.
         counts.tell(address, now - 1, now);
         drop(by_address);
         Ok(Some(Counted {

@@ -1,5 +1,5 @@
-//! Delivers the entries of logs in their order, once, from whichever source they come. What the
-//! event bus did not bring in time is read from the store.
+//! Delivers the entries of logs in order and once, from any source. Entries that the event bus did
+//! not bring in time are read from the store.
 
 pub use crate::hub::Appended;
 use crate::hub::Hub;
@@ -44,7 +44,7 @@ pub struct EntryDelivery {
     clock: Arc<dyn Clock>,
 }
 
-/// What the store has of a gap.
+/// The entries of a gap that the store has.
 struct Read {
     gap: Gap,
     readers: Readers,
@@ -194,7 +194,7 @@ impl EntryDelivery {
         Ok(Some((readers, entries)))
     }
 
-    /// Delivers what was read, or goes on without it.
+    /// Delivers the entries that were read, or skips the gap.
     fn fill(&self, read: Read) {
         let Read {
             gap,

@@ -1,4 +1,4 @@
-//! What readiness and the gauges are read from.
+//! The sources of the readiness check and the gauges.
 
 use crate::backends::{Component, Condition};
 use crate::event_router::EventRouter;

@@ -1,5 +1,5 @@
-//! Users who look offline to some others, because they have blocked them. Most users are blocked by
-//! nobody and have no entry here.
+//! Users who look offline to users whom they have blocked. Most users have not been blocked and
+//! have no entry here.
 
 use crate::connection::Connection;
 use lamplight_domain::identity::{ConnectionId, UserId};
@@ -11,7 +11,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Who looks offline to one user, each since a version.
+/// The users who look offline to one user, each since a version.
 pub(crate) type Hidden = HashMap<UserId, u64>;
 
 /// The latest read of who looks offline to a user that was applied, or was not worth applying.
@@ -29,13 +29,13 @@ impl LatestRead {
 #[derive(Default)]
 pub(crate) struct HiddenUsers {
     from: RwLock<HashMap<UserId, Arc<Hidden>>>,
-    /// What the last list of a connection held, for connections from which somebody is hidden: a
-    /// list that is sent again only because of a hidden user would tell of them.
+    /// The content of the last list sent to each connection from which users are hidden: sending
+    /// the same list again because a hidden user changed would reveal that user.
     lists: Mutex<HashMap<ConnectionId, ListMark>>,
 }
 
 impl HiddenUsers {
-    /// Whether nobody is hidden from anybody.
+    /// Whether no user is hidden from another.
     pub(crate) fn is_empty(&self) -> bool {
         self.from.read().is_empty()
     }
@@ -48,9 +48,9 @@ impl HiddenUsers {
         from.get(connection.data().user()?).cloned()
     }
 
-    /// Takes a read that found nobody to hide from a user, if nobody is hidden from them anyway.
-    /// `note` notes the read, under the lock of [`set`](Self::set): an earlier read is not applied
-    /// after it.
+    /// Applies a read that found no hidden users for a user, if none are hidden from them now.
+    /// `note` records the read under the lock of [`set`](Self::set), so that an earlier read is not
+    /// applied after it.
     pub(crate) fn is_still_nobody(&self, user: &UserId, note: impl FnOnce() -> bool) -> bool {
         let from = self.from.write();
         if from.contains_key(user) {

@@ -44,7 +44,7 @@ struct Delivery {
 }
 
 impl Delivery {
-    /// What to call once the message is written to a connection of `member`.
+    /// Called once the message has been written to a connection of `member`.
     fn when_written(self: &Arc<Self>, member: &UserId) -> impl FnOnce() + Send + 'static {
         let (delivery, member) = (Arc::clone(self), member.clone());
         move || {

@@ -1,8 +1,8 @@
 //! Reads from the log what the event bus lost on the way to this node, and delivers it.
 //!
-//! While the bus is healthy, the position of the log is noted every few seconds. After `Lagged`, what
-//! was committed since some seconds before the newest note is read and delivered to the connections
-//! here. What came over the bus as well is dropped as a repetition.
+//! While the bus is healthy, the position of the log is recorded every few seconds. After `Lagged`,
+//! the entries committed since some seconds before the newest record are read and delivered to the
+//! connections of this node. Entries that the bus has already brought are dropped as repetitions.
 
 use crate::entry_delivery::Appended;
 use lamplight_domain::conversation::Members;
@@ -35,7 +35,7 @@ const MEMBERS: usize = 10_000;
 /// The pause after a failed read, and between two repairs.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// What a repair needs of this node.
+/// The parts of this node that a repair uses.
 pub trait RepairTarget: Send + Sync {
     /// Whether any of these users has a connection here.
     fn has_any(&self, users: &Members) -> bool;
@@ -53,7 +53,7 @@ pub struct LogRepair {
     lagged: Notify,
 }
 
-/// What a repair did.
+/// The result of a repair.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Repaired {
     /// Entries that were read.
@@ -179,7 +179,8 @@ impl LogRepair {
         let mut touched = HashMap::new();
         for CommittedEntry { entry, .. } in page {
             let place = entry.conversation.clone();
-            // Whom it removes gets nothing that follows, and what was read before may have them.
+            // Removed members must not get later entries, but the members that were read before may
+            // include them.
             if entry.members_change().is_some() {
                 readers.remove(&place);
             }

@@ -48,7 +48,7 @@ enum Command {
     Restore(copies::Restore),
     /// Move everything from one database to another one; stop the servers first.
     Migrate(migrate::Migrate),
-    /// Make the search index of messages anew; servers may run.
+    /// Rebuild the search index of messages; servers may run.
     Reindex(reindex::Reindex),
     /// Make a new key for Web Push.
     NewPushKey(push_key::NewPushKey),
@@ -105,10 +105,10 @@ fn serve(settings: &Flags) -> ExitCode {
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
-    // Where the system gives huge pages without being asked, it is told not to.
+    // Disable transparent huge pages for this process where they are always on.
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-    // A connection is a file. What the system allows is taken whole.
+    // Each connection needs a file descriptor: raise the soft limit to the hard limit.
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) => tracing::debug!(limit, "open files allowed"),
         Err(error) => {
@@ -133,13 +133,14 @@ fn serve(settings: &Flags) -> ExitCode {
         };
         tokio::spawn(return_memory());
         let (stopping, stop) = watch::channel(false);
-        // From before it says that it is ready: whoever waits for that may stop it at once.
+        // Install it before the server reports that it is ready: a supervisor may stop it right
+        // after that.
         let stop_signal = stop_signal();
         tokio::spawn(async move {
             stop_signal.await;
             let _ = stopping.send(true);
         });
-        // Nobody may listen; it serves all the same.
+        // Ignore errors: standard output may be closed, and the server still serves.
         let _ = writeln!(
             std::io::stdout(),
             "{}",
@@ -156,7 +157,7 @@ fn serve(settings: &Flags) -> ExitCode {
     })
 }
 
-/// A node begins anew no more often than this.
+/// The minimum time between two restarts of a node.
 const LIFE: Duration = Duration::from_secs(5);
 
 /// Starts the program again in this process, on the same address: no supervisor notices, and
@@ -209,7 +210,7 @@ async fn is_set(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// How often freed memory goes back to the system.
+/// How often freed memory is returned to the operating system.
 const RETURN_MEMORY_EVERY: Duration = Duration::from_secs(2);
 
 /// Returns freed memory to the system for as long as the process runs. The allocator does so by
@@ -227,9 +228,9 @@ async fn return_memory() {
     }
 }
 
-/// What standard output gets: where to go. It is a line of JSON where the log is, and shaped like
-/// its lines, so that whatever gathers both streams can read it; and it is said whatever `LOG`
-/// leaves out, since a program may wait for it.
+/// The line on standard output with the server's URL. With JSON logs it is a JSON line of the same
+/// shape, so that log collectors can parse both streams. It does not depend on `LOG`, because a
+/// program may wait for it.
 fn ready_line(address: SocketAddr, format: LogFormat) -> String {
     let sentence = format!("Lamplight is ready. Open http://{address}/chat");
     match format {

@@ -1,4 +1,4 @@
-//! What is counted. Names and labels are stable; durations are in seconds.
+//! The metrics. Names and labels are stable; durations are in seconds.
 
 use lamplight_domain::entry::Entry;
 use metrics::{
@@ -344,7 +344,7 @@ pub fn scanned(verdict: &'static str, took: Duration) {
     histogram!("lamplight_file_scan_seconds").record(took.as_secs_f64());
 }
 
-/// What becomes of an upload.
+/// The outcome of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UploadOutcome {
     /// It was registered.
@@ -413,7 +413,7 @@ pub fn http(route: String, status: u16, took: Duration) {
         .record(took.as_secs_f64());
 }
 
-/// What is read off when someone asks.
+/// Gauges that are read when `/metrics` is requested.
 #[derive(Clone, Debug, Default)]
 pub struct Gauges {
     /// Connections on WebSocket.

@@ -14,11 +14,11 @@ use std::time::Duration;
 /// How long one step may take: other programs may use the disk too.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Move everything from one database to another one, such as from SQLite to PostgreSQL. Stop all
-/// servers first. If it is interrupted, the same command goes on where it stopped.
+/// Move all data from one database to another, such as from SQLite to PostgreSQL. Stop all servers
+/// first. If the command is interrupted, run it again: it continues where it stopped.
 ///
-/// A database is sqlite:PATH, postgres://user:password@host/database, or @FILE with a file that has
-/// one of these, so that no other user of this machine sees the password.
+/// A database is sqlite:PATH, postgres://user:password@host/database, or @FILE with a file that
+/// contains one of these, which hides the password from other users of this machine.
 #[derive(Args)]
 pub struct Migrate {
     /// The database that has the data.

@@ -1,4 +1,4 @@
-//! What a connection takes along when its client resumes it on another node.
+//! The state that moves with a connection whose client resumes it on another node.
 
 use lamplight_domain::identity::UserId;
 use lamplight_domain::roster_feed::Mode;

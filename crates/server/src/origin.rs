@@ -198,7 +198,8 @@ fn hop_address(hop: &[u8]) -> Option<IpAddr> {
         .unwrap_or(text);
     let bare = match text.strip_prefix('[') {
         Some(rest) => rest.split_once(']')?.0,
-        // One colon separates a port from an IPv4 address; more belong to an IPv6 address.
+        // A single colon separates a port from a host or an IPv4 address; several colons belong to
+        // an IPv6 address.
         None => match text.split_once(':') {
             Some((v4, port)) if !port.contains(':') => v4,
             _ => text,
@@ -335,7 +336,7 @@ mod tests {
             judge("http://evil.example:3000", "evil.example:3000"),
             Provenance::Foreign
         );
-        // What a rebound page reads comes without an Origin.
+        // Reads of a page after DNS rebinding have no `Origin` header.
         let read = |host: &str| {
             origins.judge(&headers(&[
                 ("host", host),
@@ -436,7 +437,8 @@ mod tests {
         ] {
             assert_eq!(from(&[hop.as_bytes()]), address, "{hop}");
         }
-        // What a client puts before it, in the line or in one of its own, does not matter.
+        // Values that the client puts before it, in the same header line or in another one, are
+        // ignored.
         assert_eq!(from(&[b"\xff, 5.6.7.8"]), "5.6.7.8");
         assert_eq!(from(&[b"\xff", b"5.6.7.8"]), "5.6.7.8");
         assert_eq!(from(&[b"1.2.3.4", b"5.6.7.8"]), "5.6.7.8");

@@ -10,7 +10,7 @@ use lamplight_domain::roster_feed::Delivery;
 use parking_lot::RwLock;
 use std::collections::HashMap;
 
-/// What is kept from users of whom nothing is known yet.
+/// The default for users whose settings are not known yet: hide everything.
 const EVERYTHING: Privacy = Privacy {
     hides_last_seen: true,
     hides_reads: true,
@@ -29,7 +29,7 @@ pub(crate) struct ReceiptUpdate {
 }
 
 impl ReceiptUpdate {
-    /// What a user gets of it who is not to know how far others have read.
+    /// The receipt for a user who must not see read marks of others.
     fn without_read(self) -> Option<Self> {
         let receipt = self.receipt.without_read();
         self.delivers.then_some(Self { receipt, ..self })
@@ -138,8 +138,9 @@ impl PrivateUsers {
         })
     }
 
-    /// Of the receivers of a receipt, those who get it as it is, and those who get it without the read
-    /// mark. `None` if all get it as it is. Those of whom nothing is known yet get it later.
+    /// Splits the receivers of a receipt into those who get it unchanged and those who get it without
+    /// the read mark. `None` if all get it unchanged. Receivers whose settings are not known yet get
+    /// it later.
     pub(crate) fn split(&self, update: &ReceiptUpdate, to: &[UserId]) -> Option<[Vec<UserId>; 2]> {
         if update.receipt.read_seq == 0 {
             return None;

@@ -4,7 +4,7 @@ use crate::config::{Config, Database, Flags};
 use clap::Args;
 use std::process::ExitCode;
 
-/// Make the search index of messages anew; servers may run. Searches find little until it is done.
+/// Rebuild the search index of messages; servers may run. Searches are incomplete until it is done.
 #[derive(Args)]
 pub struct Reindex {
     #[command(flatten)]

@@ -262,8 +262,8 @@ impl RosterPublisher {
         groups
     }
 
-    /// Sends what is left of a delivery to connections of a user from whom somebody is hidden.
-    /// `packets` is what the others get.
+    /// Sends a filtered delivery to the connections of a user from whom other users are hidden.
+    /// `packets` is the unfiltered delivery.
     fn deliver_apart(
         &self,
         delivery: &Delivery<Connection>,
@@ -282,7 +282,8 @@ impl RosterPublisher {
         // As of now: other groups came before this one.
         let hidden = &*self.hidden.of_connection(first).unwrap_or_default();
         let view = &View::of(&self.feed.lock(), hidden, *is_filled);
-        // Nobody who is hidden is online, nor was at the flush: it is what the others get.
+        // No hidden user is online now or was at the last flush: the unfiltered delivery is
+        // correct.
         let is_visible = |user: &UserId| !hidden.contains_key(user);
         let is_shared = view.hidden_online == 0 && view.count == roster.count;
         match delivery {
@@ -319,7 +320,7 @@ impl RosterPublisher {
         clock_version(self.clock.now().wall)
     }
 
-    /// The count that a connection is told together with changes, if its list is cut off.
+    /// The count that a connection receives with changes, if its list is truncated.
     fn count_for(&self, feed: &RosterFeed<Connection>, connection: &Connection) -> Option<usize> {
         let view = match self.hidden.of_connection(connection) {
             Some(hidden) => View::of(feed, &hidden, feed.mode_of(connection) != Mode::Diff),
@@ -529,7 +530,7 @@ impl ConnectionRegistry for RosterPublisher {
         // If the last connection has closed, nothing is noted, and nothing stays here. If it closes
         // after this, `forget` finds what is set.
         let is_latest = || self.hub.note_hidden_read(from, ticket);
-        // Nearly always nobody is.
+        // Usually no user is hidden.
         if hidden.is_empty() && self.hidden.is_still_nobody(from, is_latest) {
             return;
         }

@@ -1,4 +1,4 @@
-//! The roster as users see it from whom somebody is hidden: as if those were offline.
+//! The roster for users from whom others are hidden: hidden users look offline.
 
 use crate::connection::Connection;
 use crate::hidden_users::Hidden;
@@ -15,7 +15,7 @@ pub(crate) struct Apart {
     pub(crate) is_filled: bool,
 }
 
-/// What a user's list and counts say.
+/// The content of a user's list and counts.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct View {
     /// How many are online, without those who are hidden.

@@ -195,7 +195,7 @@ fn serve_connection(
     });
 }
 
-/// Who sent a request.
+/// The sender of a request.
 #[derive(Clone, Copy)]
 enum Sender {
     Client,

@@ -198,8 +198,8 @@ impl SocketHandler for ChatNamespace {
         for (privacy, revision) in privacy {
             self.roster.set_privacy(user, privacy, revision);
         }
-        // What this node delivered before it knew the connection has reached the other node then,
-        // or reaches it while it settles.
+        // Events that this node delivered before it knew the connection have reached the other node
+        // by then, or reach it while it settles.
         self.router.settle().await
     }
 
@@ -577,7 +577,7 @@ impl Answer {
             Err(refusal) => {
                 metrics::refused(refusal.code.as_str());
                 let data = self.socket.data();
-                // Slow down a client that goes on after many refusals.
+                // Slow down a client that continues after many refusals.
                 if let Some(pause) = self
                     .namespace
                     .handler

@@ -1,6 +1,6 @@
-//! Background tasks that run for as long as the process serves. One that ends, by a panic or
-//! otherwise, would leave the process without what it does, so the process stops then and whatever
-//! supervises it starts it again.
+//! Background tasks that run as long as the process serves. If a task ends, by a panic or
+//! otherwise, the process stops, and its supervisor restarts it: a process without the task would
+//! be broken silently.
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -37,8 +37,7 @@ impl Task {
         }
     }
 
-    /// A task that ends with a sentence if the process must begin anew, with nothing of what it
-    /// remembers.
+    /// A task that ends with a reason if the process must restart with empty caches.
     #[must_use]
     pub fn that_begins_anew(
         name: &'static str,

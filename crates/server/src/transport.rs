@@ -57,8 +57,8 @@ pub(crate) fn socket_io(
         .allow_request(
             move |parts, peer| match refusing.origins.judge(&parts.headers) {
                 Provenance::Trusted => Ok(()),
-                // Without an Origin it is no page's script; without its cookies and outside `open`
-                // it is nobody's word.
+                // Without an `Origin` the request is not from a page's script; without cookies, and
+                // outside `AUTH=open`, it acts for no user.
                 Provenance::CrossSite if refusing.handler.identity() != Identity::Open => Ok(()),
                 Provenance::CrossSite | Provenance::Foreign => {
                     let why = refusing.origins.explain(&parts.headers);

@@ -1,4 +1,4 @@
-//! What operators see of a part of the backends, and what the process does with it.
+//! A component of the backends: its health for operators, and its background work.
 
 use crate::metrics::Gauges;
 use crate::tasks::Task;

@@ -37,7 +37,7 @@ impl Component for MemoryPresence {
     }
 
     async fn close(&self) {
-        // Exactly, so that the next start goes on from here.
+        // Writes the exact version, so that the next start continues from here.
         let version = self.presence.version();
         if let Err(error) = self.versions.keep_presence_version(version).await {
             tracing::debug!(%error, "the presence version was not stored; the next start skips some");

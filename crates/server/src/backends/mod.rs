@@ -271,7 +271,7 @@ impl Store {
     }
 }
 
-/// Empties the index of messages, which the servers of this database make anew.
+/// Empties the search index of messages; the servers of this database rebuild it.
 pub(crate) async fn reindex(database: &Database) -> Result<(), BackendError> {
     match database {
         Database::Sqlite(file) if SqliteStore::is_held(file) => {

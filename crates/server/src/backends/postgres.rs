@@ -34,9 +34,9 @@ impl Component for PostgresComponent {
         ]);
     }
 
-    /// A store that went back in time while this node runs may have lost entries that the node has
-    /// delivered, and will give their numbers to others. The process begins anew: that closes all
-    /// transports, and nothing is left of what it remembered.
+    /// A store that lost data while this node runs may have lost entries that the node has
+    /// delivered, and will assign their `seq`s again. The process restarts, which closes all
+    /// transports and clears every cache.
     fn tasks(&self) -> Vec<Task> {
         let mut generations = self.0.generations();
         let changed = async move {

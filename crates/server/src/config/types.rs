@@ -166,7 +166,7 @@ pub struct Config {
 /// How push services are spoken to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PushSettings {
-    /// Who answers for this server: a `mailto:` or `https:` address.
+    /// The operator's contact for push services (VAPID): a `mailto:` or `https:` URL.
     pub subject: Option<String>,
     /// Origins of push services that need neither https nor a public address.
     pub allow: Vec<String>,

@@ -139,7 +139,8 @@ pub(super) fn roster(text: &str) -> Read<usize> {
     }
 }
 
-/// Members of a group. What is written and sent with a change of them grows with their number.
+/// The limit of members of a group. The data written and sent for a change of members grows with
+/// their number.
 pub(super) fn group(text: &str) -> Read<usize> {
     match text.replace('_', "").parse::<usize>() {
         Ok(people @ 2..=10_000) => Ok(people),
@@ -245,7 +246,7 @@ pub(super) fn some_duration(text: &str) -> Read<Duration> {
     }
 }
 
-/// Who answers for this server: see RFC 8292, section 2.1.
+/// The contact in VAPID tokens: see RFC 8292, section 2.1.
 pub(super) fn contact(text: &str) -> Read<String> {
     let expected = || "mailto: and an address of yours, or the https address of a page".to_owned();
     let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());

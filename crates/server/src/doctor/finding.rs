@@ -1,4 +1,4 @@
-//! What the doctor found, for people and for programs.
+//! The doctor's findings, as text and as JSON.
 
 use serde::Serialize;
 use std::fmt::Write;
@@ -17,22 +17,22 @@ pub enum Level {
     Fail,
 }
 
-/// One thing that was looked at.
+/// One check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What was looked at.
+    /// The subject of the check.
     pub check: &'static str,
     /// How bad it is.
     pub level: Level,
     /// `LL-` and a number, where there is a story for it.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub code: &'static str,
-    /// What was seen.
+    /// The observed state.
     pub seen: String,
-    /// What was expected; empty where that is what was seen.
+    /// The expected state; empty if it equals the observed state.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub expected: String,
-    /// One thing to do.
+    /// The fix, in one step.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub fix: String,
 }

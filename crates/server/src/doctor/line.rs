@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt;
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// What an nginx before the server needs.
+/// The configuration that an nginx in front of the server needs.
 const NGINX: &str = "In nginx, add to the location that leads to Lamplight:\n  proxy_http_version 1.1;\n  proxy_set_header Upgrade $http_upgrade;\n  proxy_set_header Connection \"upgrade\";";
 
 /// Whether polling works, the least that a client needs. Lamplight's own client asks without a

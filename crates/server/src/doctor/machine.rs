@@ -220,10 +220,10 @@ fn tempfile_in(directory: &Path) -> io::Result<(PathBuf, std::fs::File)> {
     Ok((path, file))
 }
 
-/// Who has the port.
+/// The owner of the port.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Port {
-    /// Nobody, or nobody knows.
+    /// The port is free, or its owner is unknown.
     Open,
     /// Lamplight.
     Ours,

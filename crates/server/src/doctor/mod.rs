@@ -1,5 +1,5 @@
-//! `lamplight doctor`: goes through what can be wrong, and says what was seen, what was expected
-//! and one thing to do. It works with a server running and without one.
+//! `lamplight doctor`: checks a set-up, and reports for each problem the observed state, the
+//! expected state and a fix. It works with and without a running server.
 
 mod finding;
 mod line;
@@ -25,10 +25,10 @@ use target::{BOUNDS, Target, reachable};
 use std::io::Write;
 use std::process::ExitCode;
 
-/// What the socket is asked for where the settings cannot be read.
+/// The socket path to check if the settings cannot be read.
 const USUAL_SOCKET_PATH: &str = "/api/socketio";
 
-/// What to look at.
+/// The checks to run.
 #[derive(Args, Clone)]
 pub struct Options {
     /// The address under which browsers reach the server, proxies and all [default: LISTEN]

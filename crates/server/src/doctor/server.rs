@@ -8,7 +8,7 @@ use crate::http_client::ClientError;
 use http::StatusCode;
 use lamplight_domain::time::Timestamp;
 
-/// What `/healthz` says of what answers.
+/// The server behind the address, as `/healthz` reports it.
 enum Health {
     Lamplight,
     /// Something else, which may pass on other paths all the same.

@@ -1,4 +1,4 @@
-//! What nodes share: PostgreSQL, Redis or Valkey, and S3.
+//! Checks the services that nodes share: PostgreSQL, Redis or Valkey, and S3.
 
 use super::finding::{Finding, Report};
 use crate::config::{Config, Database, FilesPlace, RedisSettings};
@@ -45,7 +45,7 @@ pub(super) async fn check(config: &Config, report: &mut Report) {
     }
 }
 
-/// What files in S3 need: see [`check_s3`].
+/// The requirements of files in S3: see [`check_s3`].
 async fn judge_s3(settings: &S3Settings) -> Finding {
     let name = format!("s3://{}/{}", settings.bucket, settings.prefix);
     match check_s3(settings).await {

@@ -32,7 +32,7 @@ pub(super) fn is_held(database: &Path) -> bool {
     SqliteStore::is_held(database)
 }
 
-/// A database that is held, by the server that answers `at` an address or by nobody that was met.
+/// A locked database: by the server that answers `at` an address, or by an unknown process.
 pub(super) fn held(database: &Path, at: Option<&str>) -> Finding {
     let seen = format!("{} is in use by a Lamplight", database.display());
     match at {

@@ -7,7 +7,7 @@ use http::{StatusCode, Uri};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-/// What the doctor may take for one question.
+/// The timeout of one request of the doctor.
 pub(super) const BOUNDS: Bounds = Bounds {
     time: Duration::from_secs(5),
     bytes: 1 << 20,

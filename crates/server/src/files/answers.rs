@@ -1,9 +1,9 @@
-//! What a store of objects answered, in a few words that a log may have: the answers of S3 repeat what
-//! was signed.
+//! Summaries of an object store's answers that are safe to log: S3's own answers repeat the signed
+//! request.
 
 use object_store::Error;
 
-/// What S3 says of parts, uploads and objects that are not there.
+/// S3's error codes for missing parts, uploads and objects.
 const GONE: [&str; 3] = ["NoSuchUpload", "InvalidPart", "NoSuchKey"];
 
 /// An answer of S3 that is an error.
@@ -14,7 +14,7 @@ pub(super) struct Refused {
     pub(super) code: String,
 }
 
-/// What S3 said, as far as it said something.
+/// S3's error code and message, if there are any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: Option<u16>,

@@ -1,5 +1,5 @@
-//! What a place for bytes does for uploads. Whole files are objects of an [`ObjectStore`]; how bytes
-//! become one differs.
+//! The interface of a storage for uploads. Complete files are objects of an [`ObjectStore`]; the
+//! implementations differ in how they assemble the bytes.
 
 use super::answers::{in_short, is_gone};
 use async_trait::async_trait;
@@ -33,7 +33,7 @@ pub(super) fn missing(error: object_store::Error) -> StoreFailure {
     }
 }
 
-/// What is not there is deleted.
+/// Deleting a missing object succeeds.
 pub(super) fn gone(deleted: object_store::Result<()>) -> Result<(), StoreFailure> {
     match deleted {
         Err(error) if !is_gone(&error) => Err(error.into()),
@@ -68,8 +68,8 @@ pub(crate) trait UploadWriter: Send {
     /// The last step was noted.
     async fn noted(&mut self);
 
-    /// The last step was refused: another process has the upload, or it was deleted. Removes what the
-    /// step left that nobody else finds.
+    /// The store refused the last step: another process has the upload, or it was deleted. Removes
+    /// the data of that step, which no record refers to.
     async fn refused(&mut self) {}
 
     /// Drops what was taken after the last step that was noted.

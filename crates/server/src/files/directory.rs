@@ -1,5 +1,5 @@
-//! Uploads in a directory. Each process writes bytes into a segment of its own, a file that is named
-//! by its generation: one that was fenced, and does not know it, writes where nobody reads.
+//! Uploads in a directory. Each process writes bytes into its own segment, a file named after its
+//! generation. A fenced process that does not know it yet writes into a segment that is never read.
 
 use super::bytes::{LocalCopy, Step, StoreFailure, UploadWriter, Uploads};
 use async_trait::async_trait;
@@ -65,8 +65,7 @@ fn place(segments: &[Segment]) -> Arc<str> {
     text.join(",").into()
 }
 
-/// Uploads and whole files in one directory. It is made when it is needed: a server whose files
-/// nobody uses needs none.
+/// Uploads and complete files in one directory, created with the first file.
 #[derive(Clone)]
 pub(crate) struct Directory {
     root: PathBuf,
@@ -162,7 +161,7 @@ impl Directory {
             .open(&path)
             .map_err(missing)?;
         let length = claimed.received - offset;
-        // What came after the last byte that is noted, before a crash.
+        // Bytes after the last recorded offset, written before a crash.
         file.set_len(length)?;
         file.seek(SeekFrom::Start(length))?;
         if is_new {
@@ -445,7 +444,7 @@ mod tests {
         let noted = first.commit(true).await.unwrap();
         first.noted().await;
         first.write(&mut b"XX".to_vec()).await.unwrap();
-        // Another process goes on from what is noted, while the first one does not know.
+        // Another process continues from the recorded offset, while the first one does not know it.
         let mut second = store
             .open(&id, 9, &claim(2, 3, &noted.place))
             .await
@@ -481,7 +480,7 @@ mod tests {
     fn written(store: &Directory, id: &FileId, generations: &[u64], by: u64) -> Claimed {
         store.make().unwrap();
         for generation in generations {
-            // What came after the noted byte is not read.
+            // Bytes after the recorded offset are not read.
             fs::write(store.segment(id, *generation), b"a+").unwrap();
         }
         let offsets = generations.iter().zip(0..);
@@ -537,7 +536,7 @@ mod tests {
         written(&store, &id, &[1, 3, 4], 5);
         store.take(&id, 2, &claimed).unwrap();
         assert_eq!(left(&home), 0);
-        // One whose parts are not all there leaves nothing half made.
+        // An upload with missing parts leaves no partial file.
         written(&store, &id, &[2, 5], 5);
         fs::remove_file(store.objects_directory().join("f")).unwrap();
         fs::write(store.segment(&id, 5), b"").unwrap();

@@ -18,12 +18,12 @@ use tokio::task::spawn_blocking;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
 
-/// One picture at a time, since a large one takes much memory, in turns of their users.
+/// Decodes one picture at a time, since a large one takes much memory, round robin over the users.
 static PICTURES: LazyLock<Arc<Turns>> = LazyLock::new(Arc::default);
 /// How long an upload waits for others' pictures.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What became of a file.
+/// The result for a file.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Ready(Examined),
@@ -59,7 +59,7 @@ impl FileStore {
             let path = local.path().to_owned();
             let of = path.clone();
             let looked = spawn_blocking(move || picture::look_at(&of, found)).await;
-            // What makes a decoder panic is no picture either.
+            // A file that makes a decoder panic does not count as a picture.
             match looked.ok().flatten() {
                 Some(picture) => {
                     dimensions = Some(picture.dimensions);
@@ -143,7 +143,7 @@ async fn one_at_a_time<T: Send + 'static>(
         let _turn = turn;
         work()
     });
-    // What makes a decoder panic is no picture.
+    // A file that makes a decoder panic does not count as a picture.
     Ok(made.await.ok().flatten())
 }
 

@@ -1,5 +1,5 @@
-//! One request at a time writes an upload. A new one takes over from one whose client is gone, which
-//! the server cannot always see.
+//! At most one request writes an upload. A new request takes over from an earlier one, because the
+//! server cannot always see that its client has disconnected.
 
 use lamplight_domain::identity::FileId;
 use parking_lot::Mutex;
@@ -111,7 +111,7 @@ impl Drop for UploadLock {
     fn drop(&mut self) {
         self.held = None;
         let mut all = self.locks.0.lock();
-        // The table's and this one: whoever waits has a third.
+        // The table's reference and this one; each waiting request has another.
         if Arc::strong_count(&self.entry) <= 2 {
             all.remove(&self.id);
         }

@@ -22,7 +22,7 @@ use lamplight_usecases::FileRules;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-/// What requests with the bytes of files need.
+/// The dependencies of requests that transfer file bytes.
 pub(crate) struct FileTransfers {
     pub(crate) store: Arc<FileStore>,
     pub(crate) locks: UploadLocks,

@@ -42,7 +42,7 @@ fn format(media_type: &str) -> Option<ImageFormat> {
     })
 }
 
-/// What is made of a picture.
+/// The results of decoding a picture.
 pub(super) struct Small {
     /// A JPEG or a PNG.
     pub(super) thumbnail: Vec<u8>,
@@ -98,8 +98,8 @@ fn looked(mut decoder: impl ImageDecoder) -> Option<Picture> {
     })
 }
 
-/// A thumbnail, encoded anew, without what the picture said besides. `None` where it is damaged.
-/// Blocks, and takes as much memory as the picture, up to [`MOST_BYTES`].
+/// A re-encoded thumbnail without metadata. `None` if the picture is damaged. Blocks, and uses as
+/// much memory as the picture, up to [`MOST_BYTES`].
 pub(super) fn thumbnail(path: &Path, media_type: &str) -> Option<Small> {
     small(decoder(path, media_type)?)
 }
@@ -122,8 +122,9 @@ fn small(mut decoder: impl ImageDecoder) -> Option<Small> {
     })
 }
 
-/// The middle square of a picture as an avatar: encoded anew, turned as the picture says, without what
-/// it says besides. `None` where it is none, too large or damaged. Blocks, as [`thumbnail`] does.
+/// The middle square of a picture as an avatar: re-encoded, with the EXIF orientation applied and
+/// without metadata. `None` if the bytes are not a picture, too large or damaged. Blocks, as
+/// [`thumbnail`] does.
 pub(super) fn square(bytes: Vec<u8>) -> Option<Vec<u8>> {
     let media_type = sniff(&bytes)?;
     let mut decoder = decoder_of(Cursor::new(bytes), format(media_type)?)?;
@@ -312,8 +313,8 @@ mod tests {
         }
     }
 
-    /// Each sample with a few bytes changed, cut out or repeated, by a fixed seed. What is still taken
-    /// for a picture is one, within the bounds.
+    /// Each sample with a few bytes changed, cut out or repeated, by a fixed seed. Whatever still
+    /// decodes is a picture within the bounds.
     #[test]
     fn no_mutation_of_a_picture_panics_or_leaves_the_bounds() {
         let samples = samples();

@@ -1,6 +1,6 @@
-//! Sends files to the operator's scanner (`FILE_SCAN_URL`), which decides about each before anybody may
-//! have it. The records are the queue: they survive a restart, and each has a lease, so that one of
-//! several nodes does each file, and another one goes on after it died.
+//! Sends files to the operator's scanner (`FILE_SCAN_URL`). A file cannot be downloaded before the
+//! scanner has accepted it. The records are the queue: they survive a restart, and each has a lease, so
+//! that one node scans each file and another node continues if it dies.
 
 use super::bytes::StoreFailure;
 use super::store::FileStore;
@@ -26,7 +26,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// Files that one node sends at a time.
 const AT_ONCE: usize = 4;
-/// How long a file is a node's before another one takes it, unless the node says that it goes on.
+/// The lease of a file: another node takes the file after this time, unless the first one renews
+/// the lease.
 const LEASE: Duration = Duration::from_secs(30);
 /// The pause between two looks for files, unless an upload ends meanwhile.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -53,7 +54,7 @@ impl From<&FileScanSettings> for Scanner {
     }
 }
 
-/// What a scanner answers with.
+/// The answer of a scanner.
 #[derive(Deserialize)]
 struct Answer {
     verdict: Verdict,

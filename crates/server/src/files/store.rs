@@ -41,7 +41,7 @@ impl FileStore {
         })
     }
 
-    /// What an operator allows, as far as there is room for it here.
+    /// The operator's limits for files.
     #[must_use]
     pub(crate) fn limited(&self, rules: &FileRules) -> FileRules {
         let mut rules = rules.clone();

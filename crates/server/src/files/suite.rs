@@ -1,4 +1,4 @@
-//! One suite for every place of uploads: a directory, and S3.
+//! One test suite for every storage of uploads: a directory, and S3.
 
 use super::bytes::{StoreFailure, UploadWriter, Uploads};
 use super::directory::Directory;
@@ -135,7 +135,7 @@ async fn m3_a_process_that_was_fenced_changes_nothing(store: &dyn Uploads) {
     let mut claimed = start(1);
     let mut first = store.open(&id, size, &claimed).await.expect("opened");
     append(&mut *first, &mut claimed, &expected[..300]).await;
-    // It goes on with other bytes, and does not know that another one has the upload.
+    // The fenced process continues with other bytes, unaware that another process has the upload.
     first.write(&mut vec![0; 200]).await.expect("written");
     claimed.generation = 2;
     let mut second = store.open(&id, size, &claimed).await.expect("opened");
@@ -366,7 +366,7 @@ async fn m3_s3_passes_the_suite() {
     all(&store).await;
     let left = std::fs::read_dir(spool).expect("a directory");
     assert_eq!(left.count(), 0, "in the spool");
-    // A tail that a process left which died or was fenced goes when the file is whole.
+    // The tail of a process that died or was fenced is deleted when the file is complete.
     let (id, all) = (FileId::trusted("left"), bytes(100, 4));
     let mut claimed = start(2);
     request(&store, &id, 100, &mut claimed, &all).await;

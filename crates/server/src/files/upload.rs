@@ -1,5 +1,5 @@
-//! Takes the bytes of an upload as they arrive. What is noted in the store outlives a crash; what was
-//! taken after it is dropped then.
+//! Receives the bytes of an upload. Bytes up to the offset recorded in the store survive a crash;
+//! later ones are dropped.
 
 use super::bytes::{StoreFailure, UploadWriter};
 use super::locks::UploadLock;
@@ -76,7 +76,8 @@ pub(crate) enum UploadFailure {
 pub(crate) enum UploadEnd {
     /// All arrived.
     Whole,
-    /// The connection was cut, no more came, or another request goes on with the upload.
+    /// The connection broke, the client sent no more bytes, or another request continues the
+    /// upload.
     Cut,
 }
 
@@ -112,7 +113,7 @@ impl Upload<'_> {
                 writer.roll_back().await?;
                 return Err(UploadFailure::TooMany);
             }
-            // What was noted is not known, or cannot be cut.
+            // The recorded offset is unknown, or the segment cannot be truncated to it.
             Err(failure) => return Err(failure),
         };
         if let Some((hasher, checksum)) = hasher.zip(checksum.as_ref()) {

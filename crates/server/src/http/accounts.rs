@@ -154,9 +154,9 @@ pub(crate) async fn update_account(
     )
 }
 
-/// Deletes the caller's account and ends its sessions. What the user wrote stays in the conversations of
-/// others, under a profile with `deleted: true` and no name, unless `messages` is `delete`. A wrong
-/// `password` is `forbidden` and counts as a sign-in attempt.
+/// Deletes the caller's account and ends its sessions. The user's messages stay in their conversations,
+/// under a profile with `deleted: true` and no name, unless `messages` is `delete`. A wrong `password`
+/// is `forbidden` and counts as a sign-in attempt.
 #[utoipa::path(delete, path = "/api/account", operation_id = "delete_account", tag = "accounts", request_body = body::DeleteAccount,
     security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "Deleted; the cookie is cleared", body = docs::Done), docs::Refusals))]
@@ -177,7 +177,8 @@ pub(crate) async fn delete_account(
     response
 }
 
-/// What the caller keeps from others, and does not see of others. With or without an account here.
+/// The caller's privacy settings. A user who hides something does not see it of others. They exist
+/// with every `AUTH`.
 #[utoipa::path(get, path = "/api/account/settings", operation_id = "account_settings", tag = "people",
     security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The settings", body = docs::AccountSettingsAnswer), docs::Refusals))]
@@ -232,9 +233,9 @@ pub(crate) async fn session(State(state): State<Arc<AppState>>, request: Request
     }
 }
 
-/// How this server signs users in, and who is signed in: null without a session, and where the server
-/// has no accounts. A page asks this first; nobody signed in is an answer here and no refusal, which
-/// browsers would write to their consoles.
+/// How this server authenticates users, and the signed-in user: null without a session, and if the
+/// server has no accounts. Pages request this first; it succeeds without a session, because browsers
+/// log every 401 to the console.
 #[utoipa::path(get, path = "/api/auth", tag = "accounts", security((), ("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "How users sign in, and the user of the session", body = docs::AuthAnswer), docs::Refusals))]
 pub(crate) async fn auth(State(state): State<Arc<AppState>>, request: Request) -> Response {

@@ -165,7 +165,7 @@ impl ApiRequest {
         }
     }
 
-    /// The caller, whom no body names.
+    /// The caller of a request whose body does not name the user.
     async fn caller_alone(&self, state: &AppState) -> Result<Caller, Refusal> {
         let (caller, _) = self.caller(state, no_claimed_user).await?;
         let is_open = state.handler.identity() == Identity::Open;

@@ -122,7 +122,7 @@ pub(crate) async fn online_users(
                 .filter(|user| !user.is_empty())
                 .map(|user| LooseId(user).user("excludeUserId"))
                 .transpose()?;
-            // The original pages ask without a limit and expect everyone, as far as a list goes.
+            // The original pages send no limit and expect all users, up to `ROSTER_LIMIT`.
             let limit = if query.limit.is_none() {
                 state.roster_limit
             } else {

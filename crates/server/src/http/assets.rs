@@ -93,8 +93,8 @@ pub(super) fn has(headers: &HeaderMap, tag: &str) -> bool {
         .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 
-/// What a header such as `Accept-Language` names, in lower case and with its quality (RFC 9110,
-/// 12.4.2), in the order of the header.
+/// The values of a header such as `Accept-Language`, in lower case and with their quality (RFC
+/// 9110, 12.4.2), in the order of the header.
 fn qualities(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = (String, f32)> {
     let given = headers
         .get_all(name)
@@ -126,8 +126,8 @@ enum Coding {
     Brotli,
 }
 
-/// The form that a request accepts most gladly (RFC 9110, 12.5.3), the smallest where it does not
-/// mind. Plain where it accepts none.
+/// The encoding that a request prefers (RFC 9110, 12.5.3); of equal ones the smallest, and identity
+/// if it accepts none of them.
 fn coding(headers: &HeaderMap, has_gzip: bool, has_brotli: bool) -> Coding {
     let (mut gzip, mut brotli, mut plain, mut any) = (None, None, None, None);
     for (name, quality) in qualities(headers, header::ACCEPT_ENCODING) {
@@ -277,7 +277,7 @@ mod tests {
             let unchanged = docs("swagger-ui-bundle.js", &again).unwrap();
             assert_eq!(unchanged.status(), StatusCode::NOT_MODIFIED);
             assert_eq!(unchanged.headers()[header::ETAG], tag);
-            // What one form is called is no word for another.
+            // The name of one encoding does not match another.
             again.insert(
                 header::ACCEPT_ENCODING,
                 HeaderValue::from_static(if accepts == "br" { "gzip" } else { "br" }),

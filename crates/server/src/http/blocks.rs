@@ -23,7 +23,7 @@ pub(crate) struct BlocksParams {
     limit: Option<u64>,
 }
 
-/// The users whom the caller has blocked, by their names.
+/// The users whom the caller has blocked, sorted by name.
 #[utoipa::path(get, path = "/api/blocks", operation_id = "list_blocks", tag = "people", params(BlocksParams), security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The users whom the caller has blocked", body = docs::UsersAnswer), docs::Refusals))]
 pub(crate) async fn list(

@@ -117,8 +117,7 @@ pub fn router(state: Arc<AppState>) -> Router {
             Arc::clone(&state),
             check_origin,
         ));
-    // Neither limit is for these: an upload is written as it arrives, a download is read as it is
-    // sent.
+    // Neither limit applies to these routes: they stream uploads and downloads.
     let files = files::routes()
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn(read_the_rest))

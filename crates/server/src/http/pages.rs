@@ -62,8 +62,8 @@ pub(super) fn routes(identity: Identity) -> Router<Arc<AppState>> {
         )
 }
 
-/// The page in the first language that the request accepts and the page has; in English otherwise.
-/// What the page's own script shows is a choice of the user's; this is what is there before it.
+/// The page in the best language of the request, or in English. This text shows until the page's
+/// script replaces it by the user's language.
 fn chat(headers: &HeaderMap, identity: Identity) -> Response {
     let document = assets::accepted(headers, header::ACCEPT_LANGUAGE)
         .iter()

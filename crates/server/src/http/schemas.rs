@@ -60,8 +60,8 @@ answers! {
     ConversationsAnswer {
         /// One page.
         data: Vec<shape::Conversation<'static>>,
-        /// What is unread in all conversations of the caller that are neither muted nor archived,
-        /// on this page or not.
+        /// The unread messages in all of the caller's conversations that are neither muted nor
+        /// archived, on this page or not.
         total_unread: u64,
         /// The cursor of the next page.
         next_cursor: Option<String>,
@@ -86,8 +86,8 @@ answers! {
     MessagesAnswer {
         /// The messages as they are now, oldest first; with `kind=all`, the entries of all kinds.
         data: Vec<shape::Entry<'static>>,
-        /// Those whom the page names and whom the `members` of the conversation do not show: the
-        /// members past the first 100, and former members. Senders come first; at most 250.
+        /// Users in the page who are not in the `members` of the conversation: members past the
+        /// first 100, and former members. Senders come first; at most 250.
         users: Vec<shape::User<'static>>,
         /// The page has every message from this `seq` on. Not with `kind=all`.
         #[schema(required = false)]
@@ -112,8 +112,8 @@ answers! {
     PinnedAnswer {
         /// The messages as they are now, oldest first.
         data: Vec<shape::Message<'static>>,
-        /// The profiles of those whom the page names and whom the conversation's `members` do not show:
-        /// see `MessagesAnswer`.
+        /// The profiles of users in the page who are not in the conversation's `members`: see
+        /// `MessagesAnswer`.
         users: Vec<shape::User<'static>>,
         /// There are older ones.
         has_more: bool,
@@ -126,7 +126,7 @@ answers! {
     FilesAnswer {
         /// One page, the newest message first.
         data: Vec<shape::ConversationFile<'static>>,
-        /// The profiles of senders whom the conversation's `members` do not show: see `MessagesAnswer`.
+        /// The profiles of senders who are not in the conversation's `members`: see `MessagesAnswer`.
         users: Vec<shape::User<'static>>,
         /// The cursor of the next page.
         next_cursor: Option<String>,
@@ -203,7 +203,7 @@ answers! {
         /// The profile.
         user: shape::User<'static>,
     }
-    /// What a user keeps from others.
+    /// A user's privacy settings.
     AccountSettingsAnswer {
         /// The settings.
         settings: shape::AccountSettings,
@@ -230,7 +230,7 @@ answers! {
         /// With `local`: `open` if anyone may create an account, else `closed`.
         #[serde(skip_serializing_if = "Option::is_none")]
         registration: Option<String>,
-        /// The user of the session; null if nobody is signed in, and without local accounts.
+        /// The user of the session; null without a session, and without local accounts.
         user: Option<shape::User<'static>>,
     }
     /// A session of a local account.

@@ -1,4 +1,4 @@
-//! What a member sets for a conversation.
+//! A member's settings of a conversation.
 
 use super::answer::{answer, execute, no_claimed_user};
 use super::api::{Id, id};

@@ -1,4 +1,4 @@
-//! What the routes share, and what a request carries.
+//! The state that all routes share, and the context of a request.
 
 use super::request_body::Received;
 use crate::auth::Authenticator;

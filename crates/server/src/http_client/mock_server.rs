@@ -1,4 +1,4 @@
-//! A server for tests that answers with whatever it is told to, byte for byte.
+//! A test server that answers with given bytes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

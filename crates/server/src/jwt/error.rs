@@ -94,9 +94,9 @@ pub struct Explained {
     /// A stable code: `LL-` and a number if docs/troubleshooting.md has a section for it, a word
     /// otherwise.
     pub code: &'static str,
-    /// What the server saw.
+    /// The observed value.
     pub seen: String,
-    /// What it expected.
+    /// The expected value.
     pub expected: String,
     /// How to fix it.
     pub fix: String,

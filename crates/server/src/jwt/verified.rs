@@ -1,4 +1,4 @@
-//! What a valid token proves, and the tolerance for clocks that differ.
+//! The claims of a valid token, and the tolerance for clock skew.
 
 use lamplight_domain::identity::UserId;
 use lamplight_domain::time::Timestamp;

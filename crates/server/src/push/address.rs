@@ -1,10 +1,11 @@
-//! Which addresses push services may have. A subscription names any address it likes, so the server
-//! connects to public ones only: nobody can make it speak to what is behind its firewall.
+//! The allowed addresses of push services. Clients choose the endpoint of a subscription, so the
+//! server connects to public addresses only: otherwise clients could reach services behind its
+//! firewall (SSRF).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether an address belongs to the public internet. What is reserved, or leads elsewhere (6to4,
-/// Teredo), does not; an IPv4 address in an IPv6 one counts as itself.
+/// Whether an address is on the public internet. Reserved ranges and tunnels (6to4, Teredo) are
+/// not; an IPv4 address embedded in IPv6 is checked as IPv4.
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => is_public_v4(address),

@@ -157,7 +157,7 @@ impl WebPush {
                 later(host, wait, status.as_str())
             }
             _ if status.is_server_error() => later(host, wait, status.as_str()),
-            // A redirect too: what is behind it is checked by nobody.
+            // Redirects fail too, because their target is not checked.
             _ => PushOutcome::Refused(format!("{host} answered {}", status.as_u16())),
         }
     }

@@ -12,7 +12,7 @@ use web_push_native::p256::pkcs8::EncodePrivateKey as _;
 
 /// How long a token holds; at most a day (section 2).
 const LIFE_S: i64 = 12 * 3_600;
-/// A token that ends sooner is made anew.
+/// A token that expires sooner is replaced.
 const LEFT_S: i64 = 3_600;
 /// The most tokens kept.
 const AT_MOST: usize = 256;

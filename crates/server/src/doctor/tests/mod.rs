@@ -18,7 +18,7 @@ fn now_header() -> String {
     )
 }
 
-/// What a Lamplight that works answers.
+/// The answers of a working server.
 fn lamplight(head: &str) -> Vec<u8> {
     let path = head.split(' ').nth(1).unwrap();
     let origin = head.lines().find_map(|line| line.strip_prefix("origin: "));
@@ -193,7 +193,7 @@ async fn a_server_that_was_named_and_is_not_there_is_a_failure() {
 
 #[tokio::test]
 async fn one_fault_gives_one_advice() {
-    // Nothing can be made in /proc, whoever tries.
+    // No file can be created in /proc, not even by root.
     let report = World::new()
         .examine_with(Path::new("/proc/lamplight"), None)
         .await;

@@ -1,4 +1,4 @@
-//! What stands between a client and the server.
+//! Proxies between a client and the server.
 
 use super::*;
 

@@ -42,7 +42,7 @@ fn number(bytes: &[u8], with_marker: bool) -> Option<(u64, usize)> {
     Some((value, length))
 }
 
-/// The element at an offset of a range. One of unknown size has the rest of it.
+/// The element at an offset of a range. An element of unknown size takes the rest of the range.
 fn element<R: Read + Seek>(source: &mut Source<R>, at: u64, end: u64) -> Option<Element> {
     let head = source.up_to(at, 12).filter(|_| at < end)?;
     let (id, id_bytes) = number(&head, true).filter(|(_, bytes)| *bytes <= 4)?;
@@ -95,7 +95,7 @@ pub(super) fn look<R: Read + Seek>(source: &mut Source<R>) -> Option<Media> {
         element.id == SEGMENT
     });
     let millis = found.duration * found.scale.unwrap_or(1_000_000) as f64 / 1e6;
-    // What is no number, or negative, becomes 0.
+    // NaN and negative numbers become 0.
     Some(Media {
         dimensions: found.dimensions,
         duration_ms: Some(millis as u64),

@@ -1,8 +1,8 @@
-//! What a look at a file finds.
+//! The metadata of a media file.
 
 use lamplight_domain::file::Dimensions;
 
-/// What the headers of a file say of it.
+/// The metadata that a file's headers contain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in super::super) struct Media {
     /// Of a video, as it is shown.

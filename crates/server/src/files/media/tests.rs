@@ -290,7 +290,7 @@ fn no_mutation_of_a_header_panics() {
     let mut chance = crate::files::mutations::Chance::new(51);
     for _ in 0..2_000 {
         for (sample, kind) in &samples {
-            // What a header has is at both ends.
+            // The header has data at both ends of the file.
             let mut bytes = sample.clone();
             chance.mutate(&mut bytes);
             let found = of(&bytes, kind);

@@ -50,10 +50,11 @@ fn clean_hourly(client: &Arc<Client>, spool: PathBuf) {
 }
 
 impl S3 {
-    /// Connects to nothing yet, and needs a runtime. What is on its way is in the directory `spool`.
+    /// Needs a tokio runtime, and does not connect yet. Parts in transit are in the directory
+    /// `spool`.
     ///
     /// # Errors
-    /// When the settings are no settings of S3.
+    /// When the settings are not valid for S3.
     pub(crate) fn new(settings: &S3Settings, spool: PathBuf) -> Result<Self, String> {
         let client = Arc::new(Client::new(settings)?);
         spool::clean(&spool);

@@ -24,13 +24,13 @@ const HOME: &str = ".lamplight-check";
 const LEFT_MS: i64 = 3_600_000;
 const TEXT: &[u8] = b"lamplight";
 
-/// What could not be done in the bucket, and why.
+/// The operation that failed in the bucket, and why.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("cannot {what}: {why}")]
 pub(crate) struct CheckError {
     what: &'static str,
     why: String,
-    /// What S3 said.
+    /// S3's answer.
     pub(crate) answer: Answer,
 }
 
@@ -78,11 +78,11 @@ fn cannot<E: Into<StoreFailure>>(what: &'static str) -> impl FnOnce(E) -> CheckE
     }
 }
 
-/// Does what uploads and downloads do, and deletes what it made. What a check left that was cut is
-/// deleted by one that comes an hour later.
+/// Performs the operations of uploads and downloads, and deletes the objects that it created.
+/// Objects of an interrupted check are deleted by any check an hour later.
 ///
 /// # Errors
-/// What could not be done, and why.
+/// The operation that failed, and why.
 pub(crate) async fn check(settings: &S3Settings) -> Result<(), CheckError> {
     let client = Client::new(settings).map_err(|why| CheckError::new("connect", why))?;
     let late = |_| CheckError::new("do anything", "S3 does not answer".to_owned());
@@ -99,7 +99,7 @@ async fn try_out(client: &Client) -> Result<(), CheckError> {
     };
     let tried = tried.await;
     if tried.as_ref().is_err_and(|error| !error.is_answered()) {
-        // Nor would it answer to this. What is there is deleted by a later check.
+        // The deletion would fail too. A later check deletes the objects.
         return tried;
     }
     let mut deleted = Ok(());

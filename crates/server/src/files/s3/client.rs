@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Failed requests are repeated for so long, and so often.
 const REPEAT_FOR: Duration = Duration::from_secs(10);
 const REPEATS: usize = 4;
-/// What S3 says of settings that will not be right by themselves.
+/// S3's errors that only a change of the settings can resolve.
 pub(super) const WRONG: [&str; 11] = [
     "NoSuchBucket",
     "InvalidBucketName",
@@ -71,7 +71,7 @@ impl Client {
     }
 }
 
-/// What is wrong with settings, as far as that is known without a request.
+/// Errors in the settings that can be found without a request.
 #[must_use]
 pub(crate) fn problem(settings: &S3Settings) -> Option<String> {
     settings.problem().or_else(|| Client::new(settings).err())

@@ -110,7 +110,7 @@ impl HttpService for Service {
     }
 }
 
-/// What logs may have of an error: its whole text repeats the request that was signed, with tokens.
+/// The part of an error that is safe to log: its full text repeats the signed request, with tokens.
 async fn only_code(mut body: Patient) -> Bytes {
     let mut text = Vec::new();
     while let Some(Ok(frame)) = body.frame().await {

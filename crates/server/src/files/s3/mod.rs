@@ -1,5 +1,6 @@
-//! Files in a bucket of S3. An upload leaves in parts; what is no whole part yet when a request ends
-//! is an object of its own, its tail. So any node goes on from the byte that is noted.
+//! Files in an S3 bucket. An upload is sent in parts. When a request ends, the bytes that do not
+//! fill a part are stored as a separate object, the tail, so that any node can continue from the
+//! recorded offset.
 
 mod bucket;
 mod check;
@@ -86,7 +87,7 @@ impl Uploads for S3 {
         Ok(Box::new(writer))
     }
 
-    /// All nodes have the bucket. Whether the tail is there is found out when the upload goes on.
+    /// All nodes share the bucket. A missing tail is noticed when the upload continues.
     async fn is_here(&self, _id: &FileId, claimed: &Claimed) -> Result<bool, StoreFailure> {
         Ok(Parts::read(&claimed.place).is_ok())
     }

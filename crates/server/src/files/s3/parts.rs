@@ -56,7 +56,7 @@ fn is_none(generation: &u64) -> bool {
     *generation == 0
 }
 
-/// What comes after the parts.
+/// The bytes after the complete parts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tail {
     /// The generation that wrote it. Part of its key, as its end is: a process that was fenced
@@ -108,7 +108,7 @@ impl Parts {
         self.tail = None;
     }
 
-    /// S3 has no number for another part: the client begins anew.
+    /// S3 allows no further part numbers: the client restarts the upload.
     pub(super) fn check_number(&self) -> Result<(), StoreFailure> {
         if self.next > MOST_NUMBER {
             return Err(StoreFailure::Missing);

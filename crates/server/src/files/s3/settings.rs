@@ -109,7 +109,7 @@ impl S3Settings {
             .or_else(|| self.variable("AWS_ENDPOINT_URL"))
     }
 
-    /// What is missing among them, or cannot be right.
+    /// Missing or invalid settings.
     #[must_use]
     pub(super) fn problem(&self) -> Option<String> {
         let key = self.variable("AWS_ACCESS_KEY_ID").is_some();

@@ -114,7 +114,7 @@ impl Scratch {
     }
 }
 
-/// Bytes as a file that goes with its owner.
+/// A temporary file that is deleted on drop.
 pub(super) async fn copy(
     spool: &Path,
     mut bytes: BoxStream<'static, object_store::Result<Bytes>>,

@@ -31,7 +31,7 @@ pub(super) struct PartWriter {
     noted: Parts,
     /// As it is after the last step.
     next: Parts,
-    /// What comes after the parts of `next`.
+    /// The bytes after the parts of `next`.
     scratch: Scratch,
     /// The tail is read back when more bytes come: a request that brings none costs nothing.
     unread: Option<Place>,
@@ -189,7 +189,7 @@ impl UploadWriter for PartWriter {
         if let Some(place) = before
             && self.noted.tail_place(&self.id, self.part).as_ref() != Some(&place)
         {
-            // What stays is deleted with the file.
+            // Leftovers are deleted with the file.
             let objects = Arc::clone(&self.s3.objects);
             tokio::spawn(async move { gone(objects.delete(&place).await) });
         }
@@ -209,7 +209,8 @@ impl UploadWriter for PartWriter {
     }
 
     async fn roll_back(&mut self) -> Result<(), StoreFailure> {
-        // The scratch file goes with this writer, and parts that are not noted are sent anew.
+        // The scratch file is deleted with this writer, and parts that are not recorded are sent
+        // again.
         Ok(())
     }
 }

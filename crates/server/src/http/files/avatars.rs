@@ -1,5 +1,5 @@
-//! Avatars: pictures of accounts and of groups, encoded anew at one size. The address of one has 256
-//! random bits and never leads to another picture.
+//! Avatars: pictures of accounts and of groups, re-encoded at one size. An avatar's URL has 256
+//! random bits and never refers to another picture.
 
 use super::super::answer::{Answered, answer, caller_of, handle, nothing_here, refused};
 use super::super::api::{Id, id};
@@ -66,8 +66,8 @@ pub(crate) async fn remove_account(
     answer(remove(&state, request, AvatarOwner::Account).await)
 }
 
-/// Gives a group a picture, as `PUT /api/account/avatar` does for an account: its admins may. An entry of
-/// the kind `details` tells of it.
+/// Sets the picture of a group, like `PUT /api/account/avatar` for an account. Requires an admin of the
+/// group. Appends an entry of the kind `details`.
 #[utoipa::path(put, path = "/api/privatechat/conversations/{id}/avatar", operation_id = "set_group_avatar", tag = "groups", params(("id" = String, Path, description = "The conversation")),
     request_body(content = Vec<u8>, content_type = "image/png", description = "The picture's bytes, whatever their type says"),
     security(("bearer" = []), ("cookie" = []), ("serverKey" = [])),
@@ -171,8 +171,8 @@ fn command(owner: AvatarOwner, url: Option<Arc<str>>) -> Command {
     }
 }
 
-/// A picture, for whoever is signed in. With `AUTH=jwt` and `AUTH=open`, where the pictures of a page
-/// carry no proof, its address is the proof: only who is signed in is told of it.
+/// A picture, for every signed-in user. With `AUTH=jwt` and `AUTH=open`, `<img>` requests carry no
+/// token, so the secret URL is the proof: only signed-in users receive it.
 #[utoipa::path(get, path = "/api/avatars/{id}", operation_id = "get_avatar", tag = "people", params(("id" = String, Path, description = "The last part of `avatarUrl`")),
     security(("bearer" = []), ("cookie" = []), ()),
     responses((status = 200, description = "A JPEG or a PNG of 256 pixels a side", content_type = "image/jpeg"), (status = 304, description = "The caller has it"), docs::Refusals))]

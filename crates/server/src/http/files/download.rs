@@ -1,5 +1,5 @@
-//! Files for members of their conversation. What a browser gets is harmless: sniffed pictures, sound,
-//! video and PDF may be shown, everything else is a download.
+//! Files for members of their conversation. Browsers may show pictures, audio, video and PDF, as
+//! detected from the bytes; everything else is a download.
 
 use super::in_path::FileInPath;
 use super::range::{Wanted, wanted};
@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 /// No script runs, nothing is loaded, and the document has an origin of its own.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
-/// What RFC 5987 lets stand in a name.
+/// The characters that RFC 5987 allows unescaped in a file name.
 const NAME: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'!')
     .remove(b'#')
@@ -41,7 +41,7 @@ const NAME: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'|')
     .remove(b'~');
 
-/// What a signed address has.
+/// The parameters of a signed URL.
 #[derive(Deserialize)]
 struct Signed {
     user: String,
@@ -70,8 +70,8 @@ async fn reader(state: &AppState, parts: &Parts, id: &FileId) -> Result<Caller, 
     })
 }
 
-/// A file, for members of its conversation. Until it is sent, for its owner alone. One range of bytes
-/// can be asked for.
+/// A file, for members of its conversation; before it is sent, for its owner only. Supports one byte
+/// range per request.
 #[utoipa::path(get, path = "/api/files/{id}", operation_id = "download_file", tag = "files", params(("id" = String, Path, description = "The file")),
     security(("bearer" = []), ("cookie" = []), ()),
     responses((status = 200, description = "The bytes, with the type that they were found to have", content_type = "application/octet-stream"),
@@ -160,7 +160,7 @@ fn describe(headers: &mut HeaderMap, file: &Attachment, etag: &str) {
 
 pub(in crate::http) fn harmless(headers: &mut HeaderMap) {
     insert(headers, header::CONTENT_SECURITY_POLICY, POLICY);
-    // Each request is checked anew.
+    // Check every request.
     insert(headers, header::CACHE_CONTROL, "private, no-cache");
 }
 

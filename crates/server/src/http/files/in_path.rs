@@ -1,4 +1,4 @@
-//! What an address of a file names.
+//! The ids in a file's path.
 
 use super::super::answer::refused;
 use super::super::api;

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-/// What a request asks for.
+/// The requested byte range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     Whole,

@@ -31,7 +31,7 @@ use refused::{Refused, answered, busy, not_here};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// What the server can do, for tus clients.
+/// The server's capabilities, for tus clients.
 pub(crate) async fn options(State(state): State<Arc<AppState>>) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
@@ -239,7 +239,7 @@ async fn progress(state: &Arc<AppState>, id: &FileId, parts: &Parts) -> Result<R
     Ok(response)
 }
 
-/// An upload as it is once nobody writes it. This process has the lock.
+/// The upload, once no request writes it. The caller holds this process's lock.
 async fn settled(
     state: &Arc<AppState>,
     caller: &Caller,

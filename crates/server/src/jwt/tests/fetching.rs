@@ -125,7 +125,7 @@ async fn keys_are_refreshed_by_themselves_and_what_is_withdrawn_is_gone() {
         Err(TokenError::UnknownKey { .. })
     ));
     assert!(verifier.verify(&new.token(&claims()), NOW).await.is_ok());
-    // Nobody is left to refresh for.
+    // No caller waits for the refresh any more.
     drop(verifier);
     tokio::time::sleep(Duration::from_millis(200)).await;
     let requests = server.server.requests();

@@ -1,4 +1,4 @@
-//! What tus calls its headers, and what this server says in them.
+//! The names of tus headers, and the values that this server sends.
 
 use ::http::HeaderName;
 

@@ -140,7 +140,7 @@ async fn take(
     Ok(file)
 }
 
-/// What the record says, for a file that nobody else writes.
+/// The state in the record, for a file that no other request writes.
 pub(super) fn claimed(file: &StoredFile) -> Claimed {
     Claimed {
         generation: file.generation,

@@ -66,7 +66,7 @@ impl From<StoreFailure> for Refused {
     }
 }
 
-/// What was uploaded is on another node's disk, or lost: the client begins anew.
+/// The uploaded bytes are on another node's disk, or lost: the client restarts the upload.
 pub(super) fn not_here() -> Refused {
     Refused::with(
         410,
