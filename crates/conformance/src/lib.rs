@@ -186,7 +186,6 @@ pub(crate) fn temp_id(id: &str) -> Option<SendKey> {
 
 #[cfg(test)]
 mod tests {
-    /// A test that is written and not listed would never run.
     use std::fs::{read_dir, read_to_string};
     use std::path::Path;
 
@@ -204,7 +203,7 @@ mod tests {
         text
     }
 
-    /// A test that no list names would never run.
+    /// A test that no list names would never run. Adapters call `other_kinds` themselves.
     #[test]
     fn every_test_of_a_suite_is_in_its_list() {
         let text = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
@@ -213,7 +212,7 @@ mod tests {
             .filter_map(|line| line.strip_prefix("pub async fn "));
         let names = tests.filter_map(|test| test.split(['<', '(']).next());
         let missing: Vec<&str> = names
-            .filter(|name| !text.contains(&format!("    {name},\n")))
+            .filter(|name| *name != "other_kinds" && !text.contains(&format!("    {name},\n")))
             .collect();
         assert!(missing.is_empty(), "in no list: {missing:?}");
     }
