@@ -20,9 +20,9 @@ pub struct NewKey {
     pub key: String,
 }
 
-/// The accounts whose keys change, and the pairs (first, second) of usernames that have one key now.
-/// The key goes to the account that has it already, else to the oldest; the others sign in with the
-/// exact spelling that they registered.
+/// The accounts whose keys change, and the pairs (first, second) of usernames that now have the same
+/// key. The key goes to the account that already has it, otherwise to the oldest; the others sign in
+/// with the exact spelling that they registered.
 #[must_use]
 pub fn renewed_keys(accounts: Vec<AccountName>) -> (Vec<NewKey>, Vec<(String, String)>) {
     let mut keyed: Vec<(String, AccountName)> = accounts

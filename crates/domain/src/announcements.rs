@@ -1,16 +1,16 @@
-//! Which committed entries nobody announced, because their publisher died between the commit and
-//! the bus: a pure state machine.
+//! Finds committed entries that were not announced because their publisher died between the commit
+//! and the bus: a pure state machine.
 //!
-//! One node reads the log behind the commits and hears what the publishers announce. An entry that
-//! was not announced in time is announced by this node. That may repeat an announcement that was
-//! late or lost on the way here; receivers drop repetitions.
+//! One node follows the log and receives the announcements of all publishers. It announces each
+//! entry that was not announced in time. That may repeat an announcement that is late or was lost
+//! on the way here; receivers drop repetitions.
 
 use crate::identity::ConversationId;
 use crate::time::Moment;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-/// What the machine may keep, and how long it waits.
+/// Limits of the machine's memory and waiting times.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// How long after an entry was read its announcement may still come.
@@ -113,7 +113,7 @@ impl<T> Announcements<T> {
     }
 
     fn forget(&mut self, now: Moment) {
-        // What was read meanwhile is in the queue only, which must not grow either.
+        // Entries that were read meanwhile are in the queue only, which is bounded too.
         while self.oldest.front().is_some_and(|(since, key)| {
             since.plus(self.limits.retain) <= now
                 || self.oldest.len() > self.limits.announced

@@ -27,7 +27,7 @@ pub struct Conversation {
     pub head_seq: u64,
     /// How far the viewer has read.
     pub read_seq: u64,
-    /// What the viewer has set.
+    /// The viewer's settings.
     pub settings: MemberSettings,
     pub created_at: Timestamp,
 }
@@ -52,7 +52,7 @@ pub struct ConversationDetails {
     pub group: Option<GroupDetails>,
 }
 
-/// What a group has besides its log.
+/// The data of a group besides its log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupDetails {
     pub name: Option<Arc<str>>,
@@ -108,10 +108,10 @@ impl Receipt {
     }
 }
 
-/// The key under which two people have exactly one conversation, whoever asks first. Lengths stand
-/// before the ids so that no two pairs share a key, whatever characters the ids have.
+/// The key that makes the direct conversation of two people unique. It has the length before each
+/// id, so that different pairs have different keys, whatever characters the ids have.
 ///
-/// `None` for a conversation with oneself.
+/// `None` if both ids are the same.
 #[must_use]
 pub fn direct_key(one: &UserId, other: &UserId) -> Option<String> {
     let (low, high) = match one.cmp(other) {

@@ -1,4 +1,4 @@
-//! What may be a reaction.
+//! Validates reactions.
 
 use icu_properties::CodePointSetData;
 use icu_properties::props::{Emoji as EmojiProperty, EmojiPresentation, RegionalIndicator};
@@ -12,10 +12,10 @@ pub const MAX_EMOJI_BYTES: usize = 64;
 
 /// The variation selector that shows a character as an emoji.
 const AS_EMOJI: char = '\u{fe0f}';
-/// What makes a key of a digit, as in `1️⃣`.
+/// The combining character that turns a digit into a keycap, as in `1️⃣`.
 const KEYCAP: char = '\u{20e3}';
 
-/// One emoji: a single grapheme that is shown as one.
+/// One emoji: a single grapheme with emoji presentation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Emoji(Arc<str>);
 

@@ -45,7 +45,7 @@ pub enum EntryKind {
     Unknown,
 }
 
-/// What few messages have besides their content.
+/// The parts of a message that few messages have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extras {
     /// The message that this one answers.
@@ -75,7 +75,7 @@ pub struct Quote {
     pub excerpt: Arc<str>,
 }
 
-/// What an entry changes of a message.
+/// A change of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The message.
@@ -84,7 +84,7 @@ pub struct Change {
     pub action: MessageAction,
 }
 
-/// What can be done to a message that was sent.
+/// The actions on a sent message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MessageAction {
     Edit {
@@ -104,7 +104,7 @@ pub enum MessageAction {
     },
 }
 
-/// Who comes to a conversation, leaves it, or gets another role.
+/// Added and removed members, and changed roles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MembersChange {
     /// In the order of their ids, like the others.
@@ -114,7 +114,7 @@ pub struct MembersChange {
     pub roles: Vec<(UserId, Role)>,
 }
 
-/// What changes of a group's name and picture. `None` is unchanged, `Some(None)` removes it.
+/// A change of a group's name or picture. `None` is unchanged, `Some(None)` removes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DetailsChange {
     pub name: Option<Option<Arc<str>>>,
@@ -135,7 +135,7 @@ impl MessageAction {
 }
 
 impl Entry {
-    /// Who wrote it; `None` if the host application did.
+    /// The author; `None` for the host application.
     #[must_use]
     pub fn author(&self) -> Option<&UserId> {
         (!self.sender.is_host()).then_some(&self.sender)
@@ -172,7 +172,7 @@ impl Entry {
         self
     }
 
-    /// What it changes of the conversation's members.
+    /// Its change of members, if it is one.
     #[must_use]
     pub fn members_change(&self) -> Option<&MembersChange> {
         match &self.kind {
@@ -192,7 +192,7 @@ impl Entry {
         }
     }
 
-    /// What a message has besides its content.
+    /// The parts of a message besides its content.
     #[must_use]
     pub fn extras(&self) -> Option<&Extras> {
         match &self.kind {
@@ -201,7 +201,7 @@ impl Entry {
         }
     }
 
-    /// What the entry changes of a message.
+    /// Its change of a message, if it is one.
     #[must_use]
     pub fn change(&self) -> Option<&Change> {
         match &self.kind {

@@ -1,7 +1,7 @@
-//! What happened, and who receives it.
+//! Events and their receivers.
 //!
-//! Durable events follow from what the store holds, so whoever misses one can read it there.
-//! Ephemeral ones are true for a moment and are not repeated.
+//! The store has the data of durable events, so a receiver that missed one can read it there.
+//! Ephemeral events are valid for a moment only and are not repeated.
 
 use crate::conversation::{Members, Receipt};
 use crate::entry::Entry;
@@ -17,10 +17,10 @@ pub enum Event {
     /// A log has grown. Durable.
     Appended {
         entry: Arc<Entry>,
-        /// The members of the conversation, and those whom the entry removes.
+        /// The members of the conversation, and members that the entry removes.
         to: Members,
-        /// Those of them whose logs begin after what the entry is about: they get it as
-        /// [`Entry::without_past`] has it. Nearly always nobody.
+        /// Receivers whose log begins after the message that the entry refers to: they get
+        /// [`Entry::without_past`]. Usually empty.
         newcomers: Members,
         /// The connection that sent it and gets the acknowledgement instead.
         except: Option<ConnectionId>,
@@ -35,11 +35,11 @@ pub enum Event {
         /// The other members.
         to: Members,
     },
-    /// One of these users blocks the other, so nothing of their typing passes in their direct
-    /// conversations any more. It `is_told` before the block takes effect: nodes publish the end of
-    /// what is typed. It is not after the block: nodes forget what began meanwhile. Ephemeral.
+    /// One of these users blocks the other, so typing events in their direct conversations end.
+    /// With `is_told`, sent before the block takes effect, nodes publish the end of typing. Without
+    /// it, sent after the block, nodes only forget typing that began meanwhile. Ephemeral.
     TypingEnds { between: [UserId; 2], is_told: bool },
-    /// A user begins to upload a file, goes on, or ends, for the nodes that have sessions of theirs.
+    /// A user starts, continues or ends an upload; for the nodes that have sessions of the user.
     /// Ephemeral.
     Sharing {
         user: UserId,
@@ -76,8 +76,8 @@ pub enum Event {
         conversation: ConversationId,
         to: Members,
     },
-    /// Who has blocked a user is different from now on. Nodes with a connection of the user read it.
-    /// Ephemeral: a node that lost events reads it for all its users.
+    /// The set of users who have blocked a user changed. Nodes with a connection of the user read it
+    /// again. Ephemeral: a node that lost events reads it for all its users.
     BlockersChanged { user: UserId },
     /// A user's presence changed; versions order the changes of one user. Ephemeral.
     Presence(Change),
@@ -94,10 +94,11 @@ pub enum Event {
     SignedOutEverywhere { user: UserId, until: Timestamp },
 }
 
-/// Who receives an event.
+/// The receivers of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience<'a> {
-    /// Every node: whoever follows the roster or watches the user, or is about to connect.
+    /// Every node: for connections that follow the roster or watch the user, and for those about to
+    /// connect.
     Everyone,
     Users(&'a [UserId]),
 }

@@ -24,7 +24,8 @@ pub const MAX_ATTACHMENTS: usize = 10;
 pub struct Attachment {
     pub id: FileId,
     pub name: Arc<str>,
-    /// What its content was found to be; what its sender said only where that is harmless.
+    /// The media type detected from its content; the type that its sender reported is used only
+    /// where that is harmless.
     pub media_type: Arc<str>,
     pub size: u64,
     /// Of a picture or a video, as it is shown.
@@ -86,7 +87,8 @@ impl FileState {
         }
     }
 
-    /// From the number that stores keep. One of a newer version is a file that nobody gets.
+    /// From the number in the store. A file with an unknown number, of a newer version, cannot be
+    /// downloaded.
     #[must_use]
     pub fn from_number(number: i64) -> Self {
         match number {
@@ -117,8 +119,8 @@ pub struct StoredFile {
     pub created_at: Timestamp,
     /// When it last grew or changed its state.
     pub changed_at: Timestamp,
-    /// How often another process began to write the upload. Bytes of earlier ones are told apart by
-    /// it.
+    /// How often another process took over writing the upload. It distinguishes the bytes of
+    /// different processes.
     pub generation: u64,
     /// Where the bytes are, in the byte store's own format. Changes together with `received`.
     pub place: Arc<str>,
@@ -139,7 +141,7 @@ impl StoredFile {
 pub struct FileProgress {
     pub conversation: ConversationId,
     pub file: FileId,
-    /// Who uploads it.
+    /// The uploader.
     pub user: UserId,
     pub name: Arc<str>,
     pub size: u64,
@@ -183,7 +185,7 @@ pub fn avatar_path(id: &FileId) -> Arc<str> {
     format!("{AVATARS}{id}").into()
 }
 
-/// What the addresses of pictures begin with.
+/// The prefix of avatar URLs.
 pub const AVATARS: &str = "/api/avatars/";
 
 /// HMAC-SHA-256 (RFC 2104) of an address of a file for one user, until a time.

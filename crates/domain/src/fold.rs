@@ -10,7 +10,7 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The most users that a reaction names; its count tells of the others.
+/// The maximum number of user ids in a reaction; its count includes the others.
 pub const REACTION_USERS: usize = 20;
 
 /// A message as it is now.
@@ -33,7 +33,7 @@ pub struct Reactions {
     pub count: u64,
     /// Whether one of them is the viewer's.
     pub is_mine: bool,
-    /// Who reacted, in that order: at most [`REACTION_USERS`].
+    /// The first users who reacted, in the order of their reactions: at most [`REACTION_USERS`].
     pub users: Vec<UserId>,
 }
 

@@ -1,5 +1,5 @@
-//! Who is in a conversation, what its members may do about that, and who receives its entries. The
-//! stores ask inside the transaction that would append the entry.
+//! Rules for the members of a conversation: who may change them, and who receives entries. The
+//! stores apply the rules inside the transaction that appends the entry.
 
 use crate::conversation::Members;
 use crate::entry::{DetailsChange, Entry, EntryKind, MembersChange};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// Which part of its log a group shows to those who join it later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum History {
-    /// What follows the entry that added them.
+    /// Only the entries after the one that added the member.
     #[default]
     Joined,
     All,
@@ -41,7 +41,7 @@ pub struct NewGroup {
 }
 
 impl NewGroup {
-    /// What its first entry tells.
+    /// The change in its first entry.
     #[must_use]
     pub fn first_entry(&self) -> MembersChange {
         MembersChange {
@@ -96,7 +96,8 @@ pub struct GroupMember {
 pub struct GroupState {
     /// In the order of their ids.
     pub members: Vec<GroupMember>,
-    /// Whether the store has it as a group. One with other than two members is one in any case.
+    /// Whether the store has a group row. A conversation with other than two members is a group
+    /// even without one.
     pub is_recorded: bool,
     pub history: History,
     pub name: Option<Arc<str>>,
@@ -427,7 +428,7 @@ pub struct Readers {
     pub first_seqs: Arc<[u64]>,
 }
 
-/// Who gets an entry.
+/// The receivers of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receivers {
     pub to: Members,
@@ -451,8 +452,8 @@ impl Readers {
         }
     }
 
-    /// Who gets an entry that is read from the log: the present members whose logs have begun, and
-    /// those whom it removed.
+    /// The receivers of an entry that is read from the log: the current members whose logs have
+    /// begun, and the members that it removed.
     #[must_use]
     pub fn receivers(&self, entry: &Entry) -> Receivers {
         let removed = entry

@@ -1,4 +1,4 @@
-//! Who and what is meant: ids of users, conversations, messages and sessions, and a user's profile.
+//! Ids of users, conversations, messages and connections, and a user's profile.
 
 use crate::text::{is_visible, trim};
 use std::fmt;
@@ -134,7 +134,7 @@ id!(
     FileId
 );
 id!(
-    /// One live connection of a user: a tab, a phone. The same text as its socket's public id.
+    /// One live connection of a user, such as a tab or a phone. Equals its socket's public id.
     ConnectionId
 );
 id!(
@@ -147,19 +147,19 @@ id!(
     Generation
 );
 
-/// What others see of a person besides their presence.
+/// A user as others see them, without presence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
-    /// Whose profile it is.
+    /// The user's id.
     pub id: UserId,
-    /// The display name; the id where nobody gave one, empty where the account was deleted.
+    /// The display name. Equals the id if none was set, and is empty if the account was deleted.
     pub name: Arc<str>,
     /// Where the picture is, if there is one.
     pub avatar_url: Option<Arc<str>>,
 }
 
 impl Profile {
-    /// A profile of someone of whom only the id is known.
+    /// The profile of a user of whom only the id is known.
     #[must_use]
     pub fn bare(id: UserId) -> Self {
         Self {
@@ -169,7 +169,7 @@ impl Profile {
         }
     }
 
-    /// What is left of someone who deleted their account: nobody else's name is empty.
+    /// The profile of a deleted account. No other profile has an empty name.
     #[must_use]
     pub fn deleted(id: UserId) -> Self {
         Self {

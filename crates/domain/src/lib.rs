@@ -1,7 +1,7 @@
-//! What presence and private messaging mean.
+//! The rules of presence and private messaging.
 //!
 //! Everything here is a plain value or a pure state machine: no async, no clock, no serde, no I/O.
-//! Time and chance are handed in, so each rule can be tested at any moment of its life.
+//! Time and randomness are parameters, so that tests control them.
 
 pub mod account_names;
 pub mod announcements;

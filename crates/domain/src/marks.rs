@@ -4,9 +4,9 @@
 use crate::conversation::{Members, Receipt};
 use crate::identity::UserId;
 
-/// In a conversation of more members than this, a receipt goes to its owner's devices and to the
-/// authors of what it newly covers. If every receipt went to all, one message in a conversation of
-/// a thousand would cause a million receipts.
+/// In a conversation with more members than this, a receipt goes to its owner's devices and to the
+/// authors of the entries that it newly covers. If every receipt went to all members, one message
+/// in a conversation of a thousand would cause a million receipts.
 pub const RECEIPTS_FOR_ALL: usize = 20;
 
 /// Of what a receipt newly covers there, the authors of this many newest entries get it. Otherwise
@@ -105,8 +105,8 @@ impl Marks {
         self.delivers(before) || (!hides_reads && self.visible_read != before.visible_read)
     }
 
-    /// What the others learn where `before` becomes `self`, `None` if the visible marks stand
-    /// still.
+    /// The receipt for the others when `before` becomes `self`; `None` if the visible marks do not
+    /// change.
     #[must_use]
     pub fn newly_covered(&self, before: Self) -> Option<Covered> {
         let reads = self.visible_read != before.visible_read;
@@ -126,9 +126,9 @@ impl Marks {
         (reads || delivers).then_some(covered)
     }
 
-    /// What the others learn where a member with these marks sends the entry at `seq`, besides
-    /// what the entry itself shows: that the member has read what stands before it. `None` if they
-    /// knew, so that an ordinary message causes no receipt.
+    /// The receipt for the others when a member with these marks sends the entry at `seq`: the
+    /// member has read everything before it. `None` if they already know, so that an ordinary
+    /// message causes no receipt.
     #[must_use]
     pub fn covered_by_send(&self, seq: u64) -> Option<Covered> {
         let up_to = seq.saturating_sub(1);
@@ -158,7 +158,8 @@ impl Marks {
 }
 
 impl Covered {
-    /// Who gets a receipt that covers this, in a conversation of so many members.
+    /// The receivers of a receipt that covers these entries, in a conversation with this many
+    /// members.
     #[must_use]
     pub fn audience(self, members: usize) -> ReceiptAudience {
         if members <= RECEIPTS_FOR_ALL {

@@ -1,4 +1,4 @@
-//! What a member has set for a conversation of theirs; the other members do not see it.
+//! A member's private settings of a conversation.
 
 use crate::time::Timestamp;
 
@@ -11,7 +11,7 @@ pub struct MemberSettings {
     pub pinned: bool,
 }
 
-/// What a member changes. What is `None` stays as it is.
+/// A change of settings. `None` leaves a setting unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SettingsChange {
     /// `Some(None)` ends the mute.

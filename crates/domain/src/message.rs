@@ -66,7 +66,7 @@ impl Content {
     }
 }
 
-/// What makes a send repeatable.
+/// The key that makes a send idempotent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendKey {
     /// The client promises that this id stands for this message alone; the same id with other
@@ -77,8 +77,9 @@ pub enum SendKey {
     TempId(Arc<str>),
 }
 
-/// What a store recognises a repeated send by, together with the sender and the conversation. A
-/// temporary id stands for its content only, so the content's digest is part of the key.
+/// The key by which a store recognises a repeated send, together with the sender and the
+/// conversation. A temporary id is unique for its content only, so the content's digest is part of
+/// the key.
 #[must_use]
 pub fn dedupe_key(key: &SendKey, content: &Content) -> String {
     match key {

@@ -1,5 +1,5 @@
-//! What may be done to a message. The stores ask inside the transaction that would append the entry,
-//! so that nobody acts on what is no longer so.
+//! Rules for actions on messages. The stores apply them inside the transaction that appends the
+//! entry, so that no action is based on outdated state.
 
 use crate::entry::MessageAction;
 use crate::identity::UserId;
@@ -47,7 +47,7 @@ pub struct ReactionState {
     pub own_seq: Option<u64>,
 }
 
-/// Who does something to a message, and where.
+/// The author and the conversation of an action on a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Actor<'a> {
     pub user: &'a UserId,

@@ -1,16 +1,15 @@
 //! Puts the entries of logs in order and drops repetitions, so that several sources (a bus and a
 //! follower of the log) may deliver the same entries: a pure state machine.
 //!
-//! Entries of a conversation come out with growing `seq`, each once. An entry that is ahead of its
-//! turn is held. After a moment the machine asks for what is missing ([`Step::Missing`]), and the
-//! caller reads that from the store and pushes it. Where that fails, the machine reports the gap
-//! after a bounded time and goes on behind it. The first entry of a conversation that the machine
-//! does not know is delivered at once, whatever its `seq`: waiting for earlier ones would delay every
-//! conversation's first message.
+//! Entries of a conversation come out once each, with growing `seq`. An entry behind a gap waits.
+//! After a moment the machine requests the missing entries ([`Step::Missing`]); the caller reads them
+//! from the store and pushes them. If that fails, the machine reports the gap after a bounded time
+//! and continues after it. The first entry of an unknown conversation is delivered at once, whatever
+//! its `seq`: waiting for earlier ones would delay every conversation's first message.
 //!
-//! An entry that was given up, or that precedes the first one, is delivered late when it comes
+//! An entry that was given up, or that precedes the first one, is delivered late when it arrives
 //! ([`Outcome::Late`]): out of order, but a client that reads events only must not lose it. For this
-//! a log remembers which of the last 512 entries did not come, in two words as long as that is none.
+//! a log remembers which of the last 512 entries are missing, in two words while none is.
 //!
 //! Memory is bounded, so a conversation is forgotten after [`Limits::retain`] without entries, and
 //! earlier if there are many. A repetition that comes later than that passes as new or as late;
@@ -26,7 +25,7 @@ use log::Log;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-/// What the machine may keep.
+/// Limits of the machine's memory and waiting times.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// How long entries behind a gap wait before the machine asks for the missing ones.
@@ -71,7 +70,7 @@ pub struct Gap {
     pub before: u64,
 }
 
-/// One thing to do, in this order.
+/// One step for the caller to execute, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step<T> {
     /// Deliver the entry.
@@ -83,7 +82,7 @@ pub enum Step<T> {
     Gap(Gap),
 }
 
-/// What becomes of an entry.
+/// The outcome for an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome<T> {
     /// It is the next: deliver it. The common case, which allocates nothing.
@@ -314,7 +313,7 @@ impl<T> EntryOrder<T> {
             self.held -= 1;
             steps.push(Step::Deliver(entry));
         }
-        // What is behind the next gap waits from when it came.
+        // Entries behind the next gap wait from their arrival.
         if let Some(came) = log.oldest_held() {
             let held = log.held_mut();
             held.due = came.plus(self.limits.hold);

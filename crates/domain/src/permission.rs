@@ -1,7 +1,7 @@
-//! Who may do what in a conversation. The stores ask inside their transactions, so that nobody acts
-//! on a membership or a role that they have just lost.
+//! Permissions in a conversation. The stores check them inside their transactions, so that a member
+//! who has just lost a role cannot act on it.
 
-/// What a member is in a conversation, in the order of their rights.
+/// The role of a member, in the order of rights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     #[default]

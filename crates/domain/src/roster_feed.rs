@@ -253,7 +253,7 @@ impl<K: Clone + Eq + Hash> RosterFeed<K> {
         };
         if self.remove(&(since, user)) {
             self.pending.add(change);
-            // The list has room: whoever waited longest past its end moves in.
+            // The list has room: add the user who has waited longest past its end.
             if let Some((key, presence)) = self.beyond.pop_first() {
                 self.listed.insert(key, Arc::clone(&presence));
                 self.pending.add(Change::Online(presence));

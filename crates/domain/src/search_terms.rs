@@ -1,9 +1,9 @@
-//! What a search of messages compares: the terms of a text. Every store indexes these and nothing
-//! else, so that all of them find the same.
+//! The terms of a text, which a message search compares. Every store indexes exactly these, so that
+//! all stores find the same messages.
 //!
-//! A term is a word, folded as [`search_key`] folds it. In scripts that put no spaces between words
+//! A term is a word, folded as [`search_key`] folds it. In scripts without spaces between words
 //! (Chinese, Japanese, Thai, Lao, Khmer, Burmese) terms are pairs of neighbouring characters, and
-//! the last character of each run alone, so that any part of a run can be looked for.
+//! the last character of each run alone, so that any part of a run can be found.
 
 use crate::text::search_key;
 use icu_properties::CodePointMapData;
@@ -117,7 +117,7 @@ pub fn highlights(text: &str, query: &[QueryTerm]) -> Vec<(u32, u32)> {
         .collect()
 }
 
-/// Counts code units as it goes through a text.
+/// Counts code units while iterating over a text.
 struct Utf16<'a> {
     text: &'a str,
     bytes: usize,

@@ -25,8 +25,8 @@ use unicode_segmentation::UnicodeSegmentation as _;
 mod tests;
 
 /// The version of the rules and tables behind [`username_key`], [`username_look`] and
-/// [`search_key`]. Keys that were stored by another version are made anew; a test says when it has
-/// to grow.
+/// [`search_key`]. Keys stored by another version are computed again; a test fails when the version
+/// has to grow.
 pub const KEYS_VERSION: i64 = 2;
 
 /// The fewest characters (Unicode scalar values, in NFC) a user name may have.
@@ -108,7 +108,7 @@ pub fn trim(text: &str) -> &str {
     })
 }
 
-/// What two user names are the same name by. It equals itself when it is folded again.
+/// The key by which two user names are the same. Idempotent.
 #[must_use]
 pub fn username_key(text: &str) -> String {
     if text.is_ascii() {
@@ -119,10 +119,11 @@ pub fn username_key(text: &str) -> String {
         .into_owned()
 }
 
-/// What two user names look alike by, such as `paul`, `pau1`, `PauI` and `раul` with two Cyrillic
-/// letters: the skeleton of UTS #39, section 4. Case changes what a letter looks like (`I` is like
-/// `l`, and `i` is not), so that the skeleton is taken of the name as typed, and again without case.
-/// Two names with different [`username_key`]s may look alike, and the other way round.
+/// The key by which two user names look alike, such as `paul`, `pau1`, `PauI` and `раul` with two
+/// Cyrillic letters: the skeleton of UTS #39, section 4. Case changes the look of a letter (`I`
+/// looks like `l`, `i` does not), so the skeleton is computed from the name as typed and again from
+/// the folded name. Two names with different [`username_key`]s may look alike, and the other way
+/// round.
 #[must_use]
 pub fn username_look(text: &str) -> String {
     let skeleton = |text: &str| unicode_security::skeleton(text).collect::<String>();
@@ -137,7 +138,7 @@ pub fn exact_username_key(username: &str) -> String {
     format!("\u{1}{username}")
 }
 
-/// What a search compares: a text is found where its key contains the query's key.
+/// The key for searches: a text matches if its key contains the query's key.
 #[must_use]
 pub fn search_key(text: &str) -> String {
     if text.is_ascii() {
@@ -228,8 +229,8 @@ pub fn password(typed: &str) -> Cow<'_, str> {
 
 /// Whether a text may be a new account's user name: 2 to 32 letters, digits, dots, dashes or
 /// underscores, of any script, with the marks that the script's letters need. Default-ignorable and
-/// bidi control characters are none of these. What the name is compared by has to keep the rule as
-/// well, since compatibility characters may hide a space or a symbol.
+/// bidi control characters are not allowed. The name's key must satisfy the rule too, since
+/// compatibility characters may hide a space or a symbol.
 #[must_use]
 pub fn is_username(text: &str) -> bool {
     let composed = ComposingNormalizerBorrowed::new_nfc().normalize(text);

@@ -1,4 +1,4 @@
-//! What may be written to a log.
+//! Writes to a log.
 
 use crate::entry::{Entry, EntryKind, MessageAction};
 use crate::identity::{ConversationId, FileId, MessageId, UserId};
@@ -24,7 +24,7 @@ pub struct NewEntry {
     pub editable_since: Option<Timestamp>,
 }
 
-/// What a member writes.
+/// The content of a member's write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
     Message {
@@ -69,7 +69,7 @@ impl Write {
         }
     }
 
-    /// What a store recognises a repetition of it by: see [`dedupe_key`].
+    /// The key by which a store recognises a repetition: see [`dedupe_key`].
     #[must_use]
     pub fn dedupe_key(&self, key: &SendKey) -> String {
         let content = self.content().cloned();
@@ -138,17 +138,17 @@ impl Write {
         parts.digest(key)
     }
 
-    /// What takes the place of the dedupe key of this write where the entry that it made is erased.
-    /// `None` if the key stays: only the key of a temporary id has a digest of the content, which
-    /// somebody who has the store could guess the content from.
+    /// The replacement of this write's dedupe key when its entry is erased. `None` if the key
+    /// stays. Only the key of a temporary id has a digest of the content, from which someone with
+    /// the store could guess the content.
     #[must_use]
     pub fn erased_dedupe_key(&self, dedupe_key: &str, key: &[u8]) -> Option<String> {
         let (id, _) = dedupe_key.strip_prefix('t')?.rsplit_once(':')?;
         Some(format!("t{id}:{}", self.digest(key)))
     }
 
-    /// Whether it may be written in a conversation of two people of whom one has blocked the other.
-    /// Only one's own messages can be deleted there.
+    /// Whether it is allowed in a direct conversation with a block. There, users can only delete
+    /// their own messages.
     #[must_use]
     pub fn passes_block(&self) -> bool {
         matches!(
@@ -160,8 +160,8 @@ impl Write {
         )
     }
 
-    /// What made an entry that is not erased, `None` for kinds that are written otherwise or that
-    /// this version does not know.
+    /// The write that made an entry that is not erased; `None` for kinds that are written in
+    /// another way or unknown to this version.
     #[must_use]
     pub fn of(entry: &Entry) -> Option<Self> {
         match &entry.kind {
@@ -183,7 +183,7 @@ impl Write {
     }
 }
 
-/// What a digest is made of: each part with its length, so that no two lists give the same bytes.
+/// The input of a digest: each part after its length, so that different lists have different bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Parts {
     bytes: Vec<u8>,

@@ -16,7 +16,8 @@ const EVERYTHING: Privacy = Privacy {
     hides_reads: true,
 };
 
-/// Receipts that wait until it is known whether a user gets them. Of more, the client learns by its sync.
+/// The maximum number of receipts that wait until a user's settings are known. The client gets further
+/// ones by its next sync.
 const WITHHELD_AT_MOST: usize = 64;
 
 /// A receipt on its way to members of its conversation.

@@ -1,4 +1,4 @@
-//! Who sends a command.
+//! The sender of a command.
 
 use crate::refusal::Refusal;
 use lamplight_domain::identity::{ConnectionId, UserId};

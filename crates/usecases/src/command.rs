@@ -27,7 +27,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Who may send it, what it counts against, and how it is ordered.
+    /// Its scope, budget and dispatch.
     #[must_use]
     pub fn metadata(&self) -> Metadata {
         match self {
@@ -61,7 +61,7 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// What a read with this reply is charged: its bytes, and [`ROW`] for each thing looked up.
+    /// The cost of a read with this reply: its bytes, and [`ROW`] for each row.
     pub(crate) fn cost(&self) -> usize {
         ROW + match self {
             Self::Done | Self::Push(_) | Self::Admin(_) => 0,

@@ -1,4 +1,4 @@
-//! What the transport reports about delivered messages.
+//! Handles the transport's reports of delivered messages.
 
 use lamplight_domain::identity::{ConversationId, UserId};
 

@@ -1,5 +1,5 @@
-//! The caller that a store works for. A store with a queue uses it to serve callers fairly: networks
-//! take turns, then the users of a network, and short urgent work goes before long reads.
+//! The caller that a store works for. A store with a queue uses it to serve callers fairly: round
+//! robin over networks, then over the users of a network, and short urgent work before long reads.
 
 use crate::network::network_of;
 use lamplight_domain::identity::UserId;

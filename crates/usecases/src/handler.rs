@@ -48,7 +48,7 @@ pub struct TableSizes {
     pub marks: usize,
     /// Sessions that ended and that the store still has.
     pub ended: usize,
-    /// Uploads that others are told of.
+    /// Uploads with progress events.
     pub uploads: usize,
 }
 
@@ -307,7 +307,7 @@ impl Handler {
         hidden_from(&*self.blocks_store, self.settings.identity, users).await
     }
 
-    /// What each of these keeps from others, with the revision of that.
+    /// The privacy settings of these users, with their revisions.
     ///
     /// # Errors
     /// When the store fails.
@@ -332,7 +332,7 @@ impl Handler {
         self.shared.typing.left(conversation, users);
     }
 
-    /// One of these users blocks the other. See [`Event::TypingEnds`].
+    /// Handles a block between these users. See [`Event::TypingEnds`].
     ///
     /// [`Event::TypingEnds`]: lamplight_domain::event::Event::TypingEnds
     pub fn end_typing(&self, between: &[UserId; 2], is_told: bool) {
@@ -340,7 +340,7 @@ impl Handler {
         self.shared.typing.end_between(one, other, is_told);
     }
 
-    /// What is the same for all members of a conversation, `None` if it does not exist.
+    /// The data of a conversation that is the same for all members; `None` if it does not exist.
     ///
     /// # Errors
     /// When the store fails.
@@ -411,8 +411,8 @@ impl Handler {
         self.accounts.ended().write().await;
     }
 
-    /// Finishes the deletions of accounts that nobody else works at.
-    /// [`Handler::run_background`] calls it.
+    /// Finishes the deletions of accounts that no other node works at. [`Handler::run_background`]
+    /// calls it.
     ///
     /// # Errors
     /// When the store fails; it is repeated.

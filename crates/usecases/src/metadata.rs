@@ -1,5 +1,6 @@
-//! What every command states about itself: who may send it, what it counts against, and how it is
-//! ordered among the commands of one socket. An area states it beside its commands.
+//! The metadata of a command: its scope (who may send it), its budget (the quota that it counts
+//! against) and its dispatch (its order among the commands of one socket). Each area defines it
+//! beside its commands.
 
 use crate::caller::{Caller, Principal};
 use crate::refusal::{Code, Refusal};
@@ -25,7 +26,7 @@ impl Metadata {
     }
 }
 
-/// Who may send a command. The use case still decides what the caller may do with it.
+/// Who may send a command. The use case still authorizes the action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// Every caller; the use case has rules of its own.
@@ -104,7 +105,7 @@ pub enum Dispatch {
     /// The next command waits until it is done: the next one may need its result, or would
     /// overtake it.
     Serial,
-    /// As [`Dispatch::Serial`], and cancelled when the socket closes: nobody needs its reply then,
-    /// which may be long.
+    /// As [`Dispatch::Serial`], and cancelled when the socket closes, because its reply may be long
+    /// and has no receiver then.
     SerialCancelOnClose,
 }

@@ -1,5 +1,5 @@
-//! The users whom a page of a log names and whom a client does not have from the conversation's list
-//! of members: their profiles go beside the page.
+//! Finds the users in a page of a log who are not in the conversation's list of members. The answer
+//! includes their profiles.
 
 use crate::ports::SentFile;
 use crate::weight;
@@ -15,9 +15,8 @@ const MOST: usize = 250;
 /// The most bytes of these profiles as JSON.
 const MOST_BYTES: usize = 100_000;
 
-/// Those whom these messages name and whom a list of these members does not show, at most as many as
-/// fit beside a page. Senders come first, then the senders of what is answered, those who are
-/// mentioned, and those who reacted.
+/// The users in these messages who are not in these members, at most as many as fit beside a page.
+/// Senders come first, then the senders of quoted messages, mentioned users, and users who reacted.
 #[must_use]
 pub fn in_messages(messages: &[Message], members: &Members) -> Vec<UserId> {
     let mut named = Named::new(members);
@@ -99,7 +98,7 @@ fn mentioned(kind: &EntryKind) -> &[UserId] {
 
 /// Gathers users, each once.
 struct Named<'a> {
-    /// The members whom a client has.
+    /// The members that a client has.
     shown: &'a [UserId],
     met: HashSet<&'a UserId>,
     wanted: Vec<UserId>,

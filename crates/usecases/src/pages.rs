@@ -33,7 +33,7 @@ impl ByteBudget {
     }
 }
 
-/// What a page consists of.
+/// The parts of a page.
 pub trait Item {
     fn seq(&self) -> u64;
     /// Its bytes as JSON.
@@ -131,7 +131,7 @@ pub fn around(older: Side, newer: Side, limit: usize) -> History {
     }
 }
 
-/// What a store found for a page of messages.
+/// The rows that a store found for a page of messages.
 #[derive(Debug)]
 pub enum FoundMessages {
     /// For [`Range::Newest`] and [`Range::Before`].

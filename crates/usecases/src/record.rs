@@ -1,5 +1,5 @@
-//! What stores and nodes write of an entry besides its columns: as JSON, the same everywhere. Readers
-//! skip fields and kinds that they do not know, so that versions work side by side.
+//! The JSON record of an entry, for data without a column of its own. All stores and nodes use it.
+//! Readers skip unknown fields and kinds, so that versions work side by side.
 
 use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::{
@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What an entry changes of a message.
+/// A change of a message.
 #[derive(Serialize, Deserialize)]
 struct ChangeRecord<'a> {
     #[serde(borrow)]
@@ -31,7 +31,7 @@ struct ChangeRecord<'a> {
     on: Option<bool>,
 }
 
-/// What a message has besides its content.
+/// The parts of a message besides its content.
 #[derive(Serialize, Deserialize)]
 struct ExtrasRecord<'a> {
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
@@ -106,7 +106,7 @@ struct QuoteRecord<'a> {
     excerpt: Option<Cow<'a, str>>,
 }
 
-/// Who comes, who leaves, and new roles by user: 0 a member, 1 an admin, 2 an owner.
+/// Added and removed members, and new roles by user: 0 a member, 1 an admin, 2 an owner.
 #[derive(Serialize, Deserialize)]
 struct MembersRecord<'a> {
     #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]

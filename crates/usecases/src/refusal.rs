@@ -129,7 +129,7 @@ impl Refusal {
         Self::new(Code::NotFound, format!("There is no such user: {user}."))
     }
 
-    /// The user with whom something was to begin has deleted their account.
+    /// The other user has deleted their account.
     #[must_use]
     pub fn deleted_account() -> Self {
         Self::new(Code::NotFound, "This account was deleted.")

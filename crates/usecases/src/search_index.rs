@@ -1,6 +1,5 @@
-//! What the stores' indexes of messages hold, the same in all of them: tokens, each made of a
-//! conversation and a term. So the places where a term stands are kept by conversation, and a search
-//! reads nothing of other conversations.
+//! The tokens of the search index, the same in all stores. Each consists of a conversation and a
+//! term, so that a search reads nothing of other conversations.
 
 use crate::deadline::STORE_DEADLINE;
 use crate::ports::{

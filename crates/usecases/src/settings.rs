@@ -1,4 +1,4 @@
-//! What an operator can configure.
+//! The operator's settings.
 
 use crate::quotas::Quotas;
 use crate::refusal::{Code, Refusal};

@@ -1,4 +1,4 @@
-//! What several areas share.
+//! State that several areas share.
 
 use crate::limits::Limits;
 use crate::messages::mark_writer::MarkWriter;

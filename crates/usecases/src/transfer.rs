@@ -1,5 +1,5 @@
-//! Moves all that a store keeps into another store: rows of the same tables, with the same numbers.
-//! It goes on where it was interrupted, and compares both stores in the end.
+//! Copies all data of a store into another store: rows of the same tables, with the same ids. It
+//! continues after an interruption, and compares both stores at the end.
 
 use crate::ports::{StoreError, StoreResult};
 use async_trait::async_trait;
@@ -36,7 +36,7 @@ pub enum Value {
     Text(String),
 }
 
-/// What a column holds.
+/// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Number,
@@ -375,7 +375,7 @@ impl Table {
     }
 }
 
-/// What a store hands over besides its rows.
+/// The identity of a store, which is transferred besides its rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// Redis' prefix is bound to it.
@@ -420,8 +420,8 @@ pub trait Transfer: Send + Sync {
     /// they have, nodes with the same prefix in Redis. The presence version never falls.
     async fn finish(&self, identity: &Identity) -> StoreResult<()>;
 
-    /// Gives this store another id and another generation, because it goes its own way if it is
-    /// used again.
+    /// Gives this store a new id and generation, because it is a separate store if it is used
+    /// again.
     async fn leave(&self) -> StoreResult<()>;
 }
 
@@ -451,7 +451,7 @@ pub enum TransferError {
     },
 }
 
-/// What a table has: its rows, and a checksum over all their values in the order of their keys.
+/// The number of rows of a table, and a checksum over all their values in the order of their keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     pub table: &'static str,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// a cursor or changes that follow announce the rest.
 pub const ANSWER_BYTES: usize = 1_000_000;
 
-/// What a read is charged for each row besides its bytes, for the lookup.
+/// The cost of each row of a read, besides its bytes.
 pub(crate) const ROW: usize = 200;
 /// An entry without its content and ids: field names, kind, `seq`, time. With ids of the usual
 /// length an entry has about 350.
@@ -29,7 +29,7 @@ const ATTACHMENT: usize = 200;
 const LIST: usize = 20;
 /// A role without its user's id.
 const ROLE: usize = 15;
-/// What a group has besides its texts.
+/// The size of a group without its texts.
 const GROUP: usize = 90;
 /// A time with its name.
 const TIME: usize = 45;
@@ -49,7 +49,7 @@ const PRESENCE: usize = 130;
 const ACTIVITY: usize = 40;
 /// An offline user without the id.
 pub(crate) const OFFLINE: usize = 110;
-/// What a change has besides the user.
+/// The size of a change without the user.
 const CHANGE: usize = 20;
 /// A conversation in a sync reply, without its entries and receipts.
 pub(crate) const PAGE: usize = 135;
@@ -211,7 +211,7 @@ pub fn fitting<T>(
     items.into_iter().take_while(fits).count().max(1)
 }
 
-/// What a reply with these items is charged: [`ROW`] and their bytes each.
+/// The cost of a reply with these items: [`ROW`] and the bytes of each.
 pub(crate) fn rows<T>(items: &[T], weight: impl Fn(&T) -> usize) -> usize {
     items.iter().map(|item| ROW + weight(item)).sum()
 }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use ts_rs::TS;
 use utoipa::ToSchema;
 
-/// The schemas of `kind`, each of one value, by which the kinds of entries are told apart.
+/// The schemas of `kind`, each with one value, which distinguish the kinds of entries.
 mod kind {
     use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
@@ -232,7 +232,7 @@ pub fn role_name(role: Role) -> &'static str {
     }
 }
 
-/// A group gets another name or picture. What does not change is left out.
+/// A change of a group's name or picture. Unchanged fields are left out.
 #[derive(Serialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DetailsEntry<'a> {
@@ -375,7 +375,7 @@ pub struct SharedFile<'a> {
     pub id: &'a str,
     /// As its sender named it, without path parts, control characters and marks of direction.
     pub name: &'a str,
-    /// What its content was found to be; `application/octet-stream` where that is not known.
+    /// The media type detected from its content; `application/octet-stream` if unknown.
     #[serde(rename = "type")]
     pub media_type: &'a str,
     pub size: u64,
@@ -447,7 +447,7 @@ pub struct Reaction<'a> {
     pub count: u64,
     /// Whether one of them is the receiver's.
     pub mine: bool,
-    /// Who reacted, in that order: the first 20.
+    /// The ids of the first 20 users who reacted, in the order of their reactions.
     pub user_ids: Vec<&'a str>,
 }
 

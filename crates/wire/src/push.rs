@@ -1,4 +1,4 @@
-//! What a service worker reads: the JSON of a notice.
+//! The JSON of a push message, which a service worker reads.
 
 use crate::{Json, time};
 use lamplight_domain::text::shortened;
@@ -15,8 +15,8 @@ const SHORT: usize = 300;
 /// An address of a picture that is longer is left out.
 const AVATAR_BYTES: usize = 512;
 
-/// What a service worker gets for a message. It can come more than once: show each `messageId` once.
-/// Without content, for a user who wants it so, there are ids only.
+/// The push for a message. It can arrive more than once: show each `messageId` once. If the user has
+/// disabled content, it has ids only.
 #[derive(Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct PushPayload<'a> {
@@ -48,7 +48,8 @@ pub struct PushPayload<'a> {
     #[ts(optional)]
     pub avatar_url: Option<&'a str>,
     pub created_at: String,
-    /// What is unread in all conversations of the receiver that are neither muted nor archived.
+    /// The unread messages in all of the receiver's conversations that are neither muted nor
+    /// archived.
     pub unread: u64,
 }
 

@@ -43,14 +43,14 @@ impl<'a> From<&'a Profile> for User<'a> {
     }
 }
 
-/// What a user keeps from others, and does not see of others.
+/// A user's privacy settings. A user who hides something does not see it of others.
 #[derive(Serialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountSettings {
-    /// Who is told when the user was last seen.
+    /// Who sees when the user was last seen.
     #[ts(type = "\"everyone\" | \"nobody\"")]
     pub last_seen: &'static str,
-    /// Whether others are told how far the user has read.
+    /// Whether others see how far the user has read.
     pub receipts: bool,
 }
 
@@ -250,7 +250,7 @@ pub struct Conversation<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub member_count: Option<u64>,
-    /// What the receiver is in a group.
+    /// The receiver's role in a group.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional, type = "\"owner\" | \"admin\" | \"member\"")]
     pub role: Option<&'static str>,

@@ -1,6 +1,6 @@
 //! The kinds of files by which a conversation's files are listed.
 
-/// What a file is to people. It follows from its media type.
+/// The kind of a file, derived from its media type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     /// Pictures and videos.

@@ -1,5 +1,5 @@
-//! What a file is by its first bytes. Only what is found here is ever shown by a browser on its own;
-//! everything else is a download.
+//! Detects a file's media type from its first bytes. Browsers display only the types that are
+//! detected here; everything else is a download.
 
 use std::sync::Arc;
 

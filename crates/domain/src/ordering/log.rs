@@ -1,5 +1,5 @@
-//! What is remembered of one log: its newest entry, which of those before it may still come, and
-//! what waits behind a gap.
+//! The state of one log: its newest entry, which earlier entries are still missing, and entries
+//! that wait behind a gap.
 
 use crate::time::Moment;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ pub(super) const WINDOW: u64 = 512;
 const COUNT_BITS: u32 = 10;
 const COUNT: u64 = (1 << COUNT_BITS) - 1;
 
-/// One log. It has two words, since a node remembers many and most have nothing but a newest entry.
+/// One log, in two words: a node remembers many logs, and most have only a newest entry.
 #[derive(Debug)]
 pub(super) struct Log<T> {
     /// The newest `seq` that was passed, and in the low bits how many entries before it are accounted
@@ -34,7 +34,7 @@ pub(super) struct Held<T> {
     pub(super) entries: BTreeMap<u64, (Moment, T)>,
     /// When something is to be done: the key in `EntryOrder::waiting`.
     pub(super) due: Moment,
-    /// What is missing was asked for.
+    /// The missing entries were requested.
     pub(super) is_asked: bool,
 }
 
@@ -105,7 +105,7 @@ impl<T> Log<T> {
         self.head = ((next - 1) << COUNT_BITS) | known.min(WINDOW);
     }
 
-    /// What waits, if anything.
+    /// The waiting entries.
     pub(super) fn held(&self) -> Option<&Held<T>> {
         let held = &self.aside.as_ref()?.held;
         (!held.entries.is_empty()).then_some(held)

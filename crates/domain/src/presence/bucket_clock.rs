@@ -3,17 +3,18 @@
 use crate::time::Moment;
 use std::time::Duration;
 
-/// The time of one part of a shared store, advanced at each step by what the server's clock has
-/// advanced since the step before. Stored with what it times.
+/// The clock of one bucket of a shared store. Each step advances it by the time that the server's
+/// clock has advanced since the previous step. Stored with the bucket.
 ///
-/// A clock that was set back or ahead must not end sessions. Nor must the time in which no node
-/// reached the store: nobody could renew anything then. So a step that finds the server's clock
-/// behind the last one, or further ahead than nodes ever leave the store alone, counts as no time.
+/// Setting the server's clock back or ahead must not end sessions. Neither must a time in which no
+/// node reached the store, because no lease could be renewed. So a step counts as no time if the
+/// server's clock is behind the last step, or further ahead than the longest pause between two
+/// steps of a reachable store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BucketClock {
     /// The time that has passed, for every duration.
     pub moment: Moment,
-    /// What the server's clock showed at the last step, in milliseconds; 0 before the first.
+    /// The server's clock at the last step, in milliseconds; 0 before the first.
     pub server_ms: u64,
 }
 
@@ -22,7 +23,8 @@ pub struct BucketClock {
 pub struct Reading {
     /// The clock after it.
     pub clock: BucketClock,
-    /// Whether the server's clock jumped, or nobody was here for long: leases are granted anew.
+    /// Whether the server's clock jumped, or no node made a step for long: leases are granted
+    /// again.
     pub has_jumped: bool,
 }
 

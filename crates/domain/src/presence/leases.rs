@@ -5,7 +5,8 @@ use crate::identity::NodeId;
 use crate::time::{Moment, Now, Timestamp};
 use std::time::Duration;
 
-/// One incarnation of a node, in as few bytes as each session can carry. No lease has the default.
+/// One incarnation of a node, as a small number that each session carries. The default belongs to
+/// no lease.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NodeIndex(pub u32);
 
@@ -38,8 +39,8 @@ pub struct EndedLease {
 }
 
 /// The leases of the nodes that share a store. A lease ends once: by its release, by the next
-/// incarnation of its node, or by the first sweep after it lapsed. Until then it can be renewed,
-/// late too, for nobody has closed anything.
+/// incarnation of its node, or by the first sweep after it lapsed. Until that sweep even a lapsed
+/// lease can be renewed, because no session was closed yet.
 #[derive(Clone, Debug, Default)]
 pub struct Leases {
     /// Few, so that looking through all of them costs less than a table.

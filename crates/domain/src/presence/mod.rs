@@ -79,7 +79,7 @@ impl StatusOverride {
     }
 }
 
-/// What a user keeps from others, and does not see of others.
+/// A user's privacy settings. A user who hides something does not see it of others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Privacy {
     /// When the user was last seen.
@@ -126,7 +126,7 @@ pub enum Status {
     Busy,
 }
 
-/// What a user is doing.
+/// A user's activity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Activity {
     /// `in_call`, `sharing_file`, or a word of the host application.
@@ -136,8 +136,8 @@ pub struct Activity {
 }
 
 impl Activity {
-    /// What is shown of those who upload a file. It never says where: others are not to learn of a
-    /// conversation that they are not in.
+    /// The activity of a user who uploads a file. It never contains the conversation, because users
+    /// who are not its members see it too.
     #[must_use]
     pub fn sharing_file() -> Self {
         Self {
@@ -167,7 +167,7 @@ pub struct Presence {
     pub text: Option<Arc<str>>,
     /// On any device.
     pub last_active_at: Timestamp,
-    /// Nobody is to be told when the user was last seen.
+    /// Whether the last-seen time is hidden from everyone.
     pub hides_last_seen: bool,
     /// Of all devices.
     pub activities: Vec<Activity>,
@@ -211,7 +211,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// Whose presence changed.
+    /// The user whose presence changed.
     #[must_use]
     pub fn user(&self) -> &UserId {
         match self {

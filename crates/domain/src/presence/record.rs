@@ -1,5 +1,5 @@
-//! One user's state as plain values, for a store that keeps each user by itself: a step there
-//! restores a roster of one user, calls it, and saves the user again.
+//! One user's state as plain values, for a store with one record for each user: a step restores a
+//! roster of one user, changes it, and saves the user again.
 
 use super::user::{Leave, Lifetime, NEVER, Session, User};
 use super::{Activity, Change, NodeIndex, OfflineReason, Presence, Roster, SavedStatus};
@@ -7,7 +7,7 @@ use crate::identity::{ConnectionId, Profile, UserId};
 use crate::time::{Moment, Now, Timestamp};
 use std::sync::Arc;
 
-/// What a roster holds of one user.
+/// The state of one user in a roster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserRecord {
     /// A user with sessions, or one who is still shown.
@@ -65,7 +65,7 @@ pub enum SessionLife {
 }
 
 impl Roster {
-    /// What the roster holds of a user, `None` if nothing.
+    /// The state of a user in the roster, if there is any.
     #[must_use]
     pub fn export(&self, user: &UserId) -> Option<UserRecord> {
         if let Some(held) = self.users.get(user) {

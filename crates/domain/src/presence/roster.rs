@@ -121,8 +121,8 @@ impl Roster {
             .is_some_and(|user| user.status.chosen.status == ManualStatus::Invisible)
     }
 
-    /// For how long nobody has been active at any device of a user: since the latest heartbeat of an
-    /// open session whose client does not say that it is idle. `None` if there is no such session.
+    /// The time since the user was last active at any device: since the latest heartbeat of an open
+    /// session whose client does not report idle. `None` if there is no such session.
     #[must_use]
     pub fn last_active(&self, now: Now, user: &str) -> Option<Duration> {
         let sessions = self.users.get(user)?.sessions.iter();

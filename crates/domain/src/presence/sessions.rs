@@ -147,7 +147,7 @@ impl Roster {
         self.settle(now, &id).into_iter().collect()
     }
 
-    /// What the person is doing, held by one session and gone with it.
+    /// The activity of the user. It belongs to one session and ends with it.
     pub fn set_activity(
         &mut self,
         now: Now,
@@ -186,10 +186,10 @@ impl Roster {
         self.settle(now, user).into_iter().collect()
     }
 
-    /// A node is gone. What it left behind ends at `end`, which may be past: sessions whose
+    /// Ends the sessions of a dead node at `end`, which may be in the past; sessions whose
     /// connection closed before keep their own end. Its users were last seen at `seen`.
     ///
-    /// Looks at every session: nodes go rarely, and an index would cost memory for each session.
+    /// Scans all sessions: nodes rarely die, and an index would cost memory for each session.
     pub fn close_node(
         &mut self,
         now: Now,

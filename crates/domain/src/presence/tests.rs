@@ -1,5 +1,5 @@
-//! Every test of the roster goes through [`World`], which checks after every step that the folded
-//! changes equal what the roster answers.
+//! Every test of the roster uses [`World`], which checks after each step that the folded changes
+//! equal the roster's answers.
 
 mod clocks;
 mod invisible;
@@ -55,7 +55,7 @@ pub(super) struct World {
     pub(super) published: Vec<(Moment, Change)>,
     /// How many of `published` a test has read.
     looked_at: usize,
-    /// What a listener believes.
+    /// The state of a listener.
     view: HashMap<UserId, Arc<Presence>>,
     newest: HashMap<UserId, u64>,
     /// The statuses that the directory has.
@@ -88,7 +88,7 @@ impl World {
         }
     }
 
-    /// The same listener, the same clocks, a process that begins anew.
+    /// The same listener and clocks with a restarted process.
     pub(super) fn restart(&mut self, rules: Rules, version: u64) {
         self.roster = Roster::new(rules, version);
         self.view.clear();
@@ -303,8 +303,8 @@ impl World {
         self.move_clocks(end - self.now.moment.0);
     }
 
-    /// What was published since the last call, in words: `a online`, `a away`, `a busy "text" +kind`, `a
-    /// offline closed`.
+    /// The changes published since the last call, as text: `a online`, `a away`, `a busy "text" +kind`,
+    /// `a offline closed`.
     pub(super) fn log(&mut self) -> Vec<String> {
         let news = self.published[self.looked_at..]
             .iter()

@@ -1,4 +1,4 @@
-//! One user of the roster: sessions and status, and the visible state that follows from them.
+//! One user of the roster: sessions, status, and the visible state derived from them.
 
 use super::{
     Activity, ManualStatus, NodeIndex, OfflineReason, Presence, Rules, SavedStatus, Status,
@@ -102,9 +102,9 @@ pub(super) struct User {
     pub(super) timer: Moment,
 }
 
-/// What follows from sessions and status.
+/// The state derived from sessions and status.
 pub(super) enum VisibleState {
-    /// What is shown stays: the user is offline, or may return before the leave is published.
+    /// Keep the visible state: the user is offline, or may return before the leave is published.
     Unchanged,
     Online {
         status: Status,

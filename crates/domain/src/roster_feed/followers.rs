@@ -34,8 +34,8 @@ impl<K: Clone + Eq + Hash> RosterFeed<K> {
         }
     }
 
-    /// The mode of a connection and the users that it watches, in no order: for another node on which
-    /// it goes on.
+    /// The mode of a connection and the users that it watches, in no order, for the node to which it
+    /// moves.
     #[must_use]
     pub fn followed_by(&self, key: &K) -> (Mode, Vec<UserId>) {
         self.followers

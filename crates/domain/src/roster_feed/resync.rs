@@ -8,8 +8,8 @@ use std::collections::HashSet;
 use std::hash::Hash;
 
 impl<K: Clone + Eq + Hash> RosterFeed<K> {
-    /// Users whom this feed shows as online and the snapshot does not: the caller looks up when they
-    /// were last seen, for [`RosterFeed::resync`].
+    /// Users who are online in this feed and not in the snapshot: the caller looks up their
+    /// last-seen times for [`RosterFeed::resync`].
     #[must_use]
     pub fn missing_from(&self, snapshot: &RosterSnapshot) -> Vec<UserId> {
         let present: HashSet<&UserId> = snapshot

@@ -69,7 +69,7 @@ impl Truth {
     }
 }
 
-/// What one connection was sent, as a client keeps it.
+/// The state of a client that received everything sent to one connection.
 #[derive(Default)]
 pub(super) struct Client {
     pub(super) mode: Mode,
@@ -300,7 +300,7 @@ impl World {
                         .clients
                         .get_mut(&key)
                         .expect("changes for who is there");
-                    // What a watcher gets besides the list is nothing that the list tells it.
+                    // A watcher's events do not repeat the list.
                     let by_list =
                         client.mode == Mode::Diff && !client.joining && changes == gathered;
                     for change in &changes {

@@ -57,7 +57,7 @@ pub enum AccountCommand {
 }
 
 impl AccountCommand {
-    /// Who may send it, what it counts against, and how it is ordered.
+    /// Its scope, budget and dispatch.
     #[must_use]
     pub const fn metadata(&self) -> Metadata {
         use {Budget as B, Dispatch as D, Scope as S};

@@ -1,6 +1,6 @@
-//! Deletes accounts. What takes longer than one transaction, any node does afterwards, in steps that
-//! can be repeated: it closes the user's sockets and tells those who share conversations with the user,
-//! leaves the groups, and erases messages if that was asked for. A step that fails, or whose process ends, is done again.
+//! Deletes accounts. One transaction deletes the account; any node then does the rest in steps that can be repeated: it
+//! closes the user's sockets, notifies the members of shared conversations, leaves the groups, and erases messages if
+//! requested. A step that fails, or whose process ends, is repeated.
 
 use super::service::AccountService;
 use crate::caller::Caller;
@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 /// How often a node looks for deletions that another one left behind.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
-/// How long a node has a deletion to itself. Each step begins this time anew.
+/// The lease of a deletion. Each step renews it.
 const CLAIM_MS: i64 = 10_000;
 /// Entries that one step looks through.
 const ENTRIES_AT_ONCE: usize = 2_000;
@@ -103,7 +103,7 @@ impl AccountService {
         }
     }
 
-    /// Finishes the deletions that nobody else works at, one after the other.
+    /// Finishes the deletions that no other node works at, one after the other.
     pub(crate) async fn finish_deletions(&self) -> StoreResult<()> {
         while let Some(deletion) = self.claim_deletion().await? {
             self.finish_deletion(deletion).await?;

@@ -38,9 +38,9 @@ pub(crate) struct EndedSessions {
     /// How long a session lives.
     life: Duration,
     pending: Arc<Pending>,
-    /// What the list of all nodes may still have, and the store has by now.
+    /// Sign-outs that the store has by now, but that the shared list may still contain.
     stored: Mutex<Vec<SignOut>>,
-    /// One exchange at a time.
+    /// Serializes exchanges.
     exchange: tokio::sync::Mutex<()>,
     _subscription: Subscription,
 }
@@ -51,7 +51,7 @@ struct Pending {
     wake: Notify,
 }
 
-/// What a sign-out is found by.
+/// The key of a sign-out.
 #[derive(PartialEq, Eq, Hash)]
 enum Key {
     Session(Arc<str>),
@@ -332,7 +332,7 @@ impl EndedSessions {
         self.pending.items.lock().retain(|_, item| {
             let was_shared =
                 std::mem::replace(&mut item.is_shared, listed.contains(&item.sign_out));
-            // What another node took from the list is in the store.
+            // Another node removes a sign-out from the list once the store has it.
             item.is_shared || !was_shared || began_anew
         });
         for sign_out in all {

@@ -7,7 +7,7 @@ use std::time::Duration;
 const TARGET: Duration = Duration::from_millis(10);
 /// Others write for at least this long after a batch.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
-/// Everyone in a conversation is told of each message: this bounds what a client gets of it.
+/// All members receive an event for each erased message: this bounds their rate.
 const MESSAGES_A_SECOND: u32 = 1_000;
 /// The largest batch.
 const AT_MOST: usize = 128;

@@ -40,8 +40,8 @@ fn may_be_password(password: &str) -> bool {
     password.chars().count() <= DECOMPOSED * MAX_PASSWORD
 }
 
-/// One sentence for a wrong username and a wrong password, so that a caller cannot find out which
-/// usernames exist.
+/// The same message for a wrong username and a wrong password, so that a caller cannot find out
+/// which usernames exist.
 pub(super) fn wrong_credentials() -> Refusal {
     Refusal::new(
         Code::Unauthenticated,

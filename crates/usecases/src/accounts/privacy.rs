@@ -1,5 +1,5 @@
-//! What users keep from others, and do not see of others: when they were last seen, and how far they
-//! have read. It belongs to the user, with or without an account here.
+//! Privacy settings: whether others see the user's last-seen time and read marks. A user who hides
+//! them does not see those of others. The settings exist with every `AUTH`.
 
 use super::command::AccountReply;
 use super::service::AccountService;

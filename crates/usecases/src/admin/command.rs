@@ -3,7 +3,7 @@
 use crate::metadata::{Budget, Dispatch, Metadata, Scope};
 use lamplight_domain::identity::{ConversationId, Profile, UserId};
 
-/// What the host application does with the server key.
+/// Commands of the host application, authenticated by the server key.
 #[derive(Clone, Debug)]
 pub enum AdminCommand {
     /// Creates a conversation under the host application's id, or replaces its members.
@@ -15,7 +15,7 @@ pub enum AdminCommand {
 }
 
 impl AdminCommand {
-    /// Who may send it, what it counts against, and how it is ordered.
+    /// Its scope, budget and dispatch.
     #[must_use]
     pub const fn metadata(&self) -> Metadata {
         match self {

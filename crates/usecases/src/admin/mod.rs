@@ -1,4 +1,4 @@
-//! What the host application does with the server key.
+//! Commands of the host application, authenticated by the server key.
 
 pub(crate) mod command;
 pub(crate) mod service;

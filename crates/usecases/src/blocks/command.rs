@@ -17,7 +17,7 @@ pub enum BlockCommand {
 }
 
 impl BlockCommand {
-    /// Who may send it, what it counts against, and how it is ordered.
+    /// Its scope, budget and dispatch.
     #[must_use]
     pub const fn metadata(&self) -> Metadata {
         use {Budget as B, Dispatch as D, Scope as S};
@@ -28,7 +28,7 @@ impl BlockCommand {
     }
 }
 
-/// Those whom the caller has blocked, by their names.
+/// The users whom the caller has blocked, sorted by name.
 #[derive(Clone, Debug)]
 pub struct BlockReply(pub Page<Profile>);
 

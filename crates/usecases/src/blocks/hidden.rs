@@ -1,4 +1,4 @@
-//! Who looks offline to whom because of a block.
+//! Finds the users who look offline to a user because of a block.
 
 use crate::deadline;
 use crate::ports::{Blocks, MOST_BLOCKERS};
@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-/// Users whom one read asks for.
+/// Users of one read.
 const AT_ONCE: usize = 256;
 
 /// Those who look offline to one user, each since a version.
@@ -70,7 +70,7 @@ impl HiddenReads {
                 biased;
                 answer = &mut answered => match answer {
                     Ok(answer) => return answer,
-                    // Whoever read for this user went away meanwhile.
+                    // The task that read for this user was cancelled.
                     Err(_) => continue,
                 },
                 reading = self.reading.lock() => reading,
@@ -85,7 +85,7 @@ impl HiddenReads {
         }
     }
 
-    /// One read, for those who have waited longest.
+    /// One read, for the users that have waited longest.
     async fn read_some(&self, blocks: &dyn Blocks, identity: Identity) {
         let some: Vec<Waiting> = {
             let mut waiting = self.waiting.lock();
@@ -99,7 +99,7 @@ impl HiddenReads {
         for Waiting { user, answer } in some {
             let of = |hidden: &HashMap<UserId, Hidden>| hidden.get(&user).cloned();
             let own = read.as_ref().map(|hidden| of(hidden).unwrap_or_default());
-            // Whoever went away wants no answer.
+            // The waiting task was cancelled.
             drop(answer.send(own.map_err(Clone::clone)));
         }
     }

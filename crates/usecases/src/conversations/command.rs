@@ -30,7 +30,7 @@ pub enum ConversationCommand {
 }
 
 impl ConversationCommand {
-    /// Who may send it, what it counts against, and how it is ordered.
+    /// Its scope, budget and dispatch.
     #[must_use]
     pub const fn metadata(&self) -> Metadata {
         use {Budget as B, Dispatch as D, Scope as S};
@@ -54,7 +54,8 @@ pub enum ConversationReply {
     },
     Page {
         page: Page<Conversation>,
-        /// What is unread in all conversations of the user that are neither muted nor archived.
+        /// The unread messages in all of the user's conversations that are neither muted nor
+        /// archived.
         total_unread: u64,
     },
 }

@@ -1,4 +1,4 @@
-//! What a member has set for a conversation: muted, archived, pinned.
+//! A member's settings of a conversation: muted, archived, pinned.
 
 use super::command::ConversationReply;
 use super::service::ConversationService;

@@ -21,7 +21,7 @@ const AT_ONCE: usize = 100;
 /// the pictures of 100,000 others in a quarter of an hour.
 const STEPS: usize = 10;
 
-/// Whose picture it is to be.
+/// The owner of the picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AvatarOwner {
     /// The caller's.
@@ -96,8 +96,8 @@ impl FileService {
         deadline::store(added).await
     }
 
-    /// Looks at the next pictures, and deletes those that are none's. Bytes first, then the record. One
-    /// that cannot be deleted holds up no others. Returns how many it deleted.
+    /// Checks the next pictures, and deletes those without an owner: the bytes first, then the record.
+    /// A picture that cannot be deleted does not delay others. Returns how many it deleted.
     ///
     /// # Errors
     /// When the records or the bytes cannot be reached.

@@ -1,5 +1,5 @@
-//! One process at a time writes an upload. A process that gets a request for it claims it in the
-//! store; what the process before notes after that is refused.
+//! At most one process writes an upload. A process that receives a request claims the upload in the
+//! store, which then refuses writes of the previous process.
 
 use super::service::FileService;
 use crate::deadline;

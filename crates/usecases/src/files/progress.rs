@@ -17,19 +17,19 @@ use tokio::time::MissedTickBehavior;
 
 /// Between two events of one upload.
 const PAUSE: Duration = Duration::from_millis(500);
-/// An upload that gets no byte for so long has failed, until it goes on.
+/// An upload without a byte for this long counts as failed until it continues.
 const SILENCE: Duration = Duration::from_secs(30);
-/// Between two notes in the store that an upload goes on.
+/// The interval at which the store's lease of a running upload is renewed.
 const RENEWAL: Duration = Duration::from_secs(10);
 /// Ticks between two looks for uploads whose process is gone.
 const LOOK: u32 = 10;
-/// Uploads that are told of. Beyond that, some are not.
+/// The maximum number of uploads with progress events. Further uploads have none.
 const MOST: usize = 10_000;
 /// Uploads whose members are read together.
 const AT_ONCE: usize = 100;
 
 impl FileService {
-    /// Notes how far an upload is. Costs little, and tells nobody by itself.
+    /// Records the progress of an upload. Cheap, and sends no event by itself.
     pub fn report(&self, file: &StoredFile, received: u64, state: FileState) {
         self.note(file, received, state, false);
     }
@@ -62,7 +62,7 @@ impl FileService {
         entry.silence = None;
     }
 
-    /// Uploads that others are told of.
+    /// Uploads with progress events.
     pub(crate) fn uploads(&self) -> usize {
         self.progress.0.lock().len()
     }
@@ -91,7 +91,7 @@ impl FileService {
         self.progress.0.lock().retain(|_, entry| {
             let mut is_over = !is_under_way(entry.progress.state);
             let is_silent = !is_over && entry.silent_at <= now;
-            // What waits for the scanner is another node's too, and goes on.
+            // Other nodes may scan it too, so a wait for the scanner is not a failure.
             if is_silent && entry.progress.state == FileState::Uploading {
                 entry.progress.state = FileState::Failed;
                 entry.silence = Some(Silence::Here);
@@ -127,12 +127,12 @@ impl FileService {
         let steps = news.chunks(AT_ONCE).map(|some| self.tell(some));
         let failed = futures_util::future::join_all(steps).await.concat();
         if !failed.is_empty() {
-            // Where it fails, the end is told once more.
+            // If it fails, the end is announced again.
             let _ = deadline::store(self.files.watch_uploads(&failed, None)).await;
         }
     }
 
-    /// Returns what was told to have failed.
+    /// Returns the uploads that were announced as failed.
     async fn tell(&self, news: &[News]) -> Vec<FileId> {
         let ids: Vec<FileId> = news.iter().map(|one| one.progress.file.clone()).collect();
         let found = deadline::store(self.files.audiences(&ids)).await;
@@ -180,7 +180,7 @@ impl FileService {
         failed
     }
 
-    /// Whether another process told more than this.
+    /// Whether another process announced more progress.
     fn is_old(&self, one: &News, now: &UploadAudience) -> bool {
         let has_ended = now.state != FileState::Uploading;
         match one.silence {
@@ -193,7 +193,7 @@ impl FileService {
         }
     }
 
-    /// Tells again what could not be told, unless there is newer news.
+    /// Repeats an announcement that failed, unless there is a newer one.
     fn tell_later(&self, news: &[News]) {
         let silent_at = self.clock.now().moment.plus(SILENCE);
         let mut all = self.progress.0.lock();
@@ -212,7 +212,7 @@ impl FileService {
         }
     }
 
-    /// Notes in the store that others are told of uploads that go on here.
+    /// Renews the store's lease of the uploads that run here and are announced to others.
     async fn watch(&self, now: Moment) {
         let due: Vec<FileId> = {
             let all = self.progress.0.lock();
@@ -247,7 +247,7 @@ impl FileService {
         let silent_at = self.clock.now().moment.plus(SILENCE);
         let mut all = self.progress.0.lock();
         for file in lost {
-            // One that goes on here is watched again.
+            // An upload that continues here is watched again.
             all.entry(file.file.id.clone())
                 .and_modify(|entry| entry.watched_at = None)
                 .or_insert_with(|| Entry {
@@ -263,7 +263,7 @@ impl FileService {
     }
 }
 
-/// What others are to be told of an upload.
+/// The next announcement of an upload.
 struct News {
     progress: FileProgress,
     /// See [`Entry::is_for_all`].
@@ -284,9 +284,9 @@ fn progress_of(file: &StoredFile, received: u64, state: FileState) -> FileProgre
     }
 }
 
-/// Whether to tell the uploader's nodes that an upload goes on, or that it ended. The requests of one
-/// upload may go to several nodes: each tells what it sees, and an upload that does not move here may
-/// be over elsewhere.
+/// Whether to announce to the uploader's nodes that an upload continues or ended. The requests of one
+/// upload may reach several nodes: each announces what it sees, and an upload without progress here
+/// may have ended elsewhere.
 fn sharing(entry: &mut Entry, now: Moment) -> Option<bool> {
     if entry.progress.state != FileState::Uploading {
         let was_shared = entry.shared_at.take().is_some();

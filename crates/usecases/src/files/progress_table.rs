@@ -1,4 +1,4 @@
-//! Uploads that others are told of.
+//! Uploads with progress events.
 
 use lamplight_domain::file::FileProgress;
 use lamplight_domain::identity::FileId;
@@ -11,22 +11,22 @@ pub(super) struct Entry {
     /// Whether it is news.
     pub(super) is_new: bool,
     pub(super) silent_at: Moment,
-    /// When the uploader's nodes were last told that it goes on.
+    /// When the uploader's nodes were last notified that the upload continues.
     pub(super) shared_at: Option<Moment>,
-    /// Whether its uploader is told too, who waits for the scanner.
+    /// Whether the uploader gets the event too, because they wait for the scanner.
     pub(super) is_for_all: bool,
-    /// Why it counts as failed although no request said so.
+    /// Why it counts as failed although no request reported a failure.
     pub(super) silence: Option<Silence>,
-    /// When the store was last told that others are told of it.
+    /// When the store's lease was last renewed.
     pub(super) watched_at: Option<Moment>,
 }
 
-/// Who heard nothing more of an upload.
+/// Receivers who got no final event of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Silence {
     /// This process. Another one may have gone on with it.
     Here,
-    /// All: the process that told of it is gone.
+    /// All receivers: the process that announced it died.
     Everywhere,
 }
 

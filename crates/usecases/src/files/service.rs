@@ -1,4 +1,4 @@
-//! Who may upload a file, and who may have it.
+//! Authorizes uploads and downloads of files.
 
 use super::progress_table::ProgressTable;
 use super::sharing_table::Sharing;
@@ -25,7 +25,7 @@ use tokio::sync::OnceCell;
 /// A day in milliseconds: the time of the quota, and how long a file that was not sent is kept.
 pub(super) const DAY: i64 = 24 * 3_600 * 1_000;
 
-/// What an operator allows.
+/// The operator's limits.
 #[derive(Clone, Debug)]
 pub struct FileRules {
     /// The most bytes of one file; 0 for no limit.
@@ -57,7 +57,7 @@ pub struct FileService {
     pub(super) sharing: Sharing,
     /// Names this process among those that write uploads.
     pub(super) run: OnceLock<Arc<str>>,
-    /// Whether no other process uses the store: whoever has claimed an upload is dead then.
+    /// Whether no other process uses the store: a process that claimed an upload is dead then.
     pub(super) is_alone: bool,
     pub(super) ids: Arc<dyn Ids>,
     /// Up to where the sweep has looked at avatars.
@@ -108,7 +108,7 @@ impl FileService {
                 ),
             ));
         }
-        // What is found in the end decides; this saves an upload in vain.
+        // The check at the end decides; this one avoids a useless upload.
         let declared = media_type(None, &upload.media_type);
         let said: String = upload.media_type.to_ascii_lowercase();
         let said = said.split(';').next().unwrap_or_default().trim();
@@ -255,7 +255,7 @@ impl FileService {
         ))
     }
 
-    /// When an upload that goes no further is deleted.
+    /// When a stalled upload is deleted.
     #[must_use]
     pub fn expires_at(&self, file: &StoredFile) -> Timestamp {
         Timestamp(file.changed_at.0.saturating_add(DAY))

@@ -7,17 +7,17 @@ use crate::deadline;
 use lamplight_domain::identity::{FileId, UserId};
 use std::time::Duration;
 
-/// Between two events of an upload that goes on.
+/// The interval between two events of a running upload.
 pub(super) const AGAIN: Duration = Duration::from_secs(10);
 /// After so long without one, its node is gone: longer than an upload may be silent after the pause.
 const LOST: Duration = Duration::from_secs(45);
-/// So long after an upload ended, another node may still say that it goes on.
+/// How long after the end of an upload another node may still report that it continues.
 const LATE: Duration = Duration::from_secs(5);
 /// Users whose uploads are noted. Beyond that, some are not.
 const MOST: usize = 10_000;
 
 impl FileService {
-    /// Notes that an upload of a user begins or goes on, or that it ended.
+    /// Records that an upload of a user starts, continues or ends.
     pub fn note_sharing(&self, user: &UserId, file: &FileId, is_active: bool) {
         let now = self.clock.now().moment;
         let mut all = self.sharing.0.lock();

@@ -5,14 +5,14 @@ use lamplight_domain::time::Moment;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 
-/// Who uploads, as far as they have sessions here.
+/// The uploading users who have sessions on this node.
 #[derive(Default)]
 pub(super) struct Sharing(pub(super) Mutex<HashMap<UserId, Uploads>>);
 
 #[derive(Default)]
 pub(super) struct Uploads {
     pub(super) files: HashMap<FileId, Upload>,
-    /// The presence store is to be told.
+    /// The presence store must be updated.
     pub(super) is_news: bool,
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// How long a signed address works: 12 hours.
 const LIFE: i64 = 12 * 3_600 * 1_000;
 
-/// What the address of a file has besides, for one user.
+/// The signature parameters of a file's URL, for one user.
 #[derive(Clone, Debug)]
 pub struct SignedAddress {
     pub user: UserId,

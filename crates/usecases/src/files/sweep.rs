@@ -1,5 +1,5 @@
-//! Deletes files that were not sent, and the bytes of files that are deleted. The records are what
-//! it goes by, so that it goes on where a crash left off.
+//! Deletes files that were not sent, and the bytes of deleted files. It works from the records, so
+//! that it continues after a crash.
 
 use super::service::{DAY, FileService};
 use crate::ports::{DeletedFile, FileBytes, StoreResult};

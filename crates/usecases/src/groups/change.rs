@@ -62,7 +62,7 @@ impl GroupService {
                 Code::Forbidden,
                 format!("You cannot add {user} to a group."),
             ),
-            // As of those whom the directory does not have.
+            // The same refusal as for users whom the directory does not have.
             GroupError::Deleted(user) => Refusal::no_such_user(&user),
             GroupError::NotFound => Refusal::no_conversation(),
             GroupError::Conflict => Refusal::new(

@@ -46,7 +46,7 @@ pub(super) struct Wanted {
 }
 
 impl GroupCommand {
-    /// Who may send it, what it counts against, and how it is ordered.
+    /// Its scope, budget and dispatch.
     #[must_use]
     pub const fn metadata(&self) -> Metadata {
         use {Budget as B, Dispatch as D, Scope as S};

@@ -253,7 +253,8 @@ impl Limits {
         self.accounts
             .check(&(key.clone(), address.map(login_network)))?;
         if is_known {
-            // Neither strangers nor the other networks of the same site keep the owner out.
+            // Attempts from unknown networks, or from other networks of the same site, do not lock
+            // the owner out.
             return Ok(());
         }
         self.site(address)?;

@@ -46,8 +46,8 @@ impl MessageService {
     }
 }
 
-/// Why nobody can write in a conversation: a block, of which nothing is said, or because the account of
-/// the other one was deleted.
+/// The refusal of a write in a conversation: because of a block, which it does not mention, or because
+/// the other account was deleted.
 async fn no_writing(messages: &dyn Messages, conversation: &ConversationId) -> Refusal {
     match deadline::store(messages.details(conversation)).await {
         Ok(Some(details)) if details.members.iter().any(Profile::is_deleted) => Refusal::new(
@@ -58,7 +58,7 @@ async fn no_writing(messages: &dyn Messages, conversation: &ConversationId) -> R
     }
 }
 
-/// What a refusal has to know of a change.
+/// The part of a change that its refusal mentions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Edit,

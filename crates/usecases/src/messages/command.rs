@@ -85,7 +85,7 @@ pub enum MessageCommand {
     },
 }
 
-/// What a caller wants to do to a message. Texts are not validated yet.
+/// A requested change of a message. Texts are not validated yet.
 #[derive(Clone, Debug)]
 pub enum MessageChange {
     Edit {
@@ -116,7 +116,7 @@ pub(super) struct Sending {
 }
 
 impl MessageCommand {
-    /// Who may send it, what it counts against, and how it is ordered.
+    /// Its scope, budget and dispatch.
     #[must_use]
     pub const fn metadata(&self) -> Metadata {
         use {Budget as B, Dispatch as D, Scope as S};

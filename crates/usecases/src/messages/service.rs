@@ -49,7 +49,8 @@ impl MessageService {
         caller: &Caller,
         command: MessageCommand,
     ) -> Result<Reply, Refusal> {
-        // What is less frequent than a send is boxed, for the reason of `Handler::dispatch`.
+        // Box the futures of everything less frequent than a send, for the reason given at
+        // `Handler::dispatch`.
         match command {
             MessageCommand::Send {
                 conversation,

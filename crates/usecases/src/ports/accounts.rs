@@ -41,14 +41,14 @@ pub struct NewDeletion {
     pub at: Timestamp,
 }
 
-/// What is left to do for a deleted account.
+/// The remaining work for a deleted account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deletion {
     pub user: UserId,
     pub erases_messages: bool,
     /// The entries up to this one are done.
     pub position: i64,
-    /// Whether all nodes have been told of the deletion.
+    /// Whether the deletion was announced to all nodes.
     pub is_announced: bool,
     /// The digests of the sessions that it ended, until it is announced.
     pub ended: Vec<String>,
@@ -135,15 +135,15 @@ pub trait Accounts: Send + Sync + 'static {
     /// Deletes an account, in one transaction: its name and password, its sessions and the networks
     /// that signed in, the user's subscriptions to Web Push, blocks of either side, settings of
     /// conversations, status and last-seen time. The profile becomes [`Profile::deleted`] for good.
-    /// When it resolves, no write in a conversation of two with this user is stored any more, on any
-    /// node, but deletions. What takes longer waits for [`Accounts::claim_deletion`].
+    /// Once it resolves, no node stores a write in a direct conversation with this user, except
+    /// deletions. The remaining work waits for [`Accounts::claim_deletion`].
     ///
     /// Returns the digests of the sessions that ended. `None`, and nothing changes, if the account has
     /// another password hash or none.
     async fn delete(&self, deletion: NewDeletion) -> StoreResult<Option<Vec<String>>>;
 
-    /// Takes the deletion that waits longest and that nobody else works at, until a time. Claimed
-    /// again, it is renewed by whoever works at it.
+    /// Claims the deletion that has waited longest and is not claimed by another node, until a
+    /// time. The same node renews its claim by claiming again.
     async fn claim_deletion(
         &self,
         at: Timestamp,
@@ -162,13 +162,13 @@ pub trait Accounts: Send + Sync + 'static {
     /// there: when it resolves, they are stored.
     async fn settle_deletion(&self, user: &UserId) -> StoreResult<()>;
 
-    /// All nodes have been told of the deletion: forgets the sessions that it ended.
+    /// The deletion was announced to all nodes: deletes the digests of its ended sessions.
     async fn deletion_announced(&self, user: &UserId) -> StoreResult<()>;
 
     /// Nothing is left to do.
     async fn finish_deletion(&self, user: &UserId) -> StoreResult<()>;
 
-    /// What a user wrote in the next `entries` entries of all logs after a position.
+    /// The user's messages among the next `entries` entries of all logs after a position.
     async fn authored(&self, user: &UserId, after: i64, entries: usize) -> StoreResult<Authored>;
 
     /// The groups that a user is in, at most so many.

@@ -1,4 +1,4 @@
-//! Who has blocked whom.
+//! Blocks between users.
 
 use super::store::{Page, StoreResult};
 use async_trait::async_trait;
@@ -12,7 +12,7 @@ pub enum BlockOutcome {
     Blocked,
     /// The user has blocked as many as one may.
     TooMany,
-    /// One of the two has deleted their account: nothing is stored.
+    /// One of the two has deleted their account; nothing was stored.
     Deleted,
 }
 
@@ -21,13 +21,14 @@ pub enum BlockOutcome {
 pub enum BlockState {
     /// It is not direct: in groups nothing is hidden, also in a group that has shrunk to two.
     Group,
-    /// It is one of two people of whom neither has blocked the other.
+    /// A direct conversation without a block.
     Open,
-    /// It is one of two people of whom one has blocked the other.
+    /// A direct conversation in which one has blocked the other.
     Blocked,
 }
 
-/// More blocks of one user than this hide nobody: what a node holds of a user is bounded.
+/// The maximum number of a user's blockers that a node tracks. Further blockers do not look offline
+/// to the user.
 pub const MOST_BLOCKERS: usize = 10_000;
 
 /// A user is blocked.
@@ -38,18 +39,18 @@ pub struct BlockedBy {
     pub since: Timestamp,
 }
 
-/// Who has blocked whom, in the store of the messages.
+/// Blocks between users, in the same store as the messages.
 ///
-/// In a conversation of two people of whom one has blocked the other, [`Messages::append`] refuses
-/// every write but the deletion of a message with [`AppendError::Forbidden`], after the check for
-/// repetitions, and the visible marks of both stand still.
+/// In a direct conversation with a block, [`Messages::append`] refuses every write except the
+/// deletion of a message with [`AppendError::Forbidden`], after the check for repetitions, and the
+/// visible marks of both users do not advance.
 ///
 /// [`Messages::append`]: super::Messages::append
 /// [`AppendError::Forbidden`]: super::AppendError::Forbidden
 #[async_trait]
 pub trait Blocks: Send + Sync + 'static {
-    /// Blocks a user, at most `limit` in all. Whoever the directory does not know gets a bare
-    /// profile. When it resolves, no write that the block forbids is stored any more, on any node.
+    /// Blocks a user, at most `limit` in total. A user who is not in the directory gets a bare
+    /// profile. Once it resolves, no node stores a write that the block forbids.
     async fn block(
         &self,
         user: &UserId,
@@ -60,7 +61,7 @@ pub trait Blocks: Send + Sync + 'static {
 
     async fn unblock(&self, user: &UserId, blocked: &UserId) -> StoreResult<()>;
 
-    /// Those whom a user has blocked, by their names. A cursor of no earlier page is
+    /// The users whom a user has blocked, sorted by name. An invalid cursor is
     /// [`StoreError::BadCursor`](super::StoreError::BadCursor).
     async fn blocked_by(
         &self,
@@ -69,8 +70,8 @@ pub trait Blocks: Send + Sync + 'static {
         limit: usize,
     ) -> StoreResult<Page<Profile>>;
 
-    /// Those of `others` who have blocked a user, or whom the user has blocked, in the order of their
-    /// ids.
+    /// The users among `others` who have blocked a user or whom the user has blocked, in the order of
+    /// their ids.
     async fn between(&self, user: &UserId, others: &[UserId]) -> StoreResult<Vec<UserId>>;
 
     /// Whether a block holds in a conversation of a user; [`BlockState::Group`] if there is none.
@@ -80,6 +81,6 @@ pub trait Blocks: Send + Sync + 'static {
         conversation: &ConversationId,
     ) -> StoreResult<BlockState>;
 
-    /// Who has blocked any of these users, of each at most [`MOST_BLOCKERS`]. In no particular order.
+    /// The blockers of each of these users, at most [`MOST_BLOCKERS`] each, in no particular order.
     async fn blockers_of(&self, users: &[UserId]) -> StoreResult<Vec<BlockedBy>>;
 }

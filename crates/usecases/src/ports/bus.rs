@@ -20,8 +20,8 @@ pub type Subscriber = Box<dyn Fn(BusMessage) + Send + Sync>;
 /// Passes events to every node.
 ///
 /// Delivery is best effort: events may come late, more than once or not at all, and only events of
-/// one publisher stay in order. A subscriber that cannot keep up loses no durable event without
-/// being told so by [`BusMessage::Lagged`].
+/// one publisher stay in order. A subscriber that loses a durable event because it is too slow
+/// receives [`BusMessage::Lagged`].
 pub trait EventBus: Send + Sync + 'static {
     /// Passes an event to every subscriber on every node. Never blocks for long.
     fn publish(&self, event: Event);
@@ -57,7 +57,7 @@ pub trait EventBus: Send + Sync + 'static {
 #[derive(Default)]
 pub struct Attachment(Option<Box<dyn Attached>>);
 
-/// What a bus keeps for an attachment. Dropping it ends the attachment.
+/// The guard of an attachment. Dropping it ends the attachment.
 pub trait Attached: Send + Sync + 'static {
     /// Resolves once what is published from then on reaches this node, `None` if it does already.
     /// It resolves within seconds in any case: if events do not reach this node then, `Lagged`

@@ -51,8 +51,8 @@ pub trait ConnectionRegistry: Send + Sync + 'static {
     fn hidden_ticket(&self) -> HiddenTicket {
         HiddenTicket::default()
     }
-    /// What a user keeps from others, who does not see the same of others on their sockets here. Nothing
-    /// is done if a later revision was set before.
+    /// Sets a user's privacy settings, which their sockets on this node apply to what they see of
+    /// others. Does nothing if a later revision is set.
     fn set_privacy(&self, user: &UserId, privacy: Privacy, revision: u64) {
         let _ = (user, privacy, revision);
     }
@@ -61,7 +61,7 @@ pub trait ConnectionRegistry: Send + Sync + 'static {
     fn privacy_changes(&self) -> u64 {
         0
     }
-    /// What was set last; nothing for who has no socket here.
+    /// The settings that were set last; `None` for a user without a socket here.
     fn privacy_of(&self, user: &UserId) -> Privacy {
         let _ = user;
         Privacy::default()

@@ -21,7 +21,7 @@ pub enum ProfileSource {
     Deleted,
 }
 
-/// What the directory knows of a user.
+/// A user in the directory.
 #[derive(Clone, Debug)]
 pub struct Person {
     pub profile: Profile,
@@ -62,7 +62,7 @@ impl ProfileUpdate {
     }
 }
 
-/// What a write did to a profile.
+/// The effect of a write on a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProfileWrite {
     /// The profile is as it was.
@@ -110,12 +110,11 @@ pub trait Directory: Send + Sync + 'static {
         at: Timestamp,
     ) -> StoreResult<(SavedStatus, Vec<MarkUpdate>)>;
 
-    /// What each of these keeps from others, with the revision of that; nothing for those whom the
-    /// directory does not know.
+    /// The privacy settings of these users, with their revisions; unknown users are left out.
     async fn privacy_of(&self, users: &[UserId]) -> StoreResult<Vec<(Privacy, u64)>>;
 
-    /// Changes what a user keeps from others, under a new revision of the status. The person is known.
-    /// Who hides when they were last seen loses the time that is stored, and none is stored meanwhile.
+    /// Changes the privacy settings of a known user, with a new revision of the status. Hiding the
+    /// last-seen time deletes the stored time, and none is stored while it is hidden.
     async fn set_privacy(
         &self,
         user: &UserId,

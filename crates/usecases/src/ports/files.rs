@@ -20,13 +20,13 @@ pub struct NewFile {
     pub owner: UserId,
     pub conversation: ConversationId,
     pub name: Arc<str>,
-    /// What its owner says that it is.
+    /// The media type that its owner reported.
     pub media_type: Arc<str>,
     pub size: u64,
     pub created_at: Timestamp,
 }
 
-/// What the files may have that one user began since a time, all together.
+/// The quota: the maximum total bytes of files that one user started to upload since a time.
 #[derive(Clone, Copy, Debug)]
 pub struct FileQuota {
     pub bytes: u64,
@@ -48,7 +48,7 @@ pub enum NewFileError {
     Store(#[from] StoreError),
 }
 
-/// What was found of a file whose bytes are all there.
+/// The metadata of a completely received file.
 #[derive(Clone, Debug)]
 pub struct Examined {
     pub media_type: Arc<str>,
@@ -76,7 +76,7 @@ pub struct Avatar {
     pub is_used: bool,
 }
 
-/// What a process that claims an upload gets.
+/// The result of claiming an upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// It may write the upload until another process claims it.
@@ -109,12 +109,12 @@ pub struct Advance {
     pub place: Arc<str>,
 }
 
-/// Who is told of an upload, and who writes it.
+/// The receivers and the writer of an upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadAudience {
     pub id: FileId,
-    /// The other members of its conversation at this moment. Nobody where the owner is no member any
-    /// more, or where one of two people has blocked the other.
+    /// The other members of its conversation now. Empty if the owner is no longer a member, or if a
+    /// block exists in a direct conversation.
     pub others: Members,
     pub state: FileState,
     /// The process that claimed it last.
@@ -164,9 +164,9 @@ pub struct FoundFile {
 }
 
 impl SentFiles {
-    /// A part of at most `limit` files of what was found after a cursor, at least one more than that
-    /// of each kind where there are so many. What is withheld takes its place in the part, so that
-    /// the number of rows that are read is bounded whatever they are.
+    /// Makes a page of at most `limit` files from the rows after a cursor. `found` must have at
+    /// least `limit` + 1 rows of each kind, if there are that many. Withheld files count too, so
+    /// that the number of rows read is bounded.
     #[must_use]
     pub fn part(mut found: Vec<FoundFile>, limit: usize, as_of_seq: u64) -> Self {
         let order = |one: &FoundFile| {
@@ -228,26 +228,26 @@ pub trait Files: Send + Sync + 'static {
     /// succeed: it keeps its requests apart itself.
     async fn claim(&self, id: &FileId, run: &str, is_forced: bool) -> StoreResult<Claim>;
 
-    /// Notes that a process ended writing, if nobody claimed the upload after it.
+    /// Records that a process stopped writing, unless another process has claimed the upload since.
     async fn release(&self, id: &FileId, generation: u64) -> StoreResult<()>;
 
-    /// Notes that the bytes of an upload up to `to` are on the disk, if they were up to `from` and
-    /// nobody claimed the upload meanwhile.
+    /// Advances the recorded offset of an upload from `from` to `to`, unless the offset differs or
+    /// another process has claimed the upload.
     async fn advance(&self, id: &FileId, step: &Advance, at: Timestamp) -> StoreResult<bool>;
 
-    /// Who is told of these uploads, in any order and without those that there are not.
+    /// The receivers of these uploads, in any order, without missing uploads.
     async fn audiences(&self, ids: &[FileId]) -> StoreResult<Vec<UploadAudience>>;
 
-    /// Notes that others are told of these uploads: [`Files::lost_uploads`] finds those that nobody
-    /// names again within the lease, by the store's clock. Without a lease, they are found no more.
-    /// Leaves out what is no upload any more.
+    /// Renews the lease of these announced uploads: [`Files::lost_uploads`] finds those that are
+    /// not renewed within the lease, by the store's clock. Without a lease, they are no longer
+    /// found. Ignores files that are not uploads any more.
     async fn watch_uploads(&self, ids: &[FileId], lease: Option<Duration>) -> StoreResult<()>;
 
     /// Takes uploads whose lease is over: each is found once.
     async fn lost_uploads(&self, limit: usize) -> StoreResult<Vec<StoredFile>>;
 
-    /// Notes what was found of a file that is being uploaded and whose bytes are all there. One that is
-    /// [`FileState::Processing`] then waits for the scanner.
+    /// Stores the metadata of a completely received upload. A file in [`FileState::Processing`] then
+    /// waits for the scanner.
     async fn examined(&self, id: &FileId, found: Examined, at: Timestamp) -> StoreResult<bool>;
 
     /// Deletes a file that no message has.
@@ -269,8 +269,8 @@ pub trait Files: Send + Sync + 'static {
     /// are removed; later ones still count for the quota.
     async fn forget(&self, gone: &[FileId], began_before: Timestamp) -> StoreResult<()>;
 
-    /// Takes files that wait for the scanner, or that it refused and whose bytes are still there, those
-    /// that wait longest first. Nobody else gets them for as long as the lease, by the store's clock.
+    /// Claims files that wait for the scanner, or that it refused and whose bytes are not deleted yet,
+    /// longest waiting first. No other node gets them during the lease, by the store's clock.
     async fn claim_scans(&self, lease: Duration, limit: usize) -> StoreResult<Vec<FileScan>>;
 
     /// Extends the lease of a file that was claimed.

@@ -30,9 +30,9 @@ pub struct CommittedSeqs {
     pub created_at: Timestamp,
 }
 
-/// Reads the entries of all conversations from a named, durable position, so that whoever must not
-/// miss one (other nodes, webhooks, push, search) misses none over a crash. The event bus only
-/// wakes a follower sooner.
+/// Reads the entries of all conversations from a named, durable position, for consumers that must
+/// not miss an entry over a crash (other nodes, webhooks, push, search). The event bus only wakes a
+/// follower sooner.
 ///
 /// A follower reads a page, handles it, confirms the position of its last entry, and reads on from
 /// there. After a crash it reads again what it had not confirmed: every entry at least once, and
@@ -83,8 +83,8 @@ pub trait LogFollower: Send + Sync + 'static {
         Ok(page)
     }
 
-    /// Stores under a name that everything up to a position is handled. Durable once it resolves.
-    /// The stored position never goes back.
+    /// Stores the position up to which a named follower has handled all entries. Durable once it
+    /// resolves. The stored position never decreases.
     async fn confirm(&self, name: &str, up_to: CommitPosition) -> StoreResult<()>;
 
     /// Resolves as soon as entries after a position may be readable. It can miss a commit, and

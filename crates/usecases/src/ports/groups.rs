@@ -49,7 +49,7 @@ impl From<AppendError> for GroupError {
     }
 }
 
-/// Groups, in the store that has the logs. Whoever the directory does not know gets a bare profile.
+/// Groups, in the same store as the logs. Users who are not in the directory get bare profiles.
 #[async_trait]
 pub trait Groups: Send + Sync + 'static {
     /// Makes a group, whose log begins with the entry that adds its members. `false` where its maker
@@ -66,12 +66,11 @@ pub trait Groups: Send + Sync + 'static {
     /// [`Event::ConversationChanged`]: lamplight_domain::event::Event::ConversationChanged
     async fn make_group(&self, new: NewGroup) -> Result<Option<(Conversation, bool)>, GroupError>;
 
-    /// Changes a group as [`GroupState::judge`] decides, in one transaction with the entry that
-    /// tells of it. Who is added starts with everything read, and in a group with
-    /// [`History::Joined`] their log begins with that entry. Who is removed gets that entry as the
-    /// last one. Blocks between the sender and those who are added, and whether these have deleted their
-    /// accounts, are looked at in the transaction, before rights and after repetitions. Of
-    /// [`GroupAction::Replace`], deleted accounts are left out that are not members.
+    /// Changes a group as [`GroupState::judge`] decides, in one transaction with the entry that records
+    /// the change. An added member starts with everything read, and in a group with [`History::Joined`]
+    /// their log begins with that entry. For a removed member that entry is the last one. The
+    /// transaction checks repetitions first, then blocks between the sender and the added users, deleted
+    /// accounts, and rights. [`GroupAction::Replace`] ignores deleted accounts that are not members.
     ///
     /// After the commit an [`Event::Appended`] for all who are or were members goes to the bus, and
     /// an [`Event::ConversationChanged`] for those who are added; for all members where the group has

@@ -44,7 +44,7 @@ impl LastSeenQueue {
         self.pending.lock().len()
     }
 
-    /// Whether nobody waits.
+    /// Whether no write waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.pending.lock().is_empty()

@@ -70,7 +70,7 @@ pub struct History {
     pub has_more: bool,
     /// With [`Range::Around`]: on which side.
     pub around: Option<MoreAround>,
-    /// The profiles of those whom the entries name and whom [`Messages::details`] does not show: see
+    /// The profiles of users in the entries who are not in [`Messages::details`]: see
     /// [`named`](crate::named).
     pub users: Vec<Profile>,
 }
@@ -98,7 +98,7 @@ pub struct MessagePage {
     pub has_more: bool,
     /// With [`Range::Around`]: on which side.
     pub around: Option<MoreAround>,
-    /// The profiles of those whom the messages name and whom [`Messages::details`] does not show: see
+    /// The profiles of users in the messages who are not in [`Messages::details`]: see
     /// [`named`](crate::named).
     pub users: Vec<Profile>,
 }
@@ -165,7 +165,7 @@ impl From<(ConversationId, u64)> for SyncPosition {
     }
 }
 
-/// What a client missed in one conversation.
+/// The entries of one conversation that a client missed.
 #[derive(Clone, Debug)]
 pub struct SyncPage {
     /// The entries after what the client has, oldest first; with `reset` the newest ones.
@@ -296,9 +296,9 @@ pub trait Messages: Send + Sync + 'static {
     /// is answered with it.
     fn generation(&self) -> Generation;
 
-    /// What the caller missed in each of these conversations, in the order asked, at most `limit`
-    /// entries each; `None` where there is no such conversation for them. Where the log ends before
-    /// what the caller has, or has another entry in its place, the newest page with `reset`.
+    /// The entries that the caller missed in each of these conversations, in the requested order,
+    /// at most `limit` each; `None` if the caller is in no such conversation. The newest page with
+    /// `reset` if the log ends before the caller's newest entry, or has a different entry there.
     async fn sync(
         &self,
         caller: &UserId,
@@ -324,11 +324,12 @@ pub trait Messages: Send + Sync + 'static {
         limit: usize,
     ) -> StoreResult<Page<Conversation>>;
 
-    /// What is unread in all conversations of the caller that are neither archived nor muted at
-    /// `at`: the sum of their [`Conversation::unread`].
+    /// The unread messages in all of the caller's conversations that are neither archived nor muted
+    /// at `at`: the sum of their [`Conversation::unread`].
     async fn total_unread(&self, caller: &UserId, at: Timestamp) -> StoreResult<u64>;
 
-    /// Changes what the caller has set for a conversation. `false` if there is none for them.
+    /// Changes the caller's settings of a conversation. `false` if the caller is in no such
+    /// conversation.
     ///
     /// An append of a message takes the conversation out of the archive of every member for whom
     /// [`is_brought_back`] says so, in its transaction; an [`Event::ConversationChanged`] for these
@@ -350,25 +351,25 @@ pub trait Messages: Send + Sync + 'static {
         conversation: &ConversationId,
     ) -> StoreResult<Option<Conversation>>;
 
-    /// One conversation as the caller sees it, without what is the same for all members.
+    /// One conversation as the caller sees it, without the data that is the same for all members.
     async fn summary(
         &self,
         caller: &UserId,
         conversation: &ConversationId,
     ) -> StoreResult<Option<ConversationSummary>>;
 
-    /// What is the same for all members of a conversation, `None` if it does not exist.
+    /// The data of a conversation that is the same for all members; `None` if it does not exist.
     async fn details(
         &self,
         conversation: &ConversationId,
     ) -> StoreResult<Option<ConversationDetails>>;
 
-    /// Who is in a conversation, and where each one's log begins; `None` if it does not exist. For
-    /// the delivery of entries that are read from the log.
+    /// The members of a conversation, and where each one's log begins; `None` if it does not exist.
+    /// For the delivery of entries that are read from the log.
     async fn readers(&self, conversation: &ConversationId) -> StoreResult<Option<Readers>>;
 
-    /// The entries after a `seq`, oldest first, for the delivery to those whom [`Messages::readers`]
-    /// names: as nobody in particular sees them. At most `limit`.
+    /// The entries after a `seq`, oldest first, at most `limit`, for delivery to the members in
+    /// [`Messages::readers`]: not adapted to a viewer.
     async fn entries_after(
         &self,
         conversation: &ConversationId,
@@ -376,7 +377,7 @@ pub trait Messages: Send + Sync + 'static {
         limit: usize,
     ) -> StoreResult<Vec<Entry>>;
 
-    /// Who is in a conversation, `None` if it does not exist.
+    /// The members of a conversation; `None` if it does not exist.
     async fn members(&self, conversation: &ConversationId) -> StoreResult<Option<Members>>;
 
     /// The one conversation of two people, if there is one.

@@ -1,4 +1,4 @@
-//! What the use cases need from outside. Every adapter of a port passes the same suite in
+//! The traits of everything outside the use cases. Every adapter of a port passes the same suite in
 //! `crates/conformance`.
 
 mod accounts;

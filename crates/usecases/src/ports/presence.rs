@@ -32,8 +32,8 @@ pub struct PresenceState {
 pub trait PresenceStore: Send + Sync + 'static {
     /// Begins an incarnation of this node, before its first write and again after
     /// [`StoreError::Fenced`](super::StoreError::Fenced). Writes of an earlier incarnation are fenced
-    /// from now on. What it left behind ends after the grace period, or with its lease if that is
-    /// earlier, unless it is announced again.
+    /// from now on. Its sessions end after the grace period, or with its lease if that is earlier,
+    /// unless they are announced again.
     async fn acquire_lease(&self) -> StoreResult<NodeLease>;
     /// Extends this node's lease: called on a timer, several times within a lease, whatever the
     /// traffic. `Fenced` if the lease ended: this node then acquires another one and announces all
@@ -57,7 +57,7 @@ pub trait PresenceStore: Send + Sync + 'static {
     /// of every status that this user had here: nodes may report in any order what the directory
     /// saved, and [`join`](Self::join) may bring a status that was read before the latest.
     async fn set_status(&self, user: &UserId, status: SavedStatus) -> StoreResult<()>;
-    /// What a session's user is doing.
+    /// The activity of a session's user.
     async fn set_activity(
         &self,
         session: &ConnectionId,
@@ -91,9 +91,9 @@ pub trait PresenceStore: Send + Sync + 'static {
     async fn count(&self) -> StoreResult<usize>;
     /// Whether a user has a session and is to look offline all the same.
     async fn is_invisible(&self, user: &UserId) -> StoreResult<bool>;
-    /// For how long nobody has been active at any device of a user: since the latest heartbeat, or
-    /// the announcement, of an open session whose client does not say that it is idle. `None` if there
-    /// is no such session, also while the shared store is out of reach. Whatever the user's status is.
+    /// The time since the user was last active at any device: since the latest heartbeat, or the
+    /// announcement, of an open session whose client does not report idle. `None` if there is no such
+    /// session, and while the shared store is unreachable. Independent of the user's status.
     async fn last_active(&self, user: &UserId) -> StoreResult<Option<Duration>>;
     /// When the users whose presence this node ended were last seen, until the directory has it. The
     /// store decides the time; [`Handler::run_background`](crate::Handler::run_background) writes it.

@@ -31,7 +31,7 @@ impl fmt::Debug for PushKey {
 /// Where a browser can be reached, and how what it is sent is encrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PushTarget {
-    /// The address at the push service. Whoever knows it and the keys can send.
+    /// The URL at the push service. A secret: it and the keys suffice to send.
     pub endpoint: Arc<str>,
     /// The browser's public key, an uncompressed point in base64url.
     pub p256dh: Arc<str>,
@@ -89,10 +89,10 @@ pub struct PushJob {
     pub is_expired: bool,
 }
 
-/// What becomes of a job that was claimed.
+/// The outcome of a claimed job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PushThen {
-    /// The same worker goes on; its claim lasts so long from now.
+    /// The same worker continues; its claim lasts this long from now.
     Continue(Duration),
     /// The job is over, unless further messages have come; those are due at once.
     Done,
@@ -102,7 +102,7 @@ pub enum PushThen {
     Failed(Duration),
 }
 
-/// What a step of the queue did.
+/// The result of a step of the queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PushStep {
     /// The entries up to here are handled.
@@ -161,8 +161,8 @@ pub trait PushSubscriptions: Send + Sync + 'static {
     /// subscription, entries are passed over in large steps.
     async fn queue_pushes(&self, delay: Duration, limit: usize) -> StoreResult<PushStep>;
 
-    /// Takes jobs that are due, those that wait longest first. Nobody else gets them for as long as the
-    /// lease, by the store's clock.
+    /// Claims due jobs, longest waiting first. No other node gets them during the lease, by the store's
+    /// clock.
     async fn claim_pushes(&self, lease: Duration, limit: usize) -> StoreResult<Vec<PushJob>>;
 
     /// Notes that the messages of a job before `next_seq` are handled, and what becomes of the rest.
@@ -180,13 +180,14 @@ pub struct PushNotice {
     pub seq: u64,
     pub created_at: Timestamp,
     pub sender: UserId,
-    /// What is unread in all conversations of the receiver that are neither archived nor muted.
+    /// The unread messages in all of the receiver's conversations that are neither archived nor
+    /// muted.
     pub total_unread: u64,
     /// `None` for a device that is to show no texts.
     pub content: Option<PushContent>,
 }
 
-/// What a notice shows.
+/// The content of a notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PushContent {
     pub sender: Profile,
@@ -197,7 +198,7 @@ pub struct PushContent {
     pub attachment: Option<(Arc<str>, Arc<str>)>,
 }
 
-/// What came of sending.
+/// The result of sending.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PushOutcome {
     Sent,

@@ -8,7 +8,7 @@ use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_domain::search_terms::QueryTerm;
 use lamplight_domain::time::Timestamp;
 
-/// What is looked for.
+/// A search query.
 #[derive(Clone, Debug, Default)]
 pub struct Search {
     /// A message must have all of them. None finds nothing.
@@ -32,11 +32,11 @@ pub struct IndexProgress {
     pub is_behind: bool,
     /// The position of the newest entry, as far as is known.
     pub newest: CommitPosition,
-    /// What the step did.
+    /// The result of the step.
     pub step: IndexStep,
 }
 
-/// What a call of [`MessageSearch::advance`] did.
+/// The result of [`MessageSearch::advance`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IndexStep {
     /// Nothing: no further entry is readable.
@@ -44,7 +44,7 @@ pub enum IndexStep {
     Idle,
     /// It moved the index to the end of what was readable.
     Moved,
-    /// It moved the index as far as one step goes. Further entries are readable.
+    /// The index advanced by a full step. Further entries are readable.
     Full,
     /// Nothing, since somebody else moved the index meanwhile.
     Outrun,
@@ -53,10 +53,10 @@ pub enum IndexStep {
 /// An index of the messages of all logs, and searches in it.
 ///
 /// The index follows the log: [`MessageSearch::advance`] handles the entries after a position that is
-/// stored with the index and moves in the same transaction, so that nothing is missed over a crash.
-/// What it writes of a message is what the message was at the last of these entries or later, so that
-/// an entry may be handled more than once. What was edited or deleted since is not found, also before
-/// the index has followed.
+/// stored with the index and advances in the same transaction, so that no entry is missed over a
+/// crash. It indexes each message as of the last of these entries or later, so that an entry may be
+/// handled more than once. Edited and deleted texts are not found, even before the index has caught
+/// up.
 #[async_trait]
 pub trait MessageSearch: Send + Sync + 'static {
     /// Messages as they are now, in conversations that the caller is a member of now, newest first.
@@ -80,6 +80,6 @@ pub trait MessageSearch: Send + Sync + 'static {
     /// How far the index is: one cheap read.
     async fn index_progress(&self) -> StoreResult<IndexProgress>;
 
-    /// Empties the index. [`MessageSearch::advance`] begins anew.
+    /// Empties the index. [`MessageSearch::advance`] rebuilds it.
     async fn reindex(&self) -> StoreResult<()>;
 }

@@ -12,10 +12,10 @@ pub struct SharedRule {
     pub per: Duration,
 }
 
-/// Adds up what each node counts, in the background: no method waits, and each node keeps limits of
-/// its own, which hold by themselves while the others cannot be reached. So a key can be used on
-/// `n` nodes up to `n` times as often as its rule says until the nodes have told each other, which
-/// takes a fraction of a second.
+/// Adds up the counts of all nodes in the background: no method waits, and each node's own limits
+/// hold while the others are unreachable. So a key can be used on `n` nodes up to `n` times as
+/// often as its rule allows until the nodes have exchanged their counts, which takes a fraction of
+/// a second.
 pub trait SharedLimits: Send + Sync + 'static {
     /// Notes uses that this node has admitted.
     fn add(&self, rule: SharedRule, key: &str, uses: u32);

@@ -15,7 +15,7 @@ pub enum SignOut {
     Everywhere { user: UserId, until: Timestamp },
 }
 
-/// What [`SharedSignOuts::exchange`] found.
+/// The result of [`SharedSignOuts::exchange`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchanged {
     /// The list is another one than at the call before: the former was lost, with what this node had

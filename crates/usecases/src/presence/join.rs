@@ -72,9 +72,9 @@ impl PresenceService {
             self.connections.admit(&session, &user);
             let (privacy, revision) = (person.status.privacy, person.status.revision);
             self.connections.set_privacy(&user, privacy, revision);
-            // At once, because each may have to wait for a Redis that does not answer, and together
-            // they would take longer than the lock may be held. Who is hidden is read once changes of
-            // that reach this node, and before the connection follows anybody.
+            // Concurrently, because each may wait for an unresponsive Redis, and one after the other
+            // they would hold the lock too long. Hidden users are read once this node receives
+            // changes of them, and before the connection follows anyone.
             let joined = deadline::store(self.store.join(&session, person));
             let hidden = async {
                 let seen = self.privacy_changes_seen(&user);
@@ -136,8 +136,8 @@ impl PresenceService {
         is_attached.then(|| self.connections.privacy_changes())
     }
 
-    /// What the user keeps from others was read before this node had a socket of theirs that a change
-    /// would concern. A change that came between, from another node, is read now.
+    /// The privacy settings were read before this node had a socket of the user and followed changes.
+    /// Read a change that another node made in between.
     async fn read_privacy_again(
         &self,
         user: &UserId,

@@ -31,7 +31,7 @@ impl LastSeenWriter {
     /// Writes what the presence store queues, for as long as it is polled.
     pub(crate) async fn run(&self) {
         loop {
-            // What could not be written waits for the next user, but no longer than this.
+            // The maximum delay before failed writes are retried without another user's write.
             let _ = tokio::time::timeout(RETRY_INTERVAL, self.queue().added()).await;
             self.flush().await;
             tokio::time::sleep(FLUSH_INTERVAL).await;

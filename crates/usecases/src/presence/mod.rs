@@ -1,4 +1,4 @@
-//! Who is online: joining, statuses, watching, typing.
+//! Presence: joining, statuses, watching, typing.
 
 pub(crate) mod command;
 pub(crate) mod last_seen;

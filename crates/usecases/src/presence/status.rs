@@ -38,7 +38,7 @@ impl PresenceService {
             Ok(marks)
         });
         let marks = set.await?;
-        // What the user read and received while invisible becomes visible with them.
+        // Marks that advanced while the user was invisible become visible with the user.
         for update in marks {
             receipts::publish(&*self.bus, update);
         }
@@ -59,8 +59,8 @@ impl PresenceService {
             // It may not tell whether a conversation exists that the caller may not see.
             members_for(&*self.messages, user, conversation).await?;
         }
-        // Where it is, is not shown: the same state goes to all who see this user, and others are not
-        // to learn of a conversation that they are not in.
+        // Do not show the conversation: all viewers get the same state, and some of them are not
+        // members of it.
         let activity = activity.map(|activity| Activity {
             conversation: None,
             ..activity

@@ -35,7 +35,7 @@ impl PresenceService {
         for _ in 0..ATTEMPTS {
             let blocks_made = self.typing.blocks_made();
             let state = self.block_state(user, &conversation, &to).await?;
-            // A notice of a blocked or invisible user is accepted and published to nobody.
+            // Accept a typing notice of a blocked or invisible user without publishing it.
             if state == BlockState::Blocked
                 || deadline::store(self.store.is_invisible(user)).await?
             {

@@ -1,4 +1,4 @@
-//! Who is typing where.
+//! The users who are typing, by conversation.
 
 use crate::ports::{Clock, EventBus};
 use lamplight_domain::conversation::Members;
@@ -135,7 +135,7 @@ impl TypingTable {
         was
     }
 
-    /// Who has left a conversation does not hear that typing ends in it.
+    /// Former members do not receive the end of typing.
     pub(crate) fn left(&self, conversation: &ConversationId, gone: &[UserId]) {
         for typing in self.state.lock().users.values_mut() {
             if let Some(typing) = typing.get_mut(conversation) {

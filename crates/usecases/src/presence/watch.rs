@@ -59,8 +59,8 @@ impl PresenceService {
         Ok(Reply::Presence(within(answer)))
     }
 
-    /// For each of these users, whom this node's feed shows as offline: a version that holds for
-    /// that state, and when they were last seen.
+    /// For each of these users, who are offline in this node's feed: a version valid for that
+    /// state, and the last-seen time.
     async fn offline_states(
         &self,
         users: &[UserId],

@@ -19,7 +19,7 @@ use std::time::Duration;
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const LOOK_AGAIN_AT_MOST: Duration = Duration::from_secs(30);
 
-/// What to do with the next message of a job.
+/// Decides about the next message of a job.
 #[derive(Debug)]
 pub(super) enum Decision {
     Send(Box<PushNotice>),

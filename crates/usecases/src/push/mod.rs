@@ -1,4 +1,4 @@
-//! Web Push: who subscribes, and who is told of which message.
+//! Web Push: subscriptions, and which messages are sent to them.
 
 pub(crate) mod command;
 mod decide;

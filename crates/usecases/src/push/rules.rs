@@ -18,8 +18,8 @@ pub(super) const DELAY: Duration = Duration::from_secs(2);
 /// How old a message is sent at most.
 pub(super) const MOST_AGE: Duration = Duration::from_secs(24 * 3_600);
 
-/// What is older than this when it is sent was held up, by an outage for instance: of those messages,
-/// the newest [`KEPT`] of each conversation are sent.
+/// The age from which a message counts as delayed, for example by an outage. Of delayed messages,
+/// only the newest [`KEPT`] of each conversation are sent.
 pub(super) const HELD_UP: Duration = Duration::from_secs(600);
 pub(super) const KEPT: u64 = 10;
 
@@ -27,8 +27,8 @@ pub(super) const KEPT: u64 = 10;
 /// sends none for so long counts as left.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(45);
 
-/// How long a message waits for its reader who is at a device: to read it, to go on without reading it,
-/// or to leave. A page says that nobody is at it after a minute without input, with its next heartbeat.
+/// How long a message waits while its receiver is at a device: to read it, to ignore it, or to leave. A
+/// page reports idle with its next heartbeat after a minute without input.
 pub(super) const ATTENTION: Duration = Duration::from_secs(120);
 
 /// The name of the position up to which the stores have queued entries.

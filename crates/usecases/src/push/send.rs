@@ -28,8 +28,8 @@ const LONGEST_RETRY: Duration = Duration::from_secs(3_600);
 const MOST_REFUSALS: u32 = 10;
 
 impl PushRunner {
-    /// One round without a pause: queues what is committed, and handles what is due. Returns how many
-    /// jobs that were. [`PushRunner::run`] repeats it.
+    /// One round without a pause: queues committed entries and handles due jobs. Returns the number
+    /// of jobs. [`PushRunner::run`] repeats it.
     pub async fn run_once(&self) -> usize {
         while let Some(step) = bounded(self.store.queue_pushes(Duration::ZERO, STEP)).await
             && step.is_full

@@ -12,7 +12,7 @@ pub enum SearchCommand {
     Messages(MessageQuery),
 }
 
-/// What messages are looked for.
+/// The query and its filters.
 #[derive(Clone, Debug)]
 pub struct MessageQuery {
     /// As it was typed.
@@ -30,7 +30,7 @@ pub struct MessageQuery {
 }
 
 impl SearchCommand {
-    /// Who may send it, what it counts against, and how it is ordered.
+    /// Its scope, budget and dispatch.
     #[must_use]
     pub const fn metadata(&self) -> Metadata {
         match self {

@@ -22,14 +22,15 @@ pub struct DeleteAccount {
     pub messages: Option<String>,
 }
 
-/// The body of `PUT /api/account/settings`. What is left out stays as it is.
+/// The body of `PUT /api/account/settings`. Missing fields stay unchanged.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountSettingsBody {
-    /// `everyone`, or `nobody`: others are not told when the user was last seen, nor the user of others.
+    /// `everyone`, or `nobody`: others do not see when the user was last seen, and the user does not see
+    /// it of others.
     #[serde(default)]
     pub last_seen: Option<String>,
-    /// `false`: others are not told how far the user has read, nor the user of others.
+    /// `false`: others do not see the user's read marks, and the user does not see theirs.
     #[serde(default)]
     pub receipts: Option<bool>,
 }

@@ -37,7 +37,8 @@ pub struct OpenConversation {
     #[serde(default)]
     #[ts(optional)]
     pub avatar_url: Option<String>,
-    /// What members who join later see: `joined` (the default), what follows then, or `all`.
+    /// The history that members see who join later: `joined` (the default), only later entries, or
+    /// `all`.
     #[serde(default)]
     #[ts(optional, type = "\"joined\" | \"all\"")]
     pub history: Option<String>,

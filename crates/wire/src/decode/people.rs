@@ -1,4 +1,4 @@
-//! People: profiles, accounts and the users whom a request names.
+//! Decodes profiles, accounts, and the user that a request names.
 
 use super::json::{invalid, json};
 use crate::body;

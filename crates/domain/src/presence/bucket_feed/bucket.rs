@@ -1,4 +1,4 @@
-//! One bucket of the copy, and what comes from the store.
+//! One bucket of the node's copy, and the updates from the store.
 
 use crate::identity::UserId;
 use crate::presence::{Offline, Presence};
@@ -14,7 +14,7 @@ pub struct BucketPosition<E> {
     pub number: u64,
 }
 
-/// What a change says of its user.
+/// The change of a user.
 #[derive(Clone, Debug)]
 pub enum FeedBody {
     /// The user is shown so. Whether it is an arrival is decided by what was known before.
@@ -48,7 +48,7 @@ pub struct LoadedBucket<E> {
     pub users: HashMap<UserId, (Option<Arc<Presence>>, bool)>,
 }
 
-/// What is known of a user who is shown or hidden.
+/// The known state of a visible or hidden user.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
     pub(super) shown: Option<Arc<Presence>>,

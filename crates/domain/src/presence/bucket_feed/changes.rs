@@ -64,7 +64,7 @@ impl<E: Clone + Eq> BucketFeed<E> {
         self.forget_if_empty(user);
     }
 
-    /// From now on, nodes have a while to announce the users of whom only this copy knows.
+    /// Starts the time in which nodes must announce the users that only this copy has.
     pub fn hold_unconfirmed(&mut self, now: Moment) {
         let until = now.plus(self.hold);
         for held in &mut self.buckets {
@@ -74,8 +74,8 @@ impl<E: Clone + Eq> BucketFeed<E> {
         }
     }
 
-    /// Ends what waited for long enough: marks buckets with a gap as stale, and hides users whom no
-    /// node announced again.
+    /// Handles expired waits: marks buckets with a gap as stale, and hides users that no node
+    /// announced again.
     pub fn pass_time(
         &mut self,
         now: Moment,
@@ -259,8 +259,8 @@ impl<E: Clone + Eq> BucketFeed<E> {
         }
     }
 
-    /// A user left, and the change that said so is lost. They were seen at least when they were last
-    /// active. The reason must not reveal whether the user is invisible.
+    /// A user left, and that change is lost. Their last activity is the best known last-seen time.
+    /// The reason must not reveal whether the user is invisible.
     pub(super) fn leave(&mut self, user: &UserId, reason: OfflineReason) -> Option<Change> {
         let index = self.bucket(user);
         let held = &mut self.buckets[index];

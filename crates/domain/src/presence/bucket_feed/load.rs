@@ -86,8 +86,8 @@ impl<E: Clone + Eq> BucketFeed<E> {
         })
     }
 
-    /// Hides a user whom the store does not show. What a store that went back in time says of hidden
-    /// users may be old too: they get the same time.
+    /// Hides a user that the store does not show. The last-seen times of a store that lost data may
+    /// be outdated too, so all hidden users get the same time.
     fn drop_unless_held(
         &mut self,
         user: &UserId,
@@ -98,7 +98,7 @@ impl<E: Clone + Eq> BucketFeed<E> {
         let index = self.bucket(user);
         let entry = self.buckets[index].users.entry(user.clone()).or_default();
         let is_known = entry.shown.is_some() || entry.hidden;
-        // What the store says once more is no news.
+        // The store repeats a known state: no change.
         let is_waiting = entry.unconfirmed && (!hidden || entry.hidden);
         if is_known && (is_lost || is_waiting || !hidden && is_own(user)) {
             entry.unconfirmed = true;

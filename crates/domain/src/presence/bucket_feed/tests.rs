@@ -333,7 +333,7 @@ fn p7_whom_a_store_lost_stays_until_the_nodes_had_time_to_announce_them() {
     assert_eq!(feed.load(0, loaded(at(2, 0), 100, vec![])), []);
     assert_eq!(feed.losses(0), 1);
     let back = Change::Online(shown(1, 101));
-    // They look as before: nobody needs to hear of it.
+    // They look as before, so no change is published.
     assert_eq!(feed.push(0, at(2, 1), back), []);
     assert_eq!(feed.wait(10_000), []);
     assert_eq!(feed.wait(10_001), [left(2, 101, OfflineReason::NodeLost)]);

@@ -1,6 +1,6 @@
-//! Invisible cannot be told from offline: two worlds run side by side, in one of which someone goes
-//! invisible while in the other they close everything, and whatever anyone could see is compared
-//! all the time.
+//! Invisible cannot be distinguished from offline: two worlds run side by side. In one of them a
+//! user turns invisible, in the other one the user closes all sessions. Everything that others can
+//! see is compared at every step.
 
 use super::*;
 use proptest::prelude::*;

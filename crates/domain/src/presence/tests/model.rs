@@ -142,7 +142,7 @@ impl Person {
         }
     }
 
-    /// What everyone is to see at `t`.
+    /// The expected visible states at `t`.
     fn look(&mut self, t: u64) {
         self.tabs
             .retain(|(_, tab)| tab.closed.is_none_or(|closed| t <= closed + 5));

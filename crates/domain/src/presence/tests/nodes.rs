@@ -31,7 +31,7 @@ fn two_nodes(world: &World) -> [NodeIndex; 2] {
 #[test]
 fn a_session_and_its_user_take_no_more_memory() {
     assert!(std::mem::size_of::<super::super::user::Session>() <= 96);
-    // What a user keeps from others came later.
+    // The privacy settings were added later.
     assert!(std::mem::size_of::<super::super::user::User>() <= 232);
 }
 

@@ -1,4 +1,4 @@
-//! What is shown of an online user.
+//! The visible status of an online user.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What a storm costs, and what is left of it.
+//! The cost of a storm of joins, and the memory after it.
 
 use super::*;
 
