@@ -335,8 +335,8 @@ impl Messages for SqliteStore {
 }
 
 impl SqliteStore {
-    /// The profiles of those whom a page names and whom the conversation's details do not show:
-    /// `named` says who they are. Reads nothing where there is nobody.
+    /// The profiles of users in a page who are not in the conversation's details: `named`
+    /// determines them. Reads nothing if there are none.
     pub(crate) async fn users_beside<T>(
         &self,
         page: &[T],

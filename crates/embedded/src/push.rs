@@ -96,7 +96,7 @@ impl PushSubscriptions for SqliteStore {
 
     async fn move_push(&self, job: &PushJob, next_seq: u64, then: PushThen) -> StoreResult<bool> {
         let job = job.clone();
-        // What is lost with the power is sent again.
+        // After a power loss, the notification is sent again.
         self.write_as(Durability::Deferred, move |batch| {
             sqlite::move_push(batch.conn, &job, next_seq, then)
         })

@@ -18,7 +18,7 @@ pub(super) struct Channels {
     pub(super) compact: Arc<str>,
     /// Summaries of what publishers announced: the republisher reads it.
     pub(super) summaries: Arc<str>,
-    /// What this node sends to itself.
+    /// This node's messages to itself.
     pub(super) probe: Arc<str>,
     /// Begins the name of a channel that one connection of this node is subscribed to. Nothing is
     /// published on it.

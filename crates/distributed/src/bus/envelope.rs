@@ -1,6 +1,6 @@
-//! What nodes send to each other: an envelope in one of two forms. Version 1 is JSON, which all nodes
-//! read; version 2 is bytes (`compact.rs`), which cost less, for when all nodes that listen read
-//! them (`listeners.rs`).
+//! The envelopes of events between nodes, in two formats. Version 1 is JSON, which all nodes read.
+//! Version 2 is binary (`compact.rs`) and costs less; it is used when all subscribed nodes read it
+//! (`listeners.rs`).
 //!
 //! ```json
 //! {"v":1,"run":"00c0ffee00c0ffee","n":7,"node":"a:3000","kind":"appended", ...}
@@ -193,7 +193,7 @@ struct EntryFields<'a> {
     /// nothing of an entry without it.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     content: Option<Text<'a>>,
-    /// What a message has besides its content: see `usecases::record`.
+    /// The parts of a message besides its content: see `usecases::record`.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     extras: Option<Text<'a>>,
     /// The kind of an entry that is not a message, and its record.
@@ -209,7 +209,7 @@ struct EntryFields<'a> {
 pub(crate) struct Writer {
     pub(crate) run: u64,
     run_text: String,
-    /// For whoever looks at the traffic.
+    /// For people who inspect the traffic.
     node: Arc<str>,
 }
 

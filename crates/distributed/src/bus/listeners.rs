@@ -1,5 +1,5 @@
-//! What a node knows of who listens: the channels on which nobody else received its last message, and
-//! the form of envelope that all nodes read. [`super::quiet`] checks it with each use.
+//! A node's knowledge of the subscribers: channels on which no other node received its last message,
+//! and the envelope version that all nodes read. [`super::quiet`] verifies it at each use.
 
 use super::channels::Channels;
 use super::envelope::Form;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// The most users who are remembered.
 const MOST: usize = 50_000;
 
-/// The channels to which no other node listened lately. What it says is checked with each use.
+/// The channels to which no other node was subscribed lately. It is verified at each use.
 pub(super) struct Listeners {
     pub(super) script: RedisScript,
     /// Where a user's channel is among the known ones.
@@ -31,14 +31,14 @@ pub(super) struct Channel {
     pub(super) is_quiet: bool,
 }
 
-/// What a channel carries.
+/// The content of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Carries {
     /// Events of the user whom [`Listeners`] know by this number.
     Of(usize),
     /// Events of many users, or of all.
     All,
-    /// What this node itself needs, or the republisher.
+    /// Messages for this node itself or for the republisher.
     Other,
 }
 

@@ -1,7 +1,7 @@
 //! The event bus of many nodes, through Redis' publish and subscribe.
 //!
-//! What is published is delivered on this node at once, and queued for the others. The queue goes
-//! to the channels of the users who receive an event; a node is subscribed to those of its own
+//! A published event is delivered on this node at once and queued for the others. The queue is
+//! published to the channels of the event's receivers; a node subscribes to the channels of its
 //! users. Subscriptions are supervised, and `Lagged` follows every interruption.
 
 mod attachment;
@@ -44,7 +44,8 @@ const PROBE: Duration = Duration::from_secs(1);
 /// How long a node stays subscribed to a user's channel after the user's last connection.
 const LINGER: Duration = Duration::from_secs(30);
 
-/// What a subscription missed has been read from the log so long after it stands again.
+/// This long after a subscription is restored, the entries that it missed have been read from the
+/// log.
 const REPAIRED_WITHIN: Duration = Duration::from_secs(5);
 /// How long [`EventBus::settle`] may take.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -102,8 +103,8 @@ impl Drop for Running {
 }
 
 impl RedisEventBus {
-    /// Begins to connect, within a tokio runtime, and returns at once. `node` names this node to
-    /// whoever looks at the traffic.
+    /// Starts to connect, within a tokio runtime, and returns at once. `node` names this node for
+    /// people who inspect the traffic.
     #[must_use]
     pub fn start(options: RedisOptions, node: &str) -> Self {
         Self::start_with(options, node, LINGER)
@@ -138,7 +139,7 @@ impl RedisEventBus {
         let options = shared.options.clone();
         let mark = Some(Mark {
             prefix: names.mark.clone(),
-            // Whoever listens to the first listens to the second.
+            // Each node subscribed to the first channel is subscribed to the second.
             together: [&names.all, &names.compact].map(Arc::clone).to_vec(),
         });
         let subscriber = RedisSubscriber::start_marked(options, channels, mark, move |received| {
@@ -255,8 +256,8 @@ impl EventBus for RedisEventBus {
 
     fn settle(&self) -> BoxFuture<'static, bool> {
         let shared = Arc::clone(&self.0.shared);
-        // The round trip shows that the subscription stands now. What an interruption lost is read
-        // from the log for some seconds after it.
+        // The round trip proves that the subscription is active now. Events lost in an interruption
+        // are read from the log during the following seconds.
         if !shared.subscriber().is_up() || shared.was_interrupted(REPAIRED_WITHIN) {
             return Box::pin(std::future::ready(false));
         }

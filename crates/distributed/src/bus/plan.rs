@@ -1,4 +1,4 @@
-//! What a batch publishes on which channels.
+//! Plans the messages and channels of a batch.
 
 use super::channels::few_users;
 use super::envelope::{Form, Summary};

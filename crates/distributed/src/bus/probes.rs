@@ -25,7 +25,7 @@ pub(super) struct Probes {
     needs_new_publisher: bool,
 }
 
-/// What to do now.
+/// The next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     /// Publish this number.

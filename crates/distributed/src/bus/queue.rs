@@ -1,4 +1,4 @@
-//! What waits to be published: bounded, in order.
+//! The bounded, ordered queue of events to publish.
 
 use super::channels::few_users;
 use lamplight_domain::event::{Audience, Event};
@@ -48,7 +48,7 @@ impl Item {
         match &self.outgoing {
             Outgoing::Event(event) => !must_arrive(event) && self.queued_at.elapsed() > EPHEMERAL,
             Outgoing::Lost | Outgoing::Probe(_) => false,
-            // Nobody waits for it any more.
+            // The waiting task was cancelled.
             Outgoing::RoundTrip(_) => self.queued_at.elapsed() > EPHEMERAL,
         }
     }
@@ -103,7 +103,7 @@ struct State {
     taken: u64,
     /// Up to here, Redis has what could be published.
     done: u64,
-    /// Events that had to be dropped and that other nodes have to be told of.
+    /// Dropped events that the other nodes must be notified of.
     has_lost: bool,
     dropped: u64,
     lost: u64,
@@ -210,8 +210,8 @@ impl State {
     }
 
     fn take(&mut self) -> Vec<Item> {
-        // The notice goes out with the first batch that does, behind what is left of the queue: by
-        // then, all that was dropped is committed.
+        // The notice is sent with the first batch that succeeds, after the rest of the queue: by
+        // then, all dropped events are committed.
         if std::mem::take(&mut self.has_lost) {
             self.add(Outgoing::Lost, 0);
         }

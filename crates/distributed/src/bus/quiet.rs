@@ -1,10 +1,11 @@
-//! Publishes a batch where other nodes listen, in a form that they read. Most users are connected to
-//! one node, which delivered their events already: Redis would only send them back.
+//! Publishes a batch only to channels with other subscribers, in a version that they read. Most
+//! users are connected to one node, which has already delivered their events: Redis would only send
+//! them back.
 //!
-//! The node remembers the channels on which nobody else received the last message, and leaves them
-//! out; and whether all nodes read version 2 of the envelope. Redis checks both in the same step, by a
-//! script: if another node listens meanwhile, nothing is published, and the batch goes out as a whole;
-//! if a node listens that reads version 1 only, the batch is written again.
+//! The node remembers the channels on which no other node received the last message, and leaves them
+//! out. It also remembers whether all nodes read version 2 of the envelope. A script verifies both in
+//! the same step: if another node has subscribed meanwhile, nothing is published, and the whole batch
+//! is published; if a subscriber reads version 1 only, the batch is encoded again.
 
 use super::channels::Channels;
 use super::envelope::Form;
@@ -17,8 +18,8 @@ use std::sync::atomic::Ordering;
 
 /// How a batch went out.
 enum Answer {
-    /// Everything was published that somebody listens to. Nobody else received the last messages on
-    /// some of the channels that were not left out. The next batch can be written in this form.
+    /// Everything with other subscribers was published. On some of the published channels no other
+    /// node received the last message. The next batch can use this version.
     Sent(Form, Vec<bool>),
     /// Nothing was published, since some of the channels that were left out have listeners.
     Heard(Vec<bool>),
@@ -29,8 +30,8 @@ enum Answer {
 }
 
 impl Listeners {
-    /// Publishes a batch without the channels to which nobody else listens. `false` if that did not
-    /// succeed, and everything has to be published.
+    /// Publishes a batch without the channels that have no other subscriber. `false` if that failed
+    /// and everything has to be published.
     pub(super) async fn publish(
         &mut self,
         shared: &Shared,
@@ -90,8 +91,8 @@ impl Listeners {
         }
     }
 
-    /// The call of the script, by its hash or with its source, and how many messages nobody else
-    /// listens to.
+    /// The call of the script, by its hash or with its source, and the number of messages without
+    /// another subscriber.
     fn call(
         &self,
         shared: &Shared,
@@ -138,7 +139,7 @@ impl Answer {
     }
 }
 
-/// Writes the arguments of the script. Returns how many messages nobody else listens to.
+/// Writes the arguments of the script. Returns the number of messages without another subscriber.
 fn arguments(
     command: &mut Pipeline,
     plan: &Plan<'_>,

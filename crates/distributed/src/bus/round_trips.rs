@@ -1,5 +1,5 @@
-//! Waiting until what was published before has come through: a number goes through Redis to this
-//! node itself, behind everything that Redis had when it came.
+//! Waits until everything published before has arrived: sends a number through Redis back to this
+//! node, after everything that Redis already had.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -25,7 +25,7 @@ impl RoundTrips {
         (number, receiver)
     }
 
-    /// Nobody waits for it any more.
+    /// The waiting task was cancelled.
     pub(super) fn give_up(&self, number: u64) {
         self.waiting.lock().remove(&number);
     }

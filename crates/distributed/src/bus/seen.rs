@@ -24,7 +24,7 @@ struct Window {
 }
 
 impl Seen {
-    /// Whether an envelope is new. One that is older than the window passes as new: receivers drop
+    /// Whether an envelope is new. An envelope older than the window counts as new: receivers drop
     /// repeated entries.
     pub(super) fn is_new(&mut self, run: u64, number: u64) -> bool {
         self.count += 1;

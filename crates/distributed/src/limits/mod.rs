@@ -35,7 +35,7 @@ const KEYS_AT_ONCE: usize = 256;
 /// report by one deadline, and not by one for each bucket.
 const CALLS_AT_ONCE: usize = BUCKETS as usize;
 
-/// What the nodes count together.
+/// The limits that all nodes count together.
 pub struct RedisLimits {
     redis: RedisClient,
     prefix: String,
@@ -107,7 +107,7 @@ impl RedisLimits {
         }
     }
 
-    /// What was used while Redis is away is not told later.
+    /// Uses while Redis is unreachable are not reported later.
     async fn report_uses(
         &self,
         bucket: u8,

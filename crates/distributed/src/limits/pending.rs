@@ -1,4 +1,4 @@
-//! What this node has not told the others yet.
+//! Uses that this node has not reported yet.
 
 use lamplight_usecases::ports::SharedRule;
 use sha2::{Digest, Sha256};
@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 
-/// So many keys are kept between two reports. What is above counts on this node only.
+/// The maximum number of keys in a report. Uses of further keys count on this node only.
 const MOST: usize = 50_000;
 
 /// The key of a limit as Redis holds it: user names and addresses are no one's business there, and

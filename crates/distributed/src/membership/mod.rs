@@ -1,5 +1,6 @@
-//! What holds a cluster together: which store owns a prefix of Redis, which nodes use a database,
-//! and that all of them share both. Misuse stops the start, or the node once it is noticed.
+//! Verifies that the nodes of a cluster fit together: one store for each prefix of Redis, and the
+//! same Redis and database for all nodes. A mistake fails the startup, or stops the node when it is
+//! detected.
 
 mod binding;
 mod rules;
@@ -53,7 +54,7 @@ pub struct Membership {
 }
 
 struct State {
-    /// What names the Redis and the prefix: an id that the first node put there. Empty until Redis
+    /// The id of the Redis and prefix, which the first node wrote there. Empty until Redis has
     /// answered.
     instance: String,
     /// Of the row in PostgreSQL.

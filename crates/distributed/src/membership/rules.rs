@@ -34,8 +34,8 @@ pub enum Misuse {
     Replaced(String),
 }
 
-/// What stands against a node with this id and this Redis (`None` without one, empty if it is not
-/// known yet) beside `others`, which are alive.
+/// The conflict of a node with this id and this Redis (`None` without one, empty if not known yet)
+/// with the `others`, which are alive.
 pub(super) fn conflict<'a>(
     node_id: &str,
     redis: Option<&str>,

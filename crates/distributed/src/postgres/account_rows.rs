@@ -1,4 +1,4 @@
-//! What several commands of accounts read, lock and delete.
+//! Statements that several account commands share.
 
 use super::{Connection, Failure, Sql};
 use lamplight_domain::time::Timestamp;

@@ -1,5 +1,5 @@
-//! A batch of appends: what it reads under the locks of its conversations. What it writes is decided
-//! in `plan.rs`; the transaction is in `batch.rs`.
+//! The reads of a batch of appends, under the locks of its conversations. `plan.rs` decides on its
+//! writes; `batch.rs` has the transaction.
 //!
 //! | round trip | statements |
 //! |---|---|
@@ -129,7 +129,7 @@ pub(super) const WRITE: Sql = Sql {
     ],
 };
 
-/// Who wrote the entries that a receipt newly covers, its owner left out.
+/// The authors of the entries that a receipt newly covers, without its owner.
 pub(super) const AUTHORS: Sql = Sql {
     text: "SELECT DISTINCT a.n, p.user_id
            FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[]) WITH ORDINALITY AS a (conversation, after, up_to, person, n)
@@ -264,15 +264,14 @@ impl Locked {
     }
 }
 
-/// What [`FIND`] says of an append.
+/// The row of [`FIND`] for an append.
 pub(super) struct Found {
     pub(super) person: i64,
     pub(super) role: Role,
     pub(super) marks: Marks,
     /// The entry that an earlier write under the same key made.
     pub(super) earlier: Option<u64>,
-    /// Whether the conversation is one of two people of whom one has blocked the other, or deleted
-    /// their account.
+    /// Whether it is a direct conversation with a block or a deleted account.
     pub(super) is_blocked: bool,
     /// Where the sender's log begins.
     pub(super) first_seq: u64,

@@ -337,8 +337,8 @@ async fn write(
     Ok(plan.into())
 }
 
-/// Whether the batch is committed that this plan was made for. Under the locks of its conversations,
-/// so that it is not under way any more. Its entries were written together: one tells of all.
+/// Whether the batch of this plan is committed. Runs under the locks of its conversations, so that
+/// the earlier transaction has ended. Its entries were written together, so one entry proves all.
 async fn is_committed(connection: &Connection, plan: &Plan) -> Result<bool, Failure> {
     let entries = &plan.entries;
     let (Some(conversation), Some(seq), Some(id)) = (

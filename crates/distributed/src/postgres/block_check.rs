@@ -1,7 +1,7 @@
 //! Whether a block holds in a conversation, as a column of a statement.
 
-/// Whether the conversation of `a` is one of two people of whom one has blocked the other or deleted
-/// their account; `a.person` is one of them. Nothing is looked up for those who never had to do with a block.
+/// Whether the conversation of `a` is a direct conversation with a block or a deleted account; `a.person` is
+/// one of the two. People without `has_blocks` need no lookup.
 macro_rules! is_blocked {
     () => {
         "CASE WHEN a.has_blocks AND a.member_count = 2 THEN EXISTS (SELECT 1 FROM members o

@@ -1,9 +1,9 @@
-//! Who has blocked whom.
+//! Blocks between users.
 //!
 //! An append reads the blocks under the lock of its conversation, with a later snapshot. So [`block`]
-//! commits first and then takes the locks of the conversations of these two, and of their memberships,
-//! for which marks are moved under their own locks: whatever had read before the commit that there is
-//! no block is committed by then.
+//! commits first, and then takes the locks of the conversations of the two users and of their
+//! memberships (marks are advanced under locks of memberships): every transaction that did not see the
+//! block is committed by then.
 
 use super::block_check::is_blocked;
 use super::codec::to_db;
@@ -219,7 +219,7 @@ pub(crate) async fn blocked_by(
     Ok(Page { items, next: None })
 }
 
-/// Those of `others` who have blocked a user, or whom the user has blocked.
+/// The users among `others` who have blocked a user or whom the user has blocked.
 pub(crate) async fn blocks_between(
     database: &Database,
     user: &UserId,
@@ -252,7 +252,7 @@ pub(crate) async fn block_state(
     })
 }
 
-/// Who has blocked any of these users.
+/// The blockers of these users.
 pub(crate) async fn blockers_of(
     database: &Database,
     users: &[UserId],

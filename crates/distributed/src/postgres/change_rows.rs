@@ -21,7 +21,7 @@ pub(super) type Column = Box<dyn ToSql + Sync + Send>;
 /// A statement with its parameters.
 pub(super) type Statement = (&'static Sql, Vec<Column>);
 
-/// What became of a message, as its row has it.
+/// The changes of a message, as in its row.
 pub(super) struct NowRow {
     pub(super) conversation: i64,
     pub(super) seq: i64,

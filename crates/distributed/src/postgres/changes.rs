@@ -1,5 +1,5 @@
-//! What a batch's writes on messages make of the messages: each write sees those before it. What it
-//! begins from is read in `states.rs`, what is written is in `change_rows.rs`.
+//! Applies a batch's changes to messages in memory: each change sees the earlier ones. `states.rs`
+//! reads the initial state; `change_rows.rs` writes the result.
 
 pub(super) mod sql;
 
@@ -29,7 +29,7 @@ pub(super) struct Target {
     pub(super) seq: u64,
     pub(super) sender: UserId,
     pub(super) created_at: Timestamp,
-    /// What made its entry, `None` once that is blank.
+    /// The write that made its entry; `None` once the entry is erased.
     pub(super) sent: Option<Write>,
     pub(super) content: Content,
     pub(super) mentions: Vec<UserId>,
@@ -122,7 +122,7 @@ pub(super) struct States {
     pub(super) newcomers: HashMap<i64, Vec<(UserId, u64)>>,
 }
 
-/// Who writes, and where.
+/// The author and the conversation.
 #[derive(Clone, Copy)]
 pub(super) struct Writer<'a> {
     pub(super) new: &'a NewEntry,
@@ -135,7 +135,7 @@ pub(super) struct Writer<'a> {
     pub(super) members: &'a Members,
 }
 
-/// What becomes of a write.
+/// The outcome of a write.
 pub(super) enum Judged {
     /// A message, with what it has besides its content.
     Message(Option<Box<Extras>>),
@@ -304,7 +304,7 @@ impl States {
         }
     }
 
-    /// What the batch made of messages that it edits, deletes or pins.
+    /// The new state of messages that the batch edits, deletes or pins.
     pub(super) fn finish(self, rows: &mut ChangeRows) {
         let changed = self
             .targets

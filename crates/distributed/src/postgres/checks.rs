@@ -1,5 +1,5 @@
-//! What a start checks after a failover or a restore: a sequence can be behind the numbers that
-//! were handed out, because PostgreSQL logs it ahead in batches, and a partial restore can leave a
+//! The checks at startup after a failover or a restore: a sequence can be behind the numbers that
+//! it has assigned, because PostgreSQL logs it ahead in batches, and a partial restore can leave a
 //! head behind its entries.
 
 use super::error::{OpenError, describe};

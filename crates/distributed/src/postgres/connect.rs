@@ -129,7 +129,7 @@ impl Connector {
                     ConnectErrorKind::Unreachable,
                 ),
             };
-            // What an operator can mend says more than a host that is away.
+            // Prefer an error that an operator can fix to an unreachable host.
             let is_better = |last: &ConnectError| last.kind == ConnectErrorKind::Unreachable;
             if last.as_ref().is_none_or(is_better) {
                 last = Some(error);

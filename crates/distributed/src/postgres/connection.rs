@@ -1,5 +1,5 @@
-//! A connection of the pool. One that is dropped in the middle of a request or of a transaction
-//! does not go back to the pool.
+//! A connection of the pool. If it is dropped in the middle of a request or transaction, it does
+//! not return to the pool.
 
 use super::connect::{Connector, Timeouts};
 use super::error::Failure;

@@ -70,7 +70,7 @@ pub(super) fn texts(users: &[UserId]) -> Vec<&str> {
     users.iter().map(UserId::as_str).collect()
 }
 
-/// Makes bare profiles of those whom the directory does not know.
+/// Inserts bare profiles for users who are not in the directory.
 pub(super) async fn ensure_people(
     connection: &Connection,
     users: &[UserId],

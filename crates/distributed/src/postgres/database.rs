@@ -47,7 +47,7 @@ pub struct PoolUse {
     pub limit: usize,
 }
 
-/// What the parts of a store share.
+/// The state that the parts of a store share.
 pub struct Database {
     pool: Pool<Connector>,
     identity: Arc<Identity>,

@@ -1,12 +1,13 @@
-//! Deletes accounts, and keeps what is left to do for each.
+//! Deletes accounts, and stores the remaining work of each deletion.
 //!
-//! An append reads whether an account is deleted under the lock of its conversation, with a later
-//! snapshot. So [`delete`] commits first and then takes the locks of the user's conversations of two
-//! people ([`settle`]): whatever had read before the commit that the account is there is committed by then.
-//! What begins with a user, or takes them into a group, locks their row first and reads it then.
+//! An append reads whether an account is deleted under the lock of its conversation, with a later snapshot.
+//! So [`delete`] commits first, and then takes the locks of the user's direct conversations ([`settle`]):
+//! every transaction that did not see the deletion is committed by then. A transaction that starts a
+//! conversation with a user, or adds them to a group, locks their row first and reads it then.
 //!
-//! Of people, the transaction of a deletion locks the user alone, since their partners may be deleting
-//! their accounts too. Every statement that locks several rows of others' does so in the order of ids.
+//! The transaction of a deletion locks no person but the user, since their partners may be deleting
+//! their accounts too. Every statement that locks several rows of other users does so in the order of
+//! ids.
 
 use super::account_rows::{end_all, lock_person};
 use super::codec::to_db;
@@ -40,7 +41,8 @@ const FORGET_SETTINGS: Sql = Sql {
     types: PERSON,
 };
 
-/// What goes with an account. Its sessions take their subscriptions to Web Push along.
+/// The rows to delete with an account. Deleting its sessions cascades to their Web Push
+/// subscriptions.
 const GONE: [Sql; 6] = [
     Sql {
         text: "DELETE FROM push_subscriptions WHERE person = $1",
@@ -179,7 +181,7 @@ const GROUPS_OF: Sql = Sql {
     types: &[Type::TEXT, Type::INT8],
 };
 
-/// What a transaction that deletes an account led to.
+/// The result of a transaction that deletes an account.
 enum Outcome {
     /// The sessions that it ends.
     Deleted(Vec<String>),
@@ -224,7 +226,7 @@ pub(super) async fn delete(
     ))
 }
 
-/// See [`LOCK_UNNOTED`]. Whoever is noted for nothing costs a look at each append.
+/// See [`LOCK_UNNOTED`]. Marking a person without need would cost each of their appends a lookup.
 async fn note_partners(database: &Database, person: i64) -> StoreResult<()> {
     database
         .transact(Repeat::Safe, |connection| async move {
@@ -251,7 +253,7 @@ async fn delete_in(connection: &Connection, deletion: &NewDeletion) -> Result<Ou
     if hash != deletion.password_hash {
         return Ok(Outcome::OtherPassword);
     }
-    // From here on nobody begins a conversation with the user.
+    // From here on no conversation with the user can start.
     if connection
         .query_opt(&IS_UNNOTED, &[&person])
         .await?

@@ -21,8 +21,8 @@ macro_rules! entry_columns {
     };
 }
 
-/// What [`entry_columns`] needs besides entries `e`. Of the message that an entry answers, the
-/// beginning is enough: twice [`EXCERPT_DEPENDS_ON`], since escapes have two characters.
+/// The joins that [`entry_columns`] needs besides entries `e`. The beginning of a quoted message is
+/// enough: twice [`EXCERPT_DEPENDS_ON`], since escapes have two characters.
 macro_rules! entry_joins {
     () => {
         " LEFT JOIN people p ON p.id = e.sender
@@ -124,7 +124,8 @@ pub(super) fn entry(
     }))
 }
 
-/// What a message has besides its content: from its record, and the content of what it answers.
+/// The parts of a message besides its content: from its record, and from the content of the message
+/// that it answers.
 fn extras(row: &Row, at: usize) -> RowResult<Option<Box<Extras>>> {
     let Some(record) = row.try_get::<_, Option<&str>>(at)? else {
         return Ok(None);

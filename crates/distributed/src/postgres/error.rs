@@ -77,7 +77,7 @@ impl Failure {
         )
     }
 
-    /// Whether the connection is gone. What was sent may have been done.
+    /// Whether the connection is lost. The request may have been executed.
     pub(crate) fn is_lost_connection(&self) -> bool {
         match self {
             Self::Driver(error) => match error.code() {
@@ -118,7 +118,8 @@ impl From<Failure> for StoreError {
 }
 
 /// Whether the cause is the environment (network, disk, locks, memory, an operator) and not the
-/// statement: waiting helps. What is damaged counts too: what waits to be sent has to be kept.
+/// statement, so that a retry can succeed. Damaged data counts too, so that clients keep their
+/// unsent messages.
 pub(crate) fn is_environmental(error: &tokio_postgres::Error) -> bool {
     let Some(code) = error.code() else {
         return is_closed_or_io(error);

@@ -145,8 +145,8 @@ const EXAMINED: Sql = Sql {
     ],
 };
 
-/// What a deletion sets of a file: nothing is left of what it was called and what it shows. The sweep
-/// takes its bytes and its thumbnail.
+/// The columns that a deletion sets: it erases the file's name and metadata. The sweep deletes its
+/// bytes and its thumbnail.
 macro_rules! blank {
     () => {
         "state = 5, name = '', type = '', width = NULL, height = NULL, blur_hash = NULL, duration = NULL"

@@ -20,7 +20,7 @@ const AT_ONCE: usize = 256;
 /// The most users that are remembered as unknown.
 const MOST_UNKNOWN: usize = 4_096;
 
-/// No row for a person whom another transaction made meanwhile.
+/// Returns no row for a person whom another transaction has inserted meanwhile.
 const INSERT: Sql = Sql {
     text: "INSERT INTO people (user_id, user_folded, name, name_folded, avatar_url, source, claims_at, created_at)
            SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int2[], $7::int8[], $8::int8[])
@@ -37,7 +37,7 @@ const INSERT: Sql = Sql {
     ],
 };
 
-/// What became of a profile.
+/// The outcome for a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum First {
     Made,
@@ -56,7 +56,7 @@ pub(super) struct FirstProfiles {
     waiting: Mutex<Vec<Queued>>,
     /// Held while a batch is written.
     writing: Arc<tokio::sync::Mutex<()>>,
-    /// Users whom a read did not find lately. A guess: the write finds out.
+    /// Users that a recent read did not find. A hint only: the write decides.
     unknown: Mutex<HashSet<UserId>>,
 }
 
@@ -98,7 +98,8 @@ impl FirstProfiles {
                 waiting.drain(..count).collect()
             };
             let database = Arc::clone(database);
-            // A task of its own: the others must not depend on whether this caller goes on waiting.
+            // Run it in its own task, because the other callers must not depend on whether this one
+            // keeps waiting.
             tokio::spawn(async move {
                 write_batch(&database, batch).await;
                 drop(turn);
@@ -119,7 +120,7 @@ async fn write_batch(database: &Database, mut batch: Vec<Queued>) {
     database.note_write(&outcome);
     let mut made = match outcome {
         Ok(made) => made,
-        // One of them is at fault.
+        // One of the profiles causes the error.
         Err(StoreError::Internal(_)) if batch.len() > 1 => HashSet::new(),
         Err(error) => {
             for queued in batch {

@@ -37,7 +37,7 @@ pub(crate) use create::make;
 pub(crate) use member_page::member_page;
 pub(super) use rows::record;
 
-/// What a change leads to.
+/// The result of a change.
 #[derive(Clone)]
 pub(crate) struct Done {
     pub(crate) changed: GroupChanged,
@@ -61,20 +61,20 @@ pub(crate) async fn change(
     }
     people.sort();
     people.dedup();
-    // What an earlier run did whose outcome was unknown.
+    // The result of an earlier run whose commit is uncertain.
     let (people, earlier) = (&people, &Mutex::new(None));
-    // Nobody is made for a change that is refused or changes nothing.
+    // Insert no people for a change that is refused or changes nothing.
     let adds = |outcome: &Outcome| matches!(outcome, Ok(done) if done.position.is_some());
     let outcome = database
         .transact_if(Repeat::Safe, adds, |connection| async move {
-            // Of a run that may have committed, the sender may have left by it.
+            // If an earlier run may have committed, it may have removed the sender.
             let is_repeated = earlier.lock().is_some();
             if !is_repeated && !is_admitted(&connection, write).await? {
                 return Ok(Err(GroupError::NotFound));
             }
             ensure_people(&connection, people, write.created_at).await?;
             let adds = matches!(write.action, GroupAction::Add(_) | GroupAction::Replace(_));
-            // Whoever deletes their account meanwhile waits for this, or this for them.
+            // Serializes with account deletions of these people.
             let deleted = match adds {
                 true => lock_people(&connection, people).await?,
                 false => Vec::new(),
@@ -101,15 +101,15 @@ pub(crate) async fn change(
     outcome
 }
 
-/// Whether the sender is a member, or the host application: asked before people are made, and again
-/// under the lock.
+/// Whether the sender is a member or the host application: checked before people are inserted, and
+/// again under the lock.
 async fn is_admitted(connection: &Connection, write: &GroupWrite) -> Result<bool, Failure> {
     let (place, sender) = (write.conversation.as_str(), write.sender.as_str());
     let params: [&(dyn ToSql + Sync); 3] = [&place, &sender, &write.sender.is_host()];
     Ok(connection.query_opt(&ADMITTED, &params).await?.is_some())
 }
 
-/// Under the lock of the conversation, so that no earlier run is under way any more.
+/// Runs under the lock of the conversation, so that any earlier run has ended.
 async fn is_committed(connection: &Connection, write: &GroupWrite) -> Result<bool, Failure> {
     let place = write.conversation.as_str();
     let Some(locked) = connection.query_opt(&LOCK, &[&place]).await? else {
@@ -288,7 +288,7 @@ async fn change_locked(
     }))
 }
 
-/// A change of all members leaves out deleted accounts that are not there.
+/// Removes deleted accounts that are not members from a change of all members.
 fn without_deleted<'a>(
     write: &'a GroupWrite,
     state: &GroupState,
@@ -320,7 +320,7 @@ fn unchanged(entry: Option<Entry>) -> Done {
     }
 }
 
-/// The entry at a `seq`, and of the entry of a change the digest of the action that made it.
+/// The entry at a `seq` and, if it is a change of the group, the digest of the action that made it.
 async fn recorded_at(
     connection: &Connection,
     write: &GroupWrite,

@@ -19,8 +19,8 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 /// A select of entries in the columns that [`entry()`] reads, nearest to an edge first. It ends with
-/// the first entry that [`ANSWER_BYTES`] have no room for: whoever reads it stops there, and
-/// PostgreSQL would send all the others too.
+/// the first entry that does not fit into [`ANSWER_BYTES`]: the reader stops there, and PostgreSQL
+/// would send all the others too.
 macro_rules! nearest {
     ($condition:literal, $order:literal, $limit:literal) => {
         concat!(
@@ -226,7 +226,7 @@ pub(crate) async fn history(
         }
         Range::Around(seq) => {
             let edge = to_db(seq);
-            // What is appended between the two stands after both.
+            // Entries appended between the two reads come after both.
             let older = side(&OLDER, edge).await?;
             let newer = side(&NEWER, edge.saturating_sub(1)).await?;
             let sides = older.zip(newer);
@@ -265,7 +265,7 @@ pub(crate) async fn entries_after(
     Ok(side.items)
 }
 
-/// What the caller missed, in the order asked.
+/// The entries that the caller missed, in the requested order.
 pub(crate) async fn sync(
     database: &Database,
     caller: &UserId,

@@ -15,8 +15,8 @@ use parking_lot::Mutex;
 /// How often [`put`] looks for a conversation that others make at the same time.
 const LOOKS: u32 = 5;
 
-/// What [`put`] did: everyone who is or was in the conversation, whether anything changed, and the
-/// events to publish.
+/// The result of [`put`]: all current and former members, whether anything changed, and the events
+/// to publish.
 type Put = (Members, bool, Vec<Event>);
 
 /// Makes a conversation under the host's id, or changes its members, which are in order.

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::sync::watch;
 use tokio_postgres::types::Type;
 
-/// What the store is, as this node knows it.
+/// The identity of the store, as this node knows it.
 pub(super) struct Identity {
     store_id: String,
     generation: watch::Sender<Generation>,
@@ -66,7 +66,7 @@ impl From<tokio_postgres::Error> for Problem {
     }
 }
 
-/// What a server says of itself and of the store.
+/// The identity that a server reports of itself and of the store.
 struct Found {
     takes_writes: bool,
     is_standby: bool,

@@ -62,11 +62,11 @@ struct Membership {
     person: i64,
     role: Role,
     marks: Marks,
-    /// The conversation is one of two people of whom one has blocked the other.
+    /// A direct conversation with a block.
     is_blocked: bool,
 }
 
-/// What a transaction has read under its locks.
+/// The rows that a transaction has read under its locks.
 struct Read {
     /// In the order of the moves, `None` for those of no member.
     memberships: Vec<Option<Membership>>,
@@ -219,7 +219,7 @@ fn decide(moves: &[Move], read: &Read, written: &Written) -> (Vec<Moved>, Writte
         if after != stored {
             writes.entry(key).or_insert((stored, after)).1 = after;
         }
-        // What an earlier run of this transaction has committed is news of this one.
+        // Changes committed by an earlier run of this transaction count as changes of this one.
         let before = match written.get(&key) {
             Some((before, wrote)) if *wrote == stored => *before,
             _ => stored,
@@ -271,7 +271,7 @@ async fn members(
 }
 
 impl Moved {
-    /// Who wrote what the receipt newly covers has to be looked up.
+    /// The authors of the newly covered entries must be looked up.
     fn wants_authors(&self) -> Option<Covered> {
         match self.audience {
             ReceiptAudience::AuthorsOf(covered) if covered.up_to > covered.after => Some(covered),

@@ -1,6 +1,6 @@
 //! A cache of the members of recent conversations. Another node may change them at any moment, so
-//! whoever uses the cache reads the conversation's `members_version` first, and gets the members
-//! that belong to it or none.
+//! callers read the conversation's `members_version` first, and get the members of that version or
+//! none.
 
 use super::connection::{Connection, Sql};
 use super::error::Failure;

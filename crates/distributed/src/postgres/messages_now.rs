@@ -164,7 +164,7 @@ pub(crate) async fn pinned(
     }))
 }
 
-/// What the rows of a page say of the log.
+/// The state of the log in the rows of a page.
 struct Log {
     head_seq: u64,
     first_seq: u64,

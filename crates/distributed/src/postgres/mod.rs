@@ -145,7 +145,8 @@ impl PostgresStore {
         }))
     }
 
-    /// What waits, for the metrics: messages, marks, reads, and requests for a connection.
+    /// The lengths of the queues, for the metrics: messages, marks, reads, and requests for a
+    /// connection.
     #[must_use]
     pub fn queue_depth(&self) -> usize {
         self.appends.depth() + self.marks.depth() + self.database.waiting()
@@ -176,8 +177,8 @@ impl PostgresStore {
         self.appends.push_erasure(deletion)
     }
 
-    /// What work needs that goes on if nobody waits for it: the database, and where events go after
-    /// their commit.
+    /// The dependencies of work that continues without a waiting caller: the database, and the bus
+    /// for events after the commit.
     pub(crate) fn detached(&self) -> (Arc<Database>, EventSender) {
         (Arc::clone(&self.database), self.appends.events())
     }

@@ -62,7 +62,7 @@ impl Window {
     }
 }
 
-/// What the index has of an entry besides the terms of its message.
+/// The index terms of an entry besides the terms of its message.
 pub(super) fn ranges(entry: i64) -> String {
     SHIFTS.map(|shift| range(shift, entry)).join(" ")
 }

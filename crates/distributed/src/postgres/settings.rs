@@ -1,5 +1,5 @@
-//! What members have set for their conversations. Under the lock of the conversation, which every
-//! append to it takes.
+//! Members' settings of conversations. Read and written under the lock of the conversation, which
+//! every append takes.
 
 use super::append::{Archived, Locked};
 use super::connection::{Connection, Sql};
@@ -81,7 +81,8 @@ pub(super) fn settings(row: &Row, at: usize) -> Result<MemberSettings, tokio_pos
     })
 }
 
-/// Reads who has archived the locked conversations. No statement where nobody may have.
+/// Reads which members have archived the locked conversations. Runs no statement if no conversation
+/// has the flag.
 pub(super) async fn fill_archived(
     connection: &Connection,
     conversations: &mut HashMap<ConversationId, Locked>,

@@ -1,5 +1,5 @@
-//! What a batch reads for its writes on messages and for its repetitions: one more round trip, and
-//! none for a batch of plain messages.
+//! Reads the state that changes of messages and repetitions in a batch need: one more round trip,
+//! or none for a batch of plain messages.
 
 use super::append::{Append, Found, Locked};
 use super::change_rows::{Column, Statement};
@@ -51,7 +51,7 @@ pub(super) fn borrowed(columns: &[Column]) -> Vec<&(dyn ToSql + Sync)> {
         .collect()
 }
 
-/// What a batch needs to know besides what every batch reads.
+/// The additional state that a batch needs.
 #[derive(Default)]
 struct Needs<'a> {
     /// Messages that are changed or answered: the conversation's row, and the id.
@@ -203,7 +203,7 @@ pub(super) fn at(places: impl Iterator<Item = (i64, i64, i64)>) -> Vec<Column> {
     vec![Box::new(rows), Box::new(seqs), Box::new(viewers)]
 }
 
-/// What made an earlier entry.
+/// The write that made an earlier entry.
 pub(super) enum Made {
     Write(Write),
     /// The digest of the write, of an entry that is blank.
@@ -356,7 +356,7 @@ pub(super) async fn fill_members(
 
 type Add = fn(&Row, &mut Target) -> Result<(), tokio_postgres::Error>;
 
-/// What a row is about, by the number in its first column.
+/// The type of a row, by the number in its first column.
 fn place<T: Copy>(places: &[T], row: &Row) -> Result<Option<T>, tokio_postgres::Error> {
     let number = usize::try_from(row.try_get::<_, i64>(0)?).unwrap_or(0);
     Ok(places.get(number.wrapping_sub(1)).copied())

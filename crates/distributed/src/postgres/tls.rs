@@ -63,7 +63,7 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, OpenError> {
     })
 }
 
-/// What is checked of a server's certificate.
+/// The checks of a server's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Check {
     Nothing,

@@ -17,7 +17,7 @@ const TAKE_OVER: &str = "INSERT INTO properties (name, value)
             THEN greatest(excluded.value::int8, properties.value::int8)::text
         ELSE excluded.value END";
 
-/// Makes the index of messages begin anew. The position first, as a step of the index does.
+/// Resets the search index. The position first, in the same order as a step of the index.
 const EMPTY_INDEX: &str = "UPDATE search_position SET position = 0; TRUNCATE search_index";
 
 /// A parameter with its type.
@@ -148,7 +148,7 @@ impl PostgresStore {
         .await
     }
 
-    /// The nodes that use this store, by what they said last.
+    /// The nodes that use this store, as they reported last.
     ///
     /// # Errors
     /// When the store fails.
@@ -268,7 +268,7 @@ impl Transfer for PostgresStore {
     async fn finish(&self, identity: &Identity) -> StoreResult<()> {
         // The numbers of entries are the source's: what the index had is of others.
         self.run(EMPTY_INDEX).await?;
-        // What this store has and SQLite has not.
+        // The tables and columns that SQLite does not have.
         self.run(
             "UPDATE conversations c SET member_count = m.count
                  FROM (SELECT conversation, count(*) AS count FROM members GROUP BY conversation) m

@@ -31,7 +31,7 @@ impl fmt::Display for Host {
     }
 }
 
-/// What `sslmode` asks for, as libpq reads it.
+/// The meaning of `sslmode`, as in libpq.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum TlsMode {
     Disable,

@@ -1,5 +1,5 @@
-//! Uploads that others were told of, and that somebody has to say the end of: by the clock of the
-//! database, since the nodes' clocks differ.
+//! The leases of announced uploads, whose end must be announced even if their node dies. They use
+//! the clock of the database, since the nodes' clocks differ.
 
 use super::codec::{now, to_db};
 use super::connection::Sql;
@@ -64,7 +64,7 @@ pub(crate) async fn lost_uploads(
         })
         .await?;
     let files: Result<Vec<StoredFile>, tokio_postgres::Error> = rows.iter().map(stored).collect();
-    // Of others, their end was told.
+    // The end of all other uploads was announced.
     let is_lost = |file: &StoredFile| file.state == FileState::Uploading;
     Ok(files
         .map_err(Failure::from)?

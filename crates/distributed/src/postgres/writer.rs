@@ -1,7 +1,8 @@
-//! The writer of appends. What arrives while batches are under way forms the next ones. Several run
-//! at once on connections of their own; the appends of one sender, and those to one conversation,
-//! are never in two of them, so that both keep the order of their calls. Answers go out after the
-//! commit, and events to the bus in the order of commits of each conversation.
+//! The writer of appends. Appends that arrive while batches are running form the next batches.
+//! Several batches run concurrently on separate connections. The appends of one sender, and those
+//! to one conversation, are never in two running batches, so that both keep the order of their
+//! calls. Replies follow the commit; events are published in the order of each conversation's
+//! commits.
 
 use super::append::Append;
 use super::batch::{self, Settled};

@@ -8,7 +8,7 @@ use lamplight_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// What the script does with the version and `since`.
+/// How the script sets the version and `since`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Online,
@@ -32,7 +32,7 @@ impl Kind {
 /// A place in the history of a bucket.
 pub(super) type Position = BucketPosition<Arc<str>>;
 
-/// A change as it goes over the channel.
+/// A change as it is published on the channel.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
     pub(super) change: FeedMessage<Arc<str>>,

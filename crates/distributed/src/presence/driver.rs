@@ -1,4 +1,5 @@
-//! What a node does by itself: it renews its lease, sweeps, looks at all buckets, ticks, and heals.
+//! The background work of a node: renewing its lease, sweeping, polling all buckets, ticking, and
+//! healing.
 
 use super::change::Position;
 use super::keys::BUCKETS;
@@ -24,7 +25,7 @@ const BATCH: usize = 1_024;
 /// Redis has fewer users of this node than there are for so many looks in a row: it lost some.
 const FEWER: u32 = 3;
 
-/// What was seen of a bucket the last time.
+/// The state of a bucket at the last poll.
 #[derive(Clone, Default)]
 struct Seen {
     position: Option<Position>,
@@ -72,7 +73,7 @@ impl Node {
     }
 
     /// Ends early when the client connects again: nodes that lost the same Redis heal at about the
-    /// same time, so a user who moved from one to another is not told offline.
+    /// same time, so a user who moved between nodes is not announced as offline.
     async fn pause_unless_connected(&self, pause: Duration) {
         let mut status = self.feed.client.watch();
         let connected = async {
@@ -89,8 +90,8 @@ impl Node {
         let _ = tokio::time::timeout(pause, connected).await;
     }
 
-    /// Renews the lease whatever else goes on: announcing many users, or closing those of another
-    /// node, takes longer than a lease lasts.
+    /// Renews the lease concurrently with other work: announcing many users, or closing those of
+    /// another node, can take longer than a lease.
     async fn keep_renewing(&self) {
         loop {
             tokio::time::sleep(self.rules.lease / 3).await;
@@ -157,7 +158,7 @@ impl Node {
         }
     }
 
-    /// Announces users; those whom Redis did not take stay dirty.
+    /// Announces users; those that Redis did not accept stay dirty.
     async fn announce_all(&self, users: Vec<UserId>) -> StoreResult<()> {
         let failed: Mutex<Option<StoreError>> = Mutex::new(None);
         stream::iter(users)
@@ -216,7 +217,7 @@ impl Node {
         let mut poll = tokio::time::interval(self.poll_every);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut seen = vec![Seen::default(); BUCKETS];
-        // Each with whether Redis said so.
+        // Each with whether Redis has confirmed it.
         let mut due: Vec<(UserId, bool)> = Vec::new();
         loop {
             while ticks.len() < TICKS

@@ -43,7 +43,7 @@ pub(super) struct Ended {
 
 pub(super) struct Acquired {
     pub(super) lease: NodeLease,
-    /// What an earlier incarnation of this node left behind.
+    /// The lease and sessions of an earlier incarnation of this node.
     pub(super) earlier: Vec<Ended>,
 }
 
@@ -78,7 +78,7 @@ fn read_ended(parts: &[String]) -> StoreResult<Vec<Ended>> {
 }
 
 impl Node {
-    /// One step of the leases. If nobody made one for half a lease, no node could renew.
+    /// One step of the leases. If no node made a step for half a lease, no node could renew.
     async fn lease_step(&self, step: &str, incarnation: u64) -> StoreResult<Vec<String>> {
         let keys = &self.feed.keys;
         let call = self
@@ -123,7 +123,8 @@ impl Node {
             .map(|bucket| scripts.fence(client, keys, writer, bucket))
             .buffer_unordered(AT_ONCE);
         fenced.try_collect::<()>().await?;
-        // Nobody swept it meanwhile: otherwise a bucket that was fenced late would let it write.
+        // Verify that the lease was not swept meanwhile: otherwise a bucket that is fenced late
+        // would accept its writes.
         if self.lease_step("renew", incarnation).await?.is_empty() {
             return Err(StoreError::Unavailable(
                 "the lease lapsed before it was complete".to_owned(),

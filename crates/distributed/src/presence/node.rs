@@ -1,4 +1,4 @@
-//! One node: its incarnation, its sessions, and whether Redis answers it.
+//! One node: its incarnation, its sessions, and whether Redis answers.
 
 use super::change::Moved;
 use super::feed::{Feed, Own};
@@ -32,7 +32,7 @@ const DOWN: u8 = 0;
 const HEALING: u8 = 1;
 const UP: u8 = 2;
 
-/// What a node holds. The copy of the presence knows it as well.
+/// The state of a node, shared with its copy of the presence.
 #[derive(Default)]
 pub(super) struct Held {
     register: Mutex<Register>,
@@ -122,7 +122,7 @@ impl Node {
         self.own.register.lock()
     }
 
-    /// Who writes.
+    /// The writer.
     pub(super) fn writer(&self) -> StoreResult<Writer<'_>> {
         match self.own.incarnation.load(Ordering::Relaxed) {
             0 => Err(StoreError::Fenced),
@@ -135,7 +135,7 @@ impl Node {
 
     pub(super) fn set_incarnation(&self, incarnation: u64) {
         let mut earlier = self.earlier.lock();
-        // What an incarnation left is closed long before it is forgotten here.
+        // The sessions of an old incarnation are closed long before it is forgotten here.
         if earlier.len() >= EARLIER {
             earlier.remove(0);
         }
@@ -192,8 +192,8 @@ impl Node {
         self.heal.notify_one();
     }
 
-    /// Takes note of how a call ended. One that failed while there is a connection may have been slow;
-    /// two in a row count as an outage.
+    /// Records the result of a call. A single failure while connected may be slowness; two in a row
+    /// count as an outage.
     pub(super) fn check(&self, result: StoreResult<()>) {
         match result {
             Ok(()) => self.failures.store(0, Ordering::Relaxed),

@@ -121,7 +121,7 @@ impl ActivityJson {
     }
 }
 
-/// What is shown of an online user, without the version and `since`, which stand before it.
+/// The visible state of an online user, without the version and `since`, which precede it.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ShownJson {

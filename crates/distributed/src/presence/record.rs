@@ -1,5 +1,5 @@
-//! What Redis holds of one user: `<revision> <version> <since> <JSON>`. The first three are written
-//! by the script. Fields of a later release are ignored.
+//! The record of a user in Redis: `<revision> <version> <since> <JSON>`. The script writes the
+//! first three. Fields of a later release are ignored.
 
 use super::presence_json::{ActivityJson, ProfileJson, ShownJson, StatusJson, reason, reason_name};
 use lamplight_domain::identity::{ConnectionId, UserId};

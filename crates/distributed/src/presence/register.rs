@@ -26,7 +26,7 @@ pub(super) struct OwnSession {
 }
 
 impl OwnSession {
-    /// Whether nobody was at this device for `away_after`.
+    /// Whether this device was idle for `away_after`.
     pub(super) fn is_idle(&self, now: Instant, away_after: Duration) -> bool {
         self.idle || now.duration_since(self.active_at) > away_after
     }
@@ -63,7 +63,7 @@ pub(super) struct Register {
     sessions: HashMap<ConnectionId, UserId>,
     /// By bucket, the number of users that Redis had.
     counts: Vec<usize>,
-    /// Users for whom Redis may not have what is here.
+    /// Users whose state in Redis may be outdated.
     dirty: BTreeSet<UserId>,
     /// Buckets for which Redis may have sessions of this node that ended.
     lost: BTreeSet<usize>,
@@ -275,7 +275,7 @@ impl Register {
         taken.take(most).collect()
     }
 
-    /// What to announce of a user, `None` without a session here.
+    /// The announcement of a user; `None` without a session here.
     pub(super) fn announcement(&self, user: &UserId, away_after: Duration) -> Option<Announcement> {
         let (own, now) = (self.users.get(user)?, Instant::now());
         let sessions = own.sessions.iter().map(|held| AnnouncedSession {
@@ -291,8 +291,8 @@ impl Register {
         })
     }
 
-    /// How a user of this node is shown while Redis is away; `None` without a session or if
-    /// invisible. The version is that of nobody yet.
+    /// The visible state of a user of this node while Redis is unreachable; `None` without a
+    /// session or if invisible. Its version is not assigned yet.
     pub(super) fn presence(
         &self,
         user: &UserId,

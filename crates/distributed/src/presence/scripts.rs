@@ -75,7 +75,7 @@ pub(super) struct Committed {
     pub(super) since: u64,
 }
 
-/// What a commit writes.
+/// The writes of a commit.
 #[derive(Debug)]
 pub(super) struct Commit<'a> {
     pub(super) bucket: usize,

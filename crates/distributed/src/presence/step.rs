@@ -1,5 +1,5 @@
 //! One step of one user: read the record, apply the rules of the domain, and commit the new record
-//! if nobody else wrote it meanwhile.
+//! unless it changed meanwhile.
 
 use super::change::{Kind, Message, Moved, Position, write_body};
 use super::keys::bucket;
@@ -23,7 +23,7 @@ const VISIBLE: Duration = Duration::from_secs(1);
 /// Ticks that are due later are left to the regular look at the timers.
 const SOON: Duration = Duration::from_secs(10);
 
-/// What a step changed.
+/// The changes of a step.
 struct Outcome {
     after: Option<UserRecord>,
     kind: Option<Kind>,
@@ -43,7 +43,7 @@ impl Node {
         let writer = self.writer()?;
         let index = bucket(user);
         let (feed, scripts) = (&self.feed, &self.feed.scripts);
-        // A user of whom nothing is known has no record most likely: then one call will do.
+        // An unknown user most likely has no record: then one call suffices.
         let guess = feed.guess(user, index);
         let mut answer = match guess {
             Some(read) => Answer::Record(read),

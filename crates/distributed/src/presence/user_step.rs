@@ -10,7 +10,7 @@ pub(super) struct Step {
     pub(super) now: Now,
     pub(super) incarnations: Incarnations,
     pub(super) before: Option<UserRecord>,
-    /// Who writes.
+    /// The writer.
     pub(super) incarnation: u64,
     /// The timer has to move although nothing else changes.
     pub(super) moves_timer: bool,

@@ -21,7 +21,7 @@ use tokio::task::AbortHandle;
 /// The oldest version whose commands are all that we use.
 const OLDEST: (u32, u32) = (7, 0);
 
-/// What a connection says about the server behind it.
+/// The server's properties, as read on a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServerInfo {
     /// As `INFO` has it: of Valkey, the version of Redis that it is compatible with.

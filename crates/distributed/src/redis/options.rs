@@ -185,7 +185,7 @@ impl RedisOptions {
                 },
                 // Connections always speak RESP3.
                 "protocol" => {}
-                // Not the name: whoever writes a password where it does not belong would see it.
+                // Do not print the name: it may be a misplaced password.
                 _ => {
                     return error(
                         "has an unknown parameter; known are db, user, pass, cluster, ca, \
@@ -295,7 +295,7 @@ impl RedisOptions {
         &self.topology
     }
 
-    /// What the `redis` crate connects to. RESP3, which carries messages and answers apart.
+    /// The connection settings of the `redis` crate. RESP3, which separates messages from answers.
     pub(crate) fn connection_info(&self, address: &Address) -> redis::ConnectionInfo {
         self.info(address, &self.credentials, self.db)
     }

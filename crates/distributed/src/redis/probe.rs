@@ -1,4 +1,4 @@
-//! A look at Redis, for the doctor. What it writes expires after a few seconds.
+//! A check of Redis for the doctor. The keys that it writes expire after a few seconds.
 
 use super::client::{RedisClient, RedisStatus};
 use super::error::RedisResult;
@@ -9,7 +9,7 @@ use redis::cmd;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What Redis says of itself.
+/// Redis' properties.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisReport {
     /// The address, without user and password.
@@ -22,7 +22,7 @@ pub struct RedisReport {
     pub round_trip: Duration,
     /// Bytes used, and the limit, 0 for none.
     pub memory: (u64, u64),
-    /// What happens at the limit, such as `noeviction`.
+    /// The eviction policy, such as `noeviction`.
     pub eviction: String,
     /// The store that the prefix belongs to, if a node has started with it.
     pub bound_to: Option<String>,

@@ -23,8 +23,8 @@ const PING: Duration = Duration::from_secs(1);
 /// How many deadlines an answer may take while messages come.
 const BUSY_DEADLINES: u32 = 5;
 
-/// What a subscriber receives, on the task of the connection. The receiver does not block: what it
-/// does not take fast enough stays in Redis, which cuts off a slow subscriber.
+/// The callbacks of a subscriber, on the task of the connection. They must not block. Messages that
+/// are not read fast enough queue up in Redis, which disconnects a slow subscriber.
 #[derive(Clone, Copy, Debug)]
 pub enum Received<'a> {
     Message {
@@ -61,7 +61,7 @@ struct Shared {
     mark: Option<Mark>,
 }
 
-/// What each connection of a subscriber subscribes to at first, in one step.
+/// The initial subscriptions of each connection, in one step.
 pub(crate) struct Mark {
     /// Followed by the number of the connection, this is a channel of its own, which identifies the
     /// connection in Redis.
@@ -223,8 +223,8 @@ impl RedisSubscriber {
 
     /// What identifies the subscriptions, and which of these channels are among them. If Redis has
     /// one subscriber of the mark, and this returns the same afterwards, then Redis counted this
-    /// process as a subscriber of exactly those channels. A connection that is broken without
-    /// anyone having noticed has no subscriber of its mark.
+    /// process as a subscriber of exactly those channels. A broken connection that was not noticed
+    /// yet has no subscriber of its mark.
     pub(crate) fn standing<'a>(
         &self,
         channels: impl Iterator<Item = &'a str>,
@@ -404,7 +404,7 @@ impl Shared {
                     match (is_wanted, is_subscribed) {
                         (true, false) => add.push(channel),
                         (false, true) => {
-                            // Before the answer: whoever wants it meanwhile has to wait.
+                            // Before the answer arrives, so that concurrent requests wait.
                             channels.subscribed.remove(&channel);
                             if let Some(standing) = &mut channels.standing {
                                 standing.released += 1;

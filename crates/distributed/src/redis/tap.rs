@@ -25,7 +25,7 @@ pub(crate) type OnMessage = Box<dyn Fn(&[u8], &[u8]) + Send + Sync>;
 pub(super) struct Tap<S> {
     stream: S,
     on_message: OnMessage,
-    /// What came and was not passed on, from `from` on.
+    /// Received bytes that were not passed on yet, from `from` on.
     bytes: Vec<u8>,
     from: usize,
     /// The next bytes that pass on.
@@ -138,7 +138,7 @@ enum Next<'a> {
     Malformed,
 }
 
-/// What whole value comes next.
+/// The next complete value.
 fn next(bytes: &[u8]) -> Next<'_> {
     let mut scan = Scan { bytes, at: 0 };
     if bytes.starts_with(MESSAGE) {
@@ -252,7 +252,7 @@ mod tests {
         format!(">3\r\n$7\r\nmessage\r\n${c}\r\n{channel}\r\n${p}\r\n{payload}\r\n")
     }
 
-    /// What passes on, and the messages, when a text comes in pieces of this size.
+    /// The bytes passed on, and the messages, if the input arrives in pieces of this size.
     async fn tapped(text: &str, piece: usize) -> (String, Vec<String>) {
         let (mut server, client) = tokio::io::duplex(piece);
         let messages = Arc::new(parking_lot::Mutex::new(Vec::new()));

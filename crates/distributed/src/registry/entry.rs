@@ -1,4 +1,4 @@
-//! What a node says of itself.
+//! A node's entry in the registry.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct NodeEntry {
     /// The name that its settings give it.
     pub id: String,
-    /// One start of the node, and the part of its sessions' ids that names it.
+    /// The tag of one start of the node, the prefix of its sessions' ids.
     #[serde(skip)]
     pub tag: String,
     /// Where it takes requests of other nodes: `host:port`.

@@ -1,4 +1,4 @@
-//! What this node knows of the others: a pure state machine over the answers of Redis.
+//! This node's knowledge of the other nodes: a pure state machine over the answers of Redis.
 
 use super::entry::NodeEntry;
 use std::collections::{HashMap, HashSet};
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// A node whose entry has not changed for so long is gone: it writes every two seconds.
 const GONE_AFTER: Duration = Duration::from_secs(10);
-/// After a longer pause between two reads, nobody can say who did not write meanwhile.
+/// After a longer pause between two reads, it is unknown which nodes were silent meanwhile.
 const LONG_PAUSE: Duration = Duration::from_secs(6);
 
 /// The nodes and the secrets.
@@ -78,7 +78,7 @@ impl Known {
         let listed: HashSet<&String> = nodes.iter().step_by(2).collect();
         self.nodes.retain(|tag, seen| {
             seen.is_gone = now.duration_since(seen.at) >= GONE_AFTER;
-            // One that is missing was removed, or Redis lost it and its node writes it again.
+            // A missing node was removed, or Redis lost its entry and the node writes it again.
             !seen.is_gone || listed.contains(tag)
         });
     }

@@ -1,7 +1,7 @@
 //! The nodes of a cluster: where each is, and the secret by which they know each other.
 //!
-//! Each node writes its entry every two seconds and reads all others in the same step. What it read
-//! stays valid while Redis is away: nobody can know then who has gone.
+//! Each node writes its entry every two seconds and reads all others in the same step. The last
+//! read stays valid while Redis is unreachable, because nodes cannot report leaving then.
 
 mod entry;
 mod known;
@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 /// The pause between two writes of the own entry.
 const BEAT: Duration = Duration::from_secs(2);
-/// Redis forgets an entry that nobody writes.
+/// The expiry of an entry that is not renewed.
 const FORGET_MS: u64 = 60_000;
 /// The shortest pause between two reads for the sake of unknown tags.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -80,8 +80,8 @@ impl NodeRegistry {
         &self.tag
     }
 
-    /// Announces that this node takes requests of other nodes at `address`. Call it before the first
-    /// client can connect: then whoever has an id with this tag is found.
+    /// Announces that this node accepts requests of other nodes at `address`. Call it before the
+    /// first client can connect, so that every id with this tag can be resolved.
     ///
     /// # Errors
     /// When Redis does not answer; [`NodeRegistry::run`] announces the node later.
@@ -129,7 +129,7 @@ impl NodeRegistry {
             return Some(found);
         }
         let look = async {
-            // One read serves all who wait; clients can make up tags.
+            // One read serves all waiting requests, because clients can invent tags.
             let _one = self.looking.lock().await;
             let last = self.known.read().read_at();
             if last.is_some_and(|last| last >= asked) {

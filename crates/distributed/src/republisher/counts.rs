@@ -1,4 +1,4 @@
-//! What a republisher counts.
+//! The counters of a republisher.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

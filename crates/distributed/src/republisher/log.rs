@@ -57,7 +57,7 @@ pub(super) struct Log {
 }
 
 struct State {
-    /// Only their numbers: an entry is read if nobody announced it.
+    /// Only their numbers: an entry is read only if it was not announced.
     machine: Mutex<Announcements<(ConversationId, u64)>>,
     began: Instant,
 }
@@ -218,7 +218,7 @@ impl Log {
         Ok(())
     }
 
-    /// Publishes entries that nobody announced.
+    /// Publishes entries that were not announced.
     async fn publish(&self, conversation: &ConversationId, seqs: Seqs) -> Result<(), String> {
         let mut after = seqs.start().saturating_sub(1);
         while after < *seqs.end() {

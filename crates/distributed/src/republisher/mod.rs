@@ -2,8 +2,8 @@
 //! the commit and the bus.
 //!
 //! One node of the cluster does this at a time. It follows the log, reads the summaries that
-//! publishers send once a batch, and publishes what nobody announced in time. Repetitions are
-//! dropped by the receivers, so whatever is in doubt is published.
+//! publishers send with each batch, and publishes entries that were not announced in time.
+//! Receivers drop repetitions, so it publishes in case of doubt.
 
 mod counts;
 mod log;
@@ -35,7 +35,7 @@ pub struct Republisher {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RepublisherStats {
     pub is_leader: bool,
-    /// Entries that this node published since nobody had announced them.
+    /// Unannounced entries that this node published.
     pub republished: u64,
     /// Entries that were too old to be published.
     pub skipped: u64,

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// As long as a session lives: older ones have expired. The list goes when nobody reads it for so
-/// long.
+/// The lifetime of a session: older sign-outs are irrelevant. The list expires after this time
+/// without a read.
 const LIFE: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// The most sign-outs in the list.
 const AT_MOST: usize = 10_000;
@@ -28,7 +28,7 @@ pub struct RedisSignOuts {
     known: Mutex<String>,
 }
 
-/// What the list holds of a sign-out: `{"user":"1","session":"<digest>"}` or
+/// A sign-out in the list: `{"user":"1","session":"<digest>"}` or
 /// `{"user":"1","until":1700000000000}`.
 #[derive(Serialize, Deserialize)]
 struct Record<'a> {
@@ -119,7 +119,7 @@ impl RedisSignOuts {
 #[async_trait]
 impl SharedSignOuts for RedisSignOuts {
     async fn exchange(&self, add: &[SignOut], remove: &[SignOut]) -> StoreResult<Exchanged> {
-        // What is left is for the next call.
+        // The next call handles the rest.
         let add = &add[..add.len().min(ITEMS_AT_ONCE)];
         let mut remove = remove.chunks(ITEMS_AT_ONCE);
         let mut exchanged = self.call(add, remove.next().unwrap_or_default()).await?;

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// What a process that holds the store calls itself.
+/// The name of the process that holds the store.
 const THIS_NODE: &str = "embedded";
 
 /// The presence store as one node sees it. The memory is shared by all nodes made from the same

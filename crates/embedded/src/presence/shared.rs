@@ -1,4 +1,5 @@
-//! What the nodes that share one store in memory share: the roster and the leases, under one lock.
+//! The state of a store in memory that several nodes share: the roster and the leases, under one
+//! lock.
 
 use super::versions::ReservedVersions;
 use lamplight_domain::event::Event;

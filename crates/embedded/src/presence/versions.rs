@@ -17,7 +17,7 @@ const RETRY: Duration = Duration::from_secs(5);
 /// Where versions are written down.
 #[async_trait]
 pub trait VersionStore: Send + Sync + 'static {
-    /// Stores a version that the next start goes on from.
+    /// Stores the version from which the next start continues.
     async fn keep_presence_version(&self, version: u64) -> StoreResult<()>;
 }
 

@@ -1,4 +1,4 @@
-//! What several commands of accounts read and delete.
+//! Statements that several account commands share.
 
 use lamplight_domain::time::Timestamp;
 use rusqlite::{Connection, params};

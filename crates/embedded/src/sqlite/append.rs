@@ -199,7 +199,7 @@ fn message(
     Ok(Outcome::Appended(inserted, kind, news))
 }
 
-/// What a message has besides its content, if it may have that.
+/// The parts of a message besides its content, after their checks.
 fn extras(
     conn: &Connection,
     known: &CachedConversation,
@@ -246,7 +246,7 @@ fn change(
         Judged::Refused(refused) => return Ok(Outcome::Refused(refused)),
     };
     let inserted = changes::append(conn, known, new, key, member.person, &change)?;
-    // What is unread and which message is the last may differ for every member.
+    // The unread count and the last message may differ for every member.
     let news = matches!(action, MessageAction::Delete).then(|| Event::ConversationChanged {
         conversation: new.conversation.clone(),
         to: known.members.clone(),

@@ -49,7 +49,7 @@ pub fn backup(path: &Path, target: &Path, force: bool) -> Result<(), OpenError> 
             what: "it is there already; give another name, or --force to replace it",
         });
     }
-    // If no server runs, nobody has checked the write-ahead log yet.
+    // If no server runs, the write-ahead log has not been checked yet.
     let lock = match Lock::take(&path, &path) {
         Ok(lock) => {
             if WalOrigin::determine(&path, &lock, &Sidecar::read(&path)) == WalOrigin::Foreign {

@@ -36,7 +36,7 @@ pub(crate) struct CachedConversation {
     pub(crate) last_at: Timestamp,
     /// Whether a member may have archived it.
     pub(crate) has_archived: bool,
-    /// Whether it is one of two people of whom one has blocked the other, or deleted their account.
+    /// Whether it is a direct conversation with a block or a deleted account.
     pub(crate) is_blocked: bool,
 }
 
@@ -187,7 +187,7 @@ pub(crate) struct Batch<'a> {
     has_erased: bool,
 }
 
-/// What a commit leads to.
+/// The effects of a commit.
 pub(crate) struct Committed {
     /// To be published.
     pub(crate) events: Vec<Event>,

@@ -1,4 +1,4 @@
-//! Who has blocked whom.
+//! Blocks between users.
 
 use super::batch::{Batch, ensure_person};
 use super::codec::{person_row, to_db};
@@ -95,7 +95,7 @@ pub(crate) fn blocked_by(
     Ok(Page { items, next: None })
 }
 
-/// Those of `others` who have blocked a user, or whom the user has blocked.
+/// The users among `others` who have blocked a user or whom the user has blocked.
 pub(crate) fn blocks_between(
     conn: &Connection,
     user: &UserId,
@@ -149,7 +149,7 @@ pub(crate) fn block_state(
     })
 }
 
-/// Who has blocked any of these users.
+/// The blockers of these users.
 pub(crate) fn blockers_of(conn: &Connection, users: &[UserId]) -> rusqlite::Result<Vec<BlockedBy>> {
     let mut all = Vec::new();
     for user in users {

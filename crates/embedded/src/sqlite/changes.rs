@@ -84,8 +84,9 @@ pub(super) fn quote(
     }))
 }
 
-/// One row for each emoji on a message: whether it is the one asked for, and the entry that added
-/// the user's. Steps from one emoji to the next in the index, whatever the number of users.
+/// One row for each emoji on a message: whether it is the requested one, and the entry that added
+/// the user's reaction. Jumps from one emoji to the next in the index, whatever the number of
+/// users.
 pub(super) const KINDS: &str = "WITH RECURSIVE kinds (emoji) AS (
         SELECT min(emoji) FROM reactions WHERE conversation = ?1 AND seq = ?2
         UNION ALL
@@ -122,7 +123,7 @@ fn reactions(
 pub(super) const PINS: &str = "SELECT count(*) FROM message_changes INDEXED BY pinned_messages
      WHERE conversation = ?1 AND pinned_seq IS NOT NULL";
 
-/// What becomes of a change.
+/// The outcome of a change.
 pub(super) enum Judged {
     Refused(WriteRefused),
     /// It would change nothing: the entry at this `seq` made the state.

@@ -192,7 +192,7 @@ impl Checkpointer {
         })
     }
 
-    /// Checks that the path still leads to the opened file and that nobody overwrote it.
+    /// Checks that the path still leads to the opened file and that the file was not overwritten.
     pub(crate) fn check_file(&mut self, health: &Health) {
         let Some(lock) = &self.lock else { return };
         let path = self.path.display();

@@ -8,7 +8,8 @@ use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{Authored, Deletion, NewDeletion};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-/// What goes with an account. Its sessions take their subscriptions to Web Push along.
+/// The rows to delete with an account. Deleting its sessions cascades to their Web Push
+/// subscriptions.
 const GONE: [&str; 6] = [
     "DELETE FROM push_subscriptions WHERE person = ?1",
     "DELETE FROM accounts WHERE person = ?1",

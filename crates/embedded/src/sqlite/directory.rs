@@ -203,7 +203,7 @@ impl Directory for SqliteStore {
     }
 }
 
-/// What a user keeps from others, and the revision of that.
+/// A user's privacy settings, and their revision.
 fn privacy_of(conn: &Connection, user: &UserId) -> rusqlite::Result<(Privacy, u64)> {
     let found = conn
         .prepare_cached(
@@ -228,9 +228,9 @@ fn last_seen(conn: &Connection, user: &UserId) -> rusqlite::Result<Option<Timest
     Ok(seen.flatten().map(Timestamp))
 }
 
-/// A first profile need not be on the disk before its user is online: if a power loss takes it, the
-/// user's next join or request writes it again. What the host application states of a user is
-/// repeated by nobody.
+/// A first profile need not be synced to the disk before its user is online: after a power loss,
+/// the user's next join or request writes it again. Profiles from the host application are synced,
+/// because they are not repeated.
 fn durability(update: &ProfileUpdate, known: Option<&StoredPerson>) -> Durability {
     if known.is_none() && update.source != ProfileSource::Host {
         Durability::Deferred

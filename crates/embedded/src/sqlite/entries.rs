@@ -53,7 +53,7 @@ pub(super) fn entry(row: &Row<'_>, conversation: &ConversationId) -> rusqlite::R
     })
 }
 
-/// What a message has besides its content.
+/// The parts of a message besides its content.
 fn extras(row: &Row<'_>) -> rusqlite::Result<Option<Box<Extras>>> {
     let Some(record) = row.get_ref(7)?.as_str_or_null()? else {
         return Ok(None);

@@ -118,8 +118,8 @@ pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
 
 /// The port's error for an error of SQLite.
 pub(crate) fn store_error(error: &rusqlite::Error) -> StoreError {
-    // What is damaged is out of order for everyone: what waits to be sent has to be kept, not given
-    // up.
+    // Damaged data makes the store unavailable for everyone, so that clients keep their unsent
+    // messages.
     if is_environmental(error) || is_damage(error) {
         StoreError::Unavailable(error.to_string())
     } else {

@@ -55,8 +55,8 @@ pub(super) const UNSENT: &str = "SELECT id FROM files INDEXED BY unsent_files
      WHERE seq IS NULL AND state < 5 AND changed_at < ?1 ORDER BY changed_at LIMIT ?2";
 pub(super) const DELETED: &str = "SELECT id, generation, place FROM files INDEXED BY deleted_files
      WHERE state >= 5 AND state = 5 ORDER BY created_at LIMIT ?1";
-/// What a deletion sets of a file: nothing is left of what it was called and what it shows. The sweep
-/// takes its bytes and its thumbnail.
+/// The columns that a deletion sets: it erases the file's name and metadata. The sweep deletes its
+/// bytes and its thumbnail.
 macro_rules! blank {
     () => {
         "state = 5, name = '', type = '', width = NULL, height = NULL, blur_hash = NULL, duration = NULL"
@@ -152,7 +152,7 @@ pub(crate) fn file(
         .optional()
 }
 
-/// A file, whoever may have it.
+/// A file, without authorization.
 pub(super) fn stored_file(conn: &Connection, id: &FileId) -> rusqlite::Result<Option<StoredFile>> {
     conn.prepare_cached(ANY_FILE)?
         .query_row([id.as_str()], stored)

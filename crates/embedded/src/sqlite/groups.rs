@@ -1,5 +1,5 @@
-//! Makes groups, and changes who is in a conversation and what a group looks like, each with the
-//! entry that tells of it.
+//! Creates groups, and changes the members of conversations and the name and picture of groups,
+//! each with the entry that records it.
 
 use super::batch::{Batch, CachedConversation, ensure_person};
 use super::blocks::blocks_between;
@@ -398,7 +398,7 @@ fn apply_details(
     change: &DetailsChange,
     seq: u64,
 ) -> rusqlite::Result<()> {
-    // One that an earlier version made has no row yet.
+    // A group created by an earlier version has no row yet.
     conn.prepare_cached(
         "INSERT OR IGNORE INTO conversation_groups (conversation, history) VALUES (?1, ?2)",
     )?

@@ -26,7 +26,7 @@ pub(super) fn log_head(
     Ok(LogHead::at(seq, nearest_other(conn, conversation, seq)?))
 }
 
-/// What is new in a log for one of its members.
+/// The new entries of a log for one of its members.
 pub(super) struct News {
     /// Messages past the read mark that are not deleted.
     pub(super) unread: u64,
@@ -36,8 +36,7 @@ pub(super) struct News {
     pub(super) may_be_changed: bool,
 }
 
-/// One search where no entry past the mark is of another kind: what is done to a message is done by
-/// an entry after it.
+/// One search if every entry past the mark is a message: changes of a message are entries after it.
 pub(super) fn news(
     conn: &Connection,
     conversation: i64,

@@ -106,7 +106,8 @@ pub(crate) fn pinned(
     let found = statement.query_map(params![row, to_db(before), wanted, to_db(first)], |row| {
         Ok(entry(row, conversation)?.seen_from(first))
     })?;
-    // One by one: pinned messages are far apart, and what was done to those between them is not read.
+    // One by one: pinned messages are far apart, and changes of the messages between them need not be
+    // read.
     let messages = found
         .map(|entry| message_now(conn, row, caller, entry?))
         .filter_map(Result::transpose);
@@ -143,7 +144,7 @@ pub(super) fn without_reactions(
     Ok(changed(conn, row, vec![entry])?.pop())
 }
 
-/// What became of a message, as the table of changes has it.
+/// The changes of a message, as in the table of changes.
 struct Changed {
     edit: Option<(Content, Vec<UserId>, Timestamp)>,
     deleted_at: Option<Timestamp>,

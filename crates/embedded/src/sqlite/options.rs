@@ -1,4 +1,4 @@
-//! What a store is opened with.
+//! The options for opening a store.
 
 use std::path::PathBuf;
 

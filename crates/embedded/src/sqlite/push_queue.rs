@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Without a subscription, entries are passed over so many at a time at least: the position moves
-/// rarely where nobody uses it.
+/// Without subscriptions, at least this many entries are skipped at a time, so that the position is
+/// rarely written.
 const PASSED_OVER: u64 = 1_000;
 /// How long a step keeps the writer at a time, without the commit.
 const HOLD: Duration = Duration::from_millis(4);

@@ -86,7 +86,7 @@ fn summarise(
     })
 }
 
-/// What is the same for all members.
+/// The data that is the same for all members.
 fn details_of(conn: &Connection, row: i64) -> rusqlite::Result<ConversationDetails> {
     let members = conn
         .prepare_cached(
@@ -142,7 +142,7 @@ pub(crate) fn profile(row: &Row<'_>, at: usize) -> rusqlite::Result<Profile> {
     })
 }
 
-/// The profiles of users whom a page names, as far as they fit beside it.
+/// The profiles of users in a page, as far as they fit beside it.
 pub(crate) fn profiles(conn: &Connection, users: &[UserId]) -> rusqlite::Result<Vec<Profile>> {
     let mut statement =
         conn.prepare_cached("SELECT user_id, name, avatar_url FROM people WHERE user_id = ?1")?;
@@ -212,7 +212,7 @@ fn row_of(conn: &Connection, conversation: &ConversationId) -> rusqlite::Result<
         .optional()
 }
 
-/// Who is in a conversation, and where each one's log begins.
+/// The members of a conversation, and where each one's log begins.
 pub(crate) fn readers(
     conn: &Connection,
     conversation: &ConversationId,
@@ -317,7 +317,7 @@ pub(super) const COUNTED: &str =
      LEFT JOIN member_settings s ON s.conversation = m.conversation AND s.person = m.person
      WHERE m.person = ?1 AND c.head_seq > m.read_seq";
 
-/// What is unread in the caller's conversations that are neither muted nor archived.
+/// The unread messages in the caller's conversations that are neither muted nor archived.
 pub(crate) fn total_unread(
     conn: &Connection,
     caller: &UserId,

@@ -50,7 +50,7 @@ pub(super) fn answer(
     if !is_same {
         return Ok(Some(Err(AppendError::Conflict)));
     }
-    // What became of it is not for those whose log begins later: they were away meanwhile.
+    // Members whose log begins later must not see its changes.
     let message = if there.kind.is_message() && seq >= sender.first_seq {
         message_now(conn, row, &new.sender, there.clone())?
             .filter(|message| *message != Message::from(there.clone()))

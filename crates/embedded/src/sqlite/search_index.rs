@@ -24,8 +24,8 @@ const MOST_BYTES: i64 = 256 * 1_024;
 /// How long a step keeps the writer at a time, without the commit.
 const HOLD: Duration = Duration::from_millis(4);
 
-/// What the entries after a position say now, and what the index has of them. The text of an entry that
-/// is no message is its record.
+/// The current texts of the entries after a position, and their indexed terms. The text of an entry
+/// that is not a message is its record.
 const AFTER: &str = "SELECT e.id, e.conversation, e.seq, e.sender, o.kind,
          CASE WHEN o.kind IS NOT NULL THEN e.content WHEN c.deleted_seq IS NULL THEN ifnull(c.content, e.content) END, t.text
      FROM entries e
@@ -237,7 +237,7 @@ pub(crate) fn write_step(
     Ok(Some(written))
 }
 
-/// What adds a message to the index: prepared once for the items of a step.
+/// The statements that add a message to the index, prepared once for a step.
 struct Insert<'a> {
     tokens: CachedStatement<'a>,
     text: CachedStatement<'a>,
@@ -279,8 +279,8 @@ pub(crate) fn reindex(conn: &Connection) -> rusqlite::Result<()> {
     )
 }
 
-/// Empties the index of the database at `path`, whether or not a server uses it: that one notices, and
-/// makes the index anew.
+/// Empties the index of the database at `path`, even while a server uses it: the server notices and
+/// rebuilds the index.
 ///
 /// # Errors
 /// When the database cannot be used; nothing was changed.
@@ -294,7 +294,7 @@ pub fn reindex_file(path: &Path) -> Result<(), OpenError> {
     }
     let failed = |source| OpenError::of(&path, source);
     let mut conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
-    // Whoever opens the database next decides about its write-ahead log.
+    // The next process that opens the database decides about its write-ahead log.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
         .map_err(failed)?;
     conn.pragma_update_and_check(None, "secure_delete", true, |row| row.get::<_, i64>(0))

@@ -1,4 +1,4 @@
-//! What members have set for their conversations.
+//! Members' settings of conversations.
 
 use super::batch::{Batch, CachedConversation};
 use super::deleted_accounts::has_deleted_account;

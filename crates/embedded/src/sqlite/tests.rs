@@ -1,4 +1,4 @@
-//! What can only be tested from inside: panics in the threads, and migrations one by one.
+//! Tests that need private access: panics in the threads, and single migrations.
 
 use super::insert::{EntryRow, insert};
 use super::schema::{MIGRATIONS, migrate};
@@ -410,7 +410,7 @@ async fn m9_entries_of_other_kinds_change_neither_unread_nor_the_last_message() 
     lamplight_conformance::messages::other_kinds(subject(), append_other).await;
 }
 
-/// What the writer remembers of a log is what the database says.
+/// The writer's cache of a log equals the database.
 #[tokio::test]
 async fn m4_a_log_with_entries_of_other_kinds_goes_on_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! Uploads that others were told of, and that somebody has to say the end of: by the clock of the
-//! database.
+//! The leases of announced uploads, whose end must be announced even if their process dies, by the
+//! clock of the database.
 
 use super::codec::{now, to_db};
 use super::files::stored_file;
@@ -49,7 +49,7 @@ pub(crate) fn lost_uploads(conn: &Connection, limit: usize) -> rusqlite::Result<
     for id in silent {
         conn.prepare_cached("UPDATE files SET silent_at = NULL WHERE id = ?1")?
             .execute([id.as_str()])?;
-        // Of others, their end was told.
+        // The end of all other uploads was announced.
         let file = stored_file(conn, &id)?;
         lost.extend(file.filter(|file| file.state == FileState::Uploading));
     }

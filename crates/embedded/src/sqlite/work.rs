@@ -1,10 +1,10 @@
-//! What the writer thread is given to do.
+//! The items of the writer thread's queue.
 
 use super::batch::Batch;
 use lamplight_usecases::ports::{StoreError, StoreResult};
 use tokio::sync::oneshot;
 
-/// What a write's answer waits for. A commit waits for the most that its items need.
+/// The durability that a write's answer waits for. A commit waits for the strongest of its items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Durability {
     /// The commit, whose sync may follow: with the next synced commit, at the latest after a few

@@ -73,7 +73,7 @@ pub(crate) struct Writer<O> {
     pub(crate) members: Arc<MembersCache>,
     pub(crate) known: KnownConversations,
     pub(crate) has_written: bool,
-    /// What a commit on the connection waits for.
+    /// The durability of commits on the connection.
     pub(crate) durability: Durability,
     /// Arrived during a commit that does not wait for the disk, and is in the next one.
     pub(crate) postponed: Option<Box<dyn Work>>,

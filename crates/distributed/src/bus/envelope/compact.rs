@@ -42,7 +42,7 @@ const SHARING: u8 = 10;
 const UPLOAD_WANTED: u8 = 11;
 const TYPING_ENDS: u8 = 12;
 
-/// What an entry is. Others, of later versions, are shown as nothing.
+/// The kind of an entry. Unknown kinds, of later versions, show nothing.
 const ENTRY_UNKNOWN: u8 = 0;
 /// The content.
 const ENTRY_MESSAGE: u8 = 1;
@@ -361,7 +361,7 @@ impl Out<'_> {
     }
 }
 
-/// What is left of a payload.
+/// The unread rest of a payload.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {

@@ -1,8 +1,8 @@
-//! What both forms of the envelope have.
+//! The contents of an envelope in both formats.
 
 use lamplight_domain::event::Event;
 
-/// What identifies an envelope.
+/// The identity of an envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     /// The run of the bus that published it.
@@ -10,7 +10,7 @@ pub(crate) struct Head {
     pub(crate) number: u64,
 }
 
-/// What an envelope says.
+/// The content of an envelope.
 #[derive(Debug)]
 pub(crate) enum Contents {
     Event(Event),

@@ -473,7 +473,8 @@ mod any {
     use proptest::prelude::*;
 
     proptest! {
-        /// Neither panics, nor takes memory that the payload does not account for.
+        /// Decoding any bytes does not panic, and allocates no more than the payload's size
+        /// justifies.
         #[test]
         fn no_bytes_do_harm(bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0_u8..12) {
             let _ = (peek(&bytes), decode(&bytes).is_ok(), Summary::decode(&bytes).is_some());

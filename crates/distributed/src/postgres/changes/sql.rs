@@ -271,7 +271,7 @@ pub(in super::super) const ADD_ERASED: Sql = Sql {
     types: &[Type::INT8_ARRAY, Type::INT8_ARRAY, Type::TEXT_ARRAY],
 };
 
-/// What goes with deleted messages.
+/// The rows to delete with deleted messages.
 pub(in super::super) const DROP_EXTRAS: Sql = Sql {
     text:
         "DELETE FROM message_extras x USING unnest($1::int8[], $2::int8[]) AS u (conversation, seq)

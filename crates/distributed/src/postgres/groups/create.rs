@@ -64,7 +64,7 @@ pub(crate) async fn make(
             let place = &new.conversation;
             let row = conversations::insert(&connection, place, None, 0, new.created_at).await?;
             let Some(row) = row else {
-                // By an earlier run, whose outcome was unknown: nobody else has this id.
+                // An earlier run with an uncertain commit inserted it: no other group has this id.
                 let (events, position) = earlier
                     .lock()
                     .take()

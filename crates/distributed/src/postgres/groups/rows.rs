@@ -50,13 +50,13 @@ pub(super) fn events(
     events
 }
 
-/// An entry that is to be added.
+/// An entry to append.
 pub(super) struct New<'a> {
     pub(super) id: &'a str,
     pub(super) sender: i64,
     pub(super) kind: &'a EntryKind,
     pub(super) key: Option<&'a str>,
-    /// Of the action that makes it, if that can be repeated.
+    /// The digest of the action that makes it, if the action can be repeated.
     pub(super) digest: Option<String>,
     pub(super) at: Timestamp,
 }
@@ -118,7 +118,7 @@ pub(super) async fn append(
     Ok((head.seq, position))
 }
 
-/// Writes a change of members that the entry at `seq` tells. Returns the members after it.
+/// Applies the change of members in the entry at `seq`. Returns the members after it.
 pub(super) async fn apply_members(
     connection: &Connection,
     row: i64,
@@ -189,7 +189,7 @@ pub(super) async fn apply_details(
     change: &DetailsChange,
     seq: u64,
 ) -> Result<(), Failure> {
-    // One that an earlier version made has no row yet.
+    // A group created by an earlier version has no row yet.
     record(connection, row).await?;
     let value = |field: &Option<Option<Arc<str>>>| {
         let value = field.as_ref().and_then(|value| value.as_deref());
@@ -206,8 +206,8 @@ pub(super) async fn apply_details(
         .map(drop)
 }
 
-/// One of `others` whom a block stands between a user and. Their rows are locked: whoever blocks
-/// waits for this transaction.
+/// One of `others` who has blocked the user or whom the user has blocked. Their rows are locked, so
+/// a new block waits for this transaction.
 pub(super) async fn first_blocked(
     connection: &Connection,
     user: &UserId,

@@ -29,7 +29,7 @@ const LOADS: usize = 8;
 /// The pause after a load that failed.
 const RETRY: Duration = Duration::from_millis(300);
 
-/// What the copy asks and tells its node. Called under the lock of the copy.
+/// The interface of the copy to its node. Called under the lock of the copy.
 pub(super) trait Own: Send + Sync {
     /// Whether a user has a session on this node.
     fn has(&self, user: &UserId) -> bool;
@@ -59,7 +59,7 @@ pub struct Feed {
     state: Mutex<State>,
     started: Instant,
     bus: Arc<dyn EventBus>,
-    /// What the clock of each bucket showed, and when.
+    /// The last reading of each bucket's clock, and its time.
     clocks: Mutex<Vec<Option<(Now, Instant)>>>,
     /// Whether the channel is subscribed.
     is_connected: AtomicBool,
@@ -322,7 +322,7 @@ impl Feed {
         }
     }
 
-    /// From now on, nodes have a while to announce the users of whom only this copy knows.
+    /// Starts the time in which nodes must announce the users that only this copy has.
     pub(super) fn hold_unconfirmed(&self) {
         self.state.lock().copy.hold_unconfirmed(self.now());
     }

@@ -1,4 +1,4 @@
-//! What a node reads from its copy.
+//! A node's reads from its copy.
 
 use super::super::keys::bucket;
 use super::super::scripts::Read;
@@ -12,8 +12,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 impl Feed {
-    /// Stands for a read of a user of whom nothing is known. The commit refuses it if there is a
-    /// record, or if the clock of the bucket is another.
+    /// An assumed read of an unknown user. The commit fails if a record exists or if the clock of
+    /// the bucket differs.
     pub(in super::super) fn guess(&self, user: &UserId, index: usize) -> Option<Read> {
         if !self.is_whole() || self.state.lock().copy.is_known(user) {
             return None;
