@@ -24,14 +24,14 @@ macro_rules! blocks_suite {
                 m15_a_block_refuses_every_write_of_either_but_own_deletions,
                 m1_a_repetition_is_recognised_before_a_block_refuses,
                 a_block_holds_in_every_conversation_of_the_two_and_in_no_other,
-                a_group_that_shrinks_to_two_knows_no_blocks,
+                a_group_that_shrinks_to_two_ignores_blocks,
                 the_state_of_a_conversation_is_that_of_its_two_people,
                 p11_marks_stand_still_for_the_other_while_blocked,
                 m15_nothing_is_stored_after_a_block_is_acknowledged,
                 blocks_are_listed_by_name_in_pages,
                 blocks_are_repeatable_and_limited,
                 between_finds_blocks_of_both_sides,
-                p11_who_has_blocked_users_is_known,
+                p11_blockers_of_users_are_listed,
             ]
         );
     };
@@ -375,7 +375,7 @@ pub async fn between_finds_blocks_of_both_sides<S: Messages + Blocks + Directory
     assert!(found.expect("an answer").is_empty());
 }
 
-pub async fn p11_who_has_blocked_users_is_known<S: Messages + Blocks + Directory>(
+pub async fn p11_blockers_of_users_are_listed<S: Messages + Blocks + Directory>(
     subject: Subject<S>,
 ) {
     let store = &*subject.store;
@@ -439,7 +439,7 @@ pub async fn the_state_of_a_conversation_is_that_of_its_two_people<
     assert_eq!(states("nobody").await, [BlockState::Group; 7]);
 }
 
-pub async fn a_group_that_shrinks_to_two_knows_no_blocks<S: Messages + Blocks + Directory>(
+pub async fn a_group_that_shrinks_to_two_ignores_blocks<S: Messages + Blocks + Directory>(
     subject: Subject<S>,
 ) {
     let store = &*subject.store;

@@ -34,7 +34,7 @@ macro_rules! bus_suite {
             bus,
             $factory,
             [
-                m4_one_publisher_keeps_its_order,
+                m4_events_of_one_publisher_stay_in_order,
                 m4_publishers_at_once_each_keep_their_order,
                 every_subscriber_gets_every_event,
                 p12_a_slow_subscriber_loses_nothing_or_learns_of_it,
@@ -137,7 +137,7 @@ async fn publish(bus: &Arc<dyn EventBus>, place: &'static str, count: u64) {
     work.await.expect("published");
 }
 
-pub async fn m4_one_publisher_keeps_its_order(subject: BusSubject) {
+pub async fn m4_events_of_one_publisher_stay_in_order(subject: BusSubject) {
     let (inbox, _subscription) = Inbox::subscribe(&subject.two, Duration::ZERO);
     publish(&subject.one, "c", 500).await;
     let received = inbox

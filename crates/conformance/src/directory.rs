@@ -18,16 +18,16 @@ macro_rules! directory_suite {
             $factory,
             [
                 a_bare_profile_is_made_once_and_replaces_nothing,
-                a_better_source_keeps_its_word,
+                a_weaker_source_does_not_overwrite_a_profile,
                 only_a_profile_that_differs_is_a_change,
                 a_person_met_by_many_at_once_is_one_person,
-                a_status_is_kept_and_a_profile_does_not_touch_it,
-                p13_last_seen_never_goes_back,
-                p11_what_a_user_hides_is_kept_and_its_time_is_not,
+                a_status_is_stored_and_survives_profile_writes,
+                p13_last_seen_never_decreases,
+                p11_hiding_last_seen_is_stored_and_erases_the_time,
                 f18_a_search_finds_names_however_they_were_typed,
                 a_search_leaves_case_aside_and_takes_the_query_at_its_word,
                 the_directory_pages_by_name,
-                those_who_are_not_there_are_found_among_many,
+                unknown_users_are_found_among_many,
             ]
         );
     };
@@ -65,7 +65,7 @@ pub async fn a_bare_profile_is_made_once_and_replaces_nothing<S: Directory>(subj
 }
 
 /// The host application beats a token's claims, whichever comes first.
-pub async fn a_better_source_keeps_its_word<S: Directory>(subject: Subject<S>) {
+pub async fn a_weaker_source_does_not_overwrite_a_profile<S: Directory>(subject: Subject<S>) {
     let store = &subject.store;
     let steps = [
         ("Ada", ProfileSource::Claims, "Ada", ProfileWrite::Made),
@@ -186,7 +186,7 @@ pub async fn a_person_met_by_many_at_once_is_one_person<S: Directory>(subject: S
 
 /// A profile and a status are written apart. Each status has a higher revision than all before,
 /// whatever the clock shows, so that two nodes agree on the latest.
-pub async fn a_status_is_kept_and_a_profile_does_not_touch_it<S: Directory>(subject: Subject<S>) {
+pub async fn a_status_is_stored_and_survives_profile_writes<S: Directory>(subject: Subject<S>) {
     let store = &subject.store;
     let found = async || {
         let person = store.person(&user("a")).await.expect("an answer");
@@ -235,7 +235,7 @@ pub async fn a_status_is_kept_and_a_profile_does_not_touch_it<S: Directory>(subj
 }
 
 /// Under a revision that presence can compare. Nothing is left of the time to be shown by mistake.
-pub async fn p11_what_a_user_hides_is_kept_and_its_time_is_not<S: Directory>(subject: Subject<S>) {
+pub async fn p11_hiding_last_seen_is_stored_and_erases_the_time<S: Directory>(subject: Subject<S>) {
     let store = &subject.store;
     for id in ["a", "b"] {
         let made = store.upsert_profile(Profile::bare(user(id)), ProfileSource::Nobody, at(0));
@@ -296,7 +296,7 @@ pub async fn p11_what_a_user_hides_is_kept_and_its_time_is_not<S: Directory>(sub
 }
 
 /// Whatever order the notes come in.
-pub async fn p13_last_seen_never_goes_back<S: Directory>(subject: Subject<S>) {
+pub async fn p13_last_seen_never_decreases<S: Directory>(subject: Subject<S>) {
     let store = &subject.store;
     for id in ["a", "b"] {
         store
@@ -492,7 +492,7 @@ pub async fn the_directory_pages_by_name<S: Directory>(subject: Subject<S>) {
 }
 
 /// In one look, in the order asked.
-pub async fn those_who_are_not_there_are_found_among_many<S: Directory>(subject: Subject<S>) {
+pub async fn unknown_users_are_found_among_many<S: Directory>(subject: Subject<S>) {
     let store = &subject.store;
     for id in ["a", "b"] {
         store

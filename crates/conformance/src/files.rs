@@ -36,8 +36,8 @@ macro_rules! files_suite {
             [
                 only_members_register_files_and_within_a_quota,
                 m15_a_file_is_found_by_members_of_its_conversation,
-                m15_who_joins_later_has_no_files_of_before,
-                m15_a_block_withholds_the_files_of_who_blocked,
+                m15_a_later_member_has_no_earlier_files,
+                m15_a_block_withholds_the_files_of_the_blocker,
                 m3_an_upload_moves_only_from_where_it_is,
                 m3_a_process_that_lost_an_upload_notes_nothing,
                 m3_of_processes_that_claim_an_upload_at_once_one_gets_it,
@@ -46,16 +46,16 @@ macro_rules! files_suite {
                 messages_with_files_are_the_fold_of_the_log,
                 a_deletion_deletes_the_files_of_its_message,
                 files_of_a_conversation_are_listed_by_kind_the_newest_first,
-                m15_a_list_of_files_has_what_the_member_may_see,
-                m15_a_list_of_files_leaves_out_what_a_block_withholds,
-                a_deleted_file_leaves_nothing_of_what_it_shows,
+                m15_a_list_of_files_has_the_files_that_the_member_may_see,
+                m15_a_list_of_files_omits_files_withheld_by_a_block,
+                a_deleted_file_loses_its_name_and_metadata,
                 files_that_are_not_sent_are_discarded_after_a_while,
                 two_messages_at_once_do_not_both_take_a_file,
                 a_file_waits_for_the_scanner_and_is_one_nodes_at_a_time,
-                the_bytes_of_what_the_scanner_refused_are_deleted,
+                the_bytes_of_refused_files_are_deleted,
                 avatars_are_used_while_their_owner_has_the_address,
-                the_others_are_told_of_an_upload_but_not_over_a_block,
-                an_upload_that_nobody_goes_on_with_is_found_once,
+                upload_events_reach_other_members_unless_blocked,
+                an_abandoned_upload_is_found_once,
             ]
         );
     };
@@ -267,7 +267,7 @@ pub async fn m15_a_file_is_found_by_members_of_its_conversation<S: Messages + Fi
     assert!(found.is_none(), "the owner was removed");
 }
 
-pub async fn m15_who_joins_later_has_no_files_of_before<S: Messages + Files + Groups>(
+pub async fn m15_a_later_member_has_no_earlier_files<S: Messages + Files + Groups>(
     Subject { store, .. }: Subject<S>,
 ) {
     let made = NewGroup {
@@ -309,7 +309,7 @@ pub async fn m15_who_joins_later_has_no_files_of_before<S: Messages + Files + Gr
     }
 }
 
-pub async fn m15_a_block_withholds_the_files_of_who_blocked<S: Messages + Files + Blocks>(
+pub async fn m15_a_block_withholds_the_files_of_the_blocker<S: Messages + Files + Blocks>(
     Subject { store, .. }: Subject<S>,
 ) {
     put(&*store, "c", &["a", "b"]).await;
@@ -522,7 +522,7 @@ pub async fn a_deletion_deletes_the_files_of_its_message<S: Messages + Files>(
 
 /// A blur hash is a small picture. By every way in which a file goes: with its message, by its owner,
 /// by the sweep of what was not sent.
-pub async fn a_deleted_file_leaves_nothing_of_what_it_shows<S: Messages + Files + Transfer>(
+pub async fn a_deleted_file_loses_its_name_and_metadata<S: Messages + Files + Transfer>(
     Subject { store, .. }: Subject<S>,
 ) {
     put(&*store, "c", &["a", "b"]).await;

@@ -21,7 +21,7 @@ macro_rules! follower_suite {
             [
                 m10_a_follower_reads_every_entry_once_in_the_order_of_commits,
                 m10_a_position_never_passes_an_entry_that_commits_later,
-                m10_positions_are_kept_by_name_and_never_go_back,
+                m10_positions_are_stored_by_name_and_never_decrease,
                 m10_a_refused_append_is_not_followed,
                 m10_a_new_follower_begins_where_it_wants_to,
                 m10_a_waiting_follower_is_woken_by_a_commit,
@@ -174,7 +174,7 @@ pub async fn m10_a_position_never_passes_an_entry_that_commits_later<
 }
 
 /// Each follower has its own, also where two confirm at once or late.
-pub async fn m10_positions_are_kept_by_name_and_never_go_back<S: Messages + LogFollower>(
+pub async fn m10_positions_are_stored_by_name_and_never_decrease<S: Messages + LogFollower>(
     subject: Subject<S>,
 ) {
     let store = &*subject.store;

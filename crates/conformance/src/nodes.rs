@@ -32,7 +32,7 @@ macro_rules! nodes_suite {
             $factory,
             [
                 m10_m11_two_nodes_on_a_faulty_bus_deliver_once_in_order_or_heal_by_sync,
-                m4_m10_two_nodes_that_read_what_is_missing_deliver_in_order,
+                m4_m10_two_nodes_that_read_gaps_from_the_store_deliver_in_order,
                 m10_two_nodes_that_follow_the_log_too_miss_nothing,
             ]
         );
@@ -332,7 +332,7 @@ pub async fn m10_m11_two_nodes_on_a_faulty_bus_deliver_once_in_order_or_heal_by_
     assert!(gaps > 0, "no gap was reported: change the seed");
 }
 
-pub async fn m4_m10_two_nodes_that_read_what_is_missing_deliver_in_order<
+pub async fn m4_m10_two_nodes_that_read_gaps_from_the_store_deliver_in_order<
     S: Messages + LogFollower,
 >(
     subject: Subject<S>,

@@ -20,11 +20,11 @@ macro_rules! push_suite {
             push,
             $factory,
             [
-                the_first_key_counts_and_earlier_subscriptions_keep_theirs,
-                messages_are_queued_for_those_who_have_not_read_them,
-                what_came_before_a_subscription_is_not_queued,
-                a_claim_keeps_others_away_until_it_lapses,
-                further_messages_join_what_waits,
+                the_first_push_key_wins_and_a_new_one_leaves_earlier_subscriptions,
+                messages_are_queued_for_members_with_unread_messages,
+                entries_before_a_subscription_are_not_queued,
+                a_claim_excludes_other_nodes_until_it_lapses,
+                further_messages_extend_a_waiting_job,
                 a_failure_holds_up_everything_of_a_subscription,
                 a_subscription_ends_with_its_session,
                 an_endpoint_belongs_to_the_user_who_subscribed_last,
@@ -118,7 +118,7 @@ async fn moves<S: PushSubscriptions>(store: &S, job: &PushJob, next: u64, then: 
     store.move_push(job, next, then).await.expect("an answer")
 }
 
-pub async fn the_first_key_counts_and_earlier_subscriptions_keep_theirs<
+pub async fn the_first_push_key_wins_and_a_new_one_leaves_earlier_subscriptions<
     S: Messages + PushSubscriptions,
 >(
     subject: Subject<S>,
@@ -161,7 +161,7 @@ pub async fn the_first_key_counts_and_earlier_subscriptions_keep_theirs<
     assert_eq!(*target, subscription("a", "https://push.example/a").target);
 }
 
-pub async fn messages_are_queued_for_those_who_have_not_read_them<
+pub async fn messages_are_queued_for_members_with_unread_messages<
     S: Messages + Directory + PushSubscriptions,
 >(
     subject: Subject<S>,
@@ -201,7 +201,7 @@ pub async fn messages_are_queued_for_those_who_have_not_read_them<
     assert_eq!(shown(&claim(store, HOUR).await), ["a other 1..=1"]);
 }
 
-pub async fn what_came_before_a_subscription_is_not_queued<S: Messages + PushSubscriptions>(
+pub async fn entries_before_a_subscription_are_not_queued<S: Messages + PushSubscriptions>(
     subject: Subject<S>,
 ) {
     let store = &*subject.store;
@@ -223,7 +223,7 @@ pub async fn what_came_before_a_subscription_is_not_queued<S: Messages + PushSub
     assert_eq!(endpoint, "https://push.example/b");
 }
 
-pub async fn a_claim_keeps_others_away_until_it_lapses<S: Messages + PushSubscriptions>(
+pub async fn a_claim_excludes_other_nodes_until_it_lapses<S: Messages + PushSubscriptions>(
     subject: Subject<S>,
 ) {
     let store = &*subject.store;
@@ -261,7 +261,7 @@ pub async fn a_claim_keeps_others_away_until_it_lapses<S: Messages + PushSubscri
     assert_eq!(store.push_counts().await.expect("counts").waiting, 0);
 }
 
-pub async fn further_messages_join_what_waits<S: Messages + PushSubscriptions>(
+pub async fn further_messages_extend_a_waiting_job<S: Messages + PushSubscriptions>(
     subject: Subject<S>,
 ) {
     let store = &*subject.store;

@@ -31,7 +31,7 @@ macro_rules! search_suite {
                 pages_of_a_search_repeat_nothing_while_messages_come,
                 a_page_of_a_search_is_bounded_in_bytes,
                 messages_are_found_as_they_are_now,
-                an_index_made_anew_answers_the_same,
+                a_rebuilt_index_answers_the_same,
                 entries_that_are_indexed_twice_change_nothing,
                 a_search_finds_what_a_scan_of_the_logs_finds,
             ]
@@ -402,7 +402,7 @@ pub async fn messages_are_found_as_they_are_now<S: Messages + MessageSearch>(sub
     }
 }
 
-pub async fn an_index_made_anew_answers_the_same<S: Messages + MessageSearch>(subject: Subject<S>) {
+pub async fn a_rebuilt_index_answers_the_same<S: Messages + MessageSearch>(subject: Subject<S>) {
     let store = &*subject.store;
     put(store, "c", &["a", "b"]).await;
     let mut ids = Vec::new();

@@ -26,7 +26,7 @@ macro_rules! accounts_suite {
                 a_person_is_found_by_their_user_name,
                 a_name_is_taken_in_every_spelling,
                 h13_a_name_that_looks_like_a_taken_one_is_taken,
-                a_name_asked_for_by_many_at_once_goes_to_one,
+                of_many_concurrent_registrations_of_a_name_one_wins,
                 a_session_lasts_until_its_end,
                 h11_a_clock_a_month_ahead_deletes_no_session,
                 a_session_ends_once,

@@ -167,7 +167,7 @@ pub async fn h13_a_name_that_looks_like_a_taken_one_is_taken<S: Accounts + Direc
 }
 
 /// One wins.
-pub async fn a_name_asked_for_by_many_at_once_goes_to_one<S: Accounts + Directory>(
+pub async fn of_many_concurrent_registrations_of_a_name_one_wins<S: Accounts + Directory>(
     subject: Subject<S>,
 ) {
     let asks = (0..20).map(|number| {

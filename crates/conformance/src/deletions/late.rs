@@ -48,7 +48,9 @@ async fn members<S: Messages>(store: &S, id: &str) -> Vec<String> {
     members.iter().map(ToString::to_string).collect()
 }
 
-pub async fn what_a_deletion_ended_is_kept_until_it_is_announced<S: Accounts>(subject: Subject<S>) {
+pub async fn ended_sessions_are_stored_until_the_deletion_is_announced<S: Accounts>(
+    subject: Subject<S>,
+) {
     let store = &*subject.store;
     account(store, "1", "ada").await;
     account(store, "2", "lin").await;
@@ -84,7 +86,9 @@ pub async fn what_a_deletion_ended_is_kept_until_it_is_announced<S: Accounts>(su
 }
 
 /// The use cases look before: what comes here has waited since.
-pub async fn nobody_begins_with_a_deleted_account<S: Accounts + Messages + Groups + Blocks>(
+pub async fn no_conversation_starts_with_a_deleted_account<
+    S: Accounts + Messages + Groups + Blocks,
+>(
     subject: Subject<S>,
 ) {
     let store = &*subject.store;
@@ -151,7 +155,7 @@ pub async fn nobody_begins_with_a_deleted_account<S: Accounts + Messages + Group
     }
 }
 
-pub async fn what_waited_for_a_deletion_leaves_nothing_behind<
+pub async fn writes_that_waited_for_a_deletion_store_nothing<
     S: Accounts + Messages + Blocks + Directory,
 >(
     subject: Subject<S>,
@@ -210,7 +214,7 @@ pub async fn what_waited_for_a_deletion_leaves_nothing_behind<
 }
 
 /// Whatever of it comes first.
-pub async fn nobody_is_added_after_a_deletion_is_acknowledged<
+pub async fn no_deleted_account_is_added_after_the_deletion_is_acknowledged<
     S: Accounts + Messages + Groups + Blocks,
 >(
     subject: Subject<S>,

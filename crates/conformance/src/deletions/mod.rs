@@ -29,15 +29,15 @@ macro_rules! deletions_suite {
             [
                 a_deleted_account_leaves_a_nameless_profile_for_good,
                 another_password_deletes_nothing,
-                nobody_writes_to_a_deleted_account,
+                writes_to_a_deleted_account_are_refused,
                 nothing_is_stored_after_a_deletion_is_acknowledged,
                 a_deletion_is_one_process_at_a_time_until_it_is_finished,
-                what_somebody_wrote_is_erased_wherever_they_were,
+                a_users_messages_are_erased_in_all_conversations,
                 the_groups_of_a_user_are_found,
-                what_a_deletion_ended_is_kept_until_it_is_announced,
-                nobody_begins_with_a_deleted_account,
-                what_waited_for_a_deletion_leaves_nothing_behind,
-                nobody_is_added_after_a_deletion_is_acknowledged,
+                ended_sessions_are_stored_until_the_deletion_is_announced,
+                no_conversation_starts_with_a_deleted_account,
+                writes_that_waited_for_a_deletion_store_nothing,
+                no_deleted_account_is_added_after_the_deletion_is_acknowledged,
                 partners_delete_their_accounts_at_once,
             ]
         );
@@ -249,7 +249,9 @@ pub async fn another_password_deletes_nothing<S: Accounts + Messages + Blocks + 
 }
 
 /// In the conversations of two, whoever made them and whether they are cached.
-pub async fn nobody_writes_to_a_deleted_account<S: Accounts + Messages + Blocks + Directory>(
+pub async fn writes_to_a_deleted_account_are_refused<
+    S: Accounts + Messages + Blocks + Directory,
+>(
     subject: Subject<S>,
 ) {
     let store = &*subject.store;
@@ -367,7 +369,7 @@ pub async fn a_deletion_is_one_process_at_a_time_until_it_is_finished<
 }
 
 /// Also from where they had left, and what came before they came back.
-pub async fn what_somebody_wrote_is_erased_wherever_they_were<
+pub async fn a_users_messages_are_erased_in_all_conversations<
     S: Accounts + Messages + Blocks + Directory,
 >(
     subject: Subject<S>,

@@ -159,8 +159,9 @@ pub async fn files_of_a_conversation_are_listed_by_kind_the_newest_first<S: Mess
     }
 }
 
-pub async fn m15_a_list_of_files_has_what_the_member_may_see<S>(Subject { store, .. }: Subject<S>)
-where
+pub async fn m15_a_list_of_files_has_the_files_that_the_member_may_see<S>(
+    Subject { store, .. }: Subject<S>,
+) where
     S: Messages + Files + Groups + Directory,
 {
     let made = NewGroup {
@@ -234,7 +235,7 @@ where
     assert_eq!(seen(&*store, "d", "g").await, some(&[]));
 }
 
-pub async fn m15_a_list_of_files_leaves_out_what_a_block_withholds<S: Messages + Files + Blocks>(
+pub async fn m15_a_list_of_files_omits_files_withheld_by_a_block<S: Messages + Files + Blocks>(
     Subject { store, .. }: Subject<S>,
 ) {
     put(&*store, "c", &["a", "b"]).await;

@@ -105,7 +105,7 @@ pub async fn a_file_waits_for_the_scanner_and_is_one_nodes_at_a_time<S: Messages
     assert!(!scanned.expect("an answer"));
 }
 
-pub async fn the_bytes_of_what_the_scanner_refused_are_deleted<S: Messages + Files>(
+pub async fn the_bytes_of_refused_files_are_deleted<S: Messages + Files>(
     Subject { store, .. }: Subject<S>,
 ) {
     put(&*store, "c", &["a", "b"]).await;

@@ -134,7 +134,7 @@ pub async fn m3_of_processes_that_claim_an_upload_at_once_one_gets_it<S: Message
     }
 }
 
-pub async fn the_others_are_told_of_an_upload_but_not_over_a_block<
+pub async fn upload_events_reach_other_members_unless_blocked<
     S: Messages + Files + Groups + Blocks,
 >(
     Subject { store, .. }: Subject<S>,
@@ -207,7 +207,7 @@ pub async fn the_others_are_told_of_an_upload_but_not_over_a_block<
     assert_eq!(ended[0].2, FileState::Deleted);
 }
 
-pub async fn an_upload_that_nobody_goes_on_with_is_found_once<S: Messages + Files>(
+pub async fn an_abandoned_upload_is_found_once<S: Messages + Files>(
     Subject { store, .. }: Subject<S>,
 ) {
     put(&*store, "c", &["a", "b"]).await;

@@ -13,7 +13,7 @@ use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{Groups, MessageSearch, Messages, Search};
 
 /// Whoever asks for what is so already gets the entry that made it, as they may see it.
-pub async fn m15_a_write_that_changes_nothing_says_nothing_of_before<S: Messages + Groups>(
+pub async fn m15_an_unchanged_answer_reveals_nothing_before_the_log<S: Messages + Groups>(
     subject: Subject<S>,
 ) {
     let store = &*subject.store;

@@ -19,7 +19,7 @@ fn blocked<T: std::fmt::Debug>(outcome: Result<T, GroupError>) -> UserId {
 }
 
 /// Neither of the two adds the other one, whatever their roles. The host application may.
-pub async fn m15_nobody_is_added_over_a_block<S: Messages + Groups + Blocks>(subject: Subject<S>) {
+pub async fn m15_a_block_prevents_an_addition<S: Messages + Groups + Blocks>(subject: Subject<S>) {
     let store = &*subject.store;
     make(store, "g", &["a", "c"], History::Joined).await;
     make(store, "h", &["b", "c"], History::Joined).await;
@@ -82,7 +82,9 @@ pub async fn m1_a_repetition_of_an_add_is_recognised_before_a_block_refuses<
 }
 
 /// Whoever has blocked somebody finds themselves in no further group of theirs.
-pub async fn m15_nobody_is_added_after_a_block_is_acknowledged<S: Messages + Groups + Blocks>(
+pub async fn m15_no_blocked_user_is_added_after_the_block_is_acknowledged<
+    S: Messages + Groups + Blocks,
+>(
     subject: Subject<S>,
 ) {
     let store = &subject.store;

@@ -111,7 +111,9 @@ pub async fn m1_a_repeated_change_of_a_group_is_a_duplicate<S: Messages + Groups
 
 /// In their order, with the socket that is left out, and to the added and the others as a
 /// conversation that changed.
-pub async fn m10_a_change_of_members_is_told_to_all_who_are_or_were_in_it<S: Messages + Groups>(
+pub async fn m10_a_change_of_members_is_announced_to_current_and_former_members<
+    S: Messages + Groups,
+>(
     subject: Subject<S>,
 ) {
     let store = &*subject.store;
@@ -146,7 +148,7 @@ pub async fn m10_a_change_of_members_is_told_to_all_who_are_or_were_in_it<S: Mes
 }
 
 /// A member who is there, a role that is the same, a name that is the same.
-pub async fn what_changes_nothing_names_the_entry_that_made_it<S: Messages + Groups>(
+pub async fn an_unchanged_answer_names_the_entry_that_made_the_state<S: Messages + Groups>(
     subject: Subject<S>,
 ) {
     let store = &*subject.store;
@@ -170,7 +172,7 @@ pub async fn what_changes_nothing_names_the_entry_that_made_it<S: Messages + Gro
 }
 
 /// The rules of `domain::group` hold in the transaction.
-pub async fn roles_decide_who_changes_what<S: Messages + Groups>(subject: Subject<S>) {
+pub async fn roles_decide_about_changes<S: Messages + Groups>(subject: Subject<S>) {
     let store = &*subject.store;
     make(store, "g", &["o", "a", "m"], History::Joined).await;
     done(store, "g", "o", role("a", Role::Admin)).await;
@@ -239,7 +241,7 @@ pub async fn the_last_owner_hands_over<S: Messages + Groups>(subject: Subject<S>
 }
 
 /// With an entry that has what changed.
-pub async fn details_are_changed_and_told<S: Messages + Groups>(subject: Subject<S>) {
+pub async fn details_are_changed_and_announced<S: Messages + Groups>(subject: Subject<S>) {
     let store = &*subject.store;
     make(store, "g", &["a", "b"], History::Joined).await;
     let entry = done(store, "g", "a", name(Some("First"))).await;

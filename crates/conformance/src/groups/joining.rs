@@ -169,7 +169,9 @@ pub async fn m15_a_joined_log_begins_with_the_entry_that_adds_its_member<S: Mess
 
 /// Changes of earlier messages are hidden, answers to them say nothing of them, and a newcomer can
 /// do nothing to them.
-pub async fn m15_nothing_of_before_is_in_what_follows<S: Messages + Groups>(subject: Subject<S>) {
+pub async fn m15_later_entries_reveal_nothing_before_the_log<S: Messages + Groups>(
+    subject: Subject<S>,
+) {
     let store = &*subject.store;
     make(store, "g", &["a", "b"], History::Joined).await;
     let secret = send(store, "g", "a", "secret").await;
@@ -227,7 +229,7 @@ pub async fn m15_nothing_of_before_is_in_what_follows<S: Messages + Groups>(subj
 }
 
 /// So that every node can deliver them in the right form.
-pub async fn m15_events_name_those_who_do_not_know_what_they_are_about<S: Messages + Groups>(
+pub async fn m15_events_list_newcomers_whose_log_lacks_the_message<S: Messages + Groups>(
     subject: Subject<S>,
 ) {
     let store = &*subject.store;
@@ -257,7 +259,9 @@ pub async fn m15_events_name_those_who_do_not_know_what_they_are_about<S: Messag
 }
 
 /// Nothing of what was before or between.
-pub async fn m15_who_is_added_again_starts_anew<S: Messages + Groups>(subject: Subject<S>) {
+pub async fn m15_the_log_of_a_member_added_again_starts_there<S: Messages + Groups>(
+    subject: Subject<S>,
+) {
     let store = &*subject.store;
     make(store, "g", &["a", "n", "b"], History::Joined).await;
     let own = NewEntry {
@@ -288,7 +292,7 @@ pub async fn m15_who_is_added_again_starts_anew<S: Messages + Groups>(subject: S
 }
 
 /// Also where a member was away and is back.
-pub async fn m15_a_search_finds_nothing_of_before<S: Messages + Groups + MessageSearch>(
+pub async fn m15_a_search_finds_nothing_before_the_log<S: Messages + Groups + MessageSearch>(
     subject: Subject<S>,
 ) {
     let store = &*subject.store;
@@ -320,7 +324,7 @@ pub async fn m15_a_search_finds_nothing_of_before<S: Messages + Groups + Message
 }
 
 /// What a node reads because the bus lost it.
-pub async fn m15_entries_read_for_delivery_go_to_those_who_may_see_them<S: Messages + Groups>(
+pub async fn m15_entries_read_for_delivery_reach_only_permitted_members<S: Messages + Groups>(
     subject: Subject<S>,
 ) {
     let store = &*subject.store;
@@ -360,7 +364,7 @@ pub async fn m15_entries_read_for_delivery_go_to_those_who_may_see_them<S: Messa
 }
 
 /// For every member, whatever was done before they came and after.
-pub async fn m7_what_a_newcomer_sees_is_what_their_log_folds_to<S: Messages + Groups>(
+pub async fn m7_a_newcomers_view_equals_the_fold_of_their_log<S: Messages + Groups>(
     subject: Subject<S>,
 ) {
     let store = &*subject.store;
@@ -418,7 +422,7 @@ pub async fn m7_what_a_newcomer_sees_is_what_their_log_folds_to<S: Messages + Gr
 }
 
 /// Pinned messages and the place of a time begin where the log of the member begins.
-pub async fn m15_pins_and_times_of_before_are_not_a_newcomers<S: Groups + Messages>(
+pub async fn m15_pins_and_times_before_the_log_are_hidden_from_a_newcomer<S: Groups + Messages>(
     subject: Subject<S>,
 ) {
     let store = &*subject.store;

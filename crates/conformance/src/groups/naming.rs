@@ -42,7 +42,7 @@ fn answer(sender: &str, to: &MessageId, mentions: &[&str]) -> NewEntry {
 }
 
 /// Members past the first 100: senders first.
-pub async fn a_page_of_a_large_group_brings_those_whom_its_list_lacks<S: Messages + Groups>(
+pub async fn a_page_of_a_large_group_includes_profiles_missing_in_its_list<S: Messages + Groups>(
     subject: Subject<S>,
 ) {
     let store = &*subject.store;
@@ -88,7 +88,7 @@ pub async fn a_page_of_a_large_group_brings_those_whom_its_list_lacks<S: Message
 }
 
 /// Former members, of a group and of the host's conversation of two; in one of two nobody else.
-pub async fn a_page_brings_its_former_members<S: Messages + Groups>(subject: Subject<S>) {
+pub async fn a_page_includes_profiles_of_former_members<S: Messages + Groups>(subject: Subject<S>) {
     let store = &*subject.store;
     make(store, "g", &["a", "b", "c"], History::All).await;
     send(store, "g", "c", "hello").await;
@@ -135,7 +135,7 @@ pub async fn a_page_brings_its_former_members<S: Messages + Groups>(subject: Sub
 }
 
 /// A newcomer sees nothing of who answered what was said before.
-pub async fn m15_hidden_entries_bring_nobody<S: Messages + Groups>(subject: Subject<S>) {
+pub async fn m15_hidden_entries_include_no_profiles<S: Messages + Groups>(subject: Subject<S>) {
     let store = &*subject.store;
     make(store, "g", &["a", "b", "c"], History::Joined).await;
     let sent = send(store, "g", "a", "hello").await;

@@ -63,7 +63,9 @@ pub async fn m1_another_change_under_a_used_key_is_a_conflict<S: Messages + Grou
 }
 
 /// Or anybody could fill the directory with people who do not exist.
-pub async fn a_refused_change_makes_nobody<S: Messages + Groups + Transfer>(subject: Subject<S>) {
+pub async fn a_refused_change_inserts_no_people<S: Messages + Groups + Transfer>(
+    subject: Subject<S>,
+) {
     let store = &*subject.store;
     make(store, "g", &["a", "b"], History::Joined).await;
     let made = NewGroup {

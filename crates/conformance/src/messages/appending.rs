@@ -238,7 +238,7 @@ pub async fn m5_a_future_that_is_dropped_was_appended_all_the_same<S: Messages>(
 }
 
 /// A sender's own messages are never unread.
-pub async fn m9_ones_own_send_is_read_and_delivered<S: Messages>(subject: Subject<S>) {
+pub async fn m9_a_senders_own_message_is_read_and_delivered<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;
     store

@@ -45,7 +45,9 @@ pub async fn two_people_have_one_conversation_from_both_sides<S: Messages>(subje
 }
 
 /// From both sides at once, many times over.
-pub async fn two_people_who_ask_at_once_get_one_conversation<S: Messages>(subject: Subject<S>) {
+pub async fn concurrent_requests_of_two_people_create_one_conversation<S: Messages>(
+    subject: Subject<S>,
+) {
     let asks = (0..20).map(|number| {
         let store = subject.store.clone();
         tokio::spawn(async move {
@@ -85,7 +87,7 @@ pub async fn two_people_who_ask_at_once_get_one_conversation<S: Messages>(subjec
 }
 
 /// Creates a conversation, changes it, and repeats the same members.
-pub async fn a_host_brings_a_conversation_and_changes_who_is_in_it<S: Messages + Directory>(
+pub async fn the_host_creates_a_conversation_and_changes_its_members<S: Messages + Directory>(
     subject: Subject<S>,
 ) {
     let store = &subject.store;
@@ -166,7 +168,7 @@ pub async fn a_conversation_brought_for_two_is_the_one_they_find<S: Messages>(su
 }
 
 /// Opening a direct conversation never leads to one with a third member.
-pub async fn a_conversation_of_two_that_grew_is_not_theirs_alone_any_more<S: Messages>(
+pub async fn a_direct_conversation_that_grew_is_no_longer_found_as_direct<S: Messages>(
     subject: Subject<S>,
 ) {
     let store = &subject.store;
@@ -205,7 +207,7 @@ pub async fn a_conversation_of_two_that_grew_is_not_theirs_alone_any_more<S: Mes
 }
 
 /// No history, no events, no sends, and no place in the list.
-pub async fn m15_who_is_removed_gets_nothing_more<S: Messages>(subject: Subject<S>) {
+pub async fn m15_a_removed_member_has_no_access<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     let id = conversation("c");
     put(&**store, "c", &["a", "b", "x"]).await;
@@ -259,7 +261,7 @@ pub async fn m15_who_is_removed_gets_nothing_more<S: Messages>(subject: Subject<
 }
 
 /// A member who joins or rejoins an old log starts with nothing unread.
-pub async fn who_is_added_has_read_everything<S: Messages>(subject: Subject<S>) {
+pub async fn an_added_member_has_read_everything<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     let id = conversation("c");
     put(&**store, "c", &["a", "b"]).await;
@@ -290,7 +292,7 @@ pub async fn who_is_added_has_read_everything<S: Messages>(subject: Subject<S>) 
 }
 
 /// They receive a changed profile.
-pub async fn those_who_share_a_conversation_are_found<S: Messages>(subject: Subject<S>) {
+pub async fn users_who_share_a_conversation_are_found<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;
     put(&**store, "d", &["a", "x", "y"]).await;

@@ -189,7 +189,7 @@ pub async fn history_is_private<S: Messages>(subject: Subject<S>) {
 }
 
 /// One answer has everything: entries, marks, and the start of the log.
-pub async fn m7_sync_answers_what_was_missed_and_says_how_far_back_the_log_goes<S: Messages>(
+pub async fn m7_sync_returns_missed_entries_and_where_the_log_begins<S: Messages>(
     subject: Subject<S>,
 ) {
     let store = &subject.store;
@@ -238,9 +238,7 @@ pub async fn m7_sync_answers_what_was_missed_and_says_how_far_back_the_log_goes<
 }
 
 /// A client that knows another entry at a `seq` of this log gets `reset`.
-pub async fn f14_sync_says_where_the_log_is_not_the_one_the_client_knows<S: Messages>(
-    subject: Subject<S>,
-) {
+pub async fn f14_sync_resets_a_client_whose_log_differs<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     filled(&**store, "c", 10).await;
     put(&**store, "empty", &["a", "b"]).await;
@@ -424,7 +422,7 @@ pub async fn conversations_come_newest_entry_first_and_page_stably<S: Messages>(
 
 /// The conversation with the newest message comes first, and no message has an earlier time than
 /// the one before it.
-pub async fn f16_a_clock_that_goes_back_changes_no_order<S: Messages>(subject: Subject<S>) {
+pub async fn f16_a_clock_set_back_does_not_change_the_order<S: Messages>(subject: Subject<S>) {
     const HOUR: i64 = 3_600_000;
     let store = &subject.store;
     let send = |id: &'static str, when: i64| {
@@ -574,7 +572,7 @@ pub async fn a_conversation_looks_different_to_each_member<S: Messages + Directo
 }
 
 /// The read is for delivery and does not check who asks.
-pub async fn members_are_known_to_all_who_ask<S: Messages>(subject: Subject<S>) {
+pub async fn members_are_read_without_authorization<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     put(&**store, "c", &["b", "a", "b"]).await;
     for _ in 0..2 {

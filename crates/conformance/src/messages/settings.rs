@@ -89,9 +89,7 @@ async fn changed_after(events: &Recorder, seq: u64) -> Vec<Vec<UserId>> {
     found
 }
 
-pub async fn settings_are_a_members_own_and_keep_what_is_not_named<S: Messages>(
-    subject: Subject<S>,
-) {
+pub async fn settings_belong_to_a_member_and_omitted_ones_stay<S: Messages>(subject: Subject<S>) {
     let store = &*subject.store;
     put(store, "c", &["a", "b"]).await;
     assert_eq!(settings(store, "a", "c").await, MemberSettings::default());
@@ -126,7 +124,7 @@ pub async fn settings_are_a_members_own_and_keep_what_is_not_named<S: Messages>(
     }
 }
 
-pub async fn lists_have_what_is_archived_or_what_is_not<S: Messages>(subject: Subject<S>) {
+pub async fn lists_filter_by_archived<S: Messages>(subject: Subject<S>) {
     let store = &*subject.store;
     for number in 0..7 {
         let id = format!("c{number}");
@@ -178,9 +176,7 @@ pub async fn lists_have_what_is_archived_or_what_is_not<S: Messages>(subject: Su
 }
 
 /// In the transaction that appends the message, for each member who has not muted it then.
-pub async fn m10_a_message_ends_the_archive_of_members_who_have_not_muted_it<S: Messages>(
-    subject: Subject<S>,
-) {
+pub async fn m10_a_message_unarchives_for_members_without_a_mute<S: Messages>(subject: Subject<S>) {
     let store = &*subject.store;
     put(store, "c", &["a", "b", "d"]).await;
     fresh(store.append(sent_at("c", "b", 1), None).await);
@@ -215,7 +211,7 @@ pub async fn m10_a_message_ends_the_archive_of_members_who_have_not_muted_it<S: 
 }
 
 /// Over all pages, whatever the log has; the sum of what the list says of each conversation.
-pub async fn m9_the_total_counts_what_is_neither_muted_nor_archived<S: Messages>(
+pub async fn m9_the_total_excludes_muted_and_archived_conversations<S: Messages>(
     subject: Subject<S>,
 ) {
     let store = &*subject.store;

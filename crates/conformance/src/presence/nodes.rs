@@ -96,7 +96,7 @@ pub async fn p8_a_user_on_two_nodes_is_online_until_the_last_session_ends<P: Pre
 }
 
 /// P1 and C1: one leave for each user, and none for a user who came back on another node.
-pub async fn p1_what_a_dead_node_left_behind_is_swept_exactly_once<P: PresenceStore>(
+pub async fn p1_sessions_of_a_dead_node_are_swept_exactly_once<P: PresenceStore>(
     subject: PresenceSubject<P>,
 ) {
     let dead = subject.node_with_lease("dead").await;
@@ -168,7 +168,7 @@ pub async fn p1_many_sweepers_close_a_dead_node_once<P: PresenceStore>(
 }
 
 /// P2.
-pub async fn p2_a_restarted_node_purges_what_it_left_and_its_late_writes_are_fenced<
+pub async fn p2_a_restarted_node_purges_its_old_sessions_and_fences_late_writes<
     P: PresenceStore,
 >(
     subject: PresenceSubject<P>,
@@ -197,7 +197,7 @@ pub async fn p2_a_restarted_node_purges_what_it_left_and_its_late_writes_are_fen
 }
 
 /// P2 and P4: a restart within the grace period.
-pub async fn p2_users_who_return_to_a_restarted_node_are_no_event<P: PresenceStore>(
+pub async fn p2_users_who_return_to_a_restarted_node_cause_no_event<P: PresenceStore>(
     subject: PresenceSubject<P>,
 ) {
     join(&*subject.node_with_lease("node").await, "a", "a1").await;

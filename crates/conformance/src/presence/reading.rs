@@ -105,7 +105,7 @@ pub async fn the_list_is_the_same_as_if_users_left_out_were_offline<P: PresenceS
 }
 
 /// Whoever is at a device is known to be, whatever status they show; an idle or a closed one is none.
-pub async fn who_is_at_a_device_is_known_whatever_they_show<P: PresenceStore>(
+pub async fn activity_at_a_device_is_known_for_any_status<P: PresenceStore>(
     subject: PresenceSubject<P>,
 ) {
     let last_active = async |id: &str| {

@@ -4,7 +4,9 @@ use super::*;
 use lamplight_domain::presence::Activity;
 
 /// Beside what the user says, for as long as it lasts, and not while invisible.
-pub async fn who_uploads_is_shown_to_share_a_file<P: PresenceStore>(subject: PresenceSubject<P>) {
+pub async fn an_uploading_user_has_the_activity_sharing_file<P: PresenceStore>(
+    subject: PresenceSubject<P>,
+) {
     let presence = &subject.presence;
     let shown = async || {
         let found = presence.get(&user("a")).await.expect("an answer");
@@ -54,7 +56,7 @@ pub async fn who_uploads_is_shown_to_share_a_file<P: PresenceStore>(subject: Pre
 }
 
 /// Updates, and none where nothing changes.
-pub async fn what_is_shown_follows_status_activity_and_profile<P: PresenceStore>(
+pub async fn the_visible_state_follows_status_activity_and_profile<P: PresenceStore>(
     subject: PresenceSubject<P>,
 ) {
     let presence = &subject.presence;

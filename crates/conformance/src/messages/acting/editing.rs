@@ -40,7 +40,7 @@ pub async fn an_edited_message_has_its_last_content_and_the_log_has_all<S: Messa
 
 /// A deletion empties the message and its edits everywhere, and takes the reactions, the pin and the
 /// excerpts with it. The entries keep their places.
-pub async fn a_deleted_message_is_gone_from_every_answer<S: Messages>(subject: Subject<S>) {
+pub async fn a_deleted_message_is_in_no_answer<S: Messages>(subject: Subject<S>) {
     let store = &*subject.store;
     put(store, "c", &["a", "b"]).await;
     let one = send(store, "c", "a", "secret one").await;
@@ -103,7 +103,7 @@ fn reply(place: &str, sender: &str, content: &str, to: &MessageId, mentions: &[&
 }
 
 /// A reply names what it answers, with an excerpt of what that says now. Only members are mentioned.
-pub async fn replies_quote_what_is_there_now<S: Messages>(subject: Subject<S>) {
+pub async fn replies_quote_the_current_text<S: Messages>(subject: Subject<S>) {
     let store = &*subject.store;
     put(store, "c", &["a", "b", "d"]).await;
     put(store, "other", &["a", "b"]).await;

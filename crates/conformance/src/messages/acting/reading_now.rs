@@ -10,9 +10,7 @@ use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{Messages, Range};
 
 /// What is deleted is not unread and not the last message, by every way to both.
-pub async fn m9_deletions_change_what_is_unread_and_which_message_is_the_last<S: Messages>(
-    subject: Subject<S>,
-) {
+pub async fn m9_deletions_change_unread_and_the_last_message<S: Messages>(subject: Subject<S>) {
     let store = &*subject.store;
     put(store, "c", &["a", "b"]).await;
     let mut sent = Vec::new();
@@ -98,7 +96,7 @@ pub async fn m9_only_messages_move_marks_and_the_list<S: Messages>(subject: Subj
 }
 
 /// After a deletion all members learn that the conversation looks different to them.
-pub async fn m10_a_deletion_tells_every_member_that_the_conversation_changed<S: Messages>(
+pub async fn m10_a_deletion_sends_conversation_changed_to_every_member<S: Messages>(
     subject: Subject<S>,
 ) {
     let store = &*subject.store;

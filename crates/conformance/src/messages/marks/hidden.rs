@@ -32,7 +32,7 @@ fn chosen(status: ManualStatus, until: Option<Timestamp>) -> StatusOverride {
 }
 
 /// The true marks move at once, the visible ones when the member becomes visible.
-pub async fn p11_marks_of_the_invisible_move_untold_and_catch_up<S: Messages + Directory>(
+pub async fn p11_marks_of_invisible_users_move_hidden_and_catch_up<S: Messages + Directory>(
     subject: Subject<S>,
 ) {
     let store = &subject.store;
@@ -114,7 +114,7 @@ pub async fn p11_marks_of_the_invisible_move_untold_and_catch_up<S: Messages + D
 }
 
 /// The status ends exactly at `until`.
-pub async fn p11_marks_are_told_again_once_the_status_is_over<S: Messages + Directory>(
+pub async fn p11_marks_are_visible_again_once_the_status_ends<S: Messages + Directory>(
     subject: Subject<S>,
 ) {
     let store = &subject.store;
@@ -155,7 +155,7 @@ pub async fn p11_marks_are_told_again_once_the_status_is_over<S: Messages + Dire
     );
 }
 
-pub async fn p11_who_hides_how_far_they_have_read_does_not_see_it_of_others<
+pub async fn p11_a_user_who_hides_read_marks_does_not_see_those_of_others<
     S: Messages + Directory,
 >(
     subject: Subject<S>,
@@ -222,7 +222,9 @@ pub async fn p11_who_hides_how_far_they_have_read_does_not_see_it_of_others<
 }
 
 /// The message shows that the sender was there.
-pub async fn p11_ones_own_send_tells_ones_marks<S: Messages + Directory>(subject: Subject<S>) {
+pub async fn p11_a_send_makes_the_senders_marks_visible<S: Messages + Directory>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
     let (b, c) = (user("b"), conversation("c"));
     ten(&**store).await;
@@ -252,7 +254,7 @@ pub async fn p11_ones_own_send_tells_ones_marks<S: Messages + Directory>(subject
 }
 
 /// In any order, the visible marks end equal to the true ones.
-pub async fn p11_marks_and_statuses_raced_at_once_end_told<S: Messages + Directory>(
+pub async fn p11_racing_marks_and_statuses_end_visible<S: Messages + Directory>(
     subject: Subject<S>,
 ) {
     let store = &subject.store;
@@ -305,9 +307,7 @@ pub async fn p11_marks_and_statuses_raced_at_once_end_told<S: Messages + Directo
 
 /// A send makes marks visible that moved while the sender was invisible; the sender's devices know
 /// them already.
-pub async fn p11_a_send_of_the_invisible_tells_others_what_their_devices_knew<
-    S: Messages + Directory,
->(
+pub async fn p11_a_send_of_an_invisible_user_publishes_their_own_marks<S: Messages + Directory>(
     subject: Subject<S>,
 ) {
     let store = &subject.store;

@@ -161,7 +161,7 @@ pub async fn delivered_marks_only_grow_and_tell_those_that_moved<S: Messages>(su
 }
 
 /// A read mark moves the delivered mark too.
-pub async fn what_is_read_was_delivered<S: Messages>(subject: Subject<S>) {
+pub async fn a_read_mark_advances_the_delivered_mark<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     ten(&**store).await;
     let marked = store
@@ -183,7 +183,7 @@ pub async fn what_is_read_was_delivered<S: Messages>(subject: Subject<S>) {
 }
 
 /// A member's own messages are not counted.
-pub async fn m9_unread_counts_what_others_said_past_the_mark<S: Messages>(subject: Subject<S>) {
+pub async fn m9_unread_counts_messages_of_others_past_the_mark<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b", "x"]).await;
     for (sender, unread_a, unread_b) in [
@@ -241,7 +241,7 @@ async fn published<S>(subject: &Subject<S>, appended: usize) -> Vec<String> {
 
 /// A reply marks what it answers as read, for the others and for the sender's other devices. If
 /// nothing was unread, the message alone is published.
-pub async fn m9_a_send_past_what_was_unread_tells_the_senders_marks<S: Messages>(
+pub async fn m9_a_send_past_unread_entries_publishes_the_senders_marks<S: Messages>(
     subject: Subject<S>,
 ) {
     let store = &subject.store;
