@@ -128,7 +128,7 @@ export type Reaction = { emoji: string, count: number,
  */
 mine: boolean, 
 /**
- * Who reacted, in that order: the first 20.
+ * The ids of the first 20 users who reacted, in the order of their reactions.
  */
 userIds: Array<string>, };
 
@@ -141,7 +141,7 @@ export type SharedFile = { id: string,
  */
 name: string, 
 /**
- * What its content was found to be; `application/octet-stream` where that is not known.
+ * The media type detected from its content; `application/octet-stream` if unknown.
  */
 type: string, size: number, 
 /**
@@ -422,7 +422,7 @@ removed: Array<string>,
 roles: Record<string, "owner" | "admin" | "member">, };
 
 /**
- * A group gets another name or picture. What does not change is left out.
+ * A change of a group's name or picture. Unchanged fields are left out.
  */
 export type DetailsEntry = { 
 /**
@@ -523,7 +523,7 @@ avatarUrl?: string,
  */
 memberCount?: number, 
 /**
- * What the receiver is in a group.
+ * The receiver's role in a group.
  */
 role?: "owner" | "admin" | "member", 
 /**
@@ -582,15 +582,15 @@ export type Marks = { userId: string,
 deliveredSeq: number, readSeq: number, };
 
 /**
- * What a user keeps from others, and does not see of others.
+ * A user's privacy settings. A user who hides something does not see it of others.
  */
 export type AccountSettings = { 
 /**
- * Who is told when the user was last seen.
+ * Who sees when the user was last seen.
  */
 lastSeen: "everyone" | "nobody", 
 /**
- * Whether others are told how far the user has read.
+ * Whether others see how far the user has read.
  */
 receipts: boolean, };
 
@@ -660,8 +660,8 @@ retryable: boolean,
 retryAfterMs?: number, };
 
 /**
- * What a service worker gets for a message. It can come more than once: show each `messageId` once.
- * Without content, for a user who wants it so, there are ids only.
+ * The push for a message. It can arrive more than once: show each `messageId` once. If the user has
+ * disabled content, it has ids only.
  */
 export type PushPayload = { 
 /**
@@ -685,7 +685,8 @@ attachment?: PushAttachment,
  */
 avatarUrl?: string, createdAt: string, 
 /**
- * What is unread in all conversations of the receiver that are neither muted nor archived.
+ * The unread messages in all of the receiver's conversations that are neither muted nor
+ * archived.
  */
 unread: number, };
 
@@ -923,7 +924,8 @@ name?: string,
  */
 avatarUrl?: string, 
 /**
- * What members who join later see: `joined` (the default), what follows then, or `all`.
+ * The history that members see who join later: `joined` (the default), only later entries, or
+ * `all`.
  */
 history?: "joined" | "all", 
 /**
