@@ -63,7 +63,7 @@ test("C20: no key of Redis holds more than a share of the users, and every key h
   assert.ok(Math.max(...bytes) < total / 20, `${Math.max(...bytes)} of ${total} bytes are in one key`)
 })
 
-test("P10: 1,000 users reconnect at once to other nodes: nobody is told offline", async (t) => {
+test("P10: 1,000 users reconnect at once to other nodes: no user_offline is sent", async (t) => {
   const watching = await observers(t, [cluster.nodes[0], cluster.nodes[1]])
   for (const client of crowds[1].values()) client.cut()
   const began = performance.now()

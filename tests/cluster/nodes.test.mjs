@@ -74,7 +74,7 @@ test("P4: gone and back on another node within the grace period: no event for an
   }
 })
 
-test("C7: a member whom one node adds gets at once what another node stores", async (t) => {
+test("C7: a member added on one node gets messages stored by another node at once", async (t) => {
   const [one, two, three] = on(t)
   const times = []
   for (let round = 0; round < 10; round++) {
@@ -178,7 +178,7 @@ test("C9: a position ahead of the log is answered at once, on every node", async
   await until(async () => (await positions()).join() === "0", "the leader has read the whole log", 20_000)
 })
 
-test("C3: a node that stops stalls no request on the others, and its users are not told offline", async (t) => {
+test("C3: a stopping node stalls no request on the others, and its users do not go offline", async (t) => {
   const [one, , three] = on(t)
   const user = somebody("mover")
   const observer = await one.join(somebody("observer"), { roster: "diff" })

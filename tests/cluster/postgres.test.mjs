@@ -77,7 +77,7 @@ async function sendUntilRefused(client, id, content, stored) {
   }
 }
 
-test("M3, C10: a standby is promoted: the nodes begin anew by themselves, and clients are asked to reconnect", async (t) => {
+test("M3, C10: a standby is promoted: the nodes restart by themselves, and clients are asked to reconnect", async (t) => {
   const first = await primary(t)
   const standby = await first.standby()
   t.after(() => standby.stop())
@@ -130,7 +130,7 @@ test("M3, C10: a standby is promoted: the nodes begin anew by themselves, and cl
   assert.deepEqual(await texts(nodes[1], id, asha), [...stored, "after"])
 })
 
-test("C10: a node that begins anew listens on the port that the system chose for its flag", async (t) => {
+test("C10: a restarted node listens on the port that the system chose before", async (t) => {
   const postgres = await primary(t)
   const database = await postgres.database()
   const words = ["serve", "--listen", "127.0.0.1:0", "--auth=open"]

@@ -33,7 +33,7 @@ async function pair(t) {
   return { id, asha, ben, sender: await one.join(asha), receiver: await three.join(ben) }
 }
 
-test("a start without Redis takes seconds and says so; a healthy start does not say that presence is degraded", async (t) => {
+test("a start without Redis takes seconds and is logged; a healthy start does not log degraded presence", async (t) => {
   for (const node of cluster.nodes) assert.doesNotMatch(node.server.log, /presence is degraded/)
   const home = await mkdtemp(join(tmpdir(), "lamplight-alone-"))
   t.after(() => rm(home, { recursive: true, force: true }))
@@ -96,7 +96,7 @@ test("C4, C17: Redis restarts empty: nodes say so, subscribe again and deliver, 
   )
 })
 
-test("C17: FLUSHALL: everyone is announced again, and nobody who stayed is told offline", async (t) => {
+test("C17: FLUSHALL: all users are announced again, and no connected user goes offline", async (t) => {
   const { id, asha, ben, sender, receiver } = await pair(t)
   const observer = await on(t)[1].join(somebody("observer"), { roster: "diff" })
   await observer.comes(asha)
@@ -144,7 +144,7 @@ test("C18, P12, M10, M11: Redis drops the subscribers amid messages: a client th
   t.diagnostic(`${late.length} of ${count} came after later ones`)
 })
 
-test("P12: what a stalled link to Redis held back comes within seconds", async (t) => {
+test("P12: events held back by a stalled link to Redis arrive within seconds", async (t) => {
   const { id, sender, receiver } = await pair(t)
   cluster.nodes[2].redis.stall()
   for (let n = 0; n < 5; n++) assert.equal((await sender.send(id, `${n}`)).success, true)
@@ -155,7 +155,7 @@ test("P12: what a stalled link to Redis held back comes within seconds", async (
   assert.deepEqual(seqs(receiver), upTo(5))
 })
 
-test("C15: nodes ignore what a later version says on the bus, and go on", async (t) => {
+test("C15: nodes ignore messages of a later version on the bus", async (t) => {
   const { id, sender, receiver } = await pair(t)
   const channels = (await cluster.redis.command("PUBSUB", "CHANNELS")).trim().split("\n")
   assert.ok(

@@ -65,7 +65,7 @@ class Returning {
   }
 }
 
-test("P1, P4: a rolling restart of all nodes shows no user_offline for those who come back", async (t) => {
+test("P1, P4: a rolling restart of all nodes sends no user_offline for users who return", async (t) => {
   const users = Array.from({ length: 150 }, (_, n) => `roll-${n}`)
   const returning = users.map((user, n) => new Returning(user, n % 3))
   t.after(() => {
@@ -112,7 +112,7 @@ test("C2, P1: two of three nodes die at once, and the last one reaps both", asyn
   await Promise.all([cluster.nodes[1].start(), cluster.nodes[2].start()])
 })
 
-test("M3, M10: kill -9 of a node with sends on their way: what it acknowledged is there, and others get it", async (t) => {
+test("M3, M10: kill -9 of a node with sends in flight: acknowledged messages are stored and delivered", async (t) => {
   const [one, two, three] = on(t)
   const [asha, ben] = [somebody("asha"), somebody("ben")]
   const id = await conversationOf(cluster.nodes[0], asha, ben)
@@ -197,7 +197,7 @@ test("C10, M3, M13: PostgreSQL crashes under load: nothing acknowledged is lost,
   for (const { seq, id: message } of acknowledged) assert.equal(log[seq - 1]?.id, message)
 })
 
-test("C13: what a departed node leaves in Redis is bounded, and gone after its lease", async () => {
+test("C13: the data of a departed node in Redis is bounded, and expires after its lease", async () => {
   /** The keys, the bytes in them, and what Redis sent in three seconds. */
   const look = async () => {
     const sizes = [...(await cluster.redis.sizes()).values()]

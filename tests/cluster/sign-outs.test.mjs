@@ -85,7 +85,7 @@ test("H11: a sign-out while PostgreSQL takes no writes holds on every node, and 
   )
 })
 
-test("H11: the same for a sign-out everywhere, which spares what is opened later", async (t) => {
+test("H11: the same for a sign-out everywhere, which spares later sessions", async (t) => {
   const { nodes, postgres } = await start(t, 2)
   const asha = await register(nodes[0])
   const phone = { ...asha, token: await signIn(nodes[1], asha) }

@@ -76,7 +76,7 @@ describe("one's own account", { concurrency: 4 }, () => {
     assert.equal((await fetch(`${local.url}/api/auth/logout-all`, { method: "POST" })).status, 401)
   })
 
-  test("F35 a user name tells people of one name apart, and is told to those who are signed in", async (t) => {
+  test("F35 a user name distinguishes people of one name, and is shown to signed-in users", async (t) => {
     const [asha, ben] = [await register(local), await register(local, "Ben")]
     await update(local, ben, { name: "Twin" })
     const found = await get(local, `/api/users/${ben.user.id}`, { token: asha.token })
@@ -183,7 +183,7 @@ describe("one's own account", { concurrency: 4 }, () => {
     assert.equal((await get(server, SESSION, { token: phone.token })).status, 200)
   })
 
-  test("H12 an account has so many sessions, and the oldest goes with its sockets", async (t) => {
+  test("H12 past MAX_SESSIONS the oldest session ends with its sockets", async (t) => {
     const strict = await serve(t, { ...LOCAL, MAX_SESSIONS: "3" })
     const { enter } = crowd(t, strict)
     const asha = await register(strict)
@@ -196,7 +196,7 @@ describe("one's own account", { concurrency: 4 }, () => {
   })
 })
 
-describe("who may make an account", { concurrency: 2 }, () => {
+describe("who may create an account", { concurrency: 2 }, () => {
   const run = (server, args, input, env = {}) =>
     new Promise((resolve) => {
       const child = spawn(BINARY, ["account", "add", ...args], {
@@ -209,7 +209,7 @@ describe("who may make an account", { concurrency: 2 }, () => {
       child.stdin.end(input)
     })
 
-  test("REGISTRATION=closed: nobody by themselves, the operator by the command", async (t) => {
+  test("REGISTRATION=closed: only the operator, by the command", async (t) => {
     const closed = await serve(t, { ...LOCAL, REGISTRATION: "closed", SERVER_KEY })
     const body = { username: "asha", password: PASSWORD }
     const refused = await post(closed, "/api/auth/register", body)
@@ -243,7 +243,7 @@ describe("who may make an account", { concurrency: 2 }, () => {
     }
   })
 
-  test("an open server says so, and a stale token is no hindrance", async () => {
+  test("REGISTRATION=open is reported, and a stale token does not prevent registration", async () => {
     assert.equal((await get(local, SESSION)).body.registration, "open")
     const body = { username: somebody("x").slice(0, 32), password: PASSWORD }
     const made = await post(local, "/api/auth/register", body, { token: "stale" })

@@ -89,7 +89,7 @@ function refused(answer, code) {
 
 for (const wire of [socket, overHttp]) {
   describe(`over ${wire.name}`, { concurrency: 4 }, () => {
-    test("every change is answered, shown by history, and told to every other device", async (t) => {
+    test("every change is acknowledged, in the history, and sent to every other device", async (t) => {
       const { asha, ben, conversationId, said, page } = await pair(t)
       const message = await said(asha, "first")
       const about = { conversationId, messageId: message.id }
@@ -159,7 +159,7 @@ for (const wire of [socket, overHttp]) {
         await client.sees("conversation_updated", (one) => one.headSeq === 7 && !one.lastMessage, PATIENCE)
     })
 
-    test("what changes nothing is answered with the entry that made the state, and told to nobody", async (t) => {
+    test("a change without effect is answered with the entry that made the state, and sends no event", async (t) => {
       const { asha, ben, conversationId, said } = await pair(t)
       const message = await said(asha, "first")
       const about = { conversationId, messageId: message.id }
@@ -208,7 +208,7 @@ for (const wire of [socket, overHttp]) {
       refused(await wire.edit(asha, { ...editing, content: "another" }), "conflict")
     })
 
-    test("replies quote what a message says now, and mentions name members", async (t) => {
+    test("replies quote the current text of a message, and mentions name members", async (t) => {
       const { asha, ben, conversationId, said, page } = await pair(t)
       const message = await said(asha, `  a\n${"long ".repeat(50)}`)
       const answer = await wire.send(ben, {
@@ -433,7 +433,7 @@ describe("both wires", { concurrency: 4 }, () => {
     assert.equal(body.data[0].unread, 0)
   })
 
-  test("unread counts what is not deleted, and the last message is one that is there", async (t) => {
+  test("unread does not count deleted messages, and the last message is not deleted", async (t) => {
     const { asha, ben, conversationId, said } = await pair(t)
     const messages = []
     for (let n = 0; n < 4; n++) messages.push(await said(asha, `message ${n}`))

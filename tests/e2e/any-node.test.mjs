@@ -94,7 +94,7 @@ describe("without sticky sessions", { concurrency: 3, skip }, () => {
 /** A client that comes back on a loaded machine takes some seconds. */
 const ROLLING_GRACE_MS = 15_000
 
-test("C3: a rolling restart of three nodes shows nobody offline, and unmodified clients come back", {
+test("C3: a rolling restart of three nodes sends no user_offline, and unmodified clients reconnect", {
   skip,
 }, async (t) => {
   const server = await serve(t, { ...OPEN, PRESENCE_GRACE: `${ROLLING_GRACE_MS / 1_000}s` })

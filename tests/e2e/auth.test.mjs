@@ -29,7 +29,7 @@ async function turnedAway(connecting) {
 describe("GET /api/auth", () => {
   const ask = (server, options) => get(server, "/api/auth", options)
 
-  test("says how users sign in and that nobody is, which is no error", async () => {
+  test("returns the AUTH mode and no user without a session, which is not an error", async () => {
     for (const [server, auth] of [
       [open, "open"],
       [jwt, "jwt"],
@@ -49,7 +49,7 @@ describe("GET /api/auth", () => {
     }
   })
 
-  test("says who is signed in, to that user alone, and until they sign out", async () => {
+  test("returns the signed-in user, only with the cookie, until the sign-out", async () => {
     const asha = await register(local)
     const signedIn = { success: true, auth: "local", registration: "open", user: asha.user }
     assert.deepEqual((await ask(local, { token: asha.token })).body, signedIn)
@@ -138,7 +138,7 @@ describe("AUTH=open", { concurrency: 4 }, () => {
     assert.equal((await post(open, `${CHATS}/${id}/read`, { seq: 1, userId: b })).status, 200)
   })
 
-  test("a name that was given stays when another tab gives none, and can be given anew", async (t) => {
+  test("a name stays when another tab sends none, and can be changed", async (t) => {
     const { join } = crowd(t, open)
     const a = somebody("a")
     const watcher = await join(somebody("w"), { roster: "full" })
@@ -182,7 +182,7 @@ describe("AUTH=open", { concurrency: 4 }, () => {
 })
 
 describe("AUTH=local", { concurrency: 4 }, () => {
-  test("whoever is not known is told so first, whatever else is wrong", async () => {
+  test("missing authentication is reported before any other error", async () => {
     for (const [method, path, body] of [
       ["POST", "/api/privatechat/message", "{bad"],
       ["POST", CHATS, "[]"],
@@ -207,7 +207,7 @@ describe("AUTH=local", { concurrency: 4 }, () => {
     assert.equal((await fetch(`${local.url}/api/auth/session`, { headers })).status, 401)
   })
 
-  test("what a page of one person asks for is not done for another who has signed in since", async () => {
+  test("a request of one user's page is refused after another user has signed in", async () => {
     const [asha, ben] = [await register(local), await register(local)]
     const made = await post(local, "/api/auth/login", { username: ben.username, password: ben.password })
     const cookie = made.headers.get("set-cookie").split(";")[0]
@@ -300,7 +300,7 @@ describe("AUTH=local", { concurrency: 4 }, () => {
     assert.ok(["forbidden", "unauthenticated"].includes(key.code))
   })
 
-  test("with a token, what is one's own comes from the connect on, before join_user", async (t) => {
+  test("with a token, the user's own events arrive from the connect on, before join_user", async (t) => {
     const { connect, enter } = crowd(t, local)
     const [asha, ben] = [await register(local), await register(local, "Ben")]
     const early = await connect({ auth: { token: ben.token } })
@@ -313,7 +313,7 @@ describe("AUTH=local", { concurrency: 4 }, () => {
     await early.must("sync", { conversations: {} })
   })
 
-  test("signing out is told at once, ends this session's sockets and no other's", async (t) => {
+  test("signing out is announced at once, and ends this session's sockets only", async (t) => {
     // So long that nobody takes its end for "at once", however busy the machine is.
     const server = await serve(t, { ...LOCAL, PRESENCE_GRACE: "60s" })
     const { enter } = crowd(t, server)
@@ -341,7 +341,7 @@ describe("AUTH=local", { concurrency: 4 }, () => {
     assert.ok(took < 30_000, `${took} ms: told at once, without the grace of a minute`)
   })
 
-  test("nobody names themselves anew by join_user; a fresh session of one's own keeps the socket", async (t) => {
+  test("join_user cannot change the user; a fresh session of the same user keeps the socket", async (t) => {
     const { connect } = crowd(t, local)
     const asha = await register(local)
     const client = await connect({ auth: { token: asha.token } })
@@ -380,7 +380,7 @@ describe("AUTH=local", { concurrency: 4 }, () => {
     }
   })
 
-  test("h2: whoever connects over and over on one connection is let in more slowly", async (t) => {
+  test("h2: repeated connects on one connection are slowed down", async (t) => {
     const strict = await serve(t, { ...LOCAL, LIMIT_READS: "20" })
     const { token: fresh } = await register(strict)
     const socket = new WebSocket(`ws://127.0.0.1:${strict.port}/api/socketio/?EIO=4&transport=websocket`)
@@ -405,7 +405,7 @@ describe("AUTH=local", { concurrency: 4 }, () => {
     assert.ok(took > 1_000, `${took} ms`)
   })
 
-  test("over TLS the cookie is Secure and the host's alone, as a trusted proxy says", async (t) => {
+  test("over TLS, as reported by a trusted proxy, the cookie is Secure and has the __Host- prefix", async (t) => {
     const proxied = nodeOf(await serve(t, { ...LOCAL, TRUSTED_PROXIES: "127.0.0.1" }))
     const tls = { "x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.5" }
     const signUp = async (server) => {
@@ -507,7 +507,7 @@ describe("AUTH=local", { concurrency: 4 }, () => {
 })
 
 describe("AUTH=jwt", { concurrency: 4 }, () => {
-  test("a token's claims say who it is and fill the profile; HTTP takes it too", async (t) => {
+  test("a token's claims identify the user and fill the profile; HTTP accepts it too", async (t) => {
     const { connect } = crowd(t, jwt)
     const a = somebody("a")
     const picture = "https://example.org/a.png"

@@ -17,7 +17,7 @@ const bearer = (account, more = {}) => ({ authorization: `Bearer ${account.token
 const put = (on, path, bytes, headers) =>
   raw(on, "PUT", path, { bytes, headers: { "content-type": "image/png", ...headers } })
 
-test("the page shows pictures of this server alone: one elsewhere tells its owner who looks at it", async () => {
+test("the page loads pictures of this server only, because another host would see its viewers", async () => {
   for (const path of ["/chat", "/chat/sw.js", "/docs/"]) {
     const { headers } = await get(server, path)
     assert.match(headers.get("content-security-policy"), /img-src 'self' data: blob:;/, path)
@@ -60,7 +60,7 @@ describe("an account's picture", () => {
     await watcher.knows(asha.user.id, (one) => one.user && !one.user.avatarUrl)
   })
 
-  test("is for whoever is signed in, and for nobody else", async () => {
+  test("requires a signed-in user", async () => {
     const asha = await register(server, "Asha")
     const { avatarUrl } = (await put(server, ACCOUNT, png(300, 300), bearer(asha))).body.user
     const cookie = { cookie: `lamplight_session=${asha.token}` }
@@ -76,7 +76,7 @@ describe("an account's picture", () => {
     }
   })
 
-  test("what is no picture, or too large a one, changes nothing", async () => {
+  test("an invalid or too large picture changes nothing", async () => {
     const asha = await register(server, "Asha")
     const before = (await put(server, ACCOUNT, png(300, 300), bearer(asha))).body.user.avatarUrl
     const picture = png(300, 300)

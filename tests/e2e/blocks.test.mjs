@@ -72,7 +72,7 @@ function refused(answer, code, error) {
 
 for (const wire of WIRES) {
   describe(wire.name, () => {
-    test("m15 neither can write to the other, and both can delete what is theirs", async (t) => {
+    test("m15 neither can write to the other, and both can delete their own messages", async (t) => {
       const { asha, ben, conversationId, said } = await pair(t)
       const own = { asha: await said(asha), ben: await said(ben) }
       await asha.client.sees("new_private_message", (one) => one.id === own.ben.id, PATIENCE)
@@ -173,7 +173,7 @@ test("no new conversation with somebody where there is a block", async (t) => {
   assert.deepEqual((await http(one, "GET", "/api/privatechat/conversations")).data, [])
 })
 
-test("those whom one has blocked, by name and in pages", async (t) => {
+test("lists blocked users by name and in pages", async (t) => {
   const { asha } = await pair(t)
   const names = ["Cem", "Ada", "Bo"]
   const key = { authorization: `Bearer ${SERVER_KEY}` }

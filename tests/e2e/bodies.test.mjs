@@ -89,7 +89,7 @@ describe("F9 idle connections", () => {
 describe("F11 bodies that are not plain JSON", () => {
   const [a, b] = [somebody("a"), somebody("b")]
 
-  test("are refused with a sentence that says what to send", async () => {
+  test("are refused with an error that explains what to send", async () => {
     const id = await conversationOf(server, a, b)
     const plain = JSON.stringify({ conversationId: id, content: "hello" })
     const send = (raw, headers) =>

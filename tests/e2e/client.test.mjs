@@ -89,7 +89,7 @@ async function rewrite(t, target) {
 }
 
 describe("the built client", { concurrency: 2 }, () => {
-  test("F22 without WebSocket it polls, and the doctor says what is missing", async (t) => {
+  test("F22 without WebSocket it polls, and the doctor reports it", async (t) => {
     const server = await serve(t, OPEN)
     const ben = start(t, withSockets, { url: server.url, userId: "ben" })
     await connected(ben)
@@ -192,7 +192,7 @@ describe("the built client", { concurrency: 2 }, () => {
     assert.equal(client.me.get().user.id, sub)
   })
 
-  test("F26 each set-up that does not fit says so", async (t) => {
+  test("F26 each set-up mistake is explained", async (t) => {
     const warnings = []
     const warn = console.warn
     console.warn = (text) => warnings.push(text)

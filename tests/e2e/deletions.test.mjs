@@ -74,7 +74,7 @@ describe("the deletion of an account", { concurrency: 4 }, () => {
     }
   })
 
-  test("sessions end everywhere, and what is left has no name and stays readable", async (t) => {
+  test("sessions end everywhere, and the nameless messages stay readable", async (t) => {
     const { enter } = crowd(t, local)
     const [asha, ben, cleo] = [
       await register(local),
@@ -150,7 +150,7 @@ describe("the deletion of an account", { concurrency: 4 }, () => {
     assert.ok(!(await history(local, ben, place)).data.some((one) => one.deletedAt))
   })
 
-  test("nobody writes to it, begins with it or takes it into a group", async (t) => {
+  test("messages, new conversations and additions to groups are refused", async (t) => {
     const { enter } = crowd(t, local)
     const [asha, ben, cleo] = [
       await register(local),
@@ -210,7 +210,7 @@ describe("the deletion of an account", { concurrency: 4 }, () => {
     )
   })
 
-  test("asked to, it erases what was written, wherever that is", async (t) => {
+  test("on request it erases the user's messages in all conversations", async (t) => {
     const { enter } = crowd(t, local)
     const [asha, ben, cleo] = [
       await register(local),
@@ -257,7 +257,7 @@ describe("the deletion of an account", { concurrency: 4 }, () => {
     await until(async () => (await chat(local, ben, trip)).memberCount === 2)
   })
 
-  test("m10 a deletion goes on after its server was killed", async (t) => {
+  test("m10 a deletion continues after its server was killed", async (t) => {
     const server = await serve(t, LOCAL)
     const [asha, ben, cleo] = [
       await register(server),

@@ -38,7 +38,7 @@ describe("an upload that one node writes", { skip }, () => {
     return { cluster, bytes, by, id, ben, first, record, isWhole }
   }
 
-  test("M3: goes on at another one, which gets what came before", async (t) => {
+  test("M3: continues at another node, which gets the earlier bytes", async (t) => {
     const { bytes, by, id, first, record, isWhole } = await writing(t)
     const head = await by[1].head(id)
     assert.equal(head.status, 200)
@@ -50,14 +50,14 @@ describe("an upload that one node writes", { skip }, () => {
     await isWhole()
   })
 
-  test("M3: goes on by a request without an earlier HEAD", async (t) => {
+  test("M3: continues with a request without an earlier HEAD", async (t) => {
     const { bytes, by, id, isWhole } = await writing(t, 0)
     const whole = await by[1].patch(id, 0, bytes)
     assert.equal(whole.status, 204, whole.bytes.toString())
     await isWhole()
   })
 
-  test("M3: goes on at another one after the first one died", async (t) => {
+  test("M3: continues at another node after the first one died", async (t) => {
     const { cluster, bytes, by, id, isWhole } = await writing(t)
     await cluster.nodes[0].kill()
     const head = await by[1].head(id)
@@ -68,7 +68,7 @@ describe("an upload that one node writes", { skip }, () => {
     await isWhole()
   })
 
-  test("is said to have failed, once, if that node dies and its client does not come back", async (t) => {
+  test("is announced as failed, once, if that node dies and its client does not return", async (t) => {
     const { cluster, bytes, by, id, ben, record } = await writing(t)
     const watcher = await crowd(t, cluster.nodes[2]).join(ben)
     await until(async () => (await record("silent_at")) !== "", "the others were told of it", 20_000)
@@ -87,7 +87,7 @@ describe("an upload that one node writes", { skip }, () => {
     await cluster.nodes[0].start()
   })
 
-  test("M3: goes on at another one while the first one hangs, whose late bytes change nothing", async (t) => {
+  test("M3: continues at another node while the first one hangs, whose late bytes change nothing", async (t) => {
     const { cluster, bytes, by, id, first, isWhole } = await writing(t)
     cluster.nodes[0].signal("SIGSTOP")
     t.after(() => cluster.nodes[0].signal("SIGCONT"))

@@ -39,7 +39,7 @@ const offsetOf = (answer) => Number(answer.headers["upload-offset"])
 const isPart = ({ method, url }) => method === "PUT" && url.includes("partNumber")
 
 describe("files in S3", { skip }, () => {
-  test("a large file leaves in parts, comes down in ranges, and goes with its message", async (t) => {
+  test("a large file is uploaded in parts, downloaded in ranges, and deleted with its message", async (t) => {
     const { asha, ben, conversationId, files } = await pair()
     const bytes = randomBytes(2 * PART + 3_000_000)
     const id = idOf(await files.create(conversationId, bytes.length))
@@ -119,7 +119,7 @@ describe("files in S3", { skip }, () => {
     }
   })
 
-  test("M3: a node that is killed in mid-upload costs at most what it had not sent", async (t) => {
+  test("M3: a node killed during an upload loses at most the bytes that it had not sent", async (t) => {
     const own = await serve(t, { ...OPEN, SERVER_KEY, FILE_QUOTA: "0" })
     const { asha, conversationId } = await pair(own)
     const bytes = randomBytes(2 * PART)
@@ -145,7 +145,7 @@ describe("files in S3", { skip }, () => {
     assert.equal(sha256((await uploads(own, asha).download(id)).bytes), sha256(bytes))
   })
 
-  test("M13: an S3 that fails in mid-upload loses nothing, and what it had is not sent again", async () => {
+  test("M13: a failing S3 loses no bytes of an upload, and stored parts are not sent again", async () => {
     const { conversationId, files } = await pair()
     const bytes = randomBytes(2 * PART + 10)
     const id = idOf(await files.create(conversationId, bytes.length))
@@ -197,7 +197,7 @@ describe("files in S3", { skip }, () => {
     assert.equal(sha256((await files.download(id)).bytes), sha256(bytes))
   })
 
-  test("M13: one that hangs is given up, and the upload goes on", async () => {
+  test("M13: a hanging request to S3 is aborted, and the upload continues", async () => {
     const { conversationId, files } = await pair()
     const bytes = randomBytes(PART + 10)
     const id = idOf(await files.create(conversationId, bytes.length))
@@ -234,7 +234,7 @@ describe("files in S3", { skip }, () => {
     assert.equal((await files.download(id)).status, 404)
   })
 
-  test("what a request writes after its file was deleted and swept goes too", async () => {
+  test("bytes written after the file was deleted and swept are deleted too", async () => {
     const { conversationId, files } = await pair()
     const id = idOf(await files.create(conversationId, 100))
     let go
@@ -301,7 +301,7 @@ describe("files in S3", { skip }, () => {
 })
 
 describe("the settings of S3", { skip: skip || (isCluster ? "one node is enough" : false) }, () => {
-  test("what is wrong is explained at the start, and no secret is shown", async (t) => {
+  test("a wrong setting is explained at startup without showing a secret", async (t) => {
     const set = s3Settings()
     for (const [settings, expected] of [
       [{ FILES: "s3://" }, /FILES is "s3:\/\/".*expected s3:\/\/bucket/s],

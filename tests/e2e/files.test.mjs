@@ -32,7 +32,7 @@ async function pair(t, on = server) {
 }
 
 describe("uploads", () => {
-  test("a server says what it can do", async () => {
+  test("OPTIONS returns the server's capabilities", async () => {
     for (const path of ["/api/files", "/api/files/x"]) {
       const { status, headers } = await raw(server, "OPTIONS", path)
       assert.equal(status, 204)
@@ -42,7 +42,7 @@ describe("uploads", () => {
     }
   })
 
-  test("a file goes up in parts, past MAX_PAYLOAD, and comes down as it was", async (t) => {
+  test("a file larger than MAX_PAYLOAD is uploaded in parts and downloaded unchanged", async (t) => {
     const { asha, ben, conversationId, send } = await pair(t)
     const bytes = ZIP(5_000_000)
     const made = await asha.files.create(conversationId, bytes.length, { name: 'Ünter "lagen".zip' })
@@ -90,7 +90,7 @@ describe("uploads", () => {
     )
   })
 
-  test("a part can be asked for, and what one has is not sent again", async (t) => {
+  test("ranges and conditional requests work", async (t) => {
     const { asha, conversationId } = await pair(t)
     const bytes = ZIP(10_000)
     const id = await asha.files.whole(conversationId, bytes)
@@ -225,8 +225,8 @@ describe("uploads", () => {
   })
 })
 
-describe("what a file is", () => {
-  test("only what its bytes are is shown, and nothing runs", async (t) => {
+describe("types of files", () => {
+  test("only types detected from the bytes are displayed, and no script runs", async (t) => {
     const { asha, conversationId } = await pair(t)
     const page = "<!DOCTYPE html><script>alert(document.cookie)</script>"
     const svg = '<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'
@@ -279,7 +279,7 @@ describe("what a file is", () => {
     }
   })
 
-  test("a picture gets a thumbnail without what it said besides", async (t) => {
+  test("a picture gets a thumbnail without metadata", async (t) => {
     const { asha, ben, conversationId, send } = await pair(t)
     const id = await asha.files.whole(conversationId, png(1_200, 600), { type: "image/png" })
     const sent = await send(asha, [id])
@@ -323,7 +323,7 @@ describe("what a file is", () => {
   })
 })
 
-describe("who gets a file", () => {
+describe("who may download a file", () => {
   test("M15: members of its conversation, for as long as they are members and it is there", async (_t) => {
     const [asha, ben, carl] = ["asha", "ben", "carl"].map((name) => somebody(name))
     const id = somebody("room")
@@ -366,7 +366,7 @@ describe("who gets a file", () => {
     assert.equal((await raw(server, "GET", address)).status, 404, "deleted, by a signed address")
   })
 
-  test("M15: whom its owner has blocked gets a file no more, by any way, until the block ends", async (t) => {
+  test("M15: a user blocked by the owner cannot download the file in any way until the block ends", async (t) => {
     const { asha, ben, conversationId, send } = await pair(t)
     const picture = png(400, 200)
     const file = await asha.files.whole(conversationId, picture, { type: "image/png" })
@@ -482,7 +482,7 @@ describe("progress", () => {
     assert.equal(asha.client.all("file_progress").length, 0, "one's own upload")
   })
 
-  test("an upload over a slow network goes on for the others too", async (t) => {
+  test("an upload over a slow network stays active for others", async (t) => {
     const { asha, ben, conversationId } = await pair(t)
     const made = await asha.files.create(conversationId, 100_000)
     const id = made.headers.location.split("/").at(-1)
@@ -512,7 +512,7 @@ describe("progress", () => {
   })
 })
 
-test("who uploads is shown to share a file, and nobody is told where", async (t) => {
+test("an uploading user has the activity sharing_file without a conversation", async (t) => {
   const { asha, ben, conversationId, person } = await pair(t)
   const watcher = await person("watcher")
   const shares = (one) => one.activities?.some((activity) => activity.kind === "sharing_file")
@@ -553,7 +553,7 @@ test("who uploads is shown to share a file, and nobody is told where", async (t)
 })
 
 describe("limits", () => {
-  test("a quota, and types that are allowed by what the bytes are", async (t) => {
+  test("the quota, and types allowed as detected from the bytes", async (t) => {
     const own = await serve(t, {
       ...OPEN,
       SERVER_KEY,
@@ -641,7 +641,7 @@ test("M3: kill -9 in mid-upload, before and after a message has the file", { ski
 })
 
 // A connection that is closed with bytes unread is reset, and half of the clients never see why.
-test("f8 whoever sends much to an upload that is refused reads why", async (t) => {
+test("f8 a client that sends much to a refused upload can read the reason", async (t) => {
   const { asha, ben, conversationId } = await pair(t)
   const bytes = randomBytes(6_000_000)
   const file = await asha.files.create(conversationId, { size: 100 })

@@ -90,7 +90,7 @@ const entry =
     data.kind === kind && fits(data)
 
 describe("groups", () => {
-  test("a group is made once under its maker's id, and all members are told", async (t) => {
+  test("a group is created once under its creator's id, and announced to all members", async (t) => {
     const { join } = crowd(t, server)
     const [asha, ben, cleo] = ["asha", "ben", "cleo"].map(somebody)
     const socket = await join(ben)
@@ -128,7 +128,7 @@ describe("groups", () => {
   })
 
   for (const wire of WIRES) {
-    test(`roles decide who changes what, over ${wire.name}`, async (t) => {
+    test(`roles decide about changes, over ${wire.name}`, async (t) => {
       const { asha, ben, cleo, id, at, members, join } = await group(t, ["asha", "ben", "cleo"])
       const dan = somebody("dan")
       refused(await wire.add(ben, id, { userIds: [dan] }), "forbidden")
@@ -207,7 +207,7 @@ describe("groups", () => {
     })
   }
 
-  test("admins delete and pin what others wrote", async (t) => {
+  test("admins delete and pin messages of others", async (t) => {
     const { asha, ben, id, say } = await group(t, ["asha", "ben", "cleo"])
     const sent = await say(ben, "by a member")
     const path = `${MESSAGES}/${id}/${sent.id}`
@@ -218,7 +218,7 @@ describe("groups", () => {
     done(await ask(asha.id, "DELETE", path))
   })
 
-  test("m15 who is removed gets the entry that tells it, and nothing after", async (t) => {
+  test("m15 a removed member gets the entry of the removal and nothing after it", async (t) => {
     const { asha, ben, cleo, id, members, say, history } = await group(t, ["asha", "ben", "cleo"])
     const before = await say(cleo, "before")
     const since = cleo.client.mark()

@@ -34,7 +34,7 @@ function told(client, userId, since) {
 
 for (const roster of ["full", "diff", "watch"]) {
   describe(roster, () => {
-    test("p11 who has blocked somebody looks offline to them until the block ends", async (t) => {
+    test("p11 a blocker looks offline to the blocked user until the block ends", async (t) => {
       const { enter } = crowd(t, server)
       const [asha, ben, cara] = [account("asha"), account("ben"), account("cara")]
       const clients = { asha: await enter(asha, { roster: "full" }), cara: await enter(cara) }

@@ -43,7 +43,7 @@ describe("refusals", { concurrency: 8 }, () => {
     assert.equal((await request(server, "DELETE", CHATS, { as: a })).status, 405)
   })
 
-  test("what is not yours cannot be told from what is not there, on either wire", async (t) => {
+  test("resources of others and missing resources have the same answer, over both transports", async (t) => {
     const { join } = crowd(t, server)
     const foreign = await conversationOf(server, somebody("a"), somebody("b"))
     const c = somebody("c")
@@ -150,7 +150,7 @@ describe("refusals", { concurrency: 8 }, () => {
   })
 })
 
-describe("who is online", { concurrency: 4 }, () => {
+describe("the list of online users", { concurrency: 4 }, () => {
   test("the list, without oneself, the count, pages", async (t) => {
     const alone = await serve(t, OPEN)
     const { join } = crowd(t, alone)
@@ -318,7 +318,7 @@ describe("limits by address", { concurrency: 4 }, () => {
   })
 })
 
-describe("for those who run it", { concurrency: 4 }, () => {
+describe("for operators", { concurrency: 4 }, () => {
   test("liveness, readiness and metrics, which answer this machine or the server key", async () => {
     const node = nodeOf(server)
     assert.equal((await get(node, "/healthz")).status, 200)
@@ -521,7 +521,7 @@ describe("for those who run it", { concurrency: 4 }, () => {
     }
   })
 
-  test("the log says who was refused for their origin or their protocol, each once", async (t) => {
+  test("the log names each refused origin and protocol once", async (t) => {
     const own = nodeOf(await serve(t, OPEN))
     const old = await get(own, "/api/socketio/?EIO=3&transport=polling")
     assert.equal(old.status, 400)

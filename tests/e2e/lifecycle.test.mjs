@@ -53,7 +53,7 @@ describe("stopping", { concurrency: 4 }, () => {
     for (const seq of acknowledged) assert.ok(seq <= newest, "acknowledged and not there")
   })
 
-  test("SIGTERM as soon as it says that it is ready: exit 0", async (t) => {
+  test("SIGTERM as soon as it reports that it is ready: exit 0", async (t) => {
     const server = await serve(t, OPEN)
     for (let round = 0; round < 5; round++) {
       assert.deepEqual(await server.stop(), { code: 0, signal: null }, `round ${round}`)
@@ -85,7 +85,7 @@ describe("stopping", { concurrency: 4 }, () => {
     assert.ok(!/panicked/.test(server.log))
   })
 
-  test("SIGTERM: a request whose body ends 3 s later is answered, and what it sent is there", async (t) => {
+  test("SIGTERM: a request whose body ends 3 s later is answered, and its message is stored", async (t) => {
     const server = await serve(t, OPEN)
     const id = await conversationOf(server, "a", "b")
     const body = JSON.stringify({ conversationId: id, content: "slow", senderId: "a" })
@@ -138,7 +138,7 @@ describe("stopping", { concurrency: 4 }, () => {
     await until(() => joins.every((count) => count === 3))
   })
 
-  test("a server is ready soon, and on the port that it says", async (t) => {
+  test("a server starts quickly on the port that it reports", async (t) => {
     const began = performance.now()
     const server = await serve(t, OPEN)
     t.diagnostic(

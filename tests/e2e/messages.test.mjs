@@ -149,7 +149,7 @@ describe("sending", { concurrency: 8 }, () => {
     assert.equal(three.message.seq, 1)
   })
 
-  test("tempId is echoed to the sender alone, dedupes what is the same, and lets pass what is not", async (t) => {
+  test("tempId is echoed to the sender only, and deduplicates equal messages only", async (t) => {
     const { a, id, join, asha, ben } = await pair(t)
     const tab = await join(a)
     const tempId = `temp-${Date.now()}`
@@ -457,7 +457,7 @@ describe("reading", { concurrency: 8 }, () => {
     await asha.sees("receipt", (data) => data.userId === b && data.deliveredSeq === 1 && data.readSeq === 0)
   })
 
-  test("typing is told to the others, ends by a word, by a message, by leaving, and by itself after 6 s", async (t) => {
+  test("typing is sent to the others and ends by false, by a message, by leaving, and after 6 s", async (t) => {
     const { a, b, id, join, asha, ben } = await pair(t)
     const tab = await join(a)
     const body = { conversationId: id, isTyping: true }
@@ -556,7 +556,7 @@ describe("catching up", { concurrency: 4 }, () => {
     }
   })
 
-  test("sync: what was missed, at most 200 each, refusals one by one, and conversations not named", async (t) => {
+  test("sync: missed entries, at most 200 each, single refusals, and conversations that were not named", async (t) => {
     const { a, b, id, join, asha, ben } = await pair(t)
     for (let n = 1; n <= 250; n++)
       asha.socket.emit("send_private_message", { conversationId: id, content: `${n}` })
@@ -612,7 +612,7 @@ describe("catching up", { concurrency: 4 }, () => {
     assert.deepEqual(theirs, { success: true, conversations: {}, added: [], store: theirs.store })
   })
 
-  test("conversations: newest entry first, pages by a cursor, and nobody else's", async (t) => {
+  test("conversations: newest entry first, pages by a cursor, and only the user's own", async (t) => {
     const { join } = crowd(t, server)
     const a = somebody("a")
     const asha = await join(a)
@@ -669,7 +669,7 @@ describe("catching up", { concurrency: 4 }, () => {
     assert.equal(self.body.code, "invalid")
   })
 
-  test("P11: invisible cannot be told from offline by any answer", async (t) => {
+  test("P11: no answer distinguishes invisible from offline", async (t) => {
     const alone = await serve(t, OPEN)
     const { join } = crowd(t, alone)
     // Two people who do the same; then one closes everything and the other goes invisible.
@@ -799,7 +799,7 @@ describe("catching up", { concurrency: 4 }, () => {
     await last.comes(hidden)
   })
 
-  test("P11: what reached somebody invisible is told once they are no longer", async (t) => {
+  test("P11: delivered marks of an invisible user are published once the user is visible", async (t) => {
     const { b, id, asha, ben } = await pair(t)
     await ben.must("set_status", { status: "invisible" })
     await asha.send(id, "x")

@@ -61,7 +61,7 @@ describe("the profiles beside a page", () => {
     assert.equal(everybody.length, 8, "the entry that makes the group names all, of whom 100 are listed")
   })
 
-  test("are those of former members, and of nobody in a conversation of two", async (t) => {
+  test("are those of former members, and none in a direct conversation", async (t) => {
     const { join } = crowd(t, server)
     const [asha, ben, cleo] = ["asha", "ben", "cleo"].map(somebody)
     const { conversation } = await must(asha, "POST", CONVERSATIONS, {

@@ -200,7 +200,7 @@ describe("roster modes", { concurrency: 8 }, () => {
 })
 
 describe("coming and going", { concurrency: 8 }, () => {
-  test("a close is told after the grace period and within 1 s of it", async (t) => {
+  test("user_offline follows a close within 1 s after the grace period", async (t) => {
     const { join } = crowd(t, server)
     const b = somebody("b")
     const asha = await join(somebody("a"), { roster: "full" })
@@ -267,7 +267,7 @@ describe("coming and going", { concurrency: 8 }, () => {
     assert.equal(told(asha, b).length, 2)
   })
 
-  test("a join that is cut off in the middle leaves nobody behind", async (t) => {
+  test("an aborted join leaves no user online", async (t) => {
     const alone = await serve(t, OPEN)
     const { connect } = crowd(t, alone)
     for (let round = 0; round < 30; round++) {
@@ -316,7 +316,7 @@ describe("coming and going", { concurrency: 8 }, () => {
     await asha.sees("user_online", about("b"), { since })
   })
 
-  test("whoever writes is there without a heartbeat, and writing revives", async (t) => {
+  test("sending keeps a user online without heartbeats, and brings them back", async (t) => {
     const brief = await serve(t, { ...OPEN, PRESENCE_TTL: "2s", PRESENCE_GRACE: "5m" })
     const { join } = crowd(t, brief)
     const asha = await join("a", { roster: "full" })
@@ -339,7 +339,7 @@ describe("coming and going", { concurrency: 8 }, () => {
     await asha.sees("user_online", about("b"), { since })
   })
 
-  test("P13: lastSeenAt never goes back, over a restart too", async (t) => {
+  test("P13: lastSeenAt never decreases, even over a restart", async (t) => {
     const alone = await serve(t, OPEN)
     const { join } = crowd(t, alone)
     const watcher = await join("w", { roster: "full" })

@@ -26,8 +26,8 @@ function leaves(client, userId, since = 0) {
   )
 }
 
-describe("what people keep from others", { concurrency: 4 }, () => {
-  test("settings belong to the user, whatever proves who they are, and take nothing else", async (t) => {
+describe("privacy settings", { concurrency: 4 }, () => {
+  test("settings belong to the user with every AUTH, and invalid values are refused", async (t) => {
     const asha = person("Asha")
     assert.deepEqual(await settings(asha), ALL)
     const { body } = await set(asha, { lastSeen: "nobody" })
@@ -54,7 +54,7 @@ describe("what people keep from others", { concurrency: 4 }, () => {
     assert.deepEqual(own.body.settings, { lastSeen: "everyone", receipts: false })
   })
 
-  test("p11 nobody is told when they were last seen, and they are not told of others", async (t) => {
+  test("p11 lastSeen nobody hides the time from others, and theirs from the user", async (t) => {
     const { enter } = crowd(t, server)
     const [asha, ben] = [person("Asha"), person("Ben")]
     const watchers = []
@@ -114,7 +114,7 @@ describe("what people keep from others", { concurrency: 4 }, () => {
     assert.equal(typeof leaves(watchers[0], asha.user.id)[1].lastSeenAt, "string")
   })
 
-  test("p11 how far they have read is told to nobody, and they are told of nobody", async (t) => {
+  test("p11 receipts false hides read marks from others, and theirs from the user", async (t) => {
     const { enter } = crowd(t, server)
     const [asha, ben] = [person("Asha"), person("Ben")]
     const [a, b] = [await enter(asha), await enter(ben)]

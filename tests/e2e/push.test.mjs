@@ -89,7 +89,7 @@ test("a group is named, and a device that shows no texts gets ids only", async (
   assert.deepEqual(ids, { ...expected, createdAt, unread: 1 })
 })
 
-test("nothing for whoever looks at the page, has read it elsewhere or has muted it", async (t) => {
+test("no push for a user who views the page, has read the message or has muted the conversation", async (t) => {
   const ids = ["looker", "reader", "muter", "away"].map(somebody)
   const [looker, reader, muter, away] = ids.map((as) => ({ as }))
   const asha = { as: somebody("asha") }

@@ -15,7 +15,7 @@ const askAs = (server, path, headers) =>
     asked.on("error", reject).end()
   })
 
-describe("a page whose name was pointed at this machine", { concurrency: 4 }, () => {
+describe("a page after DNS rebinding", { concurrency: 4 }, () => {
   test("reads nothing in open, on any path", async (t) => {
     const server = await serve(t, OPEN)
     const foreign = { host: `evil.example:${server.port}`, "sec-fetch-site": "same-origin", "x-user-id": "1" }
@@ -30,7 +30,7 @@ describe("a page whose name was pointed at this machine", { concurrency: 4 }, ()
     }
   })
 
-  test("reads no metrics, whatever AUTH says", async (t) => {
+  test("cannot read metrics with any AUTH", async (t) => {
     const server = await serve(t, LOCAL)
     assert.equal(await askAs(server, "/metrics", { host: `evil.example:${server.port}` }), 401)
     assert.equal(await askAs(server, "/metrics", { host: `127.0.0.1:${server.port}` }), 200)
@@ -63,7 +63,7 @@ describe("one socket's requests", { concurrency: 4 }, () => {
     await Promise.all([...inOrder, ...atOnce])
   })
 
-  test("a catch-up is bounded, goes on where it stopped, and one at a time is held", async (t) => {
+  test("a catch-up is bounded, continues where it stopped, and runs one at a time", async (t) => {
     const server = nodeOf(await serve(t, OPEN))
     const { join } = crowd(t, server)
     const asha = await join("asha")
@@ -199,7 +199,7 @@ describe("signing out", { concurrency: 4 }, () => {
   })
 })
 
-test("SIGTERM: what reached the server is answered before its transport is closed", async (t) => {
+test("SIGTERM: received requests are answered before their transport closes", async (t) => {
   const server = await serve(t, OPEN)
   const { join } = crowd(t, server)
   const id = await conversationOf(server, "asha", "ben")
@@ -223,7 +223,7 @@ test("SIGTERM: what reached the server is answered before its transport is close
   }
 })
 
-test("in open, whoever reads may be named in the address; nobody is, elsewhere", async (t) => {
+test("only with AUTH=open a query parameter may name the reader", async (t) => {
   const server = await serve(t, OPEN)
   const id = await conversationOf(server, "asha", "ben")
   assert.equal((await get(server, `/api/privatechat/messages/${id}?userId=asha`)).status, 200)
@@ -236,7 +236,7 @@ test("in open, whoever reads may be named in the address; nobody is, elsewhere",
   assert.equal((await get(closed, conversations)).status, 401)
 })
 
-test("a HEAD asks what a GET asks", async (t) => {
+test("a HEAD is authorized like a GET", async (t) => {
   const server = await serve(t, OPEN)
   assert.equal((await request(server, "HEAD", "/api/online-users")).status, 200)
 })

@@ -36,7 +36,7 @@ async function hold(server) {
 }
 
 describe("a lost connection", { concurrency: 4 }, () => {
-  test("is given back with what was missed, in order and once, its roster and whom it watches", async (t) => {
+  test("is restored with missed events in order and once, its roster and its watches", async (t) => {
     const server = await serve(t, { ...OPEN, PRESENCE_GRACE: "5s" })
     const { join } = crowd(t, server)
     const id = await conversationOf(server, "asha", "ben")
@@ -78,7 +78,7 @@ describe("a lost connection", { concurrency: 4 }, () => {
     )
   })
 
-  test("is a new one for who did not ask, and asks for a sync", async (t) => {
+  test("is a new connection for clients without recovery, which then sync", async (t) => {
     const server = await serve(t, OPEN)
     const { join } = crowd(t, server)
     const asha = await join("asha")
@@ -87,7 +87,7 @@ describe("a lost connection", { concurrency: 4 }, () => {
     assert.equal((await asha.ask("user_activity")).code, "unauthenticated")
   })
 
-  test("after the grace period others are told of the leave and of the coming back", async (t) => {
+  test("after the grace period others see the user leave and return", async (t) => {
     const server = await serve(t, { ...OPEN, PRESENCE_GRACE: "300ms" })
     const { join } = crowd(t, server)
     const asha = await join("asha", { options: RECOVERY })
@@ -101,7 +101,7 @@ describe("a lost connection", { concurrency: 4 }, () => {
   })
 
   const onFile = oneNodeOnly("it locks the SQLite file")
-  test("while its user is announced leaves nobody online", { skip: onFile }, async (t) => {
+  test("during its user's announcement leaves no user online", { skip: onFile }, async (t) => {
     const server = await serve(t, { ...OPEN, PRESENCE_GRACE: "300ms" })
     const { connect, join } = crowd(t, server)
     const ben = await join("ben", { roster: "diff" })
@@ -132,7 +132,7 @@ describe("a lost connection", { concurrency: 4 }, () => {
     await until(async () => (await sockets()) <= 3)
   })
 
-  test("is nobody else's, and not of a session that is over", async (t) => {
+  test("is refused to another user and after the session has ended", async (t) => {
     const server = await serve(t, LOCAL)
     const { enter } = crowd(t, server)
     const [asha, ben] = [await register(server), await register(server, "Ben")]

@@ -121,7 +121,7 @@ test("a file waits for its verdict, and everyone learns of it", async (t) => {
   assert.equal(scan.of(id).length, 1, "it is sent once")
 })
 
-test("what the scanner refuses is gone", async (t) => {
+test("a file that the scanner refuses is deleted", async (t) => {
   const { asha, ben, conversationId, send } = await pair(t)
   scan.decides((bytes) => ({ verdict: bytes.includes("EICAR") ? "blocked" : "clean" }))
   const bad = await asha.files.whole(conversationId, Buffer.from("an EICAR of sorts"), { type: "text/plain" })

@@ -74,7 +74,7 @@ test("in scripts without spaces any part is found", async () => {
   )
 })
 
-test("what was edited is found by its new text only, and what was deleted not at all", async () => {
+test("an edited message is found by its new text only, and a deleted one not at all", async () => {
   const { asha, conversationId, say, indexed } = await people()
   const edited = await say(asha, "zebra one")
   const deleted = await say(asha, "zebra two")
@@ -95,7 +95,7 @@ test("what was edited is found by its new text only, and what was deleted not at
   assert.ok(message.editedAt)
 })
 
-test("nobody finds what is said in conversations of others", async () => {
+test("messages in conversations of others are not found", async () => {
   const { asha, ben, carl, conversationId, say, indexed } = await people()
   const other = await conversationOf(server, carl, ben)
   await say(asha, "platypus secret")

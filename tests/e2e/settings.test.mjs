@@ -47,7 +47,7 @@ const NONE = settingsOf({})
 
 for (const { name, set } of WIRES) {
   describe(name, () => {
-    test("settings are answered, kept, and told to one's own devices only", async (t) => {
+    test("settings are acknowledged, stored, and sent to the user's own devices only", async (t) => {
       const { asha, ben, id } = await pair(t)
       const wanted = { mutedUntil: FAR, archived: true, pinned: true }
       const answer = await set(asha, id, wanted)
@@ -112,7 +112,7 @@ test("both wires answer alike", async (t) => {
   assert.deepEqual(first, second)
 })
 
-test("lists by archive, and the total of what is unread over all pages", async (t) => {
+test("lists by archive, and the unread total over all pages", async (t) => {
   const { join } = crowd(t, server)
   const asha = { id: somebody("asha") }
   const ids = []

@@ -113,7 +113,7 @@ test("files are listed by kind, the newest message first, as their messages have
   assert.ok(around.body.data.some(({ id }) => id === one.messageId))
 })
 
-test("a page goes on where it ended, whatever is sent and deleted meanwhile", async (t) => {
+test("a cursor continues at its position, whatever is sent and deleted meanwhile", async (t) => {
   const { asha, place } = await pair(t)
   const sent = []
   for (const n of [1, 2, 3, 4]) sent.push(await asha.share(place, `${n}.png`))
@@ -128,7 +128,7 @@ test("a page goes on where it ended, whatever is sent and deleted meanwhile", as
   assert.deepEqual(await asha.names(place), ["5.png", "4.png", "2.png", "1.png"], "what was deleted is gone")
 })
 
-test("M15: strangers, removed members and members who join later have what they may see", async (t) => {
+test("M15: strangers, removed members and later members see only permitted files", async (t) => {
   const [asha, ben, cleo, stranger] = await people(t, "asha", "ben", "cleo", "stranger")
   const made = await request(server, "POST", CONVERSATIONS, {
     as: asha.id,
@@ -157,7 +157,7 @@ test("M15: strangers, removed members and members who join later have what they 
   )
 })
 
-test("M15: a list leaves out what a block withholds, until it ends", async (t) => {
+test("M15: a list omits files withheld by a block until the block ends", async (t) => {
   const { asha, ben, place } = await pair(t)
   await asha.share(place, "hers.png")
   await ben.share(place, "his.png")

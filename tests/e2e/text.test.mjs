@@ -42,7 +42,7 @@ describe("F18 however it is typed", () => {
   })
 })
 
-describe("F19 what cannot be seen", () => {
+describe("F19 invisible text", () => {
   test("is no message over either wire", async (t) => {
     const { join } = crowd(t, open)
     const [a, b] = [somebody("a"), somebody("b")]

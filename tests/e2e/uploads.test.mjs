@@ -233,7 +233,7 @@ describe("uploads of the client", () => {
     await eventually(() => browser.bytes.size === 0)
   })
 
-  test("what the server does not take fails its message; it is discarded with its bytes, or sent again", async (t) => {
+  test("a refused upload fails its message, which is discarded with the bytes or sent again", async (t) => {
     const server = await serve(t, {
       ...OPEN,
       FILE_TYPES: "image/*, application/zip",
@@ -313,7 +313,7 @@ describe("uploads of the client", () => {
     )
   })
 
-  test("two tabs: one uploads, both show it, and when it closes the other goes on", async (t) => {
+  test("two tabs: one uploads, both show it, and when it closes the other continues", async (t) => {
     const server = await serve(t, OPEN)
     const [asha, ben] = [somebody("asha"), somebody("ben")]
     const id = await conversationOf(server, asha, ben)

@@ -100,7 +100,7 @@ test("M5: messages of one burst in another order", () => {
   assert.equal(violations.of("out of order"), 1, String(violations))
 })
 
-test("M10: an entry that the store does not have, or has under another id; and a message of nobody", () => {
+test("M10: finds an entry that the store lacks or has under another id, and a message without a sender", () => {
   assert.equal(judge((_, log) => log.push(entry(4, "x", "four"))).of("never sent"), 1)
   const violations = new Violations()
   const seen = new Map([
@@ -113,7 +113,7 @@ test("M10: an entry that the store does not have, or has under another id; and a
   assert.equal(violations.of("gap left"), 1)
 })
 
-test("M4: what came before a tab was opened is no gap of it", () => {
+test("M4: entries before a tab was opened are not a gap", () => {
   const violations = new Violations()
   checkViews(
     [{ name: "tab", user: "a", conversation: "c", base: 2, seen: new Map([[3, entry(3, "a", "three")]]) }],
@@ -123,7 +123,7 @@ test("M4: what came before a tab was opened is no gap of it", () => {
   assert.equal(violations.count, 0)
 })
 
-test("M10: what a connection was not pushed, but what came before it and what it sent", () => {
+test("M10: finds entries that were not pushed to a connection, except earlier ones and its own", () => {
   const judged = (from, all, sent) => {
     const violations = new Violations()
     const pushes = [{ name: "tab", conversation: "c", from, all: new Set(all), sent: new Set(sent) }]
@@ -259,7 +259,7 @@ test("M9: deleted messages are not unread, and not the last one", () => {
   assert.equal(judged({ unread: 0, lastMessage: { id: "id-two", content: "" } }).of("last message"), 1)
 })
 
-test("P1: ghosts, and users who are not shown", () => {
+test("P1: finds ghosts, and online users who are not shown", () => {
   const violations = new Violations()
   checkOnline("node", ["a", "ghost"], ["a", "b"], violations)
   assert.deepEqual([violations.of("ghost"), violations.of("not shown")], [1, 1])

@@ -26,7 +26,7 @@ describe("one's own account", () => {
     client.close()
   })
 
-  test("a wrong current password is the server's refusal, and nobody is signed out by it", async () => {
+  test("a wrong current password is refused and does not sign the user out", async () => {
     const { client } = await signedIn()
     await client.changePassword({ current: "right", next: "another lamp" })
     const failed = client.changePassword({ current: "wrong", next: "another lamp" })

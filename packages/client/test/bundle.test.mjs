@@ -141,7 +141,7 @@ describe("over WebSocket", () => {
     expect(socket.connected).toBe(false)
   })
 
-  test("what is no handshake of Engine.IO is an error of the connect", async () => {
+  test("a response that is not an Engine.IO handshake fails the connect", async () => {
     const { socket } = await serve("0<html>", () => [])
     const failed = once(socket, "connect_error")
     socket.connect()

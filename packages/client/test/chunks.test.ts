@@ -8,7 +8,7 @@ afterEach(() => {
   vi.resetModules()
 })
 
-test("a signed address comes as soon as its part of the client loads, and nothing goes on once nobody needs it", async () => {
+test("a signed URL is available once its chunk has loaded, and is no longer renewed without subscribers", async () => {
   const world = makeWorld()
   const sign = vi.fn((_id: string, path: string, set: (address: string) => void) => {
     set(`${path}?signature=1`)

@@ -60,7 +60,7 @@ describe("the connection", () => {
     expect(seen).toEqual(["connecting", "catching-up", "offline", "connecting", "catching-up", "connected"])
   })
 
-  test("a loss says since when, that it is stale, and when the next try comes; the delays grow", async () => {
+  test("a lost connection shows its start, that data is stale, and the next attempt; the delays grow", async () => {
     const world = makeWorld()
     const { client, wires, cut, sockets } = makeTab(world)
     client.retain()
@@ -114,7 +114,7 @@ describe("the connection", () => {
     expect(sockets).toHaveLength(2)
   })
 
-  test("the heartbeat comes every 30 s and says whether the person is there", async () => {
+  test("the heartbeat is sent every 30 s and reports whether the person is active", async () => {
     const world = makeWorld()
     const { client, environment } = makeTab(world)
     client.retain()
@@ -218,7 +218,7 @@ describe("the connection", () => {
     expect(sockets).toHaveLength(2)
   })
 
-  test("getToken: the same expired token again is told as what it is (LL-107)", async () => {
+  test("getToken: returning the same expired token again is reported as LL-107", async () => {
     const world = makeWorld()
     world.server.refuse = (what) => (what === "join_user" ? refusal("unauthenticated") : undefined)
     const old = token({ sub: "me", exp: world.clock.now() / 1000 - 60 })
@@ -254,7 +254,7 @@ describe("the connection", () => {
     expect(reasons).toEqual(["connect", "expired"])
   })
 
-  test("an HTTP request whose token was not taken is made again with a fresh one, once", async () => {
+  test("an HTTP request with a rejected token is repeated once with a fresh one", async () => {
     const world = makeWorld()
     world.server.addUser("me")
     let serial = 0

@@ -5,7 +5,7 @@ import { isVisible, refuseContent } from "../src/content.js"
 const fixture = new URL("../../../fixtures/text/visible.json", import.meta.url)
 const { visible, blank } = JSON.parse(readFileSync(fixture, "utf8")) as Record<"visible" | "blank", string[]>
 
-describe("F19 what is visible is the same in both languages", () => {
+describe("F19 Rust and TypeScript agree about which text is visible", () => {
   test.each(visible)("%j is visible", (text) => {
     expect(isVisible(text)).toBe(true)
     expect(refuseContent(text)).toBeNull()

@@ -78,7 +78,7 @@ test("are loaded with the first subscriber, page by page, newest first", async (
   client.close()
 })
 
-test("what is sent and deleted meanwhile comes and goes, in the order of the messages", async () => {
+test("new files appear and deleted ones disappear, in the order of the messages", async () => {
   const { client, world, server, share, names, files, open } = await start()
   const old = share("asha", "1.png", "2.pdf")
   await open()
@@ -103,7 +103,7 @@ test("what is sent and deleted meanwhile comes and goes, in the order of the mes
   client.close()
 })
 
-test("a page that is on its way does not bring back what was deleted, nor lose what was sent", async () => {
+test("a page that arrives late neither restores deleted files nor drops new ones", async () => {
   const { client, world, server, share, names, files, wires, open } = await start()
   const old = share("asha", "1.png")
   await open()
@@ -150,7 +150,7 @@ test("is loaded again after a connection, as far as it was, and forgotten with t
   client.close()
 })
 
-test("a failure shows, keeps what is there, and is tried again when asked", async () => {
+test("a failure shows an error, keeps the loaded files, and can be retried", async () => {
   const { client, world, server, share, names, files, wires, open } = await start()
   for (let n = 1; n <= 2; n++) share("asha", `${n}.png`)
   server.filesPage = 2

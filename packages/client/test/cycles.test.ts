@@ -66,7 +66,7 @@ for (const folder of ["packages/client/src", "packages/react/src", "apps/chat/sr
   })
 }
 
-test("a cycle is found, and what only meets again is none", () => {
+test("a cycle is found, and a shared import is not a cycle", () => {
   const diamond = new Map([
     ["a", ["b", "c"]],
     ["b", ["d"]],

@@ -11,7 +11,7 @@ test("ids are UUIDs of version 7: unlike each other, and sorted by the milliseco
   expect(ids.map(time)).toEqual(ids.map(time).sort((a, b) => a - b))
 })
 
-test("F16 a device whose clock is set back does not make somebody active for hours", () => {
+test("F16 setting a device's clock back does not make its user active for hours", () => {
   vi.stubGlobal("document", Object.assign(new EventTarget(), { visibilityState: "visible" }))
   let now = 1_800_000_000_000
   const environment = browserEnvironment({ now: () => now, after: () => () => {} })

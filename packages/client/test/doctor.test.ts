@@ -96,7 +96,7 @@ describe("the doctor", () => {
     expect((await examine(waf, { url: "" })).codes).toEqual(["bad_answer"])
   })
 
-  test("a refusal is a finding, and what the server says of a token is taken apart", async () => {
+  test("a refusal is a finding, with the server's details about the token", async () => {
     const said = "The signature does not fit (HS256); expected a signature by the server's key."
     const fix = "Use the same JWT_SECRET on both sides."
     world.server.refuse = (what) =>

@@ -51,7 +51,7 @@ async function refusedWith(options: LamplightOptions) {
   return { status, error, findings, said: String(warned.mock.calls[0]?.[0]) }
 }
 
-describe("F26 who is calling does not fit the server", () => {
+describe("F26 the credentials do not fit the server's AUTH", () => {
   test.each([
     ["no getToken against jwt", "jwt", nobody, "the client has no `getToken`"],
     ["userId against jwt", "jwt", { userId: "42" }, "the client has a `userId`, and no `getToken`"],
@@ -74,7 +74,7 @@ describe("F26 who is calling does not fit the server", () => {
     ])
   })
 
-  test("F26 a token without `sub`: what the server says of it is taken apart", async () => {
+  test("F26 a token without `sub`: the error has the server's details", async () => {
     const sentence =
       "The token's sub is missing; expected the user's id. Put the user's id into sub. (bad_subject)"
     const token = `${Buffer.from("{}").toString("base64url")}.${Buffer.from("{}").toString("base64url")}.s`
@@ -95,7 +95,7 @@ describe("F26 who is calling does not fit the server", () => {
     client.close()
   })
 
-  test("who is signed out, or is not signed in yet, is no mistake: nothing in the console", async () => {
+  test("being signed out is not a mistake: nothing in the console", async () => {
     const { client } = makeTab(world, { ...nobody, fetch: server("local") })
     client.retain()
     await world.clock.advance(60_000)
@@ -162,7 +162,7 @@ describe("F26 where the server is", () => {
     client.close()
   })
 
-  test("F26 a wrong path: said while it goes on trying, and once in the console", async () => {
+  test("F26 a wrong path: explained while attempts continue, and once in the console", async () => {
     const { client, wires } = makeTab(world, {
       url: "https://chat.example.com",
       path: "chat/socket/",
@@ -190,7 +190,7 @@ describe("F26 where the server is", () => {
     client.close()
   })
 
-  test("a server that is down is no mistake of the set-up, and what fails next is told as it is", async () => {
+  test("a server that is down is not a set-up mistake, and the next failure is reported unchanged", async () => {
     const fetch = () => Promise.reject(new TypeError("Failed to fetch"))
     const { client, wires, sockets } = makeTab(world, { url: "https://chat.example.com", fetch })
     wires.socketDown = true
@@ -205,7 +205,7 @@ describe("F26 where the server is", () => {
     client.close()
   })
 
-  test("F26 a token route that fails says that it is the application's", async () => {
+  test("F26 a failing token route is reported as the application's", async () => {
     const getToken = () => {
       throw new Error("no token: 500")
     }
@@ -241,7 +241,7 @@ describe("F26 where the server is", () => {
   })
 })
 
-test("F27 path and its slashes: what is asked for is the path without a slash at its end", async () => {
+test("F27 the requested path has no trailing slash", async () => {
   const asked: unknown[] = []
   for (const path of [undefined, "/api/socketio", "/api/socketio/", "api/socketio"]) {
     const { client } = makeTab(world, {

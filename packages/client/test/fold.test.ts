@@ -106,7 +106,7 @@ function pageOf(
 }
 
 describe("folding", () => {
-  test("any order and repetition of entries and pages gives what the server folds", () => {
+  test("any order and repetition of entries and pages gives the same result as the server's fold", () => {
     const step = fc.record({
       kind: fc.constantFrom("entry", "entry", "run", "newest", "before", "after"),
       at: fc.nat(),
@@ -204,7 +204,7 @@ describe("folding", () => {
     expect(lastSeq(log)).toBe(4)
   })
 
-  test("of more than twenty the count stays right, whoever is named", () => {
+  test("with more than twenty reactions the count stays right, whoever is listed", () => {
     const userIds = Array.from({ length: 20 }, (_, at) => `u${at}`)
     const many = message(1, { reactions: [{ emoji: "👍", count: 30, mine: true, userIds }] })
     const [group] = after(many, 9, reaction(10, "u25", false), reaction(11, "u3", false)).reactions ?? []

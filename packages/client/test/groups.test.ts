@@ -62,7 +62,7 @@ describe("making a group", () => {
     client.close()
   })
 
-  test("a group of nobody else is refused here, with what to do", async () => {
+  test("a group without other members is refused here, with a fix", async () => {
     const { client } = await start()
     await expect(client.createGroup({ memberIds: ["me"] })).rejects.toMatchObject({
       code: "invalid",
@@ -127,7 +127,7 @@ describe("the members of a group", () => {
     client.close()
   })
 
-  test("a failed load says so, and loads again", async () => {
+  test("a failed load shows an error and can be retried", async () => {
     const { client, world, server } = await start()
     server.refuse = (what) => (what.includes("/members") ? refusal("internal") : undefined)
     const members = client.members("g")
@@ -373,7 +373,7 @@ describe("the rows of changes", () => {
 })
 
 describe("who is removed", () => {
-  test("sees the conversation go at once; what was unsent fails and stays", async () => {
+  test("loses the conversation at once; unsent messages fail and stay", async () => {
     const all = await start()
     const { client, world, server, handle, wires } = all
     handle.open()
@@ -431,7 +431,7 @@ describe("who is removed", () => {
     client.close()
   })
 
-  test("without a socket: the next read over HTTP tells it", async () => {
+  test("without a socket: the next read over HTTP reveals it", async () => {
     const all = await start()
     const { world, server, handle, wires, cut } = all
     handle.open()

@@ -178,7 +178,7 @@ describe("F4 the next person does not act as the previous one", () => {
     client.close()
   })
 
-  test("F4 whoever has signed out is not connected by a mount that follows at once", async () => {
+  test("F4 a mount right after signing out does not connect the former user", async () => {
     const { world, state, client } = host()
     const release = client.retain()
     await world.clock.advance(1_000)
@@ -191,7 +191,7 @@ describe("F4 the next person does not act as the previous one", () => {
     client.close()
   })
 
-  describe("F4 what is written after a release waits for a token, in every tab", () => {
+  describe("F4 messages written after a release wait for a token, in every tab", () => {
     async function twoTabs() {
       const world = makeWorld()
       const state = { person: "asha", failing: false, asked: 0 }
@@ -272,7 +272,7 @@ describe("F4 the next person does not act as the previous one", () => {
   })
 })
 
-test("F4 with a cookie, too, it is asked anew who is signed in when the client is retained again", async () => {
+test("F4 with a cookie, the session is requested again when the client is retained again", async () => {
   const world = makeWorld()
   for (const id of ["asha", "ben"]) world.server.addUser(id)
   world.server.addConversation("7", "asha", "carl")
@@ -453,7 +453,7 @@ test("F7 after `refused` no token is asked for and nothing fetched, until connec
 })
 
 describe("getToken under load and trouble", () => {
-  test("many requests whose token has ended, answered one after the other, ask for one token", async () => {
+  test("many requests with an expired token, answered one after the other, request one token", async () => {
     const world = makeWorld()
     let serial = 0
     const getToken = vi.fn(() => known(world, "me", {}, `sig${++serial}`))
@@ -531,7 +531,7 @@ describe("getToken under load and trouble", () => {
     client.close()
   })
 
-  test("an error of the other build of this package is known as what it is", async () => {
+  test("an error of the other build of this package is recognised", async () => {
     const world = makeWorld()
     // What `require()` gives beside `import`: the same class twice.
     class Unauthorized extends Error {
@@ -548,7 +548,7 @@ describe("getToken under load and trouble", () => {
     client.close()
   })
 
-  test("what is wrong with the set-up fails no message: it goes when that is mended", async () => {
+  test("a set-up mistake fails no message: it is sent once the mistake is fixed", async () => {
     const world = makeWorld()
     const stored = world.server.addConversation("7", "me", "asha")
     const token = known(world, "me", { exp: world.clock.now() / 1000 + 3600 })
@@ -602,7 +602,7 @@ describe("a message right after the start", () => {
     client.close()
   })
 
-  test("where nobody is signed in it is refused, with its text", async () => {
+  test("while signed out it is refused and returns its text", async () => {
     const world = makeWorld()
     world.server.isLocal = true
     const { client } = makeTab(world, { userId: undefined as never })

@@ -37,7 +37,7 @@ async function collect(withLock: ReturnType<typeof browserLock>) {
 }
 
 describe("F21 where APIs of secure contexts are missing", () => {
-  test("F21 onMessage hears of a message without navigator.locks", async () => {
+  test("F21 onMessage is called without navigator.locks", async () => {
     vi.stubGlobal("navigator", { onLine: true })
     expect(await collect(browserLock())).toEqual([[["hello", true]], [["hello", true]]])
   })

@@ -58,7 +58,7 @@ describe("F28 a jump into the past", () => {
     expect(it.seqs().at(-1)).toBe(1_201)
   })
 
-  test("what is written meanwhile moves nothing, and is there at the end", async () => {
+  test("messages that arrive meanwhile move no rows and are loaded at the end", async () => {
     const { seven, seqs, server, clock, unread } = await ready(2_000)
     await seven.jumpTo(1)
     const { rows } = seven.messages.get()
@@ -72,7 +72,7 @@ describe("F28 a jump into the past", () => {
     expect(seven.messages.get().hasNewer).toBe(false)
   })
 
-  test("to what is here already asks for nothing; to what does not exist shows what is nearest", async () => {
+  test("a jump to a loaded row sends no request; to a missing one it shows the nearest", async () => {
     const { seven, seqs, pages } = await ready(300)
     const before = pages().length
     await seven.jumpTo(280)
@@ -121,7 +121,7 @@ describe("F28 a jump into the past", () => {
     expect(seqs()).toEqual(range(951, 1_001))
   })
 
-  test("22: what lies between is not read by it, and only what was shown is marked", async () => {
+  test("22: rows between are not loaded, and only shown rows are marked as read", async () => {
     const { seven, clock, stored, unread } = await ready(10_000, 40)
     await seven.jumpTo(41)
     seven.markRead()
@@ -129,7 +129,7 @@ describe("F28 a jump into the past", () => {
     expect([stored.read.get("me"), unread()]).toEqual([100, 9_900])
   })
 
-  test("a loss of the line leaves one where one is, and what came is there at the end", async () => {
+  test("a lost connection keeps the position, and new messages are loaded at the end", async () => {
     const { seven, seqs, server, clock, cut } = await ready(1_000)
     await seven.jumpTo(100)
     cut()
@@ -142,7 +142,7 @@ describe("F28 a jump into the past", () => {
     expect(seqs().at(-1)).toBe(6_000)
   })
 
-  test("14: so much that it does not join on leaves one who reads further up where one is", async () => {
+  test("14: a gap after many new messages keeps the position of a user who has scrolled up", async () => {
     const it = await ready(300)
     await it.seven.loadOlder()
     it.seven.stay(true)
@@ -191,7 +191,7 @@ describe("F28 a jump into the past", () => {
     expect(seqs()).toEqual(range(451, 502))
   })
 
-  test("a jump that fails says so, leaves all as it was, and can be tried again", async () => {
+  test("a failed jump shows an error, changes nothing, and can be retried", async () => {
     const { seven, seqs, server } = await ready(1_000)
     const before = seqs()
     server.refuse = (what) => (what.includes("/messages/") ? refusal("unavailable", true) : undefined)
@@ -245,7 +245,7 @@ describe("F28 a jump into the past", () => {
   }, 60_000)
 })
 
-describe("what is done while the end is not shown", () => {
+describe("actions while the end is not shown", () => {
   test("an answer quotes its message, although that was let go before it was sent", async () => {
     const { seven: thread, wires, clock } = await ready(3_000)
     await thread.jumpTo(100)
@@ -263,7 +263,7 @@ describe("what is done while the end is not shown", () => {
     expect(thread.messages.get().rows.at(-1)).toMatchObject({ state: "sent", replyTo: quote })
   })
 
-  test("an edit of what is unsent reaches it", async () => {
+  test("an edit of an unsent message reaches it", async () => {
     const { seven: thread, stored, wires, clock } = await ready(3_000)
     wires.swallow.add("send_private_message")
     wires.httpDown = true
@@ -286,7 +286,7 @@ describe("what is done while the end is not shown", () => {
   })
 })
 
-test("a page of a replica that is behind what is known is asked for again", async () => {
+test("a page from a lagging replica is requested again", async () => {
   const world = makeWorld()
   const { server, clock } = world
   const stored = server.addConversation("7", "me", "asha")

@@ -64,7 +64,7 @@ describe.each(["new_private_message", "conversation_entry"])("live, as %s", (eve
     expect(heard).toEqual(["three"])
   })
 
-  test("to a conversation that nobody has open, too", async () => {
+  test("to a conversation that is not open, too", async () => {
     const { server, clock, item, calls } = await ready(["one"], { isOpen: false })
     server.deliver(server.storeOther("7"), undefined, event)
     server.deliver(server.storeOther("7", "me"), undefined, event)
@@ -135,7 +135,7 @@ test("a newest page without any message that replaces a far tail is passed, too"
   expect(state()).toMatchObject({ headSeq: 1_502, catchingUp: false })
 })
 
-test("a server that says there is more and gives nothing is not asked without end", async () => {
+test("a server that announces more and returns nothing is not requested endlessly", async () => {
   const { server, clock, seven, calls, texts } = await ready(["one", ...Array(60).fill(null)], {
     isOpen: false,
   })
@@ -175,7 +175,7 @@ test("in sync, after a loss of the connection", async () => {
   expect(calls("/messages/7")).toBe(1)
 })
 
-test("in sync, to a conversation that nobody has open", async () => {
+test("in sync, to a conversation that is not open", async () => {
   const { server, clock, cut, item } = await ready(["one", null], { isOpen: false })
   cut()
   fill(server, [null, "two", null])
@@ -221,7 +221,7 @@ test("a mark that another device moved to the last message leaves nothing unread
   expect(seen).toEqual([0])
 })
 
-test("a mark between the messages leaves what can be unread at most", async () => {
+test("a mark between the messages limits the unread count", async () => {
   const { server, clock, item } = await ready(["one", "two", null, "three", null, null], { isOpen: false })
   server.toMembers("7", "receipt", { conversationId: "7", userId: "me", deliveredSeq: 3, readSeq: 3 })
   await clock.advance(10)
@@ -281,7 +281,7 @@ test("an answer of the list that is older than such an entry keeps the order", a
   expect(client.conversations.get().items.map(({ id }) => id)).toEqual(["8", "7"])
 })
 
-test("a copied file whose log has other messages is noticed, although another kind comes last", async () => {
+test("a restored copy with other messages is noticed, although another kind comes last", async () => {
   const { server, clock, item, client } = await ready([], { isOpen: false })
   const backup = server.backup()
   server.say("7", "asha", "one")

@@ -28,7 +28,7 @@ async function ready() {
 /** How many were asked for before the time was over, beside the first. */
 const early = (asked: number[], ms: number) => asked.filter((at) => at < ms).length - 1
 
-test("a refused catch-up goes on over the same socket", async () => {
+test("a rate-limited catch-up continues over the same socket", async () => {
   const { client, clock, cut, sockets, server, limit } = await ready()
   cut()
   server.store("7", "asha", "text 6")
@@ -41,7 +41,7 @@ test("a refused catch-up goes on over the same socket", async () => {
   client.close()
 })
 
-test("the list is fetched when the server said, and not before", async () => {
+test("the list is not fetched before the server's retryAfter", async () => {
   const { client, clock, server, limit } = await ready()
   const asked = limit("GET /api/privatechat/conversations", 20_000)
   server.addConversation("9", "me", "asha")
@@ -52,7 +52,7 @@ test("the list is fetched when the server said, and not before", async () => {
   client.close()
 })
 
-test("a thread is loaded when the server said, and not before", async () => {
+test("a thread is not loaded before the server's retryAfter", async () => {
   const { client, clock, limit } = await ready()
   const asked = limit("GET /api/privatechat/messages/7", 20_000)
   client.conversation("7").open()
@@ -63,7 +63,7 @@ test("a thread is loaded when the server said, and not before", async () => {
   client.close()
 })
 
-test("reading over HTTP pauses when the server said", async () => {
+test("reading over HTTP pauses for the server's retryAfter", async () => {
   const { client, clock, wires, cut, limit } = await ready()
   wires.socketDown = true
   cut()
@@ -74,7 +74,7 @@ test("reading over HTTP pauses when the server said", async () => {
   client.close()
 })
 
-test("read marks pause when the server said, all of them", async () => {
+test("all read marks pause for the server's retryAfter", async () => {
   const { client, clock, server, limit } = await ready()
   for (const id of ["8", "9"]) {
     server.addConversation(id, "me", "asha")
@@ -90,7 +90,7 @@ test("read marks pause when the server said, all of them", async () => {
   client.close()
 })
 
-test("whoever could not be watched is watched when the server said", async () => {
+test("a rate-limited watch is repeated after the server's retryAfter", async () => {
   const { client, clock, server, limit } = await ready()
   server.lastSeen.set("zoe", "2026-02-28T09:00:00.000Z")
   const asked = limit("watch_presence", 2_000)
@@ -118,7 +118,7 @@ test("a search that was given up is not asked for again", async () => {
   client.close()
 })
 
-test("hundreds of people who are watched one by one are watched once", async () => {
+test("hundreds of single watches are combined into one request", async () => {
   const { client, clock, server } = await ready()
   const ids = Array.from({ length: 600 }, (_, at) => `person ${at}`)
   const stops = ids.map((id) => client.presence(id).subscribe(() => {}))

@@ -89,7 +89,7 @@ const step = fc.record({
 })
 
 describe("a conversation's log", () => {
-  test("F28 M6 M11 holds what a set would hold, in segments without a gap, whatever comes in whatever order", () => {
+  test("F28 M6 M11 equals a set of entries, in segments without gaps, for any input in any order", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
         const server = range(1, HEAD)
@@ -161,7 +161,7 @@ describe("a conversation's log", () => {
     )
   })
 
-  test("F28 memory: what is neither shown nor new is let go, and a long segment is cut on the side one has left", () => {
+  test("F28 memory: hidden old segments are dropped, and a long segment is cut on the far side", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), fc.integer({ min: 12, max: 20 }), (steps, most) => {
         const server = range(1, HEAD)
@@ -199,7 +199,7 @@ describe("a conversation's log", () => {
     )
   })
 
-  test("F28 a jump shows what is there, and what comes meanwhile moves nothing", () => {
+  test("F28 a jump shows the target, and new messages move no rows", () => {
     let log = newest(range(91, 100), true)
     log = look(addPage(log, { direction: "around", at: 20, entries: range(15, 25), hasBefore: true }), 20)
     expect([seqs(log), log.view]).toEqual([seqsOf(range(15, 25)), 20])
@@ -210,7 +210,7 @@ describe("a conversation's log", () => {
     expect([seqs(log), log.view]).toEqual([seqsOf(range(15, 101)), null])
   })
 
-  test("M6 what comes after a gap is held until the gap is filled", () => {
+  test("M6 entries after a gap wait until the gap is filled", () => {
     let log = newest(range(1, 3))
     log = addEntries(log, [message(6)])
     expect([seqs(log), seqsOf(held(log))]).toEqual([[1, 2, 3], [6]])
@@ -220,7 +220,7 @@ describe("a conversation's log", () => {
     expect(hasGap(log)).toBe(false)
   })
 
-  test("what comes before anything is loaded waits for the first page", () => {
+  test("entries before the first page wait for it", () => {
     const before = addEntries(emptyLog, [message(4)])
     expect(seqs(before)).toEqual([])
     expect(seqs(addPage(before, { direction: "newest", entries: range(1, 3), hasBefore: false }))).toEqual([
@@ -234,7 +234,7 @@ describe("a conversation's log", () => {
     expect(seqs(addPage(addEntries(emptyLog, [message(1)]), page))).toEqual([1])
   })
 
-  test("M7 where the past is gone it begins anew, and says that there is nothing older", () => {
+  test("M7 if the past was deleted the log restarts, and nothing older is announced", () => {
     let log = addEntries(newest(range(1, 3)), [message(20)])
     log = addPage(log, { ...follow(3), entries: range(18, 20), hasAfter: false })
     expect(seqs(log)).toEqual([18, 19, 20])
@@ -242,7 +242,7 @@ describe("a conversation's log", () => {
     expect(countUnread(log, 3, "me")).toBe(3)
   })
 
-  test("what was thought to follow and does not is not waited for", () => {
+  test("entries that were announced and do not exist are not waited for", () => {
     const log = addPage(knowHead(newest(range(1, 3)), 9), { ...follow(3), entries: [], hasAfter: false })
     expect([log.head, hasGap(log)]).toEqual([3, false])
   })
@@ -268,7 +268,7 @@ describe("a conversation's log", () => {
     expect(addEntries(log, [{ ...message(2) }])).toBe(log)
   })
 
-  test("counts what is unread only where it can tell", () => {
+  test("counts unread messages only if the range is loaded", () => {
     const log = newest([message(30), message(31, "me"), message(32)], true)
     expect(countUnread(log, 29, "me")).toBe(2)
     expect(countUnread(log, 31, "me")).toBe(1)

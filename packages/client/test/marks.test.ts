@@ -17,7 +17,7 @@ async function ready(browser = new Browser(), world = makeWorld(), options: Lamp
 }
 
 describe("read marks", () => {
-  test("M9 the count follows the mark, which never goes back, and is told once for many", async () => {
+  test("M9 the count follows the mark, which never decreases and is sent once for many calls", async () => {
     const { seven, clock, server, unread, stored } = await ready()
     expect(unread()).toBe(5)
     seven.markRead(2)
@@ -62,7 +62,7 @@ describe("read marks", () => {
     expect(unread()).toBe(1)
   })
 
-  test("M9 M11 in a conversation that nobody has opened, each message counts once, and an own one clears it", async () => {
+  test("M9 M11 in a conversation that is not open, each message counts once, and an own one clears the count", async () => {
     const world = makeWorld()
     world.server.addConversation("7", "me", "asha")
     const { client } = makeTab(world)
@@ -180,7 +180,7 @@ describe("read marks", () => {
 })
 
 describe("typing", () => {
-  test("is told at most every 3 s, and taken back", async () => {
+  test("is sent at most every 3 s, and ended", async () => {
     const { clock, server, seven } = await ready()
     const told = () => server.seen.filter(({ what }) => what === "typing").map(({ body }) => body.isTyping)
     for (let at = 0; at < 40; at++) {
@@ -246,7 +246,7 @@ describe("typing", () => {
     expect(seen).toEqual([["asha"], []])
   })
 
-  test("F16 a device whose clock is set back by an hour goes on telling that one types", async () => {
+  test("F16 a device whose clock is set back by an hour continues to send typing", async () => {
     const world = makeWorld()
     let skewMs = 0
     const { now, after } = world.clock
@@ -307,7 +307,7 @@ describe("drafts", () => {
     expect(after.seven.draft.get()).toBe("quick")
   })
 
-  test("what was sent does not come back as a draft, however soon the page is reloaded", async () => {
+  test("a sent message does not return as a draft, however soon the page is reloaded", async () => {
     const browser = new Browser()
     const one = await ready(browser)
     one.seven.setDraft("hello")

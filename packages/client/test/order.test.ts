@@ -38,7 +38,7 @@ async function ready(listPage = 50) {
 }
 
 describe("F16 with a server clock that was set back", () => {
-  test("the newest message is first at once, live, sent from here, and after the list was fetched anew", async () => {
+  test("the conversation with the newest message is first: live, sent from here, and after a reload of the list", async () => {
     const { world, clock, server, tab, client } = await ready()
     expect(ids(tab)).toEqual([..."edcba"])
     world.time.skew = -HOUR
@@ -75,7 +75,7 @@ describe("F16 with a server clock that was set back", () => {
     expect(client.conversations.get().items.map(({ id }) => id)).toEqual([..."edbca"])
   })
 
-  test("what came while away is first after the catch-up, by its times, and the list sets right what those say wrong", async () => {
+  test("after a catch-up conversations are ordered by time, and the reloaded list corrects wrong times", async () => {
     const { world, clock, server, tab } = await ready()
     world.time.skew = -HOUR
     tab.cut()
@@ -147,7 +147,7 @@ describe("F16 M6 the list is fetched while messages come", () => {
     expect([...new Set(seen)]).toEqual(["bedc", "dbec"])
   })
 
-  test("one that is told of before the first page has come, with more than the page has, stays above it", async () => {
+  test("a conversation announced before the first page, with newer entries than the page, stays above it", async () => {
     const { world, clock, server } = await ready()
     const other = makeTab(world)
     let answer = () => {}
@@ -180,7 +180,7 @@ describe("F16 M6 the list is fetched while messages come", () => {
     expect(ids(tab)).toEqual([..."baedc"])
   })
 
-  test("F14 an acknowledgement that overtakes what others wrote before leaves the order as the server's", async () => {
+  test("F14 an acknowledgement that overtakes earlier messages of others keeps the server's order", async () => {
     const { clock, server, tab, client } = await ready()
     const before = server.store("a", "of-a", "written before, and delivered after")
     await clock.advance(5)
@@ -192,7 +192,7 @@ describe("F16 M6 the list is fetched while messages come", () => {
     expect(ids(tab)).toEqual([..."baedc"])
   })
 
-  test("F14 what is told newest first stays so: conversations that changed, and those beside the one that is opened", async () => {
+  test("F14 conversations announced as newest stay first, also beside an opened one", async () => {
     const { clock, server, tab, client } = await ready()
     server.store("a", "of-a", "older")
     await clock.advance(5)
@@ -209,7 +209,7 @@ describe("F16 M6 the list is fetched while messages come", () => {
     expect(ids(tab)).toEqual([..."dcbae"])
   })
 
-  test("F14 what was told of before the first page is above it, and by its time among what came since", () => {
+  test("F14 conversations announced before the first page are above it, ordered by time", () => {
     const times: Record<string, string> = { all: "2", pair: "3", other: "1", third: "4" }
     const order = createOrder((id) => times[id] as string)
     const asked = order.moment()
@@ -219,7 +219,7 @@ describe("F16 M6 the list is fetched while messages come", () => {
     expect(order.sort(Object.keys(times))).toEqual(["third", "pair", "all", "other"])
   })
 
-  test("reading and opening move nothing, and an old conversation that is opened goes where it belongs", async () => {
+  test("reading and opening do not reorder, and an old conversation is inserted at its position", async () => {
     const { clock, server, tab, client, lists } = await ready(2)
     const before = lists()
     await client.openConversation("of-b")
@@ -238,7 +238,7 @@ describe("F16 M6 the list is fetched while messages come", () => {
     end?.()
   })
 
-  test("a server that went back in time begins anew", async () => {
+  test("after a restore of the server the order starts again", async () => {
     const { world, clock, server, tab } = await ready()
     const backup = server.backup()
     world.time.skew = -HOUR

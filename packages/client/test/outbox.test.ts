@@ -128,7 +128,7 @@ describe("the outbox", () => {
     expect(texts()).toEqual(["one", "two"])
   })
 
-  test("coming back wakes what waits", async () => {
+  test("returning online retries waiting messages", async () => {
     const { clock, seven, wires, cut, texts, environment } = await ready()
     wires.socketDown = wires.httpDown = true
     cut()
@@ -140,7 +140,7 @@ describe("the outbox", () => {
     expect(texts()).toEqual(["one"])
   })
 
-  test("a permanent refusal fails the row; what waits behind says so until it is retried, edited or discarded", async () => {
+  test("a permanent refusal fails the row; later messages wait until it is retried, edited or discarded", async () => {
     const { clock, seven, server, texts, client, environment } = await ready()
     server.refuse = (what, body) =>
       what === "send_private_message" && body.content === "bad" ? refusal("invalid") : undefined
@@ -181,7 +181,7 @@ describe("the outbox", () => {
     expect(texts()).toEqual(["good"])
   })
 
-  test("what may have arrived cannot be edited; what never left can", async () => {
+  test("a dispatched message cannot be edited; one that was never dispatched can", async () => {
     const { clock, seven, wires, client, cut } = await ready()
     wires.socketDown = wires.httpDown = true
     cut()
@@ -196,7 +196,7 @@ describe("the outbox", () => {
     expect(client.outbox.get().items.map((item) => item.content)).toEqual(["dispatched", "changed"])
   })
 
-  test("waiting is told: rate limits wait as long as the server says", async () => {
+  test("a rate-limited message shows its wait, as long as the server's retryAfter", async () => {
     const { clock, seven, server, texts, environment } = await ready()
     let limited = true
     server.refuse = (what) =>
@@ -264,7 +264,7 @@ describe("the outbox", () => {
     })
   })
 
-  test("M1 M5 what survives a reload is sent again with the same ids, in order", async () => {
+  test("M1 M5 stored messages are sent after a reload with the same ids, in order", async () => {
     const before = await ready()
     before.wires.loseAck.add("send_private_message")
     before.wires.httpDown = true
@@ -354,7 +354,7 @@ describe("the outbox", () => {
     expect(texts()).toEqual(["hello"])
   })
 
-  test("M5 what a closed tab left is taken up by the other one", async () => {
+  test("M5 another tab sends the messages of a closed tab", async () => {
     const one = await ready()
     const other = makeTab(one.world, {}, one.browser)
     other.client.retain()
@@ -373,7 +373,7 @@ describe("the outbox", () => {
     expect(one.texts()).toEqual(["one", "two"])
   })
 
-  test("two people in one browser: what one wrote is never sent as the other's", async () => {
+  test("two people in one browser: messages of one are never sent as the other", async () => {
     const world = makeWorld()
     const stored = world.server.addConversation("7", "me", "asha")
     const browser = new Browser()
@@ -450,7 +450,7 @@ describe("the outbox", () => {
     client.close()
   })
 
-  test("without storage it goes on in memory, and says so", async () => {
+  test("without storage it continues in memory and reports that it is not durable", async () => {
     const broken = () => Promise.reject(new Error("no storage here"))
     const { clock, seven, texts, client } = await ready({
       storage: { outbox: broken, putOutbox: broken, deleteOutbox: broken, get: broken, set: broken },
@@ -462,7 +462,7 @@ describe("the outbox", () => {
     expect(rows({ client })).toEqual([["hello", "sent"]])
   })
 
-  test("a page where nothing can be kept says so", async () => {
+  test("a page without storage reports that the outbox is not durable", async () => {
     const { seven, clock, client, wires, cut } = await ready({ storage: undefined as never })
     expect(client.outbox.get().durable).toBe(false)
     wires.socketDown = wires.httpDown = true
@@ -513,7 +513,7 @@ describe("the outbox", () => {
   })
 })
 
-test("what waits behind a failed message of another tab does not keep the processor busy", async () => {
+test("messages behind a failed message of another tab cause no busy loop", async () => {
   const world = makeWorld()
   world.server.addConversation("7", "me", "asha")
   const storage = memoryStorage()

@@ -48,7 +48,7 @@ describe("the people around", () => {
     expect(server.seen.at(-1)).toMatchObject({ what: "unwatch_presence", body: { userIds: ["asha", "zoe"] } })
   })
 
-  test("somebody who is not in the complete list is offline, with when they were last seen", async () => {
+  test("a user who is not in the complete list is offline, with a last-seen time", async () => {
     const { clock, client, server } = await ready("diff")
     server.lastSeen.set("zoe", "2026-02-28T09:00:00.000Z")
     const zoe = client.presence("zoe")
@@ -98,7 +98,7 @@ describe("the people around", () => {
     expect(asha.get().status).toBe("unknown")
   })
 
-  test("who left meanwhile is gone after the reconnect", async () => {
+  test("a user who left meanwhile is offline after the reconnect", async () => {
     const { server, clock, cut, names } = await ready()
     cut()
     server.go("asha")
@@ -108,7 +108,7 @@ describe("the people around", () => {
     expect(names()).toEqual(["ben", "cleo", "me"])
   })
 
-  test("who is missing in the first list after a short loss is given time to come back", async () => {
+  test("a user missing in the first list after a short loss keeps their status for a while", async () => {
     const { server, clock, client, all, cut, names } = await ready()
     client.presence("asha").subscribe(() => seen.add(client.presence("asha").get().status))
     const seen = new Set<string>()
@@ -132,7 +132,7 @@ describe("the people around", () => {
     expect(names()).toEqual(["asha", "me"])
   })
 
-  test("without a line from the start, it says after 5 s that nothing is known", async () => {
+  test("without a connection from the start, the roster is unknown after 5 s", async () => {
     const { all, wires, clock, client } = await ready("diff", true)
     expect(all().status).toBe("loading")
     await clock.advance(6_000)
@@ -155,7 +155,7 @@ describe("the people around", () => {
     )
   })
 
-  test("one's own status is chosen for all devices; what one does is said again after a reconnect", async () => {
+  test("the own status applies to all devices; the activity is sent again after a reconnect", async () => {
     const { server, clock, client, cut } = await ready()
     await client.setStatus("busy", { text: "Writing" })
     expect(client.me.get().chosen).toEqual({ status: "busy", text: "Writing" })

@@ -53,7 +53,7 @@ describe("the outbox of two tabs", () => {
     return { ...first, second, two: two as OutboxRecord, three: three as OutboxRecord, go }
   }
 
-  test("what one discards while the other sends is not sent", async () => {
+  test("a message discarded in one tab before the other dispatches it is not sent", async () => {
     const { second, two, go, texts } = await sending()
     expect(await second.client.outbox.discard(two.clientMessageId)).toBe("two")
     await go()
@@ -61,7 +61,7 @@ describe("the outbox of two tabs", () => {
     expect(second.client.outbox.get().items).toEqual([])
   })
 
-  test("what one edits while the other sends is sent as it is then", async () => {
+  test("a message edited in one tab before the other dispatches it is sent as edited", async () => {
     const { second, three, go, texts } = await sending()
     expect(await second.client.outbox.edit(three.clientMessageId, "three, edited")).toMatchObject({
       ok: true,
@@ -70,7 +70,7 @@ describe("the outbox of two tabs", () => {
     expect(texts()).toEqual(["one", "two", "three, edited"])
   })
 
-  test("an edit of a message that the other tab sends goes behind it, where the thread is not loaded", async () => {
+  test("an edit of a message that the other tab sends follows it, even if the thread is not loaded", async () => {
     const { second, two, go, stored } = await sending()
     await second.client.conversation("7").edit(two.clientMessageId, "two, edited")
     await second.client.conversation("7").react(two.clientMessageId, "👍", true)
@@ -84,7 +84,7 @@ describe("the outbox of two tabs", () => {
 })
 
 describe("the outbox and its storage", () => {
-  test("what is read slowly does not undo an edit that was made meanwhile", async () => {
+  test("a slow read of the storage does not undo a newer edit", async () => {
     const storage = memoryStorage()
     const { wires, seven, client, clock, environment, texts, cut } = await ready({ storage })
     wires.socketDown = wires.httpDown = true
@@ -112,7 +112,7 @@ describe("the outbox and its storage", () => {
     expect(texts()).toEqual(["one", "two, edited"])
   })
 
-  test("what is discarded while it is noted as sent is not sent", async () => {
+  test("a message discarded while it is being stored as dispatched is not sent", async () => {
     const storage = memoryStorage()
     const { wires, seven, client, clock, texts, cut } = await ready({ storage })
     wires.socketDown = wires.httpDown = true
@@ -136,7 +136,7 @@ describe("the outbox and its storage", () => {
     expect(await storage.outbox("me")).toEqual([])
   })
 
-  test("F23 a storage that was slow is used again, and has what came meanwhile", async () => {
+  test("F23 a slow storage is used again, and has the messages written meanwhile", async () => {
     const storage = memoryStorage()
     const put = storage.putOutbox
     const record = (id: string, content: string): OutboxRecord => ({
@@ -239,7 +239,7 @@ describe("a member who is removed", () => {
     expect(handle.messages.get().rows).toHaveLength(5)
   })
 
-  test("who opens a conversation before being in it sees it once they are", async () => {
+  test("a user who opens a conversation before joining it sees it once they are a member", async () => {
     const { world, server, clock, client } = await group()
     server.addConversation("later", "asha", "ben")
     server.store("later", "asha", "welcome")
@@ -350,7 +350,7 @@ describe("one request that fails", () => {
 })
 
 describe("another user", () => {
-  test("F4 a message that came for the last one is not told to the next one's listeners", async () => {
+  test("F4 a message for the previous user does not reach the next user's listeners", async () => {
     const world = makeWorld()
     const { server } = world
     server.isLocal = true
@@ -376,7 +376,7 @@ describe("another user", () => {
     client.close()
   })
 
-  test("F4 what one opened, made or changed does not become the next one's", async () => {
+  test("F4 conversations opened, created or changed by one user do not become the next one's", async () => {
     const world = makeWorld()
     const { server } = world
     server.isLocal = true
@@ -551,7 +551,7 @@ describe("a slow network", () => {
     return { world, client }
   }
 
-  test("an answer may take as long as it needs, while it goes on", async () => {
+  test("a slow answer does not time out while data arrives", async () => {
     const { world, client } = slow(10, 8_000)
     client.retain()
     await world.clock.advance(100_000)
@@ -568,7 +568,7 @@ describe("a slow network", () => {
   })
 })
 
-test("a closed client closes its storage, and what it wrote is there", async () => {
+test("a closed client closes its storage after its writes", async () => {
   const world = makeWorld()
   world.server.addConversation("7", "me", "asha")
   const storage = memoryStorage()
@@ -584,7 +584,7 @@ test("a closed client closes its storage, and what it wrote is there", async () 
   expect(await storage.get("drafts:own:me")).toEqual({ "7": "half a sentence" })
 })
 
-test("38: what is typed before the drafts of an earlier page are loaded takes none of them away", async () => {
+test("38: typing before the stored drafts are loaded loses none of them", async () => {
   const world = makeWorld()
   for (const id of ["7", "8"]) world.server.addConversation(id, "me", "asha")
   const storage = memoryStorage()
@@ -616,7 +616,7 @@ test("38: what is typed before the drafts of an earlier page are loaded takes no
   client.close()
 })
 
-test("38: who leaves before they are loaded leaves what they typed, and the others", async () => {
+test("38: closing the page before drafts are loaded keeps the new text and the other drafts", async () => {
   const world = makeWorld()
   world.server.addConversation("7", "me", "asha")
   const storage = memoryStorage()

@@ -34,7 +34,7 @@ describe("a thread", () => {
     expect(historyCalls()).toHaveLength(3)
   })
 
-  test("M6 P12 a lost event is fetched as soon as the list tells of it", async () => {
+  test("M6 P12 a lost event is fetched as soon as the list announces it", async () => {
     const { client, server, clock, wires, texts, historyCalls } = await ready(3)
     wires.loseEvent.add("new_private_message")
     server.say("7", "asha", "text 4")
@@ -91,7 +91,7 @@ describe("a thread", () => {
     expect(seven.messages.get().catchingUp).toBe(false)
   })
 
-  test("M6 M11 what came while away is there after a reconnect, without asking for history", async () => {
+  test("M6 M11 missed messages are loaded after a reconnect, without a request for history", async () => {
     const { server, clock, cut, texts, historyCalls, client, wires } = await ready()
     const before = historyCalls().length
     wires.socketDown = wires.httpDown = true
@@ -115,7 +115,7 @@ describe("a thread", () => {
     expect(seven.messages.get().catchingUp).toBe(false)
   })
 
-  test("10,000 that came while away are not walked through: the newest take the place of what was here", async () => {
+  test("after 10,000 missed messages the newest page replaces the loaded ones", async () => {
     const { server, clock, cut, texts, seven, client } = await ready()
     cut()
     for (let at = 4; at <= 10_000; at++) server.store("7", "asha", `text ${at}`)
@@ -127,7 +127,7 @@ describe("a thread", () => {
     expect(client.unread.get().total).toBe(10_000)
   })
 
-  test("M8 while it is loading or catching up, it never says that there is nothing", async () => {
+  test("M8 while loading or catching up, it never reports an empty conversation", async () => {
     const world = makeWorld()
     world.server.addConversation("7", "me", "asha")
     const { client, wires, cut } = makeTab(world)
@@ -264,7 +264,7 @@ describe("a thread", () => {
     expect(syncs.map(({ body }) => Object.keys(body.conversations as object).length)).toEqual([100, 100, 100])
   })
 
-  test("a failed first page is told, and fetched by itself when it can be", async () => {
+  test("a failed first page shows an error and is retried automatically", async () => {
     const { clock, client, server } = await ready()
     server.addConversation("8", "me", "ben")
     server.store("8", "ben", "hi")
@@ -279,7 +279,7 @@ describe("a thread", () => {
     expect(eight.messages.get()).toMatchObject({ status: "ready", error: null })
   })
 
-  test("looking at it is told to the server, on each connection", async () => {
+  test("an open conversation is joined on the server, on each connection", async () => {
     const { clock, cut, look, server } = await ready()
     const looks = () =>
       server.seen.filter(({ what }) => /^(join|leave)_conversation$/.test(what)).map(({ what }) => what)
@@ -322,7 +322,7 @@ describe("with the socket refused and HTTP alive", () => {
     expect(client.connection.get()).toMatchObject({ status: "connected", overHttp: false })
   })
 
-  test("a line that comes and goes during a request leaves one round of asking", async () => {
+  test("a connection that drops during a request leaves one round of requests", async () => {
     const { server, clock, cut, wires, client } = await ready()
     wires.socketDown = true
     cut()

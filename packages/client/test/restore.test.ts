@@ -26,7 +26,7 @@ const ways = [
   ["a file that was copied", undefined],
 ] as const
 
-describe("F14 the server's data goes back in time under an open page", () => {
+describe("F14 the server's data is restored from a backup under an open page", () => {
   for (const [name, generation] of ways) {
     test(`${name}: what is gone is not shown any more, and all counts are right`, async () => {
       const { server, clock, texts, unread, item, seven, client } = await ready()
@@ -139,7 +139,7 @@ describe("F14 the server's data goes back in time under an open page", () => {
     expect(three.unread()).toEqual({ "7": 12, "8": 1 })
   })
 
-  test("a mark that a slow storage brings after the change was told is dropped, too", async () => {
+  test("a mark that a slow storage returns after the restore is dropped, too", async () => {
     const browser = new Browser()
     const one = await ready(browser)
     for (let at = 4; at <= 9; at++) one.server.say("7", "asha", `lost ${at}`)
@@ -159,7 +159,7 @@ describe("F14 the server's data goes back in time under an open page", () => {
     expect(one.server.conversations.get("7")?.read.get("me")).toBeUndefined()
   })
 
-  test("what is not there any more cannot be marked as read", async () => {
+  test("lost entries cannot be marked as read", async () => {
     const { server, clock, seven } = await ready()
     const backup = server.backup()
     for (let at = 4; at <= 9; at++) server.say("7", "asha", `lost ${at}`)
@@ -242,7 +242,7 @@ describe("F14 the server's data goes back in time under an open page", () => {
     expect(client.restored.get().since).toBe(since)
   })
 
-  test("a message whose acknowledgement is of the time before is sent again", async () => {
+  test("a message acknowledged before the restore is sent again", async () => {
     const { server, clock, wires, texts, seven, client } = await ready()
     const backup = server.backup()
     let open = () => {}
@@ -264,7 +264,7 @@ describe("F14 the server's data goes back in time under an open page", () => {
     expect(client.outbox.get().items).toEqual([])
   })
 
-  test("a socket that stays open over the change is opened anew: it may carry what was before", async () => {
+  test("a socket that stays open over the restore is replaced: it may deliver old data", async () => {
     const { server, clock, client, sockets, texts } = await ready()
     server.generation = "second"
     await client.reloadConversations()
@@ -275,7 +275,7 @@ describe("F14 the server's data goes back in time under an open page", () => {
     expect(texts()).toEqual(["text 1", "text 2", "text 3"])
   })
 
-  test("the roster begins anew", async () => {
+  test("the roster is loaded again", async () => {
     const { server, clock, client } = await ready()
     server.come("asha")
     server.go("asha")
@@ -335,7 +335,7 @@ describe("F14 the server's data goes back in time under an open page", () => {
     expect(server.seen.length).toBeLessThan(150)
   })
 
-  test("a server that tells no generation is one that does not change", async () => {
+  test("a server without a generation counts as unchanged", async () => {
     const world = makeWorld()
     world.server.generation = undefined as never
     const { server, clock, cut, client, texts } = await ready(new Browser(), world)
@@ -396,7 +396,7 @@ describe("F14 a conversation that went back, past the first page of the list", (
   })
 })
 
-describe("F14 what was known to exist past a hole is gone", () => {
+describe("F14 entries announced past a gap are lost", () => {
   async function holed() {
     const world = makeWorld()
     const { server, clock } = world
@@ -434,7 +434,7 @@ describe("F14 what was known to exist past a hole is gone", () => {
     client.close()
   })
 
-  test("what the server does not give is asked for more and more seldom", async () => {
+  test("missing data is requested with growing delays", async () => {
     const { server, clock, client, backup, asked } = await holed()
     server.conversations = structuredClone(backup)
     await clock.advance(10_000)

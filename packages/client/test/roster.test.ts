@@ -139,7 +139,7 @@ describe("the roster", () => {
     ])
   })
 
-  test("who left while nobody listened is gone after the next join", () => {
+  test("a user who left between connections is offline after the next join", () => {
     const first = run([{ type: "snapshot", list: list([presence("a", 1), presence("b", 2)], 2) }])
     const second = run(
       [
@@ -155,12 +155,12 @@ describe("the roster", () => {
     ).toEqual(["a", "b"])
   })
 
-  test("what is shown stays until the snapshot of a rejoin", () => {
+  test("the shown roster stays until the snapshot of a rejoin", () => {
     const first = run([{ type: "snapshot", list: list([presence("a", 1)], 1) }])
     expect(shown(reduceRoster(first, { type: "joined", listed: true }))).toHaveLength(1)
   })
 
-  test("a list that is older than a coming it does not hold takes nobody away, once", () => {
+  test("a list older than a user's arrival does not remove that user", () => {
     const first = run([
       { type: "snapshot", list: list([], 1) },
       { type: "changes", changes: [online("a", 5)] },
@@ -171,7 +171,7 @@ describe("the roster", () => {
     expect(shown(reduceRoster(first, { type: "snapshot", list: list([], 9) }))).toEqual([])
   })
 
-  test("past the limit the count follows who is not listed", () => {
+  test("past the limit the count includes users who are not listed", () => {
     const many = { users: [presence("a", 1)], count: 1000, truncated: true, version: 9 }
     const model = run([
       { type: "snapshot", list: many },

@@ -43,7 +43,7 @@ test("pages without a hit are read through", async () => {
   client.close()
 })
 
-test("what narrows a search is sent, times as the server reads them", async () => {
+test("filters are sent, with times in the server's format", async () => {
   const { client, asked } = await connected()
   await client.search("a b&c", {
     conversationId: "7",
@@ -62,7 +62,7 @@ test("what narrows a search is sent, times as the server reads them", async () =
   client.close()
 })
 
-test("a busy server is asked again when it said, and no more than five times", async () => {
+test("a busy server is requested again after its retryAfter, at most five times", async () => {
   const { server, client, clock, asked } = await connected()
   server.store("7", "asha", "ferry")
   server.refuse = (what) =>

@@ -45,7 +45,7 @@ async function ready(count = 5, options: object = {}, listPage = 1_000) {
 }
 
 describe("settings of a conversation", () => {
-  test("4 pinned come first, archived apart, and what is muted or archived does not count", async () => {
+  test("4 pinned conversations come first, archived ones are separate, and muted or archived ones do not count", async () => {
     const { set, ids, away, total, until, clock, kept, client } = await ready()
     expect([ids(), total()]).toEqual([[..."edcba"], 15])
     await set("b", { pinned: true })
@@ -107,7 +107,7 @@ describe("settings of a conversation", () => {
     expect(kept("a")).toEqual({ pinned: true, archived: true })
   })
 
-  test("without a socket it goes over HTTP, and without anything it waits over a reload", async () => {
+  test("without a socket it is sent over HTTP, and without a network it waits over a reload", async () => {
     const { set, wires, cut, clock, kept, world, browser, ids, client } = await ready()
     wires.socketDown = true
     cut()
@@ -134,7 +134,7 @@ describe("settings of a conversation", () => {
     expect(sent()).toEqual([])
   })
 
-  test("a refusal takes it back and says why", async () => {
+  test("a refusal undoes it and shows the reason", async () => {
     const { set, ids, server } = await ready()
     server.refuse = (what) => (what === "set_conversation_settings" ? refusal("forbidden") : undefined)
     const { result } = await set("a", { pinned: true })
@@ -167,7 +167,7 @@ describe("settings of a conversation", () => {
     expect(ids()).toEqual([..."aedc"])
   })
 
-  test("4 the total holds what is not loaded, and pinned conversations are loaded wherever they are", async () => {
+  test("4 the total includes conversations that are not loaded, and pinned ones are always loaded", async () => {
     const world = await ready(8, {}, 3)
     const { ids, total, clock, server, client, away } = world
     expect([ids(), total()]).toEqual([[..."hgf"], 36])
@@ -224,7 +224,7 @@ describe("settings of a conversation", () => {
     ])
   })
 
-  test("F4 what one person set is not sent as the next one", async () => {
+  test("F4 settings of one person are not sent as the next one", async () => {
     const { set, wires, cut, clock, server, client } = await ready(2, {
       userId: undefined,
     })
@@ -242,7 +242,7 @@ describe("settings of a conversation", () => {
     expect(server.conversations.get("a")?.settings.get("friend-a")).toBeUndefined()
   })
 
-  test("what an earlier page left unsent does not undo what is set before it has loaded", async () => {
+  test("unsent settings of an earlier page do not undo newer ones", async () => {
     const browser = new Browser()
     const { storage } = browser
     await storage.set("settings:own:me", { "earlier\na": [{ pinned: false, archived: true }] })

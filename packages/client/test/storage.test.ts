@@ -93,7 +93,7 @@ test("F23 a storage that never answers is waited for once, and then gone on with
   client.close()
 })
 
-test("F23 the same of an IndexedDB whose open never answers", async () => {
+test("F23 the same for an IndexedDB whose open never answers", async () => {
   const world = makeWorld()
   const stored = world.server.addConversation("7", "me", "asha")
   vi.stubGlobal("indexedDB", { open: () => ({}) })
@@ -107,7 +107,7 @@ test("F23 the same of an IndexedDB whose open never answers", async () => {
   client.close()
 })
 
-test("F23 a message that waits on its way when the storage goes says that it will not outlive the page", async () => {
+test("F23 a waiting message is reported as not durable when the storage fails", async () => {
   const world = makeWorld()
   world.server.addConversation("7", "me", "asha")
   const storage = memoryStorage()
@@ -144,7 +144,7 @@ describe("an IndexedDB that the browser takes away", () => {
     return { storage, opened }
   }
 
-  test("is opened again, without an event that says so, and nothing is lost", async () => {
+  test("is opened again without a close event, and nothing is lost", async () => {
     const { storage, opened } = await broken()
     await storage.set("b", 2)
     await storage.putOutbox(record("x"))

@@ -131,7 +131,7 @@ describe("messages with files", () => {
 })
 
 describe("an upload", () => {
-  test("says when there is no room to keep it", async () => {
+  test("reports when the storage is full", async () => {
     const tab = await open({ keepBytes: 8 })
     world.files.hangs = true
     await tab.client.uploads.add("7", file("12345"))
@@ -140,7 +140,7 @@ describe("an upload", () => {
     expect([...storage.records.values()].map(({ size }: UploadRecord) => size)).toEqual([5])
   })
 
-  test("waits without a network, and goes on at once when it is back", async () => {
+  test("waits without a network and continues at once when it is back", async () => {
     const tab = await open()
     tab.wires.httpDown = true
     await tab.client.uploads.add("7", file("hello"))
@@ -152,7 +152,7 @@ describe("an upload", () => {
     expect(uploads(tab)[0]?.state).toBe("ready")
   })
 
-  test("begins anew where the server has lost it, and asks how far it is after a failure", async () => {
+  test("restarts if the server has lost it, and requests the offset after a failure", async () => {
     const tab = await open()
     const answers = [refused(503, "unavailable"), refused(410, "not_found")]
     world.files.instead = (what) => (what.startsWith("POST") ? undefined : answers.shift())
@@ -259,14 +259,14 @@ describe("an upload", () => {
   })
 })
 
-describe("what others share", () => {
+describe("uploads of others", () => {
   const tell = (event: object) => {
     for (const peer of world.server.peers as Set<Peer>) peer.send("file_progress", event)
     return world.clock.advance(0)
   }
   const film = { conversationId: "7", fileId: "f", userId: "ben", name: "film.mp4", size: 100 }
 
-  test("is shown until a moment after its end, or until nothing more is told", async () => {
+  test("is shown until a moment after its end, or until events stop", async () => {
     const tab = await open()
     const { sharing } = tab.client
     await tell({ ...film, received: 40, state: "uploading" })

@@ -177,7 +177,7 @@ test.each(Array.from({ length: SEEDS }, (_, at) => at + 1))(
   },
 )
 
-test("20: a conversation that is not open keeps its end only, and what was let go is there again", async () => {
+test("20: a closed conversation keeps only its end, and dropped messages load again", async () => {
   const world = makeWorld()
   const { server, clock } = world
   server.addConversation("7", "me", "asha")
@@ -199,7 +199,7 @@ test("20: a conversation that is not open keeps its end only, and what was let g
   expect(seqs).toEqual(Array.from({ length: seqs.length }, (_, at) => 3_000 - seqs.length + 1 + at))
 })
 
-test("19 20: what is jumped to stays, although what is loaded around it makes the window too long", async () => {
+test("19 20: the target of a jump stays, although rows around it exceed the window", async () => {
   const world = makeWorld()
   const { server, clock } = world
   server.addConversation("7", "me", "asha")
@@ -225,7 +225,7 @@ test("19 20: what is jumped to stays, although what is loaded around it makes th
   expect(shown()).toContain(seq)
 })
 
-test("19 20: the same of a jump to what is loaded already", async () => {
+test("19 20: the same for a jump to a loaded row", async () => {
   const world = makeWorld()
   const { server, clock } = world
   server.addConversation("7", "me", "asha")
@@ -243,7 +243,7 @@ test("19 20: the same of a jump to what is loaded already", async () => {
   expect(thread.messages.get().rows.map((row) => row.seq)).toContain(5)
 })
 
-test("20: who never tells the place gets from where a jump led to the end and to the beginning", async () => {
+test("20: without a reported position a jump's target leads to the end and to the beginning", async () => {
   const world = makeWorld()
   const { server, clock } = world
   server.addConversation("7", "me", "asha")

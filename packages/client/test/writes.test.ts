@@ -1,4 +1,7 @@
-/** Edits, deletions, reactions, pins and replies: what others do, and what the user does, over both wires. */
+/**
+ * Edits, deletions, reactions, pins and replies: changes by others, and changes by the user, over both
+ * wires.
+ */
 import { describe, expect, test, vi } from "vitest"
 import type { MessageRow } from "../src/types.js"
 import { Browser, makeTab, makeWorld, type Tab, type World } from "./support/harness.js"
@@ -112,7 +115,7 @@ describe("what others do", () => {
     expect(texts()).toEqual([null, "an answer"])
   })
 
-  test("a lost entry is fetched with what follows, and changes a message before the hole", async () => {
+  test("a lost entry is fetched with later ones, and changes a message before the gap", async () => {
     const { server, clock, wires, id, row, calls } = await ready(60)
     wires.loseEvent.add("conversation_entry")
     server.act("7", "asha", id(41), { kind: "edit", content: "lost" })
@@ -124,7 +127,7 @@ describe("what others do", () => {
     expect(calls("kind=all")).toBe(1)
   })
 
-  test("what was done while away shows, on all that is loaded", async () => {
+  test("missed changes show on all loaded messages", async () => {
     const { server, clock, cut, id, row, seven } = await ready(200)
     await seven.loadOlder()
     await seven.jumpTo(20)
@@ -155,7 +158,7 @@ describe("what others do", () => {
     )
   })
 
-  test("so much that was missed that the newest page replaces the tail: who reads above sees what changed", async () => {
+  test("if the newest page replaces the tail after many missed entries, rows above still show their changes", async () => {
     const { server, clock, cut, id, row, seven } = await ready(300)
     await seven.loadOlder()
     seven.stay(true)
@@ -321,7 +324,7 @@ describe("what the user does", () => {
     expect(stored.log).toHaveLength(5)
   })
 
-  test("what changes nothing is not written", async () => {
+  test("a change without effect is not stored", async () => {
     const { id, seven, client, server, clock } = await ready()
     server.act("7", "me", id(1), { kind: "reaction", emoji: "👍", added: true })
     await clock.advance(10)
@@ -361,7 +364,7 @@ describe("what the user does", () => {
     },
   )
 
-  test("an edit that was refused can be written anew, there or as another edit", async () => {
+  test("a refused edit can be changed in place or replaced by another edit", async () => {
     const { clock, id, seven, row, server, client } = await ready()
     server.refuse = (what, body) =>
       what === "edit_message" && body.content === "bad" ? refusal("invalid") : undefined
@@ -411,7 +414,7 @@ describe("on a message that is not sent yet", () => {
     expect(stored.log.map(({ content }) => content)).toEqual(["text 1", "first", "changed"])
   })
 
-  test("what may have arrived is changed behind it", async () => {
+  test("a change of a dispatched message follows it", async () => {
     const { send, online, seven, stored, texts, clock } = await offline()
     const first = await send("first")
     await clock.advance(100)
@@ -426,7 +429,7 @@ describe("on a message that is not sent yet", () => {
     expect(row()).toMatchObject({ state: "sent", writes: [], reactions: [{ count: 1 }] })
   })
 
-  test("a deletion of what may have arrived deletes it behind it, also after a reload", async () => {
+  test("a deletion of a dispatched message follows it, also after a reload", async () => {
     const { world, browser, send, seven, stored, texts, clock, client } = await offline()
     const first = await send("first")
     await clock.advance(100)
@@ -439,7 +442,7 @@ describe("on a message that is not sent yet", () => {
     expect(next.texts()).toEqual(["text 1", null])
   })
 
-  test("if it fails for good, what waits for it fails with it", async () => {
+  test("if a message fails for good, the changes that wait for it fail too", async () => {
     const { send, online, seven, stored, server, clock, client, texts } = await offline()
     server.refuse = (what) =>
       what.includes("message") && what !== "edit_message" ? refusal("invalid") : undefined
@@ -487,7 +490,7 @@ describe("on a message that is not sent yet", () => {
 })
 
 describe("two tabs", () => {
-  test("what one writes the other shows, and it is sent once, also if the first closes", async () => {
+  test("a change in one tab shows in the other and is sent once, even if the first closes", async () => {
     const { world, browser, clock, id, seven, wires, cut, client, stored } = await ready()
     const other = await open(world, browser)
     for (const one of [wires, other.wires]) one.socketDown = one.httpDown = true
@@ -505,7 +508,7 @@ describe("two tabs", () => {
     expect(outbox(other).items).toEqual([])
   })
 
-  test("what waits for a message that the other tab sends is sent behind it", async () => {
+  test("changes that wait for a message of the other tab are sent after it", async () => {
     const { world, browser, clock, seven, wires, cut, stored, client } = await ready(1)
     const other = await open(world, browser)
     for (const one of [wires, other.wires]) one.socketDown = one.httpDown = true
