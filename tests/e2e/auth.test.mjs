@@ -158,11 +158,13 @@ describe("AUTH=open", { concurrency: 4 }, () => {
       ["POST", "/api/auth/login"],
       ["POST", "/api/auth/logout"],
       ["GET", "/api/auth/session"],
+      ["PATCH", "/api/account"],
     ]) {
-      const body = method === "POST" ? { username: "asha", password: "long enough" } : undefined
+      const body = method === "GET" ? undefined : { username: "asha", password: "long enough" }
       const answer = await request(open, method, path, { body })
       assert.equal(answer.status, 404, path)
       assert.equal(answer.body.code, "not_found")
+      assert.match(answer.body.error, /^This server has no accounts/, path)
     }
     // Whatever is sent there, and by which method.
     for (const server of [open, jwt]) {

@@ -26,7 +26,7 @@ impl Identity {
         }
         Err(Refusal::new(
             Code::NotFound,
-            "This server has no accounts: it does not run with AUTH=local.",
+            "This server has no accounts, since it does not run with AUTH=local: your application signs users in and out.",
         ))
     }
 }

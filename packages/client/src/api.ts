@@ -146,7 +146,10 @@ export interface Lamplight {
   register(account: { username: string; password: string; name?: string }): Promise<User>
   /** Signs in (`AUTH=local`). */
   login(account: { username: string; password: string }): Promise<User>
-  /** Signs out, here and in the other tabs. */
+  /**
+   * Signs out, here and in the other tabs (`AUTH=local`). With `getToken`, sign out in your application and release the client
+   * instead.
+   */
   logout(): Promise<void>
   /** Ends every session of the account, this one too (`AUTH=local`). */
   logoutEverywhere(): Promise<void>

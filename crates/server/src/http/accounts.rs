@@ -1,8 +1,7 @@
 //! Local accounts: `/api/auth/*`, which are not there in other modes.
 
 use super::answer::{
-    Answered, ApiRequest, answer, execute, handle, json, no_claimed_user, nothing_here, refused,
-    refused_with,
+    Answered, ApiRequest, answer, execute, handle, json, no_claimed_user, refused, refused_with,
 };
 use super::schemas::{self as docs};
 use super::state::{AppState, Tls};
@@ -27,10 +26,12 @@ pub(crate) fn routes(identity: Identity) -> Router<Arc<AppState>> {
         get(account_settings).put(put_account_settings),
     );
     let settings = settings.route("/api/auth", get(auth));
-    if identity != Identity::Local {
+    if let Err(refusal) = identity.local_accounts() {
+        // Says why, since an application may call them by mistake, for example to sign its user out.
+        let refuse = any(move || async move { refused(&refusal) });
         return settings
-            .route("/api/auth/{*rest}", any(nothing_here))
-            .route("/api/account", any(nothing_here));
+            .route("/api/auth/{*rest}", refuse.clone())
+            .route("/api/account", refuse);
     }
     settings
         .route("/api/auth/register", post(register))
