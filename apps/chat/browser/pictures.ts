@@ -14,7 +14,7 @@ const FAR = STEP / 2 + 7
 const SQUARE = 12
 const FEW = 3
 /** What the browser draws, or a font of the system, is not compared. */
-const FOREIGN = "audio, .bubble[data-emoji], .reaction, .action-bar { visibility: hidden !important }"
+const FOREIGN = ".bubble[data-emoji], .reaction, .action-bar { visibility: hidden !important }"
 
 /** Three bytes a pixel: red, green, blue. */
 export interface Picture {

@@ -3,12 +3,13 @@ import { useFileUrl } from "@lamplight/react"
 import { AudioLines, MessageSquareText, Pause } from "lucide-react"
 import { useState } from "react"
 import { useToday } from "../app/hooks"
-import { describeFiles, kindOf, sizeText } from "../files/layout"
-import { FileIcon, FileName } from "../files/media"
+import { FileIcon, FileName } from "../files/FileName"
+import { describeFiles, durationText, kindOf, sizeText } from "../files/layout"
+import { Player } from "../files/Player"
+import { pauseSound } from "../files/sound"
 import { listTime, moment } from "../logic/time"
 import { words } from "../strings"
 import { IconButton } from "../ui/Button"
-import { durationText } from "./MediaGrid"
 import type { SharedPartProps } from "./useSharedFiles"
 
 /** Documents and sound, one in a row: a press downloads or plays it. */
@@ -70,7 +71,10 @@ function FileRow({
             {...shared}
             data-testid="shared-play"
             aria-expanded={isOpen}
-            onClick={() => setOpen(!isOpen)}
+            onClick={() => {
+              if (isOpen) pauseSound()
+              setOpen(!isOpen)
+            }}
           >
             <span className="sr-only">{words.shared.play} </span>
             {content}
@@ -93,14 +97,15 @@ function FileRow({
         </IconButton>
       </div>
       {isOpen && (
-        // biome-ignore lint/a11y/useMediaCaption: what people send has no captions
-        <audio
-          className="audio"
-          data-testid="shared-audio"
-          controls
+        <Player
+          id={file.id}
+          address={href}
+          name={file.name}
+          isVoice={isVoice}
+          duration={file.duration}
           autoPlay
-          src={href ?? undefined}
-          aria-label={file.name}
+          canSave
+          testId="shared-audio"
         />
       )}
     </li>

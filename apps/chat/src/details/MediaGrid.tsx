@@ -2,9 +2,8 @@ import type { ConversationFile, SharedFile } from "@lamplight/client"
 import { useFileUrl } from "@lamplight/react"
 import { ImageOff, Play } from "lucide-react"
 import { useMemo, useState } from "react"
-import { kindOf } from "../files/layout"
+import { durationText, kindOf } from "../files/layout"
 import { Placeholder } from "../files/Placeholder"
-import { number } from "../languages/format"
 import { moment } from "../logic/time"
 import { words } from "../strings"
 import { later } from "../ui/later"
@@ -137,14 +136,4 @@ function Thumbnail({ file }: { file: SharedFile }) {
       />
     )
   )
-}
-
-/** "1:07", "1:02:03". */
-export function durationText(seconds: number): string {
-  const all = Math.round(seconds)
-  const two = (n: number) => number(n, { minimumIntegerDigits: 2 })
-  const [hours, minutes] = [Math.floor(all / 3_600), Math.floor(all / 60) % 60]
-  return hours > 0
-    ? `${number(hours)}:${two(minutes)}:${two(all % 60)}`
-    : `${number(minutes)}:${two(all % 60)}`
 }

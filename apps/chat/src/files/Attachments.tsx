@@ -1,11 +1,17 @@
 import type { MessageRow, SharedFile } from "@lamplight/client"
-import { type ComponentType, useEffect, useReducer } from "react"
+import { type ComponentType, useEffect, useSyncExternalStore } from "react"
 import { type AnyFile, boxOf, columnsOf, keyOf, kindOf, split } from "./layout"
 
 type Media = typeof import("./media")
 
 let media: Media | null = null
 let loading: Promise<void> | null = null
+const listeners = new Set<() => void>()
+
+const subscribe = (listener: () => void) => {
+  listeners.add(listener)
+  return () => listeners.delete(listener)
+}
 
 const FIRST_PAUSE_MS = 2_000
 const LONGEST_PAUSE_MS = 60_000
@@ -28,22 +34,22 @@ function loadMedia(): Promise<void> {
         })
       }
     }
+    for (const listener of listeners) listener()
   })()
   return loading
 }
 
 /** What shows files loads with the first of them; until then their places are empty, and as large as they will be. */
 function useMedia(): Media | null {
-  const [, update] = useReducer((n: number) => n + 1, 0)
-  useEffect(() => {
-    if (media) return
-    let isOver = false
-    void loadMedia().then(() => isOver || update())
-    return () => {
-      isOver = true
-    }
-  }, [])
-  return media
+  useEffect(() => void loadMedia(), [])
+  return useSyncExternalStore(subscribe, () => media)
+}
+
+/** What plays in this conversation while its message is out of view. Leaving the conversation pauses it. */
+export function NowPlaying() {
+  const parts = useSyncExternalStore(subscribe, () => media)
+  useEffect(() => () => media?.pauseSound(), [])
+  return parts && <parts.SoundBar />
 }
 
 /** The files of a message in its bubble. */

@@ -1,9 +1,11 @@
 /** Records a voice message. Loaded when the first one is recorded. */
+import withDuration from "fix-webm-duration"
 import { Check, Trash2 } from "lucide-react"
 import { useEffect, useRef, useState } from "react"
 import { words } from "../strings"
 import { toast } from "../ui/toast"
-import { VOICE_NAME } from "./layout"
+import { durationText, VOICE_NAME } from "./layout"
+import { pauseSound } from "./sound"
 
 const TYPES = ["audio/webm;codecs=opus", "audio/ogg;codecs=opus", "audio/mp4"]
 /** A recording ends by itself then. */
@@ -28,18 +30,21 @@ export default function Recorder(props: { onDone: (file: File) => void; onClose:
     const begin = async () => {
       stream = await navigator.mediaDevices.getUserMedia({ audio: true })
       if (isOver) return stop()
+      // It would be recorded too.
+      pauseSound()
       const mimeType = TYPES.find((type) => MediaRecorder.isTypeSupported(type))
       const mine = new MediaRecorder(stream, mimeType ? { mimeType } : {})
       const parts: Blob[] = []
       mine.ondataavailable = ({ data }) => parts.push(data)
-      mine.onstop = () => {
+      const began = performance.now()
+      mine.onstop = async () => {
         stop()
+        const length = performance.now() - began
         const hasSound = parts.some(({ size }) => size > 0)
-        if (hasSound && isKept.current !== false) done.current(fileOf(parts, mine.mimeType))
+        if (hasSound && isKept.current !== false) done.current(await fileOf(parts, mine.mimeType, length))
         if (!isOver) close.current()
       }
       recorder.current = mine
-      const began = performance.now()
       setMs(0)
       timer = window.setInterval(() => {
         const now = performance.now() - began
@@ -85,7 +90,7 @@ export default function Recorder(props: { onDone: (file: File) => void; onClose:
     <fieldset ref={frame} className="recorder" data-testid="recorder" aria-label={words.files.recording}>
       <span className="recorder-dot" aria-hidden="true" />
       <span className="recorder-time" role="timer">
-        {ms === null ? words.files.microphone : clockOf(ms)}
+        {ms === null ? words.files.microphone : durationText(Math.floor(ms / 1_000))}
       </span>
       <button
         type="button"
@@ -114,11 +119,12 @@ export default function Recorder(props: { onDone: (file: File) => void; onClose:
   )
 }
 
-const clockOf = (ms: number) =>
-  `${Math.floor(ms / 60_000)}:${String(Math.floor(ms / 1_000) % 60).padStart(2, "0")}`
-
-function fileOf(parts: Blob[], mimeType: string): File {
+/** The recording as a file. `length` in milliseconds: browsers write WebM that does not say how long it is, and the server reads it there. */
+async function fileOf(parts: Blob[], mimeType: string, length: number): Promise<File> {
   const type = mimeType.split(";")[0] || "audio/webm"
   const ending = type === "audio/ogg" ? "ogg" : type === "audio/mp4" ? "m4a" : "webm"
-  return new File(parts, `${VOICE_NAME}.${ending}`, { type })
+  const bytes = new Blob(parts, { type })
+  const whole =
+    ending === "webm" ? await withDuration(bytes, length, { logger: false }).catch(() => bytes) : bytes
+  return new File([whole], `${VOICE_NAME}.${ending}`, { type })
 }

@@ -2,9 +2,13 @@
 import type { Upload } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import { X } from "lucide-react"
+import { useEffect } from "react"
 import { words } from "../strings"
-import { kindOf, measured, sizeText, VOICE_NAME } from "./layout"
-import { Bar, FileIcon, FileName, UploadButton, uploadText, usePreview } from "./media"
+import { FileIcon, FileName } from "./FileName"
+import { isVoice, kindOf, measured, sizeText } from "./layout"
+import { Bar, UploadButton, uploadText, usePreview } from "./media"
+import { Player } from "./Player"
+import { dropSound } from "./sound"
 
 export default function Tray({ uploads, onRemoved }: { uploads: readonly Upload[]; onRemoved: () => void }) {
   return (
@@ -21,7 +25,9 @@ function Item({ upload, onRemoved }: { upload: Upload; onRemoved: () => void }) 
   const { id, name, size, state, bytes, durable } = upload
   const kind = kindOf(upload)
   const src = usePreview(kind === "picture" || kind === "audio" ? bytes : null)
-  const isVoice = kind === "audio" && name.startsWith(VOICE_NAME)
+  const isSpoken = kind === "audio" && isVoice(name)
+  // Sent or removed: it is not listened to any more.
+  useEffect(() => () => dropSound(id), [id])
   return (
     <li className="tray-item" data-testid="upload" data-state={state} data-kind={kind}>
       {kind === "picture" && src !== null ? (
@@ -34,18 +40,11 @@ function Item({ upload, onRemoved }: { upload: Upload; onRemoved: () => void }) 
           }
         />
       ) : (
-        !isVoice && <FileIcon name={name} />
+        !isSpoken && <FileIcon name={name} />
       )}
       <span className="file-words">
-        {isVoice && src !== null ? (
-          // biome-ignore lint/a11y/useMediaCaption: one's own words
-          <audio
-            className="tray-audio"
-            controls
-            src={src}
-            aria-label={words.files.voice}
-            data-testid="voice-draft"
-          />
+        {isSpoken && src !== null ? (
+          <Player id={id} address={src} name={name} isVoice testId="voice-draft" />
         ) : (
           <FileName name={name} />
         )}

@@ -9,6 +9,7 @@ import { words } from "../strings"
 import { keyInLine } from "../ui/keyboard"
 import { kindOf, sizeText } from "./layout"
 import { useFileLoad } from "./media"
+import { pauseSound } from "./sound"
 import { useSwipe } from "./useSwipe"
 
 export interface Shown {
@@ -213,6 +214,7 @@ function Film({ file }: { file: SharedFile }) {
           src={src}
           poster={file.thumbnailUrl ? (poster ?? undefined) : undefined}
           aria-label={file.name}
+          onPlay={pauseSound}
           onError={() => setFailed(true)}
         />
       )}

@@ -10,11 +10,13 @@ export type AnyFile = SharedFile | OutboxFile
 /** Voice messages are named so: their container may be one that browsers take for a video. */
 export const VOICE_NAME = "voice-message"
 
+export const isVoice = (name: string): boolean => name.startsWith(VOICE_NAME)
+
 const PICTURES = /^image\/(png|jpeg|gif|webp|avif)$/
 
 export function kindOf({ type, name }: { type: string; name: string }): Kind {
   if (PICTURES.test(type)) return "picture"
-  if (type.startsWith("audio/") || (name.startsWith(VOICE_NAME) && type.startsWith("video/"))) return "audio"
+  if (type.startsWith("audio/") || (isVoice(name) && type.startsWith("video/"))) return "audio"
   return type.startsWith("video/") ? "video" : "file"
 }
 
@@ -70,7 +72,7 @@ export function describeFiles(files: readonly { name: string; type: string }[]):
   const kinds = new Set(files.map(kindOf))
   if (kinds.size > 1) return words.files.many(files.length)
   const kind = kindOf(first)
-  if (kind === "audio" && first.name.startsWith(VOICE_NAME)) return words.files.voice
+  if (kind === "audio" && isVoice(first.name)) return words.files.voice
   if (kind === "picture") return words.files.pictures(files.length)
   return files.length > 1 ? words.files.many(files.length) : kind === "video" ? words.files.video : first.name
 }
@@ -86,3 +88,13 @@ export function sizeText(bytes: number): string {
 /** Whole percents; 100 only when everything is there. */
 export const percent = (done: number, size: number): number =>
   size === 0 ? 100 : Math.min(100, Math.floor((done / size) * 100))
+
+/** "1:07", "1:02:03". */
+export function durationText(seconds: number): string {
+  const all = Math.round(seconds)
+  const two = (n: number) => number(n, { minimumIntegerDigits: 2 })
+  const [hours, minutes] = [Math.floor(all / 3_600), Math.floor(all / 60) % 60]
+  return hours > 0
+    ? `${number(hours)}:${two(minutes)}:${two(all % 60)}`
+    : `${number(minutes)}:${two(all % 60)}`
+}

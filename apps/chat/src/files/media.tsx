@@ -1,14 +1,20 @@
 /** What shows the files of messages. Loaded with the first message that has one. */
 import type { SharedFile, Upload } from "@lamplight/client"
 import { useFileUrl, useLamplight, useUpload } from "@lamplight/react"
-import { Download, FileArchive, FileText, Pause, File as PlainFile, Play, RotateCw } from "lucide-react"
+import { Download, Pause, Play, RotateCw } from "lucide-react"
 import { useEffect, useState } from "react"
 import { words } from "../strings"
 import { useThreadActions } from "../thread/actions"
 import { useLoad } from "../ui/again"
 import { fileReason } from "../ui/failure"
-import { percent, sizeText } from "./layout"
+import { FileIcon, FileName } from "./FileName"
+import { isVoice, percent, sizeText } from "./layout"
 import { Placeholder } from "./Placeholder"
+import { Player } from "./Player"
+import { SoundBar } from "./SoundBar"
+import { pauseSound } from "./sound"
+
+export { pauseSound, SoundBar }
 
 /**
  * Whether the bytes at an address could not be loaded, of a file or of its thumbnail. Where addresses are signed, another one is asked
@@ -71,6 +77,7 @@ export function Video({ file }: { file: SharedFile }) {
     <video
       key={tries}
       onError={fail}
+      onPlay={pauseSound}
       className="video"
       data-testid="video"
       controls
@@ -84,19 +91,18 @@ export function Video({ file }: { file: SharedFile }) {
 }
 
 export function Audio({ file }: { file: SharedFile }) {
-  const src = useFileUrl(file)
-  const { tries, fail } = useFileLoad(file, src)
+  const address = useFileUrl(file)
+  const { fail } = useFileLoad(file, address)
   return (
-    // biome-ignore lint/a11y/useMediaCaption: what people send has no captions
-    <audio
-      key={tries}
-      onError={fail}
-      className="audio"
-      data-testid="audio"
-      controls
-      preload="metadata"
-      src={src ?? undefined}
-      aria-label={file.name}
+    <Player
+      id={file.id}
+      address={address}
+      name={file.name}
+      isVoice={isVoice(file.name)}
+      duration={file.duration}
+      canSave
+      testId="audio"
+      onFail={fail}
     />
   )
 }
@@ -114,32 +120,6 @@ export function FileLine({ file }: { file: SharedFile }) {
       </span>
       <Download size={18} aria-hidden="true" />
     </a>
-  )
-}
-
-/** The end of a name tells what it is: only what stands before it is cut. */
-export function FileName({ name }: { name: string }) {
-  const at = name.lastIndexOf(".")
-  const cut = at > 0 && name.length - at <= 8 ? Math.max(0, at - 3) : name.length
-  return (
-    <span className="file-name" dir="auto" title={name}>
-      <span>{name.slice(0, cut)}</span>
-      {name.slice(cut)}
-    </span>
-  )
-}
-
-export function FileIcon({ name }: { name: string }) {
-  const ending = name.slice(name.lastIndexOf(".") + 1).toLowerCase()
-  const Icon = /^(zip|gz|xz|7z|rar|tar)$/.test(ending)
-    ? FileArchive
-    : /^(pdf|txt|md|docx?|odt|rtf|csv|xlsx?)$/.test(ending)
-      ? FileText
-      : PlainFile
-  return (
-    <span className="file-icon">
-      <Icon size={20} aria-hidden="true" />
-    </span>
   )
 }
 

@@ -215,6 +215,10 @@ export const messageArguments = {
     many: n,
     by: (who: string, at: string) => ({ who: isolate(who), at }),
     place: (n: number, all: number) => ({ n, all }),
+    play: name,
+    position: aloud,
+    timeOf: (time: string, total: string) => ({ time, total }),
+    speed: (rate: number) => ({ rate: `${number(rate)}×` }),
   },
   composer: {
     mentions: n,

@@ -5,6 +5,7 @@ import { useReading } from "../app/hooks"
 import { focusThread } from "../app/regions"
 import { endJump } from "../app/route"
 import { Composer } from "../composer/Composer"
+import { NowPlaying } from "../files/Attachments"
 import { Pictures } from "../files/Pictures"
 import { conversationTitle, nameOf as nameOfUser, namesById } from "../logic/members"
 import { firstUnreadIsKnown } from "../logic/rows"
@@ -146,6 +147,7 @@ export function Thread(props: {
         onSearch={() => onSearch({ id, name })}
         onPeople={onPeople}
       />
+      <NowPlaying key={id} />
       <div className="log-frame">
         {isShown ? (
           <Log
