@@ -1,6 +1,6 @@
 import type { Browser } from "playwright-core"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
-import { canRun, fastest, isCluster, launch, Person, restore, Server, settled, until } from "./world"
+import { canRun, fastest, frames, isCluster, launch, Person, restore, Server, settled, until } from "./world"
 
 describe.skipIf(!canRun)("more unread than is fetched at once", () => {
   let browser: Browser
@@ -67,6 +67,26 @@ describe.skipIf(!canRun)("more unread than is fetched at once", () => {
     expect(await marked()).toBeGreaterThan(250)
     await ben.on("to-end").filter({ hasText: "new messages" }).click()
     await expect.poll(marked).toBe(0)
+  })
+
+  it("21: nothing that was read is new where the list comes after the messages", async () => {
+    let pass = () => {}
+    const held = new Promise<void>((resolve) => {
+      pass = resolve
+    })
+    await ben.page.route(/privatechat\/conversations\?/, async (route) => {
+      await held
+      await route.continue()
+    })
+    const messages = ben.page.waitForResponse(/privatechat\/messages\//)
+    await ben.page.goto("about:blank")
+    await ben.page.goto(`${server.url}/chat#/c/${encodeURIComponent(await asha.conversationId())}`)
+    await (await messages).finished()
+    await frames(ben.page)
+    pass()
+    await ben.message("Line 319.").waitFor()
+    expect(await ben.on("unread-divider").count()).toBe(0)
+    expect(await ben.on("to-end").count()).toBe(0)
   })
 
   /** The `seq`s in the document, in the order in which they are seen, within the window of the log. */

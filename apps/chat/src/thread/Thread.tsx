@@ -22,7 +22,7 @@ import { NoWriting, useNoWriting } from "./NoWriting"
 import { ThreadHead } from "./ThreadHead"
 import { TypingStrip } from "./TypingStrip"
 import { useArrival } from "./useArrival"
-import { useDivider } from "./useDivider"
+import { useDivider, useIsMarked } from "./useDivider"
 import { useMessageActions } from "./useMessageActions"
 
 const DeleteDialog = overlay((overlays) => overlays.DeleteDialog)
@@ -62,7 +62,8 @@ export function Thread(props: {
   const conversation = useConversation(id)
   const { messages, item } = conversation
   const reading = useReading()
-  const divider = useDivider(messages, self.id, reading, item?.unread ?? 0)
+  const isMarked = useIsMarked(item)
+  const divider = useDivider(messages, item, isMarked, self.id, reading)
   const log = useRef<LogControl>(null)
   const members = item?.members ?? nobody
   const name = item ? conversationTitle(item, self.id) : ""
@@ -98,7 +99,7 @@ export function Thread(props: {
     messages.headSeq - divider.unreadAfter > (PAGES_TO_FIRST_UNREAD + 1) * PAGE
   const [started, setStarted] = useState(false)
   const { loadOlder } = conversation
-  const ready = messages.status === "ready"
+  const ready = isMarked && messages.status === "ready"
   useEffect(() => {
     if (!ready || started) return
     if (placed) setStarted(true)
@@ -120,6 +121,7 @@ export function Thread(props: {
   const isShown =
     messages.rows.length + messages.systemRows.length > 0 &&
     (started || placed) &&
+    isMarked &&
     !isArriving &&
     messages.status !== "loading"
   // Before the paint, so that the end is not shown first.

@@ -1,12 +1,32 @@
-import type { MessagesState } from "@lamplight/client"
-import { useEffect, useRef, useState } from "react"
+import type { ConversationInfo, MessagesState } from "@lamplight/client"
+import { useLamplight } from "@lamplight/react"
+import { useEffect, useRef, useState, useSyncExternalStore } from "react"
+
+/**
+ * Whether it is known how far the user has read. The list says it, and may come after the messages: all of them would be new until
+ * then. A list that has come without this conversation, or fails, is not waited for.
+ */
+export function useIsMarked(item: ConversationInfo | null): boolean {
+  const { conversations } = useLamplight()
+  const isListed = useSyncExternalStore(
+    conversations.subscribe,
+    () => conversations.get().status !== "loading",
+  )
+  return item !== null || isListed
+}
 
 /**
  * The place of the unread divider: after this `seq`, or nowhere. It is set when the thread opens with unread
  * messages, or when one arrives while the user is not reading. It stays while the user reads, although the
  * mark moves, and disappears when the user answers, or has read everything and left.
  */
-export function useDivider(messages: MessagesState, selfId: string, reading: boolean, unreadCount: number) {
+export function useDivider(
+  messages: MessagesState,
+  item: ConversationInfo | null,
+  isMarked: boolean,
+  selfId: string,
+  reading: boolean,
+) {
   const [unreadAfter, setUnreadAfter] = useState<number | null>(null)
   const opened = useRef(false)
   const { status, rows, readSeq, hasNewer } = messages
@@ -14,9 +34,9 @@ export function useDivider(messages: MessagesState, selfId: string, reading: boo
   const isUnread = last?.seq != null && last.seq > readSeq && hasUnread(rows, readSeq, selfId)
   // After a jump into the past, unread messages may be further down than the rows. The log's head does not
   // tell: only entries of other kinds may follow.
-  const unread = isUnread || (hasNewer && unreadCount > 0)
+  const unread = item !== null && (isUnread || (hasNewer && item.unread > 0))
 
-  if (status === "ready" && !opened.current) {
+  if (status === "ready" && isMarked && !opened.current) {
     opened.current = true
     // Set while rendering, so that the first paint is already at the right place.
     if (unread) setUnreadAfter(readSeq)
