@@ -206,7 +206,7 @@ export function App() {
             setSession({ client: tokenClient(token), user: null, mode: "token" })
           }}
           onDecline={() => {
-            // The user goes on as who they were.
+            // The user stays signed in.
             const token = rememberedToken()
             setTokenGiven(null)
             if (token) setSession({ client: tokenClient(token), user: null, mode: "token" })

@@ -13,7 +13,7 @@ const text = words.firstRun
 /** So long the button says that the link was copied. */
 const COPIED_MS = 2_000
 
-/** The only empty state of somebody who is new here: whom to write to, and a link for those who are missing. */
+/** The empty state of a new user: people to write to, and a link to invite others. */
 export function FirstRun(props: {
   mode: "local" | "open" | "token"
   title: string
@@ -69,7 +69,7 @@ function Invite() {
     try {
       await navigator.share({ title: words.product, url: address })
     } catch (thrown) {
-      // Nobody was chosen.
+      // No person was chosen.
       if (thrown instanceof DOMException && thrown.name === "AbortError") return
       await copy()
     }

@@ -123,7 +123,8 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
     closeDetails()
   }, [])
 
-  // What is below can take the focus once the panel is closed, which the history does a moment later.
+  // Elements below the panel can take the focus only once the panel is closed, which happens
+  // asynchronously with the history.
   useEffect(() => {
     if (details || !returning.current) return
     returning.current = false

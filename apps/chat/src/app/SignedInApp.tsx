@@ -26,13 +26,13 @@ export function SignedInApp(props: {
     if (out) onLeave("refused")
   }, [out, onLeave])
 
-  // What the first screen needs comes before what may be needed later.
+  // Load the parts of the first screen before the later ones.
   const isConnected = connection.status === "connected"
   useEffect(() => {
     if (isConnected) startPreloading()
   }, [isConnected])
 
-  // A token that the server never took: nobody was signed in. The form for tokens says so.
+  // The server never accepted this token, so no user was signed in. The form for tokens shows that.
   const isRefused = connection.status === "refused"
   const never = isRefused && !connection.stale
   useEffect(() => {

@@ -54,7 +54,7 @@ test("48: while the browser suspends sound it is dropped, and not made later", (
   chime()
   chime()
   expect(tones).toEqual([])
-  // The user uses the page: only what comes from now on is heard.
+  // The user uses the page: only later messages make a sound.
   expect(resume).toHaveBeenCalled()
   state = "running"
   expect(tones).toEqual([])

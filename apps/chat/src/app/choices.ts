@@ -52,7 +52,7 @@ export function useChoice<T extends string>(one: Choice<T>): T {
 
 /** The sound of new messages. */
 export const sound = choice("lamplight:sound", ["on", "off"], "on")
-/** What Enter does in the message field, where there is a keyboard with Shift. */
+/** The effect of Enter in the message field, on devices with a keyboard. */
 export const enterKey = choice("lamplight:enter", ["send", "newline"], "send")
 /** Whether a character by itself can be a shortcut (WCAG 2.1.4): voice control and trembling hands press them by accident. */
 export const singleKeys = choice("lamplight:single-keys", ["on", "off"], "on")

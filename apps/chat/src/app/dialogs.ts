@@ -1,4 +1,4 @@
-/** What is opened by shortcuts and from the user's menu: one script, which loads while the page is idle, or when one of them opens. */
+/** Dialogs opened by shortcuts and from the user's menu: one chunk, loaded while the page is idle or when the first one opens. */
 export { Palette } from "../palette/Palette"
 export { Settings } from "../settings/Settings"
 export { You } from "../settings/You"

@@ -65,7 +65,7 @@ export function tellLanguage(): void {
 /** Follows the system and other tabs from now on. Called once at the start, after the service worker is. */
 export function startLanguage(): void {
   choice = read()
-  // Once it runs: a worker that is still being installed is not told.
+  // Once the worker is active: a worker that is still being installed gets no message.
   void Promise.all([workerRegistration(), navigator.serviceWorker?.ready]).then(tellLanguage)
   // A language that cannot be loaded leaves the page as it is.
   const follow = () => void apply().catch(() => {})
@@ -100,7 +100,7 @@ export async function setLanguage(next: LanguageChoice): Promise<void> {
   }
 }
 
-/** What a user can choose: the system's language, or one of the page's, each under its own name. */
+/** The choices: the system's language, or one of the page's languages, each by its own name. */
 export function languageChoices(): { value: LanguageChoice; label: string; lang: string | undefined }[] {
   return [
     { value: "system", label: words.language.system, lang: undefined },

@@ -12,7 +12,7 @@ const HAS_BACK = `${PHONE}, ${TOUCH}`
 
 interface Layer {
   close: () => void
-  /** Its entry stays below the view that the user goes on to: "back" leads there again. */
+  /** Its history entry stays below the next view, so that "back" returns to it. */
   stays: boolean
 }
 
@@ -36,7 +36,7 @@ export function layersToLeave(): number {
 
 export const isBusy = (): boolean => isTravelling
 
-/** Runs something once the browser has arrived where it goes. */
+/** Runs a function once the browser's navigation is done. */
 export function whenArrived(run: () => void): void {
   if (isTravelling) afterTravel.push(run)
   else run()

@@ -1,4 +1,4 @@
-/** What few visits need, such as menus and dialogs over the page: one script, which loads while the page is idle, or when the first of them opens. */
+/** Rarely needed overlays, such as menus and dialogs: one chunk, loaded while the page is idle or when the first one opens. */
 
 export { EditMessage } from "../composer/EditMessage"
 export { MentionList } from "../composer/MentionList"

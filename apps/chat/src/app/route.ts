@@ -36,14 +36,14 @@ export function hashOf(route: Route): string {
   return route.view === "conversations" ? "#/" : `#/${route.view}`
 }
 
-/** The address of a message, for whoever is a member of the conversation. */
+/** The URL of a message, for members of its conversation. */
 export function permalink(conversationId: string, seq: number): string {
   return location.origin + location.pathname + hashOf({ view: "thread", conversationId, seq })
 }
 
 let seen = ""
 let current: Route = { view: "conversations" }
-/** Shown already, while the browser still goes back to the entry that it replaces. */
+/** Already shown, while the browser is still navigating back to the entry that it replaces. */
 let pending: Route | null = null
 
 function read(): Route {

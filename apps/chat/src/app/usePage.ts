@@ -18,10 +18,10 @@ export interface Opened {
   opener: HTMLElement | null
 }
 
-/** What opens again when the page is drawn anew. */
+/** The overlay to open again after the page has been remounted. */
 let reopened: Opened["what"] | null = null
 
-/** Another language draws the whole page anew: in a wide window the settings, where it was chosen, stay open. */
+/** A change of language remounts the page: in a wide window the settings stay open. */
 export function keepSettingsOpen(): void {
   if (document.querySelector('[data-testid="settings"]')) reopened = "settings"
 }
@@ -56,7 +56,7 @@ export function usePage(props: {
     if (selected !== null) rememberOpened(selected)
   }, [selected])
 
-  /** One dialog may lead to another: the focus goes back to where it was before the first. */
+  /** A dialog may open another one: the focus returns to its place before the first. */
   const findOpener = useCallback(() => {
     const active = document.activeElement
     if (active instanceof HTMLElement && !active.closest(".dialog")) opener.current = active

@@ -82,7 +82,7 @@ export function Composer(props: {
   const opener = useRef<HTMLButtonElement>(null)
   const [picking, setPicking] = useState(false)
 
-  /** In place of what is selected. The caret goes behind it. */
+  /** Replaces the selection and puts the caret after the inserted text. */
   function insert(emoji: string) {
     const element = field.current
     if (!element) return

@@ -6,7 +6,7 @@ import { words } from "../strings"
 import { reason } from "../ui/failure"
 import { toast } from "../ui/toast"
 
-/** Nobody waits for a reaction or a pin that was refused: the message shows that it is not there. */
+/** A refused reaction or pin needs no alert: the message shows that it is missing. */
 const isSmall = ({ write }: OutboxItem) => write?.action.kind === "reaction" || write?.action.kind === "pin"
 
 /**
@@ -25,7 +25,7 @@ export function FailureWatch(props: {
   const conversations = useMemo(() => [...shown, ...archived], [shown, archived])
   const told = useRef<Set<string> | null>(null)
   const [spoken, setSpoken] = useState("")
-  /** Refused messages that are tried again, each with what is said once it is sent. */
+  /** Refused messages that are being retried, each with its announcement after it is sent. */
   const retried = useRef(new Map<string, string>())
   const [sent, setSent] = useState("")
 

@@ -3,7 +3,7 @@ import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
 import type { useMentions } from "./useMentions"
 
-/** The people whom a mention may mean, above the field that has the focus. */
+/** The people who match a mention, above the focused field. */
 export function MentionList({ mentions }: { mentions: ReturnType<typeof useMentions> }) {
   const { listId, options, active, choose } = mentions
   const handles = useHandles(options)

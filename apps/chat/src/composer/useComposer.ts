@@ -12,7 +12,7 @@ import { above, returnText, takeBack } from "./returnText"
  * The text in the composer. Each key saves it as the conversation's draft, so that a switch, a reload or a
  * crash loses nothing. Sending clears the field at once, but the draft stays until the outbox has the
  * message. A refused text returns, unless the user has written something newer. A draft from another tab
- * appears while nobody writes here.
+ * appears while the user does not write here.
  */
 export function useComposer(
   id: string,
@@ -67,7 +67,7 @@ export function useComposer(
 
   useEffect(() => takeBack(id, (back) => write(above(back, writing.current))), [id, write])
 
-  /** `mentionsOf` tells whom a text mentions. */
+  /** `mentionsOf` returns the ids of users that a text mentions. */
   const send = useCallback(
     async (mentionsOf: (content: string) => string[]) => {
       const content = writing.current

@@ -79,7 +79,7 @@ export function useMentions(props: {
     choose,
     look,
     onKey,
-    /** The ids of those whom a text mentions. */
+    /** The ids of users that a text mentions. */
     mentions,
     /** For the field: a text field with a list of completions. */
     aria: {

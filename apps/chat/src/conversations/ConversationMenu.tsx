@@ -18,7 +18,7 @@ export interface MenuPlace {
   y: number
 }
 
-/** What the user can set for a conversation: pinned, muted, archived. */
+/** The user's settings of a conversation: pinned, muted, archived. */
 export default function ConversationMenu(props: {
   item: ConversationInfo
   name: string

@@ -128,7 +128,7 @@ function Line({ kind, mark, text }: { kind: string; mark: string; text: string }
 }
 
 function lastText(item: ConversationItem): string {
-  // Until the server has told of the message before it.
+  // Until the server has sent the previous message.
   if (item.lastMessage?.deletedAt) return words.message.deleted
   return (
     plainStart(item.lastMessage?.content ?? "", PREVIEW) || describeFiles(item.lastMessage?.attachments ?? [])

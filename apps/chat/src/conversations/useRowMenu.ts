@@ -35,7 +35,7 @@ export function useRowMenu() {
       setMenu(null)
       if (!takesFocus) return
       const own = `[data-conversation-id="${CSS.escape(menu?.id ?? "")}"]`
-      // What was chosen may have moved the row, or taken it away.
+      // The action may have moved or removed the row.
       requestAnimationFrame(() => {
         const row = document.querySelector<HTMLElement>(own)
         const list = document.querySelector<HTMLElement>('[data-region="conversations"] [data-region-entry]')

@@ -14,7 +14,7 @@ const COLOUR = /#[0-9a-f]{3,8}\b|\b(?:rgba?|hsla?|hwb|lab|lch|oklab|oklch|color)
 
 const SPACE =
   /^(?:(?:scroll-)?(?:margin|padding)(?:-.+)?|(?:row-|column-)?gap|inset(?:-.+)?|top|left|right|bottom)$/
-/** What is no step of the scale: the space that grows with the window. */
+/** Spaces that are not steps of the scale because they grow with the window. */
 const OWN_SPACE = ["margin-bottom: clamp(var(--space-24), 7vh, 4.5rem)"]
 
 /** Values that belong into tokens.css, each with its property. */

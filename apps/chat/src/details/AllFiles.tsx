@@ -18,7 +18,7 @@ export function AllFiles(
 ) {
   const { shared, onShow } = props
   const { media, others, nameOfSender } = shared
-  // What is there is shown first.
+  // Show the loaded files first.
   const [chosen, setChosen] = useState<Tab | null>(null)
   const tab = chosen ?? (media.status === "ready" && !media.files.length ? "others" : "media")
   return (

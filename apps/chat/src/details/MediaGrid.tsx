@@ -24,7 +24,7 @@ export function useViewer(props: {
 }) {
   const { files, nameOfSender, onShow, onEarlier } = props
   const [open, setOpen] = useState<{ id: string; opener: HTMLElement } | null>(null)
-  // The viewer goes from the oldest one to the newest one, as the conversation does.
+  // The viewer steps from the oldest to the newest file, like the conversation.
   const shown = useMemo(
     () =>
       open

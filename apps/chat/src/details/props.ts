@@ -1,6 +1,6 @@
 import type { ConversationInfo, User } from "@lamplight/client"
 
-/** What the parts of the panel need. */
+/** The properties that the parts of the panel share. */
 export interface DetailsProps {
   item: ConversationInfo
   self: User

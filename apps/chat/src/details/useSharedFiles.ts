@@ -5,7 +5,7 @@ import { nameOf } from "../logic/members"
 import { words } from "../strings"
 import type { DetailsProps } from "./props"
 
-/** What the lists of files need of each list: its state, and how the senders are called. */
+/** The state of a list of files, and the names of the senders. */
 export type SharedList = ReturnType<typeof useConversationFiles>
 
 /** The pictures and videos of a conversation, and its other files. */
@@ -30,7 +30,7 @@ export function useSharedFiles({ item, self }: DetailsProps) {
   return useMemo(() => ({ media, others, nameOfSender }), [media, others, nameOfSender])
 }
 
-/** What the parts of a list get. */
+/** The properties of a list's parts. */
 export interface SharedPartProps {
   nameOfSender: (userId: string) => string
   /** Shows the message of a file in the conversation. */

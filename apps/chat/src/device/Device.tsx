@@ -7,7 +7,7 @@ import type { ToPage } from "../worker/messages"
 import { hasPush } from "./choice"
 import { closeNotices, lookForUpdate, noticesShown, workerRegistration } from "./worker"
 
-/** What the page and the device's notifications have to do with each other, as long as somebody is signed in. */
+/** Connects the page with the device's notifications while a user is signed in. */
 export function Device(props: { self: User; mode: "local" | "open" | "token"; selected: string | null }) {
   const { self, mode, selected } = props
   const client = useLamplight()
@@ -35,7 +35,7 @@ export function Device(props: { self: User; mode: "local" | "open" | "token"; se
     return () => workers.removeEventListener("message", onMessage)
   }, [])
 
-  // What was read, here or elsewhere, needs no notification.
+  // Messages read here or elsewhere need no notification.
   const unread = useRef<ReadonlySet<string> | null>(null)
   useEffect(() => {
     if (!isConnected || status !== "ready") return

@@ -1,4 +1,4 @@
-/** What the user has chosen for notifications on this device. */
+/** The user's choice for notifications on this device. */
 export type NoticeChoice = "off" | "on" | "private"
 
 const PUSH = "lamplight:push"
@@ -13,7 +13,7 @@ export function pushChoice(userId: string): NoticeChoice {
   }
 }
 
-/** The user has signed out: whoever signs in next has made no choice. */
+/** The user has signed out: the next user has made no choice. */
 export function forgetChoice(): void {
   try {
     localStorage.removeItem(PUSH)

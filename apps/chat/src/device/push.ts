@@ -13,7 +13,7 @@ import { forgetDevice, tellWorker, workerRegistration } from "./worker"
 /** Why there can be no pushes here; null: there can. */
 export type Obstacle = "unsupported" | "install" | "server" | "denied" | "unknown" | null
 
-/** Whose device it is, and how requests say so. */
+/** The user of the device, and the headers that identify the user. */
 export interface Person {
   userId: string
   /** Where tokens identify the user. */
@@ -37,7 +37,7 @@ const isIos = () =>
   /iphone|ipad|ipod/i.test(navigator.userAgent) ||
   (/mac/i.test(navigator.platform) && navigator.maxTouchPoints > 1)
 
-/** What stands in the way. Asks the server for its key, and never the user. */
+/** Checks what prevents notifications. Requests the server's key, and never asks the user. */
 export async function obstacle(person: Person): Promise<Obstacle> {
   if (isIos() && !isStandalone() && !("PushManager" in window)) return "install"
   const registration = await workerRegistration()
@@ -50,7 +50,10 @@ export async function obstacle(person: Person): Promise<Obstacle> {
   return Notification.permission === "denied" ? "denied" : null
 }
 
-/** What is in force: the choice, if the browser still has the subscription and the permission. */
+/**
+ * The effective choice: the stored one, if the browser still has the subscription and the
+ * permission.
+ */
 export async function currentChoice(userId: string): Promise<NoticeChoice> {
   const subscription = await (await workerRegistration())?.pushManager?.getSubscription()
   return subscription && Notification.permission === "granted" ? pushChoice(userId) : "off"
@@ -98,7 +101,10 @@ async function turnOff(person: Person): Promise<void> {
   if (subscription) await removeSubscription(subscription.endpoint, credentials(person)).catch(() => {})
 }
 
-/** Once for each start of the page: subscribes anew where the browser or the server has forgotten, and ends what is another user's. */
+/**
+ * Runs once for each start of the page: subscribes again if the browser or the server lost the subscription, and ends a
+ * subscription of another user.
+ */
 export async function checkDevice(person: Person): Promise<void> {
   const choice = pushChoice(person.userId)
   if (choice === "off") await forgetDevice()

@@ -109,6 +109,6 @@ export async function forgetDevice(): Promise<void> {
   try {
     await (await found?.pushManager?.getSubscription())?.unsubscribe()
   } catch {
-    // The worker does so with the first push that it gets for nobody.
+    // The worker does so with the first push that it gets without a signed-in user.
   }
 }

@@ -32,7 +32,7 @@ function fromOne(attributes: AriaAttributes): AriaAttributes {
   }
 }
 
-/** Outside of the panel: new components would mount the list anew with each key. */
+/** Outside of the panel: new components would remount the list with each key. */
 const components: NonNullable<ComponentProps<typeof EmojiPicker.List>["components"]> = {
   CategoryHeader: ({ category, ...rest }) => (
     <div {...rest} className="emoji-category">

@@ -20,7 +20,7 @@ export function EmojiPopover(props: {
   anchor: HTMLElement
   align: "start" | "end"
   onPick: (emoji: string) => void
-  /** With the Escape key the focus goes back to where it was; a click elsewhere has moved it. */
+  /** Escape returns the focus to its former place; a click elsewhere has already moved it. */
   onClose: (isEscape: boolean) => void
 }) {
   const { anchor, align, onPick, onClose } = props
@@ -53,7 +53,7 @@ export function EmojiPopover(props: {
           onEscapeKeyDown={() => {
             isEscape.current = true
           }}
-          // Whoever opened it decides where the focus goes then.
+          // The opener decides about the focus afterwards.
           onCloseAutoFocus={(event) => event.preventDefault()}
         >
           <EmojiPanel onPick={onPick} />

@@ -16,7 +16,7 @@ const subscribe = (listener: () => void) => {
 const FIRST_PAUSE_MS = 2_000
 const LONGEST_PAUSE_MS = 60_000
 
-/** One request for all rows. Without a network it is made again, ever more seldom, and at once when the network is back. */
+/** One import for all rows. Without a network it is repeated with growing delays, and at once when the network is back. */
 function loadMedia(): Promise<void> {
   loading ??= (async () => {
     for (let pause = FIRST_PAUSE_MS; !media; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
@@ -39,7 +39,7 @@ function loadMedia(): Promise<void> {
   return loading
 }
 
-/** What shows files loads with the first of them; until then their places are empty, and as large as they will be. */
+/** The file views load with the first file; until then the placeholders are empty and have the final size. */
 function useMedia(): Media | null {
   useEffect(() => void loadMedia(), [])
   return useSyncExternalStore(subscribe, () => media)

@@ -15,7 +15,7 @@ export default function Recorder(props: { onDone: (file: File) => void; onClose:
   const { onDone, onClose } = props
   const [ms, setMs] = useState<number | null>(null)
   const recorder = useRef<MediaRecorder | null>(null)
-  /** What the user chose; null: the recording ends by itself, and stays. */
+  /** The user's choice; null if the recording ended by itself and stays. */
   const isKept = useRef<boolean | null>(null)
   const frame = useRef<HTMLFieldSetElement>(null)
   const done = useRef(onDone)

@@ -65,7 +65,7 @@ export function heightOf(files: readonly AnyFile[]): number {
   return height + 8
 }
 
-/** What files are called where they are not shown: in the list, in a quote, aloud. */
+/** The names of files in places without a view: the list, quotes, and announcements. */
 export function describeFiles(files: readonly { name: string; type: string }[]): string {
   const [first] = files
   if (!first) return ""

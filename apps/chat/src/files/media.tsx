@@ -1,4 +1,4 @@
-/** What shows the files of messages. Loaded with the first message that has one. */
+/** The views of files in messages. Loaded with the first message that has one. */
 import type { SharedFile, Upload } from "@lamplight/client"
 import { useFileUrl, useLamplight, useUpload } from "@lamplight/react"
 import { Download, Pause, Play, RotateCw } from "lucide-react"
@@ -138,7 +138,7 @@ export function usePreview(bytes: Blob | null | undefined): string | null {
   return address
 }
 
-/** What an upload does, in words. */
+/** The state of an upload as text. */
 export function uploadText(upload: Upload | null): string {
   if (!upload) return words.files.waiting
   if (upload.error) return fileReason(upload.error)

@@ -12,7 +12,7 @@ const MAX_FILES = 10
 export function useFiles(id: string) {
   const { uploads: all, add } = useUploads(id)
   const client = useLamplight()
-  // What a message is taking: it is not sent twice while the message is being stored.
+  // Uploads that a message is taking: they are not sent twice while the message is being stored.
   const [taken, setTaken] = useState<readonly string[]>([])
   const uploads = useMemo(() => all.filter((one) => !taken.includes(one.id)), [all, taken])
   const count = uploads.length

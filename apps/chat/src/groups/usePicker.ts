@@ -9,7 +9,7 @@ import { useDirectory } from "../people/useDirectory"
 /** The limit of listed people: beyond it the search finds them. */
 const SHOWN = 100
 
-/** People to choose from: those whom the user writes with, those who are online, and whom the directory finds. */
+/** People to choose from: partners of conversations, online users, and results of the directory. */
 export function usePicker(selfId: string, isLeftOut: (userId: string) => boolean) {
   const [query, setQuery] = useState("")
   const [chosen, setChosen] = useState<readonly User[]>([])
@@ -49,7 +49,7 @@ export function usePicker(selfId: string, isLeftOut: (userId: string) => boolean
     found,
     status: directory.status,
     retry: directory.retry,
-    /** Where any id may be written to: the one that was typed, if it is nobody's here. */
+    /** If any id can be written to: the typed one, unless a listed person has it. */
     stranger:
       directory.anyone &&
       !isLoading &&

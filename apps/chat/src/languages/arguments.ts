@@ -31,7 +31,10 @@ function several(all: readonly string[], total = all.length) {
   return { who: list(shown, rest > 0 ? "unit" : "conjunction"), rest }
 }
 
-/** Who changed a group: the user, another one by name, or the application (null). Verbs and cases follow from this. */
+/**
+ * The author of a change of a group: the user, another user by name, or the application (null). It determines verbs
+ * and cases.
+ */
 export type Actor = { isSelf: boolean; name: string } | null
 type Role = "owner" | "admin" | "member"
 const actor = (by: Actor) => ({

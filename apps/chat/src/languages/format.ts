@@ -58,7 +58,7 @@ export const number = (value: number, options?: Intl.NumberFormatOptions): strin
 /** Compares names for a list in the order of the user's language. */
 export const compareText = (one: string, other: string): number => collators(chosen()).compare(one, other)
 
-/** What the build has made of a catalogue: see build/messages.ts. */
+/** A compiled catalogue: see build/messages.ts. */
 interface Compiled {
   readonly [key: string]: CompiledMessage | Compiled
 }

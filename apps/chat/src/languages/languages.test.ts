@@ -110,7 +110,7 @@ describe.each(languages.map(({ code }) => code))("the texts in %s", (code) => {
 
 type Make = (...args: unknown[]) => Values
 
-/** What a maker makes of names, or else of lists of names. */
+/** The result of a maker for names, or for lists of names. */
 function exampleOf(make: Make): Values {
   try {
     return make("a", "b", "c")

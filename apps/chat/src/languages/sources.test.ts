@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { parseSync } from "vite"
 import { describe, expect, it } from "vitest"
 
-/** What the page's files must not do, since texts change with the language. */
+/** Rules for the page's files, since texts change with the language. */
 
 interface Node {
   type: string

@@ -3,7 +3,7 @@ const MAX_CHARACTERS = 700
 const MAX_LINES = 14
 /** So many characters fit a line of the widest bubble. */
 const LINE_CHARACTERS = 62
-/** What is hidden is at least this share of what is shown: less of it is shown as well. */
+/** The hidden part is at least this share of the shown part; a smaller rest is shown as well. */
 const LEAST_HIDDEN = 0.3
 
 /** How many lines a text takes in a bubble, about; none is counted beyond `most`. */

@@ -1,2 +1,2 @@
-/** What a reader takes for one character. Making a segmenter takes longer than to use it a hundred times. */
+/** Graphemes: user-perceived characters. Creating a segmenter takes longer than using it a hundred times. */
 export const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" })

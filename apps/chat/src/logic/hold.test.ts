@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { createHold, REST_MS } from "./hold"
 
-/** A clock that goes when it is told to. */
+/** A clock that advances on request. */
 function setUp() {
   let now = 0
   let timers: { at: number; run: () => void }[] = []

@@ -1,4 +1,4 @@
-/** What stands within a line of a message: emphasis, inline code, links and mentions. */
+/** Inline markup of a message: emphasis, inline code, links and mentions. */
 import { splitLinks } from "./links"
 import { type Mentionable, mentionsIn } from "./mentions"
 
@@ -37,7 +37,7 @@ export function parseLine(line: string, at: number, people: readonly Mentionable
     if (to > from) out.push({ kind: "text", text: line.slice(from, to), at: at + from })
   }
 
-  /** Takes what follows the opening mark into it. What was opened since stays as typed. */
+  /** Moves the nodes after the opening mark into it. Marks opened since then stay as typed. */
   function close(mark: Mark, end: number): boolean {
     const index = open.get(mark)
     const opening = index === undefined ? undefined : out[index]

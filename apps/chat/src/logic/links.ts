@@ -6,11 +6,11 @@ export interface LinkPiece {
   href?: string
 }
 
-// What turns the direction of a text ends an address: it would be read as another one than it leads to.
+// Bidi control characters end a URL, because they could make it look like a different one.
 const schemes = /\b(?:https?:\/\/|mailto:|www\.)[^\s<>"`\u202a-\u202e\u2066-\u2069]+/giu
 /** A host after `www.`, whatever its letters: `www.` and one word is no address. */
 const host = /^www\.[\p{L}\p{N}-]+\.[\p{L}\p{N}]/iu
-/** What may stand before the `@` of an address, and how much of it. */
+/** The characters allowed before the `@` of a mail address, and their maximum number. */
 const local = /[\w.+-]/iu
 const LONGEST_LOCAL = 64
 const domain = /[\w-]+(?:\.[\w-]+)+\b/iuy

@@ -283,7 +283,7 @@ describe("H13 hostile text costs what its length costs", () => {
       parseMarkup(text, [ben])
       return performance.now() - began
     }
-    // The shortest of some: load makes one of them slow. What grows with the square of the length takes seconds each time.
+    // The shortest of several runs, because load can slow one down. A quadratic parser takes seconds each time.
     let best = Number.POSITIVE_INFINITY
     for (let n = 0; n < 5 && best >= LIMIT_MS; n += 1) best = Math.min(best, measure())
     expect(best).toBeLessThan(LIMIT_MS)

@@ -12,7 +12,7 @@ export interface Line {
 }
 
 export interface Item {
-  /** What stands before the text: spaces, a dash or a number, and a space. */
+  /** The prefix of a list item: spaces, a dash or a number, and a space. */
   mark: string
   /** The number of a numbered item. */
   number: number | null

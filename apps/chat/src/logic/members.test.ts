@@ -31,7 +31,7 @@ describe("who a conversation is with", () => {
     expect(nameOf(ben)).toBe("Deleted account")
     expect(conversationTitle({ members: [{ id: "0", name: "Asha" }, ben] }, "0")).toBe("Deleted account")
     expect(namesById([ben]).get("1")).toBe("Deleted account")
-    // What was known of their presence has the name of before.
+    // Their known presence has the former name.
     expect(newestOf({ id: "1", name: "Ben" }, ben)).toBe(ben)
     expect(newestOf({ id: "1", name: "Ben B." }, { id: "1", name: "Ben" }).name).toBe("Ben B.")
   })

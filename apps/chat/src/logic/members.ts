@@ -21,13 +21,13 @@ export const newestOf = <M extends Named, O extends M | null>(
 /** Whether this is what `nameOf` gives a deleted account. */
 export const isNameOfDeleted = (name: string): boolean => name === words.thread.deletedAccount
 
-/** All members but the user; the user where there is nobody else. */
+/** All members except the user; the user if there are no others. */
 function othersIn<M extends Named>(members: readonly M[], selfId: string): readonly M[] {
   const others = members.filter((member) => member.id !== selfId)
   return others.length > 0 ? others : members
 }
 
-/** What a conversation needs for its title. */
+/** The parts of a conversation that its title needs. */
 interface Titled {
   name?: string | null
   members: readonly Named[]

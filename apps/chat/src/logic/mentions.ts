@@ -36,7 +36,7 @@ export function mentionsIn(text: string, people: readonly Mentionable[]): Mentio
   return found
 }
 
-/** Whether a word that is read up to here goes on. A line below that ends it may be a mark of emphasis. */
+/** Whether a word continues here. A trailing underscore may be an emphasis mark. */
 function goesOn(text: string, end: number): boolean {
   return WORD.test(text[text[end] === "_" ? end + 1 : end] ?? "")
 }
@@ -51,7 +51,7 @@ export function mentionedIds(
   return [...new Set(mentionsIn(text, sorted).map(({ id }) => id))]
 }
 
-/** What stands between an `@` and the caret; null where no mention is being written. */
+/** The text between an `@` and the caret; null if no mention is being written. */
 export function mentionQuery(text: string, caret: number): { start: number; query: string } | null {
   const match = QUERY.exec(text.slice(0, caret))
   const query = match?.[1]

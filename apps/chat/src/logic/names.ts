@@ -22,7 +22,7 @@ export function hueOf(id: string): number {
   return hash % 6
 }
 
-/** Letters of other scripts that cannot be told from Latin ones at a glance. */
+/** Letters of other scripts that look like Latin ones. */
 const LIKE: Record<string, string> = Object.fromEntries(
   "аa сc еe һh іi јj оo рp ѕs ԛq υu ѵv ԝw хx уy αa ιi κk νv οo ρp τt χx ɑa ɡg ıi"
     .split(" ")
@@ -45,7 +45,7 @@ const looks = new Map<string, string>()
 /** So many are remembered: long lists are compared again with each message. */
 const MAX_LOOKS = 5_000
 
-/** What a name looks like at a glance. */
+/** The visual skeleton of a name. */
 function lookOf(name: string): string {
   let look = looks.get(name)
   if (look === undefined) {

@@ -21,7 +21,7 @@ export function plainText(content: string): string {
 
 /** The beginning of a message without its marks, of at most `length` UTF-16 units. */
 export function plainStart(content: string, length: number): string {
-  // Marks take some of it. What is cut off might close one: it is far behind.
+  // Marks take some of the length. The cut part might close one, but it is far behind the excerpt.
   return plainText(content.slice(0, length * 4 + 100)).slice(0, length)
 }
 

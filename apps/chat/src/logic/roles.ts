@@ -2,7 +2,7 @@ import type { Member, Role } from "@lamplight/client"
 import { compareText } from "../languages/format"
 import { nameOf } from "./members"
 
-/** What a user may do to a member of a group. */
+/** The actions that a user may take on a member of a group. */
 export interface Rights {
   /** The roles that the member may be given, the highest first. */
   roles: readonly Role[]
@@ -13,7 +13,10 @@ const RANKS: Record<Role, number> = { owner: 0, admin: 1, member: 2 }
 const ROLES: readonly Role[] = ["owner", "admin", "member"]
 const none: Rights = { roles: [], canRemove: false }
 
-/** Owners do everything; admins remove all but owners. Nobody does any of it to themselves: they leave. */
+/**
+ * Owners may do everything; admins may remove all members except owners. Users cannot act on themselves,
+ * except leave.
+ */
 export function rightsOver(member: Member, role: Role, selfId: string): Rights {
   if (member.id === selfId || role === "member") return none
   if (role === "owner") return { roles: ROLES.filter((one) => one !== member.role), canRemove: true }

@@ -6,7 +6,7 @@ const items = new WeakMap<SystemRow, SystemItem>()
 
 function itemOf(system: SystemRow): SystemItem {
   const { key, createdAt, seq } = system
-  // Nobody has this id, so that the messages around it are not one group.
+  // No user has this id, so that the messages around it do not form one group.
   const item = items.get(system) ?? { key, senderId: "\0", createdAt, seq, system }
   items.set(system, item)
   return item
@@ -29,7 +29,7 @@ export function withSystem<M extends Groupable>(
   return merged
 }
 
-/** What a change did, in sentences. */
+/** The sentences for a change. */
 export function systemText(
   { senderId, changes }: SystemRow,
   selfId: string,
@@ -43,7 +43,7 @@ export function systemText(
         .map((id) => (id === selfId ? words.system.you : nameOf(id))),
     )
   const by = senderId === null ? null : actor(senderId)
-  // Where somebody goes, roles follow by themselves.
+  // When a member leaves, changes of roles need no sentence.
   const isByHand = changes.every(({ kind }) => kind === "role")
   function sentence(change: SystemChange): string {
     switch (change.kind) {

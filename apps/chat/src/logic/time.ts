@@ -11,7 +11,7 @@ export interface TimeWords {
   dayAt: (day: string, time: string) => string
 }
 
-// A list of messages needs a time for each row: the key of the formatter is not made anew for each.
+// A list of messages needs a time for each row, so the key of the formatter is computed once.
 const clocks = new Map<string, Intl.DateTimeFormat>()
 
 const format = (date: Date, options: Intl.DateTimeFormatOptions, locale: string): string =>

@@ -26,7 +26,7 @@ export default function KeepCopy({ self, selected }: { self: User; selected: str
     const write = () => {
       timer = null
       const { status, items, archived } = client.conversations.get()
-      // What is shown without a connection is the copy itself, or older than it.
+      // Data shown without a connection is the copy itself, or older.
       if (client.connection.get().status !== "connected" || status !== "ready") return
       if (client.me.get().user?.id !== user.current.id) return
       const { id } = user.current

@@ -160,7 +160,7 @@ function Name({ children }: { children: ReactNode }) {
   )
 }
 
-/** What sets a conversation apart: muted, and how much of it is unread. */
+/** The badges of a conversation: muted, and the unread count. */
 function Marks({ item }: { item: Conversation }) {
   return (
     <>

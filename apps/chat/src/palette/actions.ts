@@ -39,7 +39,7 @@ export interface PaletteAction {
   run: () => void
 }
 
-/** What the page does for the palette and for shortcuts. */
+/** The page's actions for the palette and for shortcuts. */
 export interface PageActions {
   newGroup: () => void
   settings: () => void

@@ -17,7 +17,7 @@ export type Entry =
   | { kind: "message"; key: string; hit: SearchHit; item: ConversationItem | undefined }
   | { kind: "search"; key: string; query: string }
 
-/** The person whom a choice is about; null: several, or none. */
+/** The person of a choice; null for several or none. */
 export function personOf(entry: Entry): User | null {
   if (entry.kind === "person") return entry.user
   return entry.kind === "conversation" ? entry.item.other : null

@@ -63,7 +63,7 @@ export const People = memo(function People(props: {
   const directory = useDirectory(query.trim(), isNow ? "now" : "later")
   const isSearching = wanted !== "" && directory.status === "loading"
   const absent = useMemo(() => {
-    // People who are online and whom only the directory finds, for example by their user name.
+    // Online users that only the directory finds, for example by user name.
     const seen = new Set(present.map((person) => person.userId))
     // Until the results of this query arrive, those of the one before it that match this one too.
     const isMatch = ({ id, name }: User) => !isSearching || fold(`${name} ${id}`).includes(wanted)

@@ -10,7 +10,7 @@ const known = new Map<string, string | null>()
 const asking = new Map<string, Promise<void>>()
 /** When somebody was last asked for, by the uptime of the page. */
 const askedAt = new Map<string, number>()
-/** After a failure nobody is asked for again sooner, however often a list changes. */
+/** The minimum delay before a failed request is repeated, however often a list changes. */
 const PAUSE_MS = 30_000
 
 /** How often a name became known, and who draws names. */

@@ -19,8 +19,8 @@ interface DirectoryState {
 const idle: DirectoryState = { query: "", status: "idle", users: [], cursor: null, anyone: false }
 
 /**
- * Searches the directory while the user types. The last results stay until the next ones arrive. Without a query it has nobody, or
- * with `all` everybody, page by page: "later" asks for nobody anew, and keeps those that it has.
+ * Searches the directory while the user types. The last results stay until the next ones arrive. Without a query it is
+ * empty or, with `all`, lists all users page by page; further pages keep the loaded ones.
  */
 export function useDirectory(query: string, all?: "now" | "later") {
   const client = useLamplight()

@@ -12,7 +12,7 @@ const text = words.pictures
 
 /** A picture that the user has chosen, decoded. */
 interface Chosen {
-  /** What is sent. */
+  /** The picture to send. */
   file: Blob
   image: ImageBitmap
   /** Once it is sent: the address of the picture that it replaces. It is shown until the page has the new one. */
@@ -39,7 +39,7 @@ async function read(file: Blob): Promise<Chosen> {
 export function PictureForm(props: {
   self: User
   path: string
-  /** What is shown now. */
+  /** The current picture. */
   face: ReactNode
   /** The address of the picture that is shown now; null: there is none. */
   present: string | null

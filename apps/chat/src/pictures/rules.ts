@@ -9,7 +9,7 @@ export const MAX_PICTURE_BYTES = 5_000_000
 export const MAX_CHOSEN_BYTES = 64_000_000
 /** The most pixels along a side that the server takes. */
 export const MAX_PICTURE_SIDE = 16_384
-/** What the browser's file dialog offers. */
+/** The file types that the browser's file dialog offers. */
 export const PICTURE_TYPES = "image/png,image/jpeg,image/gif,image/webp"
 /** The server makes pictures so large; smaller ones stay as they are. */
 const AVATAR_SIDE = 256
@@ -39,7 +39,7 @@ export async function refusalOf(file: Blob): Promise<string | null> {
   return file.size > MAX_CHOSEN_BYTES ? words.pictures.tooLarge : null
 }
 
-/** What the server keeps of a picture: its middle square, at most `side` wide, which is never made larger. */
+/** The part of a picture that the server stores: its middle square, at most `side` wide, never enlarged. */
 export function middleSquare(width: number, height: number, side = AVATAR_SIDE) {
   const from = Math.min(width, height)
   return {

@@ -59,7 +59,7 @@ export function sendPicture(request: PictureRequest): Promise<void> {
   })
 }
 
-/** What an answer refuses; null: nothing. */
+/** The error in an answer; null for none. */
 function refusalIn({ status, responseText }: XMLHttpRequest): LamplightError | null {
   try {
     const answer = JSON.parse(responseText) as { success?: boolean; error: string; code: string }

@@ -20,7 +20,7 @@ const hints = {
 /** The user's status and status text, which others see. */
 export function StatusChoices(props: {
   selfId: string
-  /** What is written in the field for the status text and not saved; null: nothing. */
+  /** The unsaved text of the status field; null for none. */
   unsaved: string | null
   onUnsaved: (value: string | null) => void
 }) {

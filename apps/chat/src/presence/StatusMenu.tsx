@@ -14,7 +14,7 @@ const StatusPanel = overlay((overlays) => overlays.StatusPanel)
 export function StatusMenu({ self, page }: { self: User; page: PageActions }) {
   const { name, state, text, isKnown, lost, avatarUrl } = useOwnLook(self)
   const [open, setOpen] = useState(false)
-  /** What is written in the field for the status text and not saved; null: nothing. It outlives the menu. */
+  /** The unsaved text of the status field; null for none. It outlives the menu. */
   const [unsaved, setUnsaved] = useState<string | null>(null)
   const trigger = useRef<HTMLButtonElement>(null)
   return (

@@ -5,11 +5,11 @@ import { words } from "../strings"
 import { Panel } from "../ui/Panel"
 import { StatusChoices } from "./StatusChoices"
 
-/** What the user's menu offers. It is open for as long as it is mounted. */
+/** The content of the user's menu, mounted while the menu is open. */
 export function StatusPanel(props: {
   trigger: RefObject<HTMLButtonElement | null>
   selfId: string
-  /** What is written in the field for the status text and not saved. */
+  /** The unsaved text of the status field. */
   unsaved: string | null
   onUnsaved: (value: string | null) => void
   page: PageActions

@@ -11,15 +11,15 @@ interface Known {
   isSeenNewer: boolean
 }
 
-/** What is known of the own status after one of its two sources may have changed. The same object if none has. */
+/** The own status after one of its two sources may have changed. The same object if it is unchanged. */
 export function follow(known: Known, chosen: ChosenStatus, seen: Seen): Known {
-  // What is chosen here holds until the server tells otherwise, which it does a moment later.
+  // A choice made here applies until the server's answer, a moment later.
   if (known.chosen !== chosen) return { chosen, seen, isSeenNewer: false }
   if (known.seen === seen) return known
   return { chosen, seen, isSeenNewer: seen !== "unknown" && seen !== "offline" }
 }
 
-/** What others see, and what the user has chosen: in this tab, in another one, or on another device. */
+/** The status that others see, and the user's choice, made in any tab or device. */
 export function ownStatus({ chosen, seen, isSeenNewer }: Known): {
   state: ChosenStatus
   chosen: ChosenStatus

@@ -9,7 +9,7 @@ import { IconButton } from "../ui/Button"
 /** The server takes no longer query. */
 const MAX_QUERY = 200
 
-/** What is searched for, and in which conversation; null: in all. */
+/** The query and its conversation; null searches all conversations. */
 export interface SearchRequest {
   query: string
   scope: { id: string; name: string } | null

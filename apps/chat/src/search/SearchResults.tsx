@@ -20,7 +20,7 @@ import type { SearchRequest } from "./SearchField"
 /** So many conversations are listed by their name. */
 const MAX_CONVERSATIONS = 8
 
-/** What a search found: conversations by their name, from the list, and messages, from the server. */
+/** The results of a search: conversations by name, from the list, and messages, from the server. */
 export default function SearchResults(props: {
   self: User
   search: SearchRequest

@@ -99,7 +99,7 @@ export function givenToken(): string | null {
   }
 }
 
-/** Whom a token names, for the user to read: only the server can tell whether that is true. Null: it cannot be read. */
+/** The user named in a token, for display only: only the server can verify it. Null if it cannot be decoded. */
 export function nameInToken(token: string): string | null {
   try {
     const part = (token.split(".")[1] ?? "").replace(/-/g, "+").replace(/_/g, "/")

@@ -6,7 +6,9 @@ import { tokenOf } from "./auth-mode"
 /** How the user signed in. */
 export type SignInMode = "local" | "open" | "token"
 
-/** Ends the session, and this device's subscription to notifications. Nothing changes if the server cannot be told. */
+/**
+ * Ends the session and this device's subscription to notifications. Changes nothing if the server cannot be reached.
+ */
 export async function signOut(props: {
   client: Lamplight
   selfId: string

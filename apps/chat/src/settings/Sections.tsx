@@ -27,7 +27,7 @@ const themes = ["system", "light", "dark"] as const
 export function Sections({ self, mode, page }: { self: User; mode: SignInMode; page: PageActions }) {
   const text = words.preferences
   const client = useLamplight()
-  // There Enter always begins a new line, and nobody presses a shortcut.
+  // On touch devices Enter always starts a new line, and there are no shortcuts.
   const touch = useTouch()
   const person = useMemo<Person>(
     () => ({ userId: self.id, token: tokenOf(client), hasCookie: mode === "local" }),
@@ -148,7 +148,7 @@ function LanguageChoices() {
             onClick={() => {
               keepSettingsOpen()
               setLanguage(value).then(
-                // The page was drawn anew: the focus goes back to what was chosen.
+                // The page was remounted: the focus returns to the chosen option.
                 () =>
                   requestAnimationFrame(() =>
                     document.querySelector<HTMLElement>(`[data-testid="language-${value}"]`)?.focus(),

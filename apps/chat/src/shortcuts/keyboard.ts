@@ -31,7 +31,7 @@ const TEXT =
   "input:not([type=checkbox], [type=radio], [type=button], [type=file]), textarea, [contenteditable]"
 /** They have a use for arrows with Alt, or for every key. */
 const OWN_KEYS = "select, input[type=date], [role=menu]"
-/** What covers the page keeps its keys. The panels that are sheets are the page. */
+/** Overlays handle their own keys. Panels shown as sheets count as the page. */
 const OVER = "[role=dialog]:not(.panel), [role=alertdialog], dialog"
 
 /** Whether the element with the focus has a use of its own for the key. */
@@ -49,7 +49,10 @@ function isTaken(event: KeyboardEvent): boolean {
   return moves && text !== "" && (isMac || event.key === "Enter")
 }
 
-/** Runs what belongs to a shortcut, wherever the focus is. `false`: there was nothing to do, and the browser goes on. */
+/**
+ * Runs the action of a shortcut, wherever the focus is. Returns `false` if there was nothing to do, so that the browser
+ * handles the key.
+ */
 export function useShortcuts(run: Partial<Record<ShortcutId, () => unknown>>): void {
   const latest = useRef(run)
   latest.current = run

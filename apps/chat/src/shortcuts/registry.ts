@@ -8,7 +8,7 @@ interface Shortcut {
    * keys of a text stay.
    */
   place?: "composer" | "empty"
-  /** Whether a key that is held down goes on. */
+  /** Whether holding the key repeats the action. */
   repeats?: true
 }
 

@@ -51,7 +51,7 @@ export function Announcer({
     )
   }, [rows, ready, nameOf])
 
-  // What was deleted since is not left for a screen reader to find.
+  // Messages deleted since then must not stay readable for screen readers.
   const kept = said.filter(({ key }) => !rows.some((row) => row.key === key && row.deletedAt))
   return (
     <div className="sr-only" aria-live="polite" data-testid="announcer">

@@ -34,7 +34,7 @@ export function FloatingDay(props: {
     }
     const onScroll = ({ timeStamp }: Event) => {
       if (timeStamp - gestureAt > GESTURE_MS) return
-      // What a finger set in motion goes on by itself.
+      // Scrolling by touch continues with momentum.
       gestureAt = timeStamp
       const now = latest.current(element.scrollTop)
       setShown(now !== null)

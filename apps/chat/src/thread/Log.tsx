@@ -44,7 +44,7 @@ let lastRect = { width: 0, height: 0 }
 /** More messages are loaded when the view is this many rows from the end of what is loaded. */
 const AHEAD_ROWS = 12
 
-/** What the composer needs from the log. */
+/** The log's interface for the composer. */
 export interface LogControl {
   toEnd(): void
   /** How many messages of others have not been in view. */
@@ -197,7 +197,7 @@ export function Log(props: {
     return () => observer.disconnect()
   }, [virtualizer, look])
 
-  // Rows are measured anew after the window has another width, one after the other: the end moves with each.
+  // After a change of the window's width rows are measured again one by one, and each moves the end.
   const totalSize = virtualizer.getTotalSize()
   // biome-ignore lint/correctness/useExhaustiveDependencies: with each change of the size
   useLayoutEffect(() => {
@@ -341,7 +341,7 @@ export function Log(props: {
         loading={messages.loadingOlder || leading}
         failed={older.failed}
         onLead={() => {
-          // What is loaded on the way makes the log longer: it must not follow its end.
+          // Pages loaded on the way make the log longer: it must not follow its end.
           pin(false)
           void lead()
         }}

@@ -16,7 +16,7 @@ export const LogRow = memo(function LogRow(props: {
   /** Tells the sender from members of a like name. */
   handle: string | undefined
   selfId: string
-  /** The names of those whom a change of the group names. */
+  /** The names of the users in a change of the group. */
   nameOf: ((userId: string) => string) | undefined
   isGroup: boolean
   today: Date

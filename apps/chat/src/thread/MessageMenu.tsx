@@ -21,7 +21,7 @@ export function MessageMenu(props: {
 }) {
   const { row, emoji, trigger, onPickEmoji, focusMessage, onClose } = props
   const actions = useThreadActions()
-  // What was chosen moves the focus itself.
+  // The chosen action moves the focus itself.
   const moved = useRef(false)
   const [byKeyboard] = useState(isKeyboardInUse)
   const isEntered = useRef(false)

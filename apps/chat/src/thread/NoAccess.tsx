@@ -10,7 +10,7 @@ import { showFailure } from "../ui/failure"
 import { State } from "../ui/State"
 import { toast } from "../ui/toast"
 
-/** In place of a conversation that the user may not see, or not any more. What was not sent to it can be copied. */
+/** Replaces a conversation that the user may not see, or no longer. Unsent messages can be copied. */
 export function NoAccess(props: { rows: readonly MessageRow[]; isRemoved: boolean; name: string }) {
   const { rows, isRemoved, name } = props
   const failed = rows.filter(({ state }) => state === "failed")

@@ -24,7 +24,7 @@ function useListed(id: string, open: boolean): readonly Message[] {
       const { messages } = await client.conversation(id).pinned()
       if (isMounted) setListed(messages)
     }
-    // What is loaded is listed without it, and the next occasion asks again.
+    // The loaded pins are listed without it, and the next opening requests it again.
     take().catch(() => {})
     return () => {
       isMounted = false

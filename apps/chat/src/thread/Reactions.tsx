@@ -3,7 +3,7 @@ import { number } from "../languages/format"
 import { words } from "../strings"
 import { useThreadActions } from "./actions"
 
-/** Who is named when the pointer rests on a reaction. */
+/** The names shown when the pointer rests on a reaction. */
 const NAMED = 8
 
 /** The reactions to a message, each with its count. A click adds the user's own, or takes it back. */

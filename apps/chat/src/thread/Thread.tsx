@@ -42,7 +42,7 @@ const PAGE = 50
 const nobody: readonly User[] = []
 
 /**
- * One conversation: header, messages and composer. Mounted anew for each conversation, so that no state
+ * One conversation: header, messages and composer. Remounted for each conversation, so that no state
  * passes to another.
  */
 export function Thread(props: {

@@ -1,7 +1,7 @@
 import type { MessageRow, Quote, SharedFile } from "@lamplight/client"
 import { createContext, useContext } from "react"
 
-/** What a row can ask of its thread. The object stays the same, so that rows need not render again. */
+/** The thread's actions for rows. The object stays the same, so that rows need not render again. */
 export interface ThreadActions {
   reply(row: MessageRow): void
   edit(row: MessageRow): void
@@ -17,7 +17,7 @@ export interface ThreadActions {
   copy(row: MessageRow): void
   /** Opens the viewer; the element takes the focus back. */
   openPicture(file: SharedFile, opener: HTMLElement): void
-  /** What a quoted message says; empty once it is deleted. */
+  /** The text of a quoted message; empty once it is deleted. */
   excerptOf(quote: Quote): string
   /** Shows the message with this `seq`. */
   jump(seq: number): void

@@ -17,7 +17,7 @@ import type { LogControl } from "./Log"
 /** So much of a message is shown where it is quoted. */
 const EXCERPT = 240
 
-/** What the user does to messages, and the reply, the edit or the deletion that is under way. */
+/** The user's actions on messages, and the current reply, edit or deletion. */
 export function useMessageActions(props: {
   id: string
   selfId: string

@@ -7,7 +7,7 @@ import { accountReason, fileReason, groupReason, reason } from "./failure"
 
 afterEach(() => loadWords("en"))
 
-/** What the server can answer: the codes as its source writes them. */
+/** The server's error codes, read from its source. */
 const source = readFileSync(new URL("../../../../crates/usecases/src/refusal.rs", import.meta.url), "utf8")
 const codes = [
   ...new Set([...source.matchAll(/Self::[\w |:]+ => "(\w+)",/g)].map(([, code]) => code as string)),
@@ -46,7 +46,7 @@ it("is what the server said in its language where that says more, and the same i
   expect(groupReason(full)).toBe("The group is full.")
   expect(fileReason(kind)).toBe("Files of the type a/b cannot be uploaded here.")
   expect(reason(other)).toBe("I am a teapot.")
-  // What is for programs.
+  // Codes for programs.
   expect(reason(error("conflict", "This clientMessageId was used for another write."))).toBe(
     words.errors.conflict,
   )

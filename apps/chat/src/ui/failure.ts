@@ -3,7 +3,7 @@ import { locale } from "../languages/locale"
 import { words } from "../strings"
 import { toast } from "./toast"
 
-/** Failures that the client tells of, with the code of the server that says the same. */
+/** Failures reported by the client, with the equivalent code of the server. */
 const alike: Record<string, string> = { offline: "network", timeout: "network", unsupported_media: "invalid" }
 
 /** The text of a code in a group of texts, which may take the time to wait; null: there is none. */
@@ -23,7 +23,7 @@ const isError = (thrown: unknown): thrown is LamplightError => thrown instanceof
 /** The reason of a failure, in a sentence for the user: what happened, and what to do. */
 export function reason(thrown: unknown): string {
   if (!isError(thrown)) return words.errors.generic
-  // What is forbidden or invalid, and why, only the server knows.
+  // Only the server knows what is forbidden or invalid, and why.
   const own = /^(forbidden|invalid)$/.test(thrown.code) ? ownSentence(thrown) : null
   return own ?? textOf(words.errors, thrown) ?? ownSentence(thrown) ?? words.errors.generic
 }
@@ -34,7 +34,9 @@ function reasonIn(group: object, thrown: unknown): string {
   return (text && ownSentence(thrown as LamplightError)) ?? text ?? reason(thrown)
 }
 
-/** For sign-in and account: which password, which name, how long to wait. `closed`: nobody may register. */
+/**
+ * For sign-in and account: which password, which name, how long to wait. `closed`: registration is closed.
+ */
 export function accountReason(thrown: unknown, closed?: string): string {
   const isClosed = closed !== undefined && isError(thrown) && thrown.code === "forbidden"
   return isClosed ? (ownSentence(thrown) ?? closed) : reasonIn(words.errors.account, thrown)

@@ -9,7 +9,7 @@ interface LaterOptions<P> {
   soon?: boolean
   /** Where a failure to load is shown: in the component's place (the default), or over the page. */
   failure?: "here" | "over"
-  /** What is shown instead of such a failure. */
+  /** The content shown instead of such a failure. */
   instead?: (props: P) => ReactNode
 }
 

@@ -1,4 +1,4 @@
-/** What rows of people and of conversations have in common. */
+/** Parts shared by rows of people and of conversations. */
 import type { ConversationItem } from "@lamplight/client"
 import { BellOff } from "lucide-react"
 import { badge } from "../logic/title"

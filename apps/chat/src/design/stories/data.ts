@@ -11,7 +11,7 @@ import {
 import type { PageActions } from "../../palette/actions"
 
 const nothing = () => {}
-/** What the page does for its menus: nothing here. */
+/** The page's callbacks for menus, which do nothing here. */
 export const page: PageActions = {
   newGroup: nothing,
   settings: nothing,

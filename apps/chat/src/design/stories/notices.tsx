@@ -62,7 +62,7 @@ const overlays = [
   "toast",
 ] as const
 
-/** What lies over the page: each opens from a button of its name. */
+/** Overlays of the page: each opens by a button with its name. */
 export function Overlays() {
   const [open, setOpen] = useState<(typeof overlays)[number] | null>(null)
   const opener = useRef<HTMLButtonElement | null>(null)

@@ -14,11 +14,11 @@ const still = <T>(value: T): Store<T> => ({
   getServer: () => value,
   subscribe: () => () => {},
 })
-/** What a story is asked to do, it does not do. */
+/** Actions do nothing in stories. */
 const nothing = () => new Promise<never>(() => {})
 const silent = () => {}
 
-/** What differs between stories. */
+/** The parts that differ between stories. */
 export interface Stillness {
   /** Whether the connection is lost. */
   isLost?: boolean
