@@ -1,12 +1,13 @@
 //! The suite for `Blocks`, on a store that is `Messages` and `Directory` too.
 
+use crate::setup::{act, put};
 use crate::{Subject, at, client_id, conversation, message, named, user};
 use futures_util::future::join_all;
 use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::MessageAction;
-use lamplight_domain::identity::{ConversationId, MessageId, UserId};
+use lamplight_domain::identity::{ConversationId, MessageId};
 use lamplight_domain::message::Content;
-use lamplight_domain::write::{NewEntry, Write};
+use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{
     AppendError, BlockOutcome, BlockState, BlockedBy, Blocks, Directory, Messages, ProfileSource,
     Range, StoreError,
@@ -47,30 +48,12 @@ async fn unblock<S: Blocks>(store: &S, who: &str, whom: &str) {
     ended.expect("an answer");
 }
 
-async fn put<S: Messages>(store: &S, id: &str, members: &[&str]) {
-    let members: Vec<UserId> = members.iter().map(|id| user(id)).collect();
-    store
-        .put_conversation(&conversation(id), &members, at(0))
-        .await
-        .expect("a conversation");
-}
-
 async fn direct<S: Messages>(store: &S, id: &str, one: &str, other: &str) {
     store
         .ensure_direct(&user(one), &user(other), conversation(id), at(0))
         .await
         .expect("an answer")
         .expect("a conversation");
-}
-
-fn act(place: &str, sender: &str, on: &MessageId, action: MessageAction) -> NewEntry {
-    NewEntry {
-        write: Write::Change {
-            message: on.clone(),
-            action,
-        },
-        ..message(place, sender, "")
-    }
 }
 
 async fn send<S: Messages>(store: &S, place: &str, sender: &str) -> MessageId {
@@ -181,7 +164,7 @@ pub async fn m1_a_repetition_is_recognised_before_a_block_refuses<
     );
 }
 
-/// Whenever the conversation was made, and whoever made it.
+/// For a conversation created before or after the block, by either user or the host.
 pub async fn a_block_holds_in_every_conversation_of_the_two_and_in_no_other<
     S: Messages + Blocks + Directory,
 >(

@@ -45,7 +45,7 @@ macro_rules! bus_suite {
     };
 }
 
-/// What one subscriber received: durable events as texts, and whether the bus lost any.
+/// The events that one subscriber received: durable events as texts, and whether the bus lost any.
 #[derive(Default)]
 struct Inbox(Mutex<(Vec<String>, bool)>);
 

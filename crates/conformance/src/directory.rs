@@ -33,7 +33,7 @@ macro_rules! directory_suite {
     };
 }
 
-/// Meeting someone of whom only the id is known.
+/// A bare profile, for a user of whom only the id is known.
 pub async fn a_bare_profile_is_made_once_and_replaces_nothing<S: Directory>(subject: Subject<S>) {
     let store = &subject.store;
     assert!(store.person(&user("a")).await.expect("an answer").is_none());
@@ -131,7 +131,7 @@ pub async fn a_weaker_source_does_not_overwrite_a_profile<S: Directory>(subject:
     );
 }
 
-/// So that nobody is told of nothing.
+/// So that unchanged writes cause no event.
 pub async fn only_a_profile_that_differs_is_a_change<S: Directory>(subject: Subject<S>) {
     let store = &subject.store;
     let mut profile = named("a", "Ada");
@@ -314,7 +314,7 @@ pub async fn p13_last_seen_never_decreases<S: Directory>(subject: Subject<S>) {
         .expect("seen");
     store.seen(vec![(user("a"), at(4))]).await.expect("seen");
     store.seen(Vec::new()).await.expect("seen");
-    // What a clock showed that was a month ahead is not kept once it is right again.
+    // A time from a clock that was a month ahead is replaced once the clock is right again.
     store
         .seen(vec![(user("b"), at(31 * 86_400_000))])
         .await

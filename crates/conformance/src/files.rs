@@ -1,5 +1,6 @@
 //! The suite for `Files`, on a store that is `Messages` and `Groups` too.
 
+use crate::setup::put;
 use crate::{Subject, at, client_id, conversation, message, temp_id, user};
 use lamplight_domain::entry::{EntryKind, MessageAction};
 use lamplight_domain::file::{Attachment, Dimensions, FileState};
@@ -61,14 +62,6 @@ macro_rules! files_suite {
     };
 }
 
-async fn put<S: Messages>(store: &S, id: &str, members: &[&str]) {
-    let members: Vec<_> = members.iter().map(|id| user(id)).collect();
-    store
-        .put_conversation(&conversation(id), &members, at(0))
-        .await
-        .expect("a conversation");
-}
-
 fn id(id: &str) -> FileId {
     FileId::trusted(id)
 }
@@ -90,7 +83,7 @@ async fn create<S: Files>(store: &S, file: &str, owner: &str, place: &str) {
     created.expect("a file");
 }
 
-/// A step of an upload that nobody claimed.
+/// A step of an upload that was not claimed.
 async fn advance<S: Files>(store: &S, file: &str, from: u64, to: u64, millis: i64) -> bool {
     noted(store, file, (0, from, to, ""), millis).await
 }
@@ -229,7 +222,7 @@ pub async fn only_members_register_files_and_within_a_quota<S: Messages + Files>
         .create(new("f5", "a", "c", large, 30), quota(20))
         .await;
     created.expect("later");
-    // What is discarded counts what it has received.
+    // A discarded upload counts its received bytes.
     assert!(advance(&*store, "f5", 0, large, 31).await);
     assert!(store.discard(&id("f5"), at(32)).await.expect("discarded"));
     assert!(store.discard(&id("f2"), at(32)).await.expect("discarded"));
@@ -520,8 +513,8 @@ pub async fn a_deletion_deletes_the_files_of_its_message<S: Messages + Files>(
     assert!(found.is_some(), "one that is not deleted is not forgotten");
 }
 
-/// A blur hash is a small picture. By every way in which a file goes: with its message, by its owner,
-/// by the sweep of what was not sent.
+/// The blur hash must be erased too, because it is a small picture. For each way to delete a file:
+/// with its message, by its owner, and by the sweep of unsent files.
 pub async fn a_deleted_file_loses_its_name_and_metadata<S: Messages + Files + Transfer>(
     Subject { store, .. }: Subject<S>,
 ) {

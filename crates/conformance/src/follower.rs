@@ -128,8 +128,8 @@ pub async fn m10_a_follower_reads_every_entry_once_in_the_order_of_commits<
     assert_eq!(read(store, head, 5).await, []);
 }
 
-/// While many writers append at once, a follower that only ever goes on from what it has read finds
-/// every entry.
+/// While many writers append at once, a follower that continues from its last position finds every
+/// entry.
 pub async fn m10_a_position_never_passes_an_entry_that_commits_later<
     S: Messages + LogFollower + Send + Sync + 'static,
 >(

@@ -45,6 +45,7 @@ pub mod push;
 mod recorder;
 pub mod search;
 pub mod servers;
+mod setup;
 
 pub use recorder::{Published, Recorder};
 
@@ -60,9 +61,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Subject<S> {
     /// The adapter.
     pub store: Arc<S>,
-    /// What the adapter was given as its fan-out.
+    /// The recorder that the adapter uses as its event bus.
     pub events: Arc<Recorder>,
-    /// What has to live as long: a directory, a container.
+    /// Resources to drop after the test: a directory, a server.
     pub keep: Box<dyn Any + Send + Sync>,
 }
 

@@ -66,11 +66,11 @@ type Logs = HashMap<ConversationId, Vec<MessageId>>;
 struct Node {
     now: Mutex<Moment>,
     order: Mutex<EntryOrder<Arc<Entry>>>,
-    /// What came from the bus and from the log.
+    /// Entries received from the bus and from the log.
     received: Mutex<BTreeSet<(ConversationId, u64)>>,
-    /// What went to the connections, and the gaps that were reported before it.
+    /// Entries delivered to the connections, and the gaps reported before each.
     delivered: Mutex<Vec<Step<Arc<Entry>>>>,
-    /// What went to the connections after later entries.
+    /// Entries delivered after later ones.
     late: Mutex<Vec<(ConversationId, u64)>>,
     /// To be read from the store.
     missing: Mutex<Vec<Gap>>,

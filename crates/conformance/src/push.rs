@@ -1,8 +1,8 @@
 //! The suite for `PushSubscriptions`, on a store that is `Messages`, `Directory` and `Accounts` too.
 
+use crate::setup::put;
 use crate::{Subject, at, conversation, message, named, user};
 use futures_util::future::join_all;
-use lamplight_domain::identity::UserId;
 use lamplight_domain::member_settings::SettingsChange;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{
@@ -71,14 +71,6 @@ async fn subscribed<S: PushSubscriptions>(store: &S, members: &[&str]) {
         let new = subscription(who, &format!("https://push.example/{who}"));
         assert_eq!(subscribe(store, new).await, SubscribeOutcome::Subscribed);
     }
-}
-
-async fn put<S: Messages>(store: &S, id: &str, members: &[&str]) {
-    let members: Vec<UserId> = members.iter().map(|id| user(id)).collect();
-    store
-        .put_conversation(&conversation(id), &members, at(0))
-        .await
-        .expect("a conversation");
 }
 
 async fn send<S: Messages>(store: &S, place: &str, sender: &str) {
@@ -435,7 +427,7 @@ pub async fn an_endpoint_belongs_to_the_user_who_subscribed_last<
     queue(store).await;
     let jobs = claim(store, HOUR).await;
     assert_eq!(shown(&jobs), ["b d 2..=2"]);
-    // The same again keeps what waits, and is as it was said last.
+    // Subscribing again keeps waiting jobs, and the last options apply.
     let again = NewSubscription {
         content: false,
         ..subscription("b", shared)
@@ -445,7 +437,7 @@ pub async fn an_endpoint_belongs_to_the_user_who_subscribed_last<
     let jobs = claim(store, Duration::ZERO).await;
     assert_eq!(shown(&jobs), ["b d 2..=2"]);
     assert!(!jobs[0].subscription.content);
-    // Neither another user nor another endpoint ends it.
+    // Another user or another endpoint does not end it.
     store.unsubscribe(&user("a"), shared).await.expect("done");
     let id = jobs[0].subscription.id;
     let other = store.end_subscription(id, "https://push.example/other");

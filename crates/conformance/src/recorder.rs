@@ -21,7 +21,7 @@ impl EventBus for Recorder {
         self.0.lock().push(event);
     }
 
-    /// Tests read [`Recorder::events`]; nobody is called.
+    /// Tests read [`Recorder::events`]; there are no subscribers.
     fn subscribe(&self, _: Subscriber) -> Subscription {
         Subscription::new(|| {})
     }

@@ -1,5 +1,6 @@
 //! The suite for `MessageSearch`, on a store that is `Messages` too.
 
+use crate::setup::{put, send};
 use crate::{Subject, at, conversation, message, user};
 use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::MessageAction;
@@ -37,19 +38,6 @@ macro_rules! search_suite {
             ]
         );
     };
-}
-
-async fn put<S: Messages>(store: &S, id: &str, members: &[&str]) {
-    let members: Vec<_> = members.iter().map(|id| user(id)).collect();
-    store
-        .put_conversation(&conversation(id), &members, at(0))
-        .await
-        .expect("a conversation");
-}
-
-async fn send<S: Messages>(store: &S, id: &str, sender: &str, content: &str) -> MessageId {
-    let sent = store.append(message(id, sender, content), None).await;
-    sent.expect("an append").entry.id.clone()
 }
 
 async fn act<S: Messages>(
@@ -192,7 +180,7 @@ pub async fn scripts_without_spaces_are_found_by_any_part<S: Messages + MessageS
     assert_eq!(found(store, "a", "東都").await.len(), 0);
 }
 
-/// Who was removed finds nothing more, and who was added finds what was there before.
+/// A removed member finds nothing more, and an added member finds earlier messages.
 pub async fn m15_only_conversations_of_a_member_are_searched<S: Messages + MessageSearch>(
     subject: Subject<S>,
 ) {

@@ -1,4 +1,4 @@
-//! What is done to messages: edits, deletions and reactions. The domain judges and folds.
+//! Edits, deletions and reactions, with the rules and the fold of the domain.
 
 use crate::entry::{Change, Entry, HOST, Kind};
 use lamplight_domain::emoji::Emoji;

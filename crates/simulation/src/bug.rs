@@ -20,7 +20,7 @@ pub enum Bug {
     MarksSet,
     /// M10: a node delivers before the commit.
     DeliveredBeforeCommit,
-    /// M10: nobody publishes what a crash left unpublished.
+    /// M10: entries left unpublished by a crash are never published.
     NoRepublisher,
     /// P12, M10: a node does not read again what the bus lost.
     NoRepairAfterLag,
@@ -36,13 +36,13 @@ pub enum Bug {
     FirstSeqIgnored,
     /// M15: newcomers get what is done to messages of before.
     PastNotHidden,
-    /// M7: `sync` goes on where a member was who comes back.
+    /// M7: `sync` continues at the old position of a returning member.
     NotAnew,
     /// The last owner leaves without handing over.
     NoHandOver,
-    /// Each node checks the blocks that it has heard of.
+    /// Each node checks only the blocks announced to it.
     BlocksCached,
-    /// What is done to a message is appended without asking whether it is still there.
+    /// A change of a message is appended without checking whether the message still exists.
     NotJudged,
     /// M9: a deleted message stays unread.
     DeletedStayUnread,
@@ -69,7 +69,7 @@ pub enum Bug {
     NotAnnouncedAgain,
     /// P8: records are written without comparing what was read.
     NoCompareAndSet,
-    /// P7: users whom an emptied Redis does not know leave at once.
+    /// P7: users missing in an emptied Redis leave at once.
     NoHold,
 }
 

@@ -1,4 +1,4 @@
-//! What must hold once everything is healed and quiet.
+//! The checks once all faults have ended and all work is done.
 
 use crate::Report;
 use crate::acting::messages;
@@ -46,7 +46,7 @@ impl World {
             let node = self.rng.below(NODES);
             self.crash(node);
         }
-        // Who closes a tab now has left by then, too.
+        // By then, users who close a tab now have left too.
         let c = self.rng.below(CLIENTS.len());
         self.set_open(c, false);
         self.run_until(self.now + LEASE_AND_A_LITTLE);
@@ -110,7 +110,8 @@ impl World {
         }
     }
 
-    /// A message that is deleted is changed no more, and each reaction comes and goes in turn.
+    /// A deleted message has no further changes, and additions and removals of each reaction
+    /// alternate.
     fn check_changes(&mut self, conversation: usize) {
         let log = self.database.conversations[conversation].log.clone();
         let mut deleted = BTreeSet::new();
@@ -174,8 +175,7 @@ impl World {
         }
     }
 
-    /// Nothing is written between two of whom one has blocked the other, but the deletion of one's
-    /// own message.
+    /// With a block between two users, only deletions of own messages are written.
     fn check_blocks(&mut self) {
         let mut blocks = BTreeSet::new();
         let mut changes = self.database.block_log.iter().peekable();

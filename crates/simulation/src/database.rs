@@ -35,7 +35,7 @@ pub(crate) struct Conversation {
     sequence: u64,
 }
 
-/// What a member is besides their marks.
+/// A membership without its marks.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Standing {
     /// Where their log begins.
@@ -52,11 +52,11 @@ pub(crate) struct Appended {
     pub(crate) receivers: Receivers,
     /// The sender's marks passed entries of others.
     pub(crate) receipt: Option<Receipt>,
-    /// To whom the conversation looks different.
+    /// The members for whom the conversation changed.
     pub(crate) changed: Option<Rc<[usize]>>,
 }
 
-/// What one member's devices and the others see of the member's marks.
+/// The marks of a member, as seen by the member's devices and by others.
 #[derive(Clone, Debug)]
 pub(crate) struct Receipt {
     pub(crate) conversation: usize,
@@ -93,7 +93,7 @@ pub(crate) struct Database {
     pub(crate) republished: usize,
     dedupe: BTreeMap<(usize, usize, ClientMessageId), usize>,
     last_id: u64,
-    /// Who has blocked whom.
+    /// Blocks: blocker and blocked user.
     pub(crate) blocks: BTreeSet<(usize, usize)>,
     /// Each change of them, with the number of entries that were committed before it.
     pub(crate) block_log: Vec<(usize, (usize, usize), bool)>,
@@ -203,8 +203,8 @@ impl Database {
         authorize(held.standing.get(&user).map(|of| of.role), action).is_ok()
     }
 
-    /// One transaction: membership, deduplication, blocks, the rules for what is done to messages,
-    /// the next `seq`, the entry, the sender's marks. `keyed` is whether a repetition is looked for.
+    /// One transaction: membership, deduplication, blocks, the rules for changes of messages, the
+    /// next `seq`, the entry, the sender's marks. `keyed` is whether a repetition is looked for.
     ///
     /// # Errors
     /// If the sender is not in the conversation, a block is in the way, or the rules refuse it.

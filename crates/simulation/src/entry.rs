@@ -31,7 +31,7 @@ pub(crate) enum Kind {
     Members(MembersChange),
     /// Holds the place of an entry that its receiver may not see. In no store.
     Hidden,
-    /// What a member wants to be done to the members. In requests only.
+    /// A requested change of members. In requests only.
     Asked(GroupChange),
 }
 

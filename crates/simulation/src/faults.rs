@@ -1,4 +1,4 @@
-//! What the environment does in each step: what people do, and what breaks.
+//! The environment: in each step, users act and faults happen.
 
 use crate::messages::ToNode;
 use crate::names::{CHANGING, CLIENTS, COMING_AND_GOING, CONVERSATIONS, NODES};
@@ -155,7 +155,7 @@ impl World {
         }
     }
 
-    /// One of two blocks the other, or no longer.
+    /// One user blocks or unblocks another.
     fn block_somebody(&mut self) {
         let direct = [[0, 1], [2, 3]];
         let [one, two] = direct[self.rng.below(direct.len())];
@@ -299,7 +299,7 @@ impl World {
         self.after(delay, Event::Fault(End::Resume { node, process }));
     }
 
-    /// What is on its way between a node and Redis is lost.
+    /// Messages in transit between a node and Redis are lost.
     fn unlink(&mut self, node: usize) {
         let now = self.now;
         let link = &mut self.links[node];
@@ -366,7 +366,7 @@ impl World {
                     for input in deferred {
                         self.at_node(node, input);
                     }
-                    // What it had begun before may end after its life.
+                    // Operations that it started may finish after its death.
                     if self.profile.crashes && self.rng.one_in(3) {
                         let delay = self.rng.range(20, 500);
                         self.after(delay, Event::Fault(End::Die { node, process }));

@@ -13,7 +13,7 @@ use lamplight_domain::permission::Role;
 use lamplight_domain::time::Timestamp;
 use std::rc::Rc;
 
-/// Who gets an entry.
+/// The receivers of an entry.
 #[derive(Clone, Debug)]
 pub(crate) struct Receivers {
     pub(crate) to: Rc<[usize]>,
@@ -21,7 +21,7 @@ pub(crate) struct Receivers {
     pub(crate) newcomers: Rc<[usize]>,
 }
 
-/// Who gets an entry that is read from the log.
+/// The receivers of an entry that is read from the log.
 pub(crate) fn receivers(readers: &Readers, entry: &Entry) -> Receivers {
     let receivers = readers.receivers(&domain_entry(entry));
     let numbers = |ids: &[UserId]| ids.iter().map(number).collect();
@@ -44,7 +44,7 @@ impl Conversation {
         self.readers.first_seqs.is_empty()
     }
 
-    /// The members, and those of them to whom an entry says nothing of what it is about.
+    /// The members, and those for whom the entry's message is before their log.
     pub(crate) fn receivers(&self, entry: &Entry) -> Receivers {
         if self.all_see_all() && !matches!(entry.kind, Kind::Members(_)) {
             return Receivers {
@@ -186,7 +186,7 @@ impl Database {
         })
     }
 
-    /// What a member missed who has a log up to `have`.
+    /// The entries that a member with a log up to `have` missed.
     pub(crate) fn missed(&self, user: usize, conversation: usize, have: u64) -> SyncPage {
         let held = &self.conversations[conversation];
         let ignores_first = self.bug == Some(Bug::FirstSeqIgnored);
@@ -235,7 +235,7 @@ impl Database {
 }
 
 impl Conversation {
-    /// One may still delete what one wrote.
+    /// Deleting own messages is still allowed.
     pub(crate) fn deletes_own(&self, sender: usize, kind: Kind) -> bool {
         let Kind::Change {
             of,

@@ -1,10 +1,10 @@
 //! The presence and messaging core on several simulated nodes, with an injected clock, bus and
 //! store. One thread, one queue of events, one seed: the same seed gives the same run.
 //!
-//! The rules are the real ones of `lamplight-domain`: the roster of each user, the feed of the
-//! buckets, the order of entries, marks, permissions, leases, the republisher. What carries them
-//! is simulated: Redis, PostgreSQL, the networks, the nodes' glue, and clients. See the decision
-//! page on the simulation for what that leaves out.
+//! The rules are those of `lamplight-domain`: the roster of each user, the feed of the buckets, the
+//! order of entries, marks, permissions, leases, the republisher. Redis, PostgreSQL, the networks,
+//! the nodes' wiring, and clients are simulated. The decision page on the simulation lists what it
+//! does not cover.
 
 #![allow(
     clippy::needless_range_loop,
@@ -40,7 +40,7 @@ pub struct Config {
     pub is_traced: bool,
 }
 
-/// What a check found.
+/// The failure that a check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Its number in `docs/invariants.md`, or `acting` for the rules of what is done to messages,
@@ -50,7 +50,7 @@ pub struct Violation {
     pub at_ms: u64,
 }
 
-/// What a run did.
+/// Statistics of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// The first thing that was wrong.

@@ -1,4 +1,4 @@
-//! What the parts of the simulation send to each other.
+//! Messages between the parts of the simulation.
 
 use crate::database::{Appended, Person, Receipt, SyncPage};
 use crate::entry::{ClientMessageId, Entry, GroupChange, Kind};
@@ -16,7 +16,7 @@ pub(crate) type Position = BucketPosition<u64>;
 /// A connection. Its session in the presence store has the same number.
 pub(crate) type ConnectionNumber = u64;
 
-/// What a client asks a node for.
+/// A client's request to a node.
 #[derive(Clone, Debug)]
 pub(crate) enum Request {
     Join,

@@ -1,4 +1,4 @@
-//! Who takes part, and the ids that the domain knows them by.
+//! The participants and their ids in the domain.
 
 use crate::messages::Shown;
 use lamplight_domain::identity::{ConnectionId, ConversationId, UserId};
@@ -16,7 +16,7 @@ pub(crate) const CLIENTS: [usize; 10] = [0, 0, 0, 1, 1, 2, 2, 3, 4, 5];
 pub(crate) const CONVERSATIONS: [&[usize]; 4] =
     [&[0, 1], &[2, 3], &[0, 1, 2, 3, 4, 5], &[0, 2, 4, 5]];
 
-/// The group whose members change (the first of them is its owner), and those whom the host
+/// The group with changing members (the first one is its owner), and the users that the host
 /// application adds and removes.
 pub(crate) const CHANGING: usize = 3;
 pub(crate) const COMING_AND_GOING: [usize; 3] = [0, 1, 5];

@@ -20,7 +20,7 @@ pub(crate) const LEASE: Duration = Duration::from_secs(15);
 const QUIET: Duration = Duration::from_secs(5);
 /// How long a node may take to close what an ended lease left, until another one does.
 const CLAIM: Duration = Duration::from_secs(4);
-/// For how long after a restart nobody leaves.
+/// How long after a restart no user leaves.
 const HELD: Duration = Duration::from_secs(5);
 /// How far apart a step's time and the commit's may be.
 const TOLERANCE: u64 = 2_000;
@@ -28,7 +28,7 @@ const TOLERANCE: u64 = 2_000;
 const ELECTION: Duration = Duration::from_secs(6);
 const START: i64 = 1_700_000_000_000;
 
-/// One user's record as a script reads it.
+/// A user's record as read by a script.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Record {
     pub(crate) revision: u64,
@@ -37,7 +37,7 @@ pub(crate) struct Record {
     due: Option<Moment>,
 }
 
-/// What a step makes of a record.
+/// The result of a step on a record.
 #[derive(Clone, Debug)]
 pub(crate) struct Write {
     pub(crate) user: usize,
@@ -108,12 +108,12 @@ pub(crate) struct Redis {
     bug: Option<Bug>,
 }
 
-/// What [`Redis::commit`] answers.
+/// The result of [`Redis::commit`].
 #[derive(Clone, Debug)]
 pub(crate) enum Committed {
     Ok {
         change: Option<Change>,
-        /// What goes over the bus.
+        /// A message on the bus.
         message: Option<Box<FeedMessage<u64>>>,
     },
     /// The record or the time is another one by now.
@@ -128,7 +128,7 @@ pub(crate) struct Read {
     pub(crate) now: Now,
 }
 
-/// What a node looks at regularly in a bucket.
+/// The part of a bucket that a node polls.
 #[derive(Clone, Debug)]
 pub(crate) struct Poll {
     pub(crate) position: Position,

@@ -1,4 +1,4 @@
-//! What is true, whatever the nodes believe: for the checks only.
+//! The true state, independent of the nodes: for the checks only.
 
 use lamplight_domain::presence::ManualStatus;
 use std::collections::VecDeque;
@@ -70,7 +70,7 @@ impl Truth {
             .map_or(0, |(_, position)| *position)
     }
 
-    /// Since when a user must be shown as online by everyone who heard of it, if they must.
+    /// Since when every node that knows the user must show them as online, if it must.
     pub(crate) fn stable_since(&self, user: usize, users: &[usize]) -> Option<u64> {
         let clients = self.joined.iter().zip(users);
         let joined = clients.filter(|(_, of)| **of == user);

@@ -95,11 +95,11 @@ pub(crate) struct Connection {
     pub(crate) open_at_node: bool,
     /// Nothing passes any more, and nobody knows yet.
     pub(crate) is_cut: bool,
-    /// The node answers in time, as far as the network goes.
+    /// The network delivers the node's answers in time.
     pub(crate) is_healthy: bool,
     to_client_at: u64,
     to_node_at: u64,
-    /// What a client has not read that stands still.
+    /// Data that a stalled client has not read.
     pub(crate) unread: VecDeque<ToClient>,
 }
 
@@ -126,7 +126,7 @@ pub(crate) struct Link {
     /// Another one after each cut: what was on its way is lost.
     pub(crate) number: u64,
     pub(crate) is_cut: bool,
-    /// What the bus publishes does not arrive, and the node will notice.
+    /// Published events do not arrive, and the node will notice.
     pub(crate) is_deaf: bool,
     pub(crate) lost_at: u64,
     to_redis_at: u64,

@@ -89,7 +89,7 @@ pub async fn a_person_is_found_by_their_user_name<S: Accounts + Directory>(subje
     );
 }
 
-/// And whoever comes second changes nothing.
+/// The second registration changes nothing.
 pub async fn a_name_is_taken_in_every_spelling<S: Accounts + Directory>(subject: Subject<S>) {
     let store = &subject.store;
     assert!(
@@ -166,7 +166,7 @@ pub async fn h13_a_name_that_looks_like_a_taken_one_is_taken<S: Accounts + Direc
     );
 }
 
-/// One wins.
+/// One registration wins.
 pub async fn of_many_concurrent_registrations_of_a_name_one_wins<S: Accounts + Directory>(
     subject: Subject<S>,
 ) {

@@ -58,7 +58,7 @@ pub async fn a_new_password_ends_all_other_sessions<S: Accounts + Directory>(sub
             .expect("an answer"),
         "who had the old one is a stranger"
     );
-    // Whoever knew the old one, and was slower.
+    // A sign-in with the old password that commits later.
     assert!(
         store
             .set_password(&user("1"), &held.password_hash, "$mine", None)

@@ -33,7 +33,7 @@ pub async fn a_session_lasts_until_its_end<S: Accounts + Directory>(subject: Sub
     );
 }
 
-/// One sign-in under it ends nobody's session for good.
+/// One sign-in under a wrong clock must not end other sessions for good.
 pub async fn h11_a_clock_a_month_ahead_deletes_no_session<S: Accounts + Directory>(
     subject: Subject<S>,
 ) {
@@ -196,7 +196,7 @@ pub async fn h12_the_oldest_session_of_an_account_ends_where_it_has_too_many<
     }
 }
 
-/// And nobody else's.
+/// Sessions of other users stay.
 pub async fn all_sessions_of_a_user_end_at_once<S: Accounts + Directory>(subject: Subject<S>) {
     let store = &subject.store;
     for (id, name) in [("1", "ada"), ("2", "lin")] {

@@ -1,20 +1,17 @@
-//! What comes after a deletion, or waited while it was written.
+//! Writes after a deletion, and writes that waited for its commit.
 
 use super::{account, delete, deletion, is_forbidden, put, send, session};
+use crate::setup::users;
 use crate::{Subject, at, conversation, message, named, user};
 use futures_util::future::join_all;
 use lamplight_domain::group::{GroupAction, GroupWrite, History, NewGroup};
-use lamplight_domain::identity::{MessageId, UserId};
+use lamplight_domain::identity::MessageId;
 use lamplight_domain::member_settings::SettingsChange;
 use lamplight_domain::presence::{Privacy, PrivacyChange, StatusOverride};
 use lamplight_usecases::ports::{
     Accounts, BlockOutcome, Blocks, Directory, GroupError, Groups, Messages, NewSession,
     ProfileSource,
 };
-
-fn users(ids: &[&str]) -> Vec<UserId> {
-    ids.iter().map(|id| user(id)).collect()
-}
 
 fn group(id: &str, members: &[&str]) -> NewGroup {
     NewGroup {
@@ -132,7 +129,8 @@ pub async fn no_conversation_starts_with_a_deleted_account<
         );
     }
     assert_eq!(members(store, "group").await, ["2", "3"]);
-    // The host application does not learn of deletions: it is not refused, and brings nobody back.
+    // The host application does not know of deletions: its writes succeed, and do not restore the
+    // account.
     put(store, "group", &["1", "2", "3", "4"]).await;
     assert_eq!(members(store, "group").await, ["2", "3", "4"]);
     put(store, "new", &["1", "3", "4"]).await;

@@ -5,14 +5,15 @@ mod late;
 
 pub use late::*;
 
+use crate::setup::{act, put, send};
 use crate::{Subject, at, conversation, message, named, user};
 use futures_util::future::join_all;
 use lamplight_domain::entry::MessageAction;
-use lamplight_domain::identity::{MessageId, Profile, UserId};
+use lamplight_domain::identity::Profile;
 use lamplight_domain::member_settings::SettingsChange;
 use lamplight_domain::message::Content;
 use lamplight_domain::presence::{ManualStatus, StatusOverride};
-use lamplight_domain::write::{NewEntry, Write};
+use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{
     Account, Accounts, AppendError, Blocks, Directory, Messages, NewDeletion, NewSession,
     ProfileSource, Range,
@@ -80,29 +81,6 @@ async fn session<S: Accounts>(store: &S, digest: &str, id: &str) {
         password_hash: None,
     };
     store.open_session(new).await.expect("a session");
-}
-
-async fn put<S: Messages>(store: &S, id: &str, members: &[&str]) {
-    let members: Vec<UserId> = members.iter().map(|id| user(id)).collect();
-    let put = store
-        .put_conversation(&conversation(id), &members, at(0))
-        .await;
-    put.expect("a conversation");
-}
-
-fn act(place: &str, sender: &str, on: &MessageId, action: MessageAction) -> NewEntry {
-    NewEntry {
-        write: Write::Change {
-            message: on.clone(),
-            action,
-        },
-        ..message(place, sender, "")
-    }
-}
-
-async fn send<S: Messages>(store: &S, place: &str, sender: &str, text: &str) -> MessageId {
-    let sent = store.append(message(place, sender, text), None).await;
-    sent.expect("a message").entry.id.clone()
 }
 
 async fn is_forbidden<S: Messages>(store: &S, entry: NewEntry) -> bool {
@@ -248,7 +226,7 @@ pub async fn another_password_deletes_nothing<S: Accounts + Messages + Blocks + 
     assert!(left.expect("an answer").is_none());
 }
 
-/// In the conversations of two, whoever made them and whether they are cached.
+/// In direct conversations of any origin, cached or not.
 pub async fn writes_to_a_deleted_account_are_refused<
     S: Accounts + Messages + Blocks + Directory,
 >(
@@ -431,7 +409,7 @@ pub async fn a_users_messages_are_erased_in_all_conversations<
     }
     let again = store.authored(&user("1"), 0, 1_000).await;
     assert!(again.expect("a part").messages.is_empty());
-    // Nobody else's message goes by this way.
+    // Messages of others are not erased.
     let page = store
         .messages(&user("2"), &conversation("group"), Range::Newest, 10)
         .await;

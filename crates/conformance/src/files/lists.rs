@@ -230,7 +230,7 @@ pub async fn m15_a_list_of_files_has_the_files_that_the_member_may_see<S>(
     assert_eq!(ids(&part), ["later", "ds", "before"]);
     assert_eq!(part.users, [profile]);
     assert_eq!(seen(&*store, "d", "g").await, None, "was removed");
-    // Whoever comes back begins anew.
+    // The list of a returning member starts again.
     change("d comes", GroupAction::Add(vec![user("d")])).await;
     assert_eq!(seen(&*store, "d", "g").await, some(&[]));
 }

@@ -1,4 +1,4 @@
-//! Uploads: which process writes one, up to where it is, and who is told.
+//! Uploads: claims of processes, recorded offsets, and receivers of progress events.
 
 use super::*;
 
@@ -72,7 +72,7 @@ pub async fn m3_a_process_that_lost_an_upload_notes_nothing<S: Messages + Files>
     assert_eq!(claim(&*store, "f", "one", false).await, claim_of(1, 0, ""));
     assert!(is_claimed().await);
     assert!(noted(&*store, "f", (1, 0, 3, "1:0"), 5).await);
-    // The same process goes on with its own claim.
+    // The same process continues with its claim.
     assert_eq!(
         claim(&*store, "f", "one", false).await,
         claim_of(1, 3, "1:0")
@@ -88,7 +88,7 @@ pub async fn m3_a_process_that_lost_an_upload_notes_nothing<S: Messages + Files>
     store.release(&id("f"), 1).await.expect("an answer");
     assert!(is_claimed().await, "what another process claimed");
     assert!(noted(&*store, "f", (2, 3, 4, "1:0,2:3"), 7).await);
-    // One that died does not release.
+    // A dead process does not release its claim.
     assert_eq!(claim(&*store, "f", "one", false).await, Claim::Held);
     assert_eq!(
         claim(&*store, "f", "one", true).await,
@@ -199,7 +199,7 @@ pub async fn upload_events_reach_other_members_unless_blocked<
     // A group that has shrunk to two is a group.
     put(&*store, "three", &["a", "b"]).await;
     assert_eq!(told(&["f3"]).await, [row("f3", "b", None)]);
-    // One who left uploads for nobody.
+    // Uploads of a former member have no receivers.
     put(&*store, "three", &["b", "c"]).await;
     assert_eq!(told(&["f2"]).await, [row("f2", "", Some("one"))]);
     assert!(store.discard(&id("f3"), at(7)).await.expect("discarded"));
@@ -247,7 +247,7 @@ pub async fn an_abandoned_upload_is_found_once<S: Messages + Files>(
     let mut all = [one, other, lost(9).await].concat();
     all.sort();
     assert_eq!(all, ["f1", "f2", "f3"].map(id));
-    // The end of these is told by who brings it.
+    // The process that records the end of these announces it.
     watch(&["f1", "f2", "f4"], over).await;
     assert!(advance(&*store, "f1", 0, 10, 2).await);
     let examined = store.examined(&id("f1"), picture(), at(3)).await;

@@ -1,4 +1,4 @@
-//! What a member who joined later could learn of what was said before, by asking.
+//! Requests by which a later member could learn of entries before their log.
 
 use super::joining::{act, append, reply};
 use super::{add, done, make, remove, role, send};
@@ -12,7 +12,7 @@ use lamplight_domain::search_terms::query_terms;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::{Groups, MessageSearch, Messages, Search};
 
-/// Whoever asks for what is so already gets the entry that made it, as they may see it.
+/// A change without effect returns the entry that made the state, if the member may see it.
 pub async fn m15_an_unchanged_answer_reveals_nothing_before_the_log<S: Messages + Groups>(
     subject: Subject<S>,
 ) {
@@ -65,7 +65,8 @@ pub async fn m15_an_unchanged_answer_reveals_nothing_before_the_log<S: Messages 
     assert_eq!(&*quote.excerpt, "");
 }
 
-/// A page of a search ends as if what was said before were not there: `next` is no oracle on it.
+/// A page of a search ends as if earlier entries did not exist, so that `next` reveals nothing
+/// about them.
 pub async fn m15_pages_of_a_search_end_where_a_log_begins<S: Messages + Groups + MessageSearch>(
     subject: Subject<S>,
 ) {

@@ -1,4 +1,4 @@
-//! Groups between people of whom one has blocked the other.
+//! Groups and blocks between their members.
 
 use super::{add, change, done, keyed, make, new_group, write};
 use crate::{Subject, at, conversation, user};
@@ -18,7 +18,7 @@ fn blocked<T: std::fmt::Debug>(outcome: Result<T, GroupError>) -> UserId {
     }
 }
 
-/// Neither of the two adds the other one, whatever their roles. The host application may.
+/// Neither of the two can add the other one, whatever their roles. The host application can.
 pub async fn m15_a_block_prevents_an_addition<S: Messages + Groups + Blocks>(subject: Subject<S>) {
     let store = &*subject.store;
     make(store, "g", &["a", "c"], History::Joined).await;
@@ -47,7 +47,7 @@ pub async fn m15_a_block_prevents_an_addition<S: Messages + Groups + Blocks>(sub
     done(store, "g", "a", add(&["d"])).await;
     make(store, "j", &["c", "a", "b"], History::Joined).await;
     done(store, "h", UserId::host().as_str(), add(&["a"])).await;
-    // Who is not in the group learns nothing of blocks.
+    // The refusal of a non-member reveals nothing about blocks.
     let stranger = change(store, "g", "b", add(&["a"])).await;
     assert!(
         matches!(stranger, Err(GroupError::NotFound)),
@@ -81,7 +81,7 @@ pub async fn m1_a_repetition_of_an_add_is_recognised_before_a_block_refuses<
     assert_eq!(repeated.entry, added.entry);
 }
 
-/// Whoever has blocked somebody finds themselves in no further group of theirs.
+/// A blocked user cannot add the blocker to a group.
 pub async fn m15_no_blocked_user_is_added_after_the_block_is_acknowledged<
     S: Messages + Groups + Blocks,
 >(

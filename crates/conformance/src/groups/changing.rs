@@ -58,7 +58,7 @@ pub async fn m1_a_group_is_made_once_under_its_makers_id<S: Messages + Groups>(
     assert_eq!(entries[0].sender, user("b"));
     let published = subject.events.exactly(2).await;
     assert_eq!(published[0].1[..], users(&["a", "b", "c"]));
-    // Whoever left gets no answer that shows the group.
+    // A former member gets no answer that shows the group.
     done(store, "g", "b", remove("b")).await;
     let gone = store.make_group(new("third", &["b", "c"])).await;
     assert!(gone.expect("an answer").is_none());
@@ -196,7 +196,7 @@ pub async fn roles_decide_about_changes<S: Messages + Groups>(subject: Subject<S
     }
     let outcome = change(store, "nowhere", "o", add(&["y"])).await;
     assert!(matches!(outcome, Err(GroupError::NotFound)), "{outcome:?}");
-    // A conversation of two is no group, for whoever asks.
+    // A direct conversation is not a group, for any caller.
     let (direct, _) = store
         .ensure_direct(&user("a"), &user("b"), conversation("two"), at(0))
         .await
@@ -214,7 +214,7 @@ pub async fn roles_decide_about_changes<S: Messages + Groups>(subject: Subject<S
     subject.events.exactly(5).await;
 }
 
-/// To the admin who has been there longest, else to such a member, in the entry that tells of the
+/// To the admin who joined first, otherwise to the member who joined first, in the entry of the
 /// leave.
 pub async fn the_last_owner_hands_over<S: Messages + Groups>(subject: Subject<S>) {
     let store = &*subject.store;
@@ -306,8 +306,8 @@ pub async fn admins_of_a_group_delete_and_pin<S: Messages + Groups>(subject: Sub
     }
 }
 
-/// Its entries have no author. A conversation of two that it makes larger is a group from then on,
-/// where everyone sees the whole log and nobody is an owner.
+/// Its entries have no author. A direct conversation that it enlarges becomes a group without
+/// owners, in which everyone sees the whole log.
 pub async fn the_host_changes_members_in_its_own_name<S: Messages + Groups>(subject: Subject<S>) {
     let store = &*subject.store;
     let put = async |members: &[&str]| {
@@ -387,7 +387,7 @@ pub async fn members_come_in_pages_with_their_roles<S: Messages + Groups>(subjec
     assert_eq!(ask(&user("a"), "nowhere").await, None);
 }
 
-/// And counts all of them. Who is added to it is told, and not everybody else.
+/// And counts all of them. Only added members get `ConversationChanged`.
 pub async fn a_large_group_shows_its_first_members<S: Messages + Groups>(subject: Subject<S>) {
     let store = &*subject.store;
     let count = SHOWN_MEMBERS + 20;
@@ -416,7 +416,7 @@ pub async fn a_large_group_shows_its_first_members<S: Messages + Groups>(subject
     assert_eq!(changed, [users(&["zoe"])]);
 }
 
-/// Neither details nor what is done to messages do.
+/// Details and changes of messages do not.
 pub async fn only_messages_and_members_move_the_list<S: Messages + Groups>(subject: Subject<S>) {
     let store = &*subject.store;
     make(store, "one", &["a", "b"], History::Joined).await;

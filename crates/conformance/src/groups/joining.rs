@@ -1,7 +1,7 @@
-//! What members see who join a group later, who leave it, and who come back.
+//! The log as seen by members who join a group later, leave it, or return.
 
 use super::{add, done, log, make, members_of, remove, seen, send, users};
-use crate::{Subject, at, conversation, message, user};
+use crate::{Subject, at, conversation, message, setup, user};
 use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::{EntryKind, MessageAction};
 use lamplight_domain::event::Event;
@@ -17,13 +17,7 @@ use lamplight_usecases::ports::{
 };
 
 pub(super) fn act(sender: &str, on: &MessageId, action: MessageAction) -> NewEntry {
-    NewEntry {
-        write: Write::Change {
-            message: on.clone(),
-            action,
-        },
-        ..message("g", sender, "")
-    }
+    setup::act("g", sender, on, action)
 }
 
 fn react(emoji: &str) -> MessageAction {
@@ -277,7 +271,7 @@ pub async fn m15_the_log_of_a_member_added_again_starts_there<S: Messages + Grou
     let entries = log(store, "n", "g").await.expect("a member");
     let seqs: Vec<u64> = entries.iter().map(|entry| entry.seq).collect();
     assert_eq!(seqs, [6, 7]);
-    // What the client holds of before is no part of the log that begins here.
+    // Entries that the client has from before are not part of the log that begins here.
     let page = synced(store, "n", 4).await.expect("a member");
     assert!(page.reset);
     assert_eq!((page.first_seq, &page.entries), (6, &entries));
@@ -323,7 +317,7 @@ pub async fn m15_a_search_finds_nothing_before_the_log<S: Messages + Groups + Me
     assert_eq!(found("n", None).await.map(|found| found.len()), Some(0));
 }
 
-/// What a node reads because the bus lost it.
+/// Entries that a node reads because the bus lost them.
 pub async fn m15_entries_read_for_delivery_reach_only_permitted_members<S: Messages + Groups>(
     subject: Subject<S>,
 ) {
@@ -432,7 +426,7 @@ pub async fn m15_pins_and_times_before_the_log_are_hidden_from_a_newcomer<S: Gro
     let first = done(store, "g", "a", add(&["x"])).await.seq;
     let late = send(store, "g", "b", "after").await;
     append(store, act("a", &late, MessageAction::Pin { pinned: true })).await;
-    // Pinned anew, a message of before is still one of before.
+    // Pinning it again does not reveal a message before the log.
     append(
         store,
         act("a", &early, MessageAction::Pin { pinned: false }),

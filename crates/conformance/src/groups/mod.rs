@@ -14,11 +14,12 @@ pub use joining::*;
 pub use naming::*;
 pub use repeats::*;
 
-use crate::{at, client_id, conversation, message, user};
+use crate::setup::{send, users};
+use crate::{at, client_id, conversation, user};
 use lamplight_domain::conversation::Conversation;
 use lamplight_domain::entry::{DetailsChange, Entry, MembersChange};
 use lamplight_domain::group::{GroupAction, GroupRefused, GroupWrite, History, NewGroup};
-use lamplight_domain::identity::{MessageId, UserId};
+use lamplight_domain::identity::MessageId;
 use lamplight_domain::permission::Role;
 use lamplight_usecases::ports::{GroupChanged, GroupError, Groups, Messages, Range};
 use std::sync::Arc;
@@ -68,10 +69,6 @@ macro_rules! groups_suite {
             ]
         );
     };
-}
-
-fn users(ids: &[&str]) -> Vec<UserId> {
-    ids.iter().map(|id| user(id)).collect()
 }
 
 /// An id that no other entry has.
@@ -168,11 +165,6 @@ fn refused(outcome: Result<GroupChanged, GroupError>) -> GroupRefused {
 
 fn members_of(entry: &Entry) -> &MembersChange {
     entry.members_change().expect("a change of members")
-}
-
-async fn send<S: Messages>(store: &S, id: &str, sender: &str, content: &str) -> MessageId {
-    let sent = store.append(message(id, sender, content), None).await;
-    sent.expect("a message").entry.id.clone()
 }
 
 async fn seen<S: Messages>(store: &S, viewer: &str, id: &str) -> Option<Conversation> {

@@ -1,4 +1,4 @@
-//! The profiles beside a page: of those whom it names and whom a list of members does not show.
+//! The profiles beside a page: users in the page who are not in the list of members.
 
 use super::{add, done, make, remove, send};
 use crate::{Subject, at, conversation, message, user};
@@ -87,7 +87,7 @@ pub async fn a_page_of_a_large_group_includes_profiles_missing_in_its_list<S: Me
     }
 }
 
-/// Former members, of a group and of the host's conversation of two; in one of two nobody else.
+/// Former members of a group and of the host's conversation of two; none in a direct conversation.
 pub async fn a_page_includes_profiles_of_former_members<S: Messages + Groups>(subject: Subject<S>) {
     let store = &*subject.store;
     make(store, "g", &["a", "b", "c"], History::All).await;
@@ -134,7 +134,7 @@ pub async fn a_page_includes_profiles_of_former_members<S: Messages + Groups>(su
     );
 }
 
-/// A newcomer sees nothing of who answered what was said before.
+/// A newcomer sees no replies to messages before their log.
 pub async fn m15_hidden_entries_include_no_profiles<S: Messages + Groups>(subject: Subject<S>) {
     let store = &*subject.store;
     make(store, "g", &["a", "b", "c"], History::Joined).await;

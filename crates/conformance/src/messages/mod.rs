@@ -18,10 +18,9 @@ pub use other_kinds::other_kinds;
 pub use reading::*;
 pub use settings::*;
 
-use crate::{at, conversation, user};
+use crate::setup::put;
 use lamplight_domain::entry::Entry;
-use lamplight_domain::identity::UserId;
-use lamplight_usecases::ports::{AppendError, Appended, Messages};
+use lamplight_usecases::ports::{AppendError, Appended};
 
 /// Joins the suite: `messages_suite!(factory)`, the factory an `async fn` that makes an empty
 /// [`crate::Subject`].
@@ -109,15 +108,6 @@ macro_rules! messages_suite {
             }
         );
     };
-}
-
-/// Makes a conversation with these members.
-async fn put<S: Messages>(store: &S, id: &str, members: &[&str]) {
-    let members: Vec<UserId> = members.iter().map(|member| user(member)).collect();
-    store
-        .put_conversation(&conversation(id), &members, at(0))
-        .await
-        .expect("a conversation");
 }
 
 fn fresh(appended: Result<Appended, AppendError>) -> u64 {

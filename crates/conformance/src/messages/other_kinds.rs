@@ -101,7 +101,7 @@ pub async fn other_kinds<S: Messages>(
         (expected[3..].to_vec(), 8)
     );
 
-    // What follows is counted as before.
+    // Later messages are counted as before.
     assert_eq!(
         fresh(store.append(message("c", "a", "four"), None).await),
         9

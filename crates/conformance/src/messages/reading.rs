@@ -297,7 +297,7 @@ pub async fn f14_the_generation_stays_while_the_store_does<S: Messages>(subject:
     assert_eq!(subject.store.generation(), before);
 }
 
-/// One answer for each conversation asked for, in the same order.
+/// One answer for each requested conversation, in the same order.
 pub async fn sync_answers_in_the_order_asked<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     filled(&**store, "c", 1).await;

@@ -1,4 +1,4 @@
-//! What a member sets for a conversation: muted, archived, pinned.
+//! A member's settings of a conversation: muted, archived, pinned.
 
 use super::{fresh, put};
 use crate::{Recorder, Subject, at, conversation, message, user};
@@ -199,7 +199,7 @@ pub async fn m10_a_message_unarchives_for_members_without_a_mute<S: Messages>(su
     assert!(!is_archived("d").await, "the mute is over");
     assert_eq!(changed_after(&subject.events, 4).await, [[user("d")]]);
     assert_eq!(settings(store, "d", "c").await.muted_until, Some(at(50)));
-    // Nobody has archived it any more, and somebody does so again.
+    // After the last member has unarchived it, a member archives it again.
     fresh(store.append(sent_at("c", "b", 51), None).await);
     set(store, "a", "c", ARCHIVE).await;
     fresh(store.append(sent_at("c", "b", 52), None).await);

@@ -3,7 +3,7 @@
 use super::*;
 use lamplight_domain::presence::Status;
 
-/// One session from its beginning to its end.
+/// One session from join to close.
 pub async fn a_user_is_online_while_connected_and_offline_after_the_grace_period<
     P: PresenceStore,
 >(
@@ -66,7 +66,7 @@ pub async fn p8_three_tabs_in_any_order_of_closing_are_online_until_the_last_is_
         (subject.pass)(PAST_THE_GRACE).await;
         for (round, order) in orders.iter().enumerate() {
             assert!(subject.is_shown(&who(round)).await, "{order:?}");
-            // Nobody is away by the time that the last tab closes.
+            // No session is away when the last tab closes.
             for left in &order[closed..] {
                 let left = tab(&id(round, *left));
                 let active = subject.presence.activity(&left, true);

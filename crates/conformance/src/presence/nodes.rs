@@ -69,7 +69,7 @@ pub async fn two_nodes_show_one_roster<P: PresenceStore>(subject: PresenceSubjec
         let ids = page.items.iter().map(|shown| shown.profile.id.to_string());
         assert_eq!(ids.collect::<Vec<_>>(), ["a", "b"]);
     }
-    // One node sets what belongs to the user and not to a session, whoever holds the sessions.
+    // Any node can set the user's status, wherever the sessions are.
     let busy = saved(chosen(ManualStatus::Busy));
     other.set_status(&user("a"), busy).await.expect("set");
     let shown = subject.presence.get(&user("a")).await.expect("an answer");
@@ -141,7 +141,7 @@ pub async fn p1_sessions_of_a_dead_node_are_swept_exactly_once<P: PresenceStore>
     assert_eq!(left.count(), 2);
 }
 
-/// P1: whoever sweeps first closes; the others find nothing.
+/// P1: the first sweep closes the sessions; later ones find nothing.
 pub async fn p1_many_sweepers_close_a_dead_node_once<P: PresenceStore>(
     subject: PresenceSubject<P>,
 ) {
@@ -228,8 +228,7 @@ pub async fn c5_a_node_that_missed_its_renewals_is_fenced_and_starts_again<P: Pr
     );
 }
 
-/// C8: by renewals alone, without any other call. A renewal that is late counts too, as long as
-/// nobody has swept.
+/// C8: by renewals alone, without any other call. A late renewal counts too, until a sweep.
 pub async fn c8_a_node_that_renews_its_lease_is_never_swept<P: PresenceStore>(
     subject: PresenceSubject<P>,
 ) {
@@ -268,7 +267,7 @@ pub async fn c16_a_session_that_moved_to_another_node_ignores_the_first<P: Prese
     assert_eq!(subject.log(), ["a joined Online", "a left Closed"]);
 }
 
-/// C3: a stop is like closing every connection, and nobody waits for the lease.
+/// C3: a stop is like closing every connection, without waiting for the lease.
 pub async fn c3_a_node_that_stops_hands_its_users_over_without_an_event<P: PresenceStore>(
     subject: PresenceSubject<P>,
 ) {
@@ -354,7 +353,7 @@ pub async fn p13_each_leave_is_queued_for_the_directory_by_one_node<P: PresenceS
     }
     let total: usize = nodes.iter().map(|node| node.last_seen().len()).sum();
     assert_eq!(total, 5);
-    // A life that nobody saw leaves no time.
+    // A time as invisible leaves no last-seen time.
     let before = queued("hides");
     join(&**other, "hides", "h2").await;
     close(&**other, "h2").await;

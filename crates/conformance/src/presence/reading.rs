@@ -65,8 +65,8 @@ pub async fn the_list_pages_in_the_order_of_arrival<P: PresenceStore>(subject: P
     }
 }
 
-/// A page does not tell that there are users whom it leaves out: their place in a page is taken by
-/// others, no empty page leads to a next one, and no cursor is made from them.
+/// A page does not reveal the users that it leaves out: others fill their places, an empty page has
+/// no cursor, and no cursor is derived from them.
 pub async fn the_list_is_the_same_as_if_users_left_out_were_offline<P: PresenceStore>(
     subject: PresenceSubject<P>,
 ) {
@@ -104,7 +104,7 @@ pub async fn the_list_is_the_same_as_if_users_left_out_were_offline<P: PresenceS
     assert_eq!(all_hidden, [(Vec::new(), None)]);
 }
 
-/// Whoever is at a device is known to be, whatever status they show; an idle or a closed one is none.
+/// Activity at a device is known for any status; idle and closed sessions do not count.
 pub async fn activity_at_a_device_is_known_for_any_status<P: PresenceStore>(
     subject: PresenceSubject<P>,
 ) {

@@ -1,4 +1,4 @@
-//! What is shown of a user: status, activities, profile, and nothing while invisible.
+//! The visible state of a user: status, activities, profile, and nothing while invisible.
 
 use super::*;
 use lamplight_domain::presence::Activity;
@@ -19,7 +19,7 @@ pub async fn an_uploading_user_has_the_activity_sharing_file<P: PresenceStore>(
         let noted = presence.set_sharing(&user("a"), is_sharing).await;
         noted.expect("noted");
     };
-    // Who has no session here is nobody.
+    // A user without a session here has no state.
     share(true).await;
     subject.join("a", "a1").await;
     assert_eq!(shown().await, Some(vec![]));

@@ -23,8 +23,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 type Spawn = (Command, Sender<io::Result<Child>>);
 
 /// Starts a program that the kernel kills when this process ends: `setpriv --pdeathsig` goes in
-/// front of the arguments. The signal comes when the *thread* ends that started the program, so one
-/// thread that never ends starts them all.
+/// front of the arguments. The signal is sent when the *thread* that started the program ends, so
+/// one thread that never ends starts them all.
 pub(crate) fn spawn(mut command: Command) -> io::Result<Child> {
     static SPAWNER: OnceLock<Sender<Spawn>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {

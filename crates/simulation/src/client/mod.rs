@@ -18,7 +18,7 @@ const TIMEOUT: u64 = 6_000;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClientLog {
     pub(crate) entries: Vec<Entry>,
-    /// Where it begins, as the newest sync said.
+    /// Its beginning, according to the newest sync.
     first: u64,
     /// Entries past a gap.
     ahead: BTreeMap<u64, Entry>,
@@ -34,7 +34,7 @@ impl ClientLog {
     }
 }
 
-/// What a client has that reads events only: what one connection brings of one log.
+/// The entries of one log that a client gets from events of one connection only.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pushed {
     /// Everything after it must be pushed; known once the client has caught up.
@@ -81,10 +81,9 @@ pub(crate) struct Client {
     wanted_marks: BTreeMap<usize, u64>,
     /// How each user is shown, at which version.
     pub(crate) view: BTreeMap<usize, (u64, Option<Status>)>,
-    /// What was refused, or would have changed nothing. An earlier attempt that was not answered may commit all the same, in any
-    /// order.
+    /// Writes that were refused or had no effect. An earlier unanswered attempt may still commit, in any order.
     pub(crate) refused: BTreeSet<ClientMessageId>,
-    /// What was acknowledged.
+    /// Acknowledged writes.
     pub(crate) acknowledged: Vec<Entry>,
     /// The user's own messages that this client deleted, by conversation and `seq`.
     deleted: BTreeSet<(usize, u64)>,

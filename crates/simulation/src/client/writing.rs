@@ -1,4 +1,4 @@
-//! What the user does: writes, reads, chooses a status.
+//! The user's actions: writing, reading, choosing a status.
 
 use super::Unsent;
 use crate::acting::EMOJIS;

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How long users stay whom an emptied Redis does not know.
+/// How long users who are missing in an emptied Redis stay.
 const HOLD: Duration = Duration::from_secs(10);
 /// How long a node waits for Redis and for the database.
 const REDIS_DEADLINE: u64 = 2_000;
@@ -49,7 +49,7 @@ pub(crate) struct Outgoing {
     except: Option<ConnectionNumber>,
 }
 
-/// Where the answer to a request goes.
+/// The receiver of the answer to a request.
 #[derive(Clone, Copy, Debug)]
 struct Asker {
     client: usize,
@@ -81,9 +81,9 @@ enum Pending {
     Follow,
     /// The last of a node's subscriptions after it lost them.
     Resubscribed,
-    /// What the bus lost, read from the log.
+    /// Entries lost by the bus, read from the log.
     Repair,
-    /// What the bus did not bring in time.
+    /// Entries that the bus did not bring in time.
     Gap(Gap),
 }
 
@@ -108,7 +108,7 @@ pub(crate) struct Node {
     pub(crate) index: NodeIndex,
     is_acquiring: bool,
     feed: BucketFeed<u64>,
-    /// What Redis had of each bucket at the last look.
+    /// The state of each bucket in Redis at the last poll.
     seen: Vec<Option<Position>>,
     roster: RosterFeed<ConnectionNumber>,
     flush_at: u64,
@@ -117,7 +117,7 @@ pub(crate) struct Node {
     is_republisher: bool,
     /// Since when the bus may have lost entries that were not read from the log yet.
     lost_since: Option<u64>,
-    /// Who was in each conversation that a repair has met.
+    /// The members of each conversation in a repair.
     readers: BTreeMap<usize, Rc<Readers>>,
     /// Events that wait for Redis in the queue of the bus.
     pub(crate) unpublished: Vec<Rc<BusEvent>>,
@@ -494,7 +494,8 @@ impl World {
                 self.nodes[n].is_acquiring = false;
                 self.timer(n, 500, Timer::Acquire);
             }
-            // Redis is away: what is known may be old, and nobody whom it lost leaves.
+            // Redis is unreachable: the copy may be outdated, and users that Redis lost do not
+            // leave.
             Pending::Poll(bucket, ..) => self.reload(n, bucket),
             // Loaded again when time has passed.
             Pending::Snapshot(bucket) => self.nodes[n].feed.fail_load(bucket),

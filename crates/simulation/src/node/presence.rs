@@ -43,7 +43,7 @@ pub(super) enum OperationKind {
     CloseNode(Ended),
 }
 
-/// What an ended lease left, while it is closed.
+/// The sessions of an ended lease while they are being closed.
 #[derive(Clone, Debug)]
 pub(super) struct Closing {
     ended: Ended,
@@ -164,7 +164,7 @@ impl World {
         }
     }
 
-    /// The outcome is unknown. What the register says is repeated by the next look at the bucket.
+    /// The outcome is unknown. The next poll of the bucket repeats the state of the register.
     pub(super) fn operation_failed(&mut self, n: usize, user: usize) {
         self.finish(n, user, false);
     }
@@ -348,8 +348,8 @@ impl World {
         }
     }
 
-    /// Compares the sessions that the store has of this node with the register. What differs twice,
-    /// with no step under way, is announced or closed.
+    /// Compares this node's sessions in the store with the register. A session that differs twice
+    /// without a running step is announced or closed.
     fn reconcile(&mut self, n: usize, bucket: usize, sessions: &BTreeSet<u64>) {
         let names = std::rc::Rc::clone(&self.names);
         let node = &mut self.nodes[n];

@@ -59,7 +59,7 @@ impl World {
         self.ask_database(n, Pending::Append(asker), call);
     }
 
-    /// What the entry will be, if nothing comes between.
+    /// The entry to append, unless another write commits first.
     fn expected(
         &self,
         sender: usize,
@@ -119,7 +119,7 @@ impl World {
         }
     }
 
-    /// For a planted bug: whether this node has heard of a block.
+    /// For a planted bug: whether a block was announced to this node.
     fn is_blocked_here(&self, n: usize, sender: usize, conversation: usize, kind: Kind) -> bool {
         let held = &self.database.conversations[conversation];
         let other = held.members.keys().find(|other| **other != sender);
@@ -175,7 +175,7 @@ impl World {
         node.to_confirm.push_back((now + SETTLED, to));
     }
 
-    /// Publishes what nobody did, and confirms what is settled.
+    /// Publishes unannounced entries, and confirms the settled position.
     pub(super) fn republish(&mut self, n: usize) {
         let now = self.now;
         let node = &mut self.nodes[n];
@@ -223,7 +223,7 @@ impl World {
         for read in entries {
             let entry = read.entry;
             let readers = &mut self.nodes[n].readers;
-            // Whom it removes gets nothing that follows.
+            // Removed members get no later entries.
             if matches!(entry.kind, Kind::Members(_)) {
                 readers.remove(&entry.conversation);
             }

@@ -174,7 +174,7 @@ impl World {
         };
         for node in 0..NODES {
             let subscribed = &self.redis.subscriptions[node];
-            // The publisher hears of its own announcement too: only then did Redis have it.
+            // The publisher receives its own announcement too: this proves that Redis had it.
             let is_for_all = matches!(&**event, BusEvent::Summary { .. });
             if is_for_all || node != from && to.iter().any(|user| subscribed.contains(user)) {
                 self.hear(node, || ToNode::Bus(Rc::clone(event)));

@@ -119,7 +119,7 @@ impl World {
         }
     }
 
-    /// One end of a connection sees that it is dead.
+    /// One end of a connection notices that it is dead.
     pub(super) fn notice(&mut self, number: ConnectionNumber, by_client: bool) {
         let Some(held) = self.connections.get(&number) else {
             return;

@@ -140,7 +140,7 @@ pub async fn replies_quote_the_current_text<S: Messages>(subject: Subject<S>) {
         expected("edited")
     );
     assert_eq!(quoted(&log(store, "d", "c").await[1]), expected("edited"));
-    // An edit of the reply keeps what it answers and replaces whom it mentions.
+    // An edit of the reply keeps its quote and replaces its mentions.
     let reworded = MessageAction::Edit {
         content: Content::trusted("no"),
         mentions: vec![user("b")],
@@ -167,7 +167,7 @@ pub async fn replies_quote_the_current_text<S: Messages>(subject: Subject<S>) {
     };
     let mention = store.append(act("c", "a", &one, mention), None).await;
     assert_eq!(refused(mention), WriteRefused::UnknownMention);
-    // One may answer oneself, and a reply.
+    // Replies to own messages and to replies are allowed.
     assert_eq!(fresh(to(&sent.entry.id, &[]).await), 5);
 }
 

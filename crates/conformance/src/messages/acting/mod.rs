@@ -1,4 +1,4 @@
-//! What is done to messages that were sent: edits, deletions, reactions, pins, replies and mentions.
+//! Actions on messages: edits, deletions, reactions, pins, replies and mentions.
 
 mod editing;
 mod reacting;
@@ -9,26 +9,15 @@ pub use reacting::*;
 pub use reading_now::*;
 
 use super::fresh;
-use crate::{conversation, message, user};
+use crate::setup::{act, send};
+use crate::{conversation, user};
 use lamplight_domain::emoji::Emoji;
 use lamplight_domain::entry::{Entry, MessageAction};
 use lamplight_domain::fold::{self, Message};
 use lamplight_domain::identity::MessageId;
 use lamplight_domain::message::Content;
 use lamplight_domain::message_rules::WriteRefused;
-use lamplight_domain::write::{NewEntry, Write};
 use lamplight_usecases::ports::{AppendError, Appended, MessagePage, Messages, Range};
-
-/// An action on a message of a conversation, with an id of its own.
-fn act(place: &str, sender: &str, on: &MessageId, action: MessageAction) -> NewEntry {
-    NewEntry {
-        write: Write::Change {
-            message: on.clone(),
-            action,
-        },
-        ..message(place, sender, "")
-    }
-}
 
 fn edit(content: &str) -> MessageAction {
     MessageAction::Edit {
@@ -46,11 +35,6 @@ fn react(emoji: &str, added: bool) -> MessageAction {
 
 fn pin(pinned: bool) -> MessageAction {
     MessageAction::Pin { pinned }
-}
-
-async fn send<S: Messages>(store: &S, place: &str, sender: &str, content: &str) -> MessageId {
-    let sent = store.append(message(place, sender, content), None).await;
-    sent.expect("a message").entry.id.clone()
 }
 
 async fn done<S: Messages>(

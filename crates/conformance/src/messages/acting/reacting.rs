@@ -129,7 +129,7 @@ pub async fn reactions_have_limits<S: Messages>(subject: Subject<S>) {
         WriteRefused::TooManyReactionKinds
     );
     fresh(ask("f", EMOJI[0]).await);
-    // The last of a kind that goes makes room for another.
+    // Removing the last reaction with an emoji makes room for another emoji.
     let last = store.append(act("c", "e", &one, react(EMOJI[19], false)), None);
     fresh(last.await);
     fresh(ask("f", EMOJI[20]).await);

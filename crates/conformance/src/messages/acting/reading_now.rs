@@ -1,4 +1,4 @@
-//! What changes make of lists, pages and marks.
+//! The effects of changes on lists, pages and marks.
 
 use super::{act, done, edit, log, now, page, react, send};
 use crate::messages::put;
@@ -9,7 +9,7 @@ use lamplight_domain::fold::Message;
 use lamplight_domain::write::NewEntry;
 use lamplight_usecases::ports::{Messages, Range};
 
-/// What is deleted is not unread and not the last message, by every way to both.
+/// A deleted message is neither unread nor the last message, in every read.
 pub async fn m9_deletions_change_unread_and_the_last_message<S: Messages>(subject: Subject<S>) {
     let store = &*subject.store;
     put(store, "c", &["a", "b"]).await;
@@ -48,7 +48,7 @@ pub async fn m9_deletions_change_unread_and_the_last_message<S: Messages>(subjec
     assert_eq!(view(store, "b").await, (1, Some((13, "6".into()))));
 }
 
-/// What is unread, and the last message, the same by every way there is to them.
+/// The unread count and the last message, which must be the same in every read.
 async fn view<S: Messages>(store: &S, viewer: &str) -> (u64, Option<(u64, String)>) {
     let viewer = user(viewer);
     let one = store.conversation(&viewer, &conversation("c")).await;
@@ -74,7 +74,7 @@ async fn view<S: Messages>(store: &S, viewer: &str) -> (u64, Option<(u64, String
     (one.unread, last)
 }
 
-/// Changes move no marks of whoever made them and no conversation in the list.
+/// Changes move neither marks of their authors nor conversations in the list.
 pub async fn m9_only_messages_move_marks_and_the_list<S: Messages>(subject: Subject<S>) {
     let store = &*subject.store;
     put(store, "c", &["a", "b"]).await;

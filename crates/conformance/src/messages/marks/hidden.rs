@@ -185,7 +185,7 @@ pub async fn p11_a_user_who_hides_read_marks_does_not_see_those_of_others<
     assert_eq!(of("b", "a").await, (before.0, 0), "nor the other way round");
     let marked = store.mark_read(&b, &c, 4, at(2)).await;
     let marked = marked.expect("a mark").expect("a member");
-    // What is read was delivered, which others see.
+    // A read mark implies a delivered mark, which others see.
     assert_eq!(
         (marks(&marked), marked.read_seq, marked.moved),
         ((4, 0, true), 4, true)

@@ -276,8 +276,8 @@ pub async fn m9_a_send_past_unread_entries_publishes_the_senders_marks<S: Messag
     assert_eq!(published(&subject, 6).await, expected);
 }
 
-/// In a large conversation a receipt goes to its owner and to the authors of what it newly covers,
-/// so that a message costs one receipt for each member and not their square.
+/// In a large conversation a receipt goes to its owner and to the authors of the entries that it
+/// newly covers, so that a message costs one receipt for each member and not their square.
 pub async fn receipts_of_large_conversations_go_to_the_authors_alone<S: Messages>(
     subject: Subject<S>,
 ) {
