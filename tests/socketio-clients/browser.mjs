@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { createServer } from "node:http"
-import { chromium } from "playwright-core"
+import { launchChromium } from "../e2e/support/chromium.mjs"
 
 const [url, mode] = process.argv.slice(2)
 const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium"
@@ -25,19 +25,7 @@ const pages = createServer(async (request, response) => {
 })
 await new Promise((resolve) => pages.listen(0, "127.0.0.1", resolve))
 
-const browser = await chromium.launch({
-  executablePath,
-  args: [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-})
+const browser = await launchChromium({ executablePath })
 try {
   const page = await browser.newPage()
   page.setDefaultTimeout(30_000)
