@@ -262,6 +262,13 @@ fn h2_every_route_runs_a_command() {
             );
             continue;
         }
+        // Routes of accounts where the server has none: they refuse and do nothing else.
+        if line.starts_with(", refuse.clone())") || line.starts_with(", refuse)") {
+            let refuses = "let refuse = any(move || async move { refused(&refusal) });";
+            assert_eq!(source.matches("let refuse =").count(), 1, "{path}");
+            assert!(source.contains(refuses), "{path}");
+            continue;
+        }
         // Each `method(handler)` of the line.
         let names = line
             .split('(')
