@@ -45,9 +45,9 @@ describe.skipIf(!canRun)("F32: every screen, for everyone", () => {
     devtools = await asha.context.newCDPSession(asha.page)
     await asha.signUp()
     ben = await (await Person.arrive(browser, server, "Ben")).signUp()
-    // Somebody with a long name, who wrote last in a group.
+    // Somebody with a long name, who wrote last in a group, which is muted.
     const cleo = await (await Person.arrive(browser, server, "Cleo")).signUp()
-    await cleo.page.evaluate(
+    const group = await cleo.page.evaluate(
       async ([ashaId, name]) => {
         const send = (method: string, path: string, body: object) =>
           fetch(path, {
@@ -64,10 +64,20 @@ describe.skipIf(!canRun)("F32: every screen, for everyone", () => {
           conversationId: conversation.id,
           content: "The plans are here",
         })
+        return conversation.id as string
       },
       [await asha.userId(), "Cleopatra Bartholomäus von und zu Hohenstein-Wettersberg"] as const,
     )
     await cleo.close()
+    await asha.page.evaluate(
+      (id) =>
+        fetch(`/api/privatechat/conversations/${encodeURIComponent(id)}/settings`, {
+          method: "PUT",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ mutedUntil: "9999-12-31T00:00:00Z" }),
+        }),
+      group,
+    )
     await ben.open(asha)
     await ben.say(
       "Have you seen the plans for the new building? https://example.com/a-long-address/of-a-page.html",

@@ -4,7 +4,9 @@ import { useLamplight } from "@lamplight/react"
 import { Search } from "lucide-react"
 import { Dialog } from "radix-ui"
 import { type KeyboardEvent, useEffect, useId, useMemo, useRef, useState } from "react"
+import { useMedia } from "../app/hooks"
 import { useLayer } from "../app/layers"
+import { PHONE } from "../design/breakpoints"
 import { useHandles } from "../people/handles"
 import { isMac, isShortcut } from "../shortcuts/keyboard"
 import { words } from "../strings"
@@ -29,6 +31,7 @@ export function Palette(props: {
 }) {
   const { self, selected, page, opener, onSelect, onShow, onClose } = props
   const client = useLamplight()
+  const isPhone = useMedia(PHONE)
   const [query, setQuery] = useState("")
   /** The entry that the user has moved to; null: the first one. */
   const [active, setActive] = useState<string | null>(null)
@@ -145,7 +148,7 @@ export function Palette(props: {
               aria-controls={`${id}-list`}
               aria-autocomplete="list"
               aria-activedescendant={current ? rowId(current.key) : undefined}
-              placeholder={words.palette.field}
+              placeholder={isPhone ? words.palette.fieldShort : words.palette.field}
               autoComplete="off"
               autoCapitalize="none"
               spellCheck={false}
