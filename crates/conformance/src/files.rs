@@ -1,5 +1,6 @@
 //! The suite for `Files`, on a store that is `Messages` and `Groups` too.
 
+use crate::deletions::{account, delete};
 use crate::setup::put;
 use crate::{Subject, at, client_id, conversation, message, temp_id, user};
 use lamplight_domain::entry::{EntryKind, MessageAction};
@@ -11,8 +12,9 @@ use lamplight_domain::message::Content;
 use lamplight_domain::message_rules::WriteRefused;
 use lamplight_domain::write::{NewEntry, Write};
 use lamplight_usecases::ports::{
-    Advance, AppendError, Appended, Blocks, Claim, Claimed, Directory, Examined, FileQuota, Files,
-    Groups, LEAST_COUNTED_BYTES, Messages, NewFile, NewFileError, ProfileSource, Range,
+    Accounts, Advance, AppendError, Appended, Blocks, Claim, Claimed, Directory, Examined,
+    FileQuota, Files, Groups, LEAST_COUNTED_BYTES, Messages, NewFile, NewFileError, ProfileSource,
+    Range,
 };
 use lamplight_usecases::transfer::{TABLES, Transfer, Value};
 use std::sync::Arc;
@@ -39,6 +41,7 @@ macro_rules! files_suite {
                 m15_a_file_is_found_by_members_of_its_conversation,
                 m15_a_later_member_has_no_earlier_files,
                 m15_a_block_withholds_the_files_of_the_blocker,
+                m15_a_deleted_account_has_no_files,
                 m3_an_upload_moves_only_from_where_it_is,
                 m3_a_process_that_lost_an_upload_notes_nothing,
                 m3_of_processes_that_claim_an_upload_at_once_one_gets_it,
@@ -299,6 +302,31 @@ pub async fn m15_a_later_member_has_no_earlier_files<S: Messages + Files + Group
     ] {
         let found = store.file(&user(who), &id(file)).await.expect("an answer");
         assert_eq!(found.is_some(), has, "{file} for {who}");
+    }
+}
+
+/// An address that was signed for it outlives its sessions, and it stays a member of conversations of two.
+pub async fn m15_a_deleted_account_has_no_files<S: Accounts + Messages + Files>(
+    Subject { store, .. }: Subject<S>,
+) {
+    let store = &*store;
+    account(store, "1", "ada").await;
+    account(store, "2", "lin").await;
+    put(store, "c", &["1", "2"]).await;
+    for (file, owner) in [("own", "1"), ("theirs", "2")] {
+        ready(store, file, owner, "c").await;
+    }
+    let has = async |who: &str, file: &str| {
+        let found = store.file(&user(who), &id(file)).await;
+        found.expect("an answer").is_some()
+    };
+    for file in ["own", "theirs"] {
+        assert!(has("1", file).await && has("2", file).await, "{file}");
+    }
+    delete(store, "1").await;
+    for file in ["own", "theirs"] {
+        assert!(!has("1", file).await, "{file}");
+        assert!(has("2", file).await, "{file}");
     }
 }
 

@@ -45,7 +45,7 @@ macro_rules! deletions_suite {
     };
 }
 
-async fn account<S: Accounts>(store: &S, id: &str, username: &str) {
+pub(crate) async fn account<S: Accounts>(store: &S, id: &str, username: &str) {
     let account = Account {
         user: user(id),
         password_hash: format!("$of-{id}"),
@@ -65,7 +65,7 @@ fn deletion(id: &str, hash: &str) -> NewDeletion {
     }
 }
 
-async fn delete<S: Accounts>(store: &S, id: &str) -> Vec<String> {
+pub(crate) async fn delete<S: Accounts>(store: &S, id: &str) -> Vec<String> {
     let deleted = store.delete(deletion(id, &format!("$of-{id}"))).await;
     deleted.expect("an answer").expect("deleted")
 }

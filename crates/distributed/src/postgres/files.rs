@@ -39,7 +39,8 @@ const FILE: Sql = Sql {
          AND (SELECT count(*) FROM (SELECT 1 FROM members WHERE conversation = f.conversation LIMIT 3) x) = 2
          FROM files f JOIN people o ON o.id = f.owner JOIN conversations c ON c.id = f.conversation
          WHERE f.id = $1 AND f.state < 5 AND EXISTS (SELECT 1 FROM members m
-             WHERE m.conversation = f.conversation AND m.person = (SELECT id FROM people WHERE user_id = $2)
+             WHERE m.conversation = f.conversation
+             AND m.person = (SELECT id FROM people WHERE user_id = $2 AND source <> 3)
              AND (f.seq IS NULL OR f.seq >= m.first_seq))"
     ),
     types: &[Type::TEXT, Type::TEXT],

@@ -36,7 +36,7 @@ pub(super) const FILE: &str = concat!(
      AND NOT EXISTS (SELECT 1 FROM conversation_groups g WHERE g.conversation = f.conversation)
      AND (SELECT count(*) FROM (SELECT 1 FROM members WHERE conversation = f.conversation LIMIT 3)) = 2
      FROM files f JOIN people o ON o.id = f.owner JOIN conversations c ON c.id = f.conversation
-     JOIN people me ON me.user_id = ?2
+     JOIN people me ON me.user_id = ?2 AND me.source <> 3
      JOIN members m ON m.conversation = f.conversation AND m.person = me.id
      WHERE f.id = ?1 AND f.state < 5 AND (f.seq IS NULL OR f.seq >= m.first_seq)"
 );
