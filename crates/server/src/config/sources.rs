@@ -175,24 +175,29 @@ fn expands_to_nothing(text: &str, name: &str, is_set: impl Fn(&str) -> bool) -> 
         line.strip_prefix(name)?.trim_start().strip_prefix('=')
     });
     let mut rest = value.unwrap_or_default().trim();
-    let mut is_quoted = false;
-    while let Some(at) = rest.find(['\'', '\\', '$']) {
-        let (found, after) = (rest.as_bytes()[at], &rest[at + 1..]);
-        rest = after;
-        match found {
-            b'\'' => is_quoted = !is_quoted,
-            _ if is_quoted => {}
-            b'\\' => rest = after.get(1..).unwrap_or_default(),
-            _ => {
+    // The quote that is open.
+    let mut quote = None;
+    while let Some(at) = rest.find(['\'', '"', '\\', '$', ' ', '\t']) {
+        let found = rest.as_bytes()[at];
+        rest = &rest[at + 1..];
+        match (found, quote) {
+            (b'\'' | b'"', Some(open)) if open == found => quote = None,
+            (b'\'' | b'"', None) => quote = Some(found),
+            (_, Some(b'\'')) => {}
+            (b'\\', _) => rest = rest.get(1..).unwrap_or_default(),
+            // The value ends, and a comment may follow.
+            (b' ' | b'\t', None) => break,
+            (b'$', _) => {
                 // As dotenvy reads it: without braces a name ends before `_`.
-                let variable = match after.strip_prefix('{') {
+                let variable = match rest.strip_prefix('{') {
                     Some(braced) => braced.split('}').next(),
-                    None => after.split(|c: char| !c.is_alphanumeric()).next(),
+                    None => rest.split(|c: char| !c.is_alphanumeric()).next(),
                 };
                 if !variable.is_some_and(&is_set) {
                     return true;
                 }
             }
+            _ => {}
         }
     }
     false
