@@ -1,9 +1,9 @@
-# make run · make cluster · make test · make conformance · make check · make bench · make soak · make torture · make hold ·
-# make fuzz
+# make run · make cluster · make test · make conformance · make check · make bench · make soak · make torture · make browsers ·
+# make hold · make fuzz
 #
 # On a fresh machine with Rust, Node and make, each target installs what it needs.
 
-.PHONY: run cluster build page test test-rust conformance test-clients test-packages test-e2e check deny lint-docker lint-workflows generate bench bench-files soak torture hold fuzz clean tools
+.PHONY: run cluster build page test test-rust conformance test-clients test-packages test-e2e check deny lint-docker lint-workflows generate bench bench-files soak torture browsers hold fuzz clean tools
 SHELL := /bin/bash
 
 # Builds everything and serves the chat page.
@@ -102,6 +102,12 @@ soak: build tools node_modules/.installed
 # five times: then both pages and the database have the same. SEED=7 repeats a plan.
 torture: tools build
 	npm run --silent test:torture -w apps/chat
+
+# A walk through the page in Firefox and WebKit. The other tests use Chromium.
+browsers: page
+	@scripts/tools.sh browsers
+	cargo build --locked -p lamplight
+	LAMPLIGHT_BIN=$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug/lamplight npm run --silent walk -w tests/browsers
 
 # Measures uploads: memory of 50 at once of 100 MB, and 10,000 cuts at random bytes.
 bench-files: build

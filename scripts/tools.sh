@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the system packages that the tests need and that are missing, on Debian and Ubuntu.
+# Installs the system packages that the tests need and that are missing, on Debian and Ubuntu. With "browsers" also Firefox and
+# WebKit, for `make browsers`.
 set -euo pipefail
 
 missing=()
@@ -17,6 +18,11 @@ ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing+=(postgresql)
 command -v nginx >/dev/null || missing+=(nginx)
 command -v pgbouncer >/dev/null || missing+=(pgbouncer)
 command -v openssl >/dev/null || missing+=(openssl)
+if [ "${1:-}" = browsers ]; then
+  command -v firefox-esr >/dev/null || missing+=(firefox-esr)
+  command -v WebKitWebDriver >/dev/null || missing+=(webkit2gtk-driver)
+  command -v xvfb-run >/dev/null || missing+=(xvfb xauth)
+fi
 
 [ ${#missing[@]} -eq 0 ] && exit 0
 if ! command -v apt-get >/dev/null; then
