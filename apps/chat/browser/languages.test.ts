@@ -1,7 +1,8 @@
 import type { Browser, Page } from "playwright-core"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { violations } from "./axe"
-import { canRun, closeOthers, launch, Person, phone, resize, Server, until } from "./world"
+import { shownNotifications } from "./notifications"
+import { canRun, closeOthers, launch, Person, phone, resize, Server } from "./world"
 
 const choose = async (person: Person, language: string) => {
   const { page } = person
@@ -142,21 +143,22 @@ describe.skipIf(!canRun)("the page in other languages", () => {
     const { page } = cleo
     const userId = await cleo.userId()
     await page.waitForFunction(() => navigator.serviceWorker.controller !== null)
-    const notice = { conversationId: "c", seq: 1, senderId: "b", createdAt: new Date().toISOString() }
-    let serial = 0
-    await until(async () => {
-      serial += 1
-      return page.evaluate(
-        async ([userId, one]) => {
-          const registration = await navigator.serviceWorker.ready
-          const { active } = registration
-          active?.postMessage({ type: "owner", owner: { userId, hasCookie: true, content: true } })
-          active?.postMessage({ type: "notify", notice: one })
-          return (await registration.getNotifications()).some(({ body }) => /neue Nachricht/.test(body))
-        },
-        [userId, { ...notice, messageId: `m${serial}` }] as const,
-      )
-    })
+    const notice = {
+      conversationId: "c",
+      messageId: "m",
+      seq: 1,
+      senderId: "b",
+      createdAt: new Date().toISOString(),
+    }
+    await page.evaluate(
+      async ([owner, one]) => {
+        const { active } = await navigator.serviceWorker.ready
+        active?.postMessage({ type: "owner", owner })
+        active?.postMessage({ type: "notify", notice: one })
+      },
+      [{ userId, hasCookie: true, content: true }, notice] as const,
+    )
+    expect((await shownNotifications(page)).map(({ body }) => body)).toEqual(["1 neue Nachricht"])
   })
 
   it("is in English where the texts of its language cannot be loaded", async () => {

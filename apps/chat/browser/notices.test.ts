@@ -2,16 +2,10 @@ import type { Browser, Worker } from "playwright-core"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { words } from "../src/strings"
 import { violations } from "./axe"
+import { forbidReads, shownNotifications } from "./notifications"
 import { canRun, closeOthers, launch, Person, Server, until } from "./world"
 
 const allow = { serviceWorkers: "allow" as const, permissions: ["notifications"] }
-
-interface Shown {
-  title: string
-  body: string
-  tag: string
-  count: number
-}
 
 let serial = 0
 /** What the server pushes. */
@@ -46,7 +40,8 @@ describe.skipIf(!canRun)("notifications of the service worker", () => {
 
   /** Somebody whose device is notified. */
   async function device(name: string) {
-    const person = await (await Person.arrive(browser, server, name, { ...allow, bypassCSP: true })).signUp()
+    const options = { ...allow, bypassCSP: true }
+    const person = await (await Person.arrive(browser, server, name, options, forbidReads)).signUp()
     const { page, context } = person
     await page.waitForFunction(() => navigator.serviceWorker.controller !== null)
     const worker = context.serviceWorkers()[0] as Worker
@@ -110,23 +105,7 @@ describe.skipIf(!canRun)("notifications of the service worker", () => {
     return { person, worker, tell, deliver }
   }
 
-  /**
-   * What is shown once the worker has done what it was told. To be asked between deliveries only: Chromium forgets a notification
-   * that it is about to show while it is asked.
-   */
-  const shown = ({ page }: Person): Promise<Shown[]> =>
-    page.evaluate(async () => {
-      const registration = await navigator.serviceWorker.ready
-      const { port1, port2 } = new MessageChannel()
-      await new Promise((resolve) => {
-        port1.onmessage = resolve
-        registration.active?.postMessage({ type: "shown" }, [port2])
-      })
-      const all = await registration.getNotifications()
-      return all
-        .map(({ title, body, tag, data }) => ({ title, body, tag, count: data?.count ?? 0 }))
-        .sort((one, other) => one.tag.localeCompare(other.tag))
-    })
+  const shown = ({ page }: Person) => shownNotifications(page)
 
   it("one for each conversation, which lists the newest and counts; each message once, however often it comes", async () => {
     const { person, deliver } = await device("Asha")
@@ -199,6 +178,7 @@ describe.skipIf(!canRun)("notifications of the service worker", () => {
     // A marker: what comes after it and is shown.
     await deliver(push("c9"))
     await expect.poll(async () => (await shown(asha)).map(({ tag }) => tag)).toEqual(["c9"])
+    expect(asha.complaints.filter((text) => text.includes("The page asks"))).toEqual([])
   })
 
   it("a press leads to the message, in the window that is open or in a new one", async () => {
