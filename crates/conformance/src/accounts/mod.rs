@@ -4,9 +4,9 @@ mod names;
 mod passwords;
 mod sessions;
 
-use crate::user;
+use crate::{at, named, user};
 use lamplight_domain::time::Timestamp;
-use lamplight_usecases::ports::{Account, NewSession};
+use lamplight_usecases::ports::{Account, Accounts, NewSession};
 use std::net::IpAddr;
 
 pub use names::*;
@@ -58,6 +58,22 @@ fn session(digest: &str, id: &str, at: Timestamp, expires: Timestamp) -> NewSess
         most: 0,
         password_hash: None,
     }
+}
+
+/// Creates an account.
+async fn create<S: Accounts>(store: &S, username: &str, id: &str, name: &str) {
+    store
+        .create(username, account(id), named(id, name), at(0))
+        .await
+        .expect("an account");
+}
+
+/// Opens a session.
+async fn open<S: Accounts>(store: &S, digest: &str, id: &str, from: Timestamp, expires: Timestamp) {
+    store
+        .open_session(session(digest, id, from, expires))
+        .await
+        .expect("a session");
 }
 
 fn network(text: &str) -> IpAddr {

@@ -1,16 +1,13 @@
 //! Changed passwords, and the networks from which users signed in.
 
-use super::{account, network, session};
-use crate::{Subject, at, named, user};
+use super::{create, network, session};
+use crate::{Subject, at, user};
 use lamplight_usecases::ports::{Accounts, Directory, NewSession};
 
 /// The one that asked for it stays.
 pub async fn a_new_password_ends_all_other_sessions<S: Accounts + Directory>(subject: Subject<S>) {
-    let store = &subject.store;
-    store
-        .create("Ada", account("1"), named("1", "Ada L."), at(0))
-        .await
-        .expect("an account");
+    let store = &*subject.store;
+    create(store, "Ada", "1", "Ada L.").await;
     for digest in ["a", "b", "c"] {
         let network = Some(network("192.0.2.0"));
         let new = NewSession {
@@ -125,12 +122,9 @@ pub async fn h7_the_networks_that_signed_in_are_known_for_a_while<S: Accounts + 
     subject: Subject<S>,
 ) {
     const DAY: i64 = 24 * 3_600 * 1_000;
-    let store = &subject.store;
+    let store = &*subject.store;
     for (id, name) in [("1", "Ada"), ("2", "lin")] {
-        store
-            .create(name, account(id), named(id, name), at(0))
-            .await
-            .expect("an account");
+        create(store, name, id, name).await;
     }
     let open = async |digest: &str, from: &str, began: i64| {
         let new = NewSession {

@@ -1,20 +1,14 @@
 //! Sessions: how long they last, and what ends them.
 
-use super::{account, session};
-use crate::{Subject, at, named, user};
+use super::{create, open, session};
+use crate::{Subject, at, user};
 use lamplight_usecases::ports::{Accounts, Directory, NewSession};
 
 /// And not a millisecond longer.
 pub async fn a_session_lasts_until_its_end<S: Accounts + Directory>(subject: Subject<S>) {
-    let store = &subject.store;
-    store
-        .create("ada", account("1"), named("1", "Ada"), at(0))
-        .await
-        .expect("an account");
-    store
-        .open_session(session("digest", "1", at(0), at(100)))
-        .await
-        .expect("a session");
+    let store = &*subject.store;
+    create(store, "ada", "1", "Ada").await;
+    open(store, "digest", "1", at(0), at(100)).await;
     assert_eq!(
         store.session("digest", at(0)).await.expect("an answer"),
         Some((user("1"), at(100)))
@@ -38,21 +32,12 @@ pub async fn h11_a_clock_a_month_ahead_deletes_no_session<S: Accounts + Director
     subject: Subject<S>,
 ) {
     const DAY: i64 = 86_400_000;
-    let store = &subject.store;
+    let store = &*subject.store;
     for id in ["1", "2"] {
-        store
-            .create(id, account(id), named(id, id), at(0))
-            .await
-            .expect("an account");
+        create(store, id, id, id).await;
     }
-    store
-        .open_session(session("true", "1", at(0), at(30 * DAY)))
-        .await
-        .expect("a session");
-    store
-        .open_session(session("ahead", "2", at(31 * DAY), at(61 * DAY)))
-        .await
-        .expect("a session");
+    open(store, "true", "1", at(0), at(30 * DAY)).await;
+    open(store, "ahead", "2", at(31 * DAY), at(61 * DAY)).await;
     assert_eq!(
         store
             .session("true", at(31 * DAY))
@@ -61,10 +46,7 @@ pub async fn h11_a_clock_a_month_ahead_deletes_no_session<S: Accounts + Director
         None
     );
     // The clock is set right again.
-    store
-        .open_session(session("later", "2", at(DAY), at(31 * DAY)))
-        .await
-        .expect("a session");
+    open(store, "later", "2", at(DAY), at(31 * DAY)).await;
     assert_eq!(
         store.session("true", at(DAY)).await.expect("an answer"),
         Some((user("1"), at(30 * DAY)))
@@ -73,19 +55,10 @@ pub async fn h11_a_clock_a_month_ahead_deletes_no_session<S: Accounts + Director
 
 /// Signing out tells whose it was, once.
 pub async fn a_session_ends_once<S: Accounts + Directory>(subject: Subject<S>) {
-    let store = &subject.store;
-    store
-        .create("ada", account("1"), named("1", "Ada"), at(0))
-        .await
-        .expect("an account");
-    store
-        .open_session(session("one", "1", at(0), at(100)))
-        .await
-        .expect("a session");
-    store
-        .open_session(session("two", "1", at(0), at(100)))
-        .await
-        .expect("a session");
+    let store = &*subject.store;
+    create(store, "ada", "1", "Ada").await;
+    open(store, "one", "1", at(0), at(100)).await;
+    open(store, "two", "1", at(0), at(100)).await;
     assert_eq!(
         store.end_session("one").await.expect("an answer"),
         Some(user("1"))
@@ -104,26 +77,14 @@ pub async fn a_session_ends_once<S: Accounts + Directory>(subject: Subject<S>) {
 
 /// Sweeping takes those that ended, and no others.
 pub async fn sessions_that_are_over_do_not_come_back<S: Accounts + Directory>(subject: Subject<S>) {
-    let store = &subject.store;
-    store
-        .create("ada", account("1"), named("1", "Ada"), at(0))
-        .await
-        .expect("an account");
+    let store = &*subject.store;
+    create(store, "ada", "1", "Ada").await;
     for number in 0..50 {
-        store
-            .open_session(session(&format!("old-{number}"), "1", at(0), at(10)))
-            .await
-            .expect("a session");
+        open(store, &format!("old-{number}"), "1", at(0), at(10)).await;
     }
-    store
-        .open_session(session("long", "1", at(0), at(1_000)))
-        .await
-        .expect("a session");
+    open(store, "long", "1", at(0), at(1_000)).await;
     for number in 0..10 {
-        store
-            .open_session(session(&format!("new-{number}"), "1", at(20), at(1_000)))
-            .await
-            .expect("a session");
+        open(store, &format!("new-{number}"), "1", at(20), at(1_000)).await;
     }
     assert!(
         store
@@ -149,17 +110,11 @@ pub async fn h12_the_oldest_session_of_an_account_ends_where_it_has_too_many<
 >(
     subject: Subject<S>,
 ) {
-    let store = &subject.store;
+    let store = &*subject.store;
     for (id, name) in [("1", "ada"), ("2", "lin")] {
-        store
-            .create(name, account(id), named(id, name), at(0))
-            .await
-            .expect("an account");
+        create(store, name, id, name).await;
     }
-    store
-        .open_session(session("other", "2", at(0), at(1_000)))
-        .await
-        .expect("a session");
+    open(store, "other", "2", at(0), at(1_000)).await;
     let open = async |digest: &str, began: i64| {
         let new = NewSession {
             most: 3,
@@ -198,18 +153,12 @@ pub async fn h12_the_oldest_session_of_an_account_ends_where_it_has_too_many<
 
 /// Sessions of other users stay.
 pub async fn all_sessions_of_a_user_end_at_once<S: Accounts + Directory>(subject: Subject<S>) {
-    let store = &subject.store;
+    let store = &*subject.store;
     for (id, name) in [("1", "ada"), ("2", "lin")] {
-        store
-            .create(name, account(id), named(id, name), at(0))
-            .await
-            .expect("an account");
+        create(store, name, id, name).await;
     }
     for (digest, id) in [("a", "1"), ("b", "1"), ("c", "2")] {
-        store
-            .open_session(session(digest, id, at(0), at(1_000)))
-            .await
-            .expect("a session");
+        open(store, digest, id, at(0), at(1_000)).await;
     }
     let sorted = |mut digests: Vec<String>| {
         digests.sort();
@@ -262,16 +211,10 @@ pub async fn all_sessions_of_a_user_end_at_once<S: Accounts + Directory>(subject
 pub async fn h11_sessions_end_that_were_opened_until_a_time<S: Accounts + Directory>(
     subject: Subject<S>,
 ) {
-    let store = &subject.store;
-    store
-        .create("ada", account("1"), named("1", "ada"), at(0))
-        .await
-        .expect("an account");
+    let store = &*subject.store;
+    create(store, "ada", "1", "ada").await;
     for (digest, began) in [("a", 10), ("b", 20), ("c", 21)] {
-        store
-            .open_session(session(digest, "1", at(began), at(1_000)))
-            .await
-            .expect("a session");
+        open(store, digest, "1", at(began), at(1_000)).await;
     }
     let mut ended = store
         .end_sessions(&user("1"), Some(at(20)))
