@@ -2,7 +2,6 @@ import type { MessageRow, User } from "@lamplight/client"
 import { type ConversationView, useReaders, useUnread } from "@lamplight/react"
 import { defaultRangeExtractor, useVirtualizer, type Virtualizer } from "@tanstack/react-virtual"
 import {
-  type CSSProperties,
   type Ref,
   useCallback,
   useEffect,
@@ -360,7 +359,7 @@ export function Log(props: {
               data-index={item.index}
               className="log-row"
               data-target={row.key === target ? "" : undefined}
-              style={{ "--row-start": `${item.start}px` } as CSSProperties}
+              style={{ top: item.start }}
             >
               <LogRow
                 row={row}
