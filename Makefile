@@ -29,9 +29,9 @@ node_modules/.installed: package.json package-lock.json $(wildcard packages/*/pa
 tools:
 	@scripts/tools.sh
 
-# All tests. With AGAIN=1, one suite at a time, and a suite that failed runs once more, and is listed.
+# All tests. With AGAIN=1, a suite that failed runs once more, alone, and is listed.
 test: tools page
-	node scripts/test.mjs $(if $(AGAIN),--again --serial)
+	node scripts/test.mjs $(if $(AGAIN),--again)
 
 test-rust: page
 	node scripts/conformance.mjs -- cargo test --locked --workspace
