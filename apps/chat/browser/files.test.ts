@@ -374,6 +374,24 @@ describe.skipIf(!canRun)("files", () => {
     expect(await audio.getByTestId("play-time").textContent()).toMatch(/^0:0[1-9]$/)
   })
 
+  it("a recording as MP4, as older Safari makes it, has its duration before it is played", async () => {
+    await asha.page.evaluate(() => {
+      const supports = MediaRecorder.isTypeSupported.bind(MediaRecorder)
+      MediaRecorder.isTypeSupported = (type) => type.startsWith("audio/mp4") && supports(type)
+    })
+    await asha.on("record").click()
+    await asha.page.locator('.recorder-time:has-text("0:01")').waitFor()
+    await asha.on("record-done").click()
+    await asha.on("voice-draft").waitFor()
+    await ready(asha, 1)
+    const before = await ben.on("audio").count()
+    await send(asha)
+    await until(async () => (await ben.on("audio").count()) > before)
+    expect(await ben.on("audio").last().getByTestId("play-time").textContent()).toMatch(/^0:0[1-9]$/)
+    await asha.page.reload()
+    await asha.on("composer").waitFor()
+  })
+
   it("a recording that ends by itself stays, also where a panel covers it", async () => {
     await asha.page.evaluate(() => {
       const devices = navigator.mediaDevices

@@ -12,6 +12,8 @@ const RENEWED_WITHIN_MS = 10_000
 /** A press of an arrow key, in seconds; in a short sound a smaller one. */
 const STEP_S = 5
 const SHORT_S = 20
+/** In place of a duration that is not known before the sound is played. */
+const UNKNOWN_TIME = "–:––"
 
 export function Player(props: {
   id: string
@@ -40,7 +42,7 @@ export function Player(props: {
   useShown(id)
   const time = total === null ? sound.time : Math.min(sound.time, total)
 
-  const clock = durationText(Math.floor(time))
+  const clock = total === null && time === 0 ? UNKNOWN_TIME : durationText(Math.floor(time))
 
   function play() {
     if (address !== null) playSound({ id, address, name, duration: props.duration ?? null })
@@ -87,7 +89,7 @@ export function Player(props: {
         className="player-seek"
         data-testid="seek"
         aria-label={words.files.position(name)}
-        aria-valuetext={words.files.timeOf(clock, durationText(total ?? time))}
+        aria-valuetext={total === null ? undefined : words.files.timeOf(clock, durationText(total))}
         min={0}
         max={total ?? 1}
         step="any"

@@ -202,6 +202,54 @@ fn a_fragmented_video_says_its_duration_elsewhere() {
     assert_eq!(of(&bytes, "video/mp4").duration_ms, Some(4_500));
 }
 
+/// A recording of a track of 48,000 units a second: a header without a duration, and fragments of one second.
+fn recording(fragments: u32, runs: &dyn Fn(u32) -> Vec<u8>) -> Vec<u8> {
+    let tkhd = part(b"tkhd", &words(&[3, 0, 0, 7, 0, 0]));
+    let mdhd = part(b"mdhd", &words(&[0, 0, 0, 48_000, 0, 0]));
+    let hdlr = part(b"hdlr", &join(&[&[0; 8], b"soun", &[0; 13]]));
+    let trak = part(
+        b"trak",
+        &join(&[&tkhd, &part(b"mdia", &join(&[&mdhd, &hdlr]))]),
+    );
+    let trex = part(b"trex", &words(&[0, 7, 1, 1_000, 0, 0]));
+    let mut bytes = part(
+        b"moov",
+        &join(&[&mvhd(1_000, 0), &trak, &part(b"mvex", &trex)]),
+    );
+    for fragment in 0..fragments {
+        let traf = join(&[
+            &part(b"tfhd", &words(&[0x02_0000, 7])),
+            &part(b"tfdt", &words(&[0, fragment * 48_000])),
+            &runs(fragment),
+        ]);
+        let mfhd = part(b"mfhd", &words(&[0, fragment + 1]));
+        bytes.extend(part(b"moof", &join(&[&mfhd, &part(b"traf", &traf)])));
+        bytes.extend(part(b"mdat", &[7; 4_000]));
+    }
+    bytes
+}
+
+#[test]
+fn the_last_fragment_of_a_recording_has_its_duration() {
+    // 24 samples of 960 units, each with its duration and size, behind the offset of the data.
+    let own = |_| {
+        let samples = [960, 80].repeat(24);
+        part(b"trun", &words(&[&[0x301, 24, 100], &samples[..]].concat()))
+    };
+    assert_eq!(of(&recording(4, &own), "audio/mp4"), sound(3_480));
+    // 12 samples of the default duration.
+    let default = |_| part(b"trun", &words(&[0x001, 12, 100]));
+    assert_eq!(of(&recording(2, &default), "audio/mp4"), sound(1_250));
+    // 15 minutes in fragments of a second are within the bounds of what is read.
+    assert_eq!(of(&recording(900, &own), "audio/mp4"), sound(899_480));
+    // A sample count beyond the bytes counts what is there; no fragment, no duration.
+    let cut = |_| part(b"trun", &words(&[0x100, u32::MAX, 24_000]));
+    assert_eq!(of(&recording(1, &cut), "audio/mp4"), sound(500));
+    assert_eq!(of(&recording(0, &own), "audio/mp4"), Media::default());
+    let endless = |_| part(b"trun", &words(&[0, u32::MAX, 0]));
+    assert_eq!(of(&recording(1, &endless), "audio/mp4"), Media::default());
+}
+
 #[test]
 fn absurd_values_are_left_out() {
     let none = Media::default();
