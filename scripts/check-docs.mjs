@@ -36,7 +36,7 @@ function anchors(text) {
   )
 }
 
-/** The pages whose rules have numbers, and the letters of these: none for what a person notices in the page. */
+/** The pages with numbered rules, and the letters of these numbers: docs/page.md has plain numbers. */
 const NUMBERED = { "docs/invariants.md": "PM", "docs/cluster-cases.md": "C", "docs/page.md": "" }
 const carriers = new Map()
 const carry = (number, file) => carriers.set(number, (carriers.get(number) ?? new Set()).add(file))

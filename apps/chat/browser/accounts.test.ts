@@ -12,7 +12,7 @@ async function openAccount(person: Person): Promise<void> {
   await person.on("account-dialog").waitFor()
 }
 
-describe.skipIf(!canStart)("one's own account in the page", () => {
+describe.skipIf(!canStart)("account settings", () => {
   let browser: Browser
   const server = new Server()
   const start = serversOfTest()
@@ -26,7 +26,7 @@ describe.skipIf(!canStart)("one's own account in the page", () => {
   })
   afterEach(() => closeOthers(browser))
 
-  it("changes the name, which others see at once, and closes by Escape", async () => {
+  it("a changed name shows to others at once, and Escape closes the dialog", async () => {
     const asha = await (await Person.arrive(browser, server, "Asha")).signUp()
     const ben = await (await Person.arrive(browser, server, "Ben")).signUp()
     await openAccount(asha)
@@ -59,7 +59,7 @@ describe.skipIf(!canStart)("one's own account in the page", () => {
     await Promise.all([asha.close(), ben.close()])
   })
 
-  it("changes the password: a wrong one is said in place, the other device is out, the new one opens", async () => {
+  it("a changed password signs other devices out, and a wrong current one shows its error at the field", async () => {
     const asha = await (await Person.arrive(browser, server, "Asha", phone)).signUp()
     const other = await Person.arrive(browser, server, "Asha")
     await other.signIn(asha.username)
@@ -92,7 +92,7 @@ describe.skipIf(!canStart)("one's own account in the page", () => {
     await Promise.all([asha.close(), other.close()])
   })
 
-  it("signs out everywhere", async () => {
+  it("“Sign out everywhere” ends every session", async () => {
     const asha = await (await Person.arrive(browser, server, "Asha")).signUp()
     const other = await Person.arrive(browser, server, "Asha")
     await other.signIn(asha.username)
@@ -105,7 +105,7 @@ describe.skipIf(!canStart)("one's own account in the page", () => {
     await Promise.all([asha.close(), other.close()])
   })
 
-  it("deletes the account by its password, and others keep the thread with a word for who is gone", async () => {
+  it("deleting the account needs the password, and others keep the thread with a “deleted account” label", async () => {
     const asha = await (await Person.arrive(browser, server, "Asha", { bypassCSP: true })).signUp()
     const ben = await (await Person.arrive(browser, server, "Ben", { bypassCSP: true })).signUp()
     await asha.open(ben)
@@ -137,7 +137,7 @@ describe.skipIf(!canStart)("one's own account in the page", () => {
     await Promise.all([asha.close(), ben.close()])
   })
 
-  it("hides the sign-up where registration is closed, and the account where there is none", async () => {
+  it("closed registration hides the sign-up, and a server without accounts hides the account settings", async () => {
     const closed = await start({ REGISTRATION: "closed" })
     const stranger = await Person.arrive(browser, closed, "Stranger")
     await stranger.on("signin-form").waitFor()

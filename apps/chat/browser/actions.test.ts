@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { violations } from "./axe"
 import { canRun, launch, Person, phone, Server, settled, until } from "./world"
 
-describe.skipIf(!canRun)("what can be done to messages", () => {
+describe.skipIf(!canRun)("message actions", () => {
   let browser: Browser
   const server = new Server()
   let asha: Person
@@ -29,7 +29,7 @@ describe.skipIf(!canRun)("what can be done to messages", () => {
   }
   const item = (person: Person, name: string) => person.page.getByRole("menuitem", { name, exact: true })
 
-  it("30 31: an edit shows on both sides, keeps its place and says so", async () => {
+  it("30 31: an edited message keeps its place and is marked as edited for both users", async () => {
     await asha.say("The ferry leaves at nine")
     await ben.message("The ferry leaves at nine").waitFor()
     await asha.on("composer").press("ArrowUp")
@@ -51,7 +51,7 @@ describe.skipIf(!canRun)("what can be done to messages", () => {
     await asha.message("The ferry leaves at ten").waitFor()
   })
 
-  it("31: a reaction is added, counted and taken back, and moves no row above", async () => {
+  it("31: a reaction is added, counted and removed without moving the rows above", async () => {
     await ben.message("The ferry leaves at ten").hover()
     await ben.page.getByRole("button", { name: "React with 👍" }).click()
     const chip = (person: Person) => person.on("reaction").filter({ hasText: "👍" })
@@ -65,7 +65,7 @@ describe.skipIf(!canRun)("what can be done to messages", () => {
     expect(await violations(asha.page)).toEqual([])
   })
 
-  it("31: hover, keyboard and a long press reach the actions, and none of them moves a row", async () => {
+  it("31: hover, the keyboard and a long press open the actions without moving a row", async () => {
     for (const text of ["A row above", "The row in question", "A row below"]) await asha.say(text)
     await ben.message("A row below").waitFor()
     const tops = (person: Person) => () =>
@@ -133,7 +133,7 @@ describe.skipIf(!canRun)("what can be done to messages", () => {
     await cleo.close()
   })
 
-  it("19: a reply quotes, and a click leads to what it quotes, however far away", async () => {
+  it("19: a click on the quote of a reply jumps to the quoted message, however far away", async () => {
     await asha.pour(150, (n) => `Between ${n}.`)
     await ben.message("Between 149.").waitFor()
     await ben.say("Which pier?")
@@ -166,7 +166,7 @@ describe.skipIf(!canRun)("what can be done to messages", () => {
     await ben.message("So at ten").waitFor()
   })
 
-  it("30: a deletion asks, leaves a mark on both sides, and empties the quotes of it", async () => {
+  it("30: a deletion asks for confirmation, leaves a placeholder for both users, and empties quotes", async () => {
     await asha.say("A secret")
     await ben.message("A secret").waitFor()
     await menu(ben, "A secret")
@@ -192,7 +192,7 @@ describe.skipIf(!canRun)("what can be done to messages", () => {
     expect(await ben.on("log").getByText("A secret").count()).toBe(0)
   })
 
-  it("46: without a network it shows at once, and arrives when that is back", async () => {
+  it("46: an edit without a network shows at once and is sent when the network is back", async () => {
     await asha.say("Bring bread")
     await ben.message("Bring bread").waitFor()
     await asha.context.setOffline(true)

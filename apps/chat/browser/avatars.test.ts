@@ -14,7 +14,7 @@ const svg = { name: "picture.png", mimeType: "image/png", buffer: Buffer.from("<
 const cut = { ...png(), buffer: gradient(90, 90).subarray(0, 60) }
 
 /** Asha owns the group and has an account picture, Ben is a member and sees both. */
-describe.skipIf(!canStart)("pictures of people and of groups", () => {
+describe.skipIf(!canStart)("pictures of users and groups", () => {
   let browser: Browser
   const server = new Server()
   const start = serversOfTest()
@@ -73,7 +73,7 @@ describe.skipIf(!canStart)("pictures of people and of groups", () => {
     }
   }
 
-  it("one's own is previewed, set, and seen by others at once, and removed", async () => {
+  it("a user previews, sets and removes a picture, and others see each change at once", async () => {
     // Another tab of the same user learns of it too.
     const tab = await asha.context.newPage()
     await tab.goto(`${server.url}/chat`)
@@ -122,7 +122,7 @@ describe.skipIf(!canStart)("pictures of people and of groups", () => {
     await tab.close()
   })
 
-  it("what cannot be one is refused with a sentence, and what fails can be tried again", async () => {
+  it("an unusable file is refused with an explanation, and a failed upload can be retried", async () => {
     await openAccount(asha)
     const alert = asha.on("picture-form").getByRole("alert")
     const says = (text: string) => alert.filter({ hasText: text }).waitFor()
@@ -163,7 +163,7 @@ describe.skipIf(!canStart)("pictures of people and of groups", () => {
     await asha.page.keyboard.press("Escape")
   })
 
-  it("a picture that is on its way shows how far it is, and can be given up", async () => {
+  it("an upload shows its progress and can be cancelled", async () => {
     await openAccount(asha)
     const before = await shown(menu(asha))
     let asked = () => {}
@@ -186,7 +186,7 @@ describe.skipIf(!canStart)("pictures of people and of groups", () => {
     await asha.page.keyboard.press("Escape")
   })
 
-  it("a group's is set and removed by its admins, and all members see it at once", async () => {
+  it("admins set and remove a group's picture, and all members see it at once", async () => {
     await asha.on("new-group").click()
     await asha.on("group-name").fill("Harbour walk")
     await asha.on("picker-search").fill(ben.name)
@@ -247,7 +247,7 @@ describe.skipIf(!canStart)("pictures of people and of groups", () => {
     expect([...asha.complaints, ...ben.complaints]).toEqual([])
   })
 
-  it("a photo of more than 5 MB is made smaller, and stays upright", async () => {
+  it("a photo of more than 5 MB is scaled down and stays upright", async () => {
     // Somebody of their own: how often one changes a profile is limited.
     const dora = await (await Person.arrive(browser, server, "Dora")).signUp()
     await openAccount(dora)
@@ -305,7 +305,7 @@ describe.skipIf(!canStart)("pictures of people and of groups", () => {
     expect(dora.complaints).toEqual([])
   })
 
-  it("is chosen on a phone too", async () => {
+  it("a picture can be chosen on a phone", async () => {
     const cleo = await (await Person.arrive(browser, server, "Cleo", { ...phone, bypassCSP: true })).signUp()
     await openAccount(cleo)
     await pick(cleo, png())
@@ -317,7 +317,7 @@ describe.skipIf(!canStart)("pictures of people and of groups", () => {
     expect(cleo.complaints).toEqual([])
   })
 
-  it("a group has one where there are no accounts, and its members do not change their own", async () => {
+  it("without accounts a group has a picture, and users cannot change their own", async () => {
     const open = await start({ AUTH: "open" })
     const enter = async (id: string) => {
       const person = await Person.arrive(browser, open, id)

@@ -41,7 +41,7 @@ describe.skipIf(!canRun)("the back gesture of a phone", () => {
     expect.poll(() => asha.page.evaluate(() => history.state?.layers ?? 0)).toBe(n)
   const view = (hash: RegExp) => expect.poll(() => asha.page.evaluate(() => location.hash)).toMatch(hash)
 
-  it("64: closes the viewer, then the details, then the thread", async () => {
+  it("64: Back closes the viewer, then the details, then the thread", async () => {
     await asha.on("conversation-item").first().tap()
     await asha.on("open-details").tap()
     await shown("details")
@@ -63,7 +63,7 @@ describe.skipIf(!canRun)("the back gesture of a phone", () => {
     await shown("conversation-item")
   })
 
-  it("64: closes a menu and a dialog, one at a time, and no entry stays of what was closed otherwise", async () => {
+  it("64: Back closes a menu and a dialog one at a time, and closing them otherwise leaves no history entry", async () => {
     const length = () => asha.page.evaluate(() => history.length)
     await asha.on("conversation-item").first().tap()
     await shown("composer")
@@ -100,7 +100,7 @@ describe.skipIf(!canRun)("the back gesture of a phone", () => {
     await shown("conversation-item")
   })
 
-  it("64: what is chosen in the palette leads there, and back leads to the list", async () => {
+  it("64: a choice in the palette opens the conversation, and Back returns to the list", async () => {
     await asha.on("open-palette").tap()
     await layers(1)
     await asha.on("palette-field").fill(ben.name)
@@ -121,7 +121,7 @@ describe.skipIf(!canRun)("the back gesture of a phone", () => {
     expect(asha.complaints).toEqual([])
   })
 
-  it("64: closes a search and the archive, also where a conversation was opened from them", async () => {
+  it("64: Back closes the search and the archive, also after a conversation was opened from them", async () => {
     await layers(0)
     // Twice: what was closed leaves nothing behind.
     for (let n = 0; n < 2; n += 1) {

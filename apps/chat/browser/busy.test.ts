@@ -2,7 +2,7 @@ import type { Browser } from "playwright-core"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { canRun, closeOthers, launch, Person, Server } from "./world"
 
-describe.skipIf(!canRun)("somebody who is busy", () => {
+describe.skipIf(!canRun)("a busy user", () => {
   let browser: Browser
   const server = new Server()
 
@@ -15,7 +15,7 @@ describe.skipIf(!canRun)("somebody who is busy", () => {
     await server.stop()
   })
 
-  it("F33: hears of no message in any tab, and of the next one when busy no longer", async () => {
+  it("F33: no tab notifies a busy user, and the next message after that is notified", async () => {
     const asha = await (await Person.arrive(browser, server, "Asha")).signUp()
     const ben = await Person.arrive(browser, server, "Ben")
     // Counts tones over all tabs.

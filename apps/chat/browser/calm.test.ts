@@ -2,7 +2,7 @@ import type { Browser } from "playwright-core"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { animationsEnd, canRun, launch, Person, resize, restore, Server, settled, until } from "./world"
 
-describe.skipIf(!canRun)("a calm thread", () => {
+describe.skipIf(!canRun)("the layout of a thread", () => {
   let browser: Browser
   const server = new Server()
   let asha: Person
@@ -31,7 +31,7 @@ describe.skipIf(!canRun)("a calm thread", () => {
     return found
   }
 
-  it("few messages are at the end, without names, and header, messages and composer have the same edges", async () => {
+  it("a short thread sits at the bottom without names, and header, messages and composer share their edges", async () => {
     for (const [width, height] of [
       [1360, 860],
       [1920, 1000],
@@ -52,7 +52,7 @@ describe.skipIf(!canRun)("a calm thread", () => {
     expect(await asha.page.locator(".log .group-time").count()).toBe(1)
   })
 
-  it("a sent message settles in 120 ms where it is, and its bubble is clear in the dark", async () => {
+  it("a sent message animates in place for 120 ms, and its bubble has enough contrast in the dark theme", async () => {
     await asha.context.setOffline(true)
     await asha.say("On my way")
     const row = asha.message("On my way")
@@ -100,7 +100,7 @@ describe.skipIf(!canRun)("a calm thread", () => {
     expect(text).toBeGreaterThanOrEqual(4.5)
   })
 
-  it("tells the day while the user scrolls, to the eye alone, and then no more", async () => {
+  it("the day label shows while the user scrolls, hides afterwards, and is hidden from screen readers", async () => {
     await asha.pour(60, (n) => `Line ${n}`)
     await asha.message("Line 59").waitFor()
     const day = asha.on("floating-day")

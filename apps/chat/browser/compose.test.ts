@@ -33,7 +33,7 @@ describe.skipIf(!canRun)("emoji, pins, links and mentions", () => {
   }
   const item = (person: Person, name: string) => person.page.getByRole("menuitem", { name, exact: true })
 
-  it("an emoji goes where the caret is, by keyboard alone, and is offered first the next time", async () => {
+  it("the keyboard inserts an emoji at the caret, and the picker offers it first the next time", async () => {
     await asha.on("composer").fill("Good  morning")
     await asha.on("composer").evaluate((field: HTMLTextAreaElement) => field.setSelectionRange(5, 5))
     await asha.on("open-emoji").focus()
@@ -56,7 +56,7 @@ describe.skipIf(!canRun)("emoji, pins, links and mentions", () => {
     expect([...origins]).toEqual([new URL(server.url).origin])
   })
 
-  it("a skin tone is kept, and an emoji of the picker is a reaction", async () => {
+  it("the picker stores the skin tone, and adds any emoji as a reaction", async () => {
     await ben.say("Are you coming?")
     await asha.message("Are you coming?").hover()
     await asha.on("react").click()
@@ -79,7 +79,7 @@ describe.skipIf(!canRun)("emoji, pins, links and mentions", () => {
     await ben.on("reaction").filter({ hasText: "🚀" }).waitFor()
   })
 
-  it("a message is pinned and unpinned for both", async () => {
+  it("pinning and unpinning a message shows for both users", async () => {
     await menu(asha, "Are you coming?")
     await item(asha, "Pin").click()
     for (const person of [asha, ben])
@@ -100,7 +100,7 @@ describe.skipIf(!canRun)("emoji, pins, links and mentions", () => {
     for (const person of [asha, ben]) await person.on("pins").waitFor({ state: "hidden" })
   })
 
-  it("a mention is completed by keyboard and by touch, sent as an id, and marked for whom it means", async () => {
+  it("a mention is completed by keyboard and touch, sent as an id, and highlighted for the mentioned user", async () => {
     const name = ben.name
     await asha.on("composer").fill("")
     await asha.on("composer").pressSequentially("Hello @")
@@ -151,7 +151,7 @@ describe.skipIf(!canRun)("emoji, pins, links and mentions", () => {
     await asha.on("composer").waitFor()
   })
 
-  it("the link of a message is copied, and leads there", async () => {
+  it("a copied message link opens its message", async () => {
     await asha.context.grantPermissions(["clipboard-read", "clipboard-write"])
     await menu(asha, "Are you coming?")
     await item(asha, "Copy link").click()

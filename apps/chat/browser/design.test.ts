@@ -72,41 +72,44 @@ describe.skipIf(!canRun)("the design of each part, in each state", () => {
     if (folder) await rm(folder, { recursive: true, force: true })
   })
 
-  it.each(views)("58: is what it was: $name", async ({ name, width, texts, hasPicture, ...media }) => {
-    await page.setViewportSize({ width, height: 900 })
-    await page.emulateMedia({ colorScheme: "light", forcedColors: "none", ...media })
-    // Not over what a click has left it on.
-    await page.mouse.move(0, 0)
-    const measures = texts.map((text) => (text.startsWith("layout") ? layout : colours))
-    const all = async (roots: string) => {
-      await frames(page)
-      await animationsEnd(page)
-      return Promise.all(measures.map((measure) => measure(page, roots)))
-    }
-    let now = await all("[data-story]")
-    const found = hasPicture ? await differsFrom(new URL(`${name}.png`, baselines), page, failures) : []
-    if (process.env.SHOTS) await shoot(page, `${process.env.SHOTS}/design-${name}.png`)
-    for (const overlay of overlays) {
-      await page.locator(`[data-opens="${overlay}"]`).click()
-      const shown = page.locator(SHOWN)
-      await shown.first().waitFor()
+  it.each(views)(
+    "58: the design matches its reference: $name",
+    async ({ name, width, texts, hasPicture, ...media }) => {
+      await page.setViewportSize({ width, height: 900 })
+      await page.emulateMedia({ colorScheme: "light", forcedColors: "none", ...media })
+      // Not over what a click has left it on.
       await page.mouse.move(0, 0)
-      if (overlay === "emoji") await page.locator(".emoji-one").first().waitFor()
-      const more = await all(SHOWN)
-      now = now.map((text, n) => text + more[n])
-      if (overlay === "toast") await page.locator("[data-close-button]").click()
-      else await page.keyboard.press("Escape")
-      await expect.poll(() => shown.count()).toBe(0)
-    }
-    for (const [n, text] of texts.entries()) {
-      const at = new URL(`${text}.txt`, baselines)
-      if (process.env.UPDATE) await writeFile(at, now[n] ?? "")
-      found.push(...differences(await readFile(at, "utf8"), now[n] ?? ""))
-    }
-    expect(found).toEqual([])
-  })
+      const measures = texts.map((text) => (text.startsWith("layout") ? layout : colours))
+      const all = async (roots: string) => {
+        await frames(page)
+        await animationsEnd(page)
+        return Promise.all(measures.map((measure) => measure(page, roots)))
+      }
+      let now = await all("[data-story]")
+      const found = hasPicture ? await differsFrom(new URL(`${name}.png`, baselines), page, failures) : []
+      if (process.env.SHOTS) await shoot(page, `${process.env.SHOTS}/design-${name}.png`)
+      for (const overlay of overlays) {
+        await page.locator(`[data-opens="${overlay}"]`).click()
+        const shown = page.locator(SHOWN)
+        await shown.first().waitFor()
+        await page.mouse.move(0, 0)
+        if (overlay === "emoji") await page.locator(".emoji-one").first().waitFor()
+        const more = await all(SHOWN)
+        now = now.map((text, n) => text + more[n])
+        if (overlay === "toast") await page.locator("[data-close-button]").click()
+        else await page.keyboard.press("Escape")
+        await expect.poll(() => shown.count()).toBe(0)
+      }
+      for (const [n, text] of texts.entries()) {
+        const at = new URL(`${text}.txt`, baselines)
+        if (process.env.UPDATE) await writeFile(at, now[n] ?? "")
+        found.push(...differences(await readFile(at, "utf8"), now[n] ?? ""))
+      }
+      expect(found).toEqual([])
+    },
+  )
 
-  it("a part that is missing, moved by 8 px or of another colour is found, and one drawn a little otherwise is not", () => {
+  it("the comparison reports a part that is missing, moved by 8 px or of another colour, and tolerates small differences", () => {
     /** A light page with a button of 120 × 40 px, at a quarter of its size. */
     const drawn = (left: number, colour: readonly number[]) => {
       const data = new Uint8Array(100 * 60 * 3).fill(250)
@@ -123,7 +126,7 @@ describe.skipIf(!canRun)("the design of each part, in each state", () => {
     expect(found(drawn(41, [246, 170, 54]))).toEqual([])
   })
 
-  it("the production build knows nothing of the stories", async () => {
+  it("the production build contains no stories", async () => {
     const dist = new URL("../dist/", import.meta.url)
     const names = await readdir(dist, { recursive: true })
     expect(names).toContain("index.html")
@@ -132,7 +135,7 @@ describe.skipIf(!canRun)("the design of each part, in each state", () => {
       expect(await readFile(new URL(name, dist), "utf8")).not.toContain("data-story")
   })
 
-  it("55: axe finds nothing on the story page", async () => {
+  it("55: the story page has no axe violations", async () => {
     await page.emulateMedia({ colorScheme: "light", forcedColors: "none" })
     expect(await violations(page)).toEqual([])
   })

@@ -32,7 +32,7 @@ const looks: Look[] = [
   { look: "text of twice its size on a phone", width: 390, height: 844, text: 32 },
 ]
 
-describe.skipIf(!canRun)("F32: every screen, for everyone", () => {
+describe.skipIf(!canRun)("F32: every screen in every appearance", () => {
   let browser: Browser
   const server = new Server()
   let asha: Person
@@ -244,7 +244,7 @@ describe.skipIf(!canRun)("F32: every screen, for everyone", () => {
     ],
   ]
 
-  it.each(looks)("55: axe finds nothing, nothing is cut or covered: $look", async (look) => {
+  it.each(looks)("55: no axe violations, and nothing is cut off or covered: $look", async (look) => {
     await wear(look)
     await show("#/")
     await asha.on("conversation-item").first().click()
@@ -264,7 +264,7 @@ describe.skipIf(!canRun)("F32: every screen, for everyone", () => {
     expect(found).toEqual([])
   })
 
-  it("55: with text of twice its size the thread is alone, or has 320 px", async () => {
+  it("55: with text at 200% the thread fills the page or has at least 320 px", async () => {
     for (const width of [390, 700, 1280, 1700]) {
       await wear({ look: "", width, height: 800, text: 32 })
       await show("#/")
@@ -276,7 +276,7 @@ describe.skipIf(!canRun)("F32: every screen, for everyone", () => {
     }
   })
 
-  it("55: with forced colours, what has the focus, is chosen, and is one's own differ from what is not", async () => {
+  it("55: with forced colours, focused, selected and own items look different from the others", async () => {
     await wear({ look: "", width: 1360, height: 860, forcedColors: "active" })
     await asha.on("conversation-item").first().click()
     await asha.message("The windows should be larger").waitFor()

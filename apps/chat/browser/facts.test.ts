@@ -4,7 +4,7 @@ import { launchChromium } from "../../../tests/e2e/support/chromium.mjs"
 import { canRun, closeOthers, frames, launch, Person, phone, resize, Server, settled, until } from "./world"
 
 /** Asha writes to Ben, each test in pages of its own. */
-describe.skipIf(!canRun)("what a thread says, and that it stays true", () => {
+describe.skipIf(!canRun)("the thread", () => {
   let browser: Browser
   const server = new Server()
   let asha: Person
@@ -37,7 +37,7 @@ describe.skipIf(!canRun)("what a thread says, and that it stays true", () => {
       if (log) log.scrollTop = log.scrollHeight / 2
     })
 
-  it("18: a message above that loses its height, and a reaction that goes there, move nothing that is read", async () => {
+  it("18: a message above that shrinks, and a reaction removed there, do not move the visible messages", async () => {
     const tall = `Tall. ${"One line after the other. \n".repeat(12)}`
     await asha.pour(60, (n) => (n % 3 ? `Line ${n}.` : `${n}. ${tall}`))
     await asha.message("Line 59.").waitFor()
@@ -96,7 +96,7 @@ describe.skipIf(!canRun)("what a thread says, and that it stays true", () => {
     expect(await most()).toBeLessThanOrEqual(1)
   })
 
-  it("26: messages are grouped by sender, and each has its time on hover and on focus", async () => {
+  it("26: messages are grouped by sender, and each shows its time on hover and focus", async () => {
     await asha.say("one")
     await asha.say("two")
     await asha.message("two").waitFor()
@@ -124,7 +124,7 @@ describe.skipIf(!canRun)("what a thread says, and that it stays true", () => {
     await opacity("1")
   })
 
-  it("27: sending, sent and failed last, over a reload too", async () => {
+  it("27: sending, sent and failed are lasting states, which survive a reload", async () => {
     await asha.say("sent before")
     await expect.poll(() => state(asha, "sent before")).toBe("sent")
     await asha.page.routeWebSocket(/\/api\/socketio/, (socket) => socket.close())
@@ -156,7 +156,7 @@ describe.skipIf(!canRun)("what a thread says, and that it stays true", () => {
     await expect.poll(() => state(asha, "on its way")).toBe("sent")
   })
 
-  it("29 F29: the row names what failed; one message waits for it, and the others for the one before", async () => {
+  it("29 F29: the list row shows the failed message; the next one waits for it, and the others for the one before", async () => {
     await asha.page.routeWebSocket(/\/api\/socketio/, (socket) => socket.close())
     await asha.page.route(/\/api\/socketio/, (route) => route.abort())
     await asha.page.reload()
@@ -194,7 +194,7 @@ describe.skipIf(!canRun)("what a thread says, and that it stays true", () => {
     await expect.poll(() => asha.on("waiting").count()).toBe(2)
   })
 
-  it("39: text that comes back never overwrites newer text, and never lands in another conversation", async () => {
+  it("39: returned text never overwrites newer text and never lands in another conversation", async () => {
     const cleo = await (await Person.arrive(browser, server, "Cleo")).signUp()
     await asha.say("to Ben")
     await expect.poll(() => state(asha, "to Ben")).toBe("sent")
@@ -235,7 +235,7 @@ describe.skipIf(!canRun)("what a thread says, and that it stays true", () => {
     await expect.poll(() => field.inputValue()).toBe("for Cleo")
   })
 
-  it("39: what is refused at once is in the field again", async () => {
+  it("39: the text of a message that is refused at once returns to the field", async () => {
     await asha.page.route("**/api/privatechat/messages/**", (route) =>
       route.fulfill({
         status: 403,
@@ -249,7 +249,7 @@ describe.skipIf(!canRun)("what a thread says, and that it stays true", () => {
     await expect.poll(() => asha.on("composer").inputValue()).toBe("too early")
   })
 
-  it("42: the length is told before it is too long, and what is too long is not sent", async () => {
+  it("42: the remaining length shows before the limit, and a text past it is not sent", async () => {
     const field = asha.on("composer")
     await field.fill("x".repeat(7_499))
     expect(await asha.on("length").count()).toBe(0)
@@ -270,7 +270,7 @@ describe.skipIf(!canRun)("what a thread says, and that it stays true", () => {
     expect(await asha.on("message").count()).toBe(1)
   })
 
-  it("51: the log is a log; each message is spoken once, and history never", async () => {
+  it("51: the thread is an ARIA log; each new message is announced once, and history never", async () => {
     expect(await asha.page.getByRole("log").count()).toBeLessThanOrEqual(1)
     await asha.say("the first")
     await ben.on("conversation-item").first().click()
@@ -321,7 +321,7 @@ describe.skipIf(!canRun)("what a thread says, and that it stays true", () => {
     await expect.poll(spoken).toEqual([`${asha.name}: a new one`, `${asha.name}: another`])
   })
 
-  it("15 F31: at the end it stays at the end, however the window is resized", async () => {
+  it("15 F31: a thread at its end stays there through any resize", async () => {
     await asha.pour(60, (n) => `Line ${n}. ${"More of the same, to make it longer. ".repeat(n % 5)}`)
     await asha.message("Line 59.").waitFor()
     const gap = () =>
@@ -342,7 +342,7 @@ describe.skipIf(!canRun)("what a thread says, and that it stays true", () => {
     expect(await asha.on("to-end").count()).toBe(0)
   })
 
-  it("F35: two people of one name are told apart by their user names, wherever both are listed", async () => {
+  it("F35: user names distinguish two people of one name, wherever both are listed", async () => {
     const name = `Twin ${Date.now()}`
     const twins: Person[] = []
     for (const one of ["Cleo", "Dora"]) {
@@ -414,7 +414,7 @@ describe.skipIf(!canRun)("what a thread says, and that it stays true", () => {
     await shown(asha.on("member"))
   })
 
-  it("F37: a status that is being written outlives the menu", async () => {
+  it("F37: an unfinished status text survives closing the menu", async () => {
     const card = asha.page.locator('[data-testid="status-menu"]:visible')
     await card.click()
     await asha.on("status-text").fill("half a status")
@@ -429,7 +429,7 @@ describe.skipIf(!canRun)("what a thread says, and that it stays true", () => {
     await expect.poll(() => card.textContent()).not.toContain("half a status")
   })
 
-  it("F37: a name of 120 letters stays within its place, with the time beside it", async () => {
+  it("F37: a name of 120 letters is cut off within its row, with the time beside it", async () => {
     const long = `${"Wolfeschlegelsteinhausen".repeat(5)}`
     for (const options of [{}, phone]) {
       const cleo = await (await Person.arrive(browser, server, "Cleo", options)).signUp()
@@ -484,8 +484,8 @@ describe.skipIf(!canRun)("what a thread says, and that it stays true", () => {
   })
 })
 
-describe.skipIf(!canRun)("with scrollbars that take space", () => {
-  it("35: the space of the scrollbar is reserved, so that nothing moves sideways when it comes", async () => {
+describe.skipIf(!canRun)("classic scrollbars", () => {
+  it("35: reserved scrollbar space prevents sideways movement", async () => {
     const server = new Server()
     // Browsers of tests hide scrollbars unless told otherwise.
     const [browser] = await Promise.all([

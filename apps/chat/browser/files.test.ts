@@ -102,7 +102,7 @@ describe.skipIf(!canRun)("files", () => {
         return Array.from(sum, (byte) => byte.toString(16).padStart(2, "0")).join("")
       })
 
-  it("41: picked files show, upload, and arrive with and without text, in boxes that do not grow", async () => {
+  it("41: picked files show a preview, upload and arrive with and without text, in boxes of fixed size", async () => {
     await asha.say("Before the pictures")
     const bytes = zip(40_000)
     await pick(asha, picture("holiday.png", 1200, 800), archive("plan of the garden.zip", bytes))
@@ -135,7 +135,7 @@ describe.skipIf(!canRun)("files", () => {
     await until(async () => (await held(asha)) === 0)
   })
 
-  it("17: pictures that load move nothing that is read", async () => {
+  it("17: loading pictures do not move the visible messages", async () => {
     // The pictures wait until the test lets them pass.
     let pass = () => {}
     const gate = new Promise<void>((resolve) => {
@@ -163,7 +163,7 @@ describe.skipIf(!canRun)("files", () => {
     await ben.page.unrouteAll({ behavior: "ignoreErrors" })
   })
 
-  it("40: dropped and pasted files are attached; of text and a picture the text is pasted", async () => {
+  it("40: dropped and pasted files are attached; a paste of text and picture inserts the text", async () => {
     const transfer = (text: string | null) =>
       asha.page.evaluateHandle((words) => {
         const data = new DataTransfer()
@@ -215,7 +215,7 @@ describe.skipIf(!canRun)("files", () => {
     }
   })
 
-  it("41: Send before it is ready: the message waits, both sides see how far it is, and it arrives once", async () => {
+  it("41: a message sent during its upload waits, shows progress to both users, and arrives once", async () => {
     const bytes = zip(3_000_000)
     await speed(600_000)
     await pick(asha, archive("early.zip", bytes))
@@ -239,7 +239,7 @@ describe.skipIf(!canRun)("files", () => {
     await until(async () => (await ben.on("sharing").count()) === 0)
   })
 
-  it("41: a network that is cut in mid-upload, and a pause", async () => {
+  it("41: an upload survives a network cut and a pause", async () => {
     const bytes = zip(3_000_000)
     await speed(400_000)
     await pick(asha, archive("cut.zip", bytes))
@@ -257,7 +257,7 @@ describe.skipIf(!canRun)("files", () => {
     expect(await download(ben, "cut.zip")).toBe(sha256(bytes))
   })
 
-  it("41: a reload in mid-upload, in the composer and after Send", async () => {
+  it("41: an upload survives a reload, in the composer and after Send", async () => {
     const bytes = zip(4_000_000)
     await speed(500_000)
     await pick(asha, archive("reloaded.zip", bytes))
@@ -273,7 +273,7 @@ describe.skipIf(!canRun)("files", () => {
     await until(async () => (await held(asha)) === 0)
   })
 
-  it.skipIf(!canStart || isCluster)("41: a server that is killed in mid-upload", async () => {
+  it.skipIf(!canStart || isCluster)("41: an upload survives a killed server", async () => {
     const bytes = zip(4_000_000)
     await speed(600_000)
     await pick(asha, archive("killed.zip", bytes))
@@ -286,7 +286,7 @@ describe.skipIf(!canRun)("files", () => {
     expect(await download(ben, "killed.zip")).toBe(sha256(bytes))
   })
 
-  it("a file that is refused says why, and is taken out", async () => {
+  it("a refused file shows the reason and can be removed", async () => {
     await asha.page.route("**/api/files", (route) =>
       route.request().method() === "POST"
         ? route.fulfill({
@@ -303,7 +303,7 @@ describe.skipIf(!canRun)("files", () => {
     await until(async () => (await asha.on("upload").count()) === 0)
   })
 
-  it("52: the viewer goes by keyboard, and gives the focus back; axe finds nothing in either theme", async () => {
+  it("52: the viewer works by keyboard, returns the focus, and has no axe violations in either theme", async () => {
     const four = ben.message("Four of them").locator('[data-testid="picture"]')
     await four.first().scrollIntoViewIfNeeded()
     await four.first().focus()
@@ -357,7 +357,7 @@ describe.skipIf(!canRun)("files", () => {
     }
   })
 
-  it("a voice message is recorded, thrown away, recorded again, listened to and sent", async () => {
+  it("a voice message is recorded, discarded, recorded again and sent", async () => {
     await asha.on("record").click()
     await asha.on("record-cancel").click()
     await until(async () => (await asha.on("recorder").count()) === 0)
@@ -374,7 +374,7 @@ describe.skipIf(!canRun)("files", () => {
     expect(await audio.getByTestId("play-time").textContent()).toMatch(/^0:0[1-9]$/)
   })
 
-  it("a recording as MP4, as older Safari makes it, has its duration before it is played", async () => {
+  it("an MP4 recording, as older Safari versions make it, shows its duration before it is played", async () => {
     await asha.page.evaluate(() => {
       const supports = MediaRecorder.isTypeSupported.bind(MediaRecorder)
       MediaRecorder.isTypeSupported = (type) => type.startsWith("audio/mp4") && supports(type)
@@ -392,7 +392,7 @@ describe.skipIf(!canRun)("files", () => {
     await asha.on("composer").waitFor()
   })
 
-  it("a recording that ends by itself stays, also where a panel covers it", async () => {
+  it("a recording that ends by itself stays in the composer, also when a panel covers it", async () => {
     await asha.page.evaluate(() => {
       const devices = navigator.mediaDevices
       const get = devices.getUserMedia.bind(devices)
@@ -431,7 +431,7 @@ describe.skipIf(!canRun)("files", () => {
     await until(async () => (await asha.on("upload").count()) === 0)
   })
 
-  it("only the begin and the end of an upload are read aloud, and a message of files has words everywhere", async () => {
+  it("only the start and end of an upload are announced, and a message of files has a text label everywhere", async () => {
     await speed(300_000)
     await pick(asha, archive("aloud.zip", zip(900_000)))
     await until(async () => /\d+%/.test((await asha.on("upload").textContent()) ?? ""))
@@ -458,7 +458,7 @@ describe.skipIf(!canRun)("files", () => {
     await fileNamed(ben, "aloud.zip").waitFor({ state: "detached" })
   })
 
-  it("the viewer closes when its picture is deleted", async () => {
+  it("deleting a picture closes its viewer", async () => {
     await pick(asha, picture("gone.png", 300, 300))
     await ready(asha, 1)
     await asha.say("Soon deleted")
@@ -472,7 +472,7 @@ describe.skipIf(!canRun)("files", () => {
     await until(async () => (await ben.on("viewer").count()) === 0)
   })
 
-  it("a picture that did not load is tried again when the network is back, in the viewer too", async () => {
+  it("a picture that failed to load is retried when the network is back, in the viewer too", async () => {
     await ben.page.route("**/api/files/**", (route) => route.abort())
     await pick(asha, picture("over-a-cut.png", 320, 240))
     await ready(asha, 1)
@@ -491,54 +491,51 @@ describe.skipIf(!canRun)("files", () => {
     await expect.poll(() => shown.getAttribute("data-state")).toBe("shown")
   })
 
-  it.skipIf(!canStart)(
-    "another address is asked for when a signed one is refused, and once only",
-    async () => {
-      const open = await start({ AUTH: "open" })
-      const enter = async (id: string) => {
-        const person = await Person.arrive(browser, open, id)
-        await person.page.locator("[name=userId]").fill(id)
-        await person.page.keyboard.press("Enter")
-        await person.page.locator('[data-testid="status-menu"]:visible').waitFor()
-        return person
+  it.skipIf(!canStart)("a refused signed address is requested again, once only", async () => {
+    const open = await start({ AUTH: "open" })
+    const enter = async (id: string) => {
+      const person = await Person.arrive(browser, open, id)
+      await person.page.locator("[name=userId]").fill(id)
+      await person.page.keyboard.press("Enter")
+      await person.page.locator('[data-testid="status-menu"]:visible').waitFor()
+      return person
+    }
+    const [noor, omar] = [await enter("noor"), await enter("omar")]
+    await noor.page.getByRole("button", { name: "omar, online" }).click()
+    await pick(noor, picture("signed.png", 320, 240))
+    await ready(noor, 1)
+    await noor.say("A signed one")
+    await expect.poll(() => noor.message("A signed one").getAttribute("data-state")).toBe("sent")
+    // The server has other keys since the addresses were made: it refuses the first that it is asked for, and for good those of one file.
+    let refused: string | null = null
+    let isRefusing = false
+    let asked = 0
+    await omar.page.route("**/api/files/**", (route) => {
+      const url = route.request().url()
+      if (route.request().method() === "POST") asked += 1
+      else if (url.includes("signature=")) {
+        const signature = new URL(url).search
+        refused ??= signature
+        if (isRefusing || signature === refused) return route.fulfill({ status: 403, body: "{}" })
       }
-      const [noor, omar] = [await enter("noor"), await enter("omar")]
-      await noor.page.getByRole("button", { name: "omar, online" }).click()
-      await pick(noor, picture("signed.png", 320, 240))
-      await ready(noor, 1)
-      await noor.say("A signed one")
-      await expect.poll(() => noor.message("A signed one").getAttribute("data-state")).toBe("sent")
-      // The server has other keys since the addresses were made: it refuses the first that it is asked for, and for good those of one file.
-      let refused: string | null = null
-      let isRefusing = false
-      let asked = 0
-      await omar.page.route("**/api/files/**", (route) => {
-        const url = route.request().url()
-        if (route.request().method() === "POST") asked += 1
-        else if (url.includes("signature=")) {
-          const signature = new URL(url).search
-          refused ??= signature
-          if (isRefusing || signature === refused) return route.fulfill({ status: 403, body: "{}" })
-        }
-        return route.continue()
-      })
-      await omar.on("conversation-item").first().click()
-      const shown = omar.message("A signed one").locator('[data-testid="picture"]')
-      await expect.poll(() => shown.getAttribute("data-state")).toBe("shown")
-      expect(asked).toBe(2)
-      isRefusing = true
-      await omar.page.reload()
-      await expect.poll(() => shown.getAttribute("data-state")).toBe("failed")
-      await expect.poll(() => asked).toBe(4)
-      // A marker: what comes after it is there, and nothing more was asked for.
-      await noor.say("after it")
-      await omar.message("after it").waitFor()
-      await expect.poll(() => shown.getAttribute("data-state")).toBe("failed")
-      expect(asked).toBe(4)
-      await noor.close()
-      await omar.close()
-    },
-  )
+      return route.continue()
+    })
+    await omar.on("conversation-item").first().click()
+    const shown = omar.message("A signed one").locator('[data-testid="picture"]')
+    await expect.poll(() => shown.getAttribute("data-state")).toBe("shown")
+    expect(asked).toBe(2)
+    isRefusing = true
+    await omar.page.reload()
+    await expect.poll(() => shown.getAttribute("data-state")).toBe("failed")
+    await expect.poll(() => asked).toBe(4)
+    // A marker: what comes after it is there, and nothing more was asked for.
+    await noor.say("after it")
+    await omar.message("after it").waitFor()
+    await expect.poll(() => shown.getAttribute("data-state")).toBe("failed")
+    expect(asked).toBe(4)
+    await noor.close()
+    await omar.close()
+  })
 
   it("a video has a player", async () => {
     const film = await asha.page.evaluate(async () => {
@@ -567,7 +564,7 @@ describe.skipIf(!canRun)("files", () => {
     await until(() => video.evaluate((one) => (one as HTMLVideoElement).readyState >= 1))
   })
 
-  it("a phone shows files and takes them", async () => {
+  it("a phone shows and sends files", async () => {
     const carl = await (await Person.arrive(browser, server, "Carl", { ...phone, bypassCSP: true })).signUp()
     carl.viewport = { width: 390, height: 844 }
     await carl.open(asha)
@@ -588,7 +585,7 @@ describe.skipIf(!canRun)("files", () => {
     await carl.close()
   })
 
-  it("the pages complained about nothing", () => {
+  it("the pages logged no errors", () => {
     expect([...asha.complaints, ...ben.complaints]).toEqual([])
   })
 })

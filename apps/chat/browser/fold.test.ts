@@ -54,7 +54,7 @@ describe.skipIf(!canRun)("a very long message", () => {
       return data.getData("text/plain")
     })
 
-  it("12 18: is folded, opens where it is, and folds again under the hand", async () => {
+  it("12 18: it is collapsed, expands in place, and collapses again under the pointer", async () => {
     const folded = await places()
     expect(folded.height).toBeLessThan(600)
     expect(await copied()).toBe(LONG)
@@ -83,7 +83,7 @@ describe.skipIf(!canRun)("a very long message", () => {
     expect(Math.abs(again.button - middle.button)).toBeLessThanOrEqual(1)
   })
 
-  it("stays open while it is out of the document", async () => {
+  it("it stays expanded while its row is not rendered", async () => {
     await asha.on("fold").click()
     const { height } = await places()
     const scrollTo = (place: "top" | "end") =>
@@ -101,7 +101,7 @@ describe.skipIf(!canRun)("a very long message", () => {
     await frames(asha.page)
   })
 
-  it("opens for a link in it that gets the focus", async () => {
+  it("it expands when a link in it gets the focus", async () => {
     await asha.on("composer").focus()
     await asha.page.evaluate(() => document.querySelector<HTMLElement>('a[href$="/90"]')?.focus())
     await expect.poll(() => asha.on("fold").getAttribute("aria-expanded")).toBe("true")

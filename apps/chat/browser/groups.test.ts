@@ -69,7 +69,7 @@ describe.skipIf(!canRun)("groups and blocks", () => {
     await person.on(testId).click()
   }
 
-  it("a group is made with the keyboard, named, and all its members see it at once", async () => {
+  it("a group is created and named by keyboard, and all its members see it at once", async () => {
     await asha.on("new-group").focus()
     await asha.page.keyboard.press("Enter")
     await asha.on("group-dialog").waitFor()
@@ -118,7 +118,7 @@ describe.skipIf(!canRun)("groups and blocks", () => {
     }
   })
 
-  it("messages say who wrote them, in the thread and in the list", async () => {
+  it("messages show their senders in the thread and in the list", async () => {
     await ben.say("Who has the tickets?")
     await asha.message("Who has the tickets?").waitFor()
     await asha.on("log").getByText(ben.name, { exact: true }).waitFor()
@@ -130,7 +130,7 @@ describe.skipIf(!canRun)("groups and blocks", () => {
     await row(cleo, "Night ferry").filter({ hasText: "You:" }).waitFor()
   })
 
-  it("its name is changed in place, by admins only, and the thread tells it", async () => {
+  it("only admins change the group's name, in place, and the thread reports the change", async () => {
     await openDetails(ben)
     await ben.on("details-name").filter({ hasText: "Night ferry" }).waitFor()
     expect(await ben.on("rename").count()).toBe(0)
@@ -145,7 +145,7 @@ describe.skipIf(!canRun)("groups and blocks", () => {
     await isClean(asha)
   })
 
-  it("people are added and given roles, and each role shows what it may", async () => {
+  it("members are added and given roles, and each role sees only its permitted actions", async () => {
     await asha.on("add-members").click()
     await choose(asha, dan)
     await isClean(asha)
@@ -167,7 +167,7 @@ describe.skipIf(!canRun)("groups and blocks", () => {
     await ben.page.keyboard.press("Escape")
   })
 
-  it("who is removed sees it at once, and what was not sent stays to be copied", async () => {
+  it("a removed member sees the removal at once and can still copy unsent messages", async () => {
     await cleo.page.route("**/api/privatechat/message", (route) => route.abort())
     await cleo.context.setOffline(true)
     await cleo.say("Wait for me!")
@@ -202,7 +202,7 @@ describe.skipIf(!canRun)("groups and blocks", () => {
     expect(await cleo.page.getByText("Only we three now").count()).toBe(0)
   })
 
-  it("an owner who leaves hands over, and the group leaves their list", async () => {
+  it("an owner who leaves transfers the ownership, and the group leaves their list", async () => {
     const hash = () => asha.page.evaluate(() => location.hash)
     const thread = (await hash()).replace(/\/details$/, "")
     await openDetails(asha)
@@ -238,7 +238,7 @@ describe.skipIf(!canRun)("groups and blocks", () => {
     await system(dan, `left the group`).waitFor()
   })
 
-  it("another conversation takes the place of one whose details are open: Back leads to the list", async () => {
+  it("after switching conversations with open details, Back returns to the list", async () => {
     const hash = () => dan.page.evaluate(() => location.hash)
     await dan.open(asha)
     const other = await hash()
@@ -267,7 +267,7 @@ describe.skipIf(!canRun)("groups and blocks", () => {
     await expect.poll(hash).toBe("#/")
   })
 
-  it("a block closes the composer of both, says why to nobody, and ends by who made it", async () => {
+  it("a block closes both composers without a reason for the blocked user, and only the blocker can end it", async () => {
     await asha.open(dan)
     await asha.say("Hello Dan")
     await dan.open(asha)
@@ -294,7 +294,7 @@ describe.skipIf(!canRun)("groups and blocks", () => {
     expect([asha, ben, cleo, dan].map(({ complaints }) => complaints)).toEqual([[], [], [], []])
   })
 
-  it("on a phone the details fill the screen, and Back leads to the thread", async () => {
+  it("on a phone the details fill the screen, and Back returns to the thread", async () => {
     await resize(ben.page, 390, 844)
     await ben.on("close-details").click()
     await ben.on("composer").waitFor()

@@ -21,7 +21,7 @@ describe.skipIf(!canStart)("F21 the page over plain HTTP on a LAN", () => {
     await server.stop()
   })
 
-  it("F21 two people sign up and talk, each message makes one sound, and texts can be copied", async () => {
+  it("F21 two users sign up and exchange messages, each message makes one sound, and texts can be copied", async () => {
     const asha = await (await Person.arrive(browser, lan, "Asha")).signUp()
     const sounds = () => {
       // Counts sounds over all tabs, instead of making them.

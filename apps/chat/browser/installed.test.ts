@@ -39,7 +39,7 @@ const saved = (person: Person, ...texts: string[]) =>
     return texts.every((text) => all.includes(text))
   })
 
-describe.skipIf(!canRun)("F36 the page that is installed", () => {
+describe.skipIf(!canRun)("F36 the installed page", () => {
   let browser: Browser
   const server = new Server()
   beforeAll(async () => {
@@ -50,7 +50,7 @@ describe.skipIf(!canRun)("F36 the page that is installed", () => {
     await server.stop()
   })
 
-  it("has a manifest that the browser understands, and icons of the sizes that it names", async () => {
+  it("the browser accepts the manifest, and the icons have the sizes that it names", async () => {
     const asha = await Person.arrive(browser, server, "Asha", allow)
     const devtools = await asha.context.newCDPSession(asha.page)
     const { url, errors, data } = await devtools.send("Page.getAppManifest")
@@ -74,7 +74,7 @@ describe.skipIf(!canRun)("F36 the page that is installed", () => {
     await asha.close()
   })
 
-  it("stores the page and its files, and never what the API answers", async () => {
+  it("the service worker caches the page and its files, and never API responses", async () => {
     const asha = await (await Person.arrive(browser, server, "Asha", allow)).signUp()
     const ben = await (await Person.arrive(browser, server, "Ben")).signUp()
     await controlled(asha)
@@ -111,7 +111,7 @@ describe.skipIf(!canRun)("F36 the page that is installed", () => {
   })
 })
 
-describe.skipIf(!canStart)("F36 without a server", () => {
+describe.skipIf(!canStart)("F36 the page without a server", () => {
   let browser: Browser
   const start = serversOfTest()
   beforeAll(async () => {
@@ -119,7 +119,7 @@ describe.skipIf(!canStart)("F36 without a server", () => {
   })
   afterAll(() => browser?.close())
 
-  it("F36 46: a reload shows what the device saved, and what waits is sent when the server is back", async () => {
+  it("F36 46: a reload shows stored data, and waiting messages are sent when the server is back", async () => {
     const server = await start()
     const asha = await (await Person.arrive(browser, server, "Asha", { ...allow, bypassCSP: true })).signUp()
     const ben = await (await Person.arrive(browser, server, "Ben")).signUp()
@@ -151,7 +151,7 @@ describe.skipIf(!canStart)("F36 without a server", () => {
     await Promise.all([asha.close(), ben.close()])
   })
 
-  it("F36 after signing out there is nothing of the user, and the page says what it is", async () => {
+  it("F36 after signing out the offline page shows nothing of the user", async () => {
     const server = await start()
     const asha = await (await Person.arrive(browser, server, "Asha", { ...allow, ...phone })).signUp()
     const ben = await (await Person.arrive(browser, server, "Ben")).signUp()
@@ -174,7 +174,7 @@ describe.skipIf(!canStart)("F36 without a server", () => {
     await Promise.all([asha.close(), ben.close()])
   })
 
-  it("a new build is taken at the next load; a page of the old one has its own files until then, and says so", async () => {
+  it("F36 the next load uses a new build; until then an old page keeps its own files and reports the update", async () => {
     const server = await start()
     const builds = await new Builds(server.url).start()
     try {

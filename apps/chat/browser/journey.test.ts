@@ -2,7 +2,7 @@ import type { Browser, Route } from "playwright-core"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { canRun, closeOthers, launch, Person, phone, Server, serversOfTest, settled, until } from "./world"
 
-describe.skipIf(!canRun)("two people and the page", () => {
+describe.skipIf(!canRun)("two people who use the page", () => {
   let browser: Browser
   const server = new Server()
   const start = serversOfTest()
@@ -28,7 +28,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
     expect(complaints).toEqual([])
   })
 
-  it("4 5 8 50: see each other come, write, and are told how much is unread", async () => {
+  it("4 5 8 50: two people see each other come online, write, and see their unread counts", async () => {
     const row = asha.page.getByRole("button", { name: `${ben.name}, online` }).first()
     await row.waitFor()
     await asha.open(ben)
@@ -58,7 +58,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
     expect(await asha.on("log").getAttribute("aria-live")).toBe("off")
   })
 
-  it("1: what is new waits below while one points at the list, and comes to the top once the pointer only lies there", async () => {
+  it("1: while the pointer moves over the list its order stays, and it is sorted once the pointer rests", async () => {
     await asha.open(ben)
     await asha.say("first")
     await ben.on("conversation-item").first().hover()
@@ -80,7 +80,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await cleo.close()
   })
 
-  it("32: a message that comes, and one that is acknowledged, mounts no row anew", async () => {
+  it("32: neither a new message nor an acknowledgement remounts a row", async () => {
     await asha.open(ben)
     await asha.say("first")
     await asha.message("first").waitFor()
@@ -98,7 +98,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
     expect(kept).toBe(true)
   })
 
-  it("6 29 43 46: without a connection one keeps writing; it says what waits, and it arrives once and in order", async () => {
+  it("6 29 43 46: messages written without a connection show that they wait, and arrive once and in order", async () => {
     await asha.open(ben)
     await asha.say("before")
     await expect.poll(() => asha.message("before").getAttribute("data-state")).toBe("sent")
@@ -143,7 +143,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await expect.poll(() => asha.on("connection-banner").count()).toBe(0)
   })
 
-  it("29: says what a message waits for only once it has waited, and moves nothing by it", async () => {
+  it("29: a message shows what it waits for only after a delay, without moving a row", async () => {
     await asha.open(ben)
     await asha.page.evaluate(() => {
       const page = window as unknown as { notes: number }
@@ -196,7 +196,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await asha.context.setOffline(false)
   })
 
-  it("46: where the browser keeps nothing, says that what waits is in this tab only, and asks before it is closed", async () => {
+  it("46: without storage the page warns that waiting messages are in this tab only, and asks before it closes", async () => {
     const cleo = await (
       await Person.arrive(browser, server, "Cleo", {}, () => {
         IDBFactory.prototype.open = () => {
@@ -229,7 +229,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await cleo.close()
   })
 
-  it("sends over HTTP while the socket is refused", async () => {
+  it("messages go over HTTP while the socket is refused", async () => {
     await asha.open(ben)
     await asha.page.route(/\/api\/socketio/, (route) => route.abort())
     await asha.page.routeWebSocket(/\/api\/socketio/, (socket) => socket.close())
@@ -242,7 +242,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await expect.poll(sent).toBe("sent")
   })
 
-  it("60: a server that fails is not called out of reach", async () => {
+  it("60: a server error is not reported as an unreachable server", async () => {
     await asha.page.route("**/api/privatechat/messages/**", (route) =>
       route.fulfill({
         status: 500,
@@ -258,7 +258,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await asha.page.getByText("Say hello to").waitFor()
   })
 
-  it("28: a refused message stays, survives a reload, and can be mended", async () => {
+  it("28: a refused message survives a reload and can be corrected", async () => {
     await asha.open(ben)
     await asha.page.route(/\/api\/socketio/, (route) => route.abort())
     await asha.page.routeWebSocket(/\/api\/socketio/, (socket) => socket.close())
@@ -322,7 +322,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await expect.poll(() => state("mended")).toBe("sent")
   })
 
-  it("7 38: a draft survives a switch and a reload, shows in its row, and goes when it is sent", async () => {
+  it("7 38: a draft survives a switch and a reload, shows in its row, and is cleared when it is sent", async () => {
     await asha.open(ben)
     await asha.on("composer").fill("half a thought")
     await asha.page.evaluate(() => {
@@ -344,7 +344,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
     expect(await asha.on("composer").inputValue()).toBe("")
   })
 
-  it("38: what was typed or sent is there after a reload right behind it", async () => {
+  it("38: text typed or sent right before a reload is not lost", async () => {
     await asha.open(ben)
     /** Writes as a hand does, and reloads in the same moment. */
     const write = async (text: string, isSent: boolean) => {
@@ -380,7 +380,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await expect.poll(() => asha.storedDrafts()).not.toContain("typed at the last moment")
   })
 
-  it("36 37: Enter chooses the word while one composes, and is a new line under a finger", async () => {
+  it("36 37: Enter accepts the word in an IME, and inserts a new line on touch", async () => {
     await asha.open(ben)
     await asha.on("composer").fill("にほん")
     await asha.on("composer").evaluate((field) => {
@@ -414,7 +414,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await cleo.close()
   })
 
-  it("34 57: shows markup as text, and links only what is safe", async () => {
+  it("34 57: HTML shows as text, and only safe addresses become links", async () => {
     await asha.open(ben)
     await asha.say("<img src=x onerror=alert(1)> javascript:alert(1) https://example.org/a")
     const bubble = asha.on("message").first().locator("[data-content]")
@@ -427,7 +427,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
     expect(await bubble.getAttribute("dir")).toBe("auto")
   })
 
-  it("34: shows the form that a message was given; a copy has its source, and a preview only its words", async () => {
+  it("34: a message shows its formatting, a copy has the source, and a preview the plain text", async () => {
     await asha.open(ben)
     const source =
       "**Bring** `make`, _soon_:\n\n- ~~tea~~\n- milk\n> > why?\n\nwww.example.org *\n```sh\nmake\n\nrun\n```"
@@ -451,7 +451,7 @@ describe.skipIf(!canRun)("two people and the page", () => {
     await expect.poll(() => preview.innerText()).toMatch(/^Bring make, soon: • tea • milk why\?/)
   })
 
-  it("signs out at once for everyone, and leaves no name in the title", async () => {
+  it("signing out takes effect at once for everyone and removes the name from the title", async () => {
     // At once, and not after the grace period of a lost connection.
     const patient = await start({ PRESENCE_GRACE: "5m" })
     const cleo = await (await Person.arrive(browser, patient, "Cleo")).signUp()

@@ -51,7 +51,7 @@ describe.skipIf(!canRun)("by the keyboard alone", () => {
     await focused("palette-field")
   }
 
-  it("61: the palette goes to a person, whatever the marks of the name, and leads to the message field", async () => {
+  it("61: the palette finds a person regardless of diacritics and focuses the message field", async () => {
     await openPalette()
     await expect.poll(current).not.toBe("")
     await asha.page.keyboard.type("ben")
@@ -69,7 +69,7 @@ describe.skipIf(!canRun)("by the keyboard alone", () => {
     await focused("composer")
   })
 
-  it("61: the palette finds messages by the server, says so when it fails, and gives the focus back", async () => {
+  it("61: the palette searches messages on the server, reports a failure, and returns the focus", async () => {
     await asha.on("composer").focus()
     await openPalette()
     let fails = true
@@ -102,7 +102,7 @@ describe.skipIf(!canRun)("by the keyboard alone", () => {
     await thread(cleo.name)
   })
 
-  it("61: the palette acts: dark theme, mute; and not while a word is composed", async () => {
+  it("61: the palette runs actions (dark theme, mute), and not while an IME composes", async () => {
     await asha.on("conversation-item").filter({ hasText: cleo.name }).click()
     await thread(cleo.name)
     await openPalette()
@@ -130,7 +130,7 @@ describe.skipIf(!canRun)("by the keyboard alone", () => {
     await expect.poll(() => asha.page.evaluate(() => document.documentElement.dataset.theme)).toBe("light")
   })
 
-  it("62: shortcuts move through the conversations, to what is unread, to the search and to the field", async () => {
+  it("62: shortcuts move through conversations, to the next unread one, to the search and to the field", async () => {
     const rows = asha.on("conversation-item")
     await rows.first().click()
     const first = await asha.page.evaluate(() => location.hash)
@@ -177,7 +177,7 @@ describe.skipIf(!canRun)("by the keyboard alone", () => {
     expect(asha.complaints).toEqual([])
   })
 
-  it("63: settings hold at once, in another tab, and over a reload", async () => {
+  it("63: settings apply at once, in another tab, and after a reload", async () => {
     const other = await asha.context.newPage()
     await other.goto(asha.page.url())
     await other.locator('[data-testid="composer"]').waitFor()
@@ -217,7 +217,7 @@ describe.skipIf(!canRun)("by the keyboard alone", () => {
     await other.close()
   })
 
-  it("61 63: on a phone the palette takes the screen, and the settings are one of their own", async () => {
+  it("61 63: on a phone the palette and the settings each fill the screen", async () => {
     const options = { ...phone, bypassCSP: true, colorScheme: "dark" } as const
     const dora = await (await Person.arrive(browser, server, "Dora", options)).signUp()
     await dora.on("open-palette").tap()

@@ -49,7 +49,7 @@ describe.skipIf(!canRun)("the page in other languages", () => {
     await server.stop()
   })
 
-  it("58: follows the browser, in the locale of its region", async () => {
+  it("58: the page uses the browser's language and the locale of its region", async () => {
     expect(
       await ben.page.evaluate(() => [document.documentElement.lang, document.documentElement.dir]),
     ).toEqual(["de", "ltr"])
@@ -67,7 +67,7 @@ describe.skipIf(!canRun)("the page in other languages", () => {
     await asha.message("Guten Abend").waitFor()
   })
 
-  it("57 58: flips for Arabic at once, keeps the session and the conversation, and stays so after a reload", async () => {
+  it("57 58: choosing Arabic mirrors the page at once, keeps session and conversation, and survives a reload", async () => {
     const { page } = asha
     const before = await page.evaluate(() => performance.timeOrigin)
     await choose(asha, "ar")
@@ -114,7 +114,7 @@ describe.skipIf(!canRun)("the page in other languages", () => {
     ["ar", "سلحفاه", "سلحفاة", "حيوانات وطبيعة"],
     ["de", "schildkröte", "Schildkröte", "Tiere und Natur"],
   ])(
-    "58: finds emoji by their names in %s, also as people type them",
+    "58: emoji are found by their names in %s, also as people type them",
     async (language, typed, name, group) => {
       await choose(asha, language)
       await asha.page.keyboard.press("Escape")
@@ -132,7 +132,7 @@ describe.skipIf(!canRun)("the page in other languages", () => {
     },
   )
 
-  it("58: has notifications in the chosen language", async () => {
+  it("58: notifications use the chosen language", async () => {
     const cleo = await Person.arrive(browser, server, "Cleo", {
       bypassCSP: true,
       serviceWorkers: "allow",
@@ -161,7 +161,7 @@ describe.skipIf(!canRun)("the page in other languages", () => {
     expect((await shownNotifications(page)).map(({ body }) => body)).toEqual(["1 neue Nachricht"])
   })
 
-  it("is in English where the texts of its language cannot be loaded", async () => {
+  it("the page is in English if the texts of its language cannot be loaded", async () => {
     const context = await browser.newContext({ locale: "ar", serviceWorkers: "block" })
     await context.route(/\/assets\/ar-[^/]+\.js$/, (route) => route.abort())
     const page = await context.newPage()
@@ -174,28 +174,31 @@ describe.skipIf(!canRun)("the page in other languages", () => {
     await context.close()
   })
 
-  it.each(["ar", "de"])("axe finds nothing on a phone in %s, and nothing is too wide", async (language) => {
-    const { page } = ben
-    await page.goto(`${server.url}/chat#/`)
-    await ben.on("conversation-item").first().waitFor()
-    await choose(ben, language)
-    await resize(page, 390, 844)
-    expect(await violations(page)).toEqual([])
-    await resize(page, 360, 740)
-    expect(await overflow(page)).toEqual([])
-    await page.keyboard.press("Escape")
-    expect(await overflow(page)).toEqual([])
-    await resize(page, 390, 844)
-    expect(await violations(page)).toEqual([])
-    await page.evaluate(() => {
-      location.hash = "#/"
-    })
-    await ben.on("conversation-item").first().click()
-    await ben.message("Good evening").waitFor()
-    expect(await violations(page)).toEqual([])
-    await resize(page, 360, 740)
-    expect(await overflow(page)).toEqual([])
-    await resize(page, 390, 844)
-    expect(ben.complaints).toEqual([])
-  })
+  it.each(["ar", "de"])(
+    "on a phone in %s the page has no axe violations and fits the width",
+    async (language) => {
+      const { page } = ben
+      await page.goto(`${server.url}/chat#/`)
+      await ben.on("conversation-item").first().waitFor()
+      await choose(ben, language)
+      await resize(page, 390, 844)
+      expect(await violations(page)).toEqual([])
+      await resize(page, 360, 740)
+      expect(await overflow(page)).toEqual([])
+      await page.keyboard.press("Escape")
+      expect(await overflow(page)).toEqual([])
+      await resize(page, 390, 844)
+      expect(await violations(page)).toEqual([])
+      await page.evaluate(() => {
+        location.hash = "#/"
+      })
+      await ben.on("conversation-item").first().click()
+      await ben.message("Good evening").waitFor()
+      expect(await violations(page)).toEqual([])
+      await resize(page, 360, 740)
+      expect(await overflow(page)).toEqual([])
+      await resize(page, 390, 844)
+      expect(ben.complaints).toEqual([])
+    },
+  )
 })

@@ -18,7 +18,7 @@ import {
   until,
 } from "./world"
 
-it("59: the script that loads at the start stays within 180 kB gzipped", async () => {
+it("59: the initial script is at most 180 KiB gzipped", async () => {
   const dist = new URL("../dist/", import.meta.url)
   const page = await readFile(new URL("index.html", dist), "utf8")
   let bytes = 0
@@ -34,7 +34,7 @@ it("59: the script that loads at the start stays within 180 kB gzipped", async (
   expect(bytes).toBeLessThanOrEqual(180 * 1024)
 })
 
-describe.skipIf(!canRun)("how the page behaves to hand, ear and eye", () => {
+describe.skipIf(!canRun)("scrolling, focus and speed", () => {
   let browser: Browser
   const server = new Server()
   let asha: Person
@@ -84,7 +84,7 @@ describe.skipIf(!canRun)("how the page behaves to hand, ear and eye", () => {
       return (await pill.count()) === 0
     })
 
-  it("12 13: older pages come without moving what is read by more than a pixel", async () => {
+  it("12 13: loading older pages moves the visible messages by at most one pixel", async () => {
     // Neither the browser's anchoring nor its bouncing works against the virtualiser's.
     const styles = await asha.on("log").evaluate((log) => {
       const { overflowAnchor, overscrollBehavior } = getComputedStyle(log)
@@ -141,7 +141,7 @@ describe.skipIf(!canRun)("how the page behaves to hand, ear and eye", () => {
     }
   })
 
-  it("14 16 23: scrolled up, nothing moves and a pill counts; one step leads to the end", async () => {
+  it("14 16 23: new messages do not move a thread that is scrolled up; a pill counts them and jumps to the end", async () => {
     await asha.page.evaluate(() => {
       const log = document.querySelector<HTMLElement>('[data-testid="log"]')
       if (log) log.scrollTop = log.scrollHeight / 2
@@ -158,7 +158,7 @@ describe.skipIf(!canRun)("how the page behaves to hand, ear and eye", () => {
     expect(await asha.page.locator(".log-row").count()).toBeLessThan(120)
   })
 
-  it("15: who is at the end stays there when the window changes", async () => {
+  it("15: a thread at its end stays there when the window changes", async () => {
     const gap = () =>
       asha.page.evaluate(() => {
         const log = document.querySelector('[data-testid="log"]')
@@ -176,7 +176,7 @@ describe.skipIf(!canRun)("how the page behaves to hand, ear and eye", () => {
     await atEnd()
   })
 
-  it("52 53: one Tab stop a list, arrows within, Enter in, Esc out, F6 between panels", async () => {
+  it("52 53: each list is one Tab stop; arrow keys move within, Enter opens, Esc leaves, F6 switches panels", async () => {
     const { keyboard } = asha.page
     await asha.on("composer").focus()
     const focus = (testId: string) => expect.poll(() => asha.focused()).toBe(testId)
@@ -204,7 +204,7 @@ describe.skipIf(!canRun)("how the page behaves to hand, ear and eye", () => {
     await focus("message")
   })
 
-  it("33: copying over several messages keeps order, name and time", async () => {
+  it("33: copying across messages keeps their order, names and times", async () => {
     await ben.say("the last of them")
     await asha.message("the last of them").waitFor()
     await toEnd()
@@ -228,7 +228,7 @@ describe.skipIf(!canRun)("how the page behaves to hand, ear and eye", () => {
     expect(copied).toContain(`${ben.name}, `)
   })
 
-  it("59: switching the conversation takes less than 150 ms", async () => {
+  it("59: switching to another conversation takes less than 150 ms", async () => {
     const cleo = await (await Person.arrive(browser, server, "Cleo")).signUp()
     await asha.open(cleo)
     await asha.say("hello")
@@ -266,7 +266,7 @@ describe.skipIf(!canRun)("how the page behaves to hand, ear and eye", () => {
     await asha.page.keyboard.press("Escape")
   })
 
-  it("60: a conversation that is not one's own is not shown, and says so", async () => {
+  it("60: another user's conversation shows an error in place of its messages", async () => {
     await asha.page.evaluate(() => {
       location.hash = "#/c/no-such-conversation"
     })
@@ -275,7 +275,7 @@ describe.skipIf(!canRun)("how the page behaves to hand, ear and eye", () => {
     await asha.page.getByRole("button", { name: "Back to conversations" }).last().click()
   })
 
-  it("55: axe finds nothing: sign-in, list, thread, phone", async () => {
+  it("55: sign-in, list, thread and phone layout have no axe violations", async () => {
     const stranger = await Person.arrive(browser, server, "Stranger", { bypassCSP: true, ...phone })
     await stranger.on("signin-form").waitFor()
     expect(await violations(stranger.page)).toEqual([])

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { canRun, closeOthers, launch, Person, restore, Server, serversOfTest, until } from "./world"
 
 /** Asha and Ben in one conversation. Each test takes what it needs of the time, the connection and the tabs. */
-describe.skipIf(!canRun)("as time passes and connections come and go", () => {
+describe.skipIf(!canRun)("time and lost connections", () => {
   let browser: Browser
   const server = new Server()
   const startServer = serversOfTest()
@@ -57,7 +57,7 @@ describe.skipIf(!canRun)("as time passes and connections come and go", () => {
     return { person, network }
   }
 
-  it("10 F30: a short loss of the connection changes nothing that is said of anybody", async () => {
+  it("10 F30: a short loss of the connection changes no shown presence", async () => {
     const { person, network } = await arrive("Asha")
     asha = person
     await asha.open(ben)
@@ -122,7 +122,7 @@ describe.skipIf(!canRun)("as time passes and connections come and go", () => {
     expect(asha.complaints).toEqual([])
   })
 
-  it("F30: a page that begins does not say that it is not connected", async () => {
+  it("F30: a page that is loading does not report a lost connection", async () => {
     const { person, network } = await arrive("Asha")
     network.isBlocked = true
     await person.page.reload()
@@ -135,7 +135,7 @@ describe.skipIf(!canRun)("as time passes and connections come and go", () => {
     await card.filter({ hasText: "Online" }).waitFor()
   })
 
-  it("11: one is away once one is in all tabs, and how long is said", async () => {
+  it("11: a user is away once all tabs are idle, with the time since then", async () => {
     // A tab that was loaded anew counts as used through the grace period, which is a minute in the other tests.
     const brief = await startServer({ PRESENCE_GRACE: "1s" })
     asha = await Person.arrive(browser, brief, "Asha")
@@ -216,7 +216,7 @@ describe.skipIf(!canRun)("as time passes and connections come and go", () => {
     await line.locator('[data-presence="online"]').waitFor()
   })
 
-  it("25: “Today” becomes “Yesterday” at midnight by itself", async () => {
+  it("25: “Today” becomes “Yesterday” at midnight without a reload", async () => {
     const { person } = await arrive("Asha")
     asha = person
     await asha.open(ben)
@@ -241,40 +241,44 @@ describe.skipIf(!canRun)("as time passes and connections come and go", () => {
     ["the page is visible again", () => document.dispatchEvent(new Event("visibilitychange"))],
     ["the page is awake again", () => window.dispatchEvent(new PageTransitionEvent("pageshow"))],
   ]
-  it.each(events)("44 45: when %s it connects now, and what came meanwhile is there", async (_, happen) => {
-    const { person, network } = await arrive("Asha")
-    asha = person
-    await asha.open(ben)
-    await asha.say("before")
-    await expect.poll(() => asha.message("before").getAttribute("data-state")).toBe("sent")
-    await ben.on("conversation-item").filter({ hasText: asha.name }).click()
-    // From now on the page's clock brings nothing that is due later than in an instant, such as the next attempt.
-    await asha.page.evaluate(() => {
-      const set = window.setTimeout
-      Object.assign(window, {
-        setTimeout: (run: () => void, ms = 0, ...more: unknown[]) => (ms >= 200 ? 0 : set(run, ms, ...more)),
+  it.each(events)(
+    "44 45: when %s the page reconnects at once and shows the missed messages",
+    async (_, happen) => {
+      const { person, network } = await arrive("Asha")
+      asha = person
+      await asha.open(ben)
+      await asha.say("before")
+      await expect.poll(() => asha.message("before").getAttribute("data-state")).toBe("sent")
+      await ben.on("conversation-item").filter({ hasText: asha.name }).click()
+      // From now on the page's clock brings nothing that is due later than in an instant, such as the next attempt.
+      await asha.page.evaluate(() => {
+        const set = window.setTimeout
+        Object.assign(window, {
+          setTimeout: (run: () => void, ms = 0, ...more: unknown[]) =>
+            ms >= 200 ? 0 : set(run, ms, ...more),
+        })
       })
-    })
-    network.isBlocked = true
-    const { made } = network
-    network.cut()
-    await ben.say("while nobody listened")
-    await expect.poll(() => ben.message("while nobody").getAttribute("data-state")).toBe("sent")
-    network.isBlocked = false
-    expect(network.made).toBe(made)
-    await until(async () => {
-      // The page may not have learned of its loss yet.
-      await asha.page.evaluate(happen)
-      return network.made > made
-    })
-    await asha.message("while nobody listened").waitFor()
-    expect(await asha.on("message").locator("[data-content]").allInnerTexts()).toEqual([
-      "before",
-      "while nobody listened",
-    ])
-  })
+      network.isBlocked = true
+      const { made } = network
+      network.cut()
+      await ben.say("while nobody listened")
+      await expect.poll(() => ben.message("while nobody").getAttribute("data-state")).toBe("sent")
+      network.isBlocked = false
+      expect(network.made).toBe(made)
+      await until(async () => {
+        // The page may not have learned of its loss yet.
+        await asha.page.evaluate(happen)
+        return network.made > made
+      })
+      await asha.message("while nobody listened").waitFor()
+      expect(await asha.on("message").locator("[data-content]").allInnerTexts()).toEqual([
+        "before",
+        "while nobody listened",
+      ])
+    },
+  )
 
-  it("45: what comes between the fetch and the stream is there, once and in order", async () => {
+  it("45: messages between the fetch and the stream show once and in order", async () => {
     const { person } = await arrive("Asha")
     asha = person
     await asha.open(ben)

@@ -2,7 +2,7 @@ import type { Browser } from "playwright-core"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { canStart, closeOthers, isCluster, launch, Person, Server } from "./world"
 
-describe.skipIf(!canStart || !isCluster)("nodes that die under open pages", () => {
+describe.skipIf(!canStart || !isCluster)("killed nodes under open pages", () => {
   let browser: Browser
   const server = new Server()
   beforeAll(async () => {
@@ -15,7 +15,7 @@ describe.skipIf(!canStart || !isCluster)("nodes that die under open pages", () =
   })
   afterEach(() => closeOthers(browser))
 
-  it("P1 M5 one node after the other is killed; two people write on, and nobody goes offline", async () => {
+  it("P1 M5 two users keep writing while each node is killed in turn, and neither goes offline", async () => {
     const asha = await (await Person.arrive(browser, server, "Asha")).signUp()
     const ben = await (await Person.arrive(browser, server, "Ben")).signUp()
     await asha.open(ben)

@@ -107,7 +107,7 @@ describe.skipIf(!canRun)("notifications of the service worker", () => {
 
   const shown = ({ page }: Person) => shownNotifications(page)
 
-  it("one for each conversation, which lists the newest and counts; each message once, however often it comes", async () => {
+  it("each conversation has one notification with its newest messages and their number, and a repeated push adds nothing", async () => {
     const { person, deliver } = await device("Asha")
     const first = push("c1", { text: "hello" })
     await deliver(first)
@@ -130,7 +130,7 @@ describe.skipIf(!canRun)("notifications of the service worker", () => {
       .toEqual({ title: "Ben: 6 new messages", body: "more 3\nmore 2\nmore 1\nmore 0", tag: "c1", count: 6 })
   })
 
-  it("closes what was read in between, and loses none that is shown meanwhile", async () => {
+  it("reading a message closes its notification, and notifications shown meanwhile stay", async () => {
     const { person, tell, deliver } = await device("Asha")
     const older = push("c1")
     const newer = push("c1")
@@ -144,7 +144,7 @@ describe.skipIf(!canRun)("notifications of the service worker", () => {
     expect((await shown(person)).map(({ tag }) => tag)).toEqual(others)
   })
 
-  it("says neither what nor who without content, and something for what it does not know", async () => {
+  it("without content a notification shows neither text nor sender, and an unknown push shows a general text", async () => {
     const { person, deliver } = await device("Asha")
     const { senderName: _, text: __, ...ids } = push("c1")
     await deliver(ids)
@@ -155,7 +155,7 @@ describe.skipIf(!canRun)("notifications of the service worker", () => {
     await expect.poll(async () => (await shown(person)).length).toBe(2)
   })
 
-  it("is silent about the conversation that is looked at, and closes when it is read", async () => {
+  it("the visible conversation has no notification, and reading closes existing ones", async () => {
     const { person: asha, deliver } = await device("Asha")
     const ben = await (await Person.arrive(browser, server, "Ben")).signUp()
     await ben.open(asha)
@@ -181,7 +181,7 @@ describe.skipIf(!canRun)("notifications of the service worker", () => {
     expect(asha.complaints.filter((text) => text.includes("The page asks"))).toEqual([])
   })
 
-  it("a press leads to the message, in the window that is open or in a new one", async () => {
+  it("pressing a notification opens the message in the open window or a new one", async () => {
     const { person: asha, worker, deliver } = await device("Asha")
     const ben = await (await Person.arrive(browser, server, "Ben")).signUp()
     await ben.open(asha)
@@ -224,7 +224,7 @@ describe.skipIf(!canRun)("notifications of the service worker", () => {
     expect(await press()).toEqual([`/chat#/c/${id}/${seq}`])
   })
 
-  it("a subscription that the browser ended is made anew, with the server's key, and the server takes it", async () => {
+  it("a subscription that the browser ended is renewed with the server's key and registered", async () => {
     const { worker } = await device("Asha")
     const before = "https://push.example/before"
     const { key, requests } = await worker.evaluate(async (endpoint) => {
@@ -293,7 +293,7 @@ describe.skipIf(!canRun)("notifications of the service worker", () => {
     ])
   })
 
-  it("nothing of a former user is shown: after signing out, and to whoever signs in next", async () => {
+  it("notifications of a former user are shown neither after signing out nor to the next user", async () => {
     const { person, tell, deliver } = await device("Asha")
     await deliver(push("c1"))
     await expect.poll(async () => (await shown(person)).length).toBe(1)
@@ -385,7 +385,7 @@ describe.skipIf(!canRun)("notifications on this device", () => {
     expect.poll(() => person.on(`notices-${choice}`).getAttribute("aria-pressed")).toBe("true")
   const KEY = "BEl62iUYgUivxIkv69yViEuiBIa-Ib9-SkvMeAtA3LFgDzkrxZJjSgSnfckjBJuBkr3qBUYIHBQFLXYp5Nksh8U"
 
-  it("are off at first, on, without text, and off again, as the server is told", async () => {
+  it("push starts off, and turning it on, hiding the text and turning it off update the server", async () => {
     const { person, asked } = await arrive("Asha", KEY)
     await person.openSettings()
     await isPressed(person, "off")
@@ -412,7 +412,7 @@ describe.skipIf(!canRun)("notifications on this device", () => {
     expect(person.complaints).toEqual([])
   })
 
-  it("end when the user signs out, and are not the next one's", async () => {
+  it("push ends when the user signs out, and does not carry over to the next user", async () => {
     const { person } = await arrive("Asha", KEY)
     const endpoint = () => person.page.evaluate(() => localStorage.getItem("test:endpoint"))
     await person.openSettings()
@@ -440,7 +440,7 @@ describe.skipIf(!canRun)("notifications on this device", () => {
     await isPressed(person, "off")
   })
 
-  it("say what stands in their way", async () => {
+  it("the settings explain why notifications are unavailable", async () => {
     const off = await arrive("Asha", null)
     await off.person.openSettings()
     await expect.poll(() => off.person.on("notices-note").textContent()).toContain("this server sends none")

@@ -38,7 +38,7 @@ describe.skipIf(!canRun)("pinned messages and days", () => {
       [id, seq, pinned] as const,
     )
 
-  it("20: a pinned message far up is listed and gone to, and one that is unpinned is not", async () => {
+  it("20: the list of pinned messages leads to one far up and omits unpinned ones", async () => {
     await pin(ben, 7, true)
     await pin(ben, 395, true)
     // A page that comes anew has only the newest messages.
@@ -61,7 +61,7 @@ describe.skipIf(!canRun)("pinned messages and days", () => {
       .toBe(1)
   })
 
-  it("a day leads to others, by the separator and by the menu", async () => {
+  it("the day separator and the menu lead to other days", async () => {
     await asha.on("thread-menu").click()
     await asha.page.getByRole("menuitem", { name: "Jump to a date" }).click()
     await asha.on("date-jump").waitFor()

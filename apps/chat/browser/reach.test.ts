@@ -2,7 +2,7 @@ import type { Browser } from "playwright-core"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { canRun, closeOthers, launch, Person, resize, restore, Server, settled, until } from "./world"
 
-describe.skipIf(!canRun)("what is within reach, and what stays where it is", () => {
+describe.skipIf(!canRun)("focus and stable positions", () => {
   let browser: Browser
   const server = new Server()
   let asha: Person
@@ -32,7 +32,7 @@ describe.skipIf(!canRun)("what is within reach, and what stays where it is", () 
   const scrollTop = () =>
     asha.page.evaluate(() => document.querySelector('[data-testid="log"]')?.scrollTop ?? -1)
 
-  it("52: the people sheet keeps the focus, and Escape, the scrim and its button give it back", async () => {
+  it("52: the people sheet traps the focus, and closing it by Escape, scrim or button returns the focus", async () => {
     await resize(asha.page, 900, 700)
     const sheet = asha.page.getByRole("dialog", { name: "People" })
     const opener = asha.page.getByRole("button", { name: "Show people" })
@@ -73,7 +73,7 @@ describe.skipIf(!canRun)("what is within reach, and what stays where it is", () 
     expect(await sheet.count()).toBe(0)
   })
 
-  it("finds who is in by what only the directory knows", async () => {
+  it("the people search finds online users by data that only the directory has", async () => {
     const benId = await asha.on("conversation-item").first().getAttribute("data-user-id")
     await asha.page.route("**/api/users?**", (route) =>
       route.fulfill({
@@ -89,7 +89,7 @@ describe.skipIf(!canRun)("what is within reach, and what stays where it is", () 
     await asha.page.unroute("**/api/users?**")
   })
 
-  it("the wheel scrolls over the pill as well", async () => {
+  it("the mouse wheel scrolls the thread over the pill", async () => {
     await asha.on("log").hover()
     await asha.page.mouse.wheel(0, -600)
     const pill = asha.on("to-end")
@@ -102,7 +102,7 @@ describe.skipIf(!canRun)("what is within reach, and what stays where it is", () 
     await until(async () => (await scrollTop()) < before - 100)
   })
 
-  it("14: a banner that comes and goes does not move what is read", async () => {
+  it("14: a banner does not move the visible messages when it appears and disappears", async () => {
     const top = () =>
       asha.page.evaluate(() => {
         const log = document.querySelector('[data-testid="log"]')?.getBoundingClientRect()
@@ -129,7 +129,7 @@ describe.skipIf(!canRun)("what is within reach, and what stays where it is", () 
     expect(Math.abs((await stays()) - (at ?? 0))).toBeLessThanOrEqual(1)
   })
 
-  it("54: a message that has the focus says by whom it is, what and when", async () => {
+  it("54: a focused message is labelled with its sender, text and time", async () => {
     await asha.on("log").focus()
     await asha.page.keyboard.press("ArrowUp")
     await expect.poll(() => asha.focused()).toBe("message")
@@ -139,7 +139,7 @@ describe.skipIf(!canRun)("what is within reach, and what stays where it is", () 
       .waitFor()
   })
 
-  it("57: a name from right to left stays beside its face, and its words are cut at their end", async () => {
+  it("57: a right-to-left name stays beside its picture, and its preview is cut at the end of the text", async () => {
     const sara = await (await Person.arrive(browser, server, "سارة")).signUp()
     await sara.open(asha)
     await sara.say("مرحبا، هذه رسالة طويلة جدا يجب أن تظهر بدايتها وليس نهايتها في القائمة")

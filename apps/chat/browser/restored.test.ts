@@ -40,7 +40,7 @@ const ways = isCluster
       },
     ]
 
-describe.skipIf(!canStart)("F14 the server's data goes back in time under an open page", () => {
+describe.skipIf(!canStart)("F14 the server is restored from a backup under an open page", () => {
   let browser: Browser
   let home: string
   const start = serversOfTest()

@@ -35,7 +35,7 @@ describe.skipIf(!canRun)("search and permalinks", () => {
     }, 60_000)
   }
 
-  it("20: a hit far up is found without case and marks, and from it both ways page without a hole", async () => {
+  it("20: the search ignores case and diacritics, and a jump to a hit pages both ways without a gap", async () => {
     await find("backer FERR", "Bäcker")
     expect(await hit("Bäcker").locator("mark").allTextContents()).toEqual(["Bäcker", "ferry"])
     await asha.on("search").press("ArrowDown")
@@ -63,7 +63,7 @@ describe.skipIf(!canRun)("search and permalinks", () => {
     expect(seen.size).toBe(160)
   })
 
-  it("the keyboard opens the search, and Escape ends it", async () => {
+  it("the keyboard opens the search, and Escape closes it", async () => {
     await asha.on("composer").focus()
     await asha.page.keyboard.press("Control+Shift+F")
     await until(async () => (await asha.focused()) === "search")
@@ -75,7 +75,7 @@ describe.skipIf(!canRun)("search and permalinks", () => {
     expect(await asha.on("search").inputValue()).toBe("")
   })
 
-  it("60: nothing found, a failure and a busy server each say so", async () => {
+  it("60: no hits, a failure and a busy server have different messages", async () => {
     await asha.on("search").fill("zzzyx")
     await asha.page.getByText("No results for").waitFor()
     expect(await violations(asha.page)).toEqual([])
@@ -98,7 +98,7 @@ describe.skipIf(!canRun)("search and permalinks", () => {
     await asha.page.getByRole("button", { name: "End the search" }).click()
   })
 
-  it("searches in one conversation, also on a phone, and comes back to the results", async () => {
+  it("a search in one conversation works on a phone too, and Back returns to the results", async () => {
     await resize(asha.page, 390, 844)
     await asha.on("search-here").click()
     await until(async () => (await asha.focused()) === "search")
@@ -111,7 +111,7 @@ describe.skipIf(!canRun)("search and permalinks", () => {
     await asha.page.getByRole("button", { name: "End the search" }).click()
   })
 
-  it("19: a permalink leads to its message, stays there, and says when there is none", async () => {
+  it("19: a permalink jumps to its message, stays there, and reports a missing message", async () => {
     const id = await ben.conversationId()
     await ben.page.goto(`${server.url}/chat#/c/${id}/21`)
     const target = ben.message("Bäcker")

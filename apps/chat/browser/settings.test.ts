@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { violations } from "./axe"
 import { canRun, frames, launch, Person, phone, Server, until } from "./world"
 
-describe.skipIf(!canRun)("conversations that are pinned, muted and archived", () => {
+describe.skipIf(!canRun)("pinned, muted and archived conversations", () => {
   let browser: Browser
   const server = new Server()
   let asha: Person
@@ -43,7 +43,7 @@ describe.skipIf(!canRun)("conversations that are pinned, muted and archived", ()
   /** Nothing may point at the list: it would keep its order. */
   const away = () => asha.page.mouse.move(900, 500)
 
-  it("2: the right mouse button pins, a pinned one stays above, and opening moves nothing", async () => {
+  it("2: the context menu pins a conversation, which stays at the top, and opening one does not reorder", async () => {
     await shows(dan, cleo, ben)
     await row(id(ben)).click({ button: "right" })
     await item("Pin").click()
@@ -59,7 +59,7 @@ describe.skipIf(!canRun)("conversations that are pinned, muted and archived", ()
     expect(await violations(asha.page)).toEqual([])
   })
 
-  it("4 49: muted by the keyboard it counts in its row only, and makes neither a sound nor a notification", async () => {
+  it("4 49: a muted conversation counts in its row only and makes neither a sound nor a notification", async () => {
     await asha.page.evaluate(() => {
       const notes: string[] = []
       const tones: number[] = []
@@ -105,7 +105,7 @@ describe.skipIf(!canRun)("conversations that are pinned, muted and archived", ()
     await expect.poll(() => asha.on("muted").count()).toBe(0)
   })
 
-  it("the menu is closed by its own button, and by a press elsewhere, which has the focus then", async () => {
+  it("its button and a press elsewhere close the menu, and the pressed element gets the focus", async () => {
     const menu = asha.on("conversation-settings")
     const button = asha.page.locator(`[data-menu-of="${id(dan)}"]`)
     for (const opener of [asha.on("thread-menu"), button]) {
@@ -125,7 +125,7 @@ describe.skipIf(!canRun)("conversations that are pinned, muted and archived", ()
     }
   })
 
-  it("an archive that cannot be loaded says so, and is loaded when asked again", async () => {
+  it("an archive that failed to load shows an error and can be retried", async () => {
     await row(id(dan)).click({ button: "right" })
     await item("Archive").click()
     await asha.on("archive").waitFor()
@@ -146,7 +146,7 @@ describe.skipIf(!canRun)("conversations that are pinned, muted and archived", ()
     await shows(ben, cleo, dan)
   })
 
-  it("archived by the button, it is apart until someone writes", async () => {
+  it("an archived conversation is listed separately until a message arrives", async () => {
     await row(id(dan)).hover()
     await asha.page.locator(`[data-menu-of="${id(dan)}"]`).click()
     await item("Archive").click()
@@ -166,7 +166,7 @@ describe.skipIf(!canRun)("conversations that are pinned, muted and archived", ()
     await expect.poll(() => asha.on("archive").count()).toBe(0)
   })
 
-  it("from the header, without a connection, it is shown at once and sent later", async () => {
+  it("a setting made in the header without a connection shows at once and is sent later", async () => {
     await row(id(cleo)).click()
     await asha.message("hello from Cleo").waitFor()
     // The menu has been loaded.
@@ -197,7 +197,7 @@ describe.skipIf(!canRun)("conversations that are pinned, muted and archived", ()
     expect(asha.complaints).toEqual([])
   })
 
-  it("on a phone a finger that rests on a row opens its menu, and lifting it opens no conversation", async () => {
+  it("on a phone a long press on a row opens its menu and not the conversation", async () => {
     const context = await browser.newContext({ ...phone, bypassCSP: true, locale: "en-GB" })
     await context.addCookies(await asha.context.cookies())
     const page = await context.newPage()

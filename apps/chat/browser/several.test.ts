@@ -4,7 +4,7 @@ import { canStart, launch, Person, Server } from "./world"
 
 const key = "a-key-that-only-the-host-application-has"
 
-describe.skipIf(!canStart)("a conversation of several, which the host application made", () => {
+describe.skipIf(!canStart)("a conversation of several users that the host application created", () => {
   let browser: Browser
   const server = new Server()
   beforeAll(async () => {
@@ -15,7 +15,7 @@ describe.skipIf(!canStart)("a conversation of several, which the host applicatio
     await server.stop()
   })
 
-  it("says who is in it, and who said what", async () => {
+  it("it shows its members and the sender of each message", async () => {
     const [asha, ben, cleo] = [
       await (await Person.arrive(browser, server, "Asha")).signUp(),
       await (await Person.arrive(browser, server, "Ben")).signUp(),

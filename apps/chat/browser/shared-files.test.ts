@@ -106,7 +106,7 @@ describe.skipIf(!canRun)("the files of a conversation", () => {
   const jumpedTo = (person: Person, name: string) =>
     person.page.locator(".log-row[data-target]").filter({ hasText: name }).waitFor()
 
-  it("an empty list says so; new files come, deleted ones go, each by its kind", async () => {
+  it("an empty list says so; new files appear and deleted ones disappear, each in its kind", async () => {
     await openDetails(asha)
     await asha.on("shared-empty").waitFor()
     expect(await asha.on("shared-all").count()).toBe(0)
@@ -140,7 +140,7 @@ describe.skipIf(!canRun)("the files of a conversation", () => {
     await until(async () => (await media(asha).count()) === 1 && (await asha.on("shared-file").count()) === 1)
   })
 
-  it("a file downloads as it was, sound plays in its row, and each leads to its message", async () => {
+  it("a file downloads unchanged, audio plays in its row, and each file leads to its message", async () => {
     await share(ben, "notes.pdf", "voice.wav")
     for (let n = 0; n < 30; n++) await asha.pour(1, () => `line ${n}`)
     await openDetails(asha)
@@ -169,7 +169,7 @@ describe.skipIf(!canRun)("the files of a conversation", () => {
     await jumpedTo(asha, "notes.pdf")
   })
 
-  it("all files are listed by month and kind, page by page, with one Tab stop, and the viewer goes through them", async () => {
+  it("files are listed by month and kind in pages, with one Tab stop, and the viewer steps through them", async () => {
     await resize(asha.page, 1280, 800)
     for (let n = 0; n < 5; n++)
       await share(ben, ...Array.from({ length: 10 }, (_, file) => `many ${n}-${file}.png`))
@@ -218,7 +218,7 @@ describe.skipIf(!canRun)("the files of a conversation", () => {
     await until(async () => (await asha.focused()) === "shared-all")
   })
 
-  it("a list that cannot be loaded says so and loads when asked", async () => {
+  it("a list that failed to load shows an error and can be retried", async () => {
     await resize(asha.page, 1280, 800)
     let isDown = true
     await asha.page.route("**/files?*", (route) => (isDown ? route.abort() : route.continue()))
@@ -232,7 +232,7 @@ describe.skipIf(!canRun)("the files of a conversation", () => {
     await until(async () => (await asha.on("shared-retry").count()) === 0)
   })
 
-  it("on a phone it fits, and a file leads back to the conversation", async () => {
+  it("the list fits a phone, and a file leads back to the conversation", async () => {
     await share(ben, "holiday.png", "clip.mp4", "a very long name of a paper that nobody will ever read.pdf")
     await resize(asha.page, 390, 844)
     await openDetails(asha)

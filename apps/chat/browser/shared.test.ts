@@ -2,7 +2,7 @@ import type { Browser } from "playwright-core"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { canRun, closeOthers, launch, Person, Server, until } from "./world"
 
-describe.skipIf(!canRun)("one browser", () => {
+describe.skipIf(!canRun)("one browser for two users", () => {
   let browser: Browser
   const server = new Server()
   beforeAll(async () => {
@@ -14,7 +14,7 @@ describe.skipIf(!canRun)("one browser", () => {
   })
   afterEach(() => closeOthers(browser))
 
-  it("shared by two people: nothing of one is said in the other's name, and it waits for them", async () => {
+  it("a message of one user is never sent as the other, and waits for its author", async () => {
     const cy = await (await Person.arrive(browser, server, "Cy")).signUp()
     const asha = await Person.arrive(browser, server, "Asha")
     await asha.signUp()
@@ -68,7 +68,7 @@ describe.skipIf(!canRun)("one browser", () => {
     }
   })
 
-  it("that is loaded anew, or looks elsewhere for a moment, is no event for others", async () => {
+  it("a reload and a short switch of tabs do not show to others", async () => {
     const asha = await (await Person.arrive(browser, server, "Asha")).signUp()
     const ben = await (await Person.arrive(browser, server, "Ben")).signUp()
     await asha.open(ben)

@@ -12,7 +12,7 @@ describe.skipIf(!canStart)("the sign-in pages", () => {
   afterAll(() => browser?.close())
   afterEach(() => closeOthers(browser))
 
-  it("open: asks who one is, and two tabs can be two people", async () => {
+  it("open: the page asks for a user id, and two tabs can be two users", async () => {
     const server = await start({ AUTH: "open" })
     const noor = await Person.arrive(browser, server, "Noor")
     await noor.on("open-form").waitFor()
@@ -37,7 +37,7 @@ describe.skipIf(!canStart)("the sign-in pages", () => {
     await noor.close()
   })
 
-  it.each(["local", "open", "jwt"])("%s: a first visit asks nothing that is refused", async (auth) => {
+  it.each(["local", "open", "jwt"])("%s: a first visit sends no request that is refused", async (auth) => {
     const secret = "a secret that is long enough for HS256"
     const server = await start({ AUTH: auth, ...(auth === "jwt" && { JWT_SECRET: secret }) })
     const context = await browser.newContext({ serviceWorkers: "block" })
@@ -55,7 +55,7 @@ describe.skipIf(!canStart)("the sign-in pages", () => {
     expect(refused).toEqual([])
   })
 
-  it("jwt: says that a token is needed, takes one from the address and keeps it out of there", async () => {
+  it("jwt: the page asks for a token, and removes one from the address after reading it", async () => {
     const secret = "a secret that is long enough for HS256"
     const server = await start({ AUTH: "jwt", JWT_SECRET: secret })
     const stranger = await Person.arrive(browser, server, "Stranger")
@@ -93,7 +93,7 @@ describe.skipIf(!canStart)("the sign-in pages", () => {
     await liar.close()
   })
 
-  it("local: a session that ended elsewhere leads back to the same conversation, for the same person", async () => {
+  it("local: after a session ended elsewhere, the same user returns to the same conversation", async () => {
     const server = await start()
     const asha = await (await Person.arrive(browser, server, "Asha")).signUp()
     const ben = await (await Person.arrive(browser, server, "Ben")).signUp()
@@ -140,7 +140,7 @@ describe.skipIf(!canStart)("the sign-in pages", () => {
     }
   })
 
-  it("9: does not say that nobody is in while nobody can know", async () => {
+  it("9: the page does not show “nobody online” while the roster is unknown", async () => {
     const server = await start()
     const asha = await (await Person.arrive(browser, server, "Asha")).signUp()
     const count = asha.on("online-count")
@@ -150,7 +150,7 @@ describe.skipIf(!canStart)("the sign-in pages", () => {
     await asha.close()
   })
 
-  it("60: who is new sees one empty state, can invite, and finds everybody, also those who are not in", async () => {
+  it("60: a new user sees one empty state, can invite, and finds all users, also offline ones", async () => {
     const server = await start()
     const cleo = await Person.arrive(browser, server, "Cleo")
     await cleo.on("signin-switch").click()
@@ -179,7 +179,7 @@ describe.skipIf(!canStart)("the sign-in pages", () => {
     await asha.close()
   })
 
-  it("killed in mid-send, the server has each message once and in order when it is back", async () => {
+  it("a server killed in mid-send has each message once and in order after its restart", async () => {
     const server = await start()
     const asha = await (await Person.arrive(browser, server, "Asha")).signUp()
     const ben = await (await Person.arrive(browser, server, "Ben")).signUp()

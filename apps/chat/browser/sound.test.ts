@@ -8,7 +8,7 @@ import { canRun, frames, launch, Person, phone, Server } from "./world"
 const LENGTH = 30
 const NAMES = ["first.wav", "second.wav"]
 
-describe.skipIf(!canRun)("sounds in messages", () => {
+describe.skipIf(!canRun)("audio in messages", () => {
   let browser: Browser
   const server = new Server()
   let asha: Person
@@ -37,7 +37,7 @@ describe.skipIf(!canRun)("sounds in messages", () => {
     expect.poll(() => sound(name, person).getAttribute("data-state"))
   const time = async (name: string) => Number(await sound(name).getByTestId("seek").inputValue())
 
-  it("play one at a time, each from where it was left, and can be moved in by keyboard", async () => {
+  it("one plays at a time, resumes at its last position, and can be seeked by keyboard", async () => {
     // How long it is, is known before it is played.
     expect(await sound("first.wav").getByTestId("play-time").textContent()).toBe("0:30")
     await button("first.wav").click()
@@ -69,7 +69,7 @@ describe.skipIf(!canRun)("sounds in messages", () => {
     await state("first.wav").toBe("paused")
   })
 
-  it("play at the speed that was chosen, also after a reload", async () => {
+  it("the chosen speed applies, also after a reload", async () => {
     const speed = sound("first.wav").getByTestId("speed")
     expect(await speed.getAttribute("aria-label")).toBe("Speed 1×")
     // From above: the actions of the message below would cover it.
@@ -84,7 +84,7 @@ describe.skipIf(!canRun)("sounds in messages", () => {
     expect(await speed.textContent()).toBe("1×")
   })
 
-  it("go on while their message is out of view, with a bar to pause them, and end with the conversation", async () => {
+  it("playback continues out of view with a pause bar, and ends with the conversation", async () => {
     await button("first.wav").click()
     await state("first.wav").toBe("playing")
     expect(await asha.on("sound-bar").count()).toBe(0)
@@ -113,7 +113,7 @@ describe.skipIf(!canRun)("sounds in messages", () => {
     await state("first.wav").toBe("paused")
   })
 
-  it("say when they cannot be played, and play once they can; by touch, in boxes of 44 px", async () => {
+  it("unplayable audio shows an error and plays once it can; touch targets have 44 px", async () => {
     await ben.page.evaluate(
       (id) => {
         location.hash = `#/c/${encodeURIComponent(id)}`

@@ -30,7 +30,7 @@ function listen(): void {
 }
 
 // docs/accessibility.md tells the same walk in words.
-describe.skipIf(!canRun)("what a screen reader says while messages are sent and received", () => {
+describe.skipIf(!canRun)("announcements of sent and received messages", () => {
   let browser: Browser
   const server = new Server()
   let asha: Person
@@ -88,7 +88,7 @@ describe.skipIf(!canRun)("what a screen reader says while messages are sent and 
     return { name: plain(node?.name?.value), description: plain(node?.description?.value) }
   }
 
-  it("51: a message that arrives is read once, with its author, and the focus stays in the field", async () => {
+  it("51: a new message is announced once with its sender, and the focus stays in the field", async () => {
     await asha.on("composer").focus()
     await forget()
     await ben.say("Are you there?")
@@ -101,7 +101,7 @@ describe.skipIf(!canRun)("what a screen reader says while messages are sent and 
     expect((await spoken())[1]).toBe(`polite: ${ben.name}: A second one`)
   })
 
-  it("51: a message that is sent says nothing, and its row says by whom, what, when and how far it got", async () => {
+  it("51: a sent message is not announced, and its row is labelled with sender, text, time and state", async () => {
     await forget()
     await asha.on("composer").focus()
     await asha.page.keyboard.type("I am here")
@@ -113,7 +113,7 @@ describe.skipIf(!canRun)("what a screen reader says while messages are sent and 
     expect(await spoken()).toEqual([])
   })
 
-  it("28 51: a refused message is an alert; the keyboard reaches Retry, keeps its place, and hears that it was sent", async () => {
+  it("28 51: a refused message is an alert; Retry works by keyboard, keeps the focus, and its success is announced", async () => {
     await asha.page.routeWebSocket(/\/api\/socketio/, (socket) => socket.close())
     await asha.page.route(/\/api\/socketio/, (route) => route.abort())
     await asha.page.route("**/api/privatechat/message", refuseAs("invalid"))
@@ -168,7 +168,7 @@ describe.skipIf(!canRun)("what a screen reader says while messages are sent and 
       .toMatch(/^(Sent|Delivered|Read)$/)
   })
 
-  it("53: where nothing can be written any more, the focus goes from the field to the thread", async () => {
+  it("53: when the composer closes, the focus moves from the field to the thread", async () => {
     await asha.page.route("**/api/privatechat/message", refuseAs("forbidden"))
     await asha.on("composer").focus()
     await asha.page.keyboard.type("Into the void")

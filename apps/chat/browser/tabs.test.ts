@@ -2,7 +2,7 @@ import type { Browser } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { canRun, launch, Person, Server } from "./world"
 
-describe.skipIf(!canRun)("several tabs of one person", () => {
+describe.skipIf(!canRun)("several tabs of one user", () => {
   let browser: Browser
   const server = new Server()
   beforeAll(async () => {
@@ -13,7 +13,7 @@ describe.skipIf(!canRun)("several tabs of one person", () => {
     await server.stop()
   })
 
-  it("3 47: a badge clears in every tab and stays clear; one notification, however many tabs", async () => {
+  it("3 47: a badge clears in every tab and stays clear, and several tabs show one notification", async () => {
     const asha = await (await Person.arrive(browser, server, "Asha")).signUp()
     const ben = await Person.arrive(browser, server, "Ben")
     await ben.context.grantPermissions(["notifications"])

@@ -19,7 +19,7 @@ const seed = Number(process.env.SEED ?? (isFull ? Math.floor(Math.random() * 2 *
 /** An upload may wait for its next attempt for half a minute. */
 const QUIET_MS = 120_000
 
-describe.skipIf(!canStart)("two people while the network is cut and the server killed", () => {
+describe.skipIf(!canStart)("two users while the network is cut and the server killed", () => {
   let browser: Browser
   let rig: Rig | undefined
   const start = serversOfTest()
@@ -33,7 +33,7 @@ describe.skipIf(!canStart)("two people while the network is cut and the server k
   afterAll(() => browser?.close())
 
   it(
-    `M1 M4 M5 M11: both pages and the database are equal in the end, seed ${seed}`,
+    `M1 M4 M5 M11: both pages and the database agree at the end, seed ${seed}`,
     async () => {
       const plan = makePlan(seed, isFull ? FULL : SHORT)
       const began = performance.now()

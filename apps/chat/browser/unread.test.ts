@@ -2,7 +2,7 @@ import type { Browser } from "playwright-core"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { canRun, fastest, frames, isCluster, launch, Person, restore, Server, settled, until } from "./world"
 
-describe.skipIf(!canRun)("more unread than is fetched at once", () => {
+describe.skipIf(!canRun)("more unread messages than one page", () => {
   let browser: Browser
   const server = new Server()
   let asha: Person
@@ -42,7 +42,7 @@ describe.skipIf(!canRun)("more unread than is fetched at once", () => {
       return (await answer.json()).data[0].unread as number
     })
 
-  it("21 22: is not taken for read, and one step leads to the first of it", async () => {
+  it("21 22: unread messages outside of the page stay unread, and one step leads to the first", async () => {
     await asha.pour(320, (n) => `Line ${n}.`)
     // The number is that of the moment when the conversation is opened.
     await ben.on("conversation-item").filter({ hasText: "320 unread" }).waitFor()
@@ -69,7 +69,7 @@ describe.skipIf(!canRun)("more unread than is fetched at once", () => {
     await expect.poll(marked).toBe(0)
   })
 
-  it("21: nothing that was read is new where the list comes after the messages", async () => {
+  it("21: read messages are not marked as new if the list loads after the messages", async () => {
     let pass = () => {}
     const held = new Promise<void>((resolve) => {
       pass = resolve
@@ -146,7 +146,7 @@ describe.skipIf(!canRun)("more unread than is fetched at once", () => {
 
   // How the page shows so many does not depend on the number of nodes, and to write them takes a minute.
   it.skipIf(isCluster)(
-    "F28 20: of 12,000 the first is there within a second, and both ways lead on without a hole",
+    "F28 20: the first of 12,000 unread messages shows within a second, and pages both ways without a gap",
     async () => {
       await ben.page.evaluate(() => {
         location.hash = "#/"
@@ -207,7 +207,7 @@ describe.skipIf(!canRun)("more unread than is fetched at once", () => {
     300_000,
   )
 
-  it("F28 16: one's own message leads from the past to the end", async () => {
+  it("F28 16: sending a message leaves the past and scrolls to the end", async () => {
     await ben.page.evaluate(() => {
       location.hash = "#/"
     })
@@ -222,7 +222,7 @@ describe.skipIf(!canRun)("more unread than is fetched at once", () => {
     await expect.poll(marked).toBe(0)
   })
 
-  it("F28: a jump that does not get through says so, and can be tried again", async () => {
+  it("F28: a failed jump shows an error and can be retried", async () => {
     await ben.page.evaluate(() => {
       location.hash = "#/"
     })
@@ -240,7 +240,7 @@ describe.skipIf(!canRun)("more unread than is fetched at once", () => {
     await expect.poll(marked).toBe(0)
   })
 
-  it("21 22: a link to one of them takes none before it for read", async () => {
+  it("21 22: a link to an unread message does not mark the earlier ones as read", async () => {
     await ben.page.evaluate(() => {
       location.hash = "#/"
     })
@@ -265,7 +265,7 @@ describe.skipIf(!canRun)("more unread than is fetched at once", () => {
     await expect.poll(marked).toBe(0)
   })
 
-  it("can be let be", async () => {
+  it("“Mark all as read” clears the count", async () => {
     await ben.page.evaluate(() => {
       location.hash = "#/"
     })

@@ -5,7 +5,7 @@ import { canRun, frames, launch, Person, Server, settled, until } from "./world"
 /** More than the client holds of one conversation: 2,000, and a margin of 200. */
 const MESSAGES = 2_500
 
-describe.skipIf(!canRun)("a conversation that is longer than what is held of it", () => {
+describe.skipIf(!canRun)("a conversation longer than the window of loaded messages", () => {
   let browser: Browser
   const server = new Server()
   let asha: Person
@@ -102,7 +102,7 @@ describe.skipIf(!canRun)("a conversation that is longer than what is held of it"
     return watch.evaluate(({ most }) => most)
   }
 
-  it("12 20 59: what is far away is let go and comes back, without a hole and without a move", async () => {
+  it("12 20 59: distant messages are dropped and loaded again without a gap and without moving the view", async () => {
     const newer: string[] = []
     asha.page.on("request", (request) => {
       if (/messages\/.*after=/.test(request.url())) newer.push(request.url())
