@@ -20,7 +20,7 @@ const browsers = {
 }
 
 for (const [name, launch] of Object.entries(browsers))
-  test(`${name}: signs up, reads, writes, waits out an outage, sends a picture, reads back`, async (t) => {
+  test(`${name}: a user signs up, reads, writes, survives an outage, sends a picture and reads history`, async (t) => {
     const [server, page] = await Promise.all([serve(t, LOCAL), launch(t)])
     const station = async (what) => {
       const { SCREENSHOTS } = process.env

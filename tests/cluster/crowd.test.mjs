@@ -63,7 +63,7 @@ test("C20: no key of Redis holds more than a share of the users, and every key h
   assert.ok(Math.max(...bytes) < total / 20, `${Math.max(...bytes)} of ${total} bytes are in one key`)
 })
 
-test("P10: 1,000 users reconnect at once to other nodes: no user_offline is sent", async (t) => {
+test("P10: 1,000 users who reconnect to other nodes at once cause no user_offline", async (t) => {
   const watching = await observers(t, [cluster.nodes[0], cluster.nodes[1]])
   for (const client of crowds[1].values()) client.cut()
   const began = performance.now()
@@ -83,7 +83,7 @@ test("P10: 1,000 users reconnect at once to other nodes: no user_offline is sent
   assert.equal(await count(cluster.nodes[2]), 3 * EACH + 2)
 })
 
-test("P1, C1, C8, C21: kill -9 of a node: no ghost after 17 s, one user_offline each for those who stay away", async (t) => {
+test("P1, C1, C8, C21: kill -9 of a node leaves no ghost after 17 s and sends one user_offline for each user who does not return", async (t) => {
   const watching = await observers(t, [cluster.nodes[0], cluster.nodes[1]])
   const bystanders = crowds[0]
   const before = [...bystanders.values()].reduce((sum, client) => sum + client.received, 0)

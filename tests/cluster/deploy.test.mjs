@@ -88,7 +88,7 @@ describe("metrics", () => {
     return new Map([...(await types(one)), ...(await types(two))])
   }
 
-  test("each metric that a dashboard, an alert rule or the operations page names exists, and each is explained", async (t) => {
+  test("each metric in a dashboard, an alert rule or the operations page exists, and the page explains each metric", async (t) => {
     const types = await offered(t)
     for (const file of [...DEPLOY, OPERATIONS]) {
       for (const [name] of read(file).matchAll(METRIC)) {
@@ -103,7 +103,7 @@ describe("metrics", () => {
         assert.ok(explained.has(name), `${OPERATIONS} does not explain ${name}`)
   })
 
-  test("queries ask for rates of counters and for the level of gauges", async (t) => {
+  test("queries use rates of counters and levels of gauges", async (t) => {
     const types = await offered(t)
     const queries = [
       ...read("deploy/prometheus/lamplight.rules.yaml").matchAll(/^\s+expr: (.+)$/gm),
@@ -150,7 +150,7 @@ describe("settings", () => {
     /^\s*(?:- name: |Environment=|stringData: )?([A-Z]{2,})(?:[:=]|$)/gm,
   ]
 
-  test("each setting that deploy/ and the operations page name exists", () => {
+  test("each setting in deploy/ and the operations page exists", () => {
     assert.ok(settings.size > 30, help)
     for (const file of [...DEPLOY, OPERATIONS]) {
       for (const pattern of NAMES) {
@@ -162,7 +162,7 @@ describe("settings", () => {
     }
   })
 
-  test("each command that they name exists", () => {
+  test("each command in deploy/ and the operations page exists", () => {
     const commands = execFileSync(BINARY, ["--help"], { encoding: "utf8" })
     for (const file of [...DEPLOY, OPERATIONS]) {
       for (const [, name] of read(file).matchAll(/(?:`|bin\/|^|-- )lamplight ([a-z]+)\b/gm))

@@ -14,7 +14,7 @@ before(async () => {
 })
 after(() => cluster.stop())
 
-test("C11: entries with lower numbers that commit after later ones, and that are not announced, reach every node", async (t) => {
+test("C11: unannounced entries that commit after entries with higher numbers reach every node", async (t) => {
   const [one, two, three] = cluster.nodes.map((node) => crowd(t, node))
   const [asha, ben] = [somebody("asha"), somebody("ben")]
   const clients = [await one.join(asha), await two.join(ben), await three.join(ben)]

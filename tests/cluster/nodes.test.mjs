@@ -33,7 +33,7 @@ const types = (client, user, since = 0) =>
     .filter((change) => change.userId === user)
     .map((change) => change.type)
 
-test("C6, P8: tabs on three nodes, closed in any order: online until the last is gone", async (t) => {
+test("C6, P8: a user with tabs on three nodes is online until the last one closes, in any order", async (t) => {
   const [one, two, three] = on(t)
   const user = somebody("tabs")
   const observer = await one.join(somebody("observer"), { roster: "diff" })
@@ -54,7 +54,7 @@ test("C6, P8: tabs on three nodes, closed in any order: online until the last is
   assert.deepEqual(types(observer, user, since), ["offline"])
 })
 
-test("P4: gone and back on another node within the grace period: no event for anyone", async (t) => {
+test("P4: a return on another node within the grace period sends no event", async (t) => {
   const [one, two, three] = on(t)
   const user = somebody("hopper")
   const observers = [
@@ -74,7 +74,7 @@ test("P4: gone and back on another node within the grace period: no event for an
   }
 })
 
-test("C7: a member added on one node gets messages stored by another node at once", async (t) => {
+test("C7: a member added on one node immediately gets messages that another node stores", async (t) => {
   const [one, two, three] = on(t)
   const times = []
   for (let round = 0; round < 10; round++) {
@@ -99,7 +99,7 @@ test("C7: a member added on one node gets messages stored by another node at onc
   assert.ok(times[4] < 3_000, String(times))
 })
 
-test("M1: one client id on all nodes and wires at once: one row, one answer", async (t) => {
+test("M1: one clientMessageId sent on all nodes and wires at once is stored once with one answer", async (t) => {
   const places = on(t)
   const [asha, ben] = [somebody("asha"), somebody("ben")]
   const id = await conversationOf(cluster.nodes[0], asha, ben)

@@ -43,7 +43,7 @@ async function soon(answer) {
   return got
 }
 
-test("P7, C12: a node cut off from Redis for longer than a lease: degraded, and all agree within 10 s of the end", async (t) => {
+test("P7, C12: a node cut off from Redis for longer than a lease is degraded, and all nodes agree within 10 s of the end", async (t) => {
   const [one, , three] = on(t)
   const [stays, leaves, comes, far, gone] = ["stays", "leaves", "comes", "far", "gone"].map(somebody)
   const observer = await one.join(somebody("observer"), { roster: "diff" })
@@ -83,7 +83,7 @@ test("P7, C12: a node cut off from Redis for longer than a lease: degraded, and 
   assert.deepEqual(types(observer, leaves, since), ["offline"])
 })
 
-test("P7: a short cut from Redis is no event for anyone", async (t) => {
+test("P7: a short cut from Redis sends no event", async (t) => {
   const [one, , three] = on(t)
   const user = somebody("patient")
   const observer = await one.join(somebody("observer"), { roster: "diff" })
@@ -101,7 +101,7 @@ test("P7: a short cut from Redis is no event for anyone", async (t) => {
   assert.deepEqual(types(other, user, marks[1]), [])
 })
 
-test("M13: a node cut off from PostgreSQL refuses within 5 s, the others go on, and it recovers by itself", async (t) => {
+test("M13: a node cut off from PostgreSQL refuses sends within 5 s, other nodes continue, and it recovers by itself", async (t) => {
   const [one, , three] = on(t)
   const [asha, ben] = [somebody("asha"), somebody("ben")]
   const id = await conversationOf(cluster.nodes[0], asha, ben)
@@ -139,7 +139,7 @@ test("M13: a node cut off from PostgreSQL refuses within 5 s, the others go on, 
   assert.equal(data.filter((message) => message.content === "during").length, 1)
 })
 
-test("P7, M13: a node cut off from both refuses, and is whole again", async (t) => {
+test("P7, M13: a node cut off from both refuses sends, and recovers", async (t) => {
   const [one, , three] = on(t)
   const [asha, ben] = [somebody("asha"), somebody("ben")]
   const id = await conversationOf(cluster.nodes[0], asha, ben)
@@ -157,7 +157,7 @@ test("P7, M13: a node cut off from both refuses, and is whole again", async (t) 
   await cut.sees("new_private_message", (message) => message.content === "meanwhile")
 })
 
-test("C5, C16, P2: a node that stands still for longer than its lease", async (t) => {
+test("C5, C16, P2: a node that freezes for longer than its lease is fenced and announces its users again", async (t) => {
   const [one, two, three] = on(t)
   const [stays, moves] = [somebody("stays"), somebody("moves")]
   const observer = await one.join(somebody("observer"), { roster: "diff" })

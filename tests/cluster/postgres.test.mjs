@@ -77,7 +77,7 @@ async function sendUntilRefused(client, id, content, stored) {
   }
 }
 
-test("M3, C10: a standby is promoted: the nodes restart by themselves, and clients are asked to reconnect", async (t) => {
+test("M3, C10: after a standby is promoted, nodes restart by themselves and ask clients to reconnect", async (t) => {
   const first = await primary(t)
   const standby = await first.standby()
   t.after(() => standby.stop())
@@ -215,7 +215,7 @@ class SmallDisk {
   }
 }
 
-test("M13: a full disk of the database refuses sends within 5 s, loses nothing, and is over once there is room", async (t) => {
+test("M13: with a full database disk, sends are refused within 5 s, nothing is lost, and sends work again once there is space", async (t) => {
   const postgres = await primary(t)
   const disk = await SmallDisk.mount(t, postgres)
   if (!disk) return t.skip("this process may not mount a disk")

@@ -63,7 +63,7 @@ after(async () => {
   await Promise.all([redis.stop(), postgres.stop()])
 })
 
-test("P10: thousands reconnect to other nodes within 5 s: few store writes each, and no returned user goes offline", async (t) => {
+test("P10: thousands of users who reconnect to other nodes within 5 s cost few store writes each, and none of them goes offline", async (t) => {
   const observers = await Promise.all(
     cluster.nodes.map((node, index) => crowd(t, node).join(`observer-${index}`, { roster: "diff" })),
   )

@@ -33,7 +33,7 @@ async function pair(t) {
   return { id, asha, ben, sender: await one.join(asha), receiver: await three.join(ben) }
 }
 
-test("a start without Redis takes seconds and is logged; a healthy start does not log degraded presence", async (t) => {
+test("a start without Redis succeeds within seconds and is logged; a healthy start does not log degraded presence", async (t) => {
   for (const node of cluster.nodes) assert.doesNotMatch(node.server.log, /presence is degraded/)
   const home = await mkdtemp(join(tmpdir(), "lamplight-alone-"))
   t.after(() => rm(home, { recursive: true, force: true }))
@@ -59,7 +59,7 @@ test("a start without Redis takes seconds and is logged; a healthy start does no
   }
 })
 
-test("C4, C17: Redis restarts empty: nodes say so, subscribe again and deliver, also those without traffic", async (t) => {
+test("C4, C17: after Redis restarts empty, nodes log it, subscribe again and deliver, also nodes without traffic", async (t) => {
   const { id, asha, ben, sender, receiver } = await pair(t)
   const observer = await on(t)[1].join(somebody("observer"), { roster: "diff" })
   await observer.comes(ben)
@@ -96,7 +96,7 @@ test("C4, C17: Redis restarts empty: nodes say so, subscribe again and deliver, 
   )
 })
 
-test("C17: FLUSHALL: all users are announced again, and no connected user goes offline", async (t) => {
+test("C17: after FLUSHALL all users are announced again, and no connected user goes offline", async (t) => {
   const { id, asha, ben, sender, receiver } = await pair(t)
   const observer = await on(t)[1].join(somebody("observer"), { roster: "diff" })
   await observer.comes(asha)
@@ -120,7 +120,7 @@ test("C17: FLUSHALL: all users are announced again, and no connected user goes o
   )
 })
 
-test("C18, P12, M10, M11: Redis drops the subscribers amid messages: a client that reads events only has each once", async (t) => {
+test("C18, P12, M10, M11: when Redis drops its subscribers amid messages, a client that only reads events gets each once", async (t) => {
   const { id, sender, receiver } = await pair(t)
   const count = 300
   let sent = 0

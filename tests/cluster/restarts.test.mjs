@@ -93,7 +93,7 @@ test("P1, P4: a rolling restart of all nodes sends no user_offline for users who
   }
 })
 
-test("C2, P1: two of three nodes die at once, and the last one reaps both", async (t) => {
+test("C2, P1: when two of three nodes die at once, the last one removes the sessions of both", async (t) => {
   const [one, two, three] = on(t)
   const observer = await one.join(somebody("observer"), { roster: "diff" })
   const [second, third] = [somebody("second"), somebody("third")]
@@ -112,7 +112,7 @@ test("C2, P1: two of three nodes die at once, and the last one reaps both", asyn
   await Promise.all([cluster.nodes[1].start(), cluster.nodes[2].start()])
 })
 
-test("M3, M10: kill -9 of a node with sends in flight: acknowledged messages are stored and delivered", async (t) => {
+test("M3, M10: after kill -9 of a node with sends in flight, acknowledged messages are stored and delivered", async (t) => {
   const [one, two, three] = on(t)
   const [asha, ben] = [somebody("asha"), somebody("ben")]
   const id = await conversationOf(cluster.nodes[0], asha, ben)
@@ -147,7 +147,7 @@ test("M3, M10: kill -9 of a node with sends in flight: acknowledged messages are
   await cluster.nodes[2].start()
 })
 
-test("C10, M3, M13: PostgreSQL crashes under load: nothing acknowledged is lost, no number is given twice", async (t) => {
+test("C10, M3, M13: a PostgreSQL crash under load loses no acknowledged message and assigns no seq twice", async (t) => {
   const [one, two] = on(t)
   const [asha, ben] = [somebody("asha"), somebody("ben")]
   const id = await conversationOf(cluster.nodes[0], asha, ben)

@@ -53,7 +53,7 @@ async function isWritten(node) {
   await until(nothing, "the sign-outs are written", PATIENCE)
 }
 
-test("H11: a sign-out while PostgreSQL takes no writes holds on every node, and outlives them", async (t) => {
+test("H11: a sign-out while PostgreSQL accepts no writes applies on every node and survives their restart", async (t) => {
   const { nodes, postgres } = await start(t, 3)
   const asha = await register(nodes[0])
   const phone = { ...asha, token: await signIn(nodes[0], asha) }
@@ -85,7 +85,7 @@ test("H11: a sign-out while PostgreSQL takes no writes holds on every node, and 
   )
 })
 
-test("H11: the same for a sign-out everywhere, which spares later sessions", async (t) => {
+test("H11: signing out everywhere without writes ends every earlier session and leaves later ones alone", async (t) => {
   const { nodes, postgres } = await start(t, 2)
   const asha = await register(nodes[0])
   const phone = { ...asha, token: await signIn(nodes[1], asha) }
@@ -107,7 +107,7 @@ test("H11: the same for a sign-out everywhere, which spares later sessions", asy
   }
 })
 
-test("H11: a node that lost events closes the sockets of sessions that ended meanwhile", async (t) => {
+test("H11: a node that missed events closes the sockets of sessions that ended in between", async (t) => {
   const { nodes, redis, postgres } = await start(t, 1)
   const asha = await register(nodes[0])
   const phone = { ...asha, token: await signIn(nodes[0], asha) }

@@ -53,7 +53,7 @@ const healthy = async () => {
   }
 }
 
-test("C15: events of the next version are understood as far as they are known, and later kinds are skipped", async (t) => {
+test("C15: a node applies the known parts of events of the next version, and skips unknown kinds", async (t) => {
   const [one, , three] = on(t)
   const [asha, ben] = [somebody("asha"), somebody("ben")]
   const id = await conversationOf(cluster.nodes[0], asha, ben)
@@ -96,7 +96,7 @@ test("C15: events of the next version are understood as far as they are known, a
   await healthy()
 })
 
-test("C15: a presence record with fields of the next version is read, changed and ended by this one", async (t) => {
+test("C15: this version reads, changes and ends a presence record with fields of the next version", async (t) => {
   const [one, two, three] = on(t)
   const user = somebody("asha")
   const observer = await three.join(somebody("observer"), { roster: "diff" })
@@ -125,7 +125,7 @@ test("C15: a presence record with fields of the next version is read, changed an
   await healthy()
 })
 
-test("C15: a request for a session of the next version's node is passed on, and one that vanishes while it answers harms no other", async (t) => {
+test("C15: a request for a session on a node of the next version is forwarded, and a node that dies while answering affects no other", async (t) => {
   const asked = []
   const tag = await nextVersion(t, async (request, response) => {
     asked.push(`${request.method} ${request.url}`)
@@ -182,7 +182,7 @@ test("C15: a request for a session of the next version's node is passed on, and 
   await healthy()
 })
 
-test("C15: lists stay answered, and say when they are only part, while nodes and Redis vanish", async (t) => {
+test("C15: lists are still answered, and marked if incomplete, while nodes and Redis disappear", async (t) => {
   const [one, two, three] = on(t)
   const here = [somebody("here"), somebody("here")]
   await one.join(here[0])

@@ -31,8 +31,8 @@ const update = (server, account, body) =>
   request(server, "PATCH", "/api/account", { body, token: account.token })
 const gone = (client) => client.sees("(disconnect)", (reason) => reason === "io server disconnect")
 
-describe("one's own account", { concurrency: 4 }, () => {
-  test("a new password ends every other session, and a wrong current one is forbidden", async (t) => {
+describe("the account of the caller", { concurrency: 4 }, () => {
+  test("changing the password ends every other session, and a wrong current password is forbidden", async (t) => {
     const { enter } = crowd(t, local)
     const asha = await register(local)
     const phone = { ...asha, token: (await login(local, asha)).body.token }
@@ -59,7 +59,7 @@ describe("one's own account", { concurrency: 4 }, () => {
     assert.equal((await login(local, asha, "another lamp")).status, 200)
   })
 
-  test("signing out everywhere ends every session, takes the cookie, and needs no body", async (t) => {
+  test("signing out everywhere ends every session, clears the cookie, and needs no body", async (t) => {
     const { enter } = crowd(t, local)
     const [asha, ben] = [await register(local), await register(local, "Ben")]
     const phone = { ...asha, token: (await login(local, asha)).body.token }
@@ -76,7 +76,7 @@ describe("one's own account", { concurrency: 4 }, () => {
     assert.equal((await fetch(`${local.url}/api/auth/logout-all`, { method: "POST" })).status, 401)
   })
 
-  test("F35 a user name distinguishes people of one name, and is shown to signed-in users", async (t) => {
+  test("F35 user names distinguish people of one name, and signed-in users see them", async (t) => {
     const [asha, ben] = [await register(local), await register(local, "Ben")]
     await update(local, ben, { name: "Twin" })
     const found = await get(local, `/api/users/${ben.user.id}`, { token: asha.token })
@@ -99,7 +99,7 @@ describe("one's own account", { concurrency: 4 }, () => {
     assert.deepEqual(other.body, { success: true, user: { id, name: "Twin", avatarUrl: null } })
   })
 
-  test("a name and a picture are one's own to change, and others see it", async (t) => {
+  test("users change their own name and picture, and others see it", async (t) => {
     const { enter } = crowd(t, local)
     const [asha, ben] = [await register(local), await register(local, "Ben")]
     const watcher = await enter(ben, { roster: "diff" })
@@ -136,7 +136,7 @@ describe("one's own account", { concurrency: 4 }, () => {
     await until(refused, "everyone is told, so not all the time")
   })
 
-  test("elsewhere there are no accounts", async (t) => {
+  test("the account routes answer 404 with AUTH=open and AUTH=jwt", async (t) => {
     for (const settings of [OPEN, JWT]) {
       const server = await serve(t, settings)
       for (const [method, path] of [
@@ -151,7 +151,7 @@ describe("one's own account", { concurrency: 4 }, () => {
     }
   })
 
-  test("H11 signing out counts at once though the store takes no writes", async (t) => {
+  test("H11 signing out takes effect at once while the store accepts no writes", async (t) => {
     const server = await serve(t, LOCAL)
     const { connect, enter } = crowd(t, server)
     const asha = await register(server)
@@ -209,7 +209,7 @@ describe("who may create an account", { concurrency: 2 }, () => {
       child.stdin.end(input)
     })
 
-  test("REGISTRATION=closed: only the operator, by the command", async (t) => {
+  test("REGISTRATION=closed: only the operator's command creates accounts", async (t) => {
     const closed = await serve(t, { ...LOCAL, REGISTRATION: "closed", SERVER_KEY })
     const body = { username: "asha", password: PASSWORD }
     const refused = await post(closed, "/api/auth/register", body)
@@ -253,7 +253,7 @@ describe("who may create an account", { concurrency: 2 }, () => {
 })
 
 describe("limits", { concurrency: 4 }, () => {
-  test("H7 a stranger's guesses do not keep the owner out", async (t) => {
+  test("H7 an attacker's guesses do not lock the owner out", async (t) => {
     const strict = await serve(t, { ...LOCAL, LIMIT_LOGINS: "10", TRUSTED_PROXIES: "127.0.0.1" })
     const from = (address) => ({ headers: { "x-forwarded-for": address } })
     const home = from("198.51.100.7")
@@ -303,7 +303,7 @@ describe("limits", { concurrency: 4 }, () => {
     assert.ok(guessed.length <= (130 + 100 * minutes) * NODES, `${guessed.length} guesses were looked at`)
   })
 
-  test("H8 a short server key stops the start, with how to make one", async (t) => {
+  test("H8 a short server key makes startup fail and explains how to generate one", async (t) => {
     for (const key of ["a", "x".repeat(31)]) {
       const answer = await refuses(t, { AUTH: "local", SERVER_KEY: key })
       assert.notEqual(answer.code, 0)
@@ -311,7 +311,7 @@ describe("limits", { concurrency: 4 }, () => {
     }
   })
 
-  test("H8 the key exempts from the limit on requests, and not after too many others", async (t) => {
+  test("H8 the server key exempts from the request limit until too many wrong keys were sent", async (t) => {
     const server = nodeOf(await serve(t, { ...LOCAL, LIMIT_READS: "1", LIMIT_LOGINS: "2", SERVER_KEY }))
     /** Far more requests than the limit admits, on a route that needs no key. */
     const flood = async (token) => {
@@ -324,7 +324,7 @@ describe("limits", { concurrency: 4 }, () => {
     assert.equal((await put(server, "/api/users/5", { name: "x" }, { token: SERVER_KEY })).status, 200)
   })
 
-  test("H8 after too many wrong keys the right one is not looked at", async (t) => {
+  test("H8 after too many wrong keys the right one is refused too", async (t) => {
     for (const settings of [OPEN, JWT, LOCAL]) {
       for (const attempt of [
         (server, key) => put(server, "/api/users/5", { name: "x" }, { token: key }),
@@ -382,7 +382,7 @@ describe("limits", { concurrency: 4 }, () => {
     assert.deepEqual([...new Set(told)], ["Cleo"])
   })
 
-  test("H12 conversations are made at a rate, and found at will", async (t) => {
+  test("H12 creating conversations is rate-limited, and finding existing ones is not", async (t) => {
     const server = await serve(t, { ...OPEN, LIMIT_CONVERSATIONS: "20" })
     const me = somebody("a")
     const open = (n) =>
@@ -399,7 +399,7 @@ describe("limits", { concurrency: 4 }, () => {
     for (const n of made) assert.equal((await open(n)).status, 200)
   })
 
-  test("H12 a storm of sign-ins is answered, and does not keep the owner waiting", async (t) => {
+  test("H12 a storm of sign-ins is answered without delaying the owner's", async (t) => {
     const server = await serve(t, { ...LOCAL, TRUSTED_PROXIES: "127.0.0.1" })
     const from = (address) => ({ headers: { "x-forwarded-for": address } })
     const home = from("198.51.100.7")

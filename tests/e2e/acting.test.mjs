@@ -89,7 +89,7 @@ function refused(answer, code) {
 
 for (const wire of [socket, overHttp]) {
   describe(`over ${wire.name}`, { concurrency: 4 }, () => {
-    test("every change is acknowledged, in the history, and sent to every other device", async (t) => {
+    test("every change is acknowledged, appended to the history, and sent to every other device", async (t) => {
       const { asha, ben, conversationId, said, page } = await pair(t)
       const message = await said(asha, "first")
       const about = { conversationId, messageId: message.id }
@@ -159,7 +159,7 @@ for (const wire of [socket, overHttp]) {
         await client.sees("conversation_updated", (one) => one.headSeq === 7 && !one.lastMessage, PATIENCE)
     })
 
-    test("a change without effect is answered with the entry that made the state, and sends no event", async (t) => {
+    test("a change without effect returns the entry that made the state and sends no event", async (t) => {
       const { asha, ben, conversationId, said } = await pair(t)
       const message = await said(asha, "first")
       const about = { conversationId, messageId: message.id }
@@ -179,7 +179,7 @@ for (const wire of [socket, overHttp]) {
       assert.deepEqual(seqs, [2, 3, 4, 5])
     })
 
-    test("M1: under one clientMessageId there is one write, also after an edit and after a deletion", async (t) => {
+    test("M1: one clientMessageId is written once, also after an edit and after a deletion", async (t) => {
       const { asha, conversationId } = await pair(t)
       const sent = { conversationId, content: "first", clientMessageId: randomUUID() }
       const first = await wire.send(asha, sent)
@@ -241,7 +241,7 @@ for (const wire of [socket, overHttp]) {
         assert.ok(!JSON.stringify(await page(ben, kind)).includes("short"), "the text is erased")
     })
 
-    test("every refusal of the contract", async (t) => {
+    test("each forbidden or invalid change is refused with its code", async (t) => {
       const { asha, ben, conversationId, said } = await pair(t)
       const stranger = { id: somebody("stranger"), client: await crowd(t, server).join(somebody("stranger")) }
       stranger.id = stranger.client.joined.user.id
@@ -377,7 +377,7 @@ describe("both wires", { concurrency: 4 }, () => {
     assert.ok(over.every((answer) => answer.retryAfterMs > 0 && answer.retryable))
   })
 
-  test("history folded and raw, its pages, sync and the list agree", async (t) => {
+  test("folded history, raw history, pages, sync and the list agree", async (t) => {
     const { asha, ben, conversationId, said, page } = await pair(t)
     const messages = []
     for (let n = 1; n <= 12; n++) {
@@ -456,7 +456,7 @@ describe("both wires", { concurrency: 4 }, () => {
     assert.deepEqual([empty.unread, empty.lastMessage], [0, null])
   })
 
-  test("malformed requests over HTTP", async (t) => {
+  test("malformed HTTP requests are refused", async (t) => {
     const { asha, conversationId, said, page } = await pair(t)
     const message = await said(asha, "first")
     const at = path({ conversationId, messageId: message.id })
@@ -489,7 +489,7 @@ describe("both wires", { concurrency: 4 }, () => {
     assert.match(preflight.headers.get("access-control-allow-methods") ?? "", /\bDELETE\b/)
   })
 
-  test("M1, M3: a change is there once after a restart", { skip: isCluster && "one node" }, async (t) => {
+  test("M1, M3: a change is stored once after a restart", { skip: isCluster && "one node" }, async (t) => {
     const alone = await serve(t, OPEN)
     const { asha, conversationId, said } = await pair(t, alone)
     const message = await said(asha, "secret")

@@ -19,7 +19,7 @@ describe("without sticky sessions", { concurrency: 3, skip }, () => {
     ["the upgrade", ["polling", "websocket"]],
     ["WebSocket only", ["websocket"]],
   ])
-    test(`${name}: every request meets the next node, and messages arrive once and in order`, async (t) => {
+    test(`${name}: with every request on another node, messages arrive once and in order`, async (t) => {
       const server = await serve(t, GRACE)
       const { join } = crowd(t, server)
       const id = await conversationOf(server, "asha", "ben")
@@ -45,7 +45,7 @@ describe("without sticky sessions", { concurrency: 3, skip }, () => {
         await until(() => [asha, ben].every((one) => one.socket.io.engine.transport.name === "websocket"))
     })
 
-  test("C1: clients of a node that was killed come back to another one", async (t) => {
+  test("C1: clients of a killed node reconnect to another one", async (t) => {
     const server = await serve(t, GRACE)
     const { join } = crowd(t, server)
     const options = { transports: ["polling"], reconnection: true }
@@ -59,7 +59,7 @@ describe("without sticky sessions", { concurrency: 3, skip }, () => {
     for (const [n, one] of people.entries()) await one.must("join_user", `p${n}`)
   })
 
-  test("C14: recovery works on whichever node the client meets", async (t) => {
+  test("C14: recovery works on any node", async (t) => {
     const server = await serve(t, GRACE)
     const { join } = crowd(t, server)
     const id = await conversationOf(server, "asha", "ben")

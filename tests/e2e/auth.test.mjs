@@ -63,7 +63,7 @@ describe("GET /api/auth", () => {
 })
 
 describe("AUTH=open", { concurrency: 4 }, () => {
-  test("everything before join_user is unauthenticated, and one socket is one user's", async (t) => {
+  test("requests before join_user are unauthenticated, and a socket belongs to one user", async (t) => {
     const { connect } = crowd(t, open)
     const client = await connect()
     const payloads = {
@@ -101,7 +101,7 @@ describe("AUTH=open", { concurrency: 4 }, () => {
     assert.equal((await client.ask("authenticate", { token: "x" })).code, "invalid")
   })
 
-  test("a refusal without an acknowledgement asked for is an error_message", async (t) => {
+  test("a refusal is sent as error_message if no acknowledgement was requested", async (t) => {
     const { connect } = crowd(t, open)
     const client = await connect()
     client.socket.emit("send_private_message", { conversationId: "1", content: "x" })
@@ -115,7 +115,7 @@ describe("AUTH=open", { concurrency: 4 }, () => {
     await client.sees("error_message", (data) => data.code === "not_found")
   })
 
-  test("over HTTP the header's word is taken, then the body's", async () => {
+  test("over HTTP the user is taken from the header, then from the body", async () => {
     const [a, b, c] = ["a", "b", "c"].map(somebody)
     const id = await conversationOf(open, a, b)
     const body = { conversationId: id, content: "x" }
@@ -152,7 +152,7 @@ describe("AUTH=open", { concurrency: 4 }, () => {
     await watcher.knows(a, (one) => one.user?.name === "Asha B.")
   })
 
-  test("accounts are not there", async () => {
+  test("account routes answer 404", async () => {
     for (const [method, path] of [
       ["POST", "/api/auth/register"],
       ["POST", "/api/auth/login"],
@@ -363,7 +363,7 @@ describe("AUTH=local", { concurrency: 4 }, () => {
     await client.sees("(disconnect)", (reason) => reason === "io server disconnect")
   })
 
-  test("h2: a good token is looked at no more often than its user may read", async (t) => {
+  test("h2: checks of a valid token count against its user's read limit", async (t) => {
     // Few enough that no machine is too slow to reach the limit.
     const [limit, asked] = [20, 200]
     const strict = { LIMIT_READS: String(limit) }
@@ -407,7 +407,7 @@ describe("AUTH=local", { concurrency: 4 }, () => {
     assert.ok(took > 1_000, `${took} ms`)
   })
 
-  test("over TLS, as reported by a trusted proxy, the cookie is Secure and has the __Host- prefix", async (t) => {
+  test("if a trusted proxy reports TLS, the cookie is Secure and has the __Host- prefix", async (t) => {
     const proxied = nodeOf(await serve(t, { ...LOCAL, TRUSTED_PROXIES: "127.0.0.1" }))
     const tls = { "x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.5" }
     const signUp = async (server) => {
@@ -444,14 +444,14 @@ describe("AUTH=local", { concurrency: 4 }, () => {
     assert.equal(await whoIs(own), undefined)
   })
 
-  test("somebody unknown cannot be written to", async () => {
+  test("a conversation with an unknown user is refused", async () => {
     const asha = await register(local)
     const answer = await post(local, CHATS, { userId: "nobody" }, { token: asha.token })
     assert.equal(answer.status, 404)
     assert.equal(answer.body.code, "not_found")
   })
 
-  test("guessing is limited by account, and its owner's other account is not", async (t) => {
+  test("password guesses are limited by account, ignoring case, and by address", async (t) => {
     const strict = await serve(t, { ...LOCAL, LIMIT_LOGINS: "4" })
     const asha = await register(strict)
     const guess = (username) => post(strict, "/api/auth/login", { username, password: "a wrong guess" })
@@ -477,7 +477,7 @@ describe("AUTH=local", { concurrency: 4 }, () => {
     assert.ok(more.includes(429), String(more))
   })
 
-  test("the directory finds people by name, page by page", async () => {
+  test("the directory finds users by name, in pages", async () => {
     const name = somebody("Zoë")
     const people = [await register(local, name), await register(local, name), await register(local, name)]
     const { token } = people[0]
@@ -525,7 +525,7 @@ describe("AUTH=jwt", { concurrency: 4 }, () => {
     assert.equal((await get(jwt, "/api/auth/session", { token: held })).status, 404)
   })
 
-  test("bad tokens are refused on both wires, with a sentence", async (t) => {
+  test("invalid tokens are refused on both wires with an explanation", async (t) => {
     const roomy = await serve(t, {
       ...JWT,
       LIMIT_LOGINS: "0",
@@ -581,7 +581,7 @@ describe("AUTH=jwt", { concurrency: 4 }, () => {
     assert.equal((await get(strict, CHATS, { token: token("u") })).status, 200, "a good one passes still")
   })
 
-  test("token_expired, and a fresh one for the same user keeps the socket", async (t) => {
+  test("token_expired is sent, and a fresh token for the same user keeps the socket", async (t) => {
     const { connect } = crowd(t, jwt)
     const a = somebody("a")
     const client = await connect({ auth: { token: token(a, { ...good, exp: seconds() + 4 }) } })
@@ -598,7 +598,7 @@ describe("AUTH=jwt", { concurrency: 4 }, () => {
     await client.must("user_activity")
   })
 
-  test("a profile that the host application writes beats the token's claims", async (t) => {
+  test("a profile written by the host application overrides the token's claims", async (t) => {
     const { connect } = crowd(t, jwt)
     const a = somebody("a")
     const path = `/api/users/${a}`
@@ -619,7 +619,7 @@ describe("AUTH=jwt", { concurrency: 4 }, () => {
     }
   })
 
-  test("the host application's own conversations, under its own ids", async (t) => {
+  test("the host application creates conversations under its own ids", async (t) => {
     const { connect } = crowd(t, jwt)
     const [a, b, c] = ["a", "b", "c"].map(somebody)
     const id = somebody("host/conversation ü")
@@ -686,7 +686,7 @@ describe("pages of other sites", { concurrency: 4 }, () => {
     )
   const poll = (server, headers) => get(server, "/api/socketio/?EIO=4&transport=polling", { headers })
 
-  test("an origin that is not allowed is refused on every transport, where it could do harm", async () => {
+  test("an origin that is not allowed is refused on every transport", async () => {
     for (const server of [open, local, jwt]) {
       for (const origin of [
         "https://evil.example",
@@ -713,7 +713,7 @@ describe("pages of other sites", { concurrency: 4 }, () => {
     }
   })
 
-  test("open also takes pages of this machine, and no name that was pointed at it", async () => {
+  test("open also accepts pages of this machine, and no host name that resolves to it", async () => {
     for (const origin of ["http://localhost:5173", "http://127.0.0.1:8080", "http://[::1]:1"]) {
       assert.equal((await get(open, "/api/online-users", { headers: { origin } })).status, 200, origin)
       assert.equal(await handshake(open, { origin }), "open")
@@ -728,7 +728,7 @@ describe("pages of other sites", { concurrency: 4 }, () => {
     )
   })
 
-  test("a cookie counts only from one's own pages and the allowed ones", async () => {
+  test("a cookie is accepted only from the server's own pages and allowed origins", async () => {
     const asha = await register(local)
     const cookie = `lamplight_session=${asha.token}`
     const status = async (headers) =>
@@ -762,7 +762,7 @@ describe("pages of other sites", { concurrency: 4 }, () => {
     socket.close()
   })
 
-  test("writes take JSON only", async () => {
+  test("writes accept JSON only", async () => {
     const asha = await register(local)
     for (const type of ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]) {
       const raw = JSON.stringify({ userId: "x" })

@@ -25,7 +25,7 @@ test("the page loads pictures of this server only, because another host would se
 })
 
 describe("an account's picture", () => {
-  test("is a square without metadata, and others see it come and go", async (t) => {
+  test("is a square without metadata, and others see it set and removed", async (t) => {
     const [asha, ben] = [await register(server, "Asha"), await register(server, "Ben")]
     const { enter } = crowd(t, server)
     const watcher = await enter(ben, { roster: "diff" })
@@ -107,7 +107,7 @@ describe("an account's picture", () => {
     assert.equal((await put(server, ACCOUNT, whole, bearer(asha))).status, 200, "5 MB are taken")
   })
 
-  test("is the host application's where accounts are", async (t) => {
+  test("cannot be set by users of a host application", async (t) => {
     for (const settings of [JWT, OPEN]) {
       const own = await serve(t, settings)
       const who = settings === JWT ? { authorization: `Bearer ${token("asha")}` } : { "x-user-id": "asha" }
@@ -118,7 +118,7 @@ describe("an account's picture", () => {
 
 describe("a group's picture", () => {
   for (const wire of ["open", "jwt"]) {
-    test(`is an entry of its log, by an admin (${wire})`, async (t) => {
+    test(`is set by an admin as an entry of the log (${wire})`, async (t) => {
       const own = await serve(t, { ...(wire === "jwt" ? JWT : OPEN), SERVER_KEY })
       const people = ["owner", "member", "stranger"].map((name) => somebody(name))
       const [owner, member, stranger] = people

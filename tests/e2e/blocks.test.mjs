@@ -102,7 +102,7 @@ for (const wire of WIRES) {
       await asha.client.sees("new_private_message", (one) => one.content === "hello again", PATIENCE)
     })
 
-    test("p11 typing and receipts do not pass", async (t) => {
+    test("p11 typing and receipts are not delivered", async (t) => {
       const { asha, ben, conversationId, said } = await pair(t)
       const message = await said(asha)
       done(await wire.block(ben, asha.id))
@@ -125,7 +125,7 @@ for (const wire of WIRES) {
       assert.equal(seen.readSeq, 0)
     })
 
-    test("m15 typing ends before a block, and no end of it passes later", async (t) => {
+    test("m15 typing ends before a block, and no typing event follows", async (t) => {
       const { asha, ben, conversationId, said } = await pair(t)
       const message = await said(asha)
       const both = [asha.client, ben.client]
@@ -149,7 +149,7 @@ for (const wire of WIRES) {
       }
     })
 
-    test("refusals", async (t) => {
+    test("invalid requests are refused", async (t) => {
       const { asha } = await pair(t)
       refused(await wire.block(asha, asha.id), "invalid", "You cannot block yourself.")
       refused(await wire.block(asha, "x".repeat(129)), "invalid")
@@ -158,7 +158,7 @@ for (const wire of WIRES) {
   })
 }
 
-test("no new conversation with somebody where there is a block", async (t) => {
+test("a block prevents new conversations", async (t) => {
   const { person } = await pair(t)
   const [one, other] = [await person("one"), await person("other")]
   done(await WIRES[1].block(one, other.id))

@@ -26,7 +26,7 @@ function exchange(...parts) {
 describe("F8 a body over the limit", () => {
   const large = Buffer.alloc(6_000_000, "x")
 
-  test("is always seen to be refused, wherever it is sent", { timeout: 120_000 }, async () => {
+  test("is refused with a readable answer on every path", { timeout: 120_000 }, async () => {
     const paths = [
       SEND,
       "/api/auth/login",
@@ -44,7 +44,7 @@ describe("F8 a body over the limit", () => {
     }
   })
 
-  test("leaves a session's polling transport with an answer, too", async () => {
+  test("is refused with a readable answer on a polling transport", async () => {
     const polling = `${server.url}/api/socketio/?EIO=4&transport=polling`
     for (let round = 0; round < 12; round += 1) {
       const { sid } = JSON.parse((await (await fetch(polling)).text()).slice(1))
@@ -54,17 +54,17 @@ describe("F8 a body over the limit", () => {
     }
   })
 
-  test("is refused without being sent where the client waits for a word first", async () => {
+  test("is refused before it is sent with Expect: 100-continue", async () => {
     const head = `POST ${SEND} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 6000000\r\n\r\n`
     assert.match(await exchange(head), /^HTTP\/1\.1 413 /)
   })
 
-  test("is refused at once, and seen to be, where there is no end to it", async () => {
+  test("is refused at once with a readable answer if it is announced as endless", async () => {
     const head = `POST ${SEND} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 6000000000\r\n\r\n`
     assert.match(await exchange(head, large, large), /^HTTP\/1\.1 413 /)
   })
 
-  test("so is a head over its limit", async () => {
+  test("a head over its limit is refused", async () => {
     assert.match(
       await exchange(`GET / HTTP/1.1\r\nHost: localhost\r\nX: ${"x".repeat(2_000_000)}\r\n\r\n`),
       /^HTTP\/1\.1 431 /,
@@ -73,7 +73,7 @@ describe("F8 a body over the limit", () => {
 })
 
 describe("F9 idle connections", () => {
-  test("stay open for KEEP_ALIVE after an answer, and not much longer", async (t) => {
+  test("stay open for KEEP_ALIVE after an answer", async (t) => {
     const brief = await serve(t, { ...OPEN, KEEP_ALIVE: "1500ms" })
     const socket = connect(nodeOf(brief).port, "127.0.0.1")
     // From before the request: however late the answer is read, the time after it is not too short.
@@ -89,7 +89,7 @@ describe("F9 idle connections", () => {
 describe("F11 bodies that are not plain JSON", () => {
   const [a, b] = [somebody("a"), somebody("b")]
 
-  test("are refused with an error that explains what to send", async () => {
+  test("are refused with an error that explains the expected format", async () => {
     const id = await conversationOf(server, a, b)
     const plain = JSON.stringify({ conversationId: id, content: "hello" })
     const send = (raw, headers) =>

@@ -89,7 +89,7 @@ async function rewrite(t, target) {
 }
 
 describe("the built client", { concurrency: 2 }, () => {
-  test("F22 without WebSocket it polls, and the doctor reports it", async (t) => {
+  test("F22 it polls without WebSocket, and the doctor reports it", async (t) => {
     const server = await serve(t, OPEN)
     const ben = start(t, withSockets, { url: server.url, userId: "ben" })
     await connected(ben)
@@ -131,7 +131,7 @@ describe("the built client", { concurrency: 2 }, () => {
     await eventually(() => ben.unread.get().total === 1)
   })
 
-  test("F27 behind a bare rewrite of Next.js, over either transport", async (t) => {
+  test("F27 it works behind a plain Next.js rewrite, over either transport", async (t) => {
     const server = await serve(t, OPEN)
     for (const transport of ["websocket", "polling"]) {
       const { url, seen } = await rewrite(t, server.url)
@@ -158,7 +158,7 @@ describe("the built client", { concurrency: 2 }, () => {
   })
 
   for (const id of ["josé", "用户", "a😀b", "Жанна", "100% +/?#&"]) {
-    test(`F1 F3 ${id} talks over the socket and, where that is refused, over HTTP`, async (t) => {
+    test(`F1 F3 ${id} sends and receives over the socket and, if that is refused, over HTTP`, async (t) => {
       for (const settings of [JWT, OPEN]) {
         const server = await serve(t, settings)
         const who = (userId) => (settings === JWT ? { getToken: () => `${token(userId)}\n` } : { userId })
@@ -230,7 +230,7 @@ describe("the built client", { concurrency: 2 }, () => {
     assert.match(lost.connection.get().error.message, /no socket at the `path` \/wrong/)
   })
 
-  test("F16 a server whose clock was set back lists in the order of the messages, and so does the client", async (t) => {
+  test("F16 server and client order conversations by their messages after the server's clock was set back", async (t) => {
     const server = await serve(t, OPEN)
     const post = async (as, path, body) => {
       const response = await fetch(`${server.url}/api/privatechat/${path}`, {

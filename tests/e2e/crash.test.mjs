@@ -41,12 +41,14 @@ const ONE = {
   start: (server, round) => server.nodes[round].start(),
 }
 
-test("M1, M3, M4, M10: kill -9 with 200 sends on their way loses and doubles nothing, three times", (t) =>
+test("M1, M3, M4, M10: kill -9 with 200 sends in flight, three times, neither loses nor duplicates a message", (t) =>
   killInMidSend(t, ALL))
 
 const skip = isCluster ? false : "needs three nodes: run it by run-cluster.mjs"
-test("M1, M3, M4, M10: nor does kill -9 of one node of three, while the others serve", { skip }, (t) =>
-  killInMidSend(t, ONE),
+test(
+  "M1, M3, M4, M10: kill -9 of one of three nodes neither loses nor duplicates a message while the others serve",
+  { skip },
+  (t) => killInMidSend(t, ONE),
 )
 
 /** Joins as a client does: again, where a node has just died or a store on a loaded machine is late. */
@@ -145,7 +147,7 @@ async function killInMidSend(t, { kill, start }) {
 
 const full = { skip: oneNodeOnly("fills the disk of a SQLite file") }
 test(
-  "M13: disk full gives no acknowledgement but an error in time, and recovers by itself",
+  "M13: with a full disk sends fail in time without an acknowledgement, and the server recovers by itself",
   full,
   async (t) => {
     // The signal for a file past its limit would end the process; a full disk sends none.
@@ -243,7 +245,7 @@ test(
   },
 )
 
-test("M13: a database that is held by another is unavailable within 4 s, and is there again when let go", async (t) => {
+test("M13: with a database locked by another process sends are unavailable within 4 s, and work once it is unlocked", async (t) => {
   const server = await serve(t, OPEN)
   const { join } = crowd(t, server)
   const id = await conversationOf(server, "a", "b")

@@ -47,7 +47,7 @@ const chat = async (server, by, id) =>
   (await get(server, CHATS, { token: by.token })).body.data.find((one) => one.id === id)
 
 describe("the deletion of an account", { concurrency: 4 }, () => {
-  test("it needs the password, which is counted as a sign-in is", async (t) => {
+  test("it needs the password, and a wrong one counts as a sign-in attempt", async (t) => {
     const asha = await register(local)
     const wrong = await remove(local, asha, { password: "not this one" })
     assert.equal(wrong.status, 403)
@@ -214,7 +214,7 @@ describe("the deletion of an account", { concurrency: 4 }, () => {
     )
   })
 
-  test("on request it erases the user's messages in all conversations", async (t) => {
+  test("it erases the user's messages in all conversations on request", async (t) => {
     const { enter } = crowd(t, local)
     const [asha, ben, cleo] = [
       await register(local),
@@ -261,7 +261,7 @@ describe("the deletion of an account", { concurrency: 4 }, () => {
     await until(async () => (await chat(local, ben, trip)).memberCount === 2)
   })
 
-  test("an address of a file that was signed for it works no more", async () => {
+  test("it invalidates signed file addresses of the account", async () => {
     const [asha, ben] = [await register(local), await register(local, "Ben")]
     const place = await open(local, asha, ben)
     const made = await raw(local, "POST", "/api/files", {
@@ -286,7 +286,7 @@ describe("the deletion of an account", { concurrency: 4 }, () => {
     assert.deepEqual([await hers(), await his()], [404, 200])
   })
 
-  test("m10 a node that is killed before it announced a deletion leaves nobody signed in", {
+  test("m10 a node killed before it announces a deletion leaves no session signed in", {
     skip: isCluster ? false : "needs two nodes",
   }, async (t) => {
     const redis = await new TcpProxy({ port: Number(process.env.LAMPLIGHT_TEST_REDIS_PORT) }).listen()
@@ -317,7 +317,7 @@ describe("the deletion of an account", { concurrency: 4 }, () => {
     await until(isOver, "the deletion is finished", 60_000)
   })
 
-  test("m10 a deletion continues after its server was killed", async (t) => {
+  test("m10 it continues after its server was killed", async (t) => {
     const server = await serve(t, LOCAL)
     const [asha, ben, cleo] = [
       await register(server),

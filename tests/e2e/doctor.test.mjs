@@ -17,7 +17,7 @@ function examine(server, ...flags) {
 
 const skip = oneNodeOnly("the doctor's view of Redis and PostgreSQL has tests of its own")
 
-test("the doctor leaves nothing open that would hold up a stop", { skip }, async (t) => {
+test("the doctor leaves no connection open that would delay a stop", { skip }, async (t) => {
   const server = await serve(t, OPEN)
   const { code, text } = await examine(server, "--url", `${server.url}/chat`, "--origin", server.url)
   assert.equal(code, 0, text)
@@ -28,7 +28,7 @@ test("the doctor leaves nothing open that would hold up a stop", { skip }, async
   assert.doesNotMatch(server.log, /still open/)
 })
 
-test("the doctor sees that another server has the data", { skip }, async (t) => {
+test("the doctor detects that another server uses the data", { skip }, async (t) => {
   const server = await serve(t, OPEN)
   // Nothing listens where these settings say.
   const { code, findings, text } = await examine(server, "--listen", "127.0.0.1:1")

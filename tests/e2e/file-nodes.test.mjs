@@ -87,7 +87,7 @@ describe("an upload that one node writes", { skip }, () => {
     await cluster.nodes[0].start()
   })
 
-  test("M3: continues at another node while the first one hangs, whose late bytes change nothing", async (t) => {
+  test("M3: continues at another node while the first one hangs, and late bytes of the first change nothing", async (t) => {
     const { cluster, bytes, by, id, first, isWhole } = await writing(t)
     cluster.nodes[0].signal("SIGSTOP")
     t.after(() => cluster.nodes[0].signal("SIGCONT"))

@@ -72,7 +72,7 @@ describe("files in S3", { skip }, () => {
     assert.deepEqual(await multipartsOf(id), [])
   })
 
-  test("small, empty and given up files leave nothing behind", async () => {
+  test("small, empty and aborted uploads leave no objects behind", async () => {
     const { conversationId, files } = await pair()
     const small = randomBytes(5)
     const one = await files.whole(conversationId, small)
@@ -90,7 +90,7 @@ describe("files in S3", { skip }, () => {
     await until(async () => (await left()).length === 0, "nothing is left", 60_000)
   })
 
-  test("a checksum decides about all the bytes of its request", async () => {
+  test("a checksum mismatch discards all bytes of its request", async () => {
     const { conversationId, files } = await pair()
     const bytes = randomBytes(PART + 100)
     const id = idOf(await files.create(conversationId, bytes.length))
@@ -101,7 +101,7 @@ describe("files in S3", { skip }, () => {
     assert.equal(sha256((await files.download(id)).bytes), sha256(bytes))
   })
 
-  test("M3: cut at random bytes and resumed, every file is whole", async () => {
+  test("M3: uploads cut at random bytes and resumed are complete", async () => {
     const { conversationId, files } = await pair()
     for (let done = 0; done < Number(process.env.CUTS ?? 12); ) {
       const bytes = randomBytes(20_000_000)
@@ -169,7 +169,7 @@ describe("files in S3", { skip }, () => {
     assert.equal(sha256((await files.download(id)).bytes), sha256(bytes))
   })
 
-  test("M13: an S3 that is killed and comes back in mid-upload", async () => {
+  test("M13: an upload survives a killed and restarted S3", async () => {
     const { conversationId, files } = await pair()
     const bytes = randomBytes(2 * PART + 10)
     const id = idOf(await files.create(conversationId, bytes.length))
@@ -210,7 +210,7 @@ describe("files in S3", { skip }, () => {
     assert.equal(sha256((await files.download(id)).bytes), sha256(bytes))
   })
 
-  test("a copy that S3 answers 200 and did not make costs no bytes", async () => {
+  test("a copy that S3 reports with 200 but did not make loses no bytes", async () => {
     const { conversationId, files } = await pair()
     const bytes = randomBytes(1_000)
     const id = idOf(await files.create(conversationId, bytes.length))
@@ -223,7 +223,7 @@ describe("files in S3", { skip }, () => {
     assert.deepEqual((await files.download(id)).bytes, bytes)
   })
 
-  test("the 404 of a proxy is no missing file", async () => {
+  test("a 404 from a proxy is not taken as a missing file", async () => {
     const { conversationId, files } = await pair()
     const id = await files.whole(conversationId, randomBytes(10))
     for (const body of ["<h1>404 Not Found</h1>", "<Error><Code>NoSuchBucket</Code></Error>"]) {
@@ -270,7 +270,7 @@ describe("files in S3", { skip }, () => {
     await until(async () => (await objectsOf(id)).length === 0, "nothing is left")
   })
 
-  test("a file that S3 has no parts for is refused at once", async (t) => {
+  test("a file that is too large for S3's part limit is refused at once", async (t) => {
     const own = await serve(t, { ...OPEN, ...s3Settings(), SERVER_KEY, FILE_QUOTA: "0", MAX_FILE_SIZE: "0" })
     const { conversationId, files } = await pair(own)
     const most = 4_500 * (64 << 20)
@@ -280,7 +280,7 @@ describe("files in S3", { skip }, () => {
     assert.equal(refused.body.code, "too_long")
   })
 
-  test("M13: while S3 is down, downloads say so; the completion is found out afterwards", async () => {
+  test("M13: while S3 is down, downloads are unavailable, and a completion is resolved afterwards", async () => {
     const { conversationId, files } = await pair()
     const bytes = randomBytes(PART + 10)
     const id = idOf(await files.create(conversationId, bytes.length))
@@ -319,7 +319,7 @@ describe("the settings of S3", { skip: skip || (isCluster ? "one node is enough"
     }
   })
 
-  test("each right is tried out at the start, and nothing is left of it", async (t) => {
+  test("startup tests each permission and leaves no object behind", async (t) => {
     const denied = (code) =>
       `<Error><Code>${code}</Code><Message>m</Message><StringToSign>token1</StringToSign></Error>`
     const set = s3Settings(s3.port)
@@ -352,7 +352,7 @@ describe("the settings of S3", { skip: skip || (isCluster ? "one node is enough"
     assert.deepEqual(await multipartsOf(`${prefix}/.lamplight-check`), [])
   })
 
-  test("the doctor tries the bucket out", async (t) => {
+  test("the doctor tests the bucket", async (t) => {
     const home = await mkdtemp(join(tmpdir(), "lamplight-e2e-"))
     t.after(() => rm(home, { recursive: true, force: true }))
     const doctor = (settings) =>

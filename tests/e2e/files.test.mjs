@@ -112,7 +112,7 @@ describe("uploads", () => {
     assert.equal(head.headers["upload-offset"], undefined)
   })
 
-  test("M3: cut at random bytes and resumed, every file is whole", async (t) => {
+  test("M3: uploads cut at random bytes and resumed are complete", async (t) => {
     const { asha, conversationId } = await pair(t)
     const cuts = Number(process.env.CUTS ?? 60)
     for (let done = 0; done < cuts; ) {
@@ -134,7 +134,7 @@ describe("uploads", () => {
     }
   })
 
-  test("a checksum that does not fit takes nothing", async (t) => {
+  test("a checksum mismatch discards the bytes", async (t) => {
     const { asha, conversationId } = await pair(t)
     const bytes = ZIP(300_000)
     const made = await asha.files.create(conversationId, bytes.length)
@@ -158,7 +158,7 @@ describe("uploads", () => {
     assert.equal((await asha.files.patch(id, 0, half, { headers: unknown })).status, 400)
   })
 
-  test("every bad request is refused, and takes nothing", async (t) => {
+  test("every invalid request is refused and stores nothing", async (t) => {
     const { asha, ben, conversationId, person } = await pair(t)
     const other = await person("other")
     const { tus, create, patch, head } = asha.files
@@ -206,7 +206,7 @@ describe("uploads", () => {
     assert.equal((await asha.files.download(empty.headers.location.split("/").at(-1))).status, 200)
   })
 
-  test("a second request takes over from one that does not end", async (t) => {
+  test("a second request takes over from one that hangs", async (t) => {
     const { asha, ben, conversationId } = await pair(t)
     const bytes = ZIP(1_000_000)
     const made = await asha.files.create(conversationId, bytes.length)
@@ -262,7 +262,7 @@ describe("types of files", () => {
     }
   })
 
-  test("a name is no path, and hides nothing", async (t) => {
+  test("a file name loses its path and direction marks", async (t) => {
     const { asha, conversationId } = await pair(t)
     for (const [name, kept] of [
       ["../../etc/passwd", "passwd"],
@@ -313,7 +313,7 @@ describe("types of files", () => {
     }
   })
 
-  test("a bomb is no thumbnail", async (t) => {
+  test("a decompression bomb gets no thumbnail", async (t) => {
     const { asha, conversationId, send } = await pair(t)
     const before = await (server.nodes?.[0] ?? server).memory()
     const id = await asha.files.whole(conversationId, png(10, 16_000, 60_000), { type: "image/png" })
@@ -323,8 +323,8 @@ describe("types of files", () => {
   })
 })
 
-describe("who may download a file", () => {
-  test("M15: members of its conversation, for as long as they are members and it is there", async (_t) => {
+describe("permission to download a file", () => {
+  test("M15: members of its conversation may download it while they are members and it exists", async (_t) => {
     const [asha, ben, carl] = ["asha", "ben", "carl"].map((name) => somebody(name))
     const id = somebody("room")
     const members = (memberIds) =>
@@ -402,7 +402,7 @@ describe("who may download a file", () => {
     assert.equal((await raw(server, "GET", url)).status, 200)
   })
 
-  test("a token is enough, and needed", async (t) => {
+  test("a token is required and sufficient", async (t) => {
     const own = await serve(t, { ...JWT, SERVER_KEY })
     const bearer = (text) => ({ authorization: `Bearer ${text}` })
     const id = "room"
@@ -419,7 +419,7 @@ describe("who may download a file", () => {
     assert.equal((await raw(own, "GET", path, { headers: bearer(SERVER_KEY) })).status, 403)
   })
 
-  test("a message takes files of its sender only, and each once, over both wires", async (t) => {
+  test("a message accepts only files of its sender, each once, over both wires", async (t) => {
     const { asha, ben, conversationId, send } = await pair(t)
     const post_ = async (by, attachments) =>
       (
@@ -455,7 +455,7 @@ describe("who may download a file", () => {
 })
 
 describe("progress", () => {
-  test("the others see how far an upload is, and its end", async (t) => {
+  test("other members see the progress of an upload and its end", async (t) => {
     const { asha, ben, conversationId } = await pair(t)
     const bytes = ZIP(1_000_000)
     const made = await asha.files.create(conversationId, bytes.length, { name: "plan.zip" })
@@ -496,7 +496,7 @@ describe("progress", () => {
     assert.equal(state, "uploading")
   })
 
-  test("an upload that is given up ends, and an invisible user shows none", async (t) => {
+  test("an aborted upload ends its progress, and an invisible user shows none", async (t) => {
     const { asha, ben, conversationId } = await pair(t)
     const made = await asha.files.create(conversationId, 1_000)
     const id = made.headers.location.split("/").at(-1)
@@ -553,7 +553,7 @@ test("an uploading user has the activity sharing_file without a conversation", a
 })
 
 describe("limits", () => {
-  test("the quota, and types allowed as detected from the bytes", async (t) => {
+  test("the quota and the allowed types, detected from the bytes, are enforced", async (t) => {
     const own = await serve(t, {
       ...OPEN,
       SERVER_KEY,
@@ -576,7 +576,7 @@ describe("limits", () => {
     assert.equal((await uploads(own, ben).create(id, 100_000)).status, 201, "another's")
   })
 
-  test("pages of other origins may use tus", async (t) => {
+  test("allowed origins may use tus", async (t) => {
     const own = await serve(t, { ...OPEN, ALLOWED_ORIGINS: "https://app.example" })
     const headers = {
       origin: "https://app.example",
@@ -597,7 +597,7 @@ describe("limits", () => {
 
 const ONE = oneNodeOnly("looks into one directory")
 
-test("M3: kill -9 in mid-upload, before and after a message has the file", { skip: ONE }, async (t) => {
+test("M3: uploads survive kill -9, before and after a message has the file", { skip: ONE }, async (t) => {
   const own = await serve(t, { ...OPEN, SERVER_KEY })
   const [asha, ben] = [somebody("asha"), somebody("ben")]
   const id = await conversationOf(own, asha, ben)
@@ -641,7 +641,7 @@ test("M3: kill -9 in mid-upload, before and after a message has the file", { ski
 })
 
 // A connection that is closed with bytes unread is reset, and half of the clients never see why.
-test("f8 a client that sends much to a refused upload can read the reason", async (t) => {
+test("f8 a client that keeps sending to a refused upload can read the reason", async (t) => {
   const { asha, ben, conversationId } = await pair(t)
   const bytes = randomBytes(6_000_000)
   const file = await asha.files.create(conversationId, { size: 100 })
@@ -676,14 +676,14 @@ test("f8 a client that sends much to a refused upload can read the reason", asyn
   }
 })
 
-test("an id in an address that is not UTF-8 is refused as elsewhere", async () => {
+test("an id in a path that is not UTF-8 is refused like elsewhere", async () => {
   for (const path of ["/api/files/%FF", "/api/files/%FF/thumbnail"]) {
     const { status, body } = await get(server, path, { as: somebody("asha") })
     assert.deepEqual([status, body.code], [400, "invalid"], path)
   }
 })
 
-test("many uploads at once take little memory", { skip: ONE }, async (t) => {
+test("many concurrent uploads take little memory", { skip: ONE }, async (t) => {
   const own = await serve(t, { ...OPEN, SERVER_KEY, FILE_QUOTA: "0" })
   const [asha, ben] = [somebody("asha"), somebody("ben")]
   const id = await conversationOf(own, asha, ben)

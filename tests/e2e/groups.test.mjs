@@ -90,7 +90,7 @@ const entry =
     data.kind === kind && fits(data)
 
 describe("groups", () => {
-  test("a group is created once under its creator's id, and announced to all members", async (t) => {
+  test("a group is created once for its creator's client id, and announced to all members", async (t) => {
     const { join } = crowd(t, server)
     const [asha, ben, cleo] = ["asha", "ben", "cleo"].map(somebody)
     const socket = await join(ben)
@@ -128,7 +128,7 @@ describe("groups", () => {
   })
 
   for (const wire of WIRES) {
-    test(`roles decide about changes, over ${wire.name}`, async (t) => {
+    test(`roles decide who may change a group, over ${wire.name}`, async (t) => {
       const { asha, ben, cleo, id, at, members, join } = await group(t, ["asha", "ben", "cleo"])
       const dan = somebody("dan")
       refused(await wire.add(ben, id, { userIds: [dan] }), "forbidden")
@@ -252,7 +252,7 @@ describe("groups", () => {
     assert.equal(found.data.length, 0)
   })
 
-  test("m15 a newcomer sees nothing of before, in any answer or event", async (t) => {
+  test("m15 a new member sees nothing from before they joined, in any answer or event", async (t) => {
     const { asha, ben, id, members, say, history, join } = await group(t, ["asha", "ben"])
     const old = await say(asha, "a secret")
     const dan = { id: somebody("dan") }
@@ -301,7 +301,7 @@ describe("groups", () => {
     )
   })
 
-  test("with history all, everyone sees the whole log", async (t) => {
+  test("with history: all, every member sees the whole log", async (t) => {
     const { asha, members, say, history } = await group(t, ["asha", "ben"], { history: "all" })
     await say(asha, "for all")
     const dan = { id: somebody("dan") }
@@ -312,7 +312,7 @@ describe("groups", () => {
     )
   })
 
-  test("the last owner who leaves hands over", async (t) => {
+  test("the last owner who leaves transfers the ownership", async (t) => {
     const { asha, ben, cleo, members } = await group(t, ["asha", "ben", "cleo"])
     done(await members(asha, "PUT", cleo.id, { role: "admin" }))
     const left = done(await members(asha, "DELETE", asha.id))
@@ -321,7 +321,7 @@ describe("groups", () => {
     done(await members(cleo, "DELETE", ben.id))
   })
 
-  test("the host application does everything in its own name", async (t) => {
+  test("the host application makes every change in its own name", async (t) => {
     const { ben, at, members } = await group(t, ["asha", "ben"])
     const dan = somebody("dan")
     const added = done(await members(null, "POST", "", { userIds: [dan] }))

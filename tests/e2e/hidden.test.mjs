@@ -119,7 +119,7 @@ for (const roster of ["full", "diff", "watch"]) {
   })
 }
 
-test("p11 a list that is cut off has as many users and another count while somebody is hidden", async (t) => {
+test("p11 a truncated list stays full and its count excludes hidden users", async (t) => {
   const small = await serve(t, { ...JWT, ROSTER_LIMIT: "3" })
   const { enter } = crowd(t, small)
   const people = ["asha", "cara", "dana", "eve"].map(account)

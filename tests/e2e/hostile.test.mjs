@@ -88,8 +88,8 @@ function bytes(parts, { wait = 300, limit = 3_000 } = {}) {
   })
 }
 
-describe("a hostile user", () => {
-  test("events of every wrong form are refused one by one, and the socket lives on", async (t) => {
+describe("a hostile client", () => {
+  test("each malformed event is refused, and the socket stays open", async (t) => {
     const { join } = crowd(t, server)
     const a = somebody("hostile")
     const id = await conversationOf(server, a, somebody("b"))
@@ -186,7 +186,7 @@ describe("a hostile user", () => {
     assert.deepEqual(client.all("(disconnect)"), [])
   })
 
-  test("packets of every wrong form close the connection or are left aside", async (t) => {
+  test("malformed packets close the connection or are ignored", async (t) => {
     const packets = [
       "",
       "4",
@@ -249,7 +249,7 @@ describe("a hostile user", () => {
     await pass(100)
   })
 
-  test("WebSocket frames that break the rules end their connection only", async () => {
+  test("invalid WebSocket frames close only their own connection", async () => {
     const head =
       `GET ${PATH}websocket HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -287,7 +287,7 @@ describe("a hostile user", () => {
     })
   })
 
-  test("polling tricks: unknown and foreign session ids, two polls at once, wrong versions, huge bodies", async () => {
+  test("polling with unknown or foreign session ids, concurrent polls, wrong versions or huge bodies is refused", async () => {
     const poll = (query, options = {}) =>
       request(server, options.method ?? "GET", `/api/socketio/?${query}`, options)
     for (const query of [
@@ -340,7 +340,7 @@ describe("a hostile user", () => {
     assert.ok(huge.status === 413 || huge.status === 400, String(huge.status))
   })
 
-  test("HTTP that breaks the rules: headers by the hundred, smuggling, slow heads", async () => {
+  test("invalid HTTP is refused: hundreds of headers, smuggling, slow heads", async () => {
     const start = `GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n`
     const many = await bytes([start, ...Array.from({ length: 500 }, (_, n) => `X-${n}: y\r\n`), "\r\n"])
     assert.match(many.got, /^HTTP\/1\.1 4\d\d/)
@@ -381,7 +381,7 @@ describe("a hostile user", () => {
     assert.equal(claims.status, 404)
   })
 
-  test("a flood of sends, of typing, of joins and of connections: others are served meanwhile", async (t) => {
+  test("other users are served during floods of sends, typing, joins and connections", async (t) => {
     const limited = nodeOf(
       await serve(t, { ...OPEN, LIMIT_SENDS: "20", LIMIT_TYPING: "5", LIMIT_JOINS: "10" }),
     )
@@ -417,7 +417,7 @@ describe("a hostile user", () => {
     assert.ok(last.seq <= 20 * (seconds + 2), `${last.seq} were taken in ${seconds} s`)
   })
 
-  test("a client that requests much and reads nothing is disconnected and costs no memory", async (t) => {
+  test("a client that requests much and reads nothing is disconnected without growing memory", async (t) => {
     const { join } = crowd(t, server)
     const [a, b] = [somebody("a"), somebody("b")]
     const id = await conversationOf(server, a, b)
@@ -462,7 +462,7 @@ describe("a hostile user", () => {
     assert.ok(grown < 40, `${grown} MiB`)
   })
 
-  test("connections that are opened and dropped by the hundred leave nothing behind", async (t) => {
+  test("hundreds of opened and dropped connections leave nothing behind", async (t) => {
     const before = await server.memory()
     for (let round = 0; round < 10; round++) {
       const sockets = Array.from({ length: 100 }, () => tcp(server.port, "127.0.0.1"))
@@ -483,7 +483,7 @@ describe("a hostile user", () => {
     assert.ok(grown < 40, `${grown} MiB`)
   })
 
-  test("somebody else's socket, session and message ids are of no use", async (t) => {
+  test("ids of another user's socket, session and messages give no access", async (t) => {
     const { join } = crowd(t, server)
     const [a, b, m] = ["a", "b", "mallory"].map(somebody)
     const id = await conversationOf(server, a, b)

@@ -43,7 +43,7 @@ describe("refusals", { concurrency: 8 }, () => {
     assert.equal((await request(server, "DELETE", CHATS, { as: a })).status, 405)
   })
 
-  test("resources of others and missing resources have the same answer, over both transports", async (t) => {
+  test("other users' resources and missing ones get the same answer, over both transports", async (t) => {
     const { join } = crowd(t, server)
     const foreign = await conversationOf(server, somebody("a"), somebody("b"))
     const c = somebody("c")
@@ -74,7 +74,7 @@ describe("refusals", { concurrency: 8 }, () => {
     }
   })
 
-  test("bodies and ids of the wrong form, tricks with paths and SQL", async () => {
+  test("malformed bodies and ids, path tricks and SQL are refused", async () => {
     const a = somebody("a")
     const id = await conversationOf(server, a, somebody("b"))
     for (const raw of [
@@ -131,7 +131,7 @@ describe("refusals", { concurrency: 8 }, () => {
     }
   })
 
-  test("a body over the limit is 413", async (t) => {
+  test("a body over the limit gets 413", async (t) => {
     const small = await serve(t, { ...OPEN, MAX_PAYLOAD: "20000" })
     const { join } = crowd(t, small)
     const id = await conversationOf(small, "a", "b")
@@ -151,7 +151,7 @@ describe("refusals", { concurrency: 8 }, () => {
 })
 
 describe("the list of online users", { concurrency: 4 }, () => {
-  test("the list, without oneself, the count, pages", async (t) => {
+  test("it omits the caller and has the count and pages", async (t) => {
     const alone = await serve(t, OPEN)
     const { join } = crowd(t, alone)
     for (let n = 1; n <= 5; n++) await join(`u${n}`, { name: `User ${n}` })
@@ -201,7 +201,7 @@ describe("the list of online users", { concurrency: 4 }, () => {
 describe("limits by address", { concurrency: 4 }, () => {
   const forwarded = (address) => ({ extraHeaders: { "x-forwarded-for": address } })
 
-  test("loopback is exempt, and a forwarded address is believed from a trusted proxy only", async (t) => {
+  test("loopback is exempt, and only a trusted proxy's forwarded address counts", async (t) => {
     const plain = nodeOf(await serve(t, { ...OPEN, LIMIT_CONNECTIONS: "2", TRUSTED_PROXIES: "" }))
     const { connect } = crowd(t, plain)
     for (let n = 0; n < 4; n++) await connect(forwarded("203.0.113.9"))
@@ -240,7 +240,7 @@ describe("limits by address", { concurrency: 4 }, () => {
     )
   })
 
-  test("h2: an address is limited in its requests, and the host application is not", async (t) => {
+  test("h2: requests are limited by address, except for the host application", async (t) => {
     const strict = await serve(t, { ...OPEN, LIMIT_READS: "1", SERVER_KEY })
     const putMany = (key, count) =>
       Promise.all(
@@ -254,7 +254,7 @@ describe("limits by address", { concurrency: 4 }, () => {
     assert.ok(others.some(({ status }) => status === 429) && others.every(({ status }) => status >= 400))
   })
 
-  test("neither an empty sid nor upgrades that come to nothing get past the limit", async (t) => {
+  test("neither an empty sid nor failed upgrades bypass the limit", async (t) => {
     const settings = { ...OPEN, LIMIT_CONNECTIONS: "2", TRUSTED_PROXIES: "127.0.0.1" }
     const proxied = nodeOf(await serve(t, settings))
     const headers = { "x-forwarded-for": "203.0.113.9" }
@@ -319,7 +319,7 @@ describe("limits by address", { concurrency: 4 }, () => {
 })
 
 describe("for operators", { concurrency: 4 }, () => {
-  test("liveness, readiness and metrics, which answer this machine or the server key", async () => {
+  test("liveness and readiness answer, and metrics answer this machine or the server key", async () => {
     const node = nodeOf(server)
     assert.equal((await get(node, "/healthz")).status, 200)
     assert.equal((await get(node, "/readyz")).status, 200)
@@ -340,7 +340,7 @@ describe("for operators", { concurrency: 4 }, () => {
     }
   })
 
-  test("metrics count connections, people, messages, refusals", async (t) => {
+  test("metrics count connections, users, messages and refusals", async (t) => {
     const alone = nodeOf(await serve(t, OPEN))
     const { join } = crowd(t, alone)
     const id = await conversationOf(alone, "a", "b")
@@ -365,7 +365,7 @@ describe("for operators", { concurrency: 4 }, () => {
     assert.ok(!/asha|"a"|user="/.test(text), "a user in a label")
   })
 
-  test("the API is described, wholly and in itself consistent", async () => {
+  test("the OpenAPI description is complete and consistent", async () => {
     const { status, body, headers } = await get(server, "/openapi.json")
     assert.equal(status, 200)
     assert.match(headers.get("content-type"), /^application\/json/)
@@ -447,7 +447,7 @@ describe("for operators", { concurrency: 4 }, () => {
     }
   })
 
-  test("its page is served from the binary, with everything that it loads", async () => {
+  test("the API page and everything that it loads are served from the binary", async () => {
     const redirect = await get(server, "/docs")
     const page = await get(server, redirect.status === 200 ? "/docs" : redirect.headers.get("location"))
     assert.equal(page.status, 200)
@@ -462,7 +462,7 @@ describe("for operators", { concurrency: 4 }, () => {
     assert.match(start.text, /\/openapi\.json/)
   })
 
-  test("the chat page: / leads there, its assets last, its policy lets in nothing foreign", async () => {
+  test("/ redirects to the chat page, whose assets are cached and whose policy allows no foreign source", async () => {
     const root = await get(server, "/")
     assert.ok([302, 303, 307].includes(root.status))
     assert.equal(root.headers.get("location"), "/chat")
@@ -495,7 +495,7 @@ describe("for operators", { concurrency: 4 }, () => {
     assert.ok(!/<script(?![^>]*src=)[^>]*>[^<]/.test(page.text), "an inline script")
   })
 
-  test("the chat page and its manifest are in the language that the browser wants", async () => {
+  test("the chat page and its manifest follow the browser's language", async () => {
     const motto = { en: "Online presence", de: "Online-Status", ar: "حالة الاتصال" }
     for (const [accepts, language, direction] of [
       ["", "en", ""],
@@ -555,7 +555,7 @@ describe("for operators", { concurrency: 4 }, () => {
     assert.match(quiet.stdout, /is ready/, "whatever is logged")
   })
 
-  test("every answer carries an id, and takes a plain one that is given", async () => {
+  test("every answer has a request id, and a valid one from the request is used", async () => {
     const plain = await get(server, "/healthz")
     assert.match(plain.headers.get("x-request-id"), /^[\w-]{8,}$/)
     const given = await get(server, "/healthz", { headers: { "x-request-id": "my-id.1" } })

@@ -33,7 +33,7 @@ function raw(server, path, lines) {
 }
 
 describe("ids in headers", { concurrency: 4 }, () => {
-  test("F3 X-User-Id is percent-encoded UTF-8; plain UTF-8 and a lone % are taken as well", async () => {
+  test("F3 X-User-Id is percent-encoded UTF-8; plain UTF-8 and a lone % are accepted too", async () => {
     for (const name of ["Жанна", "josé", "用户", "a😀b", "100%", "50%25", "a b", "a+b"]) {
       const [me, other] = [somebody(name), somebody("b")]
       const id = await conversationOf(open, encodeURIComponent(me), other)
@@ -54,7 +54,7 @@ describe("ids in headers", { concurrency: 4 }, () => {
     }
   })
 
-  test("F3 in jwt the encoded id is the check that it is", async () => {
+  test("F3 with AUTH=jwt an encoded id must match the token", async () => {
     const me = somebody("Жанна")
     const held = token(me)
     const as = (id) => get(jwt, CHATS, { token: held, headers: { "x-user-id": id } })
@@ -80,7 +80,7 @@ describe("ids in headers", { concurrency: 4 }, () => {
 })
 
 describe("cookies", { concurrency: 4 }, () => {
-  test("F2 other cookies may be anything, and several of ours are each looked at", async (t) => {
+  test("F2 other cookies may have any bytes, and each of several session cookies is checked", async (t) => {
     const { connect } = crowd(t, local)
     const asha = await register(local)
     const ours = `lamplight_session=${asha.token}`
@@ -105,7 +105,7 @@ describe("cookies", { concurrency: 4 }, () => {
     assert.equal((await raw(local, SESSION, ["cookie: lamplight_session=stale; a=ø"])).status, 401)
   })
 
-  test("F2 of two sessions of ours, the one that the page means", async () => {
+  test("F2 of two session cookies the one of the page's user is used", async () => {
     const [asha, ben] = [await register(local), await register(local, "Ben")]
     const cookie = `cookie: lamplight_session=${asha.token}; lamplight_session=${ben.token}`
     for (const one of [asha, ben]) {
@@ -114,7 +114,7 @@ describe("cookies", { concurrency: 4 }, () => {
     }
   })
 
-  test("F10 the cookie is Secure behind proxies in a row", async () => {
+  test("F10 the cookie is Secure behind several proxies", async () => {
     const signUp = async (proto) => {
       const body = { username: somebody("x").slice(0, 32), password: "a lamp in the window" }
       const headers = { "x-forwarded-proto": proto, "x-forwarded-for": "[2001:db8::1]:5" }
@@ -127,7 +127,7 @@ describe("cookies", { concurrency: 4 }, () => {
 })
 
 describe("tokens", { concurrency: 4 }, () => {
-  test("F5 white space around a token is no part of it, on either wire", async (t) => {
+  test("F5 white space around a token is ignored, on either wire", async (t) => {
     const asha = await register(local)
     const me = somebody("a")
     for (const [server, held, id] of [
@@ -144,7 +144,7 @@ describe("tokens", { concurrency: 4 }, () => {
     }
   })
 
-  test("F5 white space inside it is named, on either wire", async (t) => {
+  test("F5 white space inside a token is reported, on either wire", async (t) => {
     for (const server of [local, jwt]) {
       const { connect } = crowd(t, server)
       const broken = "eyJhbGciOiJIUzI1NiJ9. e30.c2lnbmF0dXJl"

@@ -14,7 +14,7 @@ import { pass, until, within } from "./support/wait.mjs"
 const STOPS_WITHIN_MS = 20_000
 
 describe("stopping", { concurrency: 4 }, () => {
-  test("SIGTERM: in-flight sends are answered, transports closed, exit 0 within 10 s", async (t) => {
+  test("SIGTERM: sends in flight are answered, transports close, and the server exits with 0 within 10 s", async (t) => {
     const server = await serve(t, OPEN)
     const { join } = crowd(t, server)
     const id = await conversationOf(server, "a", "b")
@@ -53,7 +53,7 @@ describe("stopping", { concurrency: 4 }, () => {
     for (const seq of acknowledged) assert.ok(seq <= newest, "acknowledged and not there")
   })
 
-  test("SIGTERM as soon as it reports that it is ready: exit 0", async (t) => {
+  test("SIGTERM right after the server is ready: it exits with 0", async (t) => {
     const server = await serve(t, OPEN)
     for (let round = 0; round < 5; round++) {
       assert.deepEqual(await server.stop(), { code: 0, signal: null }, `round ${round}`)
@@ -61,7 +61,7 @@ describe("stopping", { concurrency: 4 }, () => {
     }
   })
 
-  test("SIGTERM with hundreds connected and a body that trickles: exit 0 within 10 s all the same", async (t) => {
+  test("SIGTERM with hundreds of clients and a trickling body: the server exits with 0 within 10 s", async (t) => {
     const server = await serve(t, OPEN)
     const { join } = crowd(t, server)
     await Promise.all(
@@ -111,7 +111,7 @@ describe("stopping", { concurrency: 4 }, () => {
     assert.equal(data.length, 1)
   })
 
-  test("clients come back by themselves after a restart, on each transport, and join again", async (t) => {
+  test("clients reconnect and join again after a restart, on each transport", async (t) => {
     const server = await serve(t, OPEN)
     const sockets = ["websocket", "polling"].map((transport) => {
       const socket = io(server.url, {
@@ -138,7 +138,7 @@ describe("stopping", { concurrency: 4 }, () => {
     await until(() => joins.every((count) => count === 3))
   })
 
-  test("a server starts quickly on the port that it reports", async (t) => {
+  test("a server starts within the limit on the port that it reports", async (t) => {
     const began = performance.now()
     const server = await serve(t, OPEN)
     t.diagnostic(
@@ -148,7 +148,7 @@ describe("stopping", { concurrency: 4 }, () => {
     assert.match(server.log, /AUTH=open/)
   })
 
-  test("the socket's path is answered with and without a slash, and can be another", async (t) => {
+  test("the socket path works with and without a trailing slash, and can be changed", async (t) => {
     const server = await serve(t, { ...OPEN, SOCKET_PATH: "/realtime" })
     const { connect } = crowd(t, server)
     for (const at of ["/realtime", "/realtime/"]) {
@@ -161,7 +161,7 @@ describe("stopping", { concurrency: 4 }, () => {
   })
 })
 
-describe("wrong settings stop the start with a sentence that names them", { concurrency: 4 }, () => {
+describe("wrong settings make startup fail and are named", { concurrency: 4 }, () => {
   const wrong = [
     [{ AUTH: "maybe" }, /AUTH/],
     [{ LISTEN: "nonsense" }, /LISTEN/],
@@ -196,7 +196,7 @@ describe("wrong settings stop the start with a sentence that names them", { conc
     })
   }
 
-  test("a flag that is none, a port that is taken, a database that is none", async (t) => {
+  test("an unknown flag, a used port and an invalid database make startup fail", async (t) => {
     const flag = await refuses(t, {}, ["--no-such-flag"])
     assert.ok(flag.code > 0)
     const taken = createServer().listen(0, "127.0.0.1")
@@ -215,7 +215,7 @@ describe("wrong settings stop the start with a sentence that names them", { conc
   })
 
   const skip = oneNodeOnly("is about a SQLite file")
-  test("a second server on the same data", { skip }, async (t) => {
+  test("a second server on the same data does not start", { skip }, async (t) => {
     const first = await serve(t, OPEN)
     const second = new Server(first.home, OPEN, [])
     t.after(async () => second.pid && (await second.kill()))
@@ -224,7 +224,7 @@ describe("wrong settings stop the start with a sentence that names them", { conc
     assert.equal((await get(first, "/readyz")).status, 200)
   })
 
-  test("a flag beats a variable, and that beats .env and lamplight.toml", async (t) => {
+  test("a flag overrides a variable, which overrides .env and lamplight.toml", async (t) => {
     const home = await mkdtemp(path(tmpdir(), "lamplight-e2e-"))
     t.after(() => rm(home, { recursive: true, force: true }))
     await writeFile(path(home, ".env"), "AUTH=open\nSOCKET_PATH=/from-env-file\n")

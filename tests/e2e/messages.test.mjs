@@ -61,7 +61,7 @@ describe("sending", { concurrency: 8 }, () => {
     for (const client of [tab, ben, phone]) assert.equal(client.messages().length, 1)
   })
 
-  test("over HTTP: the same answer, left out is the sender's own socket that it names and no other", async (t) => {
+  test("over HTTP the answer is the same, and only the sender's named socket gets no event", async (t) => {
     const { a, b, id, join, asha, ben } = await pair(t)
     const tab = await join(a)
     const first = await post(
@@ -133,7 +133,7 @@ describe("sending", { concurrency: 8 }, () => {
     assert.equal((await back.ask("send_private_message", other)).code, "conflict")
   })
 
-  test("the same id of another sender or in another conversation is another message", async (t) => {
+  test("one clientMessageId of another sender or in another conversation makes another message", async (t) => {
     const { a, id, asha, ben } = await pair(t)
     const clientMessageId = randomUUID()
     const one = await asha.must("send_private_message", { conversationId: id, content: "x", clientMessageId })
@@ -197,7 +197,7 @@ describe("sending", { concurrency: 8 }, () => {
     )
   })
 
-  test("M5: order holds when the socket fails in the middle and HTTP takes over", async (t) => {
+  test("M5: order is preserved when the socket fails in mid-stream and HTTP takes over", async (t) => {
     for (let round = 0; round < 3; round++) {
       const { a, b, id, asha, ben } = await pair(t)
       const items = Array.from({ length: 60 }, (_, n) => ({
@@ -233,7 +233,7 @@ describe("sending", { concurrency: 8 }, () => {
     }
   })
 
-  test("over polling, and through the upgrade, order holds both ways", async (t) => {
+  test("order is preserved over polling and through the upgrade, in both directions", async (t) => {
     for (const transports of [["polling"], ["polling", "websocket"]]) {
       const { join } = crowd(t, server)
       const [a, b] = [somebody("a"), somebody("b")]
@@ -283,7 +283,7 @@ describe("sending", { concurrency: 8 }, () => {
     )
   })
 
-  test("content is kept as typed: markup, every script, line ends, 8,000 characters of four bytes", async (t) => {
+  test("content is stored unchanged: markup, every script, line ends, 8,000 characters of four bytes", async (t) => {
     const { b, id, asha, ben } = await pair(t)
     const texts = [
       `<img src=x onerror="alert(1)"> <script>alert(1)</script> &lt;b&gt; </script>`,
@@ -311,7 +311,7 @@ describe("sending", { concurrency: 8 }, () => {
     assert.equal(http.body.code, "too_long")
   })
 
-  test("ids may come as numbers, and are answered as strings", async (t) => {
+  test("ids are accepted as numbers and returned as strings", async (t) => {
     const { join } = crowd(t, server)
     const [a, b] = [7_000_000 + process.pid, 8_000_000 + process.pid]
     const { body } = await post(server, "/api/privatechat/conversations", { userId: b, senderId: a })
@@ -338,7 +338,7 @@ describe("sending", { concurrency: 8 }, () => {
     }
   })
 
-  test("sending too fast is rate_limited with how long to wait, over both wires", async (t) => {
+  test("sending too fast is rate_limited with retryAfterMs, over both wires", async (t) => {
     const strict = await serve(t, { ...OPEN, LIMIT_SENDS: "5" })
     const { a, b, id, asha, ben } = await pair(t, strict)
     const answers = await Promise.all(Array.from({ length: 60 }, (_, n) => asha.send(id, `m ${n}`)))
@@ -369,7 +369,7 @@ describe("sending", { concurrency: 8 }, () => {
 })
 
 describe("reading", { concurrency: 8 }, () => {
-  test("M9: unread, read marks on two devices, receipts", async (t) => {
+  test("M9: unread counts, read marks and receipts agree on two devices", async (t) => {
     const { a, b, id, join, asha, ben } = await pair(t)
     const phone = await join(b)
     const mine = async (as) =>
@@ -424,7 +424,7 @@ describe("reading", { concurrency: 8 }, () => {
     }
   })
 
-  test("conversation_updated comes when it is made, and not for each message", async (t) => {
+  test("conversation_updated is sent when a conversation is created, and not for each message", async (t) => {
     const { join } = crowd(t, server)
     const [a, b] = [somebody("a"), somebody("b")]
     const [asha, ben] = [await join(a), await join(b)]
@@ -442,7 +442,7 @@ describe("reading", { concurrency: 8 }, () => {
     assert.equal(ben.all("conversation_updated", two).length, 0)
   })
 
-  test("delivered means written to a socket, or fetched", async (t) => {
+  test("a message is delivered once it is written to a socket or fetched", async (t) => {
     const { join } = crowd(t, server)
     const [a, b] = [somebody("a"), somebody("b")]
     const id = await conversationOf(server, a, b)
@@ -457,7 +457,7 @@ describe("reading", { concurrency: 8 }, () => {
     await asha.sees("receipt", (data) => data.userId === b && data.deliveredSeq === 1 && data.readSeq === 0)
   })
 
-  test("typing is sent to the others and ends by false, by a message, by leaving, and after 6 s", async (t) => {
+  test("typing is sent to the other members and ends by false, a message, leaving, or after 6 s", async (t) => {
     const { a, b, id, join, asha, ben } = await pair(t)
     const tab = await join(a)
     const body = { conversationId: id, isTyping: true }
@@ -496,7 +496,7 @@ describe("reading", { concurrency: 8 }, () => {
 })
 
 describe("catching up", { concurrency: 4 }, () => {
-  test("history pages before, after and around, oldest first, hasMore in the direction asked", async (t) => {
+  test("history pages before, after and around a seq, oldest first, with hasMore for that direction", async (t) => {
     const { a, b, id, asha, ben } = await pair(t)
     for (let n = 1; n <= 25; n++)
       asha.socket.emit("send_private_message", { conversationId: id, content: `${n}` })
@@ -556,7 +556,7 @@ describe("catching up", { concurrency: 4 }, () => {
     }
   })
 
-  test("sync: missed entries, at most 200 each, single refusals, and conversations that were not named", async (t) => {
+  test("sync returns at most 200 missed entries each, single refusals, and conversations that were not named", async (t) => {
     const { a, b, id, join, asha, ben } = await pair(t)
     for (let n = 1; n <= 250; n++)
       asha.socket.emit("send_private_message", { conversationId: id, content: `${n}` })
@@ -612,7 +612,7 @@ describe("catching up", { concurrency: 4 }, () => {
     assert.deepEqual(theirs, { success: true, conversations: {}, added: [], store: theirs.store })
   })
 
-  test("conversations: newest entry first, pages by a cursor, and only the user's own", async (t) => {
+  test("conversations are listed by newest entry, in pages by a cursor, and only the user's own", async (t) => {
     const { join } = crowd(t, server)
     const a = somebody("a")
     const asha = await join(a)
@@ -656,7 +656,7 @@ describe("catching up", { concurrency: 4 }, () => {
     )
   })
 
-  test("the one conversation of two: safe twice, at once, from both sides", async () => {
+  test("two users have one conversation, also if both create it twice and at once", async () => {
     const [a, b] = [somebody("a"), somebody("b")]
     const answers = await Promise.all(
       Array.from({ length: 12 }, (_, n) =>

@@ -27,7 +27,7 @@ async function beside(as, id, query = "") {
 }
 
 describe("the profiles beside a page", () => {
-  test("are those of members past the first hundred", async (t) => {
+  test("include members past the first hundred", async (t) => {
     const { join } = crowd(t, server)
     const ids = Array.from({ length: 108 }, (_, number) =>
       somebody(`m${String(number).padStart(3, "0")}`),
@@ -61,7 +61,7 @@ describe("the profiles beside a page", () => {
     assert.equal(everybody.length, 8, "the entry that makes the group names all, of whom 100 are listed")
   })
 
-  test("are those of former members, and none in a direct conversation", async (t) => {
+  test("include former members, and none in a direct conversation", async (t) => {
     const { join } = crowd(t, server)
     const [asha, ben, cleo] = ["asha", "ben", "cleo"].map(somebody)
     const { conversation } = await must(asha, "POST", CONVERSATIONS, {

@@ -36,7 +36,7 @@ async function two(t, on = server) {
 const numbered = (count, word = "message") => Array.from({ length: count }, (_, n) => `${word} ${n + 1}.`)
 
 describe("the page", { concurrency: 2 }, () => {
-  test("coming within 1 s, a message within 500 ms, typing, receipts, unread, a closed tab, signing out", async (t) => {
+  test("a new user shows within 1 s, a message within 500 ms, and typing, receipts, unread, closing and signing out work", async (t) => {
     const { asha, ben } = await two(t)
     const report = (what, ms) => t.diagnostic(`${what}: ${[ms].flat().map(Math.round).join(", ")} ms`)
     await asha.person(ben).waitFor()
@@ -93,7 +93,7 @@ describe("the page", { concurrency: 2 }, () => {
     assert.ok(Math.min(...coming) < SLACK, String(coming))
   })
 
-  test("a reload is no event, three tabs are one person", async (t) => {
+  test("a reload sends no event, and three tabs are one user", async (t) => {
     const { asha, ben } = await two(t)
     await asha.person(ben).waitFor()
     await asha.page.evaluate(() => {
@@ -131,7 +131,7 @@ describe("the page", { concurrency: 2 }, () => {
     )
   })
 
-  test("with the socket refused and HTTP alive, messages go by HTTP, in order with those before", async (t) => {
+  test("while the socket is refused, messages go over HTTP in order with earlier ones", async (t) => {
     const { asha, ben } = await two(t)
     await asha.write(ben)
     await asha.say("by the socket.")
@@ -162,7 +162,7 @@ describe("the page", { concurrency: 2 }, () => {
     await until(async () => (await asha.texts()).length === 8)
   })
 
-  test("with everything cut it is marked, kept over a reload, and arrives once and in order", async (t) => {
+  test("a message without a connection is marked, survives a reload, and arrives once and in order", async (t) => {
     const { asha, ben } = await two(t)
     await asha.refuse(null)
     await asha.page.reload()
@@ -188,7 +188,7 @@ describe("the page", { concurrency: 2 }, () => {
     assert.deepEqual(await asha.texts(), ["before.", ...texts])
   })
 
-  test("kill -9 of the server in mid-send loses and doubles nothing, for both", async (t) => {
+  test("kill -9 of the server in mid-send neither loses nor duplicates a message for either user", async (t) => {
     const alone = await serve(t, SETTINGS)
     const { asha, ben } = await two(t, alone)
     // Only rows near the window are in the document: here all of them are to be.
@@ -241,7 +241,7 @@ describe("the page", { concurrency: 2 }, () => {
     )
   })
 
-  test("a draft is there after a reload; a refused message can be tried again", async (t) => {
+  test("a draft survives a reload, and a refused message can be retried", async (t) => {
     const { asha, ben } = await two(t)
     await asha.write(ben)
     await asha.at("composer").fill("half a thought")
@@ -274,7 +274,7 @@ describe("the page", { concurrency: 2 }, () => {
     assert.deepEqual(await ben.texts(), ["refused."])
   })
 
-  test("from the door to a sent message by the keyboard alone", async (t) => {
+  test("the keyboard alone reaches from sign-in to a sent message", async (t) => {
     const { ben } = await two(t)
     const carl = await Reader.arrive(browser, server, "Carl")
     t.after(() => carl.close())
@@ -316,7 +316,7 @@ describe("the page", { concurrency: 2 }, () => {
     assert.deepEqual(carl.faults, [])
   })
 
-  test("on a phone: one room at a time, nothing wider than the screen", async (t) => {
+  test("a phone shows one panel at a time, none wider than the screen", async (t) => {
     const { ben } = await two(t)
     const options = {
       viewport: { width: 360, height: 740 },
@@ -348,7 +348,7 @@ describe("the page", { concurrency: 2 }, () => {
     assert.deepEqual(dora.faults, [])
   })
 
-  test("axe finds nothing: door, list, thread, failure, phone, by day and by night", async (t) => {
+  test("sign-in, list, thread, failure and phone layout have no axe violations in either theme", async (t) => {
     const check = async (reader, where) => {
       await reader.page.addScriptTag({ path: axeSource }).catch(async () => {
         // The page's policy allows no script of another's; the tool's way past it.

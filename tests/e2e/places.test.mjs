@@ -23,7 +23,7 @@ const pins = (by, id, query = "") => get(server, `${CONVERSATIONS}/${id}/pins${q
 const place = (by, id, at) =>
   get(server, `${CONVERSATIONS}/${id}/seq?at=${encodeURIComponent(at)}`, { as: by.id })
 
-test("pinned messages are listed as they are now, wherever they are", async (t) => {
+test("pinned messages are listed in their current form, however old", async (t) => {
   const { asha, ben, id, say, pin } = await pair(t)
   const sent = []
   for (let n = 1; n <= 8; n++) sent.push(await say(asha, `text ${n}`))
@@ -51,7 +51,7 @@ test("pinned messages are listed as they are now, wherever they are", async (t) 
   assert.equal((await pins(asha, id)).body.data.length, 2)
 })
 
-test("a time has a place in the log", async (t) => {
+test("a time is resolved to a position in the log", async (t) => {
   const { asha, id, say } = await pair(t)
   assert.equal((await place(asha, id, "2020-01-01T00:00:00Z")).body.seq, 0)
   const sent = []
@@ -62,7 +62,7 @@ test("a time has a place in the log", async (t) => {
   assert.equal((await place(asha, id, sent[3].createdAt)).body.seq, first.seq)
 })
 
-test("refusals", async (t) => {
+test("invalid and forbidden requests are refused", async (t) => {
   const { asha, id } = await pair(t)
   const stranger = { id: somebody("stranger") }
   const refused = async (answer, status, code) => {
@@ -80,7 +80,7 @@ test("refusals", async (t) => {
   await refused(both, 400, "invalid")
 })
 
-test("the conversations that are pinned are listed by themselves", async (t) => {
+test("pinned conversations can be listed alone", async (t) => {
   const { asha, ben, id, say } = await pair(t)
   await say(ben, "hello")
   const other = somebody("other")

@@ -25,7 +25,7 @@ function told(client, userId, since = 0) {
 }
 
 describe("roster modes", { concurrency: 8 }, () => {
-  test("full: the list at once with oneself in it, each change as its own event, the list again", async (t) => {
+  test("full: the list comes at once with the caller, each change as an event, and the list again", async (t) => {
     const { join } = crowd(t, server)
     const [a, b] = [somebody("a"), somebody("b")]
     const asha = await join(a, { roster: "full", name: "Asha", avatarUrl: "https://example.org/a.png" })
@@ -80,7 +80,7 @@ describe("roster modes", { concurrency: 8 }, () => {
     assert.ok(times.length > 2)
   })
 
-  test("diff: the list once, then only changes in batches", async (t) => {
+  test("diff: the list comes once, then changes in batches", async (t) => {
     const { join } = crowd(t, server)
     const [a, b] = [somebody("a"), somebody("b")]
     const asha = await join(a, { roster: "diff" })
@@ -102,7 +102,7 @@ describe("roster modes", { concurrency: 8 }, () => {
     )
   })
 
-  test("watch: only those named, their state in the acknowledgement, offline too", async (t) => {
+  test("watch: only named users are sent, and the acknowledgement has their state, offline too", async (t) => {
     const { join } = crowd(t, server)
     const [a, b, c, d] = ["a", "b", "c", "d"].map(somebody)
     const ben = await join(b)
@@ -130,7 +130,7 @@ describe("roster modes", { concurrency: 8 }, () => {
     assert.equal(asha.all("online_users").length, 0)
   })
 
-  test("none: nothing at all", async (t) => {
+  test("none: nothing is sent", async (t) => {
     const { join } = crowd(t, server)
     const asha = await join(somebody("a"), { roster: "none" })
     const ben = await join(somebody("b"))
@@ -140,7 +140,7 @@ describe("roster modes", { concurrency: 8 }, () => {
     assert.deepEqual(asha.events, [])
   })
 
-  test("every join gives a fresh snapshot, and another mode if asked", async (t) => {
+  test("every join returns a fresh snapshot, and may change the mode", async (t) => {
     const { join } = crowd(t, server)
     const a = somebody("a")
     const asha = await join(a, { roster: "none" })
@@ -156,7 +156,7 @@ describe("roster modes", { concurrency: 8 }, () => {
     assert.deepEqual(asha.events.slice(silent), [])
   })
 
-  test("P6: between a snapshot and the stream after it nothing is lost and nothing comes twice", async (t) => {
+  test("P6: no change between a snapshot and its stream is lost or repeated", async (t) => {
     const { join } = crowd(t, server)
     const storm = []
     const names = Array.from({ length: 30 }, () => somebody("p6"))
@@ -181,7 +181,7 @@ describe("roster modes", { concurrency: 8 }, () => {
     }
   })
 
-  test("past the roster limit: a truncated list and the true count", async (t) => {
+  test("a list past the roster limit is truncated and has the true count", async (t) => {
     const small = await serve(t, { ...OPEN, ROSTER_LIMIT: "3" })
     const { join } = crowd(t, small)
     for (const name of ["1", "2", "3", "4", "5"]) await join(name)
@@ -199,7 +199,7 @@ describe("roster modes", { concurrency: 8 }, () => {
   })
 })
 
-describe("coming and going", { concurrency: 8 }, () => {
+describe("online and offline", { concurrency: 8 }, () => {
   test("user_offline follows a close within 1 s after the grace period", async (t) => {
     const { join } = crowd(t, server)
     const b = somebody("b")
@@ -221,7 +221,7 @@ describe("coming and going", { concurrency: 8 }, () => {
     }
   })
 
-  test("P4: a reload is no event for anyone", async (t) => {
+  test("P4: a reload sends no event", async (t) => {
     const { join } = crowd(t, server)
     const b = somebody("b")
     const asha = await join(somebody("a"), { roster: "full" })
@@ -249,7 +249,7 @@ describe("coming and going", { concurrency: 8 }, () => {
     assert.deepEqual(told(bob, b, marks[1]), [])
   })
 
-  test("P8: three tabs, any order of closing, is online until the last is gone", async (t) => {
+  test("P8: a user with three tabs is online until the last one closes, in any order", async (t) => {
     const { join } = crowd(t, server)
     const b = somebody("b")
     const asha = await join(somebody("a"), { roster: "full" })
@@ -297,7 +297,7 @@ describe("coming and going", { concurrency: 8 }, () => {
     assert.equal(told(asha, b).at(-1).name, "offline")
   })
 
-  test("no activity for the time to live is a timeout, and the next activity revives", async (t) => {
+  test("a session without activity for PRESENCE_TTL times out, and the next activity brings it back", async (t) => {
     const brief = await serve(t, { ...OPEN, PRESENCE_TTL: "2s", PRESENCE_GRACE: "5m" })
     const { join } = crowd(t, brief)
     const asha = await join("a", { roster: "full" })
@@ -316,7 +316,7 @@ describe("coming and going", { concurrency: 8 }, () => {
     await asha.sees("user_online", about("b"), { since })
   })
 
-  test("sending keeps a user online without heartbeats, and brings them back", async (t) => {
+  test("sending keeps a user online without heartbeats, and brings back a session that expired", async (t) => {
     const brief = await serve(t, { ...OPEN, PRESENCE_TTL: "2s", PRESENCE_GRACE: "5m" })
     const { join } = crowd(t, brief)
     const asha = await join("a", { roster: "full" })
@@ -371,7 +371,7 @@ describe("coming and going", { concurrency: 8 }, () => {
 })
 
 describe("statuses and activities", { concurrency: 8 }, () => {
-  test("a status holds on all devices, with its text and until, over a restart", async (t) => {
+  test("a status with its text and until applies on all devices and survives a restart", async (t) => {
     const alone = await serve(t, OPEN)
     const { join } = crowd(t, alone)
     const asha = await join("a", { roster: "full" })
@@ -394,7 +394,7 @@ describe("statuses and activities", { concurrency: 8 }, () => {
     assert.ok(!plain.text)
   })
 
-  test("a status with an until falls back by itself", async (t) => {
+  test("a status reverts when its until has passed", async (t) => {
     const { join } = crowd(t, server)
     const b = somebody("b")
     const asha = await join(somebody("a"), { roster: "full" })
@@ -410,7 +410,7 @@ describe("statuses and activities", { concurrency: 8 }, () => {
     assert.equal(past.code, "invalid")
   })
 
-  test("active:false on every device is away, and a bare heartbeat is back", async (t) => {
+  test("active:false on every device means away, and a plain heartbeat means online", async (t) => {
     const { join } = crowd(t, server)
     const b = somebody("b")
     const asha = await join(somebody("a"), { roster: "full" })
@@ -430,7 +430,7 @@ describe("statuses and activities", { concurrency: 8 }, () => {
     assert.deepEqual(told(asha, b, quiet), [], "a heartbeat is no event")
   })
 
-  test("an activity is held by its session and gone with it", async (t) => {
+  test("an activity belongs to its session and ends with it", async (t) => {
     const { join } = crowd(t, server)
     const [a, b] = [somebody("a"), somebody("b")]
     const conversation = await conversationOf(server, a, b)

@@ -54,7 +54,7 @@ describe("privacy settings", { concurrency: 4 }, () => {
     assert.deepEqual(own.body.settings, { lastSeen: "everyone", receipts: false })
   })
 
-  test("p11 lastSeen nobody hides the time from others, and theirs from the user", async (t) => {
+  test("p11 lastSeen: nobody hides the user's time from others and theirs from the user", async (t) => {
     const { enter } = crowd(t, server)
     const [asha, ben] = [person("Asha"), person("Ben")]
     const watchers = []
@@ -114,7 +114,7 @@ describe("privacy settings", { concurrency: 4 }, () => {
     assert.equal(typeof leaves(watchers[0], asha.user.id)[1].lastSeenAt, "string")
   })
 
-  test("p11 receipts false hides read marks from others, and theirs from the user", async (t) => {
+  test("p11 receipts: false hides the user's read marks from others and theirs from the user", async (t) => {
     const { enter } = crowd(t, server)
     const [asha, ben] = [person("Asha"), person("Ben")]
     const [a, b] = [await enter(asha), await enter(ben)]

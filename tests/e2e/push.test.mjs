@@ -47,7 +47,7 @@ async function pair() {
   return { asha, ben, id, device: await subscribed(server, ben) }
 }
 
-test("a message reaches the browser of someone who is away, encrypted and signed", async () => {
+test("a message is pushed to an absent user's browser, encrypted and signed", async () => {
   const { asha, ben, id, device } = await pair()
   const sent = await say(server, id, "Tea at four? \u{1F375}", asha)
   await device.gets(1, NOTICE_MS)
@@ -70,7 +70,7 @@ test("a message reaches the browser of someone who is away, encrypted and signed
   assert.ok(at > 0)
 })
 
-test("a group is named, and a device that shows no texts gets ids only", async () => {
+test("the push of a group has its name, and a device without texts gets ids only", async () => {
   const [asha, ben] = [{ as: somebody("asha") }, { as: somebody("ben") }]
   const group = { memberIds: [ben.as], name: "Garden" }
   const { body } = await post(server, "/api/privatechat/conversations", group, asha)
@@ -89,7 +89,7 @@ test("a group is named, and a device that shows no texts gets ids only", async (
   assert.deepEqual(ids, { ...expected, createdAt, unread: 1 })
 })
 
-test("no push for a user who views the page, has read the message or has muted the conversation", async (t) => {
+test("nothing is pushed to a user who views the page, has read the message or has muted the conversation", async (t) => {
   const ids = ["looker", "reader", "muter", "away"].map(somebody)
   const [looker, reader, muter, away] = ids.map((as) => ({ as }))
   const asha = { as: somebody("asha") }
@@ -125,7 +125,7 @@ test("no push for a user who views the page, has read the message or has muted t
   await until(() => devices[0].messages.includes(last.id), "who has closed the page is told", NOTICE_MS)
 })
 
-test("M15: a deleted message is not sent any more, and a removed member gets nothing", async () => {
+test("M15: neither a deleted message nor a message to a removed member is pushed", async () => {
   const { asha, id, device, ben } = await pair()
   device.answers.push(503)
   const deleted = await say(server, id, "deleted", asha)
@@ -152,7 +152,7 @@ test("M15: a deleted message is not sent any more, and a removed member gets not
   )
 })
 
-test("a subscription that its push service has forgotten ends; one that fails is tried again", async () => {
+test("a subscription that the push service no longer has ends; a failed push is retried", async () => {
   const { asha, ben, id, device } = await pair()
   const [gone, large] = [await subscribed(server, ben), await subscribed(server, ben)]
   gone.answers.push(410)
@@ -171,7 +171,7 @@ test("a subscription that its push service has forgotten ends; one that fails is
   assert.equal(gone.asked.length, 1)
 })
 
-test("endpoints are https and on public addresses, and nothing else is ever connected to", async (t) => {
+test("only https endpoints on public addresses are accepted and connected to", async (t) => {
   const { asha, id, device, ben } = await pair()
   const { keys } = service.device().subscription
   const refused = async (subscription) => {
@@ -244,7 +244,7 @@ test("signing out ends the subscriptions of that device alone, and so does unsub
   assert.equal((await get(local, "/api/push/key")).status, 401)
 })
 
-test("a new key is for new subscriptions, and those of the old one go on", async (t) => {
+test("a new key applies to new subscriptions, and existing ones keep working", async (t) => {
   const own = await serve(t, { ...OPEN, ...settings })
   const [asha, ben] = [{ as: somebody("asha") }, { as: somebody("ben") }]
   const id = await conversationOf(own, asha.as, ben.as)
@@ -265,8 +265,8 @@ test("a new key is for new subscriptions, and those of the old one go on", async
   assert.deepEqual([before.received[0].key, since.received[0].key], [old, next])
 })
 
-describe("kill -9 while messages are sent to someone who is away", () => {
-  test(`M3: of ${MESSAGES} messages none is missing after ${KILLS} kills`, async (t) => {
+describe("kill -9 while messages are pushed to an absent user", () => {
+  test(`M3: none of ${MESSAGES} messages is missing after ${KILLS} kills`, async (t) => {
     const own = await serve(t, { ...OPEN, ...settings })
     service.slow(5)
     t.after(() => service.slow(0))

@@ -27,7 +27,7 @@ for (const transport of ["polling", "websocket"]) {
 }
 
 for (const transport of ["polling", "websocket"]) {
-  test(`python-socketio comes back by itself after a restart over ${transport}`, async (t) => {
+  test(`python-socketio reconnects by itself after a restart over ${transport}`, async (t) => {
     const server = await serve(t, OPEN)
     const client = spawn(here(".venv/bin/python"), [here("python_restart.py"), server.url, transport])
     t.after(() => client.kill())

@@ -16,7 +16,7 @@ const askAs = (server, path, headers) =>
   })
 
 describe("a page after DNS rebinding", { concurrency: 4 }, () => {
-  test("reads nothing in open, on any path", async (t) => {
+  test("cannot read any path with AUTH=open", async (t) => {
     const server = await serve(t, OPEN)
     const foreign = { host: `evil.example:${server.port}`, "sec-fetch-site": "same-origin", "x-user-id": "1" }
     const paths = [
@@ -96,7 +96,7 @@ describe("one socket's requests", { concurrency: 4 }, () => {
     assert.ok(grown < 60e6, `${grown} bytes more for 40 catch-ups at once`)
   })
 
-  test("a catch-up of many short messages is as bounded, with the conversations that were not named", async (t) => {
+  test("a catch-up of many short messages is bounded too, with the conversations that were not named", async (t) => {
     const server = await serve(t, OPEN)
     const { join } = crowd(t, server)
     const asha = await join("asha")
@@ -183,7 +183,7 @@ describe("signing out", { concurrency: 4 }, () => {
     assert.equal(await socket.sees("(disconnect)"), "io server disconnect")
   })
 
-  test("while another tab connects leaves no socket on the token", async (t) => {
+  test("while another tab connects leaves no socket with the token", async (t) => {
     const server = await serve(t, LOCAL)
     const { connect } = crowd(t, server)
     for (let round = 0; round < 25; round++) {
@@ -223,7 +223,7 @@ test("SIGTERM: received requests are answered before their transport closes", as
   }
 })
 
-test("only with AUTH=open a query parameter may name the reader", async (t) => {
+test("a query parameter names the reader only with AUTH=open", async (t) => {
   const server = await serve(t, OPEN)
   const id = await conversationOf(server, "asha", "ben")
   assert.equal((await get(server, `/api/privatechat/messages/${id}?userId=asha`)).status, 200)

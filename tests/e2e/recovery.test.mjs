@@ -36,7 +36,7 @@ async function hold(server) {
 }
 
 describe("a lost connection", { concurrency: 4 }, () => {
-  test("is restored with missed events in order and once, its roster and its watches", async (t) => {
+  test("is restored with its roster, its watches and each missed event once and in order", async (t) => {
     const server = await serve(t, { ...OPEN, PRESENCE_GRACE: "5s" })
     const { join } = crowd(t, server)
     const id = await conversationOf(server, "asha", "ben")
@@ -87,7 +87,7 @@ describe("a lost connection", { concurrency: 4 }, () => {
     assert.equal((await asha.ask("user_activity")).code, "unauthenticated")
   })
 
-  test("after the grace period others see the user leave and return", async (t) => {
+  test("longer than the grace period shows to others as leaving and returning", async (t) => {
     const server = await serve(t, { ...OPEN, PRESENCE_GRACE: "300ms" })
     const { join } = crowd(t, server)
     const asha = await join("asha", { options: RECOVERY })
@@ -122,7 +122,7 @@ describe("a lost connection", { concurrency: 4 }, () => {
   })
 
   const onMetrics = oneNodeOnly("each node counts its own sockets, and learns of the others' late")
-  test("leaves no more behind than its address may have open", { skip: onMetrics }, async (t) => {
+  test("counts as an open connection of its address", { skip: onMetrics }, async (t) => {
     const server = await serve(t, { ...OPEN, LIMIT_CONNECTIONS: "3", TRUSTED_PROXIES: "127.0.0.1" })
     const { join } = crowd(t, server)
     const options = { ...RECOVERY, extraHeaders: { "x-forwarded-for": "203.0.113.7" } }

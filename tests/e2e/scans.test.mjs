@@ -82,7 +82,7 @@ function gate() {
   return { open, opened }
 }
 
-test("a file waits for its verdict, and everyone learns of it", async (t) => {
+test("a file waits for its verdict, and all members are notified", async (t) => {
   const { asha, ben, conversationId, send } = await pair(t)
   const { open, opened } = gate()
   scan.decides(async () => {
@@ -135,7 +135,7 @@ test("a file that the scanner refuses is deleted", async (t) => {
   assert.equal((await send(good)).success, true)
 })
 
-test("a scanner that fails, hangs or talks nonsense is asked again", async (t) => {
+test("a scanner that fails, hangs or returns nonsense is called again", async (t) => {
   const { asha, conversationId } = await pair(t)
   const hung = gate()
   t.after(hung.open)
@@ -171,7 +171,7 @@ test("a scanner that fails, hangs or talks nonsense is asked again", async (t) =
   assert.match(metrics, /lamplight_file_scan_seconds/)
 })
 
-test("a file that waits survives kill -9", { skip: oneNodeOnly("restarts its node") }, async (t) => {
+test("a waiting file survives kill -9", { skip: oneNodeOnly("restarts its node") }, async (t) => {
   const own = await serve(t, { ...OPEN, SERVER_KEY, FILE_SCAN_URL: scan.url })
   const [asha, ben] = [somebody("asha"), somebody("ben")]
   const conversationId = await conversationOf(own, asha, ben)
@@ -194,7 +194,7 @@ test("a file that waits survives kill -9", { skip: oneNodeOnly("restarts its nod
   assert.equal(scan.of(id).length, 2)
 })
 
-test("the doctor asks the scanner", {
+test("the doctor calls the scanner", {
   skip: oneNodeOnly("the doctor's view is the same there"),
 }, async (t) => {
   const own = await serve(t, OPEN)

@@ -41,7 +41,7 @@ async function ask(by, parts) {
 const contents = ({ data }) => data.map(({ message }) => message.content)
 const found = async (by, query, more = {}) => contents(await ask(by, { query, ...more }))
 
-test("words and their beginnings are found, newest first, without case and marks, with their places", async () => {
+test("words and prefixes are found, newest first, ignoring case and diacritics, with highlights", async () => {
   const { asha, ben, say, indexed } = await people()
   await say(asha, "Die Bäckerei öffnet früh")
   await say(ben, "😀 Zur BACKEREI, bitte")
@@ -58,7 +58,7 @@ test("words and their beginnings are found, newest first, without case and marks
   assert.deepEqual(await found(asha, "bäckerei selbst"), [])
 })
 
-test("in scripts without spaces any part is found", async () => {
+test("any substring is found in scripts without spaces", async () => {
   const { asha, say, indexed } = await people()
   await say(asha, "我们明天去图书馆看书")
   await say(asha, "明日は図書館に行きます")
@@ -74,7 +74,7 @@ test("in scripts without spaces any part is found", async () => {
   )
 })
 
-test("an edited message is found by its new text only, and a deleted one not at all", async () => {
+test("an edited message is found by its new text only, and a deleted one is not found", async () => {
   const { asha, conversationId, say, indexed } = await people()
   const edited = await say(asha, "zebra one")
   const deleted = await say(asha, "zebra two")
@@ -95,7 +95,7 @@ test("an edited message is found by its new text only, and a deleted one not at 
   assert.ok(message.editedAt)
 })
 
-test("messages in conversations of others are not found", async () => {
+test("messages in other users' conversations are not found", async () => {
   const { asha, ben, carl, conversationId, say, indexed } = await people()
   const other = await conversationOf(server, carl, ben)
   await say(asha, "platypus secret")
@@ -112,7 +112,7 @@ test("messages in conversations of others are not found", async () => {
   assert.ok(answer.body.success || answer.body.code === "not_found", answer.text)
 })
 
-test("a search is narrowed by conversation, sender and time", async () => {
+test("a search is filtered by conversation, sender and time", async () => {
   const { asha, ben, conversationId, say, indexed } = await people()
   const first = await say(asha, "walrus of asha")
   await until(() => Date.now() > Date.parse(first.createdAt) + 5)
@@ -124,7 +124,7 @@ test("a search is narrowed by conversation, sender and time", async () => {
   assert.deepEqual(await found(asha, "walrus", { after: first.createdAt }), ["walrus of ben"])
 })
 
-test("pages by cursor hold every hit once, newest first", async () => {
+test("pages by cursor contain every hit once, newest first", async () => {
   const { asha, conversationId, say, indexed } = await people()
   for (let n = 0; n < 23; n++) await say(asha, `otter ${n}`)
   await indexed()
@@ -144,7 +144,7 @@ test("pages by cursor hold every hit once, newest first", async () => {
   }
 })
 
-test("a bad search is refused with a sentence", async () => {
+test("an invalid search is refused with an explanation", async () => {
   const { asha } = await people()
   for (const parts of [
     {},
@@ -164,7 +164,7 @@ test("a bad search is refused with a sentence", async () => {
   assert.equal(status, 401)
 })
 
-test("searches count as reads of their user", { skip: isCluster && "one node counts" }, async (t) => {
+test("searches count against the user's read limit", { skip: isCluster && "one node counts" }, async (t) => {
   const limited = await serve(t, { ...OPEN, LIMIT_READS: "2" })
   const asha = somebody("asha")
   await conversationOf(limited, asha, somebody("ben"))

@@ -68,7 +68,7 @@ for (const { name, set } of WIRES) {
       assert.ok(!ben.phone.all("conversation_updated").some((one) => one.pinned || one.mutedUntil))
     })
 
-    test("a message brings an archived conversation back unless it is muted", async (t) => {
+    test("a message unarchives a conversation unless it is muted", async (t) => {
       const { asha, ben, id } = await pair(t)
       await set(asha, id, { archived: true })
       await asha.phone.sees("conversation_updated", (one) => one.archived, PATIENCE)
@@ -82,7 +82,7 @@ for (const { name, set } of WIRES) {
       assert.equal((await own(asha, id)).archived, true)
     })
 
-    test("refusals", async (t) => {
+    test("invalid and forbidden settings are refused", async (t) => {
       const { asha, id, join } = await pair(t)
       const stranger = { id: somebody("stranger") }
       stranger.client = await join(stranger.id)
@@ -103,7 +103,7 @@ for (const { name, set } of WIRES) {
   })
 }
 
-test("both wires answer alike", async (t) => {
+test("both wires return the same answers", async (t) => {
   const { asha, id } = await pair(t)
   const [first, second] = [
     await WIRES[0].set(asha, id, { pinned: true, mutedUntil: FAR }),
@@ -112,7 +112,7 @@ test("both wires answer alike", async (t) => {
   assert.deepEqual(first, second)
 })
 
-test("lists by archive, and the unread total over all pages", async (t) => {
+test("lists filter by archive and have the unread total over all pages", async (t) => {
   const { join } = crowd(t, server)
   const asha = { id: somebody("asha") }
   const ids = []

@@ -63,7 +63,7 @@ async function refused(answer, status, code) {
   assert.deepEqual([given, body.code], [status, code], JSON.stringify(body))
 }
 
-test("files are listed by kind, the newest message first, as their messages have them", async (t) => {
+test("files are listed by kind, newest message first, as in their messages", async (t) => {
   const { asha, ben, place } = await pair(t)
   const first = await asha.share(place, "b.png", "paper.pdf", "a.mp4")
   await ben.share(place, "song.wav")
@@ -113,7 +113,7 @@ test("files are listed by kind, the newest message first, as their messages have
   assert.ok(around.body.data.some(({ id }) => id === one.messageId))
 })
 
-test("a cursor continues at its position, whatever is sent and deleted meanwhile", async (t) => {
+test("a cursor continues at its position after files were sent and deleted", async (t) => {
   const { asha, place } = await pair(t)
   const sent = []
   for (const n of [1, 2, 3, 4]) sent.push(await asha.share(place, `${n}.png`))
@@ -172,7 +172,7 @@ test("M15: a list omits files withheld by a block until the block ends", async (
   assert.deepEqual(await ben.names(place), ["his.png", "hers.png"])
 })
 
-test("bad input is refused", async (t) => {
+test("invalid input is refused", async (t) => {
   const { asha, place } = await pair(t)
   await asha.share(place, "a.png")
   for (const query of [
@@ -192,7 +192,7 @@ test("bad input is refused", async (t) => {
   assert.deepEqual(await asha.names(place, "?kind=&cursor="), ["a.png"], "empty is left out")
 })
 
-test("lists count as reads of their user", { skip: isCluster && "one node counts" }, async (t) => {
+test("lists count against the user's read limit", { skip: isCluster && "one node counts" }, async (t) => {
   const limited = await serve(t, { ...OPEN, LIMIT_READS: "2" })
   const asha = somebody("asha")
   const place = await conversationOf(limited, asha, somebody("ben"))

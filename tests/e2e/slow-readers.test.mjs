@@ -7,7 +7,7 @@ import { until } from "./support/wait.mjs"
 
 describe("slow readers", () => {
   for (const transport of ["websocket", "polling"]) {
-    test(`H3 a healthy client that joins and watches 150 long profiles is not cut off (${transport})`, async (t) => {
+    test(`H3 a healthy client that joins and watches 150 long profiles is not disconnected (${transport})`, async (t) => {
       const server = await serve(t, OPEN)
       const { connect } = crowd(t, server)
       const ids = Array.from({ length: 150 }, (_, number) => `long-${number}`)

@@ -9,7 +9,7 @@ import { crowd, register } from "./support/person.mjs"
 import { JWT, LOCAL, nodeOf, OPEN, serve } from "./support/server.mjs"
 import { until } from "./support/wait.mjs"
 
-describe("slow things", { concurrency: 4 }, () => {
+describe("timeouts of many seconds", { concurrency: 4 }, () => {
   test("an unanswered ping is a timeout after 45 s", async (t) => {
     const server = await serve(t, OPEN)
     const { join } = crowd(t, server)
@@ -31,7 +31,7 @@ describe("slow things", { concurrency: 4 }, () => {
     assert.ok(took > 44_000 && took < 75_000, `${took} ms`)
   })
 
-  test("a socket that brings no fresh token is closed after the grace, and may come back with one", async (t) => {
+  test("a socket without a fresh token is closed after the grace period, and may reconnect with one", async (t) => {
     const server = await serve(t, JWT)
     const { connect } = crowd(t, server)
     const client = await connect({ auth: { token: token("a", { exp: seconds() + 4 }) } })
@@ -47,7 +47,7 @@ describe("slow things", { concurrency: 4 }, () => {
     await again.must("join_user", "a")
   })
 
-  test("a picture over a network so slow that it takes 24 s arrives, and one that stops is refused", async (t) => {
+  test("a picture upload that takes 24 s is accepted, and a stalled one is refused", async (t) => {
     const server = await serve(t, LOCAL)
     const { token } = await register(server)
     const picture = gradient(900, 900)

@@ -8,8 +8,8 @@ const open = await serve({ after }, { ...OPEN, SERVER_KEY })
 const local = await serve({ after }, LOCAL)
 const BLANK = ["\u200b", "\u3164", "\u2800", "\u00ad", "\u{e0041}\u{e007f}", " \u00a0\u2003", "\u0301"]
 
-describe("F18 however it is typed", () => {
-  test("a user name and a password are the same, and are found", async () => {
+describe("F18 Unicode forms", () => {
+  test("user names and passwords match in any Unicode form, and the directory finds them", async () => {
     const made = await post(local, "/api/auth/register", {
       username: "Jos\u00e9",
       password: "p\u00e4ss w\u00f6rd",
@@ -43,7 +43,7 @@ describe("F18 however it is typed", () => {
 })
 
 describe("F19 invisible text", () => {
-  test("is no message over either wire", async (t) => {
+  test("is refused as a message over either wire", async (t) => {
     const { join } = crowd(t, open)
     const [a, b] = [somebody("a"), somebody("b")]
     const id = await conversationOf(open, a, b)
@@ -57,7 +57,7 @@ describe("F19 invisible text", () => {
     assert.equal((await person.send(id, kept)).message.content, kept)
   })
 
-  test("is no name, and an empty one is none in a status", async (t) => {
+  test("is refused as a name and dropped from a status", async (t) => {
     const { join } = crowd(t, open)
     const a = somebody("a")
     const person = await join(a)
@@ -78,7 +78,7 @@ describe("F19 invisible text", () => {
 })
 
 describe("F20 scripts whose letters need marks", () => {
-  test("have user names", async () => {
+  test("are accepted in user names", async () => {
     for (const username of ["प्रिया", "สมชาย_น้ำ", "مُحَمَّد", "דָּוִד"]) {
       const made = await post(local, "/api/auth/register", { username, password: "long enough" })
       assert.equal(made.status, 201, made.text)

@@ -117,8 +117,8 @@ async function cutting(t, target, limit) {
   return `http://127.0.0.1:${server.address().port}`
 }
 
-describe("uploads of the client", () => {
-  test("a message that is sent first waits for its files, in order, and brings them", async (t) => {
+describe("uploads by the client", () => {
+  test("a message sent before its uploads end waits for them and keeps its order", async (t) => {
     const server = await serve(t, OPEN)
     const [asha, ben] = [somebody("asha"), somebody("ben")]
     const id = await conversationOf(server, asha, ben)
@@ -161,7 +161,7 @@ describe("uploads of the client", () => {
     await eventually(() => page.uploads.get().length === 0)
   })
 
-  test("M1: cut at random bytes and reloaded, every file is whole, and there is one message", async (t) => {
+  test("M1: uploads cut at random bytes and reloaded are complete, and one message is sent", async (t) => {
     const server = await serve(t, { ...OPEN, FILE_QUOTA: "0" })
     const seeds = (process.env.SEEDS ?? "1,2,3").split(",").map(Number)
     for (const seed of seeds) {
@@ -201,7 +201,7 @@ describe("uploads of the client", () => {
     }
   })
 
-  test("paused, reloaded and resumed; cancelled here and on the server", async (t) => {
+  test("an upload can be paused, reloaded, resumed, and cancelled in the client and on the server", async (t) => {
     const server = await serve(t, OPEN)
     const [asha, ben] = [somebody("asha"), somebody("ben")]
     const id = await conversationOf(server, asha, ben)
@@ -233,7 +233,7 @@ describe("uploads of the client", () => {
     await eventually(() => browser.bytes.size === 0)
   })
 
-  test("a refused upload fails its message, which is discarded with the bytes or sent again", async (t) => {
+  test("a refused upload fails its message, which can be discarded or sent again", async (t) => {
     const server = await serve(t, {
       ...OPEN,
       FILE_TYPES: "image/*, application/zip",
@@ -268,7 +268,7 @@ describe("uploads of the client", () => {
     await eventually(() => page.uploads.get().length === 0 && browser.bytes.size === 0)
   })
 
-  test("a file that the server deleted before its message came is uploaded again by Retry", async (t) => {
+  test("Retry uploads a file again that the server deleted before its message arrived", async (t) => {
     const server = await serve(t, OPEN)
     const [asha, ben] = [somebody("asha"), somebody("ben")]
     const id = await conversationOf(server, asha, ben)
@@ -291,7 +291,7 @@ describe("uploads of the client", () => {
     assert.equal((await history(server, id, ben)).length, 1)
   })
 
-  test("M3: the server is killed in mid-upload", { skip: oneNodeOnly("kills its node") }, async (t) => {
+  test("M3: an upload survives a killed server", { skip: oneNodeOnly("kills its node") }, async (t) => {
     const server = await serve(t, OPEN)
     const [asha, ben] = [somebody("asha"), somebody("ben")]
     const id = await conversationOf(server, asha, ben)
@@ -313,7 +313,7 @@ describe("uploads of the client", () => {
     )
   })
 
-  test("two tabs: one uploads, both show it, and when it closes the other continues", async (t) => {
+  test("one of two tabs uploads, both show it, and the other continues when it closes", async (t) => {
     const server = await serve(t, OPEN)
     const [asha, ben] = [somebody("asha"), somebody("ben")]
     const id = await conversationOf(server, asha, ben)
@@ -367,7 +367,7 @@ describe("uploads of the client", () => {
     await eventually(() => two.uploads.get().length === 0 && browser.bytes.size === 0)
   })
 
-  test("with a token: each request has the present one, and pictures get signed addresses", async (t) => {
+  test("with a token, each request uses the current one, and pictures get signed addresses", async (t) => {
     const server = await serve(t, { ...JWT, SERVER_KEY })
     const id = "room"
     const memberIds = ["asha", "ben"]
@@ -400,7 +400,7 @@ describe("uploads of the client", () => {
     stop()
   })
 
-  test("others see how far it is, and its end", async (t) => {
+  test("other members see the progress of an upload and its end", async (t) => {
     const server = await serve(t, OPEN)
     const [asha, ben] = [somebody("asha"), somebody("ben")]
     const id = await conversationOf(server, asha, ben)

@@ -7,7 +7,7 @@ import { run } from "./harness.mjs"
 
 const cases = readdirSync(new URL("cases", import.meta.url)).map((file) => file.replace(".mjs", ""))
 
-describe("a hostile client beside a neighbour", () => {
+describe("a hostile client beside an ordinary one", () => {
   for (const name of cases.sort()) {
     test(name, { timeout: 120_000 }, async (t) => {
       const result = await run(name, { seconds: 3, after: 0 })

@@ -57,7 +57,7 @@ function judge(change) {
   return violations
 }
 
-test("M1, M3, M4, M5: a history that is right has no violations", () => {
+test("M1, M3, M4, M5: a correct history has no violations", () => {
   assert.equal(judge(() => {}).count, 0)
   // What was never acknowledged may be stored or not.
   const open = judge((sends, log) => {
@@ -67,22 +67,22 @@ test("M1, M3, M4, M5: a history that is right has no violations", () => {
   assert.equal(open.count, 0, String(open))
 })
 
-test("M3: an acknowledged message that is not stored", () => {
+test("M3: finds an acknowledged message that is not stored", () => {
   const violations = judge((_, log) => log.pop())
   assert.equal(violations.of("lost"), 1)
 })
 
-test("M1: a message that is stored twice, and a repetition with another answer", () => {
+test("M1: finds a message stored twice, and a repetition with another answer", () => {
   assert.equal(judge((_, log) => log.push({ ...entry(4, "b", "two"), id: "other" })).of("stored twice"), 1)
   assert.equal(judge((sends) => sends[0].repeats.push({ id: "other", seq: 1 })).of("other answer"), 1)
   assert.equal(judge((sends) => (sends[0].ack.seq = 2)).of("other answer"), 1)
 })
 
-test("M4: a number that is left out", () => {
+test("M4: finds a gap in the numbers", () => {
   assert.ok(judge((_, log) => (log[2].seq = 4)).of("gap in the store"))
 })
 
-test("M5: a message that is stored before one that was acknowledged before it was sent", () => {
+test("M5: finds a message stored before one that was acknowledged before it was sent", () => {
   const violations = judge((sends, log) => {
     ;[log[0], log[1]] = [entry(1, "b", "two"), entry(2, "a", "one")]
     sends[0].ack.seq = 2
@@ -91,7 +91,7 @@ test("M5: a message that is stored before one that was acknowledged before it wa
   assert.equal(violations.of("out of order"), 1, String(violations))
 })
 
-test("M5: messages of one burst in another order", () => {
+test("M5: finds messages of one burst in another order", () => {
   const violations = judge((sends) => {
     const burst = { burst: 1, isFirstAttempt: true }
     Object.assign(sends[0], burst, { invokedAt: 2, ackedAt: 30 })
@@ -135,7 +135,7 @@ test("M10: finds entries that were not pushed to a connection, except earlier on
   assert.equal(judged(0, [2, 3], []), 1)
 })
 
-test("M9: marks and counts of unread messages", () => {
+test("M9: finds wrong marks and unread counts", () => {
   const judged = (shown, mark) => {
     const violations = new Violations()
     const list = [{ id: "c", headSeq: 3, lastMessage: entry(3, "a", "three"), ...shown }]

@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { soak } from "./soak.mjs"
 
-test("M1, M3, M4, M5, M7, M9, M10, M15, P1: users who send through faults lose nothing and see the truth", async (t) => {
+test("M1, M3, M4, M5, M7, M9, M10, M15, P1: users who send through faults lose nothing and see correct data", async (t) => {
   const seed = Number(process.env.SEED ?? 9)
   const result = await soak({ nodes: 3, seconds: 60, sends: 3_000, faults: 8, users: 200, seed })
   for (const fault of result.faults) t.diagnostic(fault)
