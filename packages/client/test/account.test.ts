@@ -15,8 +15,8 @@ async function signedIn() {
   return { world, browser, client }
 }
 
-describe("one's own account", () => {
-  test("a new name is shown at once, and is asked for by PATCH", async () => {
+describe("the user's account", () => {
+  test("a new name shows at once and is sent by PATCH", async () => {
     const { world, client } = await signedIn()
     const user = await client.updateAccount({ name: "Asha B." })
     expect(user.name).toBe("Asha B.")
@@ -35,7 +35,7 @@ describe("one's own account", () => {
     client.close()
   })
 
-  test("signing out everywhere ends this client, and the tabs beside it", async () => {
+  test("signing out everywhere signs out this client and the other tabs", async () => {
     const { world, browser, client } = await signedIn()
     const { client: beside } = makeTab(world, { userId: undefined as never }, browser)
     beside.retain()
@@ -50,7 +50,7 @@ describe("one's own account", () => {
     beside.close()
   })
 
-  test("F4 a cookie that became another person's is noticed by the first request, which does nothing in their name", async () => {
+  test("F4 the first request detects that the cookie belongs to another user, and does nothing as that user", async () => {
     const { world, client } = await signedIn()
     world.server.addUser("ben")
     // Signed in beside it, and no tab has said so.
@@ -63,7 +63,7 @@ describe("one's own account", () => {
     client.close()
   })
 
-  test("deleting the account ends this client and the tabs beside it, and a wrong password ends nothing", async () => {
+  test("deleting the account signs out this client and the other tabs, and a wrong password does not", async () => {
     const { world, browser, client } = await signedIn()
     const { client: beside } = makeTab(world, { userId: undefined as never }, browser)
     beside.retain()
@@ -80,7 +80,7 @@ describe("one's own account", () => {
     beside.close()
   })
 
-  test("a deleted account leaves nothing of it on the device, and the next one's things alone", async () => {
+  test("deleting an account removes its data from the device and keeps the next user's", async () => {
     const { world, browser, client } = await signedIn()
     const { storage } = browser
     client.close()
@@ -124,7 +124,7 @@ describe("one's own account", () => {
     ["closed", "closed"],
     ["open", "open"],
     [undefined, "open"],
-  ] as const)("whether anyone may sign up: the server says %s", async (said, known) => {
+  ] as const)("registration follows the server's answer: %s", async (said, known) => {
     const world = makeWorld()
     world.server.isLocal = true
     world.server.registration = said
@@ -139,7 +139,7 @@ describe("one's own account", () => {
   })
 
   test.each(["local", null] as const)(
-    "who is signed in, asked of a server that says auth: %s",
+    "session() returns the user with a server that reports auth: %s",
     async (auth) => {
       const world = makeWorld()
       Object.assign(world.server, { isLocal: true, auth, registration: "closed" })
@@ -164,7 +164,7 @@ describe("one's own account", () => {
     client.close()
   })
 
-  test("a refusal of signing up is the server's own", async () => {
+  test("a refused registration returns the server's error", async () => {
     const world = makeWorld()
     world.server.isLocal = true
     const { client } = makeTab(world, { userId: undefined as never })

@@ -20,7 +20,7 @@ afterEach(() => {
   for (const client of clients.splice(0)) client.close()
 })
 
-test("F25 Svelte: $store is called at once, after each change, and not after it is let go", async () => {
+test("F25 Svelte: a subscriber is called at once, after each change, and not after it unsubscribes", async () => {
   const { world, client } = start()
   const seen = []
   const release = toSvelte(client.connection).subscribe(({ status }) => seen.push(status))
@@ -34,7 +34,7 @@ test("F25 Svelte: $store is called at once, after each change, and not after it 
   expect(seen).toHaveLength(length)
 })
 
-test("F25 Svelte: get() and derived() of svelte/store", async () => {
+test("F25 Svelte: get() and derived() of svelte/store work", async () => {
   const { world, client } = start()
   const total = derived([toSvelte(client.unread), toSvelte(client.connection)], ([unread, { status }]) => [
     unread.total,
@@ -51,7 +51,7 @@ test("F25 Svelte: get() and derived() of svelte/store", async () => {
   release()
 })
 
-test("F25 Svelte: people are watched while somebody subscribes", async () => {
+test("F25 Svelte: users are watched while a subscription exists", async () => {
   const { world, client } = start()
   client.retain()
   await world.clock.advance(1_000)
@@ -64,7 +64,7 @@ test("F25 Svelte: people are watched while somebody subscribes", async () => {
   expect(watches()).toEqual([])
 })
 
-test("F25 Vue: a ref that changes with the store and ends with its scope", async () => {
+test("F25 Vue: a ref follows the store and ends with its scope", async () => {
   const { world, client } = start()
   const scope = effectScope()
   const seen = []
@@ -83,7 +83,7 @@ test("F25 Vue: a ref that changes with the store and ends with its scope", async
   expect(connection.value.status).toBe("connected")
 })
 
-test("F25 Vue: a function follows what it reads, and lets go of what it read before", async () => {
+test("F25 Vue: a function follows the stores that it reads and unsubscribes from the earlier ones", async () => {
   const { world, client } = start()
   client.retain()
   await world.clock.advance(1_000)
@@ -106,7 +106,7 @@ test("F25 Vue: a function follows what it reads, and lets go of what it read bef
   scope.stop()
 })
 
-test("F25 Vue on a server: the first state is rendered, and nothing stays subscribed", async () => {
+test("F25 Vue on a server renders the first state and leaves no subscription", async () => {
   const { client } = start()
   let listeners = 0
   const store = {

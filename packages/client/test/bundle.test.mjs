@@ -57,7 +57,7 @@ for (const [name, transports, last] of [
   ["polling", ["polling"], "polling"],
   ["polling, upgraded to websocket", ["polling", "websocket"], "websocket"],
 ]) {
-  test(`events, acknowledgements and the end of a connection over ${name}`, async () => {
+  test(`events, acknowledgements and disconnects work over ${name}`, async () => {
     const socket = await connect(transports)
     // Longer than one read of a stream, and outside of ASCII.
     const text = "é😀".repeat(20_000)
@@ -73,7 +73,7 @@ for (const [name, transports, last] of [
   })
 }
 
-test("where WebSocket is refused, polling takes over, and keeps to the server's limit for a payload", async () => {
+test("polling takes over where WebSocket is refused, and respects the server's payload limit", async () => {
   const http = createServer()
   const io = new Server(http, { transports: ["polling"], maxHttpBufferSize: 2_000 })
   io.on("connection", (socket) => socket.on("length", ({ text }, ack) => ack(text.length)))
@@ -96,7 +96,7 @@ test("where WebSocket is refused, polling takes over, and keeps to the server's 
   io.close()
 })
 
-test("an address that does not answer is an error of the connect", async () => {
+test("an address that does not answer fails the connect", async () => {
   const socket = openSocket({
     url: "http://127.0.0.1:9",
     path: "/socket.io",
@@ -129,7 +129,7 @@ describe("over WebSocket", () => {
   }
   afterEach(() => server.close())
 
-  test("pings are answered, and a connection without them is lost", async () => {
+  test("pings are answered, and a connection without pings is closed", async () => {
     const hello = '0{"sid":"a","upgrades":[],"pingInterval":60,"pingTimeout":60}'
     const { got, socket } = await serve(hello, (packet) => (packet === "40{}" ? ['40{"sid":"b"}', "2"] : []))
     const lost = once(socket, "disconnect")

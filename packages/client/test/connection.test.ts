@@ -8,7 +8,7 @@ const token = (claims: object, name = "sig") =>
   `e30.${btoa(JSON.stringify(claims)).replace(/=+$/, "")}.${name}`
 
 describe("the connection", () => {
-  test("making a client does nothing", async () => {
+  test("creating a client sends no request", async () => {
     const world = makeWorld()
     const { client, sockets } = makeTab(world)
     await world.clock.advance(60_000)
@@ -19,7 +19,7 @@ describe("the connection", () => {
     expect(client.connection.getServer().status).toBe("idle")
   })
 
-  test("retain, release, retain: one socket; a release that stays ends it after a while", async () => {
+  test("release and retain keep one socket, and a lasting release closes it after a delay", async () => {
     const world = makeWorld()
     const { client, sockets } = makeTab(world)
     const first = client.retain()
@@ -42,7 +42,7 @@ describe("the connection", () => {
     expect(world.clock.pending).toBe(0)
   })
 
-  test("goes from connecting over catching-up to connected", async () => {
+  test("the status goes from connecting over catching-up to connected", async () => {
     const world = makeWorld()
     const { client, wires } = makeTab(world)
     const seen: string[] = []
@@ -60,7 +60,7 @@ describe("the connection", () => {
     expect(seen).toEqual(["connecting", "catching-up", "offline", "connecting", "catching-up", "connected"])
   })
 
-  test("a lost connection shows its start, that data is stale, and the next attempt; the delays grow", async () => {
+  test("a lost connection reports its start, stale data and the next attempt, with growing delays", async () => {
     const world = makeWorld()
     const { client, wires, cut, sockets } = makeTab(world)
     client.retain()
@@ -87,7 +87,7 @@ describe("the connection", () => {
     })
   })
 
-  test("the network coming back, or the page, is worth a try now", async () => {
+  test("the client reconnects at once when the network or the page is back", async () => {
     const world = makeWorld()
     const { client, wires, cut, environment } = makeTab(world)
     client.retain()
@@ -101,7 +101,7 @@ describe("the connection", () => {
     expect(client.connection.get().status).toBe("connected")
   })
 
-  test("waking up to a line that died unnoticed is noticed", async () => {
+  test("a connection that died during sleep is detected on wake-up", async () => {
     const world = makeWorld()
     const { client, wires, environment, sockets } = makeTab(world)
     client.retain()
@@ -114,7 +114,7 @@ describe("the connection", () => {
     expect(sockets).toHaveLength(2)
   })
 
-  test("the heartbeat is sent every 30 s and reports whether the person is active", async () => {
+  test("the heartbeat is sent every 30 s and reports whether the user is active", async () => {
     const world = makeWorld()
     const { client, environment } = makeTab(world)
     client.retain()
@@ -131,7 +131,7 @@ describe("the connection", () => {
     expect(beats()).toEqual([true, true, false, true])
   })
 
-  test("close is for good", async () => {
+  test("a closed client stays closed", async () => {
     const world = makeWorld()
     const { client, environment } = makeTab(world)
     client.retain()
@@ -146,7 +146,7 @@ describe("the connection", () => {
     expect(world.clock.pending).toBe(0)
   })
 
-  test("getToken: throwing Unauthorized stops the tries, until connect() is called", async () => {
+  test("getToken: Unauthorized stops the attempts until connect() is called", async () => {
     const world = makeWorld()
     let known = false
     const getToken = vi.fn((_request: TokenRequest) => {
@@ -172,7 +172,7 @@ describe("the connection", () => {
     expect(client.me.get()).toMatchObject({ status: "signed-in", user: { id: "me" } })
   })
 
-  test("getToken: anything else that is thrown is tried again", async () => {
+  test("getToken: any other error is retried", async () => {
     const world = makeWorld()
     let calls = 0
     const getToken = () => {
@@ -185,7 +185,7 @@ describe("the connection", () => {
     expect(client.connection.get().status).toBe("connected")
   })
 
-  test("getToken: a refused token is asked for once more, then it is refused", async () => {
+  test("getToken: a refused token is requested once more, then the connection is refused", async () => {
     const world = makeWorld()
     world.server.refuse = (what) => (what === "join_user" ? refusal("unauthenticated") : undefined)
     const reasons: string[] = []
@@ -202,7 +202,7 @@ describe("the connection", () => {
     expect(reasons.slice(0, 2)).toEqual(["connect", "refused"])
   })
 
-  test("getToken: the same token again that has not ended leaves the word to the server", async () => {
+  test("getToken: returning the same valid token again reports the server's refusal", async () => {
     const world = makeWorld()
     world.server.refuse = (what) => (what === "join_user" ? refusal("unauthenticated") : undefined)
     const { client, sockets } = makeTab(world, {
@@ -268,7 +268,7 @@ describe("the connection", () => {
     expect(serial).toBe(2)
   })
 
-  test("getToken: however many wait for a token, it is asked for once", async () => {
+  test("getToken: concurrent requests share one call", async () => {
     const world = makeWorld()
     world.server.addUser("me")
     world.server.tokens.set(`Bearer ${token({ sub: "me" })}`, "me")
@@ -296,7 +296,7 @@ describe("the connection", () => {
     expect(sockets).toHaveLength(1)
   })
 
-  test("without a session it is refused as signed out; signing in connects, signing out forgets everything", async () => {
+  test("without a session the connection is refused; signing in connects, and signing out clears all data", async () => {
     const world = makeWorld()
     world.server.addConversation("7", "me", "asha")
     world.server.store("7", "asha", "hello")
@@ -325,7 +325,7 @@ describe("the connection", () => {
     expect(world.server.peers.size).toBe(0)
   })
 
-  test("the session is asked for once, not with every reconnect", async () => {
+  test("the session is requested once, not with every reconnect", async () => {
     const world = makeWorld()
     world.server.addUser("me")
     world.server.session = "me"
@@ -342,8 +342,8 @@ describe("the connection", () => {
   })
 })
 
-describe("a server that is leaving", () => {
-  test("C3: the client comes back when it was asked to, without an error, and its messages stay in order", async () => {
+describe("a server that shuts down", () => {
+  test("C3: the client reconnects when the server asked it to, without an error, and its messages stay in order", async () => {
     const world = makeWorld()
     world.server.addConversation("c", "me", "ada")
     const { client, cut, sockets } = makeTab(world)
@@ -371,7 +371,7 @@ describe("a server that is leaving", () => {
     expect(errors.filter(Boolean)).toEqual([])
   })
 
-  test("a strange request is bounded", async () => {
+  test("an unusual reconnect request is bounded", async () => {
     const world = makeWorld()
     const { client, sockets } = makeTab(world)
     client.retain()

@@ -48,7 +48,7 @@ async function start() {
   return { ...tab, world, server, share, files, names, asked, open }
 }
 
-test("are loaded with the first subscriber, page by page, newest first", async () => {
+test("the first subscriber loads the list, page by page, newest first", async () => {
   const { client, world, server, share, files, names, asked, open } = await start()
   share("asha", "1.png")
   share("asha", "2.pdf")
@@ -123,7 +123,7 @@ test("a page that arrives late neither restores deleted files nor drops new ones
   client.close()
 })
 
-test("is loaded again after a connection, as far as it was, and forgotten with the membership", async () => {
+test("the list is reloaded to the same length after a reconnect, and dropped with the membership", async () => {
   const { client, world, server, share, names, files, cut, asked, open } = await start()
   for (let n = 1; n <= 5; n++) share("asha", `${n}.png`)
   server.filesPage = 2
@@ -183,7 +183,7 @@ test("a failure shows an error, keeps the loaded files, and can be retried", asy
   client.close()
 })
 
-test("pages without a file are passed, and those of another user are dropped", async () => {
+test("empty pages are skipped, and pages of another user are dropped", async () => {
   const { client, world, server, share, names, files } = await start()
   share("asha", "1.png")
   for (let n = 2; n <= 6; n++) share("asha", `${n}.pdf`)

@@ -78,7 +78,7 @@ test("a cycle is found, and a shared import is not a cycle", () => {
   expect(findCycle(new Map([["a", ["a"]]]))).toEqual(["a", "a"])
 })
 
-test("every form of import counts", () => {
+test("every form of import is counted", () => {
   const source = `import type { A } from "./a.js"
 import { type B } from './b'
 import "./c.css"

@@ -1,7 +1,7 @@
 import { expect, test, vi } from "vitest"
 import { browserEnvironment, randomId } from "../src/defaults.js"
 
-test("ids are UUIDs of version 7: unlike each other, and sorted by the millisecond", () => {
+test("ids are distinct UUIDs of version 7, sorted by the millisecond", () => {
   const ids = Array.from({ length: 1000 }, randomId)
   for (const id of ids)
     expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)

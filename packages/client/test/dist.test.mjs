@@ -48,14 +48,14 @@ beforeAll(() => {
 afterAll(() => rmSync(project, { recursive: true, force: true }))
 
 describe.each(["client", "react"])("F24 @lamplight/%s", (name) => {
-  test("npm shows its README, and its licences go with it", () => {
+  test("the package contains its README and licences", () => {
     const read = (file) => readFileSync(join(dist(name), file), "utf8")
     expect(read("README.md")).toContain(`# @lamplight/${name}`)
     for (const file of ["LICENSE", "LICENSE-MIT", "LICENSE-APACHE"]) expect(read(file)).not.toBe("")
     expect(manifest(name)).toMatchObject({ engines: { node: ">=20" }, keywords: expect.any(Array) })
   })
 
-  test("every file that its exports name is there, types first", () => {
+  test("every exported file exists, and types come first", () => {
     const { exports, main, module, types } = manifest(name)
     const paths = []
     const visit = (target) => {
@@ -72,7 +72,7 @@ describe.each(["client", "react"])("F24 @lamplight/%s", (name) => {
   })
 })
 
-test("F24 require() without require(esm), as Jest does it too", () => {
+test("F24 require() works without require(esm), as in Jest", () => {
   const said = node(
     "use.cjs",
     `const { createLamplight, memoryStorage, LamplightError } = require("@lamplight/client")
@@ -89,7 +89,7 @@ test("F24 require() without require(esm), as Jest does it too", () => {
   expect(said.trim().split("\n")).toEqual(["idle", "offline", "closed", "function function x"])
 })
 
-test("F24 import of the same names", () => {
+test("F24 import has the same names", () => {
   const said = node(
     "use.mjs",
     `import * as client from "@lamplight/client"
@@ -102,7 +102,7 @@ test("F24 import of the same names", () => {
   expect(said).toBe("true\ntoSvelte\n")
 })
 
-test("F24 a script tag", async () => {
+test("F24 a script tag works", async () => {
   const { jsdelivr, unpkg } = manifest("client")
   expect(jsdelivr).toBe(unpkg)
   const text = readFileSync(join(dist("client"), unpkg), "utf8")
@@ -153,7 +153,7 @@ test.each([
   ["node16 from a CommonJS file", "use.cts", { module: "node16" }],
   ["node16 from an ES module", "use.mts", { module: "node16" }],
   ["bundler", "use.ts", { module: "esnext", moduleResolution: "bundler" }],
-])("F24 types are found by %s", (_what, file, options) => {
+])("F24 %s finds the types", (_what, file, options) => {
   checkTypes(
     file,
     `import { createLamplight, type Lamplight } from "@lamplight/client"
@@ -172,7 +172,7 @@ test.each([
   )
 })
 
-describe("F24 what the READMEs show compiles when it is pasted", () => {
+describe("F24 the snippets of the READMEs compile", () => {
   const repository = join(here, "../../..")
   /** The blocks of code in a language of a page. */
   const blocks = (page, language) => {

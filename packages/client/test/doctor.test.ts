@@ -60,7 +60,7 @@ const thrown = (error: Error): never => {
 const unreachable = () => Promise.reject(new TypeError("Failed to fetch"))
 
 describe("the doctor", () => {
-  test("finds nothing wrong where nothing is", async () => {
+  test("reports no finding for a correct set-up", async () => {
     const { diagnosis } = await examine(good)
     expect(diagnosis).toMatchObject({ ok: true, findings: [], facts: { polling: "200", websocket: "works" } })
   })
@@ -81,7 +81,7 @@ describe("the doctor", () => {
       expect(diagnosis.findings[0]?.fix).toContain("Add https://app.example.com to ALLOWED_ORIGINS")
   })
 
-  test("LL-104: a Host without its port is no stripped upgrade", async () => {
+  test("LL-104: a Host without its port is not reported as a stripped upgrade", async () => {
     const told =
       "Pages of https://app.example.com may not speak to this server. (LL-104: add it to ALLOWED_ORIGINS.)"
     const second = () => new Response(`{"code":4,"message":"${told}"}`, { status: 403 })
@@ -96,7 +96,7 @@ describe("the doctor", () => {
     expect((await examine(waf, { url: "" })).codes).toEqual(["bad_answer"])
   })
 
-  test("a refusal is a finding, with the server's details about the token", async () => {
+  test("a refusal is reported with the server's details about the token", async () => {
     const said = "The signature does not fit (HS256); expected a signature by the server's key."
     const fix = "Use the same JWT_SECRET on both sides."
     world.server.refuse = (what) =>
@@ -146,7 +146,7 @@ describe("the doctor", () => {
     expect(JSON.stringify(diagnosis)).not.toContain(token)
   })
 
-  test("LL-103: connections that end after the same time each", async () => {
+  test("LL-103: connections that each end after the same time are reported", async () => {
     const { client, cut } = await examine(good)
     client.retain()
     for (let round = 0; round < 3; round++) {
@@ -157,7 +157,7 @@ describe("the doctor", () => {
     client.close()
   })
 
-  test("LL-112: two clients in one page", async () => {
+  test("LL-112: two clients in one page are reported", async () => {
     const first = await examine(good)
     const second = await examine(good)
     first.client.retain()

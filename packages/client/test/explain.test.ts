@@ -74,7 +74,7 @@ describe("F26 the credentials do not fit the server's AUTH", () => {
     ])
   })
 
-  test("F26 a token without `sub`: the error has the server's details", async () => {
+  test("F26 the error of a token without `sub` has the server's details", async () => {
     const sentence =
       "The token's sub is missing; expected the user's id. Put the user's id into sub. (bad_subject)"
     const token = `${Buffer.from("{}").toString("base64url")}.${Buffer.from("{}").toString("base64url")}.s`
@@ -95,7 +95,7 @@ describe("F26 the credentials do not fit the server's AUTH", () => {
     client.close()
   })
 
-  test("being signed out is not a mistake: nothing in the console", async () => {
+  test("being signed out logs nothing to the console", async () => {
     const { client } = makeTab(world, { ...nobody, fetch: server("local") })
     client.retain()
     await world.clock.advance(60_000)
@@ -106,7 +106,7 @@ describe("F26 the credentials do not fit the server's AUTH", () => {
   })
 })
 
-describe("F26 where the server is", () => {
+describe("F26 the server's address", () => {
   test.each([
     ["a path", "https://chat.example.com/lamplight", "Set `url` to https://chat.example.com."],
     ["a query", "https://chat.example.com?x=1", "Set `url` to https://chat.example.com."],
@@ -134,7 +134,7 @@ describe("F26 where the server is", () => {
     "https://chat.example.com/",
     "http://127.0.0.1:3000",
     "HTTP://[::1]:3000",
-  ])("%s is fine", async (url) => {
+  ])("%s is accepted", async (url) => {
     const { client } = makeTab(world, { url })
     client.retain()
     await world.clock.advance(1_000)
@@ -142,7 +142,7 @@ describe("F26 where the server is", () => {
     client.close()
   })
 
-  test("F26 no url outside of a browser", async () => {
+  test("F26 a missing url outside of a browser is explained", async () => {
     const { client } = makeTab(world, { fetch: undefined as never })
     client.retain()
     await world.clock.advance(1_000)
@@ -151,7 +151,7 @@ describe("F26 where the server is", () => {
     client.close()
   })
 
-  test("F26 an http url in an https page", async () => {
+  test("F26 an http url in an https page is explained", async () => {
     vi.stubGlobal("location", { origin: "https://app.example.com", protocol: "https:" })
     const { client, wires } = makeTab(world, { url: "http://chat.example.com" })
     wires.socketDown = wires.httpDown = true
@@ -162,7 +162,7 @@ describe("F26 where the server is", () => {
     client.close()
   })
 
-  test("F26 a wrong path: explained while attempts continue, and once in the console", async () => {
+  test("F26 a wrong path is explained while attempts continue, and once in the console", async () => {
     const { client, wires } = makeTab(world, {
       url: "https://chat.example.com",
       path: "chat/socket/",
@@ -205,7 +205,7 @@ describe("F26 where the server is", () => {
     client.close()
   })
 
-  test("F26 a failing token route is reported as the application's", async () => {
+  test("F26 a failing token route is reported as the application's error", async () => {
     const getToken = () => {
       throw new Error("no token: 500")
     }

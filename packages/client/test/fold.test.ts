@@ -138,7 +138,7 @@ describe("folding", () => {
     )
   })
 
-  test("entries alone, in any order, give the same to the last letter", () => {
+  test("entries alone, in any order, give an identical result", () => {
     const shuffled = logs.chain((server) =>
       fc.tuple(
         fc.constant(server),
@@ -155,7 +155,7 @@ describe("folding", () => {
     )
   })
 
-  test("the entries that follow the first page keep all that is loaded as the server has it", () => {
+  test("entries after the first page keep all loaded messages equal to the server's", () => {
     fc.assert(
       fc.property(logs, fc.nat(), fc.integer({ min: 1, max: 4 }), (server, then, limit) => {
         const head = 1 + (then % server.length)
@@ -174,7 +174,7 @@ describe("folding", () => {
     )
   })
 
-  test("an entry that the page is already after changes nothing, and is the same object", () => {
+  test("an entry older than the page changes nothing and returns the same object", () => {
     const known = fold(message(1, { content: "now", editedAt: "at 9" }), 9, [], "me")
     expect(foldIn(known, [edit(5, "before")], "me")).toBe(known)
     const twice = foldIn(known, [edit(12, "later")], "me")
@@ -184,7 +184,7 @@ describe("folding", () => {
     expect(merge(twice, known, "me")).toBe(twice)
   })
 
-  test("a deletion is final, and neither text nor quote stays", () => {
+  test("a deletion is final and removes text and quotes", () => {
     const reply = message(2, { replyTo: { id: "e1", seq: 1, senderId: "asha", excerpt: "text 1" } })
     let log = addEntries({ ...emptyLog, me: "me" }, [message(1), reply, reaction(3, "me"), edit(4, "secret")])
     expect(loaded(log)[1]?.replyTo?.excerpt).toBe("secret")
@@ -195,7 +195,7 @@ describe("folding", () => {
     expect(held).not.toContain("secret")
   })
 
-  test("a page that was read before an entry arrived, and comes after it, shows the entry", () => {
+  test("a page that was read before an entry and arrives after it shows the entry", () => {
     let log = knowHead({ ...emptyLog, me: "me" }, 4)
     log = addEntries(log, [edit(4, "later")])
     const range = { from: 1, to: 3, asOf: 3 }
@@ -204,7 +204,7 @@ describe("folding", () => {
     expect(lastSeq(log)).toBe(4)
   })
 
-  test("with more than twenty reactions the count stays right, whoever is listed", () => {
+  test("with more than twenty reactions the count stays correct, whichever users are listed", () => {
     const userIds = Array.from({ length: 20 }, (_, at) => `u${at}`)
     const many = message(1, { reactions: [{ emoji: "👍", count: 30, mine: true, userIds }] })
     const [group] = after(many, 9, reaction(10, "u25", false), reaction(11, "u3", false)).reactions ?? []
@@ -216,12 +216,12 @@ describe("folding", () => {
     expect(back).toMatchObject({ count: 30, mine: true })
   })
 
-  test("an acknowledgement with the message as it is now does not count a reaction twice", () => {
+  test("an acknowledgement with the current message does not count a reaction twice", () => {
     const now = message(1, { reactions: [{ emoji: "👍", count: 1, mine: false, userIds: ["ben"] }] })
     expect(after(now, 1, reaction(2, "ben")).reactions).toEqual(now.reactions)
   })
 
-  test("an unknown kind, and one without a message, changes nothing", () => {
+  test("an entry of an unknown kind or without a message changes nothing", () => {
     const entries = [message(1), { ...base(2), kind: "poll" }, { ...base(3), kind: "edit" }] as LogEntry[]
     const log = addEntries({ ...emptyLog, me: "me" }, entries)
     expect(loaded(log)).toEqual([message(1)])

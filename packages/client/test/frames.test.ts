@@ -55,8 +55,8 @@ async function framed() {
   return { client, clock, say: (name: string) => heard.get(name)?.(frame(`event ${name}`)) }
 }
 
-describe("the wire's frames", () => {
-  test("joining, the list, a thread and a send are understood", async () => {
+describe("frames of the wire protocol", () => {
+  test("frames of joining, the list, a thread and a send are applied", async () => {
     const { client } = await framed()
     expect(client.connection.get().status).toBe("connected")
     expect(client.me.get()).toMatchObject({ user: { id: "42", name: "Asha" }, chosen: { status: "online" } })
@@ -73,7 +73,7 @@ describe("the wire's frames", () => {
     expect(client.me.get().chosen).toMatchObject({ status: "invisible", text: "Lunch" })
   })
 
-  test("presence is understood, in whole and in changes", async () => {
+  test("snapshots and changes of presence are applied", async () => {
     const { client, say } = await framed()
     say("online_users")
     expect(client.roster().get()).toMatchObject({ status: "live", count: 2 })
@@ -93,7 +93,7 @@ describe("the wire's frames", () => {
     expect(client.roster().get().status).toBe("live")
   })
 
-  test("messages, receipts, typing and conversations are understood", async () => {
+  test("messages, receipts, typing and conversations are applied", async () => {
     const { client, say } = await framed()
     const thread = client.conversation("c1")
     thread.open()

@@ -42,8 +42,8 @@ const item = ({ client }: Pick<Tab, "client">) =>
 const kinds = ({ handle }: { handle: ReturnType<Tab["client"]["conversation"]> }) =>
   handle.messages.get().systemRows.map(({ seq, changes }) => [seq, ...changes.map(({ kind }) => kind)])
 
-describe("making a group", () => {
-  test("a lost answer and a second try make one group, and it is in the list", async () => {
+describe("creating a group", () => {
+  test("a retry after a lost answer creates one group, which is in the list", async () => {
     const { client, world, server, wires } = await start()
     wires.loseAnswer.add("POST /api/privatechat/conversations")
     const group = { memberIds: ["asha", "ben", "asha"], name: "Trip", clientConversationId: "mine" }
@@ -62,7 +62,7 @@ describe("making a group", () => {
     client.close()
   })
 
-  test("a group without other members is refused here, with a fix", async () => {
+  test("the client refuses a group without other members and explains the fix", async () => {
     const { client } = await start()
     await expect(client.createGroup({ memberIds: ["me"] })).rejects.toMatchObject({
       code: "invalid",
@@ -73,7 +73,7 @@ describe("making a group", () => {
 })
 
 describe("the members of a group", () => {
-  test("are loaded with the first subscriber, page by page, and kept true by entries", async () => {
+  test("the first subscriber loads them page by page, and entries keep them up to date", async () => {
     const many = Array.from({ length: 230 }, (_, n) => `u${String(n).padStart(3, "0")}`)
     const all = await start({ members: ["me", ...many] })
     const { client, world, server } = all
@@ -100,7 +100,7 @@ describe("the members of a group", () => {
     client.close()
   })
 
-  test("are changed by actions, once each, and refused with the server's code", async () => {
+  test("actions change them once each, and refusals have the server's code", async () => {
     const all = await start()
     const { client, world, server, wires } = all
     const members = client.members("g")
@@ -226,7 +226,7 @@ describe("the members of a group", () => {
 })
 
 describe("a group in the list", () => {
-  test("follows changes of name, role and members that come as entries alone", async () => {
+  test("the list follows entries that change name, role and members", async () => {
     const all = await start({ mostTold: 0 })
     const { client, world, server } = all
     server.addConversation("d", "me", "dan")
@@ -253,8 +253,8 @@ describe("a group in the list", () => {
   })
 })
 
-describe("the rows of changes", () => {
-  test("stand among the messages, live and from history, also after a reload", async () => {
+describe("rows of changes", () => {
+  test("they are placed among the messages, live, from history and after a reload", async () => {
     const all = await start()
     const { world, server, handle } = all
     handle.open()
@@ -287,7 +287,7 @@ describe("the rows of changes", () => {
     for (const { client } of [all, again]) client.close()
   })
 
-  test("come also if the thread is open before the list has come", async () => {
+  test("they show also if the thread opens before the list has loaded", async () => {
     const { client: first, world, server } = await start()
     first.close()
     server.say("g", "asha", "hello")
@@ -305,7 +305,7 @@ describe("the rows of changes", () => {
     client.close()
   })
 
-  test("a request for them that fails is made again, and the messages are there meanwhile", async () => {
+  test("a failed request for them is retried while the messages show", async () => {
     const { client, world, server, handle } = await start()
     server.say("g", "asha", "hello")
     let failures = 2
@@ -322,7 +322,7 @@ describe("the rows of changes", () => {
     client.close()
   })
 
-  test("pages far apart have each its own, and only those in view are shown", async () => {
+  test("distant pages each have their own, and only those of the shown segment are shown", async () => {
     const { client, world, server, handle } = await start()
     for (let n = 0; n < 150; n++) {
       server.store("g", "asha", `text ${n}`)
@@ -340,7 +340,7 @@ describe("the rows of changes", () => {
     client.close()
   })
 
-  test("a page of two people without strangers loads nothing of groups", async () => {
+  test("a direct conversation sends no request about groups", async () => {
     const world = makeWorld()
     world.server.addConversation("d", "me", "dan")
     world.server.say("d", "dan", "hi")
@@ -358,7 +358,7 @@ describe("the rows of changes", () => {
     client.close()
   })
 
-  test("profiles that history has of former members are shown", async () => {
+  test("profiles of former members from history are shown", async () => {
     const { client, world, server, handle } = await start()
     server.store("g", "eve", "bye")
     const { history } = server
@@ -372,8 +372,8 @@ describe("the rows of changes", () => {
   })
 })
 
-describe("who is removed", () => {
-  test("loses the conversation at once; unsent messages fail and stay", async () => {
+describe("a removed member", () => {
+  test("the conversation disappears at once; unsent messages fail and remain", async () => {
     const all = await start()
     const { client, world, server, handle, wires } = all
     handle.open()
@@ -404,7 +404,7 @@ describe("who is removed", () => {
     client.close()
   })
 
-  test("away and back: the conversation is gone, and comes back when they are added again", async () => {
+  test("a removal while offline removes the conversation, and being added again restores it", async () => {
     const all = await start()
     const { client, world, server, handle, wires, cut } = all
     handle.open()
@@ -431,7 +431,7 @@ describe("who is removed", () => {
     client.close()
   })
 
-  test("without a socket: the next read over HTTP reveals it", async () => {
+  test("without a socket the next read over HTTP reveals the removal", async () => {
     const all = await start()
     const { world, server, handle, wires, cut } = all
     handle.open()
@@ -446,7 +446,7 @@ describe("who is removed", () => {
     all.client.close()
   })
 
-  test("leaving takes the conversation out of the list of every tab", async () => {
+  test("leaving removes the conversation from the list of every tab", async () => {
     const all = await start()
     const { client, world, browser } = all
     const other = makeTab(world, {}, browser)
@@ -460,7 +460,7 @@ describe("who is removed", () => {
 })
 
 describe("blocks", () => {
-  test("are loaded when watched, and blocking and unblocking show at once in all tabs", async () => {
+  test("a subscriber loads them, and blocking and unblocking show at once in all tabs", async () => {
     const all = await start()
     const { client, world, server, browser } = all
     server.blocks.set("me", new Set(["dan"]))
@@ -477,7 +477,7 @@ describe("blocks", () => {
     for (const tab of [all, other]) tab.client.close()
   })
 
-  test("a message to somebody with a block fails and keeps its text", async () => {
+  test("a message to a blocked user fails and keeps its text", async () => {
     const { client, world, server } = await start()
     server.addConversation("d", "me", "dan")
     server.blocks.set("dan", new Set(["me"]))

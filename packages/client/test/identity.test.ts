@@ -23,7 +23,7 @@ function known(world: World, sub: string, claims: object = {}, name?: string): s
   return token
 }
 
-describe("F1 a token's user may have any letters", () => {
+describe("F1 a token's user id may have any characters", () => {
   test.each(["josé", "用户", "a😀b", "Жанна"])("F1 %s", async (sub) => {
     const world = makeWorld()
     const stored = world.server.addConversation("7", sub, "asha")
@@ -41,7 +41,7 @@ describe("F1 a token's user may have any letters", () => {
     client.close()
   })
 
-  test("F1 the user is the one of the server's answer, where the client cannot read the token", async () => {
+  test("F1 if the client cannot read the token, the user comes from the server's answer", async () => {
     const world = makeWorld()
     // JSON.parse would make 9007199254740992 of it.
     const token = jwt('{"sub":9007199254740993,"exp":99999999999}')
@@ -87,7 +87,7 @@ describe("F3 headers carry ids percent-encoded", () => {
   })
 })
 
-describe("F4 the next person does not act as the previous one", () => {
+describe("F4 the next user does not act as the previous one", () => {
   /** A module-level client, and whoever is signed in at the host application. */
   function host() {
     const world = makeWorld()
@@ -105,7 +105,7 @@ describe("F4 the next person does not act as the previous one", () => {
     return { world, state, ...makeTokenTab(world, getToken) }
   }
 
-  test("F4 signing out and in again without loading the page: nothing of the former is left", async () => {
+  test("F4 signing out and in without a page load leaves no data of the former user", async () => {
     const { world, state, client, wires, browser } = host()
     const release = client.retain()
     await world.clock.advance(1_000)
@@ -143,7 +143,7 @@ describe("F4 the next person does not act as the previous one", () => {
     client.close()
   })
 
-  test("F4 within the moment in which the socket is kept, too", async () => {
+  test("F4 signing out and in while the released socket is open leaves no data of the former user", async () => {
     const { world, state, client, sockets } = host()
     const release = client.retain()
     await world.clock.advance(1_000)
@@ -163,7 +163,7 @@ describe("F4 the next person does not act as the previous one", () => {
     client.close()
   })
 
-  test("F4 the same person keeps the socket, and StrictMode opens one", async () => {
+  test("F4 the same user keeps the socket, and StrictMode opens one", async () => {
     const { world, state, client, sockets } = host()
     client.retain()()
     const release = client.retain()
@@ -211,7 +211,7 @@ describe("F4 the next person does not act as the previous one", () => {
       return { world, state, log, writer, other }
     }
 
-    test("F4 another tab does not send it in the former name", async () => {
+    test("F4 another tab does not send it as the former user", async () => {
       const { world, state, log, writer, other } = await twoTabs()
       state.person = "ben"
       writer.client.retain()
@@ -226,7 +226,7 @@ describe("F4 the next person does not act as the previous one", () => {
       for (const { client } of [writer, other]) client.close()
     })
 
-    test("F4 another tab sends it once it knows that the person is the same", async () => {
+    test("F4 another tab sends it once it knows that the user is the same", async () => {
       const { world, state, log, writer, other } = await twoTabs()
       writer.client.retain()
       await writer.client.conversation("7").send("by Asha")
@@ -241,7 +241,7 @@ describe("F4 the next person does not act as the previous one", () => {
     })
   })
 
-  test("F4 a token that was being fetched when everybody let go is not used", async () => {
+  test("F4 a token requested before the last release is not used", async () => {
     const world = makeWorld()
     const answers: ((token: string) => void)[] = []
     const { client } = makeTokenTab(world, () => new Promise<string>((resolve) => answers.push(resolve)))
@@ -257,7 +257,7 @@ describe("F4 the next person does not act as the previous one", () => {
     client.close()
   })
 
-  test("F4 a request that was begun for the former is not made with the next one's token", async () => {
+  test("F4 a request of the former user is not sent with the next user's token", async () => {
     const { world, state, client } = host()
     const release = client.retain()
     await world.clock.advance(1_000)
@@ -292,8 +292,8 @@ test("F4 with a cookie, the session is requested again when the client is retain
   client.close()
 })
 
-describe("F5 a token with something around it", () => {
-  test("F5 a line end is cut off, on the socket as over HTTP", async () => {
+describe("F5 a token with surrounding characters", () => {
+  test("F5 white space and line ends are trimmed, on the socket and over HTTP", async () => {
     const world = makeWorld()
     const token = known(world, "me")
     const { client, sockets } = makeTokenTab(world, () => ` ${token}\r\n`)
@@ -312,7 +312,7 @@ describe("F5 a token with something around it", () => {
     ["an object", { token: "a.b.c" }, "an object"],
     ["a forgotten return", undefined, "nothing (undefined)"],
     ["a header in place of its token", "Bearer a.b.c", '"Bearer"'],
-  ])("F5 F26 %s is refused with a sentence of its own, and never sent", async (_what, given, saw) => {
+  ])("F5 F26 %s is refused with its own explanation and never sent", async (_what, given, saw) => {
     const world = makeWorld()
     const { client, sockets } = makeTokenTab(world, (() => given) as never)
     client.retain()
@@ -328,7 +328,7 @@ describe("F5 a token with something around it", () => {
   })
 })
 
-describe("F6 a token's time is counted from its receipt", () => {
+describe("F6 a token's lifetime is counted from its receipt", () => {
   /** A device whose clock is off by `skewMs`, with tokens of five minutes from a host whose clock is right. */
   function device(skewMs: number, claims: (now: number) => object) {
     const world = makeWorld()
@@ -363,7 +363,7 @@ describe("F6 a token's time is counted from its receipt", () => {
     expect(state.asked).toBe(2)
   })
 
-  test("F6 without `iat`, a clock that is ahead leaves the end to the server", async () => {
+  test("F6 without `iat` and with a clock that is ahead, the server decides about the expiry", async () => {
     const { world, state, client } = device(7 * MINUTE, (now) => ({ exp: now + 300 }))
     for (let times = 0; times < 5; times++) await client.users()
     expect(state.asked).toBe(1)
@@ -372,7 +372,7 @@ describe("F6 a token's time is counted from its receipt", () => {
     expect(state.asked).toBe(2)
   })
 
-  test("F6 the device's clock jumps by an hour: nothing happens", async () => {
+  test("F6 a device clock that jumps by an hour has no effect", async () => {
     const { world, state, client } = device(0, fiveMinutes)
     await client.users()
     state.skewMs = 60 * MINUTE
@@ -383,7 +383,7 @@ describe("F6 a token's time is counted from its receipt", () => {
     await world.clock.advance(1)
   })
 
-  test("F6 a token that lay in a cache is not used past its end", async () => {
+  test("F6 a cached token is not used after it expired", async () => {
     const { world, state, client } = device(7 * MINUTE, (now) => {
       const made = Math.floor(now / 60) * 60
       return { iat: made, exp: made + 60 }
@@ -398,7 +398,7 @@ describe("F6 a token's time is counted from its receipt", () => {
     expect(state.asked).toBe(3)
   })
 
-  test("F6 the issuer's clock is set back: no token for each request", async () => {
+  test("F6 an issuer clock that is set back does not cause a token for each request", async () => {
     let back = 0
     const { world, state, client } = device(0, (now) => fiveMinutes(now - back))
     await client.users()
@@ -415,7 +415,7 @@ describe("F6 a token's time is counted from its receipt", () => {
   })
 })
 
-test("F7 after `refused` no token is asked for and nothing fetched, until connect()", async () => {
+test("F7 after `refused` the client requests neither tokens nor data until connect()", async () => {
   const world = makeWorld()
   world.server.addConversation("7", "me", "asha")
   let isBad = true
@@ -452,8 +452,8 @@ test("F7 after `refused` no token is asked for and nothing fetched, until connec
   client.close()
 })
 
-describe("getToken under load and trouble", () => {
-  test("many requests with an expired token, answered one after the other, request one token", async () => {
+describe("getToken under load and failures", () => {
+  test("many requests with an expired token share one new token", async () => {
     const world = makeWorld()
     let serial = 0
     const getToken = vi.fn(() => known(world, "me", {}, `sig${++serial}`))
@@ -480,7 +480,7 @@ describe("getToken under load and trouble", () => {
     client.close()
   })
 
-  test("the socket's old token ends: the one that HTTP has fetched meanwhile will do", async () => {
+  test("the socket reuses the token that HTTP fetched when its own expires", async () => {
     const world = makeWorld()
     let serial = 0
     const getToken = vi.fn(() => known(world, "me", {}, `sig${++serial}`))
@@ -509,7 +509,7 @@ describe("getToken under load and trouble", () => {
     client.close()
   })
 
-  test("a getToken that never answers is given up, aborted and asked again", async () => {
+  test("a getToken that never answers is aborted and called again", async () => {
     const world = makeWorld()
     const signals: AbortSignal[] = []
     const { client } = makeTokenTab(world, ({ signal }) => {
@@ -548,7 +548,7 @@ describe("getToken under load and trouble", () => {
     client.close()
   })
 
-  test("a set-up mistake fails no message: it is sent once the mistake is fixed", async () => {
+  test("a set-up mistake fails no message, which is sent once the mistake is fixed", async () => {
     const world = makeWorld()
     const stored = world.server.addConversation("7", "me", "asha")
     const token = known(world, "me", { exp: world.clock.now() / 1000 + 3600 })
@@ -577,7 +577,7 @@ describe("getToken under load and trouble", () => {
 })
 
 describe("a message right after the start", () => {
-  test.each(["open", "token", "cookie"])("AUTH by %s: waits until it is known whose it is", async (way) => {
+  test.each(["open", "token", "cookie"])("AUTH by %s: it waits until its user is known", async (way) => {
     const world = makeWorld()
     const stored = world.server.addConversation("7", "me", "asha")
     const getToken = async () => {

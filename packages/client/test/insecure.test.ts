@@ -36,25 +36,25 @@ async function collect(withLock: ReturnType<typeof browserLock>) {
   return heard
 }
 
-describe("F21 where APIs of secure contexts are missing", () => {
+describe("F21 without the APIs of secure contexts", () => {
   test("F21 onMessage is called without navigator.locks", async () => {
     vi.stubGlobal("navigator", { onLine: true })
     expect(await collect(browserLock())).toEqual([[["hello", true]], [["hello", true]]])
   })
 
-  test("F21 47 without navigator.locks still one tab alone makes the sound", async () => {
+  test("F21 47 without navigator.locks only one tab makes the sound", async () => {
     vi.stubGlobal("navigator", { onLine: true })
     stubPage()
     expect((await collect(browserLock())).flat().map(([, isLeader]) => isLeader)).toEqual([true, false])
   })
 
-  test("F21 locks that are there and refused (a sandboxed frame) are gone on without", async () => {
+  test("F21 refused locks, as in a sandboxed frame, are not needed", async () => {
     const request = () => Promise.reject(new DOMException("denied", "SecurityError"))
     vi.stubGlobal("navigator", { onLine: true, locks: { request } })
     expect(await collect(browserLock())).toEqual([[["hello", true]], [["hello", true]]])
   })
 
-  test("a lock's work that fails fails once, and is not done again", async () => {
+  test("a failing callback of a lock fails once and is not repeated", async () => {
     const locks = { request: (_name: string, _options: object, work: (lock: object) => unknown) => work({}) }
     vi.stubGlobal("navigator", { locks })
     let runs = 0
@@ -66,7 +66,7 @@ describe("F21 where APIs of secure contexts are missing", () => {
     expect(runs).toBe(1)
   })
 
-  test("F21 a channel that is missing or refused is gone on without; ids need no randomUUID", () => {
+  test("F21 a missing or refused channel is not needed, and ids need no randomUUID", () => {
     for (const channel of [undefined, vi.fn().mockThrow(new DOMException("denied", "SecurityError"))]) {
       vi.stubGlobal("BroadcastChannel", channel)
       const made = browserChannel("lamplight", () => {})
@@ -77,7 +77,7 @@ describe("F21 where APIs of secure contexts are missing", () => {
     expect(randomId()).toHaveLength(36)
   })
 
-  test("a listener that throws does not keep the message from the others", async () => {
+  test("a listener that throws does not prevent the other listeners", async () => {
     const world = makeWorld()
     world.server.addConversation("7", "me", "asha")
     const { client } = makeTab(world)

@@ -104,7 +104,7 @@ describe.each([
   const start = (userId: string, options: LamplightOptions = {}) =>
     startClient(userId, { openSocket: open, ...options })
 
-  test("two people see each other come and go, and talk", async () => {
+  test("two users see each other go online and offline, and exchange messages", async () => {
     contract.addConversation("7", "asha", "ben")
     const asha = start("asha", { transports })
     await connected(asha)
@@ -137,7 +137,7 @@ describe.each([
     expect(asha.presence("ben").get()).toMatchObject({ status: "offline" })
   })
 
-  test("M1 M5 a server killed in mid-send loses and doubles nothing, and the order stays", async () => {
+  test("M1 M5 a server killed in mid-send neither loses nor duplicates messages, and the order is preserved", async () => {
     const stored = contract.addConversation("7", "asha", "ben")
     const asha = start("asha", { transports })
     const ben = start("ben", { transports })
@@ -167,14 +167,14 @@ describe.each([
 
 const start = startClient
 
-test("the other transport is tried when the first one cannot be had", async () => {
+test("the other transport is tried when the first one fails", async () => {
   sockets.engine.opts.transports = ["polling"]
   const asha = start("asha")
   await connected(asha)
   expect(asha.connection.get().attempt).toBe(1)
 })
 
-test("with the socket refused and HTTP alive, messages go both ways over HTTP", async () => {
+test("while the socket is refused, messages go both ways over HTTP", async () => {
   contract.addConversation("7", "asha", "ben")
   const ben = start("ben")
   await connected(ben)
@@ -197,7 +197,7 @@ test("with the socket refused and HTTP alive, messages go both ways over HTTP", 
 /** As the server tells what is wrong with a token: the client looks no further into it. */
 const SENTENCE = "The token ended; expected one that has not. Fetch a fresh one. (expired)"
 
-test("a closed transport is come back from by itself; a refused namespace with a reason is not", async () => {
+test("the client reconnects after a closed transport, and not after a namespace was refused with a reason", async () => {
   const asha = start("asha")
   await connected(asha)
   for (const peer of contract.peers) peer.cut()

@@ -43,7 +43,7 @@ describe("F28 a jump into the past", () => {
     expect(unread()).toBe(99_900)
   })
 
-  test("leads on both ways without a hole, up to the newest", async () => {
+  test("pages load in both directions without a gap, up to the newest", async () => {
     const it = await ready(1_200, 100)
     await it.seven.jumpTo(101)
     await Promise.all([it.seven.loadNewer(), it.seven.loadNewer()])
@@ -83,7 +83,7 @@ describe("F28 a jump into the past", () => {
     expect(seqs()[0]).toBe(1)
   })
 
-  test("the last of several wins, whichever is answered last", async () => {
+  test("the last of several jumps wins, whichever is answered last", async () => {
     const { seven, seqs, wires, clock } = await ready(5_000)
     let open = () => {}
     wires.gate = new Promise((resolve) => {
@@ -99,7 +99,7 @@ describe("F28 a jump into the past", () => {
     expect(seqs()).not.toContain(1_000)
   })
 
-  test("one's own message leads back to the end, and a refused one does not", async () => {
+  test("sending a message returns to the end, and a refused one does not", async () => {
     const { seven, seqs, clock, wires } = await ready(1_000)
     await seven.jumpTo(10)
     expect((await seven.send("  ")).ok).toBe(false)
@@ -164,7 +164,7 @@ describe("F28 a jump into the past", () => {
     expect(it.seven.messages.get().hasNewer).toBe(false)
   })
 
-  test("14: thousands that arrive while one reads at the top do not push that out", async () => {
+  test("14: thousands of new messages do not drop the page that is shown at the top", async () => {
     const it = await ready(100)
     await it.seven.loadOlder()
     it.seven.stay(true)
@@ -177,7 +177,7 @@ describe("F28 a jump into the past", () => {
     expect(it.seqs().at(-1)).toBe(6_100)
   }, 60_000)
 
-  test("a message that is lost while one is in the past is fetched, and counted", async () => {
+  test("a message lost while the past is shown is fetched and counted", async () => {
     const { seven, server, clock, wires, seqs, unread } = await ready(500)
     await seven.jumpTo(10)
     wires.loseEvent.add("new_private_message")
@@ -202,7 +202,7 @@ describe("F28 a jump into the past", () => {
     expect(seqs()).toContain(10)
   })
 
-  test("pages that are cut short, as large ones are, leave no hole", async () => {
+  test("truncated pages leave no gap", async () => {
     const it = await ready(400)
     it.server.mostMessages = 7
     await it.seven.jumpTo(200)
@@ -212,7 +212,7 @@ describe("F28 a jump into the past", () => {
     expect(it.seqs()).toEqual(range(1, 400))
   })
 
-  test("looking away and back shows the newest, and lets the rest go", async () => {
+  test("closing and opening the thread shows the newest messages and drops the others", async () => {
     const { seven, seqs, look, server, clock } = await ready(1_000)
     await seven.jumpTo(10)
     look()
@@ -229,7 +229,7 @@ describe("F28 a jump into the past", () => {
     expect(new Set(seqs()).size).toBe(seqs().length)
   })
 
-  test("memory: walking through 12,000 keeps the last thousands, and no hole comes of it", async () => {
+  test("paging through 12,000 messages keeps at most 2,200, without a gap", async () => {
     const it = await ready(12_000)
     it.seven.messages.get()
     await walk(it, "loadOlder")
@@ -246,7 +246,7 @@ describe("F28 a jump into the past", () => {
 })
 
 describe("actions while the end is not shown", () => {
-  test("an answer quotes its message, although that was let go before it was sent", async () => {
+  test("a reply quotes its message even if that was dropped before the send", async () => {
     const { seven: thread, wires, clock } = await ready(3_000)
     await thread.jumpTo(100)
     const message = thread.messages.get().rows.find(({ seq }) => seq === 100)?.message

@@ -38,7 +38,7 @@ async function ready(contents: (string | null)[], { isOpen = true, readSeq = 0 }
 }
 
 describe.each(["new_private_message", "conversation_entry"])("live, as %s", (event) => {
-  test("it moves the head without a hole, shows nothing, and leaves unread, lastMessage and order as they are", async () => {
+  test("an entry of an unknown kind moves the head without a gap, shows nothing, and keeps unread, lastMessage and order", async () => {
     const { server, clock, client, state, texts, item, calls } = await ready(["one", "two"])
     server.addConversation("8", "me", "asha")
     server.say("8", "asha", "elsewhere")
@@ -64,7 +64,7 @@ describe.each(["new_private_message", "conversation_entry"])("live, as %s", (eve
     expect(heard).toEqual(["three"])
   })
 
-  test("to a conversation that is not open, too", async () => {
+  test("an entry of an unknown kind moves the head of a conversation that is not open", async () => {
     const { server, clock, item, calls } = await ready(["one"], { isOpen: false })
     server.deliver(server.storeOther("7"), undefined, event)
     server.deliver(server.storeOther("7", "me"), undefined, event)
@@ -76,7 +76,7 @@ describe.each(["new_private_message", "conversation_entry"])("live, as %s", (eve
     expect(item()).toMatchObject({ unread: 2, headSeq: 4 })
   })
 
-  test("one that comes after a lost message has that fetched", async () => {
+  test("an entry of an unknown kind after a lost message triggers the fetch of that message", async () => {
     const { server, clock, wires, texts, item, state } = await ready(["one"])
     wires.loseEvent.add("new_private_message")
     server.say("7", "asha", "two")
@@ -90,7 +90,7 @@ describe.each(["new_private_message", "conversation_entry"])("live, as %s", (eve
   })
 })
 
-test("an entry without a kind is a message of an older server", async () => {
+test("an entry without a kind is treated as a message", async () => {
   const { server, clock, texts, item } = await ready(["one"])
   const { kind: _, ...message } = server.store("7", "asha", "two")
   server.deliver(message as never)
@@ -99,7 +99,7 @@ test("an entry without a kind is a message of an older server", async () => {
   expect(item()).toMatchObject({ unread: 2, lastMessage: { content: "two" } })
 })
 
-test("between two messages of a page, and as its first and last entry", async () => {
+test("pages may have entries of an unknown kind at the start, in the middle and at the end", async () => {
   const { texts, state, item } = await ready([null, "one", null, "two", null])
   expect(texts()).toEqual(["one", "two"])
   expect(state()).toMatchObject({ headSeq: 5, hasOlder: false, catchingUp: false, isEmpty: false })
@@ -116,14 +116,14 @@ test("a conversation without any message is empty", async () => {
   expect(state().isEmpty).toBe(false)
 })
 
-test("pages without any message are passed until there is something to show", async () => {
+test("pages without a message are skipped until one has messages", async () => {
   const { texts, state, calls } = await ready(["one", ...Array(120).fill(null)])
   expect(texts()).toEqual(["one"])
   expect(state()).toMatchObject({ hasOlder: false, isEmpty: false, headSeq: 121 })
   expect(calls("/messages/7")).toBe(3)
 })
 
-test("a newest page without any message that replaces a far tail is passed, too", async () => {
+test("a newest page without a message that replaces a distant tail is skipped, too", async () => {
   const { server, clock, cut, texts, state, wires } = await ready(["one"])
   cut()
   wires.socketDown = wires.httpDown = true
@@ -152,14 +152,14 @@ test("a server that announces more and returns nothing is not requested endlessl
   expect(texts()).toEqual(["one"])
 })
 
-test("older pages with them in between have no hole", async () => {
+test("older pages with entries of an unknown kind have no gap", async () => {
   const contents = Array.from({ length: 120 }, (_, at) => (at % 3 ? `text ${at + 1}` : null))
   const { seven, texts, state } = await ready(contents)
   while (state().hasOlder) await seven.loadOlder()
   expect(texts()).toEqual(contents.filter((content) => content !== null))
 })
 
-test("in sync, after a loss of the connection", async () => {
+test("sync with entries of an unknown kind leaves no gap after a lost connection", async () => {
   const { server, clock, cut, texts, item, state, calls } = await ready(["one"])
   cut()
   fill(server, [null, "two", null])
@@ -175,7 +175,7 @@ test("in sync, after a loss of the connection", async () => {
   expect(calls("/messages/7")).toBe(1)
 })
 
-test("in sync, to a conversation that is not open", async () => {
+test("sync with entries of an unknown kind moves the head of a conversation that is not open", async () => {
   const { server, clock, cut, item } = await ready(["one", null], { isOpen: false })
   cut()
   fill(server, [null, "two", null])
@@ -186,7 +186,7 @@ test("in sync, to a conversation that is not open", async () => {
   expect(item()).toMatchObject({ unread: 2, headSeq: 5, lastMessage: { content: "two" } })
 })
 
-test("the first unread message is found behind the mark, whatever stands between", async () => {
+test("the first unread message after the mark is found past other entries", async () => {
   const { seven, state, item, client, clock } = await ready(["one", "two", null, null, "three", null], {
     readSeq: 2,
   })
@@ -202,7 +202,7 @@ test("the first unread message is found behind the mark, whatever stands between
   expect(client.unread.get().total).toBe(0)
 })
 
-test("marking all as read passes the entries at the end", async () => {
+test("marking all as read includes the entries at the end", async () => {
   const { seven, item, clock, stored } = await ready(["one", null, "two", null, null])
   seven.markRead()
   expect(item()).toMatchObject({ unread: 0, readSeq: 5 })
@@ -210,7 +210,7 @@ test("marking all as read passes the entries at the end", async () => {
   expect(stored.read.get("me")).toBe(5)
 })
 
-test("a mark that another device moved to the last message leaves nothing unread, although the log is not here", async () => {
+test("a mark that another device moves to the last message clears the unread count without a loaded log", async () => {
   const { server, clock, item, client } = await ready(["one", "two", null, null], { isOpen: false })
   expect(item()).toMatchObject({ unread: 2 })
   const seen: number[] = []
@@ -228,7 +228,7 @@ test("a mark between the messages limits the unread count", async () => {
   expect(item()).toMatchObject({ unread: 1, readSeq: 3 })
 })
 
-test("a log that went back in time counts its messages, not its entries", async () => {
+test("after a restore the unread count has messages, not entries", async () => {
   const { server, clock, item, cut, client, texts } = await ready(["one", "two", null, null])
   const backup = server.backup()
   fill(server, ["three", null])
@@ -245,7 +245,7 @@ test("a log that went back in time counts its messages, not its entries", async 
   expect(new Set(seen)).toEqual(new Set([2]))
 })
 
-test("the list does not take a conversation for newer than its newest message", async () => {
+test("the list orders a conversation by its newest message", async () => {
   const { server, clock, client } = await ready(["one"])
   server.addConversation("8", "me", "asha")
   server.say("8", "asha", "elsewhere")
@@ -263,7 +263,7 @@ test("the list does not take a conversation for newer than its newest message", 
   expect(client.conversations.get().items.map(({ id }) => id)).toEqual(["8", "7"])
 })
 
-test("an answer of the list that is older than such an entry keeps the order", async () => {
+test("a list answer older than an entry of an unknown kind keeps the order", async () => {
   const { server, clock, client, wires } = await ready(["one"])
   server.addConversation("8", "me", "asha")
   server.say("8", "asha", "elsewhere")
@@ -281,7 +281,7 @@ test("an answer of the list that is older than such an entry keeps the order", a
   expect(client.conversations.get().items.map(({ id }) => id)).toEqual(["8", "7"])
 })
 
-test("a restored copy with other messages is noticed, although another kind comes last", async () => {
+test("a restored copy with other messages is detected although an entry of another kind is last", async () => {
   const { server, clock, item, client } = await ready([], { isOpen: false })
   const backup = server.backup()
   server.say("7", "asha", "one")
@@ -316,7 +316,7 @@ describe("the log", () => {
     ])
   })
 
-  test("the rows of appended entries are made once, whatever stands between them", () => {
+  test("rows of appended entries are built once, with other entries in between", () => {
     const rows = createRows(() => "me")
     let log = addPage(emptyLog, { direction: "newest", entries: [entry(1), entry(2, "edit")] })
     const [one] = rows(log, [])

@@ -104,7 +104,7 @@ test("a rate-limited watch is repeated after the server's retryAfter", async () 
   client.close()
 })
 
-test("a search that was given up is not asked for again", async () => {
+test("an aborted search is not repeated", async () => {
   const { client, clock, limit } = await ready()
   const asked = limit("GET /api/users", 1_000)
   const controller = new AbortController()

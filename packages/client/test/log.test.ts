@@ -161,7 +161,7 @@ describe("a conversation's log", () => {
     )
   })
 
-  test("F28 memory: hidden old segments are dropped, and a long segment is cut on the far side", () => {
+  test("F28 hidden old segments are dropped, and a long segment is cut on the far side", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), fc.integer({ min: 12, max: 20 }), (steps, most) => {
         const server = range(1, HEAD)
@@ -220,7 +220,7 @@ describe("a conversation's log", () => {
     expect(hasGap(log)).toBe(false)
   })
 
-  test("entries before the first page wait for it", () => {
+  test("entries that arrive before the first page wait for it", () => {
     const before = addEntries(emptyLog, [message(4)])
     expect(seqs(before)).toEqual([])
     expect(seqs(addPage(before, { direction: "newest", entries: range(1, 3), hasBefore: false }))).toEqual([
@@ -228,13 +228,13 @@ describe("a conversation's log", () => {
     ])
   })
 
-  test("the first message of a conversation that was empty is shown, whichever comes first", () => {
+  test("the first message of an empty conversation shows, before or after its page", () => {
     const page: Page = { direction: "newest", entries: [], hasBefore: false }
     expect(seqs(addEntries(addPage(emptyLog, page), [message(1)]))).toEqual([1])
     expect(seqs(addPage(addEntries(emptyLog, [message(1)]), page))).toEqual([1])
   })
 
-  test("M7 if the past was deleted the log restarts, and nothing older is announced", () => {
+  test("M7 if the past was deleted, the log restarts without older messages", () => {
     let log = addEntries(newest(range(1, 3)), [message(20)])
     log = addPage(log, { ...follow(3), entries: range(18, 20), hasAfter: false })
     expect(seqs(log)).toEqual([18, 19, 20])
@@ -242,12 +242,12 @@ describe("a conversation's log", () => {
     expect(countUnread(log, 3, "me")).toBe(3)
   })
 
-  test("entries that were announced and do not exist are not waited for", () => {
+  test("the log does not wait for announced entries that do not exist", () => {
     const log = addPage(knowHead(newest(range(1, 3)), 9), { ...follow(3), entries: [], hasAfter: false })
     expect([log.head, hasGap(log)]).toEqual([3, false])
   })
 
-  test("an entry that changed is another row, and the others stay", () => {
+  test("a changed entry gets a new row, and the other rows stay the same objects", () => {
     const rows = createRows(() => "me")
     const log = newest(range(1, 3))
     const before = rows(log, [])
@@ -257,18 +257,18 @@ describe("a conversation's log", () => {
     expect(after[2]).toBe(before[2])
   })
 
-  test("two messages under one client id have two keys", () => {
+  test("two messages with one client id have two keys", () => {
     const twin = (seq: number) => ({ ...message(seq, "me"), clientMessageId: "temp-1" })
     const keys = createRows(() => "me")(newest([twin(1), twin(2)]), []).map((row) => row.key)
     expect(new Set(keys).size).toBe(2)
   })
 
-  test("M11 the same entry twice is the same log", () => {
+  test("M11 adding an entry twice returns the same log", () => {
     const log = newest(range(1, 3))
     expect(addEntries(log, [{ ...message(2) }])).toBe(log)
   })
 
-  test("counts unread messages only if the range is loaded", () => {
+  test("unread messages are counted only if the range is loaded", () => {
     const log = newest([message(30), message(31, "me"), message(32)], true)
     expect(countUnread(log, 29, "me")).toBe(2)
     expect(countUnread(log, 31, "me")).toBe(1)

@@ -35,7 +35,7 @@ describe("read marks", () => {
     expect(seven.messages.get().readSeq).toBe(6)
   })
 
-  test("M9 the first mark leaves at once, and those that come soon after it together", async () => {
+  test("M9 the first mark is sent at once, and following ones together", async () => {
     const { seven, clock, server, stored } = await ready()
     const sent = () => server.seen.filter(({ what }) => what === "mark_read").length
     seven.markRead(1)
@@ -93,7 +93,7 @@ describe("read marks", () => {
     expect(device.unread()).toBe(0)
   })
 
-  test("M9 a mark made while everything is cut stays over a reload and arrives later", async () => {
+  test("M9 a mark made offline survives a reload and is sent later", async () => {
     const browser = new Browser()
     const before = await ready(browser)
     before.wires.socketDown = before.wires.httpDown = true
@@ -108,7 +108,7 @@ describe("read marks", () => {
     expect(after.unread()).toBe(0)
   })
 
-  test("M9 a mark of before the reload holds for a list that comes later", async () => {
+  test("M9 a mark from before a reload applies to a list that loads later", async () => {
     const browser = new Browser()
     const before = await ready(browser)
     before.wires.socketDown = before.wires.httpDown = true
@@ -130,7 +130,7 @@ describe("read marks", () => {
     expect(Math.max(...counts)).toBe(0)
   })
 
-  test("M9 a mark moved while an earlier one is on its way arrives too", async () => {
+  test("M9 a mark moved while an earlier one is in flight is sent too", async () => {
     const { seven, clock, wires, stored } = await ready()
     let answer = () => {}
     wires.take = (event, ack) => {
@@ -158,7 +158,7 @@ describe("read marks", () => {
     expect(unread()).toBe(0)
   })
 
-  test("conversation_updated heals a badge", async () => {
+  test("conversation_updated corrects a badge", async () => {
     const { clock, server, unread } = await ready()
     const stored = server.conversations.get("7") as NonNullable<ReturnType<typeof server.conversations.get>>
     stored.read.set("me", 4)
@@ -167,7 +167,7 @@ describe("read marks", () => {
     expect(unread()).toBe(1)
   })
 
-  test("how far the others got only grows", async () => {
+  test("the marks of other members never decrease", async () => {
     const { clock, server, seven } = await ready()
     expect(seven.readers.get().asha).toMatchObject({ readSeq: 5 })
     await seven.send("mine")
@@ -180,7 +180,7 @@ describe("read marks", () => {
 })
 
 describe("typing", () => {
-  test("is sent at most every 3 s, and ended", async () => {
+  test("typing is sent at most every 3 s, and its end is sent", async () => {
     const { clock, server, seven } = await ready()
     const told = () => server.seen.filter(({ what }) => what === "typing").map(({ body }) => body.isTyping)
     for (let at = 0; at < 40; at++) {
@@ -198,7 +198,7 @@ describe("typing", () => {
     expect(told()).toHaveLength(3)
   })
 
-  test("ends by itself, by being taken back, or with that sender's message", async () => {
+  test("typing ends after its timeout, when it is withdrawn, or with the sender's message", async () => {
     const { clock, server, seven } = await ready()
     const expiresAt = () => new Date(clock.now() + 6_000).toISOString()
     const type = (isTyping: boolean) =>
@@ -265,7 +265,7 @@ describe("typing", () => {
 })
 
 describe("drafts", () => {
-  test("survive a reload, are shared by tabs and shown in the list", async () => {
+  test("drafts survive a reload, are shared by tabs and show in the list", async () => {
     const browser = new Browser()
     const one = await ready(browser)
     const two = await ready(browser, one.world)
@@ -297,7 +297,7 @@ describe("drafts", () => {
     client.close()
   })
 
-  test("a page that is about to go writes them down", async () => {
+  test("a page that is closing stores its drafts", async () => {
     const browser = new Browser()
     const one = await ready(browser)
     one.seven.setDraft("quick")
@@ -318,7 +318,7 @@ describe("drafts", () => {
     expect(after.seven.draft.get()).toBe("")
   })
 
-  test("a page that ends while it stores a message leaves it in the outbox, and not in the field too", async () => {
+  test("a page that ends while it stores a message leaves it in the outbox and not in the draft", async () => {
     const ending = new Browser()
     const { storage } = ending
     ending.storage = {
@@ -345,7 +345,7 @@ describe("drafts", () => {
     expect(three.seven.draft.get()).toBe("")
   })
 
-  test("are cleared when the outbox has the text, and only then", async () => {
+  test("a draft is cleared only once the outbox has the text", async () => {
     const { seven } = await ready()
     seven.setDraft("hello")
     const sending = seven.send("hello")
@@ -364,7 +364,7 @@ describe("drafts", () => {
 })
 
 describe("notifications", () => {
-  test("ten tabs hear of a message, one of them alone", async () => {
+  test("ten tabs get a message, and isLeader is true in one of them", async () => {
     const browser = new Browser()
     const first = await ready(browser)
     const tabs = [first]
@@ -381,7 +381,7 @@ describe("notifications", () => {
     expect(heard).toHaveLength(10)
   })
 
-  test("M9 marks that two tabs leave without a line are both there after a reload", async () => {
+  test("M9 marks that two tabs made offline both survive a reload", async () => {
     const one = await ready()
     one.server.addConversation("8", "me", "ben")
     one.server.store("8", "ben", "hello")

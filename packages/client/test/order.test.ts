@@ -55,7 +55,7 @@ describe("F16 with a server clock that was set back", () => {
     expect(ids(tab)).toEqual([..."acbed"])
   })
 
-  test("a page that opens sees the order of the entries, page by page", async () => {
+  test("a new page shows the order of the entries, page by page", async () => {
     const { world, server, client } = await ready()
     world.time.skew = -HOUR
     server.say("b", "of-b", "one")
@@ -94,7 +94,7 @@ describe("F16 with a server clock that was set back", () => {
     expect(ids(tab)).toEqual([..."dbcae"])
   })
 
-  test("a conversation that is made now counts from now", async () => {
+  test("a new conversation is ordered by its creation", async () => {
     const { world, clock, server, tab, client } = await ready(3)
     world.time.skew = -HOUR
     const { id } = await client.openConversation("new")
@@ -123,8 +123,8 @@ describe("F16 with a server clock that was set back", () => {
   })
 })
 
-describe("F16 M6 the list is fetched while messages come", () => {
-  test("a message that comes meanwhile stays first, on the page and beyond it, without a flicker", async () => {
+describe("F16 M6 the list is fetched while messages arrive", () => {
+  test("a conversation with a new message stays first, on the page and beyond it, without a flicker", async () => {
     const { world, clock, server, tab, client } = await ready(2)
     await client.loadMoreConversations()
     expect(ids(tab)).toEqual([..."edcb"])
@@ -166,7 +166,7 @@ describe("F16 M6 the list is fetched while messages come", () => {
     expect(ids(other)).toEqual([..."bedca"])
   })
 
-  test("an answer that knows more than has come keeps its order when the events come late", async () => {
+  test("an answer with entries whose events arrive later keeps its order", async () => {
     const { world, clock, server, tab, client } = await ready()
     world.time.skew = -HOUR
     const one = server.store("a", "of-a", "one")
@@ -257,7 +257,7 @@ describe("F16 M6 the list is fetched while messages come", () => {
   })
 })
 
-describe("F16 whatever happens in whatever order", () => {
+describe("F16 random sequences of events", () => {
   const step = fc.record({
     kind: fc.constantFrom(
       "say",
@@ -340,7 +340,7 @@ describe("F16 whatever happens in whatever order", () => {
     )
   })
 
-  test("the order is the server's after any number of losses of the line", async () => {
+  test("the order is the server's after any number of lost connections", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 25 }), (steps) => run(steps, 50, true)),
       { numRuns: 100 },
@@ -348,7 +348,7 @@ describe("F16 whatever happens in whatever order", () => {
   })
 })
 
-test("an answer of the list from before a message that has arrived keeps that as the last one", async () => {
+test("a list answer from before a message that has arrived keeps it as the last message", async () => {
   const world = makeWorld()
   const { server, clock } = world
   server.addConversation("7", "me", "asha")

@@ -23,7 +23,7 @@ const rows = (tab: Pick<Tab, "client">, id = "7") =>
     .rows.map((row) => [row.content, row.state])
 
 describe("the outbox", () => {
-  test("shows a message at once, and puts the real one in its place under the same key", async () => {
+  test("a message shows at once, and the stored one replaces it under the same key", async () => {
     const { clock, seven, wires } = await ready()
     wires.loseAck.add("send_private_message")
     const seen: string[][] = []
@@ -40,7 +40,7 @@ describe("the outbox", () => {
     for (const moment of seen) expect(moment).toHaveLength(1)
   })
 
-  test("M1 a lost acknowledgement: after 5 s over HTTP with the same id, stored once", async () => {
+  test("M1 a message whose acknowledgement is lost is sent over HTTP after 5 s with the same id, and stored once", async () => {
     const { clock, server, stored, seven, wires, client } = await ready()
     wires.loseAck.add("send_private_message")
     await seven.send("hello")
@@ -58,7 +58,7 @@ describe("the outbox", () => {
     expect(client.outbox.get().items).toEqual([])
   })
 
-  test("M1 both wires lose the answer: it is tried again with the same id until it is clear, stored once", async () => {
+  test("M1 a message whose answers are lost on both wires is retried with the same id and stored once", async () => {
     const { clock, stored, seven, wires, client } = await ready()
     wires.loseAck.add("send_private_message")
     wires.loseAnswer.add("POST /api/privatechat/message")
@@ -72,7 +72,7 @@ describe("the outbox", () => {
     expect(stored.log).toHaveLength(1)
   })
 
-  test("M5 the order stays when the socket fails in the middle and HTTP takes over", async () => {
+  test("M5 order is preserved when the socket fails in mid-stream and HTTP takes over", async () => {
     const { clock, seven, wires, cut, texts, client } = await ready()
     wires.swallow.add("send_private_message")
     await Promise.all(["one", "two", "three"].map((text) => seven.send(text)))
@@ -94,7 +94,7 @@ describe("the outbox", () => {
     expect(rows({ client }).map(([text]) => text)).toEqual(["one", "two", "three", "four", "five"])
   })
 
-  test("M5 one is in flight in a conversation; another conversation does not wait for it", async () => {
+  test("M5 a conversation has one message in flight, and other conversations do not wait for it", async () => {
     const { clock, server, seven, wires, client, texts } = await ready()
     server.addConversation("8", "me", "ben")
     wires.swallow.add("send_private_message")
@@ -110,7 +110,7 @@ describe("the outbox", () => {
     expect(client.outbox.get().items.map((item) => item.waitingFor)).toEqual(["server", "earlier"])
   })
 
-  test("with everything cut it is kept, and arrives once and in order when the server is back", async () => {
+  test("messages written offline are stored, and arrive once and in order when the server is back", async () => {
     const { clock, seven, wires, cut, texts, client } = await ready()
     wires.socketDown = wires.httpDown = true
     cut()
@@ -168,7 +168,7 @@ describe("the outbox", () => {
     expect(client.outbox.get().items).toEqual([])
   })
 
-  test("discarding gives the text back and lets the next one go", async () => {
+  test("discarding returns the text and releases the next message", async () => {
     const { clock, seven, server, texts, client } = await ready()
     server.refuse = (what, body) =>
       what === "send_private_message" && body.content === "bad" ? refusal("invalid") : undefined
@@ -214,7 +214,7 @@ describe("the outbox", () => {
   })
 
   test.each(["unavailable", "internal"] as const)(
-    "M1 after %s it is tried again with the same id",
+    "M1 after %s the message is retried with the same id",
     async (code) => {
       const { clock, seven, server, stored } = await ready()
       let ill = true
@@ -236,7 +236,7 @@ describe("the outbox", () => {
     ["", "empty_message"],
     [" \n\t\u2003\u3000", "empty_message"],
     ["😀".repeat(8_001), "too_long"],
-  ])("what is refused before it enters gives its text back (%#)", async (text, code) => {
+  ])("a text that the client refuses is returned (%#)", async (text, code) => {
     const { seven, client } = await ready()
     expect(await seven.send(text)).toMatchObject({
       ok: false,
@@ -246,12 +246,12 @@ describe("the outbox", () => {
     expect(client.outbox.get().items).toEqual([])
   })
 
-  test("8,000 characters outside of the basic plane are not too long", async () => {
+  test("8,000 characters outside of the basic plane are accepted", async () => {
     const { seven } = await ready()
     expect(await seven.send("😀".repeat(8_000))).toMatchObject({ ok: true })
   })
 
-  test("a conversation that is not there gives the text back", async () => {
+  test("a message to a missing conversation returns its text", async () => {
     const { client, clock } = await ready()
     const nowhere = client.conversation("404")
     nowhere.open()
@@ -320,7 +320,7 @@ describe("the outbox", () => {
     }
   })
 
-  test("M1 tabs that cannot hear each other still do not send the same message twice", async () => {
+  test("M1 tabs without a channel do not send the same message twice", async () => {
     const deaf = { openChannel: () => ({ post() {}, close() {} }) }
     const one = await ready(deaf)
     one.wires.socketDown = one.wires.httpDown = true
@@ -373,7 +373,7 @@ describe("the outbox", () => {
     expect(one.texts()).toEqual(["one", "two"])
   })
 
-  test("two people in one browser: messages of one are never sent as the other", async () => {
+  test("messages of one user in a browser are never sent as another", async () => {
     const world = makeWorld()
     const stored = world.server.addConversation("7", "me", "asha")
     const browser = new Browser()
@@ -419,14 +419,14 @@ describe("the outbox", () => {
     expect(clock.pending).toBe(0)
   })
 
-  test("a lock that is never given back does not keep the others from sending", async () => {
+  test("a lock that is never released does not prevent other tabs from sending", async () => {
     const { clock, seven, texts } = await ready({ withLock: () => new Promise(() => {}) })
     await seven.send("hello")
     await clock.advance(21_000)
     expect(texts()).toEqual(["hello"])
   })
 
-  test("F6 the device's clock is set back by an hour while a message waits: it is tried when it was to be", async () => {
+  test("F6 a waiting message is retried on time although the device's clock is set back by an hour", async () => {
     const world = makeWorld()
     const stored = world.server.addConversation("7", "me", "asha")
     let skewMs = 0
@@ -475,7 +475,7 @@ describe("the outbox", () => {
     expect(client.outbox.get()).toMatchObject({ durable: false, waiting: 0 })
   })
 
-  test("M11 the real message that comes by another way takes the place of the optimistic one", async () => {
+  test("M11 a stored message that arrives by another way replaces the optimistic one", async () => {
     const { clock, seven, wires, server, client } = await ready()
     wires.loseAck.add("send_private_message")
     wires.httpDown = true

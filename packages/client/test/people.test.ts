@@ -13,8 +13,8 @@ async function ready(roster: "full" | "diff" | "watch" | "none" = "diff", socket
   return { world, ...world, ...tab, all, names: () => all().users.map((one) => one.userId) }
 }
 
-describe("the people around", () => {
-  test.each(["full", "diff"] as const)("P5 P6 in %s mode come and go as the server tells", async (mode) => {
+describe("online users", () => {
+  test.each(["full", "diff"] as const)("P5 P6 in %s mode users follow the server's events", async (mode) => {
     const { server, clock, names, all, client } = await ready(mode)
     expect(names()).toEqual(["asha", "ben", "me"])
     server.come("cleo")
@@ -28,7 +28,7 @@ describe("the people around", () => {
     expect(client.presence("ben").get().lastSeenAt).toBeTruthy()
   })
 
-  test("watched people are followed while somebody looks, and asked for again after a reconnect", async () => {
+  test("watched users are followed while subscribed, and requested again after a reconnect", async () => {
     const { server, clock, client, cut } = await ready("watch")
     const store = client.roster(["asha", "zoe"])
     expect(client.roster(["asha", "zoe"])).toBe(store)
@@ -57,7 +57,7 @@ describe("the people around", () => {
     expect(zoe.get()).toMatchObject({ status: "offline", lastSeenAt: "2026-02-28T09:00:00.000Z" })
   })
 
-  test("a short loss shows nothing; after 5 s presence is unknown, until the list is there again", async () => {
+  test("a short loss shows no change; after 5 s presence is unknown until the list is loaded again", async () => {
     const { clock, client, wires, cut, all, names } = await ready()
     const seen: string[] = []
     const asha = client.presence("asha")
@@ -83,7 +83,7 @@ describe("the people around", () => {
     expect(all().status).toBe("live")
   })
 
-  test("unknown stays unknown until the list is there, whatever comes before it", async () => {
+  test("presence stays unknown until the list is loaded, whatever arrives before it", async () => {
     const { server, clock, client, wires, cut } = await ready()
     const asha = client.presence("asha")
     wires.socketDown = true
@@ -98,7 +98,7 @@ describe("the people around", () => {
     expect(asha.get().status).toBe("unknown")
   })
 
-  test("a user who left meanwhile is offline after the reconnect", async () => {
+  test("a user who left during a loss is offline after the reconnect", async () => {
     const { server, clock, cut, names } = await ready()
     cut()
     server.go("asha")
@@ -143,7 +143,7 @@ describe("the people around", () => {
     expect(all().status).toBe("live")
   })
 
-  test("a view that did not change is the same object", async () => {
+  test("an unchanged view is the same object", async () => {
     const { server, clock, client, all } = await ready()
     const before = { all: all(), ben: client.presence("ben").get() }
     server.come("asha", { status: "away" })

@@ -106,7 +106,7 @@ async function change(seed: number, steps: number, way: "token" | "opaque token"
 const SEEDS = Number(process.env.SEEDS ?? 30)
 const FIRST = Number(process.env.SEED ?? 1)
 for (const way of ["token", "opaque token", "cookie"] as const)
-  test(`two persons, one browser: ${way}`, async () => {
+  test(`one browser keeps two users apart: ${way}`, async () => {
     const failures: string[] = []
     for (let seed = FIRST; seed < FIRST + SEEDS; seed++)
       await change(seed, 60, way).catch((thrown) => failures.push(String(thrown)))

@@ -17,7 +17,7 @@ async function ready() {
   return { ...world, ...tab, seven, log }
 }
 
-test("a time has a place in the log, which a jump shows", async () => {
+test("a time is resolved to a position in the log, which a jump shows", async () => {
   const { seven, log } = await ready()
   const seq = await seven.seqAt(new Date(Date.parse(log[99]?.createdAt ?? "") - 1_000))
   expect(seq).toBe(100)
@@ -27,7 +27,7 @@ test("a time has a place in the log, which a jump shows", async () => {
   expect(await seven.seqAt("2100-01-01T00:00:00Z")).toBe(300)
 })
 
-test("pinned messages are listed wherever they are", async () => {
+test("pinned messages are listed however old", async () => {
   const { seven, server, log, client } = await ready()
   for (const seq of [3, 150, 299])
     server.act("7", "asha", log[seq - 1]?.id ?? "", { kind: "pin", pinned: true })

@@ -136,7 +136,7 @@ describe("the outbox and its storage", () => {
     expect(await storage.outbox("me")).toEqual([])
   })
 
-  test("F23 a slow storage is used again, and has the messages written meanwhile", async () => {
+  test("F23 a slow storage is used again and then has the messages written in between", async () => {
     const storage = memoryStorage()
     const put = storage.putOutbox
     const record = (id: string, content: string): OutboxRecord => ({
@@ -201,7 +201,7 @@ describe("a member who is removed", () => {
   const listed = ({ client }: Awaited<ReturnType<typeof group>>) =>
     client.conversations.get().items.map(({ id }) => id)
 
-  test("M15 a page that is on its way brings nothing back", async () => {
+  test("M15 a page in flight restores nothing", async () => {
     const all = await group()
     const { wires, handle, server, clock } = all
     const late = gate()
@@ -218,7 +218,7 @@ describe("a member who is removed", () => {
     expect(listed(all)).toEqual([])
   })
 
-  test("M15 a list that is on its way brings nothing back, and being added again does", async () => {
+  test("M15 a list in flight restores nothing, and being added again does", async () => {
     const all = await group()
     const { wires, client, server, clock, handle } = all
     const late = gate()
@@ -257,7 +257,7 @@ describe("a member who is removed", () => {
 })
 
 describe("one request that fails", () => {
-  test("the first page: the receipts of the others come with the next attempt", async () => {
+  test("receipts that failed with the first page load with the next attempt", async () => {
     const world = makeWorld()
     world.server.addConversation("7", "me", "asha")
     world.server.store("7", "me", "hello")
@@ -278,7 +278,7 @@ describe("one request that fails", () => {
     expect(seven.readers.get()).toMatchObject({ asha: { readSeq: 1 } })
   })
 
-  test("4 the pinned conversations: they come with the next attempt, however many there are", async () => {
+  test("4 pinned conversations that failed load with the next attempt, however many there are", async () => {
     const world = makeWorld()
     world.server.listPage = 3
     for (let n = 0; n < 12; n++) world.server.addConversation(`c${n}`, "me", `friend-${n}`)
@@ -297,7 +297,7 @@ describe("one request that fails", () => {
     expect(items.map(({ id }) => id).sort()).toEqual(pinned)
   })
 
-  test("9 presence that had no answer is asked for again, and many people are asked about in parts", async () => {
+  test("9 presence without an answer is requested again, for many users in batches", async () => {
     const world = makeWorld()
     world.server.come("friend-1")
     const { client, wires } = makeTab(world, { roster: "watch" })
@@ -317,7 +317,7 @@ describe("one request that fails", () => {
     expect(Math.max(...asked.map(({ body }) => (body.userIds as string[]).length))).toBe(200)
   })
 
-  test("M9 a mark whose tab closes before it could send it is sent by another one", async () => {
+  test("M9 another tab sends the mark of a tab that closes before sending it", async () => {
     const world = makeWorld()
     const stored = world.server.addConversation("7", "me", "asha")
     world.server.store("7", "asha", "hello")
@@ -474,7 +474,7 @@ describe("a change of settings", () => {
     })
   })
 
-  test("F4 a change that waits when the user leaves, or the client closes, is answered", async () => {
+  test("F4 a waiting change is settled when the user leaves or the client closes", async () => {
     for (const end of ["logout", "close"] as const) {
       const world = makeWorld()
       world.server.isLocal = true
@@ -494,7 +494,7 @@ describe("a change of settings", () => {
   })
 })
 
-test("settings that waited when their user left are sent when that user is back", async () => {
+test("waiting settings of a user who left are sent when that user is back", async () => {
   const world = makeWorld()
   const { server } = world
   server.isLocal = true
@@ -559,7 +559,7 @@ describe("a slow network", () => {
     client.close()
   })
 
-  test("one that stops is given up", async () => {
+  test("a stalled answer is aborted", async () => {
     const { world, client } = slow(10, 12_000)
     client.retain()
     await world.clock.advance(10_100)

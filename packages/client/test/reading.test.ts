@@ -60,7 +60,7 @@ describe("a thread", () => {
     expect(new Set(after.map((row) => row.key)).size).toBe(61)
   })
 
-  test("M6 a lost message is noticed by the next one, fetched, and shown in its place", async () => {
+  test("M6 the next message reveals a lost one, which is fetched and shown in its place", async () => {
     const { seven, server, clock, wires, texts } = await ready()
     wires.loseEvent.add("new_private_message")
     server.say("7", "asha", "text 4")
@@ -74,7 +74,7 @@ describe("a thread", () => {
     for (const moment of moments) expect(moment).toEqual(numbered(1, moment.length))
   })
 
-  test("M6 a gap that cannot be fetched is tried again, and nothing after it is shown before", async () => {
+  test("M6 a gap that cannot be fetched is retried, and nothing after it shows until then", async () => {
     const { seven, server, clock, wires, texts } = await ready()
     wires.loseEvent.add("new_private_message")
     server.say("7", "asha", "text 4")
@@ -106,7 +106,7 @@ describe("a thread", () => {
     expect(client.unread.get()).toEqual({ total: 10, byConversation: { "7": 10 } })
   })
 
-  test("M6 hundreds that came while away are followed to the end", async () => {
+  test("M6 hundreds of messages missed while offline are loaded to the end", async () => {
     const { server, clock, cut, texts, seven } = await ready()
     cut()
     for (let at = 4; at <= 704; at++) server.store("7", "asha", `text ${at}`)
@@ -180,7 +180,7 @@ describe("a thread", () => {
     expect(client.conversations.get().items).toHaveLength(1)
   })
 
-  test("conversations made while away, and live, are in the list", async () => {
+  test("conversations created live or while offline are in the list", async () => {
     const { server, clock, client, cut } = await ready()
     cut()
     server.addConversation("8", "me", "ben")
@@ -193,7 +193,7 @@ describe("a thread", () => {
     expect(client.conversations.get().items.map((item) => [item.id, item.unread])).toContainEqual(["9", 1])
   })
 
-  test("the list comes in pages, newest first, and a catch-up does not bring the rest of it", async () => {
+  test("the list loads in pages, newest first, and a catch-up does not load further pages", async () => {
     const world = makeWorld()
     world.server.listPage = 2
     for (let at = 1; at <= 5; at++) {
@@ -245,7 +245,7 @@ describe("a thread", () => {
     expect(client.conversations.get().hasMore).toBe(true)
   })
 
-  test("a name that changed while away is there soon after the reconnect", async () => {
+  test("a name changed while offline shows soon after the reconnect", async () => {
     const { server, clock, seven, cut } = await ready()
     cut()
     server.addUser("asha", "Asha Rao")
@@ -253,7 +253,7 @@ describe("a thread", () => {
     expect(seven.item.get()?.other?.name).toBe("Asha Rao")
   })
 
-  test("300 conversations are asked for in hundreds", async () => {
+  test("300 conversations are requested in batches of 100", async () => {
     const world = makeWorld()
     for (let at = 0; at < 300; at++) world.server.addConversation(`c${at}`, "me", `u${at}`)
     const { client } = makeTab(world)
@@ -292,8 +292,8 @@ describe("a thread", () => {
   })
 })
 
-describe("with the socket refused and HTTP alive", () => {
-  test("the list and history load, messages go, replies are seen", async () => {
+describe("while the socket is refused", () => {
+  test("the list and history load, and messages are sent and received over HTTP", async () => {
     const world = makeWorld()
     world.server.addConversation("7", "me", "asha")
     world.server.store("7", "asha", "hello")
@@ -346,7 +346,7 @@ describe("with the socket refused and HTTP alive", () => {
     expect(server.seen.filter(({ what }) => what.includes("/conversations")).length).toBeLessThanOrEqual(14)
   })
 
-  test("it asks modestly, less and less while nothing answers, and not at all when hidden", async () => {
+  test("polling is slow, slows down without answers, and stops while the page is hidden", async () => {
     const { server, clock, cut, wires, environment } = await ready()
     wires.socketDown = true
     cut()

@@ -28,7 +28,7 @@ const ways = [
 
 describe("F14 the server's data is restored from a backup under an open page", () => {
   for (const [name, generation] of ways) {
-    test(`${name}: what is gone is not shown any more, and all counts are right`, async () => {
+    test(`${name}: lost messages disappear, and all counts are correct`, async () => {
       const { server, clock, texts, unread, item, seven, client } = await ready()
       const backup = server.backup()
       for (let at = 4; at <= 7; at++) server.say("7", "asha", `lost ${at}`)
@@ -51,7 +51,7 @@ describe("F14 the server's data is restored from a backup under an open page", (
       expect([texts().at(-1), client.restored.get().dismissed]).toEqual(["text 5", true])
     })
 
-    test(`${name}: other messages with the same numbers take the place of those that were there`, async () => {
+    test(`${name}: other messages with the same numbers replace the loaded ones`, async () => {
       const { server, clock, texts, item, seven } = await ready()
       const backup = server.backup()
       server.say("7", "asha", "lost 4")
@@ -66,7 +66,7 @@ describe("F14 the server's data is restored from a backup under an open page", (
       expect(item("7")?.unread).toBe(9)
     })
 
-    test(`${name}: what was not sent yet stays, goes out once, and has its place`, async () => {
+    test(`${name}: an unsent message remains and is sent once, in order`, async () => {
       const { server, clock, texts, seven, wires, cut } = await ready()
       const backup = server.backup()
       server.say("7", "asha", "lost 4")
@@ -82,7 +82,7 @@ describe("F14 the server's data is restored from a backup under an open page", (
       expect(there?.map((entry) => entry.clientMessageId)).toEqual([sent.ok && sent.clientMessageId])
     })
 
-    test(`${name}: while one is in the past`, async () => {
+    test(`${name}: lost messages disappear from a thread that shows the past`, async () => {
       const world = makeWorld()
       world.server.addConversation("7", "me", "asha")
       for (let at = 1; at <= 500; at++) world.server.store("7", "asha", `text ${at}`)
@@ -101,7 +101,7 @@ describe("F14 the server's data is restored from a backup under an open page", (
     })
   }
 
-  test("an answer that is too small for the newest messages still leads to them", async () => {
+  test("a sync answer without room for the newest messages still leads to them", async () => {
     const { server, clock, texts, seven, item } = await ready()
     const backup = server.backup()
     server.say("7", "asha", "lost")
@@ -114,7 +114,7 @@ describe("F14 the server's data is restored from a backup under an open page", (
     expect(seven.readers.get().asha).toMatchObject({ readSeq: 3 })
   })
 
-  test("a mark that was not sent yet is dropped, also when a page is loaded in between", async () => {
+  test("an unsent mark is dropped, also when a page is loaded in between", async () => {
     const browser = new Browser()
     const one = await ready(browser)
     const backup = one.server.backup()
@@ -173,7 +173,7 @@ describe("F14 the server's data is restored from a backup under an open page", (
     expect(server.conversations.get("7")?.read.get("me")).toBe(3)
   })
 
-  test("a mark that is made over HTTP asks first whether the generation is still the same", async () => {
+  test("a mark over HTTP first checks the generation", async () => {
     const { server, clock, seven, wires, cut, unread, texts } = await ready()
     const backup = server.backup()
     for (let at = 4; at <= 9; at++) server.say("7", "asha", `lost ${at}`)
@@ -192,7 +192,7 @@ describe("F14 the server's data is restored from a backup under an open page", (
     expect(server.conversations.get("7")?.read.get("me")).toBe(12)
   })
 
-  test("over HTTP alone it is noticed by the next question", async () => {
+  test("over HTTP alone the next request detects it", async () => {
     const { server, clock, wires, cut, texts, client, unread } = await ready()
     const backup = server.backup()
     server.say("7", "asha", "lost")
@@ -209,7 +209,7 @@ describe("F14 the server's data is restored from a backup under an open page", (
     expect(texts().at(-1)).toBe("text 4")
   })
 
-  test("an answer that was given before the change and comes after it is dropped", async () => {
+  test("an answer from before the restore that arrives after it is dropped", async () => {
     const { server, clock, wires, texts, client, unread, seven, item } = await ready()
     const backup = server.backup()
     server.say("7", "asha", "lost")
@@ -298,7 +298,7 @@ describe("F14 the server's data is restored from a backup under an open page", (
     expect(client.roster().get().status).toBe("live")
   })
 
-  test("every tab notices by itself, and a mark from a tab that has not yet is not taken over", async () => {
+  test("each tab detects it by itself, and ignores marks from a tab that has not yet", async () => {
     const browser = new Browser()
     const one = await ready(browser)
     const two = await ready(browser, one.world)
@@ -320,7 +320,7 @@ describe("F14 the server's data is restored from a backup under an open page", (
     expect(one.server.conversations.get("7")?.read.get("me")).toBeUndefined()
   })
 
-  test("two servers behind one address, each with data of its own, are not asked in a storm", async () => {
+  test("two servers with different data behind one address cause no request storm", async () => {
     const { server, clock, cut } = await ready()
     // HTTP reaches the one, the socket the other.
     const onHttp = server.onHttp.bind(server)
@@ -346,8 +346,8 @@ describe("F14 the server's data is restored from a backup under an open page", (
   })
 })
 
-describe("F14 the list and what comes while it is fetched", () => {
-  test("a message that the answer under way does not know of yet is fetched after it", async () => {
+describe("F14 messages that arrive while the list is fetched", () => {
+  test("a message that is missing in the pending answer is fetched after it", async () => {
     const { server, clock, wires, client, item } = await ready()
     let answer = () => {}
     wires.late = new Promise((resolve) => {
@@ -367,33 +367,36 @@ describe("F14 the list and what comes while it is fetched", () => {
   })
 })
 
-describe("F14 a conversation that went back, past the first page of the list", () => {
-  test.each([3, 0])("counts what is unread, though the answer has only %i entries", async (mostReset) => {
-    const world = makeWorld()
-    const { server, clock } = world
-    server.addConversation("7", "me", "asha")
-    server.addConversation("8", "me", "ben")
-    for (let at = 1; at <= 20; at++) server.store("7", "asha", `text ${at}`)
-    await clock.advance(10)
-    const { client, cut } = makeTab(world)
-    server.listPage = 1
-    server.mostReset = mostReset
-    const backup = server.backup()
-    server.store("7", "asha", "after the copy")
-    server.store("8", "ben", "newest")
-    const letGo = client.retain()
-    await clock.advance(1_000)
-    await client.loadMoreConversations()
-    const seven = () => client.conversations.get().items.find(({ id }) => id === "7")
-    expect(seven()).toMatchObject({ headSeq: 21, unread: 21 })
-    cut()
-    server.restore(backup)
-    server.store("8", "ben", "newest")
-    await clock.advance(10_000)
-    expect(seven()).toMatchObject({ headSeq: 20, unread: 20 })
-    letGo()
-    client.close()
-  })
+describe("F14 a restored conversation past the first page of the list", () => {
+  test.each([3, 0])(
+    "unread messages are counted although the answer has only %i entries",
+    async (mostReset) => {
+      const world = makeWorld()
+      const { server, clock } = world
+      server.addConversation("7", "me", "asha")
+      server.addConversation("8", "me", "ben")
+      for (let at = 1; at <= 20; at++) server.store("7", "asha", `text ${at}`)
+      await clock.advance(10)
+      const { client, cut } = makeTab(world)
+      server.listPage = 1
+      server.mostReset = mostReset
+      const backup = server.backup()
+      server.store("7", "asha", "after the copy")
+      server.store("8", "ben", "newest")
+      const letGo = client.retain()
+      await clock.advance(1_000)
+      await client.loadMoreConversations()
+      const seven = () => client.conversations.get().items.find(({ id }) => id === "7")
+      expect(seven()).toMatchObject({ headSeq: 21, unread: 21 })
+      cut()
+      server.restore(backup)
+      server.store("8", "ben", "newest")
+      await clock.advance(10_000)
+      expect(seven()).toMatchObject({ headSeq: 20, unread: 20 })
+      letGo()
+      client.close()
+    },
+  )
 })
 
 describe("F14 entries announced past a gap are lost", () => {
@@ -420,7 +423,7 @@ describe("F14 entries announced past a gap are lost", () => {
     return { world, ...world, ...tab, seven, backup, asked }
   }
 
-  test("the join finds it, though the server has the last message that was fetched", async () => {
+  test("the join detects it although the server has the last fetched message", async () => {
     const { server, clock, client, seven, backup, asked } = await holed()
     server.restore(backup)
     await clock.advance(10_000)

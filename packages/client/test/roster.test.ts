@@ -99,7 +99,7 @@ describe("the roster", () => {
     )
   })
 
-  test("P5 the versions of a user only grow, over rejoins too", () => {
+  test("P5 the versions of a user never decrease, over rejoins too", () => {
     fc.assert(
       fc.property(
         histories,
@@ -128,7 +128,7 @@ describe("the roster", () => {
     )
   })
 
-  test("P6 changes that come before the snapshot wait for it", () => {
+  test("P6 changes that arrive before the snapshot wait for it", () => {
     const before = run([
       { type: "joined", listed: true },
       { type: "changes", changes: [online("a", 5)] },
@@ -182,7 +182,7 @@ describe("the roster", () => {
     expect(reduceRoster(model, { type: "changes", changes: [offline("a", 12)] }).count).toBe(999)
   })
 
-  test("nothing new gives the same object", () => {
+  test("without changes the same object is returned", () => {
     const model = run([{ type: "snapshot", list: list([presence("a", 3)], 3) }])
     expect(reduceRoster(model, { type: "changes", changes: [online("a", 3), offline("a", 2)] })).toBe(model)
   })

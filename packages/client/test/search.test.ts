@@ -14,7 +14,7 @@ async function connected() {
   return { ...world, ...tab, asked }
 }
 
-test("hits come newest first, page after page, of the user's conversations only", async () => {
+test("hits are listed newest first, in pages, from the user's conversations only", async () => {
   const { server, client } = await connected()
   for (let n = 0; n < 5; n++) server.store("7", "asha", `ferry ${n}`)
   server.store("8", "asha", "ferry of others")
@@ -32,7 +32,7 @@ test("hits come newest first, page after page, of the user's conversations only"
   client.close()
 })
 
-test("pages without a hit are read through", async () => {
+test("pages without a hit are skipped", async () => {
   const { server, client, asked } = await connected()
   server.store("7", "asha", "needle")
   for (let n = 0; n < 7; n++) server.store("7", "asha", `hay ${n}`)
@@ -85,7 +85,7 @@ test("a busy server is requested again after its retryAfter, at most five times"
   client.close()
 })
 
-test("a search that is given up ends at once, also while it waits, and asks no more", async () => {
+test("an aborted search ends at once, also while it waits, and sends no more requests", async () => {
   const { server, client, clock, asked } = await connected()
   server.refuse = (what) =>
     what === "GET /api/privatechat/search" ? refusal("unavailable", true) : undefined

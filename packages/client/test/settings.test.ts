@@ -60,7 +60,7 @@ describe("settings of a conversation", () => {
     expect([ids(), away(), total()]).toEqual([[..."edcba"], [], 12])
   })
 
-  test("a mute ends by itself", async () => {
+  test("a mute expires", async () => {
     const { set, total, until, clock, client } = await ready()
     const muted = () => client.conversation("e").item.get()?.muted
     let told = 0
@@ -78,7 +78,7 @@ describe("settings of a conversation", () => {
     expect([muted(), total()]).toEqual([false, 15])
   })
 
-  test("a closed client leaves no timer of a mute", async () => {
+  test("a closed client leaves no timer for a mute", async () => {
     const { set, until, clock, client } = await ready()
     await set("e", { mutedUntil: until(HOUR) })
     client.close()
@@ -86,7 +86,7 @@ describe("settings of a conversation", () => {
     expect(clock.pending).toBe(0)
   })
 
-  test("it is shown before the server answers, and the last one wins", async () => {
+  test("a setting shows before the server answers, and the last one wins", async () => {
     const { set, ids, wires, clock, kept, sent } = await ready()
     const acks: ((answer: unknown) => void)[] = []
     wires.take = (event, ack) => event === "set_conversation_settings" && acks.push(ack) > 0
@@ -107,7 +107,7 @@ describe("settings of a conversation", () => {
     expect(kept("a")).toEqual({ pinned: true, archived: true })
   })
 
-  test("without a socket it is sent over HTTP, and without a network it waits over a reload", async () => {
+  test("a setting is sent over HTTP without a socket, and waits over a reload without a network", async () => {
     const { set, wires, cut, clock, kept, world, browser, ids, client } = await ready()
     wires.socketDown = true
     cut()
@@ -128,13 +128,13 @@ describe("settings of a conversation", () => {
     expect(next.client.conversations.get().items.map(({ id }) => id)).toEqual([..."beda"])
   })
 
-  test("an empty change asks nothing of the server", async () => {
+  test("an empty change sends no request", async () => {
     const { set, sent } = await ready()
     expect((await set("a", {})).result).toEqual({ ok: true })
     expect(sent()).toEqual([])
   })
 
-  test("a refusal undoes it and shows the reason", async () => {
+  test("a refusal reverts the setting and shows the reason", async () => {
     const { set, ids, server } = await ready()
     server.refuse = (what) => (what === "set_conversation_settings" ? refusal("forbidden") : undefined)
     const { result } = await set("a", { pinned: true })
@@ -142,7 +142,7 @@ describe("settings of a conversation", () => {
     expect(ids()).toEqual([..."edcba"])
   })
 
-  test("another device sets it", async () => {
+  test("a setting from another device applies", async () => {
     const { server, clock, ids, away } = await ready()
     server.set("me", { conversationId: "a", pinned: true })
     server.set("me", { conversationId: "e", archived: true })
@@ -150,7 +150,7 @@ describe("settings of a conversation", () => {
     expect([ids(), away()]).toEqual([[..."adcb"], ["e"]])
   })
 
-  test("a message brings an archived conversation back unless it is muted, live and after an absence", async () => {
+  test("a message unarchives a conversation unless it is muted, live and after a reconnect", async () => {
     const { set, server, clock, ids, away, cut, until, total, wires } = await ready()
     await set("a", { archived: true })
     await set("b", { archived: true, mutedUntil: until(HOUR) })
@@ -224,7 +224,7 @@ describe("settings of a conversation", () => {
     ])
   })
 
-  test("F4 settings of one person are not sent as the next one", async () => {
+  test("F4 settings of one user are not sent as the next one", async () => {
     const { set, wires, cut, clock, server, client } = await ready(2, {
       userId: undefined,
     })

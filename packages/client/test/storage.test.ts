@@ -23,7 +23,7 @@ describe.each([
   ["IndexedDB", indexedDbStorage],
   ["memory", memoryStorage],
 ])("the storage in %s", (_name, open) => {
-  test("keeps an outbox for each user", async () => {
+  test("it stores an outbox for each user", async () => {
     const storage = open()
     await storage.putOutbox(record("a"))
     await storage.putOutbox(record("b", "other"))
@@ -34,7 +34,7 @@ describe.each([
     expect(await storage.outbox("other")).toHaveLength(1)
   })
 
-  test("keeps values until they are undefined", async () => {
+  test("it stores values until they are set to undefined", async () => {
     const storage = open()
     expect(await storage.get("drafts")).toBeUndefined()
     await storage.set("drafts", { "7": "hello" })
@@ -63,7 +63,7 @@ test("M1 the outbox in IndexedDB survives a reload", async () => {
   expect(await indexedDbStorage().outbox("me")).toEqual([])
 })
 
-test("F23 a storage that never answers is waited for once, and then gone on without", async () => {
+test("F23 the client waits once for a storage that never answers, and continues without it", async () => {
   const world = makeWorld()
   const stored = world.server.addConversation("7", "me", "asha")
   const never = () => new Promise<never>(() => {})
@@ -93,7 +93,7 @@ test("F23 a storage that never answers is waited for once, and then gone on with
   client.close()
 })
 
-test("F23 the same for an IndexedDB whose open never answers", async () => {
+test("F23 the client continues without an IndexedDB whose open never answers", async () => {
   const world = makeWorld()
   const stored = world.server.addConversation("7", "me", "asha")
   vi.stubGlobal("indexedDB", { open: () => ({}) })
@@ -144,7 +144,7 @@ describe("an IndexedDB that the browser takes away", () => {
     return { storage, opened }
   }
 
-  test("is opened again without a close event, and nothing is lost", async () => {
+  test("it is reopened without a close event, and nothing is lost", async () => {
     const { storage, opened } = await broken()
     await storage.set("b", 2)
     await storage.putOutbox(record("x"))
@@ -154,7 +154,7 @@ describe("an IndexedDB that the browser takes away", () => {
     expect(opened).toHaveLength(2)
   })
 
-  test("fails where it fails again, once for each call", async () => {
+  test("it fails the call once if reopening fails", async () => {
     const { storage } = await broken()
     vi.spyOn(indexedDB, "open").mockImplementation(() => {
       throw new DOMException("Storage is closed to you.", "SecurityError")
@@ -164,7 +164,7 @@ describe("an IndexedDB that the browser takes away", () => {
   })
 })
 
-test("a browser that cannot commit by itself stores all the same", async () => {
+test("a browser without IDBTransaction.commit() still stores", async () => {
   const { prototype } = FDBTransaction
   const { commit } = prototype
   prototype.commit = undefined as never

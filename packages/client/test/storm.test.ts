@@ -168,7 +168,7 @@ for (const [name, restores, others] of [
   ["with restored backups", true, false],
   ["with entries of an unknown kind", false, true],
 ] as const)
-  test(`a storm of faults, ${name}`, async () => {
+  test(`the client converges after a storm of faults, ${name}`, async () => {
     const failures: string[] = []
     for (let seed = FIRST; seed < FIRST + SEEDS; seed++)
       await storm(seed, 80, restores, others).catch((thrown) => failures.push(String(thrown)))

@@ -37,7 +37,7 @@ const sends = () =>
   world.server.seen.filter(({ what }) => what === "send_private_message").map(({ body }) => body)
 const requests = (method: string) => world.files.seen.filter(({ what }) => what.startsWith(`${method} `))
 
-test("F23 a storage of uploads that never answers keeps no file from being sent", async () => {
+test("F23 a file is sent although the storage of uploads never answers", async () => {
   const never = () => new Promise<never>(() => {})
   const tab = await open({ uploadStorage: { all: never, put: never, bytes: never, delete: never } })
   const adding = tab.client.uploads.add("7", file("hello"))
@@ -52,7 +52,7 @@ test("F23 a storage of uploads that never answers keeps no file from being sent"
 })
 
 describe("messages with files", () => {
-  test("wait in the outbox, and so do those behind them", async () => {
+  test("they wait in the outbox, and so do the messages behind them", async () => {
     const tab = await open()
     const talk = tab.client.conversation("7")
     world.files.hangs = true
@@ -82,7 +82,7 @@ describe("messages with files", () => {
     expect(storage.records.size).toBe(0)
   })
 
-  test("keep their files over a reload, before and after the last byte", async () => {
+  test("they keep their files over a reload, before and after the last byte", async () => {
     let tab = await open()
     world.files.hangs = true
     const upload = await tab.client.uploads.add("7", file("hello"))
@@ -105,7 +105,7 @@ describe("messages with files", () => {
     expect(storage.records.size).toBe(0)
   })
 
-  test("fail when their bytes are gone, and when the server refuses a file for good", async () => {
+  test("they fail when their bytes are missing or the server refuses a file permanently", async () => {
     let tab = await open()
     world.files.hangs = true
     const upload = await tab.client.uploads.add("7", file("hello"))
@@ -168,7 +168,7 @@ describe("an upload", () => {
     expect(uploads(tab)[0]?.state).toBe("ready")
   })
 
-  test("waits for a scanner, and fails if that does not let it pass", async () => {
+  test("waits for a scanner, and fails if the scanner blocks it", async () => {
     const tab = await open()
     let state = "processing"
     world.files.instead = (what) =>
@@ -227,7 +227,7 @@ describe("an upload", () => {
     expect(first).not.toBe(second)
   })
 
-  test("is not shown to the next user, and is there when its user is back", async () => {
+  test("is hidden from the next user and returns with its user", async () => {
     let sub = "me"
     const getToken = () => {
       const claims = { sub, exp: world.clock.now() / 1000 + 300 }
@@ -266,7 +266,7 @@ describe("uploads of others", () => {
   }
   const film = { conversationId: "7", fileId: "f", userId: "ben", name: "film.mp4", size: 100 }
 
-  test("is shown until a moment after its end, or until events stop", async () => {
+  test("they show until shortly after their end, or until events stop", async () => {
     const tab = await open()
     const { sharing } = tab.client
     await tell({ ...film, received: 40, state: "uploading" })
@@ -294,7 +294,7 @@ describe("addresses of files", () => {
     state: "ready" as const,
   }
 
-  test("are signed while they are used, and renewed before they end", async () => {
+  test("they are signed while subscribed, and renewed before they expire", async () => {
     const tab = await open()
     world.files.stored.set("f", { size: 1, bytes: new Uint8Array(1), metadata: {} })
     const start = world.clock.now()
@@ -313,7 +313,7 @@ describe("addresses of files", () => {
     expect(requests("POST").length).toBe(2)
   })
 
-  test("are asked for again when one was refused, but not again and again", async () => {
+  test("a refused address is requested again, at most once a minute", async () => {
     const tab = await open()
     world.files.stored.set("f", { size: 1, bytes: new Uint8Array(1), metadata: {} })
     world.files.expiresAt = () => new Date(world.clock.now() + 12 * 3_600_000).toISOString()
@@ -339,7 +339,7 @@ describe("addresses of files", () => {
     for (const stop of stops) stop()
   })
 
-  test("are null for a file that one may not have, and plain where the cookie does", async () => {
+  test("they are null for a forbidden file, and unsigned with a cookie", async () => {
     const tab = await open()
     const store = tab.client.fileUrl(shared)
     store.subscribe(() => {})

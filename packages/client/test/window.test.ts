@@ -225,7 +225,7 @@ test("19 20: the target of a jump stays, although rows around it exceed the wind
   expect(shown()).toContain(seq)
 })
 
-test("19 20: the same for a jump to a loaded row", async () => {
+test("19 20: the target of a jump to a loaded row stays, too", async () => {
   const world = makeWorld()
   const { server, clock } = world
   server.addConversation("7", "me", "asha")

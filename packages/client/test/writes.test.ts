@@ -36,8 +36,8 @@ async function open(world: World, browser: Browser, isOpen = true) {
 
 const outbox = ({ client }: Pick<Tab, "client">) => client.outbox.get()
 
-describe("what others do", () => {
-  test("an edit, reactions, a pin and a deletion change the row, and are never unread", async () => {
+describe("changes by others", () => {
+  test("edits, reactions, pins and deletions change the row and are never unread", async () => {
     const { server, clock, id, row, item, client, seven } = await ready()
     const keys = seven.messages.get().rows.map(({ key }) => key)
     server.act("7", "asha", id(1), { kind: "edit", content: "better" })
@@ -59,7 +59,7 @@ describe("what others do", () => {
     expect(client.unread.get().total).toBe(0)
   })
 
-  test("an edit of the last message changes the preview at once, and moves nothing", async () => {
+  test("an edit of the last message changes the preview at once without reordering", async () => {
     for (const isOpen of [true, false]) {
       const { server, clock, id, item, client } = await ready(3, { isOpen })
       server.addConversation("8", "me", "ben")
@@ -84,7 +84,7 @@ describe("what others do", () => {
     }
   })
 
-  test("a list that was read before a deletion does not bring the text back", async () => {
+  test("a list that was read before a deletion does not restore the text", async () => {
     const { server, clock, id, item, client, wires } = await ready(3, { isOpen: false })
     let arrive = () => {}
     wires.late = new Promise((resolve) => {
@@ -99,7 +99,7 @@ describe("what others do", () => {
     expect(item()).toMatchObject({ lastMessage: { content: "text 2" }, headSeq: 4 })
   })
 
-  test("the quote of a reply follows the message that it quotes", async () => {
+  test("the quote of a reply follows the quoted message", async () => {
     const { server, clock, id, seven, texts } = await ready(1)
     await seven.send("an answer", { replyTo: id(1) })
     expect(seven.messages.get().rows.at(-1)?.replyTo).toMatchObject({ id: id(1), excerpt: "text 1", seq: 1 })
@@ -127,7 +127,7 @@ describe("what others do", () => {
     expect(calls("kind=all")).toBe(1)
   })
 
-  test("missed changes show on all loaded messages", async () => {
+  test("missed changes apply to all loaded messages", async () => {
     const { server, clock, cut, id, row, seven } = await ready(200)
     await seven.loadOlder()
     await seven.jumpTo(20)
@@ -142,7 +142,7 @@ describe("what others do", () => {
     expect(row(id(199)).deletedAt).not.toBeNull()
   })
 
-  test("without a socket it shows by HTTP", async () => {
+  test("changes arrive over HTTP without a socket", async () => {
     const { server, clock, wires, cut, id, row } = await ready()
     wires.socketDown = true
     cut()
@@ -190,8 +190,8 @@ describe("what others do", () => {
   })
 })
 
-describe("what the user does", () => {
-  test("shows at once, and stays one row until it is stored", async () => {
+describe("changes by the user", () => {
+  test("a change shows at once and stays one row until it is stored", async () => {
     const { clock, id, row, seven, stored, wires, client } = await ready()
     wires.swallow.add("edit_message").add("react").add("pin_message").add("delete_message")
     wires.httpDown = true
@@ -233,7 +233,7 @@ describe("what the user does", () => {
     expect(seven.messages.get().rows.at(-1)).toMatchObject({ content: "text 2", deletedAt: null })
   })
 
-  test("a lost acknowledgement: over HTTP with the same id, stored once", async () => {
+  test("a change whose acknowledgement is lost is sent over HTTP with the same id and stored once", async () => {
     const { clock, id, row, seven, stored, wires, server } = await ready()
     for (const event of ["edit_message", "react", "pin_message", "delete_message"]) wires.loseAck.add(event)
     await seven.react(id(1), "❤️")
@@ -270,7 +270,7 @@ describe("what the user does", () => {
     expect(row(id(2))).toMatchObject({ deletedAt: expect.any(String), content: "" })
   })
 
-  test("with everything cut it survives a reload, and arrives in order", async () => {
+  test("a change made offline survives a reload and arrives in order", async () => {
     const { world, browser, clock, id, seven, wires, cut, client, stored } = await ready()
     wires.socketDown = wires.httpDown = true
     cut()
@@ -288,7 +288,7 @@ describe("what the user does", () => {
     expect(outbox(next).items).toEqual([])
   })
 
-  test("a later edit takes the place of one that never left; a second deletion is none", async () => {
+  test("a later edit replaces one that was never dispatched, and a second deletion has no effect", async () => {
     const { clock, id, seven, wires, cut, client, stored } = await ready()
     wires.socketDown = wires.httpDown = true
     cut()
@@ -305,7 +305,7 @@ describe("what the user does", () => {
     expect(stored.log.slice(3).map(({ kind }) => kind)).toEqual(["reaction", "delete"])
   })
 
-  test("a reaction that is taken back before it left is not sent, and one that may have arrived is taken back", async () => {
+  test("a reaction removed before its dispatch is not sent, and one that may have arrived is removed on the server", async () => {
     const { clock, id, seven, row, wires, cut, client, stored } = await ready()
     wires.socketDown = wires.httpDown = true
     cut()
@@ -340,7 +340,7 @@ describe("what the user does", () => {
   })
 
   test.each(["forbidden", "not_found", "invalid"] as const)(
-    "%s takes it back, is told as a failed send is, and holds up nothing",
+    "%s reverts the change, is reported like a failed send, and blocks nothing",
     async (code) => {
       const { clock, id, seven, row, server, client, stored } = await ready()
       server.refuse = (what) => (what === "edit_message" || what === "react" ? refusal(code) : undefined)
@@ -383,7 +383,7 @@ describe("what the user does", () => {
   })
 })
 
-describe("on a message that is not sent yet", () => {
+describe("changes of an unsent message", () => {
   async function offline() {
     const it = await ready(1)
     it.wires.socketDown = it.wires.httpDown = true
@@ -400,7 +400,7 @@ describe("on a message that is not sent yet", () => {
     return { ...it, send, online }
   }
 
-  test("an edit becomes its text, if it never left; a deletion cancels it", async () => {
+  test("an edit replaces the text of a message that was never dispatched, and a deletion cancels it", async () => {
     const { send, online, seven, stored, texts, client } = await offline()
     await send("first")
     const second = await send("second")
@@ -442,7 +442,7 @@ describe("on a message that is not sent yet", () => {
     expect(next.texts()).toEqual(["text 1", null])
   })
 
-  test("if a message fails for good, the changes that wait for it fail too", async () => {
+  test("the changes that wait for a message fail when it fails permanently", async () => {
     const { send, online, seven, stored, server, clock, client, texts } = await offline()
     server.refuse = (what) =>
       what.includes("message") && what !== "edit_message" ? refusal("invalid") : undefined
@@ -460,7 +460,7 @@ describe("on a message that is not sent yet", () => {
     expect(texts()).toEqual(["text 1", "changed"])
   })
 
-  test("if it fails for good, and was deleted, it is gone", async () => {
+  test("a deleted message that fails permanently disappears", async () => {
     const { send, online, seven, server, clock, client, texts } = await offline()
     server.refuse = (what) => (what.includes("message") ? refusal("invalid") : undefined)
     const first = await send("first")
@@ -471,7 +471,7 @@ describe("on a message that is not sent yet", () => {
     expect(texts()).toEqual(["text 1"])
   })
 
-  test("a change of a message that is there does not wait behind one that failed", async () => {
+  test("a change of a stored message does not wait behind a failed one", async () => {
     const { world, seven, server, clock, id, row, texts } = await ready(1)
     server.refuse = (_, body) => (body.content === "bad" ? refusal("invalid") : undefined)
     await seven.send("bad")
@@ -526,7 +526,7 @@ describe("two tabs", () => {
     expect([outbox({ client }).items, outbox(other).items]).toEqual([[], []])
   })
 
-  test("a write that the server has is taken out of the outbox by its entry", async () => {
+  test("the entry of a write removes it from the outbox", async () => {
     const { clock, id, seven, wires, client, row, cut } = await ready()
     wires.loseAck.add("edit_message")
     wires.loseAnswer.add(`PATCH /api/privatechat/messages/7/${id(2)}`)

@@ -21,7 +21,7 @@ function Files() {
   )
 }
 
-test("the files of a conversation load while mounted, page by page, and follow what is sent", async () => {
+test("the files of a conversation load while mounted, page by page, and follow new messages", async () => {
   const world = makeWorld()
   const { server, clock } = world
   server.addUser("me")

@@ -65,53 +65,56 @@ function Picture() {
   return <p>{`at ${useFileUrl(shared)}`}</p>
 }
 
-test.each([true, false])("files of a conversation (StrictMode: %s)", async (strict) => {
-  const world = makeWorld()
-  world.server.addConversation("7", "me", "ben")
-  world.files.stored.set("f", { size: 1, bytes: new Uint8Array(1), metadata: {} })
-  const { client } = makeTab(world)
-  const inside = (
-    <LamplightProvider client={client}>
-      <Composer />
-      <Picture />
-    </LamplightProvider>
-  )
-  render(strict ? <StrictMode>{inside}</StrictMode> : inside)
-  const pass = (ms: number) => act(() => world.clock.advance(ms))
-  await act(() => client.uploads.load())
-  await pass(100)
-  const press = async (name: string) => {
-    await act(async () => screen.getByText(name).click())
+test.each([true, false])(
+  "uploads, progress and addresses of files render (StrictMode: %s)",
+  async (strict) => {
+    const world = makeWorld()
+    world.server.addConversation("7", "me", "ben")
+    world.files.stored.set("f", { size: 1, bytes: new Uint8Array(1), metadata: {} })
+    const { client } = makeTab(world)
+    const inside = (
+      <LamplightProvider client={client}>
+        <Composer />
+        <Picture />
+      </LamplightProvider>
+    )
+    render(strict ? <StrictMode>{inside}</StrictMode> : inside)
+    const pass = (ms: number) => act(() => world.clock.advance(ms))
+    await act(() => client.uploads.load())
+    await pass(100)
+    const press = async (name: string) => {
+      await act(async () => screen.getByText(name).click())
+      await pass(0)
+    }
+
+    expect(screen.getByText(/^at \/api\/files\/f\?signature=/)).toBeTruthy()
+    world.files.hangs = true
+    await press("Add")
+    expect(screen.getByText("a.txt waiting")).toBeTruthy()
+    await press("Send")
+    expect(screen.getByText("sending a.txt waiting")).toBeTruthy()
+    expect(screen.queryByText("a.txt waiting")).toBeNull()
+    world.files.hangs = false
+    await pass(130_000)
+    expect(screen.queryByText(/sending/)).toBeNull()
+    await press("Add")
+    expect(screen.getByText("a.txt ready")).toBeTruthy()
+    await press("Cancel")
+    expect(screen.queryByText("a.txt ready")).toBeNull()
+
+    for (const peer of world.server.peers)
+      peer.send("file_progress", {
+        ...{ conversationId: "7", fileId: "g", userId: "ben", name: "film.mp4" },
+        ...{ size: 100, received: 45, state: "uploading" },
+      })
     await pass(0)
-  }
+    expect(screen.getByText("film.mp4 45")).toBeTruthy()
 
-  expect(screen.getByText(/^at \/api\/files\/f\?signature=/)).toBeTruthy()
-  world.files.hangs = true
-  await press("Add")
-  expect(screen.getByText("a.txt waiting")).toBeTruthy()
-  await press("Send")
-  expect(screen.getByText("sending a.txt waiting")).toBeTruthy()
-  expect(screen.queryByText("a.txt waiting")).toBeNull()
-  world.files.hangs = false
-  await pass(130_000)
-  expect(screen.queryByText(/sending/)).toBeNull()
-  await press("Add")
-  expect(screen.getByText("a.txt ready")).toBeTruthy()
-  await press("Cancel")
-  expect(screen.queryByText("a.txt ready")).toBeNull()
+    client.close()
+  },
+)
 
-  for (const peer of world.server.peers)
-    peer.send("file_progress", {
-      ...{ conversationId: "7", fileId: "g", userId: "ben", name: "film.mp4" },
-      ...{ size: 100, received: 45, state: "uploading" },
-    })
-  await pass(0)
-  expect(screen.getByText("film.mp4 45")).toBeTruthy()
-
-  client.close()
-})
-
-test("the progress of one upload renders no other", async () => {
+test("the progress of one upload does not render another", async () => {
   const world = makeWorld()
   world.server.addConversation("7", "me", "ben")
   const { client } = makeTab(world)

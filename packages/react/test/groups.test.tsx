@@ -97,7 +97,7 @@ afterEach(() => {
   requests = []
 })
 
-test("members and blocks load once, and show what their actions change", async () => {
+test("members and blocks load once, and show the effect of their actions", async () => {
   const client = makeClient()
   render(
     <StrictMode>
@@ -120,7 +120,7 @@ test("members and blocks load once, and show what their actions change", async (
   client.close()
 })
 
-test("on a server they render as loading, without a request", () => {
+test("server rendering shows them as loading, without a request", () => {
   const client = makeClient()
   const html = renderToString(
     <LamplightProvider client={client}>

@@ -213,7 +213,7 @@ describe("the hooks", () => {
     expect(client.connection.get().status).toBe("idle")
   })
 
-  test("StrictMode: a conversation is joined once, and left after the last look", async () => {
+  test("StrictMode joins a conversation once, and leaves it after the last unmount", async () => {
     const client = makeClient()
     const sent = () => FakeSocket.all[0]?.sent.filter((event) => event.endsWith("_conversation"))
     const { rerender } = render(
@@ -234,7 +234,7 @@ describe("the hooks", () => {
     expect(sent()).toEqual(["join_conversation", "leave_conversation"])
   })
 
-  test("a sent message keeps its row while it becomes the real one", async () => {
+  test("a sent message keeps its row when it is stored", async () => {
     const client = makeClient()
     render(
       <LamplightProvider client={client}>
@@ -276,7 +276,7 @@ describe("the hooks", () => {
     expect(renders).toBe(before)
   })
 
-  test("another conversation is another thread", async () => {
+  test("another id shows another thread", async () => {
     const client = makeClient()
     render(
       <LamplightProvider client={client}>
@@ -294,7 +294,7 @@ describe("the hooks", () => {
     ])
   })
 
-  test("rendering on a server shows the initial state and connects nothing", () => {
+  test("server rendering shows the initial state without connecting", () => {
     const client = makeClient()
     const html = renderToString(
       <LamplightProvider client={client}>
@@ -308,7 +308,7 @@ describe("the hooks", () => {
     expect(FakeSocket.all).toHaveLength(0)
   })
 
-  test("a hook without a provider says what is missing", () => {
+  test("a hook without a provider explains the missing provider", () => {
     const quiet = vi.spyOn(console, "error").mockImplementation(() => {})
     expect(() => render(<Everything />)).toThrow("LamplightProvider")
     quiet.mockRestore()

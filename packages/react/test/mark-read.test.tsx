@@ -110,7 +110,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-test("what is shown is read, at first and as messages arrive, each mark once", async () => {
+test("shown messages are marked as read, at first and as they arrive, each mark once", async () => {
   await open()
   expect(screen.getByText("1 rows, 0 unread")).toBeTruthy()
   expect(marks).toEqual([1])
@@ -120,7 +120,7 @@ test("what is shown is read, at first and as messages arrive, each mark once", a
   expect(marks).toEqual([1, 2])
 })
 
-test("nothing is read while the page is in the background, until the user is back", async () => {
+test("nothing is marked as read while the page is in the background", async () => {
   setVisible(false)
   await open()
   expect(screen.getByText("1 rows, 1 unread")).toBeTruthy()
@@ -133,7 +133,7 @@ test("nothing is read while the page is in the background, until the user is bac
   expect(marks).toEqual([2])
 })
 
-test("nothing is read while the newest message is not shown, nor after the thread has gone", async () => {
+test("nothing is marked as read while the newest message is hidden, nor after the thread unmounts", async () => {
   const show = await open()
   show(<Thread isShown={false} />)
   say("new_private_message", message(2))

@@ -20,7 +20,7 @@ function counter() {
   return { store, add }
 }
 
-test("a burst is told a few times and then once more with the last state, all stores together", async () => {
+test("a burst notifies a few times and once more with the last state, all stores together", async () => {
   const [one, other] = [counter(), counter()]
   const seen: [number, number][] = []
   const look = () => seen.push([one.store.get(), other.store.get()])
@@ -40,7 +40,7 @@ test("a burst is told a few times and then once more with the last state, all st
   for (const end of ends) end()
 })
 
-test("who has left is not told, though something waited for them", async () => {
+test("an unsubscribed listener is not called for a pending notification", async () => {
   const { store, add } = counter()
   let told = 0
   const end = pacedSubscribe(store)(() => told++)

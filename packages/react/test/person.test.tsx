@@ -26,51 +26,54 @@ function Thread() {
   )
 }
 
-test.each([true, false])("F4 a provider keyed by the user (StrictMode: %s)", async (strict) => {
-  const world = makeWorld()
-  world.server.addConversation("7", "asha", "carl")
-  world.server.addConversation("8", "ben", "carl")
-  world.server.store("7", "carl", "for Asha alone")
-  let person = "asha"
-  let serial = 0
-  const getToken = () => {
-    const claims = { sub: person, exp: world.clock.now() / 1000 + 300 }
-    const token = `e30.${btoa(JSON.stringify(claims))}.${++serial}`
-    world.server.tokens.set(`Bearer ${token}`, person)
-    return token
-  }
-  const { client } = makeTab(world, { userId: undefined as never, getToken })
-  const page = (key: string | null) => {
-    const inside = key && (
-      <LamplightProvider key={key} client={client}>
-        <List />
-        <Thread />
-      </LamplightProvider>
-    )
-    return strict ? <StrictMode>{inside}</StrictMode> : inside
-  }
-  const pass = (ms: number) => act(() => world.clock.advance(ms))
+test.each([true, false])(
+  "F4 a provider keyed by the user shows only that user's data (StrictMode: %s)",
+  async (strict) => {
+    const world = makeWorld()
+    world.server.addConversation("7", "asha", "carl")
+    world.server.addConversation("8", "ben", "carl")
+    world.server.store("7", "carl", "for Asha alone")
+    let person = "asha"
+    let serial = 0
+    const getToken = () => {
+      const claims = { sub: person, exp: world.clock.now() / 1000 + 300 }
+      const token = `e30.${btoa(JSON.stringify(claims))}.${++serial}`
+      world.server.tokens.set(`Bearer ${token}`, person)
+      return token
+    }
+    const { client } = makeTab(world, { userId: undefined as never, getToken })
+    const page = (key: string | null) => {
+      const inside = key && (
+        <LamplightProvider key={key} client={client}>
+          <List />
+          <Thread />
+        </LamplightProvider>
+      )
+      return strict ? <StrictMode>{inside}</StrictMode> : inside
+    }
+    const pass = (ms: number) => act(() => world.clock.advance(ms))
 
-  const { rerender } = render(page("asha"))
-  await pass(1_000)
-  expect(screen.getByText("asha has 7")).toBeTruthy()
-  expect(screen.getByText("for Asha alone")).toBeTruthy()
+    const { rerender } = render(page("asha"))
+    await pass(1_000)
+    expect(screen.getByText("asha has 7")).toBeTruthy()
+    expect(screen.getByText("for Asha alone")).toBeTruthy()
 
-  // In one step, as a router does it.
-  person = "ben"
-  rerender(page("ben"))
-  await pass(1_000)
-  expect(screen.getByText("ben has 8")).toBeTruthy()
-  expect(screen.queryByText("for Asha alone")).toBeNull()
-  expect([...world.server.peers].map(({ userId }) => userId)).toEqual(["ben"])
+    // In one step, as a router does it.
+    person = "ben"
+    rerender(page("ben"))
+    await pass(1_000)
+    expect(screen.getByText("ben has 8")).toBeTruthy()
+    expect(screen.queryByText("for Asha alone")).toBeNull()
+    expect([...world.server.peers].map(({ userId }) => userId)).toEqual(["ben"])
 
-  // Out, a while at the sign-in, and in.
-  rerender(page(null))
-  await pass(30_000)
-  expect(world.server.peers.size).toBe(0)
-  person = "asha"
-  rerender(page("asha"))
-  await pass(1_000)
-  expect(screen.getByText("asha has 7")).toBeTruthy()
-  client.close()
-})
+    // Out, a while at the sign-in, and in.
+    rerender(page(null))
+    await pass(30_000)
+    expect(world.server.peers.size).toBe(0)
+    person = "asha"
+    rerender(page("asha"))
+    await pass(1_000)
+    expect(screen.getByText("asha has 7")).toBeTruthy()
+    client.close()
+  },
+)

@@ -81,7 +81,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-test("a search starts after a pause, and only the newest query counts", async () => {
+test("a search starts after a pause, and only the newest query is used", async () => {
   const client = makeClient()
   const ui = (query: string) => (
     <StrictMode>
@@ -120,7 +120,7 @@ test("a search starts after a pause, and only the newest query counts", async ()
   client.close()
 })
 
-test("an error is shown, and a retry searches again; another filter searches anew", async () => {
+test("an error shows, a retry repeats the search, and another filter starts a new one", async () => {
   const client = makeClient()
   const ui = (conversationId: string) => (
     <LamplightProvider client={client}>

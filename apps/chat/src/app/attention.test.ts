@@ -6,7 +6,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-test("F16 what a tab that crashed said is believed for 45 s, also when the clock is set back", () => {
+test("F16 the state of a crashed tab expires after 45 s, and at once when the clock is set back", () => {
   const kept = new Map<string, string>()
   vi.stubGlobal("localStorage", {
     getItem: (key: string) => kept.get(key) ?? null,
@@ -21,7 +21,7 @@ test("F16 what a tab that crashed said is believed for 45 s, also when the clock
   expect(isLookedAt("7")).toBe(false)
 })
 
-test("F33 a message makes a sound and a notification in one tab only, and not where it is muted, looked at, or the user is busy", () => {
+test("F33 a message is notified in one tab only, and not if it is silent or the user is busy", () => {
   const message = { conversationId: "7", isLeader: true, isSilent: false, isBusy: false }
   expect(isToldOf(message)).toBe(true)
   expect(isToldOf({ ...message, isLeader: false })).toBe(false)
@@ -29,7 +29,7 @@ test("F33 a message makes a sound and a notification in one tab only, and not wh
   expect(isToldOf({ ...message, isBusy: true })).toBe(false)
 })
 
-test("48: while the browser suspends sound it is dropped, and not made later", () => {
+test("48: a sound is dropped while the browser suspends audio, and not played later", () => {
   const tones: number[] = []
   let state = "suspended"
   const resume = vi.fn(async () => {})

@@ -5,7 +5,7 @@ afterEach(() => {
   vi.resetModules()
 })
 
-it("a language that does not load leaves the one that was chosen before it", async () => {
+it("a language that fails to load leaves the previous choice", async () => {
   const root = { lang: "en", dir: "ltr" }
   vi.stubGlobal("document", { documentElement: root, querySelector: () => null })
   vi.stubGlobal("localStorage", { getItem: () => null, setItem() {}, removeItem() {} })

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest"
 import { hashOf, parseRoute } from "./route"
 
 describe("routes", () => {
-  it("go there and back, whatever an id is made of", () => {
+  it("parse what they format, for any id", () => {
     for (const id of ["7", "a/b c", "ü#?%"]) {
       expect(parseRoute(hashOf({ view: "thread", conversationId: id }))).toEqual({
         view: "thread",
@@ -19,7 +19,7 @@ describe("routes", () => {
     expect(parseRoute(hashOf({ view: "people" }))).toEqual({ view: "people" })
   })
 
-  it("lead to the list when they make no sense", () => {
+  it("lead to the list if they are invalid", () => {
     for (const hash of ["", "#", "#/c/", "#/c/%E0%A4%A", "#token=x"]) {
       expect(parseRoute(hash)).toEqual({ view: "conversations" })
     }

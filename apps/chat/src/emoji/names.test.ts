@@ -8,7 +8,7 @@ const COMPONENTS = 2
 const all: { emoji: string; group?: number }[] = require("emojibase-data/en/data.json")
 const names: Record<string, string[]> = ar
 
-it("gives every emoji of the picker a name in each language", () => {
+it("every emoji of the picker has a name in each language", () => {
   expect(languages.map(({ code }) => code).sort()).toEqual(["ar", "de", "en"])
   const unnamed = all.filter(
     ({ emoji, group }) =>

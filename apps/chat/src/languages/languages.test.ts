@@ -65,7 +65,7 @@ function* examples(text: string): Generator<Values> {
       yield { ...Object.fromEntries([...names].map((name) => [name, count])), ...choice }
 }
 
-it("has a file for each language that can be chosen", () => {
+it("each language that can be chosen has a file", () => {
   const codes = languages.map(({ code }) => code).sort()
   expect(LANGUAGES).toEqual(codes)
   expect(Object.keys(notices).sort()).toEqual(codes)
@@ -75,13 +75,13 @@ describe.each(languages.map(({ code }) => code))("the texts in %s", (code) => {
   const texts = flat(catalogue(code))
   const categories = new Intl.PluralRules(code).resolvedOptions().pluralCategories
 
-  it("has every key, with the same arguments", () => {
+  it("have every key with the same arguments", () => {
     expect(texts.map(([key]) => key)).toEqual([...english.keys()])
     for (const [key, text] of texts)
       expect([key, ...argumentsOf(text)]).toEqual([key, ...argumentsOf(english.get(key) ?? "")])
   })
 
-  it("has every plural form that the language has", () => {
+  it("have every plural form of their language", () => {
     for (const [key, text] of texts)
       visit(parse(text), (one) => {
         if (one.type !== TYPE.plural) return
@@ -90,7 +90,7 @@ describe.each(languages.map(({ code }) => code))("the texts in %s", (code) => {
       })
   })
 
-  it("formats every message, whatever its numbers are", () => {
+  it("format for any number", () => {
     for (const [key, text] of texts) {
       const compiled = compile(text)
       for (const values of examples(text)) {
@@ -100,7 +100,7 @@ describe.each(languages.map(({ code }) => code))("the texts in %s", (code) => {
     }
   })
 
-  it("is text that is ready to be shown", () => {
+  it("are plain text", () => {
     for (const [key, text] of texts) {
       expect([key, text]).toEqual([key, text.trim()])
       expect(text, key).not.toMatch(/ {2}|\.\.\.|["<>]/)
@@ -119,7 +119,7 @@ function exampleOf(make: Make): Values {
   }
 }
 
-it("has every group from the start, so that a component may hold it", () => {
+it("every group exists from the start, so that components may hold it", () => {
   const groups = (node: object, path = ""): string[] =>
     Object.entries(node).flatMap(([key, value]) =>
       typeof value === "object" ? [path + key, ...groups(value, `${path}${key}.`)] : [],
@@ -127,7 +127,7 @@ it("has every group from the start, so that a component may hold it", () => {
   expect(groups(messageArguments).sort()).toEqual(groups(read("en.json")).sort())
 })
 
-it("makes the arguments that the messages have", () => {
+it("the functions provide the arguments of the messages", () => {
   const walk = (node: object, path: string): void => {
     for (const [key, make] of Object.entries(node) as [string, Make | object][]) {
       if (!(typeof make === "function")) walk(make, `${path}${key}.`)
@@ -147,7 +147,7 @@ it("makes the arguments that the messages have", () => {
 })
 
 describe("the language of the page", () => {
-  it("is the first of the user's that it has, or English", () => {
+  it("is the user's first available language, or English", () => {
     expect(systemLanguage(["en-GB", "de"])).toBe("en")
     expect(systemLanguage(["tlh", "EN-us"])).toBe("en")
     expect(systemLanguage(["tlh"])).toBe("en")
@@ -155,7 +155,7 @@ describe("the language of the page", () => {
     expect(systemLanguage(["C", "de_DE.UTF-8", "", "ar"])).toBe("ar")
   })
 
-  it("is written as in the user's region", () => {
+  it("uses the locale of the user's region", () => {
     expect(localeOf("en", ["de-AT", "en-GB", "en-US"])).toBe("en-GB")
     expect(localeOf("en", ["de-AT"])).toBe("en-AT")
     expect(localeOf("ar", ["de"])).toBe("ar")

@@ -124,28 +124,28 @@ function placed(name: string, code: string): string[] {
   })
 }
 
-describe("the files of the page", () => {
+describe("the source files of the page", () => {
   const all = (look: (program: Node) => Node[], pattern: RegExp) =>
     files
       .filter((name) => pattern.test(name))
       .flatMap((name) => check(name, readFileSync(new URL(name, source), "utf8"), look))
 
-  it("have no text that a user reads: those are in the catalogue", () => {
+  it("contain no user-visible text, which belongs to the catalogue", () => {
     expect(all(writtenTexts, /\.tsx$/)).toEqual([])
   })
 
-  it("hold no single text outside of a function, which would stay when the language changes", () => {
+  it("read no message outside of a function, where it would outlive a change of language", () => {
     expect(all(heldTexts, /\.tsx?$/)).toEqual([])
   })
 
-  it("place nothing by left and right, which would not turn in a language from right to left", () => {
+  it("use no left and right, which right-to-left languages do not mirror", () => {
     const found = readdirSync(source, { recursive: true, encoding: "utf8" }).flatMap((name) =>
       /\.(css|tsx)$/.test(name) ? placed(name, readFileSync(new URL(name, source), "utf8")) : [],
     )
     expect(found).toEqual([])
   })
 
-  it("would be found if they did", () => {
+  it("are reported if they break a rule", () => {
     const written = `const a = (n) => <p title="Hello" aria-label={n ? words.a : "some"}>{n > 0 && "New"} Text <b>{n} · x</b></p>`
     expect(check("a.tsx", written, writtenTexts).length).toBe(4)
     const held = `const text = words.account\nconst all = [{ label: text.title }, { label: words.list.more }]\nconst b = () => text.title`

@@ -6,7 +6,7 @@ const seen = (text: string) => text.replace(/[⁦-⁩]/g, "")
 describe("the texts of the page", () => {
   afterEach(() => loadWords("en"))
 
-  it("leave out what there is not, with its spaces and commas", () => {
+  it("omit missing parts with their spaces and commas", () => {
     expect(words.people.withHandle("Noor", undefined)).toBe("Noor")
     expect(words.people.withHandle("Noor", "@noor")).toBe("Noor @noor")
     expect(words.presence.named("Noor", "Online")).toBe("Noor, online")
@@ -35,7 +35,7 @@ describe("the texts of the page", () => {
     expect(words.banner.waitingInTab(1, 1)).toBe("1 message and 1 change wait in this tab; do not close it.")
   })
 
-  it("change with the language, in the same groups", async () => {
+  it("follow the language, in the same groups", async () => {
     const { thread } = words
     await loadWords("ar")
     expect([0, 1, 2, 3, 11, 100].map((n) => thread.newer(n))).toEqual([
@@ -53,7 +53,7 @@ describe("the texts of the page", () => {
     expect(seen(words.system.isNow({ isSelf: true, name: "Asha" }, "owner"))).toBe("Du bist jetzt Inhaber")
   })
 
-  it("are of the language that was chosen last, however long another one takes", async () => {
+  it("follow the last choice, however long another language takes to load", async () => {
     const both = await Promise.all([loadWords("ar"), loadWords("de")])
     expect(both).toEqual([false, true])
     expect(words.thread.copied).toBe("Kopiert")

@@ -8,7 +8,7 @@ const shown = (...args: Parameters<typeof excerptOf>) =>
 
 const isWhole = (text: string) => !/\p{Surrogate}/u.test(text)
 
-it("marks every match", () => {
+it("an excerpt marks every match", () => {
   expect(
     shown("The ferry, the old ferry", [
       [4, 9],
@@ -19,7 +19,7 @@ it("marks every match", () => {
   expect(shown("no match", [])).toBe("no match")
 })
 
-it("shows the part around the first match, from the start of a word", () => {
+it("an excerpt shows the part around the first match, from the start of a word", () => {
   const content = `${"word ".repeat(50)}here it is${" word".repeat(50)}`
   const text = shown(content, [[250, 254]], 60)
   expect(text).toMatch(/^…word /)
@@ -27,11 +27,11 @@ it("shows the part around the first match, from the start of a word", () => {
   expect(text).toMatch(/…$/)
 })
 
-it("is one line", () => {
+it("an excerpt is one line", () => {
   expect(shown("one\n\n two\tthree", [[6, 9]])).toBe("one [two] three")
 })
 
-it("leaves out matches that lie outside, and cuts no character in half", () => {
+it("an excerpt omits matches outside of it and splits no character", () => {
   expect(
     shown("short", [
       [2, 3],

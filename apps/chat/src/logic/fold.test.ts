@@ -1,7 +1,7 @@
 import { expect, it } from "vitest"
 import { foldHeight, isFolded, linesOf, mayFold } from "./fold"
 
-it("counts the lines of a text, those that wrap too, and no more than asked for", () => {
+it("lines are counted with wrapped ones, up to the limit", () => {
   expect(linesOf("", 9)).toBe(1)
   expect(linesOf("one\ntwo\n\nfour", 9)).toBe(4)
   expect(linesOf("x".repeat(62), 9)).toBe(1)
@@ -10,7 +10,7 @@ it("counts the lines of a text, those that wrap too, and no more than asked for"
   expect(linesOf("\n".repeat(8_000), 30)).toBe(30)
 })
 
-it("folds texts of many characters or many lines, and no usual one", () => {
+it("texts of many characters or lines are folded, and usual ones are not", () => {
   expect(mayFold("A message of a few lines.\nIt is\nread\nas it is.")).toBe(false)
   expect(mayFold("word ".repeat(139))).toBe(false)
   expect(mayFold("word ".repeat(141))).toBe(true)
@@ -18,7 +18,7 @@ it("folds texts of many characters or many lines, and no usual one", () => {
   expect(mayFold("\n".repeat(14))).toBe(true)
 })
 
-it("shows about half of the screen, and never hides a few lines only", () => {
+it("a folded text shows about half of the screen and hides more than a few lines", () => {
   expect(foldHeight(16, 1080)).toBe(480)
   expect(foldHeight(16, 667)).toBe(400)
   expect(foldHeight(32, 844)).toBe(506)

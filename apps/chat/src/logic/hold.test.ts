@@ -26,7 +26,7 @@ function setUp() {
   return { hold, changes, pass, pending: () => timers.length }
 }
 
-describe("holding a list still", () => {
+describe("freezing the order of a list", () => {
   it("lasts while the pointer moves, and ends when it has rested", () => {
     const { hold, changes, pass } = setUp()
     hold.pointed()
@@ -40,7 +40,7 @@ describe("holding a list still", () => {
     expect(changes).toEqual([true, false, true])
   })
 
-  it("ends at once when the pointer leaves, or somebody turns elsewhere", () => {
+  it("ends at once when the pointer leaves or moves to another part", () => {
     const { hold, changes, pending } = setUp()
     hold.pointed()
     hold.left()
@@ -50,7 +50,7 @@ describe("holding a list still", () => {
     expect(pending()).toBe(0)
   })
 
-  it("lasts while one moves through it with the keyboard, however long", () => {
+  it("lasts while the focus is in the list", () => {
     const { hold, changes, pass } = setUp()
     hold.pointed()
     hold.focused(true)

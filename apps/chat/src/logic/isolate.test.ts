@@ -1,7 +1,7 @@
 import { expect, it } from "vitest"
 import { isolate } from "./isolate"
 
-it("keeps a name's direction to itself, whatever signs it holds", () => {
+it("a name's direction does not affect the text around it, whatever marks it has", () => {
   expect(isolate("Ben")).toBe("\u2068Ben\u2069")
   expect(isolate("Mal\u202Elive")).toBe("\u2068Mal\u202Elive\u2069")
   expect(isolate("a\u2069b")).toBe("\u2068ab\u2069")

@@ -17,20 +17,20 @@ const press: KeyPress = {
 const long = Number.NEGATIVE_INFINITY
 
 describe("Enter in the composer", () => {
-  it("sends, and with Shift breaks the line", () => {
+  it("sends, and with Shift inserts a new line", () => {
     expect(sends(press, false, long)).toBe(true)
     expect(sends({ ...press, shiftKey: true }, false, long)).toBe(false)
     expect(sends({ ...press, key: "a" }, false, long)).toBe(false)
   })
 
-  it("never sends while a word is composed, nor right after", () => {
+  it("never sends during a composition, nor right after", () => {
     expect(sends({ ...press, isComposing: true }, false, long)).toBe(false)
     expect(sends({ ...press, keyCode: 229 }, false, long)).toBe(false)
     expect(sends(press, false, press.timeStamp - 20)).toBe(false)
     expect(sends(press, false, press.timeStamp - 500)).toBe(true)
   })
 
-  it("is a new line on touch, unless a modifier says otherwise", () => {
+  it("inserts a new line on touch, unless a modifier is pressed", () => {
     expect(sends(press, true, long)).toBe(false)
     expect(sends({ ...press, ctrlKey: true }, true, long)).toBe(true)
     expect(sends({ ...press, metaKey: true, isComposing: true }, true, long)).toBe(false)
@@ -46,18 +46,18 @@ describe("length", () => {
 })
 
 describe("names and titles", () => {
-  it("makes initials of any script", () => {
+  it("initials work in any script", () => {
     expect(initials("Asha Rao")).toBe("AR")
     expect(initials("  élodie ")).toBe("É")
     expect(initials("山田 太郎")).toBe("山太")
     expect(initials("…")).toBe("?")
   })
 
-  it("finds a name without its accents", () => {
+  it("a name is found without its accents", () => {
     expect(fold("Zoë").includes(fold("zoe"))).toBe(true)
   })
 
-  it("puts the unread number first", () => {
+  it("the title starts with the unread count", () => {
     expect(documentTitle("Asha", 3)).toBe("(3) Asha")
     expect(documentTitle(null, 0)).toBe("Lamplight")
     expect(documentTitle("Asha", 4_000)).toBe("(999+) Asha")

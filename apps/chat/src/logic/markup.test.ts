@@ -97,7 +97,7 @@ describe("emphasis", () => {
     expect(sourceOf(parseMarkup(text))).toBe(text)
   })
 
-  it("does not read the marks of a name, of code or of a link", () => {
+  it("ignores marks inside names, code and links", () => {
     expect(line("**@A*B*_C** it", [{ id: "1", name: "A*B*_C" }])).toBe("strong(mention(@A*B*_C)) it")
     expect(line("`**a**` *`b*`*")).toBe("code(**a**) em(code(b*))")
     expect(line("https://a.test/_x_/**y**/z")).toBe("link(https://a.test/_x_/**y**/z)")
@@ -105,7 +105,7 @@ describe("emphasis", () => {
 })
 
 describe("blocks", () => {
-  it("reads lists, with the numbers as typed", () => {
+  it("parses lists, with the numbers as typed", () => {
     const blocks = parseMarkup("Bring:\n- **tea**\n  - green\n* milk\n3. three\n3) again\n\nSee you")
     expect(blocks.map(({ kind }) => kind)).toEqual(["text", "list", "list", "text"])
     const items = blocks.flatMap((block) => (block.kind === "list" ? block.items : []))
@@ -118,7 +118,7 @@ describe("blocks", () => {
     ])
   })
 
-  it("reads quotes, and what is in them", () => {
+  it("parses quotes and their content", () => {
     const [quote, text] = parseMarkup("> *a*\n>\n> - b\n> > c\n> > > d\nyes")
     expect(quote?.kind === "quote" && quote.blocks.map(({ kind }) => kind)).toEqual(["text", "list", "quote"])
     // A third one in it is as typed.
@@ -126,7 +126,7 @@ describe("blocks", () => {
     expect(text?.kind).toBe("text")
   })
 
-  it("keeps code as it is, links in it too", () => {
+  it("leaves code unchanged, links in it too", () => {
     expect(line("run `curl https://a.test` now, ``a`b`` and `` `c` ``")).toBe(
       "run code(curl https://a.test) now, code(a`b) and code(`c`)",
     )
@@ -138,7 +138,7 @@ describe("blocks", () => {
     })
   })
 
-  it("leaves a fence that is never closed alone", () => {
+  it("leaves a fence that is never closed unchanged", () => {
     expect(line("```\nhello")).toBe("```\nhello")
     expect(parseMarkup("```\na\n```\n```ts\nb").map(({ kind }) => kind)).toEqual(["code", "text"])
     expect(parseMarkup("```\n```")[0]).toMatchObject({ kind: "code", lines: [] })
@@ -146,7 +146,7 @@ describe("blocks", () => {
 })
 
 describe("links", () => {
-  it("leaves the sentence's own marks outside", () => {
+  it("exclude the punctuation of the sentence", () => {
     expect(line("See https://example.org/a_(b), or (http://x.test/).")).toBe(
       "See link(https://example.org/a_(b)), or (link(http://x.test/)).",
     )
@@ -158,7 +158,7 @@ describe("links", () => {
     expect(safeHref("www.example.org/x")).toBe("https://www.example.org/x")
   })
 
-  it("ends an address where a sign turns the direction, so that it leads where it reads", () => {
+  it("end at a mark of direction, so that an address leads where it seems to", () => {
     for (const sign of "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069") {
       expect(line(`https://evil.example/${sign}gro.lepmaxe`)).toBe(
         `link(https://evil.example/)${sign}gro.lepmaxe`,
@@ -167,7 +167,7 @@ describe("links", () => {
     }
   })
 
-  it("takes what an address for mail can be, from its first letter", () => {
+  it("include e-mail addresses from their first letter", () => {
     expect(safeHref("asha@example.org")).toBe("mailto:asha@example.org")
     expect(links("(.a.b+c@x.example and d@y.example.")).toEqual(["a.b+c@x.example"])
     expect(links("a@b@c.example a@b @x.example a@.b")).toEqual(["b@c.example"])
@@ -186,13 +186,13 @@ describe("links", () => {
     "vbscript:x",
     "http://",
     "//x.test",
-  ])("never links %s", (text) => {
+  ])("never include %s", (text) => {
     expect(safeHref(text)).toBeNull()
     expect(line(text)).toBe(text)
   })
 })
 
-it("loses no character of any text, and knows where each stands", () => {
+it("the parser loses no character of any text and reports the position of each", () => {
   const signs = [
     "*",
     "**",
@@ -244,7 +244,7 @@ it("loses no character of any text, and knows where each stands", () => {
   }
 })
 
-describe("H13 hostile text costs what its length costs", () => {
+describe("H13 parsing hostile text takes linear time", () => {
   const LENGTH = 100_000
   const LIMIT_MS = 1_000
   const fill = (part: string, length: number) => part.repeat(Math.ceil(length / part.length)).slice(0, length)
@@ -294,7 +294,7 @@ describe("lone emoji", () => {
   it.each(["👍", "👨‍👩‍👧‍👦", "🇩🇪 🎉", "👍🏽👍🏽👍🏽", "❤️"])("is large: %s", (text) => {
     expect(isLoneEmoji(text)).toBe(true)
   })
-  it.each(["", "ok", "👍 ok", "👍👍👍👍", "1", "#"])("is not: %s", (text) => {
+  it.each(["", "ok", "👍 ok", "👍👍👍👍", "1", "#"])("is not large: %s", (text) => {
     expect(isLoneEmoji(text)).toBe(false)
   })
 })

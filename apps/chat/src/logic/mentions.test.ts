@@ -9,7 +9,7 @@ const people = [
 ]
 
 describe("mentions", () => {
-  it("are the longest name after an @, and end with the name", () => {
+  it("match the longest name after an @, which ends at the end of a word", () => {
     const text = "@Ben Ito and @Ben, not @Benjamin nor me@Ben.org"
     expect(mentionsIn(text, people).map(({ start, end, id }) => [id, text.slice(start, end)])).toEqual([
       ["2", "@Ben Ito"],
@@ -19,12 +19,12 @@ describe("mentions", () => {
     expect(mentionsIn("(@Zoë)", people)).toEqual([{ start: 1, end: 5, id: "3" }])
   })
 
-  it("are sent once each, and of one name the chosen one", () => {
+  it("are sent once each, and the chosen one of several with one name", () => {
     expect(mentionedIds("@Ben @Ben @Zoë", people)).toEqual(["1", "3"])
     expect(mentionedIds("@Zoë", people, new Set(["4"]))).toEqual(["4"])
   })
 
-  it("are written after an @ at the start of a word", () => {
+  it("start with an @ at the start of a word", () => {
     expect(mentionQuery("hi @be", 6)).toEqual({ start: 3, query: "be" })
     expect(mentionQuery("@", 1)).toEqual({ start: 0, query: "" })
     expect(mentionQuery("@ben i", 6)).toEqual({ start: 0, query: "ben i" })
@@ -34,7 +34,7 @@ describe("mentions", () => {
     expect(mentionQuery("hi @be there", 6)).toEqual({ start: 3, query: "be" })
   })
 
-  it("are offered by the beginning of any word of a name, without case and marks", () => {
+  it("are suggested by the prefix of any word of a name, ignoring case and diacritics", () => {
     const ids = (query: string) => offered(query, people).map(({ id }) => id)
     expect(ids("")).toEqual(["1", "2", "3", "4"])
     expect(ids("BEN")).toEqual(["1", "2"])

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest"
 import { byMonth } from "./months"
 
-it("files stand together by the months of this device, with the year where it is another one", () => {
+it("files are grouped by local month, with the year if it is not the current one", () => {
   const now = new Date(2026, 10, 30)
   const at = (...date: [number, number, number]) => ({ createdAt: new Date(...date).toISOString() })
   const items = [at(2026, 10, 30), at(2026, 10, 1), at(2026, 9, 31), at(2025, 10, 30)]

@@ -3,7 +3,7 @@ import { ownPicture, safePicture } from "./picture"
 
 const safe = (url: string | null) => safePicture(url, "https://chat.example/chat#/c/7")
 
-it("shows pictures of this server, over https, and data", () => {
+it("pictures of this server, over https and as data are shown", () => {
   expect(safe("/api/avatars/7")).toBe("https://chat.example/api/avatars/7")
   expect(safe("https://other.example/a.png")).toBe("https://other.example/a.png")
   expect(safe("data:image/png;base64,AA==")).toBe("data:image/png;base64,AA==")
@@ -21,11 +21,11 @@ it.each([
   "data:text/html,x",
   "https://",
   "",
-])("H13 shows nothing from %j", (url) => {
+])("H13 a picture from %j is not shown", (url) => {
   expect(safe(url)).toBeNull()
 })
 
-it("H13 knows a picture of this server", () => {
+it("H13 a picture of this server is recognised", () => {
   const own = (url: string | null) => ownPicture(url, "https://chat.example/chat/sw.js")
   expect(own("/api/avatars/7")).toBe("https://chat.example/api/avatars/7")
   for (const url of [

@@ -9,14 +9,14 @@ const row = (seq: number | null, isPinned: boolean, content = `${seq}`) => ({
 const texts = (pins: { content: string }[]) => pins.map(({ content }) => content)
 
 describe("pinned messages", () => {
-  it("has those that are not loaded as they were listed, newest first", () => {
+  it("include those that are not loaded as they were listed, newest first", () => {
     expect(texts(mergePins([listed(3), listed(90)], [row(50, false), row(51, true)]))).toEqual([
       "90",
       "51",
       "3",
     ])
   })
-  it("has those that are loaded as their rows have them", () => {
+  it("show loaded ones as their rows do", () => {
     const rows = [row(3, false), row(4, true, "edited"), row(5, true), row(null, false)]
     expect(texts(mergePins([listed(3), listed(4)], rows))).toEqual(["5", "edited"])
   })

@@ -2,7 +2,7 @@ import { expect, it } from "vitest"
 import { excerptOf } from "./excerpt"
 import { plainHighlights, plainStart, plainText } from "./plain"
 
-it("is the message without its marks", () => {
+it("plain text is the message without its markup", () => {
   expect(plainText("**Bold** and `code`, ~~gone~~")).toBe("Bold and code, gone")
   expect(plainText("Bring:\n- tea\n2) *milk*\n> why?\n```ts\nconst a = 1\n```")).toBe(
     "Bring:\n• tea\n2. milk\nwhy?\nconst a = 1",
@@ -11,13 +11,13 @@ it("is the message without its marks", () => {
     expect(plainText(text)).toBe(text)
 })
 
-it("begins with what is shown of a long message", () => {
+it("plain text starts with the shown part of a long message", () => {
   expect(plainStart(`**${"a".repeat(20)}** ${"b ".repeat(5_000)}`, 24)).toBe(
     `${"a".repeat(20)} b b`.slice(0, 24),
   )
 })
 
-it("keeps what a search found in its place", () => {
+it("plain text keeps the positions of search hits", () => {
   const found = (content: string, ...words: string[]) => {
     const at = words.map((word): [number, number] => [
       content.indexOf(word),

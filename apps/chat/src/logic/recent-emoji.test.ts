@@ -1,7 +1,7 @@
 import { expect, test } from "vitest"
 import { merge } from "./recent-emoji"
 
-test("the last used emoji come first, each once, and the usual ones fill up", () => {
+test("recent emoji come first, once each, followed by the default ones", () => {
   expect(merge([])).toEqual(["👍", "❤️", "😂", "🎉", "😮", "🙏"])
   expect(merge(["🙏", "🐢", "🙏"])).toEqual(["🙏", "🐢", "👍", "❤️", "😂", "🎉"])
 })

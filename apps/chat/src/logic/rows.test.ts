@@ -41,12 +41,12 @@ describe("rows", () => {
     expect(heads(all)).toEqual([true, true, true, true])
   })
 
-  it("says nothing about what comes before the first fetched message", () => {
+  it("puts nothing before the first fetched message", () => {
     const rows = outline([message(7, "asha", "2026-11-24T10:00:00.000Z")], { ...all, hasOlder: true })
     expect(rows).toEqual(["k7"])
   })
 
-  it("F28 says that more follows, until it is there", () => {
+  it("F28 shows that newer messages follow until they are loaded", () => {
     const messages = [
       message(1, "asha", "2026-11-24T10:00:00.000Z"),
       message(2, "me", "2026-11-24T10:01:00.000Z"),
@@ -60,7 +60,7 @@ describe("rows", () => {
     expect(kinds(messages, false)).toEqual(["start", "day", "head", "k1", "head", "k2"])
   })
 
-  it("keeps every fetched row's key when an older page is put above", () => {
+  it("keeps the keys of fetched rows when an older page is prepended", () => {
     const newer = [
       message(3, "asha", "2026-11-24T10:02:00.000Z"),
       message(4, "me", "2026-11-24T10:03:00.000Z"),
@@ -123,7 +123,7 @@ describe("rows", () => {
     }
   })
 
-  it("keeps the rows it has when the next of a hundred thousand messages comes", () => {
+  it("keeps the existing rows when the next of a hundred thousand messages arrives", () => {
     const messages = Array.from({ length: 100_000 }, (_, i) =>
       message(i + 1, i % 3 ? "asha" : "me", new Date(Date.UTC(2026, 0, 1) + i * 60_000).toISOString()),
     )

@@ -13,8 +13,8 @@ const press = (key: string, code: string, held = ""): ShortcutPress => ({
   altGraph: held.includes("g"),
 })
 
-describe("which key press is a shortcut", () => {
-  it("takes Ctrl, or Cmd on a Mac, and nothing more that is held", () => {
+describe("recognising shortcuts", () => {
+  it("requires Ctrl, or Cmd on a Mac, without other modifiers", () => {
     expect(matches(press("k", "KeyK", "c"), "Mod+K", false)).toBe(true)
     expect(matches(press("K", "KeyK", "c"), "Mod+K", false)).toBe(true)
     expect(matches(press("k", "KeyK", "m"), "Mod+K", false)).toBe(false)
@@ -26,7 +26,7 @@ describe("which key press is a shortcut", () => {
     expect(matches(press("ArrowDown", "ArrowDown", "as"), "Alt+ArrowDown", false)).toBe(false)
   })
 
-  it("goes by the letter, and by its place where the layout has no Latin ones", () => {
+  it("matches the letter, or the key's position on layouts without Latin letters", () => {
     // Dvorak: the K is where others have the V.
     expect(matches(press("k", "KeyV", "c"), "Mod+K", false)).toBe(true)
     expect(matches(press("t", "KeyK", "c"), "Mod+K", false)).toBe(false)
@@ -37,13 +37,13 @@ describe("which key press is a shortcut", () => {
     expect(matches(press("Dead", "KeyU", "ma"), "Mod+Alt+U", true)).toBe(true)
   })
 
-  it("leaves AltGr to those who write with it", () => {
+  it("ignores AltGr", () => {
     expect(matches(press("ŋ", "KeyG", "cag"), "Mod+Alt+G", false)).toBe(false)
     // A Hungarian keyboard, with the left Ctrl and Alt.
     expect(matches(press("]", "KeyG", "ca"), "Mod+Alt+G", false)).toBe(false)
   })
 
-  it("finds a sign wherever the layout has it", () => {
+  it("matches a sign wherever the layout has it", () => {
     expect(matches(press("?", "Slash", "s"), "?", false)).toBe(true)
     expect(matches(press("?", "Minus", "s"), "?", false)).toBe(true)
     expect(matches(press("/", "Slash", "c"), "Mod+/", false)).toBe(true)
@@ -52,13 +52,13 @@ describe("which key press is a shortcut", () => {
 })
 
 describe("the list of shortcuts", () => {
-  it("has each key once, and words for each", () => {
+  it("has each key once, with a text for each", () => {
     const keys = ids.flatMap((id) => shortcuts[id].keys.map((one) => `${shortcuts[id].place ?? ""} ${one}`))
     expect(new Set(keys).size).toBe(keys.length)
     for (const id of ids) expect(words.shortcuts.names[id]).toBeTruthy()
   })
 
-  it("62: takes no key from browsers and screen readers", () => {
+  it("62: uses no key of browsers and screen readers", () => {
     const taken = [
       ..."ABCDFHJLMNOPQRSTUVWXYZ".split("").map((letter) => `Mod+${letter}`),
       ..."ABCDGHIJKMNOPQRSTUVWXYZ".split("").map((letter) => `Mod+Shift+${letter}`),
@@ -81,7 +81,7 @@ describe("the list of shortcuts", () => {
     for (const id of ids) for (const keys of shortcuts[id].keys) expect(taken).not.toContain(keys)
   })
 
-  it("is shown as the system shows keys", () => {
+  it("shows keys as the system does", () => {
     expect(keysText("Mod+Alt+G", false)).toBe("Ctrl+Alt+G")
     expect(keysText("Mod+Alt+G", true)).toBe("⌥⌘G")
     expect(keysText("Alt+Shift+ArrowDown", false)).toBe("Alt+Shift+↓")
@@ -94,7 +94,7 @@ describe("the list of shortcuts", () => {
 describe("the next conversation", () => {
   const rows = ["a", "b", "c", "d"].map((id) => ({ id, isUnread: id === "b" || id === "d" }))
 
-  it("follows the list and ends with it", () => {
+  it("follows the order of the list and stops at its ends", () => {
     expect(stepFrom(rows, "a", 1)).toBe("b")
     expect(stepFrom(rows, "d", 1)).toBeNull()
     expect(stepFrom(rows, "a", -1)).toBeNull()
@@ -103,7 +103,7 @@ describe("the next conversation", () => {
     expect(stepFrom([], "a", 1)).toBeNull()
   })
 
-  it("that is unread is looked for all around", () => {
+  it("with unread messages is searched past the end of the list", () => {
     expect(stepFrom(rows, "a", 1, true)).toBe("b")
     expect(stepFrom(rows, "d", 1, true)).toBe("b")
     expect(stepFrom(rows, "a", -1, true)).toBe("d")

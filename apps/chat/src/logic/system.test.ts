@@ -23,7 +23,7 @@ const outline = (messages: Groupable[], rows: SystemRow[], options = all) =>
   buildRows(withSystem(messages, rows), options).map((row) => row.key.replace(/^day:.*/, "day"))
 
 describe("changes of a group in its thread", () => {
-  it("stand in the order of the log, before what is unsent, and end the group of a sender", () => {
+  it("follow the order of the log, come before unsent messages, and end the group of a sender", () => {
     const messages = [message(2, "asha"), message(4, "asha"), message(null, "me")]
     const rows = [system(1, []), system(3, []), system(5, [])]
     expect(outline(messages, rows)).toEqual([
@@ -50,7 +50,7 @@ describe("changes of a group in its thread", () => {
     expect(build(withSystem(more, rows), all)).toEqual(buildRows(withSystem(more, rows), all))
   })
 
-  it("say who did what to whom", () => {
+  it("name the actor, the change and the members", () => {
     const names: Record<string, string> = { asha: "Asha", ben: "Ben", me: "Nobody" }
     const said = (changes: SystemChange[], senderId: string | null = "asha") =>
       systemText(system(1, changes, senderId), "me", (id) => names[id] ?? id)

@@ -59,7 +59,7 @@ describe("24: days where the clocks change", () => {
     expect(nextMidnight(first).toISOString()).toBe("2026-10-25T23:00:00.000Z")
   })
 
-  it("calls a message from one minute before midnight yesterday's", () => {
+  it("labels a message from one minute before midnight as yesterday's", () => {
     const now = new Date("2026-11-24T00:01:00+01:00")
     const then = new Date("2026-11-23T23:59:00+01:00")
     expect(dayTitle(then, now, words.time, "en-GB")).toBe("Yesterday")
@@ -82,7 +82,7 @@ describe("times in words", () => {
     expect(listTime(new Date(2026, 10, 3), now, words.time, "en-GB")).toBe("3 Nov")
   })
 
-  it("tells how long ago without going into the future", () => {
+  it("are never in the future", () => {
     expect(ago(new Date(now.getTime() + 9_000), now, words.time)).toBe("just now")
     expect(ago(new Date(now.getTime() - 5 * 60_000), now, words.time, "en-GB")).toBe("5 min ago")
     expect(ago(new Date(now.getTime() - 3 * 3_600_000), now, words.time, "en-GB")).toBe("3 hr ago")

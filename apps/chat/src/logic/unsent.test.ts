@@ -8,7 +8,7 @@ const item = (conversationId: string, content: string, state: "sending" | "faile
   state,
 })
 
-it("F29 a row names what failed, or else what was written last", () => {
+it("F29 a row shows the failed message, or else the last one written", () => {
   const named = namedUnsent([
     item("a", "one", "failed"),
     item("b", "first"),
@@ -26,7 +26,7 @@ it("F29 a row names what failed, or else what was written last", () => {
   ])
 })
 
-it("F29 one message waits for the failed one, the others for the one before", () => {
+it("F29 the next message waits for the failed one, the others for the one before", () => {
   const row = (key: string, seq: number | null, waitingFor: "earlier-failed" | null) => ({
     key,
     seq,

@@ -1,6 +1,6 @@
 import { expect, it, vi } from "vitest"
 
-it("leaves nothing of what was opened to the next user", async () => {
+it("recent items are cleared for the next user", async () => {
   const stored = new Map<string, string>()
   vi.stubGlobal("sessionStorage", {
     getItem: (key: string) => stored.get(key) ?? null,

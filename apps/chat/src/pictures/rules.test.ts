@@ -9,7 +9,7 @@ const error = (code: string, retryable = false) =>
   new LamplightError({ code, message: `The server says ${code}.`, retryable })
 
 describe("pictures", () => {
-  it("are known by their first bytes, whatever their name says", async () => {
+  it("are recognised by their first bytes, whatever their name", async () => {
     for (const text of [PNG, "\xff\xd8\xff\xe0", "GIF87a", "GIF89a", "RIFF\x0a\0\0\0WEBPVP8 "])
       expect(isPicture(bytes(text))).toBe(true)
     for (const text of ["", "\x89PNG", "<svg xmlns=", "%PDF-1.7", "RIFF\0\0\0\0WAVEfmt ", "GIF88a", "BM"])
@@ -24,12 +24,12 @@ describe("pictures", () => {
     expect(await refusalOf(of(MAX_CHOSEN_BYTES + 1))).toBe(words.pictures.tooLarge)
   })
 
-  it("show their middle square, which is never made larger", () => {
+  it("are cropped to their middle square, which is never enlarged", () => {
     expect(middleSquare(1_000, 600)).toEqual({ x: 200, y: 0, from: 600, to: 256 })
     expect(middleSquare(100, 301)).toEqual({ x: 0, y: 100, from: 100, to: 100 })
   })
 
-  it("are refused in plain words, with another attempt where that may help", () => {
+  it("are refused with an explanation, and a retry where it may help", () => {
     expect(pictureReason(error("unsupported_media"))).toBe(words.pictures.wrongType)
     expect(pictureReason(error("too_long"))).toBe(words.pictures.tooLarge)
     expect(pictureReason(error("unavailable", true))).toBe(words.pictures.busy)

@@ -49,7 +49,7 @@ function send() {
   return { sent, parts, request: TestRequest.last }
 }
 
-it("a picture may take as long as it needs, while bytes leave", async () => {
+it("an upload may take any time while it makes progress", async () => {
   const { sent, parts, request } = send()
   for (let loaded = 100; loaded <= 1_000; loaded += 100)
     expect(await request.progress(loaded, 25_000)).toBe(true)
@@ -60,7 +60,7 @@ it("a picture may take as long as it needs, while bytes leave", async () => {
   expect(parts.at(-1)).toBe(1)
 })
 
-it("a picture that stops on its way is given up", async () => {
+it("a stalled upload is aborted", async () => {
   const { sent, request } = send()
   sent.catch(() => {})
   expect(await request.progress(100, 25_000)).toBe(true)

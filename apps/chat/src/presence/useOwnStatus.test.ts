@@ -1,7 +1,7 @@
 import { expect, it } from "vitest"
 import { follow, ownStatus } from "./useOwnStatus"
 
-it("F33 the own status is the one that was chosen or seen last", () => {
+it("F33 the user's own status is the one chosen or seen last", () => {
   let known = follow({ chosen: "online", seen: "unknown", isSeenNewer: false }, "online", "online")
   expect(ownStatus(known)).toEqual({ state: "online", chosen: "online" })
   // Without input.

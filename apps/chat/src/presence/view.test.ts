@@ -14,14 +14,14 @@ const away = (seconds: number, text: string | null = null): PresenceView => ({
 })
 
 describe("the line under a name", () => {
-  it("says nothing of activity within the first minute of being away", () => {
+  it("omits the last activity within the first minute of being away", () => {
     expect(presenceDetail(away(59), now)).toBe("Away")
     expect(presenceDetail(away(60), now)).toBe("Away, active 1 min. ago")
     // A clock that is behind the server's.
     expect(presenceDetail(away(-30), now)).toBe("Away")
   })
 
-  it("keeps the direction of their own words to these words", () => {
+  it("isolates the direction of the user's status text", () => {
     expect(presenceDetail(away(0, "\u202Eback\u2069 soon"), now)).toBe("Away · \u2068\u202Eback soon\u2069")
   })
 })

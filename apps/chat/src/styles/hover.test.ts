@@ -18,11 +18,11 @@ function unguarded(css: string): string[] {
   return found
 }
 
-it.each(sheets)("F34 what hovers in %s does not stick to a finger", (name) => {
+it.each(sheets)("F34 hover styles in %s do not apply on touch", (name) => {
   expect(unguarded(readFileSync(new URL(name, folder), "utf8"))).toEqual([])
 })
 
-it("F34 finds a style that would stick", () => {
+it("F34 a hover style that applies on touch is found", () => {
   expect(unguarded("@layer a { .b:hover { c: d; } @media (hover: hover) { .e:hover { f: g } } }")).toEqual([
     ".b:hover",
   ])

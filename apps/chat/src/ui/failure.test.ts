@@ -17,7 +17,7 @@ const error = (code: string, message = "", retryAfterMs?: number) =>
   new LamplightError({ code, message, retryable: false, ...(retryAfterMs && { retryAfterMs }) })
 
 describe.each(languages.map(({ code }) => code))("why something failed, in %s", (language) => {
-  it("has a sentence for every code of the server and of the client, everywhere", async () => {
+  it("every code of the server and the client has a text in each language", async () => {
     await loadWords(language)
     expect(codes.length).toBe(10)
     for (const code of [...codes, "offline", "timeout"])
@@ -28,14 +28,14 @@ describe.each(languages.map(({ code }) => code))("why something failed, in %s", 
       }
   })
 
-  it("says how long to wait, if the server does", async () => {
+  it("the text says how long to wait if the server does", async () => {
     await loadWords(language)
     for (const why of [reason, accountReason]) expect(why(error("rate_limited", "", 11_200))).toMatch(/12/)
     expect(reason(error("rate_limited"))).not.toMatch(/\d/)
   })
 })
 
-it("is what the server said in its language where that says more, and the same in general in another one", async () => {
+it("a specific server error is shown unchanged in English, and as a general text in other languages", async () => {
   const wrong = error("unauthenticated", "The username or the password is wrong.")
   const full = error("too_long", "The group is full.")
   const closed = error("forbidden", "Registration is closed on this server.")

@@ -3,7 +3,7 @@ import { afterEach, expect, it, vi } from "vitest"
 
 afterEach(() => vi.unstubAllGlobals())
 
-it("F36 remembers whose device it is, also after the browser has ended its connection without a word", async () => {
+it("F36 the user of the device is stored, also after the browser closed the database connection silently", async () => {
   const factory = new IDBFactory()
   vi.stubGlobal("indexedDB", factory)
   const opened: IDBDatabase[] = []

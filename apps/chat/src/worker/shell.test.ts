@@ -22,14 +22,14 @@ afterEach(() => {
   vi.resetModules()
 })
 
-it("F36 removes the caches of builds that no page is of", async () => {
+it("F36 caches of builds without an open page are removed", async () => {
   const { removeOldCaches } = await import("./shell")
   await removeOldCaches()
   expect([...names]).toEqual(["lamplight-build-open", "lamplight-build-mine", "somebody-elses"])
 })
 
 it.each(["installing", "waiting"] as const)(
-  "F36 leaves the cache alone that a newer worker fills while it is %s",
+  "F36 a cache that a newer worker fills is not removed while it is %s",
   async (state) => {
     registration[state] = {}
     names.add("lamplight-build-new")
