@@ -2,7 +2,8 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { startCluster } from "../e2e/support/cluster.mjs"
-import { crowd, get, post, register } from "../e2e/support/person.mjs"
+import { crowd, get, post, put, register } from "../e2e/support/person.mjs"
+import { TcpProxy } from "../e2e/support/proxy.mjs"
 import { LOCAL } from "../e2e/support/server.mjs"
 import { startPostgres, startRedis } from "../e2e/support/services.mjs"
 import { until } from "../e2e/support/wait.mjs"
@@ -118,4 +119,62 @@ test("H11: a node that missed events closes the sockets of sessions that ended i
   await redis.command("CLIENT", "KILL", "TYPE", "pubsub")
   await gone(ended)
   await stays.must("user_activity")
+})
+
+test("H11: what a node stored and could not announce before it died holds on the others soon", async (t) => {
+  const [redis, postgres] = await Promise.all([startRedis(), startPostgres()])
+  t.after(() => Promise.all([redis.stop(), postgres.stop()]))
+  const proxy = await new TcpProxy({ port: redis.port }).listen()
+  t.after(() => proxy.close())
+  const cluster = await startCluster({
+    nodes: 3,
+    redis,
+    postgres,
+    settings: { ...LOCAL, MAX_SESSIONS: "2" },
+    own: (index) => (index === 0 ? { REDIS_URL: `redis://127.0.0.1:${proxy.port}` } : {}),
+  })
+  t.after(() => cluster.dispose())
+  const [victim, near, far] = cluster.nodes
+  const people = {}
+  for (const name of ["one", "all", "password", "oldest", "stays", "blocker"])
+    people[name] = await register(near, name)
+  const { one, all, password, oldest, stays, blocker } = people
+  const phone = { ...password, token: await signIn(near, password) }
+  await signIn(near, oldest)
+  const there = crowd(t, far)
+  const sockets = {}
+  for (const [name, person] of Object.entries({ ...people, phone }))
+    sockets[name] = await there.enter(person, { roster: "diff" })
+  await sockets.stays.comes(blocker.user.id)
+  await sockets.stays.comes(one.user.id)
+
+  // What the node stores now, it can tell nobody.
+  const newest = (await cluster.query("SELECT max(created_at) FROM sessions")).trim()
+  proxy.stall()
+  const answers = [
+    post(victim, "/api/auth/logout", {}, { token: one.token }),
+    post(victim, "/api/auth/logout-all", {}, { token: all.token }),
+    post(
+      victim,
+      "/api/auth/password",
+      { current: PASSWORD, next: "a lamp at the door" },
+      { token: phone.token },
+    ),
+    signIn(victim, oldest),
+    put(victim, `/api/blocks/${stays.user.id}`, undefined, { token: blocker.token }),
+  ].map((answer) => answer.catch(() => {}))
+  const isStored = async () => {
+    const rows = await cluster.query(
+      `SELECT count(*) || ' ' || count(*) FILTER (WHERE created_at > ${newest}) || ' ' || (SELECT count(*) FROM blocks)
+        FROM sessions`,
+    )
+    return rows.trim() === "5 1 1"
+  }
+  await until(isStored, "all is stored", PATIENCE)
+  await victim.kill()
+  await Promise.all(answers)
+  for (const name of ["one", "all", "password", "oldest"]) await gone(sockets[name])
+  await sockets.stays.goes(blocker.user.id, PATIENCE)
+  await sockets.stays.goes(one.user.id, PATIENCE)
+  for (const name of ["phone", "stays", "blocker"]) await sockets[name].must("user_activity")
 })

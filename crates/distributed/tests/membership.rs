@@ -237,3 +237,42 @@ async fn of_nodes_without_redis_that_start_at_once_one_does() {
     let started = joined.iter().filter(|node| node.is_ok()).count();
     assert_eq!(started, 1);
 }
+
+#[tokio::test]
+async fn c5_the_others_learn_that_a_node_ended_however_it_did() {
+    let url = PostgresServer::shared().fresh_database();
+    let store = store(&url).await;
+    let (server, prefix) = (RedisServer::shared(), unique_prefix());
+    let join = async |name| join(name, &store, Some(redis(server, &prefix).await)).await;
+    let watcher = join("a").await.unwrap();
+    let mut ends = watcher.membership.ends();
+    let mut ended = async || {
+        timeout(PATIENCE, ends.changed())
+            .await
+            .expect("in time")
+            .unwrap();
+    };
+    let settle = async || tokio::time::sleep(Duration::from_millis(2_500)).await;
+
+    // It stops.
+    let node = join("b").await.unwrap();
+    settle().await;
+    node.running.abort();
+    node.membership.leave().await;
+    ended().await;
+
+    // It is started again, which is noticed before its lease lapses.
+    let node = join("b").await.unwrap();
+    settle().await;
+    node.running.abort();
+    let again = join("b").await.unwrap();
+    ended().await;
+
+    // It dies.
+    let _stays = join("c").await.unwrap();
+    settle().await;
+    again.running.abort();
+    ended().await;
+    let rest = timeout(Duration::from_secs(3), ends.changed()).await;
+    assert!(rest.is_err(), "nodes that are there have not ended");
+}

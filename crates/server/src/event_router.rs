@@ -18,7 +18,7 @@ use lamplight_usecases::{Handler, Ports};
 use lamplight_wire::encode;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// The pause between two attempts to read the roster.
 const RETRY: Duration = Duration::from_secs(1);
@@ -38,6 +38,7 @@ pub struct EventRouter {
     lagged: Notify,
     repair: Option<LogRepair>,
     uploads: UploadLocks,
+    node_ends: Option<watch::Receiver<u64>>,
 }
 
 impl EventRouter {
@@ -72,6 +73,7 @@ impl EventRouter {
             lagged: Notify::new(),
             repair: None,
             uploads: UploadLocks::default(),
+            node_ends: None,
         }
     }
 
@@ -79,6 +81,14 @@ impl EventRouter {
     #[must_use]
     pub(crate) fn with_uploads(mut self, uploads: UploadLocks) -> Self {
         self.uploads = uploads;
+        self
+    }
+
+    /// Reads what other nodes may have stored without announcing it whenever one of them ends, which
+    /// changes this value.
+    #[must_use]
+    pub fn with_node_ends(mut self, ends: Option<watch::Receiver<u64>>) -> Self {
+        self.node_ends = ends;
         self
     }
 
@@ -208,12 +218,23 @@ impl EventRouter {
             self.sessions.run(),
             self.blockers.run(),
             self.run_resyncs(),
+            self.run_node_ends(),
             async {
                 if let Some(repair) = &self.repair {
                     repair.run(self).await;
                 }
             },
         );
+    }
+
+    async fn run_node_ends(&self) {
+        let Some(mut ends) = self.node_ends.clone() else {
+            return;
+        };
+        while ends.changed().await.is_ok() {
+            self.sessions.node_ended();
+            self.blockers.lagged();
+        }
     }
 
     async fn run_resyncs(&self) {

@@ -137,7 +137,9 @@ impl Lamplight {
             &ports,
         );
         let uploads = UploadLocks::default();
-        let router = router.with_uploads(uploads.clone());
+        let router = router
+            .with_uploads(uploads.clone())
+            .with_node_ends(backends.node_ends);
         let router = Arc::new(match backends.log {
             Some(log) => router.with_log(log, &ports),
             None => router,

@@ -8,15 +8,17 @@ mod rules;
 pub use rules::Misuse;
 
 use crate::postgres::PostgresStore;
-use crate::postgres::nodes::{NodeRow, Registration};
+use crate::postgres::nodes::{NodeRow, Registration, Renewal};
 use crate::redis::{RedisClient, RedisError};
 use binding::{Bound, bind, unbind};
 use lamplight_usecases::ports::StoreError;
 use lamplight_usecases::throttle::{self, Due};
 use parking_lot::Mutex;
 use rules::{Seen, conflict};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::{Instant, interval, sleep};
 
 /// How often a node renews its row in PostgreSQL and looks at the binding in Redis.
@@ -51,6 +53,8 @@ pub enum JoinError {
 pub struct Membership {
     options: MembershipOptions,
     state: Mutex<State>,
+    /// How often other nodes were found to have ended.
+    ends: watch::Sender<u64>,
 }
 
 struct State {
@@ -60,6 +64,8 @@ struct State {
     /// Of the row in PostgreSQL.
     incarnation: i64,
     renewed: Instant,
+    /// The other nodes at the last renewal, each with its incarnation.
+    others: HashSet<String>,
 }
 
 impl Membership {
@@ -75,7 +81,9 @@ impl Membership {
                 instance: String::new(),
                 incarnation: 0,
                 renewed: Instant::now(),
+                others: HashSet::new(),
             }),
+            ends: watch::Sender::new(0),
         };
         let mut made = false;
         if let Some(redis) = &membership.options.redis {
@@ -109,6 +117,14 @@ impl Membership {
                 return misuse;
             }
         }
+    }
+
+    /// Changes whenever another node of this store ended: it stopped, was started again, or did not
+    /// renew its row for ten seconds. A node that ended can have stored something and announced
+    /// nothing.
+    #[must_use]
+    pub fn ends(&self) -> watch::Receiver<u64> {
+        self.ends.subscribe()
     }
 
     /// Removes this node's row. The binding stays: it belongs to the store.
@@ -223,10 +239,15 @@ impl Membership {
             .renew_node(node_id, incarnation, redis.as_deref())
             .await
         {
-            Ok(Some(true)) => self.state.lock().renewed = Instant::now(),
-            Ok(Some(false)) => return Err(Misuse::Replaced(node_id.clone()).into()),
-            // The table came from a backup, for example.
-            Ok(None) => self.register().await?,
+            Ok(Renewal { is_renewed, others }) => {
+                self.note_others(others);
+                match is_renewed {
+                    Some(true) => self.state.lock().renewed = Instant::now(),
+                    Some(false) => return Err(Misuse::Replaced(node_id.clone()).into()),
+                    // The table came from a backup, for example.
+                    None => self.register().await?,
+                }
+            }
             // Whatever needs the store logs why it is away.
             Err(error) => {
                 if let Some(Due { left_out }) = throttle::due("node lease", "", None) {
@@ -235,5 +256,19 @@ impl Membership {
             }
         }
         Ok(())
+    }
+
+    fn note_others(&self, others: HashSet<String>) {
+        let mut state = self.state.lock();
+        let ended: Vec<String> = state.others.difference(&others).cloned().collect();
+        state.others = others;
+        drop(state);
+        if !ended.is_empty() {
+            tracing::info!(
+                ?ended,
+                "other nodes have ended or do not reach the database"
+            );
+            self.ends.send_modify(|ends| *ends = ends.wrapping_add(1));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Which nodes may use a store together.
 
-use crate::postgres::nodes::NodeRow;
+use crate::postgres::nodes::{LAPSED, NodeRow};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -76,11 +76,8 @@ impl Misuse {
 }
 
 /// A row that was not renewed for so long while it was watched belongs to a node that is dead: nodes
-/// renew every second.
+/// renew every second. Rows older than [`LAPSED`] are not watched first.
 const WATCH: Duration = Duration::from_millis(3_500);
-/// A row that is older than this, by the database's clock, is not watched first.
-const LAPSED: Duration = Duration::from_secs(10);
-
 /// Rows as they were first seen, to find out which of them live nodes renew.
 #[derive(Default)]
 pub(super) struct Seen(HashMap<(String, i64), First>);

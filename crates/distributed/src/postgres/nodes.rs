@@ -2,7 +2,8 @@
 
 use super::schema::NODES_LOCK;
 use super::{Connection, Failure, PostgresStore, Repeat, Sql};
-use lamplight_usecases::ports::StoreResult;
+use lamplight_usecases::ports::{StoreError, StoreResult};
+use std::collections::HashSet;
 use std::time::Duration;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -21,6 +22,18 @@ pub(crate) struct NodeRow {
     /// How long ago that was.
     pub(crate) age: Duration,
 }
+
+/// The outcome of [`PostgresStore::renew_node`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Renewal {
+    /// `Some(false)` if another incarnation has the row, `None` if there is no row.
+    pub(crate) is_renewed: Option<bool>,
+    /// The other nodes that renewed their rows within [`LAPSED`], each with its incarnation.
+    pub(crate) others: HashSet<String>,
+}
+
+/// A row that is older than this by the database's clock belongs to a node that ended.
+pub(crate) const LAPSED: Duration = Duration::from_secs(10);
 
 /// The outcome of [`PostgresStore::register_node`].
 #[derive(Debug)]
@@ -57,8 +70,10 @@ static INSERT: Sql = Sql {
 static RENEW: Sql = Sql {
     text: "WITH renewed AS (
             UPDATE nodes SET renewed_at = clock_timestamp(), redis = $3 WHERE node_id = $1 AND incarnation = $2 RETURNING 1
-        ) SELECT EXISTS (SELECT 1 FROM renewed), EXISTS (SELECT 1 FROM nodes WHERE node_id = $1)",
-    types: &[Type::TEXT, Type::INT8, Type::TEXT],
+        ) SELECT EXISTS (SELECT 1 FROM renewed), EXISTS (SELECT 1 FROM nodes WHERE node_id = $1), ARRAY(
+            SELECT node_id || ' ' || incarnation FROM nodes
+            WHERE node_id <> $1 AND renewed_at > clock_timestamp() - $4 * interval '1 ms')",
+    types: &[Type::TEXT, Type::INT8, Type::TEXT, Type::INT4],
 };
 static REMOVE: Sql = Sql {
     text: "DELETE FROM nodes WHERE node_id = $1 AND incarnation = $2",
@@ -91,20 +106,27 @@ impl PostgresStore {
         .await
     }
 
-    /// Renews a node's row. `Some(false)` if another incarnation has it, `None` if there is none.
+    /// Renews a node's row, and reads which other nodes are there.
     pub(crate) async fn renew_node(
         &self,
         node_id: &str,
         incarnation: i64,
         redis: Option<&str>,
-    ) -> StoreResult<Option<bool>> {
-        let row = self.row(&RENEW, &[&node_id, &incarnation, &redis]).await?;
+    ) -> StoreResult<Renewal> {
+        let lapsed = i32::try_from(LAPSED.as_millis()).unwrap_or(i32::MAX);
+        let row = self
+            .row(&RENEW, &[&node_id, &incarnation, &redis, &lapsed])
+            .await?;
         let read = |row: Row| {
             let (is_renewed, is_there): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
-            Ok((is_renewed || is_there).then_some(is_renewed))
+            let others: Vec<String> = row.try_get(2)?;
+            Ok(Some(Renewal {
+                is_renewed: (is_renewed || is_there).then_some(is_renewed),
+                others: others.into_iter().collect(),
+            }))
         };
         let outcome: Result<_, Failure> = row.map_or(Ok(None), read);
-        Ok(outcome?)
+        outcome?.ok_or_else(|| StoreError::Internal("renewing a node returned no row".to_owned()))
     }
 
     /// Removes a node's row, at its stop.

@@ -44,6 +44,7 @@ use search::SearchComponent;
 use sqlite::SqliteComponent;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// Why the backends cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +84,8 @@ pub struct Backends {
     pub shared_sign_outs: Option<Arc<dyn SharedSignOuts>>,
     /// The other nodes, with Redis.
     pub registry: Option<Arc<NodeRegistry>>,
+    /// Changes when another node ended, with PostgreSQL or Redis.
+    pub node_ends: Option<watch::Receiver<u64>>,
     /// In the order of the start.
     pub components: Vec<Arc<dyn Component>>,
 }
@@ -114,6 +117,7 @@ impl Backends {
             Arc::clone(&store.search),
             Arc::clone(&store.log),
         )));
+        let mut node_ends = None;
         if redis.is_some() || store.postgres.is_some() {
             let membership = Membership::join(MembershipOptions {
                 node_id: node_id.to_owned(),
@@ -121,7 +125,9 @@ impl Backends {
                 redis: redis.as_ref().map(|redis| redis.client.clone()),
                 postgres: store.postgres,
             });
-            components.push(Arc::new(MembershipComponent(Arc::new(membership.await?))));
+            let membership = membership.await?;
+            node_ends = Some(membership.ends());
+            components.push(Arc::new(MembershipComponent(Arc::new(membership))));
         }
         let mut registry = None;
         if let Some(Redis { client, .. }) = &redis {
@@ -196,6 +202,7 @@ impl Backends {
             follower: Arc::clone(&store.log),
             log: redis.is_some().then_some(store.log),
             registry,
+            node_ends,
             shared_sign_outs: redis
                 .as_ref()
                 .map(|redis| Arc::new(RedisSignOuts::new(redis.client.clone())) as _),
