@@ -20,12 +20,12 @@ macro_rules! directory_suite {
                 a_bare_profile_is_made_once_and_replaces_nothing,
                 a_weaker_source_does_not_overwrite_a_profile,
                 only_a_profile_that_differs_is_a_change,
-                a_person_met_by_many_at_once_is_one_person,
+                a_profile_created_concurrently_is_created_once,
                 a_status_is_stored_and_survives_profile_writes,
                 p13_last_seen_never_decreases,
                 p11_hiding_last_seen_is_stored_and_erases_the_time,
-                f18_a_search_finds_names_however_they_were_typed,
-                a_search_leaves_case_aside_and_takes_the_query_at_its_word,
+                f18_a_search_finds_names_in_any_normal_form,
+                a_search_ignores_case_and_takes_the_query_literally,
                 the_directory_pages_by_name,
                 unknown_users_are_found_among_many,
             ]
@@ -156,7 +156,7 @@ pub async fn only_a_profile_that_differs_is_a_change<S: Directory>(subject: Subj
 }
 
 /// Three tabs join at the same moment.
-pub async fn a_person_met_by_many_at_once_is_one_person<S: Directory>(subject: Subject<S>) {
+pub async fn a_profile_created_concurrently_is_created_once<S: Directory>(subject: Subject<S>) {
     let meetings = (0..20).map(|_| {
         let store = subject.store.clone();
         tokio::spawn(async move {
@@ -341,7 +341,7 @@ pub async fn p13_last_seen_never_decreases<S: Directory>(subject: Subject<S>) {
 }
 
 /// In every script, and with no magic characters.
-pub async fn a_search_leaves_case_aside_and_takes_the_query_at_its_word<S: Directory>(
+pub async fn a_search_ignores_case_and_takes_the_query_literally<S: Directory>(
     subject: Subject<S>,
 ) {
     let store = &subject.store;
@@ -389,7 +389,7 @@ pub async fn a_search_leaves_case_aside_and_takes_the_query_at_its_word<S: Direc
 }
 
 /// With other spaces, other forms of letters, and without marks.
-pub async fn f18_a_search_finds_names_however_they_were_typed<S: Directory>(subject: Subject<S>) {
+pub async fn f18_a_search_finds_names_in_any_normal_form<S: Directory>(subject: Subject<S>) {
     let store = &subject.store;
     let people = [
         ("1", "İnci Şen"),

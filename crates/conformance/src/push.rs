@@ -27,7 +27,7 @@ macro_rules! push_suite {
                 further_messages_extend_a_waiting_job,
                 a_failure_holds_up_everything_of_a_subscription,
                 a_subscription_ends_with_its_session,
-                an_endpoint_belongs_to_the_user_who_subscribed_last,
+                an_endpoint_belongs_to_its_latest_subscriber,
                 m2_a_step_that_several_make_at_once_queues_once,
             ]
         );
@@ -399,7 +399,7 @@ pub async fn a_subscription_ends_with_its_session<
     assert_eq!((counts.subscriptions, counts.waiting), (0, 0));
 }
 
-pub async fn an_endpoint_belongs_to_the_user_who_subscribed_last<
+pub async fn an_endpoint_belongs_to_its_latest_subscriber<
     S: Messages + Directory + PushSubscriptions,
 >(
     subject: Subject<S>,

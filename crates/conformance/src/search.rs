@@ -31,7 +31,7 @@ macro_rules! search_suite {
                 filters_narrow_a_search,
                 pages_of_a_search_repeat_nothing_while_messages_come,
                 a_page_of_a_search_is_bounded_in_bytes,
-                messages_are_found_as_they_are_now,
+                messages_are_found_in_their_current_form,
                 a_rebuilt_index_answers_the_same,
                 entries_that_are_indexed_twice_change_nothing,
                 a_search_finds_what_a_scan_of_the_logs_finds,
@@ -369,7 +369,9 @@ pub async fn a_page_of_a_search_is_bounded_in_bytes<S: Messages + MessageSearch>
 }
 
 /// With edits, and with reactions as the caller sees them.
-pub async fn messages_are_found_as_they_are_now<S: Messages + MessageSearch>(subject: Subject<S>) {
+pub async fn messages_are_found_in_their_current_form<S: Messages + MessageSearch>(
+    subject: Subject<S>,
+) {
     let store = &*subject.store;
     put(store, "c", &["a", "b"]).await;
     let id = send(store, "c", "a", "hello").await;

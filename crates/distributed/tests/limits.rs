@@ -67,7 +67,7 @@ async fn uses_on_two_nodes_add_up() {
 }
 
 #[tokio::test]
-async fn nobody_waits_longer_than_one_period_and_everyone_recovers() {
+async fn no_user_waits_longer_than_one_period() {
     let (a, _) = two_nodes().await;
     a.add(SENDS, "asha", 1_000_000);
     a.report().await;
@@ -91,7 +91,7 @@ async fn a_user_who_uses_one_node_as_much_as_the_limit_allows_never_waits() {
 }
 
 #[tokio::test]
-async fn connections_of_an_address_are_known_elsewhere() {
+async fn connections_of_an_address_are_known_to_other_nodes() {
     let (a, b) = two_nodes().await;
     let (one, two) = (address("192.0.2.1"), address("2001:db8::"));
     a.set_connections(one, 120);
@@ -113,7 +113,7 @@ async fn connections_of_an_address_are_known_elsewhere() {
 }
 
 #[tokio::test]
-async fn limits_go_on_while_redis_is_away_and_count_again_after() {
+async fn limits_work_locally_while_redis_is_away_and_are_shared_again_afterwards() {
     let server = RedisServer::start(RedisConfig::default());
     let prefix = unique_prefix();
     let (a, b) = (

@@ -91,7 +91,7 @@ async fn c17_a_prefix_belongs_to_the_store_that_used_it_first() {
 }
 
 #[tokio::test]
-async fn c17_a_node_that_started_without_redis_stops_if_the_prefix_is_taken() {
+async fn c17_a_node_that_started_without_redis_stops_if_the_prefix_is_in_use() {
     let (server, prefix) = (RedisServer::start(RedisConfig::default()), unique_prefix());
     let first = redis(&server, &prefix).await;
     Membership::join(sqlite("first", first)).await.unwrap();
@@ -109,7 +109,7 @@ async fn c17_a_node_that_started_without_redis_stops_if_the_prefix_is_taken() {
 }
 
 #[tokio::test]
-async fn a_binding_that_redis_lost_is_made_again() {
+async fn a_binding_lost_by_redis_is_restored() {
     let (server, prefix) = (RedisServer::start(RedisConfig::default()), unique_prefix());
     let node = Arc::new(
         Membership::join(sqlite("first", redis(&server, &prefix).await))
@@ -183,7 +183,7 @@ async fn a_second_node_without_redis_does_not_start_until_the_first_is_gone() {
 }
 
 #[tokio::test]
-async fn c5_a_node_that_stood_still_stops_if_another_took_its_name() {
+async fn c5_a_stalled_node_stops_if_another_took_its_name() {
     let url = PostgresServer::shared().fresh_database();
     let store = store(&url).await;
     let (server, prefix) = (RedisServer::shared(), unique_prefix());
@@ -200,7 +200,7 @@ async fn c5_a_node_that_stood_still_stops_if_another_took_its_name() {
 }
 
 #[tokio::test]
-async fn nodes_stay_together_when_their_redis_was_emptied() {
+async fn nodes_keep_their_binding_after_redis_was_emptied() {
     let url = PostgresServer::shared().fresh_database();
     let store = store(&url).await;
     let (server, prefix) = (RedisServer::start(RedisConfig::default()), unique_prefix());
@@ -216,7 +216,7 @@ async fn nodes_stay_together_when_their_redis_was_emptied() {
 }
 
 #[tokio::test]
-async fn presence_versions_are_kept_in_the_database() {
+async fn presence_versions_are_stored_in_the_database() {
     let url = PostgresServer::shared().fresh_database();
     let first = store(&url).await;
     assert_eq!(first.presence_version().await.unwrap(), 0);
@@ -228,7 +228,7 @@ async fn presence_versions_are_kept_in_the_database() {
 }
 
 #[tokio::test]
-async fn of_nodes_without_redis_that_start_at_once_one_does() {
+async fn of_nodes_that_start_together_without_redis_one_runs() {
     let url = PostgresServer::shared().fresh_database();
     let store = store(&url).await;
     let names = ["a", "b", "c", "d", "e", "f"];

@@ -194,7 +194,7 @@ fn m1_changes_of_two_nodes_at_once_have_one_outcome_and_one_order() {
 
 /// All of them are called at once, so that they are in one batch or two.
 #[test]
-fn m14_of_mixed_writes_in_a_batch_those_that_are_refused_fail_alone() {
+fn m14_refused_writes_in_a_mixed_batch_fail_alone() {
     run(async {
         let url = PostgresServer::shared().fresh_database();
         let (store, events) = open(&url).await.expect("a store");
@@ -315,7 +315,7 @@ fn m4_random_writes_in_batches_end_in_the_fold_of_the_log() {
 
 /// The original pages send temporary ids, whose keys have a digest of the content.
 #[test]
-fn m2_a_deletion_leaves_nothing_to_guess_a_text_from() {
+fn m2_a_deletion_leaves_no_digest_of_the_text() {
     run(async {
         let server = PostgresServer::shared();
         let url = server.fresh_database();

@@ -176,7 +176,7 @@ fn m3_m13_a_server_that_is_stopped_under_two_hundred_senders_loses_and_doubles_n
 }
 
 #[test]
-fn m13_an_outage_longer_than_the_deadline_is_answered_in_time_and_over_by_itself() {
+fn m13_sends_in_an_outage_fail_by_the_deadline_and_work_after_it() {
     run(async {
         let failed = survive(PostgresServer::crash, Duration::from_millis(4_500), 1).await;
         assert!(failed > 0, "the deadline passed for some");

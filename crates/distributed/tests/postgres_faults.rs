@@ -78,7 +78,7 @@ fn m13_a_server_that_is_away_at_the_start_is_named() {
 }
 
 #[test]
-fn m13_a_server_that_goes_away_is_refused_at_once_and_found_again() {
+fn m13_writes_without_a_server_are_refused_at_once_until_it_returns() {
     run(async {
         let server = server();
         let (store, _) = open(&server.fresh_database()).await.expect("a store");
@@ -102,7 +102,7 @@ fn m13_a_server_that_goes_away_is_refused_at_once_and_found_again() {
 
 /// Half-open connections: nothing answers, and nothing is closed.
 #[test]
-fn m13_a_server_that_is_silent_is_given_up_within_the_deadline() {
+fn m13_a_silent_server_is_abandoned_within_the_deadline() {
     run(async {
         let server = server();
         let (store, _) = open(&server.fresh_database()).await.expect("a store");
@@ -132,7 +132,7 @@ fn m13_a_server_that_is_silent_is_given_up_within_the_deadline() {
 
 /// What is acknowledged is there, whatever else happened.
 #[test]
-fn m3_nothing_acknowledged_is_lost_where_the_server_restarts_under_load() {
+fn m3_no_acknowledged_write_is_lost_when_the_server_restarts_under_load() {
     run(async {
         let server = PostgresServer::start(&PostgresConfig {
             durable: true,
@@ -218,7 +218,7 @@ fn m13_a_read_only_server_answers_reads_and_refuses_writes() {
 /// As a migration of other software does, or an operator. A statement that a connection has not
 /// prepared yet waits for the lock when it is prepared, not when it runs.
 #[test]
-fn m13_a_table_that_another_session_locks_is_unavailable_and_not_a_fault() {
+fn m13_a_locked_table_is_unavailable_and_not_a_fault() {
     run(async {
         let url = PostgresServer::shared().fresh_database();
         let (store, _) = open(&url).await.expect("a store");
@@ -265,7 +265,7 @@ fn m13_a_table_that_another_session_locks_is_unavailable_and_not_a_fault() {
 }
 
 #[test]
-fn m13_a_full_disk_refuses_writes_until_there_is_room() {
+fn m13_a_full_disk_refuses_writes_until_there_is_space() {
     run(async {
         let server = server();
         let Some((disk, url)) = server.small_disk(64) else {

@@ -24,7 +24,7 @@ use support::{database_of, open, options, text};
 const PING: Duration = Duration::from_secs(4);
 
 #[test]
-fn a_store_is_the_same_after_it_was_opened_again_by_socket() {
+fn a_store_opened_again_by_unix_socket_is_the_same() {
     run(async {
         let server = PostgresServer::shared();
         let url = server.fresh_database();
@@ -138,7 +138,7 @@ fn c15_a_newer_schema_is_refused_only_where_it_says_so() {
 
 /// A store of the first schema, and nodes of that version at work beside this one.
 #[test]
-fn c15_a_store_of_the_first_schema_is_brought_up_to_date_and_its_nodes_work_on() {
+fn c15_a_store_of_the_first_schema_is_migrated_while_its_nodes_work() {
     run(async {
         let server = PostgresServer::shared();
         let url = server.fresh_database();
@@ -294,7 +294,7 @@ fn tls_is_checked_as_the_mode_says() {
 /// PostgreSQL logs a sequence ahead in batches, and a promoted standby may have another state of it
 /// than of the rows.
 #[test]
-fn c10_sequences_and_heads_that_are_behind_are_mended_at_the_start() {
+fn c10_sequences_and_heads_that_are_behind_are_repaired_at_startup() {
     run(async {
         let server = PostgresServer::shared();
         let url = server.fresh_database();
@@ -324,7 +324,7 @@ fn c10_sequences_and_heads_that_are_behind_are_mended_at_the_start() {
 }
 
 #[test]
-fn h13_the_looks_of_user_names_are_stored_at_the_start() {
+fn h13_the_looks_of_user_names_are_stored_at_startup() {
     run(async {
         let server = PostgresServer::shared();
         let url = server.fresh_database();
@@ -445,7 +445,7 @@ fn the_longest_names_and_ids_fit_into_every_index() {
 /// After a failover everyone stays signed in. A store that was recovered to an earlier time is on
 /// another timeline too, but its nodes were not alive a moment ago.
 #[test]
-fn c10_a_start_after_a_failover_keeps_the_sessions() {
+fn c10_sessions_survive_a_start_after_a_failover() {
     run(async {
         let server = PostgresServer::shared();
         let url = server.fresh_database();

@@ -147,7 +147,7 @@ async fn keeper(nodes: &[Node; 2], round: usize) -> Option<usize> {
 
 /// The others only look whether it does. When it dies, one of them goes on.
 #[test]
-fn one_node_keeps_the_index_until_it_dies() {
+fn one_node_maintains_the_index_until_it_dies() {
     run(async {
         let nodes = two_nodes().await;
         // Both try until one was outrun, and again when the keeper was slow.
@@ -168,7 +168,7 @@ fn one_node_keeps_the_index_until_it_dies() {
 
 /// As when another node moved the position between the read and the write of a step.
 #[test]
-fn a_step_that_another_node_has_outrun_writes_nothing() {
+fn an_indexing_step_behind_another_node_writes_nothing() {
     run(async {
         let url = PostgresServer::shared().fresh_database();
         let store = PostgresStore::open(options(&url), Arc::new(Recorder::default())).await;
@@ -209,7 +209,7 @@ fn a_step_that_another_node_has_outrun_writes_nothing() {
 
 /// The log has gaps here, so that a hundred messages are as far apart as many millions would be.
 #[test]
-fn pages_go_from_one_window_of_the_log_to_the_next() {
+fn pages_continue_from_one_window_of_the_log_to_the_next() {
     run(async {
         let url = PostgresServer::shared().fresh_database();
         let store = PostgresStore::open(options(&url), Arc::new(Recorder::default())).await;

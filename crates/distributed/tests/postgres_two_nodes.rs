@@ -362,7 +362,7 @@ fn c11_a_follower_does_not_pass_an_entry_whose_lower_id_commits_later() {
 
 /// Two nodes and a third that rolls most of its transactions back, while a follower reads.
 #[test]
-fn m4_c11_with_rollbacks_no_seq_is_left_out_and_a_follower_misses_nothing() {
+fn m4_c11_rollbacks_skip_no_seq_and_a_follower_misses_nothing() {
     const EACH: usize = 60;
     const PLACES: [&str; 4] = ["c", "d", "e", "f"];
     run(async {
@@ -435,7 +435,7 @@ fn m4_c11_with_rollbacks_no_seq_is_left_out_and_a_follower_misses_nothing() {
 
 /// Both nodes have used the conversation, so both have its members in their caches.
 #[test]
-fn c7_m15_members_changed_on_one_node_are_changed_on_the_other_at_once() {
+fn c7_m15_a_change_of_members_applies_on_other_nodes_at_once() {
     run(async {
         let subject = pair().await;
         let [one, two] = &subject.store.nodes;
@@ -477,7 +477,7 @@ fn c7_m15_members_changed_on_one_node_are_changed_on_the_other_at_once() {
 
 /// From both sides, on two nodes, while hosts change who is in it.
 #[test]
-fn two_people_who_ask_two_nodes_at_once_get_one_conversation() {
+fn concurrent_opens_on_two_nodes_create_one_conversation() {
     run(async {
         let subject = pair().await;
         let nodes = &subject.store.nodes;
@@ -558,7 +558,7 @@ async fn introduce(store: &PostgresStore, id: &str) -> Result<bool, StoreError> 
 
 /// A user who comes online does not wait for a commit of their own.
 #[test]
-fn p10_first_profiles_that_come_together_share_a_commit() {
+fn p10_concurrent_first_profiles_share_a_commit() {
     run(async {
         let server = PostgresServer::shared();
         let url = server.fresh_database();
@@ -617,7 +617,7 @@ fn m14_a_first_profile_that_cannot_be_stored_fails_alone() {
 }
 
 #[test]
-fn new_users_who_come_to_two_nodes_at_once_are_made_once_without_a_deadlock() {
+fn new_users_on_two_nodes_are_created_once_without_a_deadlock() {
     run(async {
         let subject = pair().await;
         let [one, two] = &subject.store.nodes;

@@ -255,7 +255,7 @@ async fn client_that_is_up(server: &RedisServer, prefix: &str) -> RedisClient {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn presence_in_redis_and_in_memory_show_the_same() {
+async fn presence_in_redis_equals_presence_in_memory() {
     let mut seeds: Vec<u64> = (0..SEEDS).collect();
     for times in ATTEMPTS {
         let round = ROUND * times;

@@ -107,7 +107,7 @@ async fn p10_eight_thousand_reconnects_show_nobody_as_offline() {
 
 /// As many as a debug build manages beside other tests.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c20_c21_ten_thousand_sessions_cost_what_changes() {
+async fn c20_c21_with_ten_thousand_sessions_only_changes_cost() {
     many_sessions(10_000).await;
 }
 
@@ -115,7 +115,7 @@ async fn c20_c21_ten_thousand_sessions_cost_what_changes() {
 /// prints what docs/redis.md says of 100,000 sessions.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes in a debug build"]
-async fn c20_c21_a_hundred_thousand_sessions_cost_what_changes() {
+async fn c20_c21_with_a_hundred_thousand_sessions_only_changes_cost() {
     many_sessions(100_000).await;
 }
 

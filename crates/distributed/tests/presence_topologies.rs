@@ -65,7 +65,7 @@ async fn presence_with_a_password_and_tls() {
 
 /// A user may be limited to the prefix.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn presence_as_a_user_who_may_use_the_prefix_only() {
+async fn presence_works_for_a_redis_user_limited_to_the_prefix() {
     let (server, prefix) = (RedisServer::shared(), unique_prefix());
     let (keys, channels) = (format!("~{prefix}:*"), format!("&{prefix}:*"));
     let rules = [

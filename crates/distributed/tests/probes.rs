@@ -11,7 +11,7 @@ use support::{open, options};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[tokio::test]
-async fn a_database_is_looked_at_and_not_changed() {
+async fn a_check_of_a_database_does_not_change_it() {
     let url = PostgresServer::shared().fresh_database();
     let seen = postgres::probe(&options(&url)).await.expect("a report");
     assert_eq!(seen.schema, None, "nothing was made");
@@ -25,14 +25,14 @@ async fn a_database_is_looked_at_and_not_changed() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_is_said() {
+async fn an_unreachable_database_is_reported() {
     let away = options("postgres://nobody@127.0.0.1:9/nowhere");
     let error = postgres::probe(&away).await.expect_err("nobody is there");
     assert!(matches!(error, OpenError::Unreachable { .. }), "{error}");
 }
 
 #[tokio::test]
-async fn redis_is_looked_at() {
+async fn a_check_of_redis_reports_its_state() {
     let server = RedisServer::start(RedisConfig {
         password: Some("secret".into()),
         max_memory: Some(64 << 20),

@@ -240,7 +240,7 @@ async fn until_quiet(bus: &RedisEventBus) -> (u64, u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c21_what_no_other_node_listens_to_is_not_published() {
+async fn c21_events_without_a_listening_node_are_not_published() {
     let (url, prefix) = (RedisServer::shared().url(), unique_prefix());
     let one = start(&url, &prefix, "one").await;
     let two = start(&url, &prefix, "two").await;
@@ -304,7 +304,7 @@ fn ask_in(server: &RedisServer, form: &str, without: &str, mark: &str, channel: 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c4_a_node_that_lost_its_subscription_takes_no_other_for_itself() {
+async fn c4_a_node_does_not_mistake_another_subscriber_for_its_own() {
     let server = RedisServer::start(RedisConfig::default());
     let one = start(&server.url(), "p", "one").await;
     let here = attach(&one, "a").await;
@@ -350,7 +350,7 @@ async fn listen(url: &str, channels: &[&str]) -> (RedisSubscriber, UnboundedRece
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c15_version_1_is_written_for_as_long_as_a_node_listens_that_reads_no_other() {
+async fn c15_version_1_is_written_while_a_node_listens_that_reads_only_it() {
     let server = RedisServer::start(RedisConfig::default());
     let url = server.url();
     let one = start(&url, "p", "one").await;
@@ -401,7 +401,7 @@ async fn c15_version_1_is_written_for_as_long_as_a_node_listens_that_reads_no_ot
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c15_nothing_is_published_in_a_form_that_a_listening_node_does_not_read() {
+async fn c15_events_are_published_in_a_form_that_all_listening_nodes_read() {
     let server = RedisServer::start(RedisConfig::default());
     let one = start(&server.url(), "p", "one").await;
     let _here = attach(&one, "a").await;
@@ -416,7 +416,7 @@ async fn c15_nothing_is_published_in_a_form_that_a_listening_node_does_not_read(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_user_who_may_not_ask_publishes_everything() {
+async fn a_redis_user_without_pubsub_commands_publishes_everything() {
     let (server, prefix) = (RedisServer::shared(), unique_prefix());
     let (keys, channels) = (format!("~{prefix}:*"), format!("&{prefix}:*"));
     let rules = [
@@ -437,7 +437,7 @@ async fn a_user_who_may_not_ask_publishes_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sign_out_reaches_every_node_and_typing_those_that_hold_the_user() {
+async fn a_sign_out_reaches_every_node_and_typing_the_nodes_of_its_receivers() {
     let (url, prefix) = (RedisServer::shared().url(), unique_prefix());
     let one = start(&url, &prefix, "one").await;
     let two = start(&url, &prefix, "two").await;
@@ -530,7 +530,7 @@ async fn c17_applications_with_other_prefixes_share_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c17_delivery_goes_on_after_a_restart_of_redis() {
+async fn c17_delivery_continues_after_a_restart_of_redis() {
     let server = RedisServer::start(RedisConfig::default());
     let url = server.url();
     let one = start(&url, "p", "one").await;
@@ -568,7 +568,7 @@ async fn c17_delivery_goes_on_after_a_restart_of_redis() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c17_a_killed_subscription_is_noticed_and_stands_again() {
+async fn c17_a_killed_subscription_is_detected_and_renewed() {
     let server = RedisServer::start(RedisConfig::default());
     let one = start(&server.url(), "p", "one").await;
     let two = start(&server.url(), "p", "two").await;
@@ -583,7 +583,7 @@ async fn c17_a_killed_subscription_is_noticed_and_stands_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn c18_a_subscriber_that_redis_cut_off_learns_of_it() {
+async fn c18_a_subscriber_that_redis_disconnected_reports_the_loss() {
     let server = RedisServer::start(RedisConfig {
         extra: vec![(
             "client-output-buffer-limit".to_owned(),
@@ -622,7 +622,7 @@ async fn c18_a_subscriber_that_redis_cut_off_learns_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c4_a_subscription_through_which_nothing_comes_is_replaced() {
+async fn c4_a_silent_subscription_is_replaced() {
     let server = RedisServer::start(RedisConfig::default());
     let proxy = proxy::Proxy::start(server.port()).await;
     let one = start(&server.url(), "p", "one").await;
@@ -654,7 +654,7 @@ async fn c4_a_subscription_through_which_nothing_comes_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p12_what_a_publisher_had_to_drop_is_announced_as_lost() {
+async fn p12_events_that_a_publisher_dropped_are_announced_as_lost() {
     let server = RedisServer::start(RedisConfig::default());
     let one = start(&server.url(), "p", "one").await;
     let two = start(&server.url(), "p", "two").await;
@@ -674,7 +674,7 @@ async fn p12_what_a_publisher_had_to_drop_is_announced_as_lost() {
 
 /// What a connection that moves between nodes relies on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c14_what_reached_one_node_has_come_to_another_that_settles() {
+async fn c14_a_node_that_settles_has_every_event_that_reached_another() {
     let server = RedisServer::start(RedisConfig::default());
     let url = server.url();
     let (one, two) = tokio::join!(start(&url, "p", "one"), start(&url, "p", "two"));

@@ -160,7 +160,7 @@ impl Pair {
 
 /// The channels of both members, and for each burst at most one summary.
 #[test]
-fn c20_a_message_costs_a_publish_for_each_member_and_its_bytes() {
+fn c20_a_message_costs_one_publish_for_each_member() {
     let mut pair = Pair::start();
     for (burst, count) in [(1, 200_u64), (64, 6_400)] {
         let before = pair.published();

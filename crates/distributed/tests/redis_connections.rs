@@ -92,7 +92,7 @@ async fn a_wrong_password_is_refused_at_once_and_not_shown() {
 }
 
 #[tokio::test]
-async fn c17_a_restart_is_survived_and_noticed() {
+async fn c17_a_restart_is_survived_and_detected() {
     let server = RedisServer::start(RedisConfig::default());
     let client = connect(&server.url()).await;
     works(&client).await;
@@ -110,7 +110,7 @@ async fn c17_a_restart_is_survived_and_noticed() {
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_gets_a_bounded_answer() {
+async fn calls_to_a_hanging_server_end_within_a_limit() {
     let server = RedisServer::start(RedisConfig::default());
     let deadline = Duration::from_millis(300);
     let options = options(&server.url()).with_deadlines(deadline, Duration::from_secs(1));
@@ -133,7 +133,7 @@ async fn a_server_that_hangs_gets_a_bounded_answer() {
 }
 
 #[tokio::test]
-async fn a_script_that_redis_forgot_is_sent_again() {
+async fn a_script_missing_in_redis_is_sent_again() {
     let server = RedisServer::start(RedisConfig::default());
     let client = connect(&server.url()).await;
     let script = RedisScript::new("return redis.call('INCRBY', KEYS[1], ARGV[1])");
@@ -153,7 +153,7 @@ async fn a_script_that_redis_forgot_is_sent_again() {
 }
 
 #[tokio::test]
-async fn c4_sentinel_leads_to_the_new_primary() {
+async fn c4_the_client_follows_sentinel_to_the_new_primary() {
     let primary = RedisServer::start(RedisConfig::default());
     let replica = RedisServer::start(RedisConfig {
         replica_of: Some(primary.port()),
@@ -188,7 +188,7 @@ async fn c4_sentinel_leads_to_the_new_primary() {
 }
 
 #[tokio::test]
-async fn a_cluster_takes_commands_for_every_slot_and_passes_messages_on() {
+async fn a_cluster_accepts_commands_for_every_slot_and_forwards_messages() {
     let servers = start_cluster(3);
     let url = format!("redis+cluster://127.0.0.1:{}", servers[0].port());
     let client = connect(&url).await;
@@ -231,7 +231,7 @@ async fn next(events: &mut UnboundedReceiver<String>) -> String {
 }
 
 #[tokio::test]
-async fn c17_a_subscriber_that_is_cut_off_subscribes_again() {
+async fn c17_a_disconnected_subscriber_subscribes_again() {
     let server = RedisServer::start(RedisConfig::default());
     let (subscriber, mut events) = subscribe(&server.url(), "first");
     let others: Vec<Arc<str>> = (0..1_200).map(|n| format!("c{n}").into()).collect();

@@ -60,7 +60,7 @@ async fn a_node_is_found_as_soon_as_it_is_announced() {
 }
 
 #[tokio::test]
-async fn made_up_tags_cost_one_read_together() {
+async fn unknown_tags_share_one_read() {
     let (server, prefix) = (RedisServer::shared(), unique_prefix());
     let a = node(server, &prefix, "a").await;
     let began = Instant::now();
@@ -75,7 +75,7 @@ async fn made_up_tags_cost_one_read_together() {
 }
 
 #[tokio::test]
-async fn c2_a_node_that_left_or_died_is_gone_for_each_other_node_by_itself() {
+async fn c2_each_node_detects_nodes_that_left_or_died() {
     let (server, prefix) = (RedisServer::shared(), unique_prefix());
     let a = node(server, &prefix, "a").await;
     let b = node(server, &prefix, "b").await;
@@ -93,7 +93,7 @@ async fn c2_a_node_that_left_or_died_is_gone_for_each_other_node_by_itself() {
 }
 
 #[tokio::test]
-async fn c17_what_was_known_holds_while_redis_is_away_and_after_it_lost_everything() {
+async fn c17_known_nodes_stay_known_while_redis_is_away_and_after_data_loss() {
     let server = RedisServer::start(RedisConfig::default());
     let a = node(&server, "lamplight", "a").await;
     let b = node(&server, "lamplight", "b").await;
@@ -129,7 +129,7 @@ async fn c17_what_was_known_holds_while_redis_is_away_and_after_it_lost_everythi
 }
 
 #[tokio::test]
-async fn entries_of_other_versions_do_no_harm() {
+async fn entries_of_other_versions_are_ignored() {
     let (server, prefix) = (RedisServer::shared(), unique_prefix());
     let a = node(server, &prefix, "a").await;
     let redis = client(server, &prefix).await;

@@ -194,7 +194,7 @@ async fn until(what: &str, done: impl Fn() -> bool) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn m10_what_a_node_committed_and_did_not_publish_reaches_others_within_seconds() {
+async fn m10_unpublished_entries_of_a_node_reach_others_within_seconds() {
     let database = PostgresServer::shared().fresh_database();
     let redis = RedisServer::start(RedisConfig::default());
     let one = Node::start("one", &database, &redis).await;
@@ -236,7 +236,7 @@ async fn m10_what_a_node_committed_and_did_not_publish_reaches_others_within_sec
 
 /// With a deletion it says that the conversation looks different, as the node would have done.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn m10_a_deletion_that_was_not_published_reaches_others_as_the_store_has_it() {
+async fn m10_an_unpublished_deletion_reaches_others_in_its_stored_form() {
     let database = PostgresServer::shared().fresh_database();
     let redis = RedisServer::start(RedisConfig::default());
     let one = Node::start("one", &database, &redis).await;
@@ -330,7 +330,7 @@ async fn m10_another_node_takes_over_from_a_dead_leader() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p12_what_was_announced_while_the_leader_was_cut_off_is_in_doubt() {
+async fn p12_announcements_while_the_leader_is_disconnected_are_not_lost() {
     let database = PostgresServer::shared().fresh_database();
     let redis = RedisServer::start(RedisConfig::default());
     let one = Node::start("one", &database, &redis).await;
@@ -354,7 +354,7 @@ async fn p12_what_was_announced_while_the_leader_was_cut_off_is_in_doubt() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn m10_what_a_leader_queued_and_did_not_publish_before_it_died_is_published_by_the_next() {
+async fn m10_the_next_leader_publishes_entries_queued_by_a_dead_one() {
     let database = PostgresServer::shared().fresh_database();
     let redis = RedisServer::start(RedisConfig::default());
     let proxy = Proxy::start(redis.port()).await;

@@ -49,7 +49,7 @@ fn debug(items: &[SignOut]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn h11_every_node_finds_what_one_added_until_one_removes_it() {
+async fn h11_every_node_finds_a_sign_out_until_one_removes_it() {
     let (server, prefix) = (RedisServer::shared(), unique_prefix());
     let (_, a) = node(server, &prefix).await;
     let (_, b) = node(server, &prefix).await;
@@ -84,7 +84,7 @@ async fn h11_every_node_finds_what_one_added_until_one_removes_it() {
 }
 
 #[tokio::test]
-async fn h11_a_list_that_redis_lost_is_not_taken_for_one_that_was_stored() {
+async fn h11_a_list_lost_by_redis_does_not_count_as_stored() {
     let server = RedisServer::start(RedisConfig::default());
     let prefix = unique_prefix();
     let (_, a) = node(&server, &prefix).await;

@@ -272,7 +272,7 @@ async fn moved(
 }
 
 #[test]
-fn p5_a_store_moves_to_postgres_and_back_and_goes_on_where_it_was_killed() {
+fn p5_a_killed_transfer_to_postgres_and_back_resumes() {
     run(async {
         let directory = tempfile::tempdir().expect("a directory");
         let source = sqlite(directory.path(), false).expect("a store");
@@ -453,7 +453,7 @@ async fn unread_marks(store: &PostgresStore, conversation: &ConversationId) -> u
 }
 
 #[test]
-fn a_source_that_was_used_meanwhile_is_noticed() {
+fn a_source_that_changed_meanwhile_is_detected() {
     run(async {
         let directory = tempfile::tempdir().expect("a directory");
         let source = sqlite(directory.path(), false).expect("a store");
@@ -491,7 +491,7 @@ fn a_source_that_was_used_meanwhile_is_noticed() {
 
 /// The index of what the target had before is of other entries under the same numbers.
 #[test]
-fn a_store_that_is_filled_over_again_finds_what_it_has_and_nothing_else() {
+fn a_repeated_import_adds_only_missing_rows() {
     run(async {
         let directory = tempfile::tempdir().expect("a directory");
         let source = sqlite(directory.path(), false).expect("a store");

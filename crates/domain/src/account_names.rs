@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_goes_to_the_account_that_has_it_or_to_the_oldest() {
+    fn a_key_belongs_to_its_current_account_or_to_the_oldest() {
         let (changes, clashes) = renewed_keys(vec![
             account("old ada", "Ada", 5),
             account("old ADA", "ADA", 3),

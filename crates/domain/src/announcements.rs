@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn m10_what_nobody_announced_is_announced_after_the_patience() {
+    fn m10_unannounced_entries_are_announced_after_the_patience() {
         let mut machine = machine();
         let at = |ms| Moment(ms);
         machine.announce(at(0), &conversation(1), 1);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn announcements_of_what_is_never_read_are_bounded() {
+    fn announcements_of_entries_that_are_never_read_are_bounded() {
         let mut machine = Announcements::<u64>::new(Limits {
             announced: 10,
             ..Limits::default()

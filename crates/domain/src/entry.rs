@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn m4_every_entry_takes_a_seq_and_only_messages_are_counted() {
+    fn m4_every_entry_takes_a_seq_and_only_messages_count_as_unread() {
         let counted: Vec<(u64, u64, u64)> = heads(&[false, true, false, true, false, false])
             .iter()
             .map(|head| (head.seq, head.message_count, head.last_message_seq))

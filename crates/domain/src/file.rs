@@ -246,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_has_no_path_and_nothing_hidden() {
+    fn a_file_name_has_no_path_and_no_invisible_characters() {
         for (given, kept) in [
             ("../../etc/passwd", "passwd"),
             ("C:\\Windows\\evil.exe", "evil.exe"),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn states_come_back_from_their_numbers() {
+    fn states_round_trip_through_their_numbers() {
         for number in 0..7 {
             assert_eq!(i64::from(FileState::from_number(number).number()), number);
         }

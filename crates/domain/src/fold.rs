@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn edits_reactions_and_pins_are_what_a_message_is_now() {
+    fn edits_reactions_and_pins_fold_into_the_message() {
         let log = [
             sent(1, "first"),
             change(2, "b", 1, react("👍", true)),
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deleted_message_is_empty_and_nothing_changes_it() {
+    fn a_deleted_message_is_empty_and_cannot_change() {
         let mut answer = sent(2, "answer");
         let quote = Quote {
             id: MessageId::trusted("m1"),
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reaction_names_the_first_twenty() {
+    fn a_reaction_names_its_first_twenty_users() {
         let reactions = (0..25).map(|n| (Emoji::trusted("👍"), UserId::trusted(format!("u{n}"))));
         let groups = group_reactions(reactions, &UserId::trusted("u24"));
         assert_eq!((groups[0].count, groups[0].is_mine), (25, true));

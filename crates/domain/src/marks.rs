@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn m9_a_mark_moves_at_most_to_the_head_and_never_back() {
+    fn m9_a_mark_never_passes_the_head_and_never_decreases() {
         let before = marks(2, 3, 2, 3);
         assert_eq!(before.advance(Mark::Read, 9, 5, false), marks(5, 5, 5, 5));
         assert_eq!(before.advance(Mark::Read, 1, 5, false), before);
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn p11_marks_of_the_invisible_move_for_their_own_devices_only() {
+    fn p11_marks_of_invisible_users_move_for_their_own_devices_only() {
         let unseen = marks(1, 1, 1, 1).advance(Mark::Read, 4, 9, true);
         assert_eq!(unseen, marks(4, 4, 1, 1));
         assert_eq!(unseen.newly_covered(marks(1, 1, 1, 1)), None);
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_covers_what_was_not_known_to_be_read_or_delivered() {
+    fn a_receipt_covers_newly_read_and_delivered_entries() {
         let before = marks(2, 5, 2, 5);
         let delivered = before.advance(Mark::Delivered, 7, 9, false);
         assert_eq!(delivered.newly_covered(before), Some(covered(5, 7)));
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn receipts_of_large_conversations_reach_back_a_bounded_way() {
+    fn receipts_of_large_conversations_reach_a_bounded_number_of_authors() {
         let all = covered(0, 1_000);
         assert_eq!(all.audience(RECEIPTS_FOR_ALL), ReceiptAudience::Everyone);
         assert_eq!(

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_leaves_the_rest_as_it_is() {
+    fn a_change_keeps_omitted_settings() {
         let muted = MemberSettings {
             muted_until: Some(Timestamp(5)),
             ..MemberSettings::default()

@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_is_kept_as_typed() {
+    fn content_is_stored_as_typed() {
         assert_eq!(Content::parse("  hi\n ").unwrap().as_str(), "  hi\n ");
         assert_eq!(
             Content::parse(" \n\u{a0}\u{2003}"),
@@ -150,7 +150,7 @@ mod tests {
 
     /// Both forms are in databases, and must stay as they are.
     #[test]
-    fn m2_dedupe_keys_keep_their_form() {
+    fn m2_the_format_of_dedupe_keys_is_stable() {
         let hello = Content::trusted("hello");
         let client = SendKey::ClientMessageId("id-1".into());
         assert_eq!(dedupe_key(&client, &hello), "cid-1");

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_author_edits_and_not_for_ever() {
+    fn only_the_author_edits_within_the_time_limit() {
         let there = message();
         let owner = ask(&edit_to("x"), &there, "other", Role::Owner, false);
         assert_eq!(owner, Err(WriteRefused::NotTheAuthor));
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn both_of_two_pin_and_in_a_group_an_admin() {
+    fn in_a_conversation_of_two_both_pin_and_in_a_group_admins() {
         let there = message();
         let pin = MessageAction::Pin { pinned: true };
         assert_eq!(

@@ -55,7 +55,7 @@ mod tests {
     const ACTIONS: [Action; 4] = [Action::View, Action::Write, Action::Mark, Action::Manage];
 
     #[test]
-    fn who_is_not_in_a_conversation_does_not_learn_that_it_exists() {
+    fn for_non_members_a_conversation_does_not_exist() {
         for action in ACTIONS {
             assert_eq!(authorize(None, action), Err(Denied::NotAMember));
         }

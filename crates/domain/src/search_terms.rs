@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_found_by_their_beginnings_whatever_case_and_marks() {
+    fn words_are_found_by_prefix_without_case_and_marks() {
         assert_eq!(
             indexed("Hello, hello WORLD-wide 42!"),
             ["42", "hello", "wide", "world"]
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn highlights_are_utf16_and_neighbours_are_one() {
+    fn highlights_are_in_utf16_units_and_adjacent_ones_merge() {
         let of = |text: &str, query: &str| highlights(text, &query_terms(query));
         assert_eq!(of("😀 Hello hello", "hel"), [(3, 8), (9, 14)]);
         assert_eq!(of("今日は東京都", "東京都"), [(3, 6)]);
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_long_is_bounded() {
+    fn long_texts_and_queries_are_bounded() {
         let long = "x".repeat(8_000);
         assert_eq!(indexed(&long), ["x".repeat(MAX_TERM_CHARS)]);
         assert!(finds(&long, &long));

@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn m2_an_erased_key_says_nothing_without_the_stores_key() {
+    fn m2_an_erased_key_reveals_nothing_without_the_stores_key() {
         let write = Write::from(Content::trusted("hello"));
         let client = write.dedupe_key(&SendKey::ClientMessageId("t1:2".into()));
         assert_eq!(write.erased_dedupe_key(&client, b"key"), None);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn m2_a_digest_tells_writes_apart_and_depends_on_the_stores_key() {
+    fn m2_a_digest_distinguishes_writes_and_depends_on_the_stores_key() {
         let mention = |ids: &[&str]| {
             ids.iter()
                 .map(|id| UserId::trusted(*id))

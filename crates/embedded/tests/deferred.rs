@@ -118,7 +118,7 @@ fn position(calls: &[String], call: &str) -> usize {
 }
 
 #[test]
-fn m3_a_first_profile_waits_for_no_sync_and_what_is_durable_does() {
+fn m3_a_first_profile_waits_for_no_sync_and_durable_writes_do() {
     let directory = tempfile::tempdir().expect("a directory");
     let calls = trace(directory.path(), &[]);
     let (begin, online) = (position(&calls, "begin"), position(&calls, "online"));
@@ -145,7 +145,7 @@ fn m3_a_first_profile_waits_for_no_sync_and_what_is_durable_does() {
 /// After a failed sync the operating system may have dropped what the log held before. The next
 /// acknowledgement must not rest on it.
 #[test]
-fn m3_after_a_failed_sync_the_log_is_left_behind_before_the_next_acknowledgement() {
+fn m3_after_a_failed_sync_a_checkpoint_precedes_the_next_acknowledgement() {
     let directory = tempfile::tempdir().expect("a directory");
     let inject = format!("inject=fsync,fdatasync:error=EIO:when={FAILS_AT}");
     let calls = trace(directory.path(), &["-e", &inject]);

@@ -73,7 +73,7 @@ impl Numbers {
 /// Messages and edits of all lengths, in an order that splits pages of every table, and between
 /// others that stay.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_deleted_is_in_no_page_of_the_file() {
+async fn deleted_text_is_in_no_page_of_the_file() {
     let directory = tempfile::tempdir().expect("a directory");
     let (store, _) = open(directory.path());
     let places = ["c", "d", "e"];
@@ -127,7 +127,7 @@ async fn what_was_deleted_is_in_no_page_of_the_file() {
 
 /// A server that goes on without writes does not keep the text in its write-ahead log.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_quiet_time_takes_what_was_deleted_out_of_the_log_too() {
+async fn a_checkpoint_while_idle_removes_deleted_text_from_the_wal() {
     let directory = tempfile::tempdir().expect("a directory");
     let (store, _) = open(directory.path());
     put(&store, "c").await;
@@ -150,7 +150,7 @@ async fn a_quiet_time_takes_what_was_deleted_out_of_the_log_too() {
 
 /// Neither a text nor anything that it could be guessed from by trying.
 #[tokio::test(flavor = "multi_thread")]
-async fn m2_a_repetition_is_recognised_without_what_was_deleted() {
+async fn m2_a_repetition_of_a_deleted_message_is_recognised() {
     let directory = tempfile::tempdir().expect("a directory");
     let (store, _) = open(directory.path());
     put(&store, "c").await;

@@ -106,7 +106,7 @@ fn acknowledged(line: &str) -> Option<(String, u64, String)> {
 }
 
 #[test]
-fn m3_every_acknowledged_message_is_there_after_kill_9() {
+fn m3_every_acknowledged_message_survives_kill_9() {
     for (round, in_flight) in [1, 8, 64, 300].into_iter().enumerate() {
         let directory = tempfile::tempdir().expect("a directory");
         let mut child = sender(

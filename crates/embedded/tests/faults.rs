@@ -106,7 +106,7 @@ async fn goes_on(store: &SqliteStore, text: &str, stored: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn m13_a_full_database_acknowledges_nothing_and_goes_on_when_there_is_room() {
+async fn m13_a_full_database_acknowledges_nothing_until_there_is_space() {
     let directory = tempfile::tempdir().expect("a directory");
     let (store, _) = open(directory.path());
     put(&store, "c").await;
@@ -194,7 +194,7 @@ impl Drop for SmallDisk {
 /// What a limit on the file cannot show: the write-ahead log and its index find no room either.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn m13_a_full_disk_acknowledges_nothing_and_goes_on_when_there_is_room() {
+async fn m13_a_full_disk_acknowledges_nothing_until_there_is_space() {
     let disk = match SmallDisk::mount() {
         Ok(disk) => disk,
         Err(reason) => {
@@ -231,7 +231,7 @@ async fn m13_a_full_disk_acknowledges_nothing_and_goes_on_when_there_is_room() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn m13_a_lock_of_someone_else_is_waited_for_and_then_unavailable() {
+async fn m13_a_foreign_lock_delays_writes_and_then_refuses_them() {
     let directory = tempfile::tempdir().expect("a directory");
     let (store, events) = open(directory.path());
     put(&store, "c").await;
@@ -356,7 +356,7 @@ async fn m13_a_full_queue_refuses_at_once() {
 }
 
 #[tokio::test]
-async fn m7_a_log_whose_past_is_gone_says_where_it_begins() {
+async fn m7_a_log_without_its_early_entries_reports_its_first_seq() {
     let directory = tempfile::tempdir().expect("a directory");
     let (store, _) = open(directory.path());
     put(&store, "c").await;
@@ -397,7 +397,7 @@ async fn m7_a_log_whose_past_is_gone_says_where_it_begins() {
 }
 
 #[tokio::test]
-async fn members_of_recent_conversations_are_known_without_the_disk() {
+async fn members_of_recent_conversations_are_cached() {
     let subject = fresh().await;
     let store = &subject.store;
     put(store, "c").await;

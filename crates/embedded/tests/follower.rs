@@ -81,7 +81,7 @@ async fn m10_a_follower_misses_nothing_over_a_crash() {
 
 /// A follower that waits over a restart is woken by what came before it looked.
 #[tokio::test]
-async fn m10_what_was_committed_before_a_restart_wakes_a_follower_after_it() {
+async fn m10_entries_committed_before_a_restart_wake_a_follower_after_it() {
     let directory = tempfile::tempdir().expect("a directory");
     let (store, _) = open(directory.path());
     store

@@ -38,7 +38,7 @@ fn text(entry: &Entry) -> String {
 }
 
 #[tokio::test]
-async fn a_database_of_schema_7_keeps_its_logs_marks_and_keys() {
+async fn a_migrated_database_of_schema_7_has_its_logs_marks_and_keys() {
     let directory = tempfile::tempdir().expect("a directory");
     restore_dump(directory.path(), include_str!("databases/schema-7.sql"));
     let (store, _) = open(directory.path());

@@ -22,7 +22,7 @@ fn refused(path: &Path) -> OpenError {
 }
 
 #[tokio::test]
-async fn a_directory_is_made_for_this_user_alone() {
+async fn a_new_directory_is_accessible_to_this_user_only() {
     let directory = tempfile::tempdir().expect("a directory");
     let deep = directory.path().join("one/two/three");
     let (store, _) = open(&deep);
@@ -44,7 +44,7 @@ async fn a_directory_is_made_for_this_user_alone() {
 /// In a directory that was there before, and that others may look into.
 #[cfg(unix)]
 #[tokio::test]
-async fn its_files_are_for_this_user_alone() {
+async fn its_files_are_accessible_to_this_user_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = tempfile::tempdir().expect("a directory");
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755))
@@ -73,7 +73,7 @@ async fn its_files_are_for_this_user_alone() {
 }
 
 #[tokio::test]
-async fn what_is_in_the_way_is_named() {
+async fn an_obstacle_at_the_path_is_named() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("file");
     std::fs::write(&file, "hello").expect("a file");
@@ -124,7 +124,7 @@ async fn the_epoch_grows_with_each_start() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn closing_finishes_what_is_queued_and_leaves_one_file() {
+async fn closing_finishes_queued_writes_and_leaves_one_file() {
     let directory = tempfile::tempdir().expect("a directory");
     let (store, events) = open(directory.path());
     store
@@ -156,7 +156,7 @@ async fn closing_finishes_what_is_queued_and_leaves_one_file() {
 }
 
 #[tokio::test]
-async fn a_database_of_a_newer_version_is_left_alone() {
+async fn a_database_of_a_newer_version_is_refused_unchanged() {
     let directory = tempfile::tempdir().expect("a directory");
     let (store, _) = open(directory.path());
     store.close().await;
@@ -179,7 +179,7 @@ async fn a_database_of_a_newer_version_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_database_of_another_program_is_left_alone() {
+async fn a_database_of_another_program_is_refused_unchanged() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("lamplight.db");
     Connection::open(&path)

@@ -56,7 +56,7 @@ async fn head(store: &SqliteStore) -> u64 {
 }
 
 #[tokio::test]
-async fn f14_a_restart_is_no_other_generation() {
+async fn f14_a_restart_keeps_the_generation() {
     let directory = tempfile::tempdir().expect("a directory");
     let (store, _) = open(directory.path());
     let generation = store.generation();
@@ -75,7 +75,7 @@ async fn f14_a_restart_is_no_other_generation() {
 
 /// By hand, with whatever copies files.
 #[tokio::test]
-async fn f14_an_older_copy_is_another_generation() {
+async fn f14_an_older_copy_gets_another_generation() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = file(directory.path(), "lamplight.db");
     let (store, _) = open(directory.path());
@@ -103,7 +103,7 @@ async fn f14_an_older_copy_is_another_generation() {
 }
 
 #[tokio::test]
-async fn f14_a_copy_without_its_note_and_an_emptied_directory_are_other_generations() {
+async fn f14_a_copy_without_its_note_and_an_emptied_directory_get_other_generations() {
     let directory = tempfile::tempdir().expect("a directory");
     let (store, _) = open(directory.path());
     let generation = store.generation();
@@ -125,7 +125,7 @@ async fn f14_a_copy_without_its_note_and_an_emptied_directory_are_other_generati
 
 /// A copy made by SQLite itself while the server runs, put back over the database after a crash.
 #[tokio::test]
-async fn f15_a_log_of_another_database_is_refused_and_nothing_is_touched() {
+async fn f15_a_wal_of_another_database_is_refused_without_changes() {
     for vacuum in [true, false] {
         let directory = tempfile::tempdir().expect("a directory");
         let (store, _) = open(directory.path());
@@ -172,7 +172,7 @@ async fn f15_a_log_of_another_database_is_refused_and_nothing_is_touched() {
 /// Where the note is stale or gone, as after a power loss, the log counts if it makes sense with
 /// its database.
 #[tokio::test]
-async fn f15_a_log_in_doubt_is_taken_up_if_it_fits() {
+async fn f15_a_doubtful_wal_is_used_if_it_matches() {
     let directory = tempfile::tempdir().expect("a directory");
     let (store, _) = open(directory.path());
     filled(&store, 0, 300).await;
@@ -201,7 +201,7 @@ async fn f15_a_log_in_doubt_is_taken_up_if_it_fits() {
 }
 
 #[tokio::test]
-async fn f14_a_backup_is_one_private_file_and_comes_back_as_another_past() {
+async fn f14_a_backup_is_one_private_file_and_restores_with_another_generation() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = file(directory.path(), "lamplight.db");
     let copy = file(directory.path(), "copy.db");
@@ -315,7 +315,7 @@ async fn f14_a_backup_is_one_private_file_and_comes_back_as_another_past() {
 /// What is not known to belong together is put together first if it fits, so that a restore that is
 /// broken off takes nothing away.
 #[tokio::test]
-async fn f15_a_restore_folds_a_log_in_doubt_before_it_moves_anything() {
+async fn f15_a_restore_checkpoints_a_doubtful_wal_before_it_moves_files() {
     let directory = tempfile::tempdir().expect("a directory");
     let (store, _) = open(directory.path());
     filled(&store, 0, 5).await;
@@ -343,7 +343,7 @@ async fn f15_a_restore_folds_a_log_in_doubt_before_it_moves_anything() {
 }
 
 #[tokio::test]
-async fn f14_what_is_no_backup_is_not_brought_back() {
+async fn f14_a_file_that_is_no_backup_is_not_restored() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = file(directory.path(), "lamplight.db");
     let (store, _) = open(directory.path());
@@ -387,7 +387,7 @@ async fn f14_what_is_no_backup_is_not_brought_back() {
 /// Through symbolic and hard links.
 #[cfg(unix)]
 #[tokio::test]
-async fn f17_a_database_is_opened_once_under_whichever_name() {
+async fn f17_a_database_is_opened_once_under_any_of_its_names() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = file(directory.path(), "lamplight.db");
     let other = tempfile::tempdir().expect("a directory");
@@ -435,7 +435,7 @@ async fn f17_a_database_is_opened_once_under_whichever_name() {
 
 /// As SQLite's shell does, and programs that copy databases while they are used.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f15_a_log_that_somebody_else_folds_is_no_fault() {
+async fn f15_a_wal_checkpointed_by_another_program_is_accepted() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = file(directory.path(), "lamplight.db");
     let (store, _) = open(directory.path());
@@ -465,7 +465,7 @@ async fn f15_a_log_that_somebody_else_folds_is_no_fault() {
 
 /// As somebody does who wants the file smaller: SQLite numbers its pages anew by that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f15_a_database_that_somebody_vacuums_is_still_the_same() {
+async fn f15_a_database_vacuumed_by_another_program_is_accepted() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = file(directory.path(), "lamplight.db");
     let (store, _) = open(directory.path());
@@ -508,7 +508,7 @@ async fn f15_a_database_that_somebody_vacuums_is_still_the_same() {
 
 /// The bytes of a file that a server has open are changed under it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h10_what_is_damaged_acknowledges_nothing() {
+async fn h10_a_damaged_database_acknowledges_nothing() {
     let directory = tempfile::tempdir().expect("a directory");
     let (store, _) = open(directory.path());
     filled(&store, 0, 1_500).await;
@@ -550,7 +550,7 @@ async fn h10_what_is_damaged_acknowledges_nothing() {
 /// Copied over, moved away, or gone.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f14_a_file_that_is_replaced_under_its_server_acknowledges_nothing() {
+async fn f14_a_database_file_replaced_at_runtime_acknowledges_nothing() {
     for way in ["over", "moved", "gone"] {
         let directory = tempfile::tempdir().expect("a directory");
         let path = file(directory.path(), "lamplight.db");
@@ -586,7 +586,7 @@ async fn f14_a_file_that_is_replaced_under_its_server_acknowledges_nothing() {
 /// Nobody asks for readiness: the writer looks by itself.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f15_sends_notice_by_themselves_that_the_file_is_another() {
+async fn f15_sends_detect_that_the_database_file_was_replaced() {
     for way in ["over", "moved", "gone"] {
         let directory = tempfile::tempdir().expect("a directory");
         let path = file(directory.path(), "lamplight.db");

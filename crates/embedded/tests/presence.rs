@@ -143,7 +143,7 @@ impl EventBus for Slow {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn p5_changes_leave_in_the_order_of_their_versions() {
+async fn p5_changes_are_published_in_the_order_of_their_versions() {
     let events = Arc::new(Slow::default());
     let presence = Arc::new(EmbeddedPresence::new(
         RULES,

@@ -73,7 +73,7 @@ fn holds(directory: &Path, word: &str) -> bool {
 
 /// Of a deleted message no file has a word, and of an edited one only the log has the old text.
 #[tokio::test]
-async fn what_is_deleted_leaves_the_index_on_the_disk() {
+async fn deleted_text_leaves_the_index_on_the_disk() {
     let directory = tempfile::tempdir().expect("a directory");
     let (store, _) = open(directory.path());
     put(&store).await;
@@ -112,7 +112,7 @@ async fn what_is_deleted_leaves_the_index_on_the_disk() {
 
 /// And goes on after a restart, from where it was.
 #[tokio::test]
-async fn the_indexer_follows_the_log_without_being_asked() {
+async fn the_indexer_follows_the_log_in_the_background() {
     let directory = tempfile::tempdir().expect("a directory");
     for (round, word) in ["first", "second"].into_iter().enumerate() {
         let (store, _) = open(directory.path());

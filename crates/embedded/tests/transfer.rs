@@ -191,7 +191,7 @@ fn holds(directory: &Path, word: &str) -> bool {
 
 /// The index of what the target had before is of other entries under the same numbers.
 #[tokio::test]
-async fn a_store_that_is_filled_over_again_finds_what_it_has_and_nothing_else() {
+async fn a_repeated_import_adds_only_missing_rows() {
     let directories = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
     let members = [user("a"), user("b")];
     let mut stores = Vec::new();

@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_the_first_line_as_it_was_typed() {
+    fn a_password_is_the_first_line_of_the_input() {
         for (input, password) in [
             ("secret one\n", "secret one"),
             (" spaces \r\nmore", " spaces "),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_listens_everywhere_is_reached_here() {
+    fn a_server_that_listens_on_all_addresses_is_reached_by_loopback() {
         for (listen, address) in [
             ("0.0.0.0:3000", "127.0.0.1:3000"),
             ("[::]:1", "[::1]:1"),
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_key_it_says_how_to_get_one() {
+    async fn without_a_key_the_error_explains_how_to_get_one() {
         let directory = tempfile::tempdir().unwrap();
         let config = Config::for_tests(directory.path(), [("auth", "local")]);
         let sentence = add(&config, None, "ada", "lovelace1", None)

@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_task_at_a_time_sends_states_and_takes_what_comes_meanwhile() {
+    fn one_task_sends_states_including_those_added_meanwhile() {
         let waiting = WaitingStates::default();
         let [a, b] = ["a", "b"].map(UserId::trusted);
         assert!(waiting.start([a.clone()]));

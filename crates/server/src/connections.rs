@@ -117,7 +117,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn an_address_has_its_fill_and_gets_room_back() {
+    fn connections_of_an_address_are_limited_and_released() {
         let counts = ConnectionCounts::new(2);
         let address = "192.0.2.1".parse().unwrap();
         let one = counts.add(address);
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_its_fill_on_all_nodes_together() {
+    fn connections_of_an_address_are_limited_across_nodes() {
         let other = Arc::new(OtherNode {
             elsewhere: 12,
             ..OtherNode::default()

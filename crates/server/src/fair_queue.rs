@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn h12_networks_take_turns_and_the_known_come_first() {
+    async fn h12_networks_are_served_round_robin_after_known_ones() {
         let queue = FairQueue::new(BOUNDS);
         let order = Arc::default();
         let held = queue.place(from("192.0.2.1")).await.unwrap();
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn h12_what_waits_is_bounded_and_a_newcomer_takes_the_place_of_who_has_many() {
+    async fn h12_a_full_queue_drops_a_request_of_the_network_with_the_most() {
         let queue = FairQueue::new(BOUNDS);
         let order = Arc::default();
         let held = queue.place(from("192.0.2.1")).await.unwrap();
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn h12_whoever_gives_up_waiting_takes_no_place() {
+    async fn h12_abandoned_requests_take_no_place() {
         let queue = FairQueue::new(BOUNDS);
         let order = Arc::default();
         let held = queue.place(from("192.0.2.1")).await.unwrap();

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn p11_a_read_of_blockers_that_began_earlier_does_not_undo_a_later_one() {
+    fn p11_an_earlier_read_of_blockers_does_not_replace_a_later_one() {
         let b = UserId::trusted("b");
         let blocked: Hidden = HashMap::from([(UserId::trusted("a"), 7)]);
         let [first, second, third] = [1, 2, 3].map(HiddenTicket);

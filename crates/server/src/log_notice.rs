@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_is_other_only_if_it_is_one() {
+    fn only_a_valid_version_counts_as_another() {
         let version =
             |query: &str| other_version(&format!("/api/socketio/?{query}").parse().unwrap());
         assert_eq!(version("EIO=3&transport=polling"), Some(3));

@@ -289,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_flag_of_an_address_gives_way_to_the_address_that_the_node_got() {
+    fn the_address_that_the_node_got_replaces_the_listen_flag() {
         let rest = |words: &[&str]| {
             let rest = without_listen(words.iter().map(OsString::from));
             rest.into_iter()

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn c15_a_node_of_another_version_reads_what_it_knows() {
+    fn c15_a_node_of_another_version_reads_the_fields_that_it_knows() {
         let watched = [UserId::trusted("b"), UserId::trusted("c")];
         let text = MovingConnection::new(Some(&UserId::trusted("a")), true, Mode::Diff, &watched)
             .encode()

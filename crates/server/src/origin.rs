@@ -32,7 +32,7 @@ pub struct Origins {
 impl Origins {
     #[must_use]
     pub fn judge(&self, headers: &HeaderMap) -> Provenance {
-        if self.own_must_be_loopback && !self.is_called_by_its_name(headers) {
+        if self.own_must_be_loopback && !self.names_loopback_or_allowed_host(headers) {
             // A browser sends no `Origin` with same-origin reads, so the host name is checked too.
             return Provenance::Foreign;
         }
@@ -62,7 +62,7 @@ impl Origins {
                 .map(|value: &str| value.chars().take(200).collect::<String>())
         };
         match (shown(ORIGIN), shown(HOST)) {
-            (None, Some(host)) if self.own_must_be_loopback && !self.is_called_by_its_name(headers) => {
+            (None, Some(host)) if self.own_must_be_loopback && !self.names_loopback_or_allowed_host(headers) => {
                 format!(
                     "With AUTH=open this server answers to the names of its own machine, not to {host}. (LL-104: add http://{host} to ALLOWED_ORIGINS.)"
                 )
@@ -81,7 +81,7 @@ impl Origins {
     }
 
     /// Whether the request names this machine, or a host that is allowed by name.
-    fn is_called_by_its_name(&self, headers: &HeaderMap) -> bool {
+    fn names_loopback_or_allowed_host(&self, headers: &HeaderMap) -> bool {
         names_loopback(headers) || {
             let host = headers
                 .get(HOST)

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn nobodys_hash_costs_what_a_real_one_costs() {
+    fn the_hash_for_unknown_users_costs_as_much_as_a_real_one() {
         let hash = PasswordHash::new(NOBODY).unwrap();
         let params = Params::try_from(&hash).unwrap();
         assert_eq!(
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn two_at_a_time_even_when_the_waiting_give_up() {
+    async fn at_most_two_hashes_run_even_when_callers_stop_waiting() {
         let passwords = Argon2Passwords::new();
         let running = Arc::new(AtomicUsize::new(0));
         let most = Arc::new(AtomicUsize::new(0));

@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn p11_who_hides_how_far_they_have_read_learns_nothing_of_others_reading() {
+    fn p11_a_user_who_hides_read_marks_sees_none_of_others() {
         let users = PrivateUsers::default();
         let to = ["open", "private", "reader"].map(user);
         assert_eq!(users.split(&update(5, false), &to), None);
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn p11_nothing_is_shown_until_it_is_known_what_is_kept() {
+    fn p11_no_read_marks_are_shown_until_the_settings_are_known() {
         for (privacy, gets) in [
             (Privacy::default(), vec![update(7, true)]),
             (hides_reads(), vec![update(0, true)]),
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn p11_what_was_set_later_stays() {
+    fn p11_an_older_setting_does_not_replace_a_newer_one() {
         let (users, who) = (PrivateUsers::default(), user("a"));
         users.set(&who, hides_reads(), || true);
         users.set(&who, Privacy::default(), || false);

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn p11_a_list_that_is_cut_off_is_as_long_as_if_hidden_users_were_offline() {
+    fn p11_a_truncated_list_is_as_long_as_if_hidden_users_were_offline() {
         for (hidden, count, expected) in [
             (vec![], 6, ["u1", "u2", "u3"]),
             (vec!["u9"], 6, ["u1", "u2", "u3"]),
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_only_changes_follow_has_none_of_whom_no_changes_follow() {
+    fn a_list_with_changes_contains_only_users_whose_changes_follow() {
         let (shown, view) = seen(6, 3, &["u2"], false);
         assert_eq!(shown, ["u1", "u3"]);
         assert_eq!((view.count, view.is_truncated), (5, true));

@@ -112,7 +112,7 @@ mod tests {
     use std::time::Duration;
 
     #[tokio::test(start_paused = true)]
-    async fn moments_follow_paused_time() {
+    async fn moments_follow_the_paused_time_of_tests() {
         let clock = SystemClock::new();
         assert_eq!(clock.now().moment, Moment(0));
         tokio::time::advance(Duration::from_secs(3_600)).await;
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_carry_their_time_and_sort_even_when_the_clock_steps_back() {
+    fn ids_contain_their_time_and_sort_when_the_clock_steps_back() {
         let ids = SystemIds::new();
         let first = ids.message(Timestamp(0x0190_0000_0000));
         assert!(first.as_str().starts_with("01900000-0000-7"), "{first}");

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_minted_is_believed() {
+    async fn a_minted_token_is_accepted() {
         let settings = settings("a secret of thirty-two characters");
         let token = mint(&options("42"), &settings, NOW).unwrap();
         let verified = TokenVerifier::new(&settings)
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_refused_is_not_minted() {
+    fn no_token_is_minted_that_the_server_would_refuse() {
         assert!(
             mint(&options("42"), &JwtSettings::default(), NOW)
                 .unwrap_err()

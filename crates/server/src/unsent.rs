@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn h3_what_waits_counts_until_its_last_byte_is_gone() {
+    fn h3_unsent_bytes_count_until_the_last_is_written() {
         let unsent = Unsent::new(100);
         let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
         let mut first = unsent.count(one, Bytes::from(vec![0; 60]));

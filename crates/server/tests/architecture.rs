@@ -62,7 +62,7 @@ fn arrows() -> BTreeMap<String, BTreeSet<String>> {
 }
 
 #[test]
-fn crates_depend_one_way() {
+fn crates_depend_only_on_lower_layers() {
     let allowed = BTreeMap::from([
         ("lamplight-domain", vec![]),
         ("lamplight-usecases", vec!["lamplight-domain"]),
@@ -144,7 +144,7 @@ fn the_domain_is_pure() {
 
 /// Files of the server that may name the transport or the embedded adapters.
 #[test]
-fn the_transport_and_the_adapters_are_met_in_few_places() {
+fn only_listed_files_import_the_transport_and_the_adapters() {
     let source = root().join("crates/server/src");
     let mut meeting = BTreeSet::new();
     let mut adapting = BTreeSet::new();
@@ -207,7 +207,7 @@ fn the_transport_and_the_adapters_are_met_in_few_places() {
 }
 
 #[test]
-fn packages_depend_one_way() {
+fn packages_depend_only_on_lower_layers() {
     let used = |package: &str| -> BTreeSet<String> {
         let text = std::fs::read_to_string(root().join(package).join("package.json")).unwrap();
         let json: Value = serde_json::from_str(&text).unwrap();
@@ -359,7 +359,7 @@ const CIRCLES: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn no_files_form_a_circle() {
+fn files_do_not_import_each_other_in_circles() {
     let mut found = Vec::new();
     let mut left: Vec<_> = CIRCLES.iter().collect();
     for entry in std::fs::read_dir(root().join("crates")).unwrap() {

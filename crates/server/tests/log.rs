@@ -71,7 +71,7 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn h4_every_line_that_a_stranger_can_cause_is_rationed() {
+fn h4_every_log_line_that_clients_can_cause_is_throttled() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut files = Vec::new();
     for name in [

@@ -87,7 +87,7 @@ async fn start(server: &RedisServer, node: &str) -> RedisEventBus {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn m10_what_a_dead_publisher_did_not_send_is_read_from_the_log() {
+async fn m10_entries_that_a_dead_publisher_did_not_send_are_read_from_the_log() {
     let server = RedisServer::start(RedisConfig::default());
     let directory = tempfile::tempdir().expect("a directory");
     let local: Arc<dyn EventBus> = Arc::new(EmbeddedEventBus::new());

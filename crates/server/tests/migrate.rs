@@ -70,7 +70,7 @@ fn output(mut command: Command) -> (bool, String) {
 }
 
 #[test]
-fn a_migration_that_is_killed_goes_on_and_comes_back() {
+fn a_killed_migration_resumes_in_both_directions() {
     let directory = tempfile::tempdir().expect("a directory");
     let (source, back) = (directory.path().join("a.db"), directory.path().join("b.db"));
     fill(&source);
@@ -154,7 +154,7 @@ fn stop(mut child: Child) {
 /// The prefix in Redis is bound to the data: it goes along, and the copy that stays behind is
 /// refused.
 #[test]
-fn a_node_goes_on_with_its_prefix_after_a_migration_and_the_old_store_does_not() {
+fn after_a_migration_only_the_new_store_may_use_the_prefix() {
     let directory = tempfile::tempdir().expect("a directory");
     let sqlite = |name: &str| format!("sqlite:{}", directory.path().join(name).display());
     let (old, back) = (sqlite("old.db"), sqlite("back.db"));

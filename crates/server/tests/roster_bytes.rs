@@ -232,7 +232,7 @@ impl Client {
     }
 }
 
-async fn bytes_follow_what_is_watched(users: usize) {
+async fn bytes_grow_with_what_is_watched(users: usize) {
     let redis = RedisServer::start(RedisConfig::default());
     let home = tempfile::tempdir().expect("a directory");
     let node = Server::start(&redis, home.path());
@@ -290,13 +290,13 @@ async fn bytes_follow_what_is_watched(users: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c21_with_ten_thousand_online_bytes_follow_what_is_watched_and_what_changes() {
-    bytes_follow_what_is_watched(10_000).await;
+async fn c21_with_ten_thousand_online_bytes_grow_with_watches_and_changes_only() {
+    bytes_grow_with_what_is_watched(10_000).await;
 }
 
 /// `cargo test --release -p lamplight --test roster_bytes -- --ignored --nocapture`
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes a minute in a debug build"]
-async fn c21_with_a_hundred_thousand_online_bytes_follow_what_is_watched_and_what_changes() {
-    bytes_follow_what_is_watched(100_000).await;
+async fn c21_with_a_hundred_thousand_online_bytes_grow_with_watches_and_changes_only() {
+    bytes_grow_with_what_is_watched(100_000).await;
 }

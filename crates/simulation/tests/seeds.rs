@@ -55,7 +55,7 @@ fn m1_m2_m3_m4_m5_m6_m9_m10_m11_m12_m13_m15_p1_p2_p5_p7_p8_p9_p11_p12_p13_every_
 }
 
 #[test]
-fn a_seed_is_the_same_run_each_time() {
+fn a_seed_repeats_the_same_run() {
     for seed in 0..10 {
         assert_eq!(run_seed(seed, None), run_seed(seed, None), "seed {seed}");
     }

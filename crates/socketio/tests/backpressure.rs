@@ -415,7 +415,7 @@ async fn s9_packets_may_be_queued_behind_a_response_that_is_being_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s9_emit_wait_disconnects_nobody() {
+async fn s9_emit_wait_disconnects_no_socket() {
     let recovery = Some(Recovery {
         for_everybody: true,
         ..Recovery::default()

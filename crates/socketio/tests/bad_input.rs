@@ -583,7 +583,7 @@ async fn s5_numeric_event_names_are_converted_as_in_javascript() {
 }
 
 #[tokio::test]
-async fn attachments_out_of_turn() {
+async fn attachments_out_of_order() {
     let fixture = start(config()).await;
     let mut ws = Ws::join(fixture.addr).await;
     ws.send_binary(&[1]).await;

@@ -97,7 +97,7 @@ async fn s1_base64_is_requested_per_transport_and_survives_an_upgrade() {
 }
 
 #[tokio::test]
-async fn s6_a_payload_that_is_too_large_is_refused_with_an_empty_body_and_the_session_lives_on() {
+async fn s6_a_payload_that_is_too_large_is_refused_with_an_empty_body_and_the_session_stays_open() {
     let fixture = start(Config {
         max_payload: 1_000,
         ..config()
@@ -284,7 +284,7 @@ async fn s7_a_stop_waits_for_the_close_frame_of_a_probe() {
 }
 
 #[tokio::test]
-async fn s7_a_second_websocket_is_opened_and_closed_and_the_first_goes_on() {
+async fn s7_a_second_websocket_is_closed_and_the_first_stays_open() {
     let fixture = start(Config {
         max_connections_per_address: Some(2),
         ..config()

@@ -187,7 +187,7 @@ async fn requests_of_unknown_sessions_and_other_versions() {
 }
 
 #[tokio::test]
-async fn sessions_that_are_opened_and_left_alone() {
+async fn abandoned_sessions() {
     // None joins a namespace: they are closed after the connect timeout, and small until then.
     measure_attack(30 * 8_000, |addr, _| async move {
         let mut pollers = Vec::new();

@@ -278,7 +278,7 @@ async fn a_closed_websocket_is_detected_with_and_without_a_close_frame() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_connections_leave_nothing_behind() {
+async fn many_connections_leak_no_memory_or_state() {
     let fixture = start(config()).await;
     let addr = fixture.addr;
     let clients = (0..100).map(|number| {

@@ -113,7 +113,7 @@ async fn the_longest_waiting_handshake_is_displaced() {
 }
 
 #[tokio::test]
-async fn a_crowd_of_silent_connections_locks_nobody_out() {
+async fn many_silent_connections_do_not_keep_others_out() {
     let fixture = start(Config {
         max_handshakes: 8,
         ..config()
@@ -303,7 +303,7 @@ async fn connections_are_limited_in_total() {
 }
 
 #[tokio::test]
-async fn a_head_that_takes_too_long_and_a_connection_that_says_nothing_are_closed() {
+async fn slow_heads_and_silent_connections_are_closed() {
     let limit = Duration::from_millis(150);
     let fixture = start_serve(config(), |serve| serve.head_timeout(limit)).await;
     let began = Instant::now();

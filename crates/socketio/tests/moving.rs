@@ -82,7 +82,7 @@ fn numbers(range: std::ops::Range<u64>) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn c14_a_client_resumes_on_any_node_as_often_as_it_likes_and_gets_nothing_twice() {
+async fn c14_a_client_resumes_on_any_node_repeatedly_and_receives_each_event_once() {
     let (_, nodes) = nodes::<3>().await;
     let (mut ws, mut memory, mut socket) = join(&nodes[0]).await;
     assert!(memory.pid.starts_with("n0."));
@@ -130,7 +130,7 @@ async fn c14_a_client_resumes_on_any_node_as_often_as_it_likes_and_gets_nothing_
 }
 
 #[tokio::test]
-async fn what_both_nodes_emit_during_the_move_comes_once_and_in_order() {
+async fn events_that_both_nodes_emit_during_a_move_arrive_once_and_in_order() {
     let (_, nodes) = nodes::<2>().await;
     let (ws, mut memory, socket) = join(&nodes[0]).await;
     lose(&nodes[0], ws).await;
@@ -157,7 +157,7 @@ async fn what_both_nodes_emit_during_the_move_comes_once_and_in_order() {
 }
 
 #[tokio::test]
-async fn what_the_old_node_gave_away_before_the_new_one_emitted_it_comes_once() {
+async fn an_event_that_both_the_old_and_the_new_node_have_arrives_once() {
     let (_, nodes) = nodes::<2>().await;
     let (ws, mut memory, _) = join(&nodes[0]).await;
     lose(&nodes[0], ws).await;
@@ -173,7 +173,7 @@ async fn what_the_old_node_gave_away_before_the_new_one_emitted_it_comes_once() 
 }
 
 #[tokio::test]
-async fn c14_what_the_client_had_on_earlier_nodes_does_not_come_again_from_one_that_is_late() {
+async fn c14_a_late_node_does_not_repeat_events_of_earlier_nodes() {
     let (_, nodes) = nodes::<3>().await;
     let (mut ws, mut memory, socket) = join(&nodes[0]).await;
     socket.emit("n", &1).unwrap();
@@ -207,7 +207,7 @@ async fn a_connection_that_still_counts_as_alive_is_closed_for_the_move() {
 }
 
 #[tokio::test]
-async fn c14_a_socket_is_taken_by_one_node_only() {
+async fn c14_only_one_node_takes_over_a_socket() {
     for _ in 0..10 {
         let (_, nodes) = nodes::<3>().await;
         let (ws, memory, socket) = join(&nodes[0]).await;
@@ -234,7 +234,7 @@ async fn c14_a_socket_is_taken_by_one_node_only() {
 }
 
 #[tokio::test]
-async fn only_the_secret_and_the_user_of_a_socket_move_it() {
+async fn a_socket_moves_only_with_its_secret_and_user() {
     let (directory, nodes) = nodes::<2>().await;
     let mut ws = open(&nodes[0]).await;
     ws.send("40{\"user\":\"asha\"}").await;
@@ -309,7 +309,7 @@ async fn only_the_secret_and_the_user_of_a_socket_move_it() {
 }
 
 #[tokio::test]
-async fn c14_a_node_that_is_gone_or_does_not_answer_means_a_new_socket_soon() {
+async fn c14_the_client_soon_gets_a_new_socket_if_the_old_node_does_not_answer() {
     let (directory, nodes) = nodes::<2>().await;
     let (ws, memory, _) = join(&nodes[0]).await;
     lose(&nodes[0], ws).await;
@@ -333,7 +333,7 @@ async fn c14_a_node_that_is_gone_or_does_not_answer_means_a_new_socket_soon() {
 }
 
 #[tokio::test]
-async fn an_application_that_is_not_sure_of_its_events_gives_no_socket_away() {
+async fn an_application_that_cannot_vouch_for_its_events_hands_over_no_socket() {
     let (_, nodes) = nodes::<2>().await;
     for (step, stays) in [
         (&nodes[1].echo.moves.prepare, true),
@@ -354,7 +354,7 @@ async fn an_application_that_is_not_sure_of_its_events_gives_no_socket_away() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_during_the_move_finds_its_socket_where_it_was() {
+async fn a_client_that_leaves_during_a_move_finds_its_socket_on_the_old_node() {
     let (_, nodes) = nodes::<2>().await;
     let (ws, mut memory, socket) = join(&nodes[0]).await;
     lose(&nodes[0], ws).await;
@@ -376,7 +376,7 @@ async fn a_client_that_leaves_during_the_move_finds_its_socket_where_it_was() {
 }
 
 #[tokio::test]
-async fn callbacks_of_the_old_node_run_once_the_new_one_has_written() {
+async fn callbacks_of_the_old_node_run_after_the_new_node_has_written() {
     let (_, nodes) = nodes::<2>().await;
     let (ws, mut memory, socket) = join(&nodes[0]).await;
     lose(&nodes[0], ws).await;

@@ -222,7 +222,7 @@ async fn a_reader_behind_another_node_that_reads_nothing_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_client_of_a_node_that_is_gone_is_sent_for_a_new_session() {
+async fn a_client_of_a_stopped_node_is_directed_to_open_a_new_session() {
     let (directory, [one, two]) = nodes(&config()).await;
     let mut poller = Poller::join(one.addr).await;
     poller.addr = two.addr;
@@ -260,7 +260,7 @@ async fn broken_node(directory: &Directory, tag: &str, answer: &'static str) {
 }
 
 #[tokio::test]
-async fn a_node_that_dies_in_a_request_leaves_no_half_answer() {
+async fn a_node_that_dies_during_a_request_leaves_no_partial_response() {
     let (directory, [one]) = nodes(&config()).await;
     broken_node(&directory, "dead", "").await;
     let url = format!("{POLLING}&sid=dead.AAAAAAAAAAAAAAAAAAAA");
@@ -286,7 +286,7 @@ async fn a_node_that_dies_in_a_request_leaves_no_half_answer() {
 }
 
 #[tokio::test]
-async fn a_request_is_passed_on_once() {
+async fn a_request_is_forwarded_at_most_once() {
     let (directory, [one, two]) = nodes(&config()).await;
     // Each node believes that the other has the session.
     directory.insert("lost", two.addr);
@@ -306,7 +306,7 @@ async fn a_request_is_passed_on_once() {
 }
 
 #[tokio::test]
-async fn a_node_that_stops_ends_what_it_passes_on() {
+async fn a_stopping_node_ends_its_forwarded_requests() {
     let (_, [one, two]) = nodes(&config()).await;
     let mut ws = upgraded(&one, &two).await;
     ws.send("42[\"message\",1]").await;

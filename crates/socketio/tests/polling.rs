@@ -15,7 +15,7 @@ use tokio::io::AsyncWriteExt;
 const UNKNOWN_SID: &str = "{\"code\":1,\"message\":\"Session ID unknown\"}";
 
 #[tokio::test]
-async fn the_handshake_tells_everything_a_client_needs() {
+async fn the_handshake_has_every_field_that_a_client_needs() {
     let fixture = start(Config {
         max_payload: 1234,
         ..config()
@@ -200,7 +200,7 @@ async fn on_written_is_called_when_a_poll_takes_the_bytes() {
 }
 
 #[tokio::test]
-async fn a_second_poll_ends_the_session_and_both_ends_learn_it() {
+async fn a_second_poll_ends_the_session_on_both_sides() {
     let fixture = start(config()).await;
     let poller = Poller::join(fixture.addr).await;
     let mut first = poller.start_poll().await;
@@ -275,7 +275,7 @@ async fn a_close_packet_answers_a_poll_that_was_sent_with_it() {
 }
 
 #[tokio::test]
-async fn a_noop_or_an_upgrade_packet_from_the_client_means_nothing() {
+async fn a_noop_or_an_upgrade_packet_from_the_client_is_ignored() {
     let fixture = start(config()).await;
     let poller = Poller::join(fixture.addr).await;
     assert_eq!(
@@ -471,7 +471,7 @@ async fn an_upgrade_answers_the_open_poll_with_a_noop() {
 }
 
 #[tokio::test]
-async fn an_upgrade_that_waits_for_no_answer_has_its_polls_refused() {
+async fn polls_are_refused_while_an_upgrade_awaits_no_reply() {
     let fixture = start(config()).await;
     let poller = Poller::join(fixture.addr).await;
     let mut poll = poller.start_poll().await;

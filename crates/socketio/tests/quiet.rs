@@ -118,7 +118,7 @@ async fn resume(io: &SocketIo, pid: &str, offset: &mut String) -> (Client, Vec<V
 }
 
 #[tokio::test(start_paused = true)]
-async fn c14_recovery_works_after_a_day_of_quiet_and_brings_nothing_twice() {
+async fn c14_recovery_works_after_a_day_without_traffic_and_repeats_nothing() {
     let echo = Echo::default();
     let config = Config {
         recovery: Some(Recovery::default()),
@@ -162,7 +162,7 @@ async fn c14_recovery_works_after_a_day_of_quiet_and_brings_nothing_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn c14_recovery_on_another_node_works_after_a_day_of_quiet_and_brings_nothing_twice() {
+async fn c14_recovery_on_another_node_works_after_a_day_without_traffic_and_repeats_nothing() {
     let config = Config {
         recovery: Some(Recovery::default()),
         ..Config::default()

@@ -182,7 +182,7 @@ async fn an_ended_socket_is_in_no_room() {
 }
 
 #[tokio::test]
-async fn volatile_packets_skip_slow_readers_and_disconnect_nobody() {
+async fn volatile_packets_skip_slow_readers_and_disconnect_no_socket() {
     let fixture = start(Config {
         max_queue_bytes: 100_000,
         ..config()

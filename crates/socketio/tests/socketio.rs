@@ -145,7 +145,7 @@ async fn the_public_id_is_not_the_transports() {
 }
 
 #[tokio::test]
-async fn a_refused_connect_says_why() {
+async fn a_refused_connect_carries_its_reason() {
     let fixture = start(config()).await;
     let mut ws = Ws::open(fixture.addr).await;
     ws.send("40{\"refuse\":true}").await;

@@ -387,7 +387,7 @@ async fn pending_tls_handshakes_are_displaced() {
 }
 
 #[tokio::test]
-async fn certificates_are_replaced_while_it_runs() {
+async fn certificates_are_replaced_while_the_server_runs() {
     let (old, new) = (certificate(), certificate());
     let tls = tls(&old);
     let addr = start(says(), |serve| serve.tls(tls.clone())).await;

@@ -223,7 +223,7 @@ async fn a_ping_between_fragments_is_answered_at_once_5() {
 }
 
 #[tokio::test]
-async fn fragments_out_of_turn_are_refused_5() {
+async fn fragments_out_of_order_are_refused_5() {
     let fixture = start().await;
     for (what, list) in [
         (
@@ -396,7 +396,7 @@ async fn invalid_text_is_refused_before_it_ends_6_4() {
 }
 
 #[tokio::test]
-async fn a_close_is_answered_and_nothing_behind_it_is_7_1() {
+async fn a_close_is_answered_and_later_frames_are_ignored_7_1() {
     let fixture = start().await;
     let close = 1000u16.to_be_bytes();
     for behind in [

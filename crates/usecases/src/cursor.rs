@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cursors_come_back_as_they_went_out_and_nothing_else_passes() {
+    fn cursors_round_trip_and_others_are_refused() {
         let key = ConversationKey {
             position: 5,
             row: 7,

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn h2_networks_take_turns_and_of_each_its_users() {
+    fn h2_networks_and_their_users_are_served_round_robin() {
         let mut queue = FairQueue::default();
         for _ in 0..3 {
             queue.push(flow(1, "a", Urgency::Bulk), "a");
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn h2_what_is_urgent_goes_first_and_keeps_nobody_out_for_good() {
+    fn h2_urgent_work_goes_first_without_starving_others() {
         let mut queue = FairQueue::default();
         for _ in 0..40 {
             queue.push(flow(1, "a", Urgency::Bulk), "page");
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_of_one_keep_another_waiting_for_one() {
+    fn a_thousand_requests_of_one_user_delay_another_by_one() {
         let mut queue = FairQueue::default();
         for _ in 0..1_000 {
             queue.push(flow(1, "a", Urgency::Bulk), "a");

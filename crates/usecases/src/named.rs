@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_beside_a_page_is_bounded() {
+    fn the_profiles_beside_a_page_are_bounded() {
         let members: Members = [UserId::trusted("a")].into();
         let messages: Vec<Message> = (1..=1_000)
             .map(|seq| message(seq, &format!("sender {}", seq % 500)))

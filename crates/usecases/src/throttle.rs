@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn h4_a_line_is_logged_once_in_a_while_and_the_next_says_how_many_were_left_out() {
+    async fn h4_a_line_is_logged_once_per_period_and_the_next_counts_the_omitted() {
         let log = LogThrottle::default();
         assert_eq!(
             log.due("token", "a", address(1)),
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn h4_what_one_address_makes_up_silences_no_other() {
+    async fn h4_texts_of_one_address_do_not_suppress_lines_of_others() {
         let log = LogThrottle::default();
         let logged = (0..100_000)
             .filter(|n| {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn h4_from_however_many_addresses_lines_and_tables_are_bounded() {
+    async fn h4_lines_and_tables_are_bounded_over_all_addresses() {
         let log = LogThrottle::default();
         let flood = || {
             (0..50_000_u32)

@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_counted_as_json_writes_it() {
+    fn the_weight_of_a_text_is_its_length_in_json() {
         assert_eq!(text("ok"), 2);
         assert_eq!(text("\u{1f4a1}"), 4);
         assert_eq!(text("\"\\\n\r\t\u{8}\u{c}"), 14);

@@ -850,7 +850,7 @@ fn golden_commands_are_clean() {
 }
 
 #[test]
-fn nesting_exhausts_nobody() {
+fn deep_nesting_is_refused() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     assert!(decode::event("join_user", &deep).is_err());
     assert!(decode::event("send_private_message", &format!("{{\"content\":{deep}}}")).is_err());

@@ -106,7 +106,7 @@ pub async fn m1_a_temp_id_stands_for_its_content_only<S: Messages>(subject: Subj
 }
 
 /// A retry can overtake the first attempt.
-pub async fn m1_and_m10_duplicates_raced_at_once_are_stored_and_published_once<S: Messages>(
+pub async fn m1_and_m10_concurrent_duplicates_are_stored_and_published_once<S: Messages>(
     subject: Subject<S>,
 ) {
     let store = &subject.store;
@@ -131,7 +131,9 @@ pub async fn m1_and_m10_duplicates_raced_at_once_are_stored_and_published_once<S
 }
 
 /// Deduplication does not depend on a cache.
-pub async fn m2_a_repetition_is_recognised_after_much_else<S: Messages>(subject: Subject<S>) {
+pub async fn m2_a_repetition_is_recognised_after_many_other_messages<S: Messages>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;
     let mut first = message("c", "a", "hello");
@@ -224,9 +226,7 @@ pub async fn m5_the_call_and_not_the_poll_settles_the_order<S: Messages>(subject
 }
 
 /// A send counts even if the socket closes right after it.
-pub async fn m5_a_future_that_is_dropped_was_appended_all_the_same<S: Messages>(
-    subject: Subject<S>,
-) {
+pub async fn m5_an_append_whose_future_is_dropped_still_happens<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     put(&**store, "c", &["a", "b"]).await;
     drop(store.append(message("c", "a", "first"), None));
@@ -356,7 +356,7 @@ pub async fn m14_refused_items_among_many_fail_alone<S: Messages>(subject: Subje
 }
 
 /// No character is changed.
-pub async fn content_comes_back_as_it_was_typed<S: Messages>(subject: Subject<S>) {
+pub async fn content_round_trips<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     let (place, sender) = ("'; DROP TABLE entries; --", "💡\u{202e}\" or 1=1");
     put(&**store, place, &[sender, "b"]).await;

@@ -151,7 +151,9 @@ pub async fn the_host_creates_a_conversation_and_changes_its_members<S: Messages
 }
 
 /// A host's conversation of two people is the one conversation of two people.
-pub async fn a_conversation_brought_for_two_is_the_one_they_find<S: Messages>(subject: Subject<S>) {
+pub async fn a_hosted_conversation_of_two_is_their_direct_conversation<S: Messages>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
     put(&**store, "7", &["a", "b"]).await;
     put(&**store, "8", &["a", "b"]).await;

@@ -313,7 +313,9 @@ pub async fn sync_answers_in_the_order_asked<S: Messages>(subject: Subject<S>) {
 }
 
 /// Conversations that began while a client was away.
-pub async fn others_are_those_not_named<S: Messages>(subject: Subject<S>) {
+pub async fn sync_returns_conversations_that_the_client_did_not_name<S: Messages>(
+    subject: Subject<S>,
+) {
     let store = &subject.store;
     for id in ["c", "d", "e", "f"] {
         filled(&**store, id, 1).await;

@@ -91,7 +91,7 @@ pub async fn p8_three_tabs_in_any_order_of_closing_are_online_until_the_last_is_
 }
 
 /// P4: by a new session and by the same one.
-pub async fn p4_a_reload_is_no_event<P: PresenceStore>(subject: PresenceSubject<P>) {
+pub async fn p4_a_reload_causes_no_event<P: PresenceStore>(subject: PresenceSubject<P>) {
     subject.join("a", "a1").await;
     for next in ["a2", "a2", "a3"] {
         for held in ["a1", "a2", "a3"] {

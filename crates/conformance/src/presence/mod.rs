@@ -85,7 +85,7 @@ macro_rules! presence_suite {
             [
                 a_user_is_online_while_connected_and_offline_after_the_grace_period,
                 p8_three_tabs_in_any_order_of_closing_are_online_until_the_last_is_gone,
-                p4_a_reload_is_no_event,
+                p4_a_reload_causes_no_event,
                 p3_expiry_is_one_timeout_and_the_next_activity_revives,
                 p3_a_session_that_is_refreshed_does_not_expire,
                 signing_out_is_published_at_once_unless_another_device_is_connected,

@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn c4_a_probe_that_does_not_come_back_means_reconnect() {
+    async fn c4_a_lost_probe_causes_a_reconnect() {
         let mut probes = Probes::default();
         assert!(!probes.is_healthy(Instant::now()));
         assert_eq!(probes.tick(Instant::now(), 0), Action::Probe(1));

@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn p12_a_full_queue_says_that_it_lost_something() {
+    async fn p12_a_full_queue_reports_lost_events() {
         let queue = Queue::default();
         for _ in 0..MOST_EVENTS + 10 {
             queue.push(durable());
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn m10_a_batch_is_done_when_the_next_one_is_taken() {
+    async fn m10_a_batch_is_done_when_the_publisher_takes_the_next() {
         let queue = Queue::default();
         assert_eq!(queue.last(), Some(0));
         assert!(queue.is_done(0));

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_waits_for_its_own_number() {
+    fn each_caller_waits_for_its_own_probe() {
         let trips = RoundTrips::default();
         let ((one, mut first), (two, mut second)) = (trips.begin(), trips.begin());
         assert!(!trips.received(b"1"), "a probe");

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn repetitions_within_the_window_are_found_in_any_order() {
+    fn repetitions_within_the_window_are_detected_in_any_order() {
         let mut seen = Seen::default();
         for number in [5, 6, 7, 3, 2_000, 1_999, 1_500, 2_001] {
             assert!(seen.is_new(1, number), "{number}");

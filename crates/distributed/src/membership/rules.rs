@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_nobody_renews_belongs_to_a_dead_node() {
+    fn a_row_without_renewals_belongs_to_a_dead_node() {
         let start = Instant::now();
         let later = |millis| start + Duration::from_millis(millis);
         let (mut seen, mut live, mut left) = (Seen::default(), row("b", None), row("c", None));

@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn contents_come_back_as_they_were() {
+    fn contents_round_trip() {
         for text in [
             "",
             "plain",

@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn c7_members_of_another_version_are_not_taken() {
+    fn c7_cached_members_of_another_version_are_not_used() {
         let cache = MembersCache::default();
         cache.put(1, 7, members(2));
         assert_eq!(cache.get(1, 7), Some(members(2)));

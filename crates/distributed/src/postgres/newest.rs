@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_deletion_of_the_last_message_that_is_allowed_walks_the_log() {
+    fn only_an_allowed_deletion_of_the_last_message_scans_the_log() {
         assert_eq!(walks(&[("a", 3)]), Some(vec![3]));
         assert_eq!(walks(&[("b", 3)]), None, "of another's message");
         assert_eq!(walks(&[("a", 2)]), None, "of one that is deleted");

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn h2_one_of_many_waits_for_one_of_each_and_urgent_reads_for_none() {
+    async fn h2_reads_are_round_robin_by_user_and_urgent_ones_go_first() {
         let readers = Readers::new(2, 100);
         let running = ask(&readers, flow("a", Urgency::Bulk)).await;
         let mut pages: Vec<_> = (0..3)

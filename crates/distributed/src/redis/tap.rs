@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn messages_are_taken_out_and_all_else_passes_on() {
+    async fn messages_are_extracted_and_other_replies_pass_through() {
         let others = [
             "+OK\r\n",
             "%2\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n*2\r\n_\r\n#t\r\n",
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_resp3_passes_on_for_the_client_to_report() {
+    async fn invalid_resp3_passes_through_to_the_client() {
         for bad in [
             "hello\r\n",
             "$x\r\n",

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_stops_writing_is_gone_by_the_readers_clock() {
+    fn a_node_that_stops_writing_expires_by_the_readers_clock() {
         let (mut known, start) = (Known::default(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         known.update(&answer("s", &[("a", 100), ("b", 100)]), at(0));
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_given_up_while_redis_was_away_or_had_lost_everything() {
+    fn no_node_expires_while_redis_is_away_or_after_it_lost_its_data() {
         let (mut known, start) = (Known::default(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         known.update(&answer("s", &[("a", 1), ("b", 1)]), at(0));
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_before_the_last_is_still_known() {
+    fn the_previous_secret_is_still_accepted() {
         let (mut known, start) = (Known::default(), Instant::now());
         for (second, secret) in ["one", "one", "two", "three"].into_iter().enumerate() {
             known.update(

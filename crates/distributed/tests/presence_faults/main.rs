@@ -18,9 +18,9 @@ mod nodes_suite {
         crate::nothing,
         crate::nodes,
         [
-            p1_c1_c2_a_killed_node_is_swept_by_the_others_and_who_came_back_does_not_flicker,
-            c3_a_node_that_leaves_hands_its_users_over,
-            c5_a_node_that_stood_still_is_fenced_and_announces_its_users_again,
+            p1_c1_c2_a_killed_node_is_swept_and_returning_users_do_not_flicker,
+            c3_a_node_that_stops_hands_its_users_over,
+            c5_a_stalled_node_is_fenced_and_announces_its_users_again,
             p7_c12_c4_a_node_cut_off_from_redis_agrees_with_the_others_after_it_heals,
             p12_a_lost_bus_message_is_repaired_within_seconds,
         ]
@@ -36,14 +36,14 @@ mod redis_suite {
             c17_redis_restarted_with_its_data,
             p7_redis_restarted_with_an_old_snapshot,
             p7_flushall_shows_nobody_as_offline,
-            p9_redis_stood_still_for_longer_than_the_lease,
+            p9_redis_stalls_for_longer_than_the_lease,
             p9_the_clock_of_redis_jumps_by_an_hour,
-            c18_redis_cuts_the_subscribers_off,
+            c18_redis_disconnects_the_subscribers,
             c17_redis_pauses_all_clients,
             redis_is_out_of_memory,
             redis_is_read_only,
             redis_comes_late,
-            statuses_and_profiles_that_were_set_while_redis_was_away_count_afterwards,
+            statuses_and_profiles_set_while_redis_was_away_apply_afterwards,
         ]
     );
 }

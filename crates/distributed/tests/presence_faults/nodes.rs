@@ -18,9 +18,7 @@ fn offline_of(node: &TestNode, who: &str) -> Vec<OfflineReason> {
         .collect()
 }
 
-pub(crate) async fn p1_c1_c2_a_killed_node_is_swept_by_the_others_and_who_came_back_does_not_flicker(
-    (): (),
-) {
+pub(crate) async fn p1_c1_c2_a_killed_node_is_swept_and_returning_users_do_not_flicker((): ()) {
     let (server, prefix) = (RedisServer::shared(), unique_prefix());
     let a = TestNode::up(server, &prefix, "a").await;
     let b = TestNode::up(server, &prefix, "b").await;
@@ -71,7 +69,7 @@ pub(crate) async fn p1_c1_c2_a_killed_node_is_swept_by_the_others_and_who_came_b
     );
 }
 
-pub(crate) async fn c5_a_node_that_stood_still_is_fenced_and_announces_its_users_again((): ()) {
+pub(crate) async fn c5_a_stalled_node_is_fenced_and_announces_its_users_again((): ()) {
     let (server, prefix) = (RedisServer::shared(), unique_prefix());
     let slow = TestNode::up(server, &prefix, "slow").await;
     let other = TestNode::up(server, &prefix, "other").await;
@@ -190,7 +188,7 @@ pub(crate) async fn p12_a_lost_bus_message_is_repaired_within_seconds((): ()) {
 }
 
 /// C3: by its own background work a node that leaves does not come back.
-pub(crate) async fn c3_a_node_that_leaves_hands_its_users_over((): ()) {
+pub(crate) async fn c3_a_node_that_stops_hands_its_users_over((): ()) {
     let (server, prefix) = (RedisServer::shared(), unique_prefix());
     let a = TestNode::up(server, &prefix, "a").await;
     let b = TestNode::up(server, &prefix, "b").await;

@@ -174,7 +174,7 @@ pub(crate) async fn p7_flushall_shows_nobody_as_offline((): ()) {
 }
 
 /// P9: nobody could renew while Redis stood still, for longer than the lease.
-pub(crate) async fn p9_redis_stood_still_for_longer_than_the_lease((): ()) {
+pub(crate) async fn p9_redis_stalls_for_longer_than_the_lease((): ()) {
     let outage = Outage::new(RedisConfig::default()).await;
     outage.server.pause();
     outage.wait_until_degraded().await;
@@ -198,7 +198,7 @@ pub(crate) async fn p9_the_clock_of_redis_jumps_by_an_hour((): ()) {
     }
 }
 
-pub(crate) async fn c18_redis_cuts_the_subscribers_off((): ()) {
+pub(crate) async fn c18_redis_disconnects_the_subscribers((): ()) {
     let outage = Outage::new(RedisConfig::default()).await;
     for _ in 0..3 {
         outage.server.cli(&["CLIENT", "KILL", "TYPE", "pubsub"]);
@@ -265,9 +265,7 @@ pub(crate) async fn redis_comes_late((): ()) {
     assert_eq!(b.log("short"), [""; 0]);
 }
 
-pub(crate) async fn statuses_and_profiles_that_were_set_while_redis_was_away_count_afterwards(
-    (): (),
-) {
+pub(crate) async fn statuses_and_profiles_set_while_redis_was_away_apply_afterwards((): ()) {
     let server = RedisServer::start(RedisConfig::default());
     let a = TestNode::up(&server, "statuses", "a").await;
     let b = TestNode::up(&server, "statuses", "b").await;

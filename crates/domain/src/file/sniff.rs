@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_what_they_begin_with() {
+    fn media_types_are_recognised_by_signatures() {
         for (head, found) in [
             (&b"\x89PNG\r\n\x1a\n...."[..], Some("image/png")),
             (b"GIF89a<script>alert(1)</script>", Some("image/gif")),
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_sender_says_is_never_shown() {
+    fn the_declared_type_is_not_trusted_for_display() {
         assert_eq!(&*media_type(None, "text/html"), DOWNLOAD_ONLY);
         assert_eq!(&*media_type(None, "image/svg+xml"), DOWNLOAD_ONLY);
         assert_eq!(&*media_type(None, "image/png"), DOWNLOAD_ONLY);

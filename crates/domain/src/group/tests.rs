@@ -160,7 +160,7 @@ fn a_conversation_of_two_is_changed_by_the_host_alone() {
 }
 
 #[test]
-fn only_what_changes_of_the_details_is_told() {
+fn only_changed_details_are_in_the_entry() {
     let state = GroupState {
         name: Some("old".into()),
         details_seq: 7,
@@ -203,7 +203,7 @@ fn entry(seq: u64, kind: EntryKind) -> Entry {
 }
 
 #[test]
-fn m15_an_entry_goes_to_those_whose_logs_have_begun_and_to_whom_it_removes() {
+fn m15_an_entry_is_sent_to_members_whose_log_has_it_and_to_removed_ones() {
     let readers = Readers::new(vec![(user("a"), 1), (user("d"), 0), (user("n"), 8)]);
     let change = |message_seq| {
         EntryKind::Change(Box::new(Change {

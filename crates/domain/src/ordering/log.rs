@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn m10_what_was_skipped_comes_late_once_within_the_window() {
+    fn m10_skipped_entries_are_delivered_late_once_within_the_window() {
         let mut log = Log::<()>::new(1_000);
         log.skip_to(3_000);
         log.advance();
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn m10_what_came_before_the_first_entry_comes_late_once() {
+    fn m10_entries_before_the_first_are_delivered_late_once() {
         let mut log = Log::<()>::new(1_000);
         log.advance();
         for (seq, is_taken) in [

@@ -115,7 +115,7 @@ fn m10_m11_repetitions_from_the_log_are_dropped_however_often_it_is_read() {
 }
 
 #[test]
-fn m4_an_entry_ahead_of_its_turn_waits_for_the_missing_one() {
+fn m4_an_entry_ahead_of_its_place_waits_for_the_missing_one() {
     let mut world = World::new(LIMITS);
     for seq in [1, 3, 3, 4] {
         world.push(0, seq);
@@ -131,7 +131,7 @@ fn m4_an_entry_ahead_of_its_turn_waits_for_the_missing_one() {
 }
 
 #[test]
-fn p12_what_is_missing_is_asked_for_and_delivered_in_order() {
+fn p12_missing_entries_are_requested_and_delivered_in_order() {
     let mut world = World::new(LIMITS);
     for seq in [1, 3, 6] {
         world.push(0, seq);
@@ -163,7 +163,7 @@ fn p12_what_is_missing_is_asked_for_and_delivered_in_order() {
 }
 
 #[test]
-fn p12_many_that_wait_are_asked_for_at_once() {
+fn p12_a_gap_with_many_waiting_entries_is_requested_at_once() {
     let mut world = World::new(LIMITS);
     for seq in [1, 3, 4, 5] {
         world.push(0, seq);
@@ -176,7 +176,7 @@ fn p12_many_that_wait_are_asked_for_at_once() {
 }
 
 #[test]
-fn p12_a_gap_that_nothing_fills_is_reported_and_passed() {
+fn p12_a_gap_that_stays_open_is_reported_and_skipped() {
     let mut world = World::new(LIMITS);
     world.push(0, 1);
     world.push(0, 3);
@@ -203,7 +203,7 @@ fn p12_a_gap_that_nothing_fills_is_reported_and_passed() {
 }
 
 #[test]
-fn what_waits_is_bounded_for_a_conversation_and_in_all() {
+fn waiting_entries_are_bounded_by_conversation_and_in_total() {
     let mut world = World::new(LIMITS);
     world.push(0, 1);
     for seq in [3, 4, 6, 7] {
@@ -230,7 +230,7 @@ fn what_waits_is_bounded_for_a_conversation_and_in_all() {
 }
 
 #[test]
-fn idle_conversations_are_forgotten_and_many_are_bounded() {
+fn idle_conversations_are_evicted_and_their_number_is_bounded() {
     let mut world = World::new(LIMITS);
     for number in 0..100 {
         world.push(number, 5);
@@ -250,7 +250,7 @@ fn idle_conversations_are_forgotten_and_many_are_bounded() {
 }
 
 #[test]
-fn a_conversation_that_is_forgotten_gives_up_what_waits() {
+fn an_evicted_conversation_drops_its_waiting_entries() {
     let mut world = World::new(LIMITS);
     world.push(0, 1);
     world.push(0, 3);
@@ -364,7 +364,7 @@ proptest! {
 
     /// Where one of two sources delivers each entry in time, there is no gap.
     #[test]
-    fn m4_a_second_source_fills_what_the_first_one_lost(
+    fn m4_a_second_source_fills_gaps_of_the_first(
         lost in proptest::collection::vec(any::<bool>(), 30),
         lag in 1..4_usize,
     ) {

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn p9_leases_that_nobody_could_renew_are_granted_anew() {
+    fn p9_leases_that_could_not_be_renewed_are_granted_anew() {
         let mut leases = Leases::default();
         let (a, _, _) = leases.acquire(at(0), node("a"), LEASE);
         leases.grant_anew(at(30), LEASE);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn c8_a_lease_that_nobody_swept_can_be_renewed_late() {
+    fn c8_a_lapsed_lease_can_be_renewed_until_it_is_swept() {
         let mut leases = Leases::default();
         let (a, ..) = leases.acquire(at(0), node("a"), LEASE);
         let renewed = leases.renew(at(40), a, LEASE).expect("held");

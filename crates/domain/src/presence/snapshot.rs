@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buckets_stay_what_they_are() {
+    fn the_hash_of_buckets_is_stable() {
         let bucket = |id: &str| bucket_of(&UserId::trusted(id), 64);
         // The published test vectors of FNV-1a: "a" is af63dc4c8601ec8c, "foobar" 85944171f73967e8.
         assert_eq!(bucket("a"), 0xaf63_dc4c_8601_ec8c_u64 as usize % 64);

@@ -41,7 +41,7 @@ fn f18_user_names_are_compared_by_compatibility_and_case() {
 }
 
 #[test]
-fn f18_a_search_leaves_marks_and_spaces_aside() {
+fn f18_a_search_ignores_marks_and_spaces() {
     for (text, query) in [
         ("Zoë Żak", "zoe zak"),
         ("Zoe\u{308}", "ZOË"),
@@ -122,7 +122,7 @@ fn f20_scripts_whose_letters_need_marks_have_user_names() {
 }
 
 #[test]
-fn f19_user_names_hide_nothing() {
+fn f19_user_names_with_invisible_characters_are_refused() {
     for name in [
         "",
         "a",
@@ -157,7 +157,7 @@ fn f19_user_names_hide_nothing() {
 }
 
 #[test]
-fn ends_are_trimmed_of_what_copying_leaves_there() {
+fn invisible_characters_at_the_ends_are_trimmed() {
     assert_eq!(trim("\u{feff}\u{a0} Ada\u{200b}\r\n"), "Ada");
     assert_eq!(trim("❤\u{fe0f}"), "❤\u{fe0f}");
     assert_eq!(trim("\u{2003}\u{2060}"), "");
@@ -166,7 +166,7 @@ fn ends_are_trimmed_of_what_copying_leaves_there() {
 /// Read by the client's tests too (`packages/client/test/content.test.ts`), so that both sides
 /// refuse the same texts.
 #[test]
-fn f19_what_is_visible_is_the_same_in_both_languages() {
+fn f19_visibility_is_the_same_in_rust_and_typescript() {
     let fixture: serde_json::Value =
         serde_json::from_str(include_str!("../../../../fixtures/text/visible.json")).unwrap();
     let texts = |kind: &str| {
@@ -222,7 +222,7 @@ fn h13_user_names_that_look_alike_have_one_look() {
 /// A new rule or new tables make other keys than those in the databases. Characters that a newer
 /// Unicode adds do so too.
 #[test]
-fn f18_other_keys_have_another_version() {
+fn f18_changed_keys_require_another_version() {
     let mut print = 0xcbf2_9ce4_8422_2325_u64;
     for c in (0..=0x10_ffff).filter_map(char::from_u32) {
         let text = c.to_string();

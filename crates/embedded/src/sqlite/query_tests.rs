@@ -31,7 +31,7 @@ fn plan(conn: &Connection, sql: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_every_append_looks_up_is_found_by_index() {
+fn the_lookups_of_an_append_use_indexes() {
     let mut conn = Connection::open_in_memory().unwrap();
     migrate(&mut conn, Path::new("x"), MIGRATIONS).unwrap();
     assert_eq!(
@@ -44,7 +44,7 @@ fn what_every_append_looks_up_is_found_by_index() {
 
 /// Whatever a log has, and however many users reacted.
 #[test]
-fn what_becomes_of_messages_is_found_by_index() {
+fn the_lookups_of_message_changes_use_indexes() {
     let mut conn = Connection::open_in_memory().unwrap();
     migrate(&mut conn, Path::new("x"), MIGRATIONS).unwrap();
     for (sql, step) in [
@@ -128,7 +128,7 @@ fn what_becomes_of_messages_is_found_by_index() {
 }
 
 #[test]
-fn what_every_append_runs_is_planned_once() {
+fn the_statements_of_an_append_are_prepared_once() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("lamplight.db");
     let mut conn = super::connection::connect(
@@ -235,7 +235,7 @@ async fn a_page_of_messages_runs_each_query_once() {
 }
 
 #[test]
-fn how_far_a_log_had_got_is_found_by_index() {
+fn the_head_of_a_log_at_a_time_is_found_by_index() {
     let mut conn = Connection::open_in_memory().unwrap();
     migrate(&mut conn, Path::new("x"), MIGRATIONS).unwrap();
     let mut plan = conn

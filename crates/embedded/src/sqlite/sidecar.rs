@@ -305,7 +305,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_note_reads_back_and_a_cut_one_does_not() {
+    fn a_note_round_trips_and_a_truncated_one_is_refused() {
         let sidecar = Sidecar {
             generation: "8f0c".into(),
             epoch: 3,
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_are_read_as_sqlite_wrote_them() {
+    fn counters_match_those_of_sqlite() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let conn = rusqlite::Connection::open(file.path()).unwrap();
         conn.execute_batch("CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID").unwrap();

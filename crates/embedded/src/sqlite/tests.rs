@@ -57,7 +57,7 @@ async fn m14_a_write_that_panics_fails_alone() {
 }
 
 #[tokio::test]
-async fn a_read_that_panics_leaves_the_readers_at_work() {
+async fn a_read_that_panics_does_not_stop_the_readers() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(&directory.path().join("lamplight.db"));
     for _ in 0..5 {
@@ -119,7 +119,7 @@ fn migrations_run_once_each_from_an_empty_file() {
 }
 
 #[tokio::test]
-async fn an_older_schema_is_brought_up_to_date_with_all_it_holds() {
+async fn an_older_schema_is_migrated_with_its_data() {
     for version in 1..MIGRATIONS.len() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("lamplight.db");
@@ -213,7 +213,7 @@ async fn f16_conversations_of_an_older_schema_keep_their_order() {
 }
 
 #[test]
-fn a_migration_that_fails_is_undone_and_the_one_before_stays() {
+fn a_failed_migration_is_rolled_back_to_the_one_before() {
     let mut conn = Connection::open_in_memory().unwrap();
     let steps = [
         "CREATE TABLE one (x)",
@@ -412,7 +412,7 @@ async fn m9_entries_of_other_kinds_change_neither_unread_nor_the_last_message() 
 
 /// The writer's cache of a log equals the database.
 #[tokio::test]
-async fn m4_a_log_with_entries_of_other_kinds_goes_on_after_a_restart() {
+async fn m4_a_log_with_entries_of_other_kinds_continues_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("lamplight.db");
     let (a, c) = (UserId::trusted("a"), ConversationId::trusted("c"));

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_s3_says_to_be_gone_is_gone() {
+    fn only_definite_errors_of_s3_mean_a_missing_object() {
         let with = |code: &str| answered("404 Not Found", &format!("<Error><Code>{code}</Code>"));
         assert!(is_gone(&not_found(&with("NoSuchKey"))));
         assert!(is_gone(&generic(&with("InvalidPart"))));
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_error_is_the_same_text_and_has_no_body() {
+    fn equal_errors_have_equal_texts_without_a_body() {
         let body = "<Error><Code>SignatureDoesNotMatch</Code><CanonicalRequest>token1</CanonicalRequest></Error>";
         let short = in_short(&generic(&answered("403 Forbidden", body)));
         assert_eq!(short, "S3 answered 403: SignatureDoesNotMatch");

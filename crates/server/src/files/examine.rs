@@ -153,7 +153,7 @@ mod tests {
     use std::sync::mpsc;
 
     #[tokio::test]
-    async fn a_request_that_is_cut_does_not_let_a_second_picture_be_decoded() {
+    async fn a_cancelled_request_holds_the_decoder_until_its_picture_is_done() {
         let turns = Arc::new(Turns::default());
         let (began, begins) = tokio::sync::oneshot::channel();
         let (end, ends) = mpsc::channel::<()>();
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_picture_for_which_there_is_no_time_is_not_said_to_be_none() {
+    async fn a_picture_without_time_to_decode_is_not_reported_as_invalid() {
         let turns = Arc::new(Turns::default());
         let held = turns.turn(None).await;
         assert!(one_at_a_time(&turns, None, || Some(1)).await.is_err());

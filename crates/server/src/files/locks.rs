@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_request_that_wants_an_upload_ends_the_one_before() {
+    async fn a_new_request_for_an_upload_ends_the_one_before() {
         let locks = UploadLocks::default();
         let id = FileId::trusted("f");
         let first = locks.take(&id).await.expect("free");
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_process_ends_the_request_of_now_and_not_the_next_one() {
+    async fn another_process_ends_the_current_request_and_not_the_next() {
         let locks = UploadLocks::default();
         let id = FileId::trusted("f");
         locks.want(&id);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_waits_no_longer_than_its_patience() {
+    async fn a_request_waits_no_longer_than_its_limit() {
         let locks = UploadLocks::default();
         let id = FileId::trusted("f");
         let held = locks.take(&id).await;

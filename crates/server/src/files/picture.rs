@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thumbnail_is_turned_as_the_picture_says_and_says_nothing_itself() {
+    fn a_thumbnail_is_rotated_by_the_orientation_and_has_no_metadata() {
         let (_home, path) = write(&turned(&jpeg(1_000, 500), 6));
         let picture = look_at(&path, "image/jpeg").unwrap();
         let expected = Dimensions {
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn an_avatar_is_a_square_turned_as_the_picture_says() {
+    fn an_avatar_is_a_square_rotated_by_the_orientation() {
         let made = square(turned(&jpeg(1_000, 500), 6)).unwrap();
         assert!(!made.windows(6).any(|part| part == b"secret"));
         assert!(!made.windows(4).any(|part| part == b"Exif"));
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_picture_or_too_large_is_not_decoded() {
+    fn invalid_and_oversized_pictures_are_not_decoded() {
         let (_home, path) = write(b"GIF89a<script>");
         assert!(look_at(&path, "image/gif").is_none());
         assert!(thumbnail(&path, "image/gif").is_none());

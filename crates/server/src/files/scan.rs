@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_verdict_is_one() {
+    fn only_a_valid_reply_of_the_scanner_is_a_verdict() {
         let read = |text: &str| {
             serde_json::from_str::<Answer>(text)
                 .ok()

@@ -102,7 +102,7 @@ async fn delete(store: &dyn Uploads, id: &FileId, claimed: &Claimed) {
 }
 
 /// All requests of an upload, each by the next process, cut at these bytes.
-async fn m3_an_upload_goes_on_at_any_process(store: &dyn Uploads) {
+async fn m3_any_process_continues_an_upload(store: &dyn Uploads) {
     for (index, cuts) in [
         vec![],
         vec![1, 10],
@@ -129,7 +129,7 @@ async fn m3_an_upload_goes_on_at_any_process(store: &dyn Uploads) {
     }
 }
 
-async fn m3_a_process_that_was_fenced_changes_nothing(store: &dyn Uploads) {
+async fn m3_a_fenced_process_changes_nothing(store: &dyn Uploads) {
     let id = FileId::trusted("fenced");
     let (size, expected) = (900, bytes(900, 7));
     let mut claimed = start(1);
@@ -151,7 +151,7 @@ async fn m3_a_process_that_was_fenced_changes_nothing(store: &dyn Uploads) {
     delete(store, &id, &claimed).await;
 }
 
-async fn m3_what_a_fenced_process_sends_late_is_no_part_of_the_file(store: &dyn Uploads) {
+async fn m3_late_bytes_of_a_fenced_process_are_not_in_the_file(store: &dyn Uploads) {
     let id = FileId::trusted("late");
     let size = 2 * PART + 1_000;
     let expected = bytes(size, 8);
@@ -180,7 +180,7 @@ async fn m3_what_a_fenced_process_sends_late_is_no_part_of_the_file(store: &dyn 
     delete(store, &id, &claimed).await;
 }
 
-async fn m3_processes_that_finish_at_once_make_one_file(store: &dyn Uploads) {
+async fn m3_processes_that_finish_together_make_one_file(store: &dyn Uploads) {
     for (size, name) in [(PART + 7, "at-once-1"), (100, "at-once-2")] {
         let (id, expected) = (FileId::trusted(name), bytes(size, 9));
         let mut claimed = start(1);
@@ -195,7 +195,7 @@ async fn m3_processes_that_finish_at_once_make_one_file(store: &dyn Uploads) {
     }
 }
 
-async fn what_is_rolled_back_is_gone(store: &dyn Uploads) {
+async fn rolled_back_bytes_are_deleted(store: &dyn Uploads) {
     let id = FileId::trusted("rolled-back");
     let expected = bytes(500, 3);
     let mut claimed = start(1);
@@ -227,7 +227,7 @@ async fn m3_a_crash_after_the_last_byte_loses_nothing(store: &dyn Uploads) {
 }
 
 /// The sweep deletes files while requests for them are under way.
-async fn what_is_refused_after_the_sweep_leaves_nothing(store: &dyn Uploads) {
+async fn a_write_refused_after_the_sweep_leaves_no_bytes(store: &dyn Uploads) {
     for (size, name) in [(100, "refused-1"), (PART, "refused-2")] {
         let id = FileId::trusted(name);
         let mut claimed = start(1);
@@ -269,13 +269,13 @@ async fn empty_files_and_missing_bytes(store: &dyn Uploads) {
 }
 
 async fn all(store: &dyn Uploads) {
-    m3_an_upload_goes_on_at_any_process(store).await;
-    m3_a_process_that_was_fenced_changes_nothing(store).await;
-    m3_what_a_fenced_process_sends_late_is_no_part_of_the_file(store).await;
-    m3_processes_that_finish_at_once_make_one_file(store).await;
-    what_is_rolled_back_is_gone(store).await;
+    m3_any_process_continues_an_upload(store).await;
+    m3_a_fenced_process_changes_nothing(store).await;
+    m3_late_bytes_of_a_fenced_process_are_not_in_the_file(store).await;
+    m3_processes_that_finish_together_make_one_file(store).await;
+    rolled_back_bytes_are_deleted(store).await;
     m3_a_crash_after_the_last_byte_loses_nothing(store).await;
-    what_is_refused_after_the_sweep_leaves_nothing(store).await;
+    a_write_refused_after_the_sweep_leaves_no_bytes(store).await;
     empty_files_and_missing_bytes(store).await;
 }
 

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn users_take_turns_however_much_one_of_them_has() {
+    async fn users_are_served_round_robin_whatever_their_backlog() {
         let turns = Arc::new(Turns::default());
         let first = turns.turn(Some(&UserId::trusted("greedy"))).await;
         let mut greedy: Vec<Waiting> = (0..50).map(|_| begin(&turns, "greedy")).collect();
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wait_that_is_given_up_holds_up_nobody() {
+    async fn an_abandoned_wait_delays_no_other() {
         let turns = Arc::new(Turns::default());
         let first = turns.turn(None).await;
         let given_up: Vec<Waiting> = (0..3).map(|_| begin(&turns, "gone")).collect();

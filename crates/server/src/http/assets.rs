@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn h1_what_is_accepted_most_gladly_is_served() {
+    fn h1_the_most_preferred_encoding_is_served() {
         for (values, expected) in [
             (&[][..], Coding::Plain),
             (&[""], Coding::Plain),
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wanted_most_comes_first_and_what_is_refused_not_at_all() {
+    fn accepted_values_are_ordered_by_quality_without_refused_ones() {
         for (value, expected) in [
             ("", &[""][..]),
             ("de-AT, de;q=0.9, en;q=0.8", &["de-at", "de", "en"]),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_is_known_by_itself_among_others_and_weakly() {
+    fn an_etag_matches_alone_in_a_list_and_weakly() {
         let has = |value: &'static str| {
             has(
                 &[(header::IF_NONE_MATCH, HeaderValue::from_static(value))]
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn h1_the_page_of_the_api_is_there_in_three_forms_and_smaller_in_two() {
+    fn h1_the_api_page_has_two_compressed_forms() {
         let bundle = find(DOCS, "swagger-ui-bundle.js").unwrap();
         let (gzip, brotli) = (bundle.gzip.unwrap().len(), bundle.brotli.unwrap().len());
         assert!(

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_are_taken_once_and_unknown_ones_refused() {
+    fn repeated_kinds_count_once_and_unknown_ones_are_refused() {
         assert_eq!(kinds("").unwrap(), FileKind::ALL);
         assert_eq!(
             kinds("document,audio, document").unwrap(),

@@ -270,7 +270,7 @@ mod tests {
     use serde_json::{Value, json};
 
     #[test]
-    fn f13_the_document_says_where_the_server_is_and_who_needs_no_credentials() {
+    fn f13_the_document_names_the_server_and_the_routes_without_credentials() {
         let document: Value = serde_json::from_str(&document()).unwrap();
         assert_eq!(document["servers"][0]["url"], "/");
         let of = |path: &str, method: &str| document["paths"][path][method]["security"].clone();
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn f13_what_is_true_or_false_is_a_boolean() {
+    fn f13_flags_are_booleans() {
         let document: Value = serde_json::from_str(&document()).unwrap();
         let parameters = document["paths"]["/api/online-users"]["get"]["parameters"]
             .as_array()

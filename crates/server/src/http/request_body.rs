@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn f11_only_json_in_utf_8_as_it_is_is_taken() {
+    fn f11_only_uncompressed_json_in_utf_8_is_accepted() {
         use header::{CONTENT_ENCODING, CONTENT_TYPE};
         let json = (CONTENT_TYPE, "application/json");
         for taken in [
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn f11_a_mark_is_skipped_and_other_beginnings_are_named() {
+    fn f11_a_byte_order_mark_is_skipped_and_other_encodings_are_named() {
         assert_eq!(text(b"\xef\xbb\xbf{}").ok(), Some(&b"{}"[..]));
         assert_eq!(text(b"{}").ok(), Some(&b"{}"[..]));
         for (bytes, word) in [
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_is_refused_for_a_lack_of_progress_and_for_nothing_else() {
+    async fn a_slow_body_is_refused_only_without_progress() {
         // 1,000 bytes a second for 20 s, for which it gets 5 s more, and for those one.
         let (answer, took) = request(1_000, None, 1_000_000).await;
         assert_eq!(
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn h5_a_body_for_which_its_address_has_no_room_is_refused() {
+    async fn h5_a_body_over_the_budget_of_its_address_is_refused() {
         // A vector may have grown past what is in it.
         assert_eq!(
             asked_beside(800_000, 100_000, 4, Some(400_000), 0).await.0,

@@ -61,7 +61,7 @@ fn own_and_allowed_origins_are_trusted_and_others_are_not() {
 }
 
 #[test]
-fn whoever_is_refused_is_told_what_helps() {
+fn a_refusal_explains_how_to_allow_the_origin() {
     let origins = Origins::default();
     let page = origins.explain(&headers(&[
         ("host", "chat.example"),
@@ -80,7 +80,7 @@ fn whoever_is_refused_is_told_what_helps() {
 }
 
 #[test]
-fn open_allows_loopback_pages_and_no_rebound_name() {
+fn open_allows_loopback_pages_and_refuses_rebound_names() {
     let origins = Origins {
         allow_loopback: true,
         own_must_be_loopback: true,
@@ -137,7 +137,7 @@ fn a_forwarded_address_is_believed_from_a_trusted_proxy_only() {
 }
 
 #[test]
-fn f10_what_the_browser_spoke_is_the_first_of_what_the_proxies_heard() {
+fn f10_the_first_forwarded_protocol_is_that_of_the_browser() {
     let peer = "10.0.0.1:5".parse().unwrap();
     let proxies = ["10.0.0.0/8".parse().unwrap()];
     let secure = |lines: &[&str]| {
@@ -176,7 +176,7 @@ fn f10_what_the_browser_spoke_is_the_first_of_what_the_proxies_heard() {
 }
 
 #[test]
-fn f10_a_hop_comes_in_every_form() {
+fn f10_forwarded_hops_of_every_form_are_parsed() {
     let peer = "10.0.0.1:5".parse().unwrap();
     let proxies = ["10.0.0.0/8".parse().unwrap()];
     let from = |lines: &[&[u8]]| {

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_public_addresses_are_public() {
+    fn only_public_addresses_are_allowed() {
         for address in [
             "8.8.8.8",
             "142.250.80.10",

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_host_that_fails_is_left_alone_for_longer_and_longer() {
+    async fn pauses_after_failures_of_a_host_grow() {
         let hosts = Hosts::default();
         for _ in 0..PATIENCE - 1 {
             hosts.failed("a");

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn others_have_the_store_as_long_and_clients_get_no_flood() {
+    fn batches_leave_the_store_to_others_as_long_and_limit_events() {
         let mut pace = Pace::default();
         assert_eq!(pace.note(1, Duration::ZERO), SHORTEST_PAUSE);
         assert_eq!(pace.note(100, 10 * MS), 90 * MS);

@@ -248,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wait_that_is_told_is_the_wait_there_is() {
+    fn the_reported_wait_is_exact() {
         for (millis, words) in [
             (1, "a moment"),
             (1_000, "a moment"),

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn changes_come_back_as_they_were_written() {
+fn changes_round_trip() {
     let actions = [
         MessageAction::Edit {
             content: Content::trusted("a \"text\"\u{0}\n"),
@@ -26,7 +26,7 @@ fn changes_come_back_as_they_were_written() {
 }
 
 #[test]
-fn changes_of_groups_come_back_as_they_were_written() {
+fn changes_of_groups_round_trip() {
     let user = |id: &str| UserId::trusted(id);
     let kinds = [
         EntryKind::Members(Box::new(MembersChange {
@@ -56,7 +56,7 @@ fn changes_of_groups_come_back_as_they_were_written() {
 }
 
 #[test]
-fn what_a_newer_version_wrote_is_unknown_or_read_as_far_as_it_goes() {
+fn records_of_newer_versions_are_unknown_or_partly_read() {
     assert_eq!(read_change("poll", "{}"), EntryKind::Unknown);
     assert_eq!(read_change("pin", "{"), EntryKind::Unknown);
     assert_eq!(
@@ -69,7 +69,7 @@ fn what_a_newer_version_wrote_is_unknown_or_read_as_far_as_it_goes() {
 }
 
 #[test]
-fn extras_come_back_and_only_nodes_send_excerpts() {
+fn extras_round_trip_and_only_nodes_send_excerpts() {
     let extras = Extras {
         reply_to: Some(Quote {
             id: MessageId::trusted("m1"),

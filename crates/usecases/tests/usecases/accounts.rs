@@ -45,7 +45,7 @@ pub(crate) fn signed_out(app: &TestApp) -> Vec<(String, String)> {
 }
 
 usecase_tests! {
-    async fn whoever_registers_is_signed_in_and_can_sign_in_again() {
+    async fn registration_signs_in_and_the_password_signs_in_again() {
         let app = TestApp::new(Identity::Local);
         let (id, token) = signed_in(app.ask(&nobody(), register("Ada", "lovelace1")).await);
         let (again, other_token) = signed_in(app.ask(&nobody(), login(" aDA ", "lovelace1")).await);
@@ -58,7 +58,7 @@ usecase_tests! {
         assert_eq!(&*profile.name, "Ada");
     }
 
-    async fn a_name_is_taken_once_whoever_asks_first() {
+    async fn of_concurrent_registrations_of_a_name_one_succeeds() {
         let app = TestApp::new(Identity::Local);
         let (caller, asks) = (nobody(), ["ada", "ADA", "Ada", "aDa"]);
         let answers = futures_util::future::join_all(asks.map(|name| app.ask(&caller, register(name, "lovelace1")))).await;
@@ -84,7 +84,7 @@ usecase_tests! {
         assert_eq!(&*user.name, "ada");
     }
 
-    async fn f18_names_and_passwords_are_the_same_however_they_are_typed() {
+    async fn f18_names_and_passwords_are_compared_in_normal_form() {
         let app = TestApp::new(Identity::Local);
         let (id, _) = signed_in(app.ask(&nobody(), register("Jos\u{e9}", "p\u{e4}ss w\u{f6}rd")).await);
         let decomposed = login("jose\u{301}", "pa\u{308}ss\u{a0}wo\u{308}rd");
@@ -93,7 +93,7 @@ usecase_tests! {
         assert_eq!(code(app.ask(&nobody(), login("josé", "PÄSS wörd")).await), Code::Unauthenticated, "case counts");
     }
 
-    async fn f18_a_hash_of_what_was_typed_goes_on_working() {
+    async fn f18_hashes_of_unnormalised_passwords_still_work() {
         let app = TestApp::new(Identity::Local);
         let typed = "pa\u{308}ss\u{a0}word";
         let account = Account { user: user("7"), password_hash: format!("hash of {typed}") };
@@ -114,7 +114,7 @@ usecase_tests! {
         }
     }
 
-    async fn f19_names_without_anything_to_see_are_refused() {
+    async fn f19_invisible_names_are_refused() {
         let app = TestApp::new(Identity::Local);
         for username in ["ㅤㅤ", "a\u{200b}da", "\u{2800}\u{2800}", "ad\u{202e}a", "\u{e0061}\u{e0061}"] {
             assert_eq!(code(app.ask(&nobody(), register(username, "lovelace1")).await), Code::Invalid, "{username:?}");
@@ -124,7 +124,7 @@ usecase_tests! {
         assert_eq!(&*user.name, "ada");
     }
 
-    async fn f20_names_in_scripts_that_need_marks_are_taken() {
+    async fn f20_names_in_scripts_with_combining_marks_are_accepted() {
         for username in ["प्रिया", "สมชาย_น้ำ", "مُحَمَّد", "דָּוִד"] {
             let app = TestApp::new(Identity::Local);
             let (id, _) = signed_in(app.ask(&nobody(), register(username, "lovelace1")).await);
@@ -132,7 +132,7 @@ usecase_tests! {
         }
     }
 
-    async fn a_wrong_name_and_a_wrong_password_are_one_sentence() {
+    async fn a_wrong_name_and_a_wrong_password_get_the_same_refusal() {
         let app = TestApp::new(Identity::Local);
         signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
         let wrong = app.ask(&nobody(), login("ada", "babbage11")).await.expect_err("refused");
@@ -142,7 +142,7 @@ usecase_tests! {
         }
     }
 
-    async fn signing_out_ends_the_session_and_says_which_sockets_go() {
+    async fn signing_out_ends_the_session_and_names_the_sockets_to_close() {
         let app = TestApp::new(Identity::Local);
         let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
         let (_, other) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
@@ -158,7 +158,7 @@ usecase_tests! {
         assert_eq!(code(app.ask(&nobody(), AccountCommand::Logout).await), Code::Unauthenticated);
     }
 
-    async fn a_sign_out_is_answered_when_other_nodes_can_know_of_it() {
+    async fn a_sign_out_is_answered_after_its_announcement_to_other_nodes() {
         for command in [AccountCommand::Logout, AccountCommand::LogoutAll] {
             let app = TestApp::new(Identity::Local);
             let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
@@ -169,7 +169,7 @@ usecase_tests! {
         }
     }
 
-    async fn a_session_ends_by_itself_after_thirty_days() {
+    async fn a_session_expires_after_thirty_days() {
         let app = TestApp::new(Identity::Local);
         let (_, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
         let digest = app.handler.digest(&token);
@@ -196,7 +196,7 @@ usecase_tests! {
         }
     }
 
-    async fn signing_out_everywhere_ends_every_session_of_ones_own() {
+    async fn signing_out_everywhere_ends_every_session_of_the_user() {
         let app = TestApp::new(Identity::Local);
         let (id, one) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
         let (_, two) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
@@ -212,7 +212,7 @@ usecase_tests! {
         assert_eq!(code(app.ask(&nobody(), AccountCommand::LogoutAll).await), Code::Unauthenticated);
     }
 
-    async fn a_new_password_takes_the_old_one_and_ends_the_other_sessions() {
+    async fn a_password_change_needs_the_old_one_and_ends_other_sessions() {
         let app = TestApp::new(Identity::Local);
         let (id, mine) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
         let (_, other) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
@@ -233,7 +233,7 @@ usecase_tests! {
         assert_eq!(code(app.ask(&nobody(), change("lovelace1", "countess1")).await), Code::Unauthenticated);
     }
 
-    async fn h12_whoever_knew_the_old_password_and_is_slower_than_the_new_one_is_out() {
+    async fn h12_requests_with_the_old_password_fail_once_it_is_replaced() {
         let app = TestApp::new(Identity::Local);
         let (id, mine) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
         let caller = Caller { credential: Some(app.handler.digest(&mine).into()), ..by_http(&id) };
@@ -257,7 +257,7 @@ usecase_tests! {
         signed_in(app.ask(&nobody(), login("ada", "countess1")).await);
     }
 
-    async fn guesses_at_the_current_password_count() {
+    async fn guesses_of_the_current_password_are_limited() {
         let app = TestApp::new(Identity::Local);
         let from = Caller { address: Some("192.0.2.1".parse().expect("an address")), ..nobody() };
         let (id, _) = signed_in(app.ask(&from, register("ada", "lovelace1")).await);
@@ -270,7 +270,7 @@ usecase_tests! {
         assert_eq!(code(app.ask(&from, login("ada", "lovelace1")).await), Code::RateLimited, "both ways count together");
     }
 
-    async fn ones_own_name_and_picture_are_ones_own_to_change() {
+    async fn a_user_changes_their_own_name_and_avatar() {
         let app = TestApp::new(Identity::Local);
         let (id, _) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
         let update = |name: Option<&str>, avatar_url: Option<Option<&str>>| AccountCommand::Update {
@@ -296,7 +296,7 @@ usecase_tests! {
         assert_eq!(code(app.ask(&by_http(&id), update(Some("By me"), None)).await), Code::Forbidden);
     }
 
-    async fn h12_a_closed_server_takes_accounts_from_its_operator_alone() {
+    async fn h12_with_closed_registration_only_the_operator_creates_accounts() {
         let app = TestApp::with(Settings { is_registration_open: false, ..Settings::default() });
         let refused = app.ask(&nobody(), register("ada", "lovelace1")).await.expect_err("closed");
         assert_eq!(refused.code, Code::Forbidden);

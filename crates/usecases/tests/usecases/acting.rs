@@ -73,7 +73,7 @@ async fn now(app: &TestApp, caller: &Caller, place: &ConversationId) -> Vec<Mess
 }
 
 usecase_tests! {
-    async fn a_message_is_changed_by_entries_and_shown_as_it_is_now() {
+    async fn a_message_is_changed_by_entries_and_shown_in_its_current_form() {
         let app = TestApp::new(Identity::Jwt);
         let (a, b) = (by_http("a"), by_http("b"));
         let place = app.open_with(&a, "b").await;
@@ -101,7 +101,7 @@ usecase_tests! {
         assert_eq!(app.appended(5).await.len(), 5, "what changes nothing is not published");
     }
 
-    async fn a_deletion_is_told_to_everybody_and_a_repetition_of_the_send_is_still_one() {
+    async fn a_deletion_is_published_and_a_repeated_send_is_still_a_duplicate() {
         let app = TestApp::new(Identity::Jwt);
         let (a, b) = (on_socket("a", "sa"), by_http("b"));
         let place = app.open_with(&a, "b").await;
@@ -130,7 +130,7 @@ usecase_tests! {
         assert_eq!(code(app.ask(&a, send_as(&place, "another", "id-1")).await), Code::Conflict);
     }
 
-    async fn what_may_not_be_done_is_refused_with_its_code() {
+    async fn forbidden_changes_are_refused_with_their_codes() {
         let app = TestApp::new(Identity::Jwt);
         let (a, b) = (by_http("a"), by_http("b"));
         let place = app.open_with(&a, "b").await;
@@ -163,7 +163,7 @@ usecase_tests! {
         app.ask(&b, naming(&place, Some(&id), vec![user("a")])).await.expect("answered");
     }
 
-    async fn an_edit_is_possible_for_as_long_as_the_operator_says() {
+    async fn edits_are_possible_within_the_configured_time() {
         let app = TestApp::with(Settings { identity: Identity::Jwt, edit_window: Some(Duration::from_secs(60)), ..Settings::default() });
         let a = by_http("a");
         let place = app.open_with(&a, "b").await;
@@ -195,7 +195,7 @@ usecase_tests! {
         app.ask(&b, change(&place, &id, react("👍", true))).await.expect("another user's limit is their own");
     }
 
-    async fn an_admin_of_a_group_of_the_host_is_nobody_yet() {
+    async fn members_of_a_hosted_conversation_have_no_admin_rights() {
         let app = TestApp::new(Identity::Jwt);
         let (a, b) = (by_http("a"), by_http("b"));
         let place = conversation("three");

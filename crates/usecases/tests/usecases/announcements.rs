@@ -86,7 +86,7 @@ async fn five(app: &TestApp, a: &Caller) -> ConversationId {
 }
 
 usecase_tests! {
-    async fn p11_what_an_invisible_person_reads_is_told_when_they_show_themselves() {
+    async fn p11_reads_of_an_invisible_user_are_published_when_they_become_visible() {
         let app = TestApp::new(Identity::Jwt);
         let (a, b) = (on_socket("a", "sa"), on_socket("b", "sb"));
         app.join(&b).await;
@@ -107,7 +107,7 @@ usecase_tests! {
         assert_eq!(told(&app).len(), 2, "told once");
     }
 
-    async fn p11_a_name_that_changes_does_not_tell_that_somebody_hides() {
+    async fn p11_a_changed_name_does_not_reveal_an_invisible_user() {
         let app = TestApp::new(Identity::Jwt);
         let (a, b) = (on_socket("a", "sa"), by_http("b"));
         five(&app, &a).await;
@@ -127,7 +127,7 @@ usecase_tests! {
         assert_eq!((told(), &*app.name_of("b").await), (before + 1, "Benjamin"));
     }
 
-    async fn p11_the_stored_status_counts_where_there_is_no_session() {
+    async fn p11_without_a_session_the_stored_status_applies() {
         let app = TestApp::new(Identity::Jwt);
         let a = by_http("a");
         let place = five(&app, &a).await;
@@ -148,7 +148,7 @@ usecase_tests! {
         assert_eq!((told(&app), asked(&app, &a, &place).await), (vec![(5, 3)], (5, 3)));
     }
 
-    async fn p11_a_status_that_is_over_hides_nothing() {
+    async fn p11_an_expired_invisible_status_hides_nothing() {
         let app = TestApp::new(Identity::Jwt);
         let (a, b) = (by_http("a"), by_http("b"));
         let place = five(&app, &a).await;
@@ -162,7 +162,7 @@ usecase_tests! {
         assert_eq!((told(&app), asked(&app, &a, &place).await), (vec![(4, 2)], (4, 2)), "the whole of it, with the next mark that moves");
     }
 
-    async fn a_message_to_a_crowd_is_as_many_receipts_as_it_has_members() {
+    async fn a_message_to_a_group_causes_one_receipt_for_each_member() {
         let app = TestApp::new(Identity::Jwt);
         let crowd: Vec<_> = (0..600).map(|n| user(&format!("m{n:03}"))).collect();
         let place = conversation("7");
@@ -183,7 +183,7 @@ usecase_tests! {
         assert!(receipts.len() <= 600);
     }
 
-    async fn p11_ones_own_message_shows_that_one_was_there() {
+    async fn p11_a_send_publishes_the_hidden_marks_of_its_sender() {
         let app = TestApp::new(Identity::Jwt);
         let (a, b) = (by_http("a"), by_http("b"));
         let place = five(&app, &a).await;
@@ -196,7 +196,7 @@ usecase_tests! {
         assert_eq!((own(&app, &b).await, asked(&app, &a, &place).await), ((7, 0), (6, 6)), "and hides again what comes after");
     }
 
-    async fn h9_claims_of_one_second_do_not_take_turns() {
+    async fn h9_tokens_of_the_same_second_do_not_replace_each_others_profile() {
         let app = TestApp::new(Identity::Jwt);
         let claims = async |name: &str, at: i64| {
             app.handler.ensure_profile(named("b", name), ProfileSource::Claims, Some(Timestamp(at))).await.expect("written_profiles");
@@ -218,7 +218,7 @@ usecase_tests! {
         assert_eq!(&*app.name_of("b").await, "Benjamin");
     }
 
-    async fn h9_names_that_change_all_the_time_are_told_at_a_bounded_rate() {
+    async fn h9_frequent_name_changes_are_published_at_a_bounded_rate() {
         // By tokens with a time, by tokens without one, and by one's own word in `open`.
         for (identity, has_time) in [(Identity::Jwt, true), (Identity::Jwt, false), (Identity::Open, false)] {
             let app = TestApp::new(identity);

@@ -175,7 +175,7 @@ usecase_tests! {
         }
     }
 
-    async fn h2_where_there_is_no_user_the_address_counts() {
+    async fn h2_anonymous_callers_are_limited_by_address() {
         let app = TestApp::new(Identity::Open);
         let command = PresenceCommand::ListOnline { exclude: None, count_only: true, cursor: None, limit: 50 }.into();
         let at = |address: &str| Caller { address: address.parse().ok(), ..nobody() };
@@ -186,7 +186,7 @@ usecase_tests! {
         assert_eq!(taken(&app, &host, &command).await, None);
     }
 
-    async fn h2_a_read_costs_by_what_it_returns() {
+    async fn h2_a_read_is_charged_by_the_size_of_its_reply() {
         let app = TestApp::new(Identity::Jwt);
         let (a, b) = (by_http("a"), by_http("b"));
         let place = app.open_with(&a, "b").await;
@@ -240,7 +240,7 @@ usecase_tests! {
         assert!(lengths.iter().all(|length| (15..=25).contains(length)), "{lengths:?}");
     }
 
-    async fn h3_what_is_too_long_for_an_acknowledgement_follows_it() {
+    async fn h3_states_that_exceed_an_acknowledgement_follow_it() {
         let app = TestApp::new(Identity::Open);
         let people: Vec<_> = (0..600).map(|n| format!("u{n}")).collect();
         for one in &people {

@@ -51,7 +51,7 @@ async fn online(app: &TestApp) -> usize {
 }
 
 usecase_tests! {
-    async fn users_who_come_at_the_same_time_share_the_reads_of_who_blocked_them() {
+    async fn concurrent_reads_of_blockers_are_batched() {
         let app = TestApp::new(Identity::Jwt);
         app.blocks.block(&user("by"), &user("u7"), 10, app.now()).await.expect("a block");
         let ids: Vec<UserId> = (0..24).map(|number| user(&format!("u{number}"))).collect();
@@ -87,7 +87,7 @@ usecase_tests! {
         }
     }
 
-    async fn a_read_for_several_that_is_given_up_is_made_again() {
+    async fn a_cancelled_batched_read_is_repeated_for_the_others() {
         let app = TestApp::new(Identity::Jwt);
         let ids = ["a", "b", "c"].map(user);
         let [mut first, mut second, mut third] =
@@ -124,7 +124,7 @@ usecase_tests! {
         }
     }
 
-    async fn p11_settings_that_change_on_another_node_while_their_user_joins_hold() {
+    async fn p11_settings_changed_on_another_node_during_a_join_apply() {
         let hides = PrivacyChange { hides_last_seen: Some(true), hides_reads: Some(true) };
         for again in [false, true] {
             for is_attached in [false, true] {
@@ -152,7 +152,7 @@ usecase_tests! {
         }
     }
 
-    async fn a_device_that_comes_while_another_goes_invisible_shows_nobody() {
+    async fn a_join_while_another_device_goes_invisible_stays_hidden() {
         for again in [false, true] {
             let app = TestApp::new(Identity::Jwt);
             let (one, two) = (on_socket("a", "s1"), on_socket("a", "s2"));
@@ -179,7 +179,7 @@ usecase_tests! {
         }
     }
 
-    async fn whoever_waits_behind_a_store_that_stalls_is_told_in_time() {
+    async fn commands_behind_a_stalled_store_are_answered_by_the_deadline() {
         let app = TestApp::new(Identity::Jwt);
         app.join(&on_socket("a", "s1")).await;
         app.directory.hold_set_status(true);

@@ -66,7 +66,7 @@ fn about(id: &ConversationId) -> Vec<Command> {
 }
 
 usecase_tests! {
-    async fn a_foreign_conversation_cannot_be_told_from_none() {
+    async fn a_foreign_conversation_looks_like_a_missing_one() {
         let app = TestApp::new(Identity::Jwt);
         let (a, stranger) = (on_socket("a", "sa"), on_socket("x", "sx"));
         let theirs = app.open_with(&a, "b").await;
@@ -89,7 +89,7 @@ usecase_tests! {
         assert_eq!(app.receipts(), [], "nor is anything marked");
     }
 
-    async fn one_conversation_though_both_open_it_at_once() {
+    async fn concurrent_opens_by_both_users_create_one_conversation() {
         let app = TestApp::new(Identity::Jwt);
         let asks = (0..20).map(|n| {
             let (who, other) = if n % 2 == 0 { ("a", "b") } else { ("b", "a") };
@@ -109,7 +109,7 @@ usecase_tests! {
         assert_eq!(changes, [(ids.into_iter().next().expect("one"), vec!["a".to_owned(), "b".to_owned()])], "told once, to both");
     }
 
-    async fn nobody_talks_to_themselves_or_in_local_to_nobody() {
+    async fn a_conversation_needs_another_user_who_exists_in_local() {
         for identity in [Identity::Local, Identity::Jwt, Identity::Open] {
             let app = TestApp::new(identity);
             assert_eq!(code(app.ask(&by_http("a"), ConversationCommand::Open(user("a"))).await), Code::Invalid);
@@ -123,7 +123,7 @@ usecase_tests! {
         }
     }
 
-    async fn the_host_brings_conversations_in_and_takes_people_out() {
+    async fn the_host_creates_conversations_and_removes_members() {
         let app = TestApp::new(Identity::Jwt);
         let put = |members: &[&str]| AdminCommand::PutConversation { conversation: conversation("7"), members: members.iter().map(|id| user(id)).collect() };
         assert_eq!(code(app.ask(&host(), put(&[])).await), Code::Invalid);
@@ -154,7 +154,7 @@ usecase_tests! {
         assert_eq!(app.typing()[before].1, ["b"], "m15: and hears no more of it");
     }
 
-    async fn in_local_the_host_brings_in_only_who_is_there() {
+    async fn in_local_the_host_adds_existing_users_only() {
         let app = TestApp::new(Identity::Local);
         app.ask(&host(), AdminCommand::PutProfile(named("a", "Ada"))).await.expect("written");
         let put = |members: &[&str]| AdminCommand::PutConversation { conversation: conversation("7"), members: members.iter().map(|id| user(id)).collect() };
@@ -165,7 +165,7 @@ usecase_tests! {
         app.ask(&host(), put(&["a"])).await.expect("put");
     }
 
-    async fn outside_local_the_host_brings_in_a_thousand_nobody_knew() {
+    async fn outside_local_the_host_adds_a_thousand_unknown_users() {
         for identity in [Identity::Jwt, Identity::Open] {
             let app = TestApp::new(identity);
             let members = (0..1_000).map(|n| user(&n.to_string())).collect();
@@ -177,7 +177,7 @@ usecase_tests! {
         }
     }
 
-    async fn a_new_name_is_told_to_whoever_can_see_it() {
+    async fn a_new_name_is_published_to_the_users_who_can_see_it() {
         let app = TestApp::new(Identity::Jwt);
         let (a, b) = (on_socket("a", "sa"), on_socket("b", "sb"));
         app.join(&a).await;
@@ -194,7 +194,7 @@ usecase_tests! {
         assert!(matches!(&presence[..], [Change::Updated(shown)] if &*shown.profile.name == "Ada"), "{presence:?}");
     }
 
-    async fn an_activity_may_name_ones_own_conversation() {
+    async fn an_activity_may_name_a_conversation_of_its_user() {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         app.join(&a).await;
@@ -203,7 +203,7 @@ usecase_tests! {
         assert!(app.ask(&a, PresenceCommand::SetActivity(Some(activity))).await.is_ok());
     }
 
-    async fn a_cursor_of_nobodys_is_invalid() {
+    async fn an_unknown_cursor_is_invalid() {
         let app = TestApp::new(Identity::Jwt);
         let a = by_http("a");
         let cursor = || Some("not a cursor!".to_owned());

@@ -48,7 +48,7 @@ fn changes(app: &TestApp) -> usize {
 }
 
 usecase_tests! {
-    async fn h11_who_resumes_a_deletion_announces_what_the_node_before_did_not() {
+    async fn h11_a_node_that_resumes_a_deletion_announces_it() {
         let app = TestApp::new(Identity::Local);
         let (id, digests) = deleted(&app).await;
         let before = changes(&app);

@@ -114,7 +114,7 @@ async fn told(app: &TestApp) -> Vec<(String, u64, FileState)> {
 }
 
 usecase_tests! {
-    async fn the_progress_of_an_upload_is_told_once_for_each_change_and_ends() {
+    async fn each_change_of_upload_progress_is_published_once() {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         let place = app.open_with(&a, "b").await;
@@ -135,7 +135,7 @@ usecase_tests! {
         assert_eq!(told(&app).await.len(), 2, "the end comes once");
     }
 
-    async fn an_upload_that_is_silent_for_30_seconds_has_failed_until_it_goes_on() {
+    async fn an_upload_without_progress_for_30_seconds_fails_until_it_resumes() {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         let place = app.open_with(&a, "b").await;
@@ -156,7 +156,7 @@ usecase_tests! {
         assert_eq!(told(&app).await.last(), Some(&("b".to_owned(), 4, FileState::Uploading)));
     }
 
-    async fn a_process_whose_upload_went_elsewhere_does_not_say_that_it_failed() {
+    async fn a_process_that_lost_its_upload_to_another_reports_no_failure() {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         let place = app.open_with(&a, "b").await;
@@ -175,7 +175,7 @@ usecase_tests! {
         assert_eq!(ends.count(), 0, "the other process says that it is being shared");
     }
 
-    async fn what_another_process_ended_is_not_told_to_go_on() {
+    async fn an_upload_that_another_process_ended_is_not_reported_as_active() {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         let place = app.open_with(&a, "b").await;
@@ -189,7 +189,7 @@ usecase_tests! {
         assert_eq!(told(&app).await, [("b".to_owned(), 10, FileState::Ready)]);
     }
 
-    async fn an_upload_whose_process_is_gone_is_told_to_have_failed_once() {
+    async fn an_upload_of_a_dead_process_is_reported_as_failed_once() {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         let place = app.open_with(&a, "b").await;
@@ -219,7 +219,7 @@ usecase_tests! {
         assert_eq!(told(&app).await.len(), 2);
     }
 
-    async fn an_end_is_told_once_the_store_answers() {
+    async fn the_end_of_an_upload_is_published_when_the_store_answers_again() {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         let place = app.open_with(&a, "b").await;
@@ -240,7 +240,7 @@ usecase_tests! {
         }
     }
 
-    async fn progress_is_kept_from_those_with_a_block_and_not_shown_of_the_invisible() {
+    async fn upload_progress_is_withheld_for_blocks_and_invisible_users() {
         let app = TestApp::new(Identity::Jwt);
         let (a, b) = (on_socket("a", "sa"), on_socket("b", "sb"));
         app.join(&a).await;
@@ -258,7 +258,7 @@ usecase_tests! {
         let _ = b;
     }
 
-    async fn m3_a_process_that_lost_its_upload_notes_nothing_more() {
+    async fn m3_a_process_that_lost_its_upload_writes_nothing_more() {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         let place = app.open_with(&a, "b").await;
@@ -276,7 +276,7 @@ usecase_tests! {
         assert_eq!(app.events().iter().filter(|event| matches!(event, Event::UploadWanted { .. })).count(), 0);
     }
 
-    async fn the_sweep_takes_what_was_not_sent_for_a_day_and_no_more() {
+    async fn the_sweep_deletes_files_that_were_not_sent_for_a_day() {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         let place = app.open_with(&a, "b").await;
@@ -329,7 +329,7 @@ usecase_tests! {
         assert_eq!(files.is_gone(&file.file.id).await.ok(), Some(true));
     }
 
-    async fn bytes_that_cannot_be_deleted_are_tried_again_and_hold_up_no_others() {
+    async fn bytes_that_cannot_be_deleted_are_retried_without_delaying_others() {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         let place = app.open_with(&a, "b").await;
@@ -346,7 +346,7 @@ usecase_tests! {
         assert_eq!(bytes.take(), std::slice::from_ref(&files[0].file.id));
     }
 
-    async fn a_picture_that_cannot_be_deleted_holds_up_no_others() {
+    async fn an_avatar_that_cannot_be_deleted_delays_no_others() {
         let app = TestApp::new(Identity::Jwt);
         let ids = ["p1", "p2", "p3"].map(FileId::trusted);
         for id in &ids {

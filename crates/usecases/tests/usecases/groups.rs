@@ -35,7 +35,7 @@ async fn made(app: &TestApp, caller: &Caller, members: &[&str]) -> Result<Conver
 }
 
 usecase_tests! {
-    async fn a_group_has_two_to_as_many_members_as_the_operator_allows() {
+    async fn a_group_has_two_members_to_the_configured_maximum() {
         let app = TestApp::with(Settings {
             identity: Identity::Jwt,
             group_limit: 3,
@@ -56,7 +56,7 @@ usecase_tests! {
         assert!(refusal.message.contains('3'), "{}", refusal.message);
     }
 
-    async fn with_local_accounts_only_they_are_members() {
+    async fn with_local_accounts_only_account_owners_join_groups() {
         let app = TestApp::new(Identity::Local);
         let refusal = made(&app, &by_http("asha"), &["nobody"]).await.expect_err("unknown");
         assert_eq!(refusal.code, Code::NotFound);
@@ -74,7 +74,7 @@ usecase_tests! {
         assert_eq!(refusal.code, Code::RateLimited);
     }
 
-    async fn the_host_application_changes_groups_and_makes_none() {
+    async fn the_host_application_changes_groups_and_creates_none() {
         let app = TestApp::new(Identity::Jwt);
         let group = made(&app, &by_http("asha"), &["ben"]).await.expect("a group");
         let refusal = made(&app, &host(), &["ben"]).await.expect_err("no user");

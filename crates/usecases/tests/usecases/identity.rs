@@ -20,7 +20,7 @@ fn join(id: &str) -> PresenceCommand {
 }
 
 /// What only a user may ask for, on a socket.
-fn of_a_user_on_a_socket() -> Vec<Command> {
+fn connection_commands() -> Vec<Command> {
     vec![
         PresenceCommand::Heartbeat { active: true }.into(),
         PresenceCommand::Leave {
@@ -37,7 +37,7 @@ fn of_a_user_on_a_socket() -> Vec<Command> {
 }
 
 /// What only a user may ask for, by whichever way.
-fn of_a_user() -> Vec<Command> {
+fn user_commands() -> Vec<Command> {
     vec![
         PresenceCommand::SetStatus(StatusOverride::default()).into(),
         send(&conversation("7"), "hello").into(),
@@ -78,7 +78,7 @@ fn of_a_user() -> Vec<Command> {
     ]
 }
 
-fn of_the_host() -> Vec<Command> {
+fn service_commands() -> Vec<Command> {
     vec![
         AdminCommand::PutConversation {
             conversation: conversation("7"),
@@ -99,10 +99,10 @@ fn list_online() -> PresenceCommand {
 }
 
 usecase_tests! {
-    async fn whoever_has_not_said_who_they_are_is_unauthenticated() {
+    async fn anonymous_callers_are_unauthenticated() {
         for identity in [Identity::Local, Identity::Jwt, Identity::Open] {
             let app = TestApp::new(identity);
-            for command in of_a_user().into_iter().chain(of_a_user_on_a_socket()).chain(of_the_host()) {
+            for command in user_commands().into_iter().chain(connection_commands()).chain(service_commands()) {
                 let asked = format!("{identity:?}: {command:?}");
                 assert_eq!(code(app.ask(&nobody(), command).await), Code::Unauthenticated, "{asked}");
             }
@@ -117,13 +117,13 @@ usecase_tests! {
         }
     }
 
-    async fn the_server_key_is_not_a_user_and_a_user_is_not_the_host() {
+    async fn the_host_cannot_act_as_a_user_nor_a_user_as_the_host() {
         let app = TestApp::new(Identity::Jwt);
-        for command in of_a_user().into_iter().chain(of_a_user_on_a_socket()).chain([join("a").into()]) {
+        for command in user_commands().into_iter().chain(connection_commands()).chain([join("a").into()]) {
             let asked = format!("{command:?}");
             assert_eq!(code(app.ask(&host(), command).await), Code::Forbidden, "{asked}");
         }
-        for command in of_the_host() {
+        for command in service_commands() {
             let asked = format!("{command:?}");
             assert_eq!(code(app.ask(&on_socket("a", "s"), command).await), Code::Forbidden, "{asked}");
         }
@@ -131,9 +131,9 @@ usecase_tests! {
         assert!(matches!(app.ask(&host(), list_online()).await, Ok(Reply::Presence(PresenceReply::Online { .. }))));
     }
 
-    async fn what_needs_a_socket_is_invalid_without_one() {
+    async fn commands_of_connections_are_invalid_over_http() {
         let app = TestApp::new(Identity::Jwt);
-        for command in of_a_user_on_a_socket().into_iter().chain([join("a").into()]) {
+        for command in connection_commands().into_iter().chain([join("a").into()]) {
             let asked = format!("{command:?}");
             assert_eq!(code(app.ask(&by_http("a"), command).await), Code::Invalid, "{asked}");
         }
@@ -150,7 +150,7 @@ usecase_tests! {
         }
     }
 
-    async fn in_open_the_first_word_counts() {
+    async fn in_open_the_first_join_names_the_user_of_a_connection() {
         let app = TestApp::new(Identity::Open);
         assert!(app.ask(&nobody(), join("a")).await.is_ok());
         assert_eq!(code(app.ask(&claimed("a", "nobody"), join("b")).await), Code::Conflict);
@@ -159,7 +159,7 @@ usecase_tests! {
         assert_eq!(app.presence_changes().len(), 1, "and no news for anyone");
     }
 
-    async fn what_people_say_of_themselves_counts_in_open_alone() {
+    async fn profiles_in_joins_are_used_in_open_only() {
         let said = |id: &str| PresenceCommand::Join { user: user(id), mode: Mode::Full, name: Some("Ada".into()), avatar_url: Some("/a.png".into()) };
         for identity in [Identity::Open, Identity::Jwt, Identity::Local] {
             let app = TestApp::new(identity);
@@ -170,7 +170,7 @@ usecase_tests! {
         }
     }
 
-    async fn the_hosts_word_beats_ones_own() {
+    async fn a_profile_of_the_host_outranks_the_users_own() {
         let app = TestApp::new(Identity::Open);
         app.ask(&host(), AdminCommand::PutProfile(named("a", "Augusta"))).await.expect("written");
         let said = PresenceCommand::Join { user: user("a"), mode: Mode::Full, name: Some("Ada".into()), avatar_url: None };
@@ -178,7 +178,7 @@ usecase_tests! {
         assert_eq!(&*profile.name, "Augusta");
     }
 
-    async fn a_user_is_told_who_they_are_where_accounts_are_ours() {
+    async fn account_commands_exist_in_local_only() {
         let app = TestApp::new(Identity::Local);
         assert_eq!(code(app.ask(&nobody(), AccountCommand::WhoAmI).await), Code::Unauthenticated);
         let open = TestApp::new(Identity::Open);

@@ -47,7 +47,7 @@ fn too_often(answer: Answer) -> Duration {
 }
 
 usecase_tests! {
-    async fn twenty_sends_a_second_and_waiting_helps() {
+    async fn sends_are_limited_to_twenty_a_second() {
         let app = TestApp::new(Identity::Jwt);
         let (a, b) = (by_http("a"), by_http("b"));
         let place = app.open_with(&a, "b").await;
@@ -68,7 +68,7 @@ usecase_tests! {
         }
     }
 
-    async fn five_typing_notices_a_second() {
+    async fn typing_events_are_limited_to_five_a_second() {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         let place = app.open_with(&a, "b").await;
@@ -82,7 +82,7 @@ usecase_tests! {
         app.ask(&a, typing()).await.expect("told");
     }
 
-    async fn ten_joins_a_minute_by_socket() {
+    async fn joins_are_limited_to_ten_a_minute_by_socket() {
         let app = TestApp::new(Identity::Jwt);
         let join = || PresenceCommand::Join { user: user("a"), mode: Mode::Full, name: None, avatar_url: None };
         for _ in 0..10 {
@@ -94,7 +94,7 @@ usecase_tests! {
         app.ask(&on_socket("a", "s2"), join()).await.expect("another socket is another");
     }
 
-    async fn an_account_has_one_limit_in_every_spelling_that_opens_it() {
+    async fn all_spellings_of_a_user_name_share_one_limit() {
         let app = TestApp::new(Identity::Local);
         app.ask(&nobody(), register("sissi")).await.expect("registered");
         // Each of these is that account: the long s and the capitals fold to the same name.
@@ -108,7 +108,7 @@ usecase_tests! {
         }
     }
 
-    async fn h7_guessing_at_one_account_is_limited_by_network() {
+    async fn h7_guesses_at_one_account_are_limited_by_network() {
         for (networks, elsewhere) in [(["192.0.2.1", "192.0.2.200"], "192.0.3.1"), (["2001:db8::1", "2001:db8::ffff:1"], "2001:db8:0:1::1")] {
             let app = TestApp::new(Identity::Local);
             for n in 0..10 {
@@ -123,7 +123,7 @@ usecase_tests! {
         }
     }
 
-    async fn h7_whatever_strangers_do_whoever_signed_in_from_there_gets_in() {
+    async fn h7_guesses_of_others_do_not_lock_out_a_known_network() {
         let app = TestApp::new(Identity::Local);
         let home = from("198.51.100.7");
         app.ask(&home, register("ada")).await.expect("registered");
@@ -146,7 +146,7 @@ usecase_tests! {
         }
     }
 
-    async fn h7_a_network_is_known_for_thirty_days_after_it_signed_in_and_to_its_account_alone() {
+    async fn h7_a_network_is_known_to_its_account_for_thirty_days_after_a_sign_in() {
         let app = TestApp::new(Identity::Local);
         let home = from("198.51.100.7");
         app.ask(&home, register("ada")).await.expect("registered");
@@ -165,7 +165,7 @@ usecase_tests! {
         too_often(app.ask(&home, login("ada")).await);
     }
 
-    async fn h7_a_neighbour_in_the_same_site_does_not_keep_the_owner_out() {
+    async fn h7_a_neighbour_in_the_same_site_does_not_lock_out_the_owner() {
         let app = TestApp::new(Identity::Local);
         let home = from("2001:db8:7:1::1");
         app.ask(&home, register("ada")).await.expect("registered");
@@ -187,7 +187,7 @@ usecase_tests! {
         assert_eq!(code(app.ask(&from("2001:db8:8::1"), guess("ada")).await), Code::Unauthenticated, "the next site is another");
     }
 
-    async fn h12_twenty_conversations_a_minute_and_those_that_are_there_at_will() {
+    async fn h12_only_new_conversations_are_limited_to_twenty_a_minute() {
         for identity in [Identity::Jwt, Identity::Open] {
             let app = TestApp::new(identity);
             let (a, b) = (by_http("a"), by_http("b"));
@@ -208,7 +208,7 @@ usecase_tests! {
         }
     }
 
-    async fn guessing_from_one_address_is_limited_whichever_account_it_is_at() {
+    async fn guesses_from_one_address_are_limited_over_all_accounts() {
         for addresses in [["192.0.2.1", "192.0.2.9"], ["2001:db8::1", "2001:db8::ffff:1"], ["192.0.2.1", "::ffff:192.0.2.1"]] {
             let app = TestApp::new(Identity::Local);
             for n in 0..30 {
@@ -249,7 +249,7 @@ usecase_tests! {
         }
     }
 
-    async fn memory_follows_who_is_busy_now() {
+    async fn idle_users_take_no_memory_in_the_limits() {
         let app = TestApp::new(Identity::Local);
         for n in 0..200 {
             let _ = app.ask(&by_http(&format!("u{n}")), send(&conversation("7"), "hello")).await;
@@ -261,7 +261,7 @@ usecase_tests! {
         assert_eq!(app.handler.table_sizes().limits, 0);
     }
 
-    async fn ten_searches_a_second_and_the_whole_list_at_will() {
+    async fn searches_are_limited_to_ten_a_second_and_lists_are_not() {
         let app = TestApp::new(Identity::Jwt);
         let search = |query: &str| AccountCommand::ListUsers { query: query.into(), cursor: None, limit: 10 };
         for _ in 0..10 {
@@ -274,7 +274,7 @@ usecase_tests! {
         app.ask(&by_http("a"), search("zzzzz")).await.expect("nobody");
     }
 
-    async fn one_search_at_a_time_so_that_the_rest_goes_on() {
+    async fn one_search_runs_at_a_time_and_delays_no_other_work() {
         let app = TestApp::new(Identity::Jwt);
         app.join(&on_socket("a", "sa")).await;
         app.directory.hold_search(true);

@@ -61,7 +61,7 @@ async fn all_answers(app: &TestApp, caller: &Caller, about: &str) -> String {
 }
 
 usecase_tests! {
-    async fn p11_no_answer_tells_invisible_from_offline() {
+    async fn p11_no_answer_distinguishes_invisible_from_offline() {
         let mut answers = Vec::new();
         for hides in [true, false] {
             let app = TestApp::new(Identity::Jwt);
@@ -102,7 +102,7 @@ usecase_tests! {
         assert!(answers[0][1].contains("Some(Timestamp("), "and it says when they were last seen");
     }
 
-    async fn a_status_is_kept_over_restarts_and_told_to_the_persons_own_devices() {
+    async fn a_status_survives_restarts_and_is_sent_to_the_users_devices() {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         app.join(&a).await;
@@ -118,7 +118,7 @@ usecase_tests! {
         assert_eq!(kept, StatusOverride::default(), "what is over is over");
     }
 
-    async fn a_status_that_would_be_over_already_is_invalid() {
+    async fn a_status_that_has_already_ended_is_invalid() {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         app.join(&a).await;
@@ -127,7 +127,7 @@ usecase_tests! {
         assert_eq!(app.presence_changes().len(), 1);
     }
 
-    async fn watching_answers_with_how_each_is_now() {
+    async fn a_watch_is_answered_with_the_current_states() {
         let app = TestApp::new(Identity::Jwt);
         let (a, b, c) = (on_socket("a", "sa"), on_socket("b", "sb"), on_socket("c", "sc"));
         for who in [&a, &b, &c] {
@@ -144,14 +144,14 @@ usecase_tests! {
         assert!(seen.iter().all(|(seen, _)| Some(seen.version) <= newest));
     }
 
-    async fn watching_too_many_is_too_long() {
+    async fn a_watch_of_too_many_users_is_refused() {
         let app = TestApp::with(Settings { identity: Identity::Jwt, watch_limit: 3, ..Settings::default() });
         let many = ["b", "c", "d", "e"].map(user);
         assert_eq!(code(app.ask(&on_socket("a", "sa"), PresenceCommand::Watch(many.to_vec())).await), Code::TooLong);
         assert!(app.ask(&on_socket("a", "sa"), PresenceCommand::Watch(many[..3].to_vec())).await.is_ok());
     }
 
-    async fn the_list_pages_through_everyone_once_and_leaves_one_out() {
+    async fn the_list_pages_through_each_user_once_except_the_excluded_one() {
         let app = TestApp::new(Identity::Jwt);
         for n in 0..7 {
             app.join(&on_socket(&format!("u{n}"), &format!("s{n}"))).await;
@@ -180,7 +180,7 @@ usecase_tests! {
     }
 
     /// A page whose only item is left out would be empty and have a cursor.
-    async fn p11_pages_of_the_list_do_not_tell_of_users_who_have_blocked_the_caller() {
+    async fn p11_pages_of_the_list_do_not_reveal_users_who_blocked_the_caller() {
         let app = TestApp::new(Identity::Jwt);
         for n in 0..5 {
             app.join(&on_socket(&format!("u{n}"), &format!("s{n}"))).await;
@@ -204,7 +204,7 @@ usecase_tests! {
         }
     }
 
-    async fn when_someone_was_last_seen_is_written_once_the_store_takes_it_again() {
+    async fn last_seen_is_written_when_the_store_accepts_writes_again() {
         let app = TestApp::new(Identity::Jwt);
         app.join(&on_socket("a", "sa")).await;
         app.directory.seen_fails.store(1, Ordering::Relaxed);

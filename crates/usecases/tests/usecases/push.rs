@@ -84,7 +84,7 @@ async fn group(app: &TestApp, owner: &Caller, members: &[&str]) -> ConversationI
 }
 
 usecase_tests! {
-    async fn who_is_away_is_told_of_each_message_once_and_in_order() {
+    async fn an_absent_user_is_notified_of_each_message_once_and_in_order() {
         let (app, a, _, place) = away().await;
         for text in ["one", "two", "three"] {
             app.send(&a, &place, text).await;
@@ -105,7 +105,7 @@ usecase_tests! {
         assert_eq!(waiting(&app).await, 0);
     }
 
-    async fn a_device_that_shows_no_texts_gets_ids_only() {
+    async fn a_subscription_without_content_gets_ids_only() {
         let (app, a, b, place) = away().await;
         let quiet = PushCommand::Subscribe { target: target("https://push.example/b"), content: false, key: None };
         app.ask(&b, quiet).await.expect("subscribed");
@@ -116,7 +116,7 @@ usecase_tests! {
         assert_eq!((&notices[0].message, &notices[0].content), (&sent.id, &None));
     }
 
-    async fn whoever_is_at_a_device_is_not_told() {
+    async fn a_user_who_is_active_at_a_device_is_not_notified() {
         let (app, a, _, place) = away().await;
         let b = on_socket("b", "sb");
         app.join(&b).await;
@@ -148,7 +148,7 @@ usecase_tests! {
         }
     }
 
-    async fn an_idle_or_a_silent_device_shows_nothing() {
+    async fn an_idle_or_silent_device_does_not_suppress_notifications() {
         let (app, a, _, place) = away().await;
         let b = on_socket("b", "sb");
         app.join(&b).await;
@@ -166,7 +166,7 @@ usecase_tests! {
         assert_eq!(texts(&pushed(&app).await), ["asleep"]);
     }
 
-    async fn an_invisible_user_is_at_a_device_all_the_same() {
+    async fn an_active_invisible_user_is_not_notified() {
         let (app, a, _, place) = away().await;
         let b = on_socket("b", "sb");
         app.join(&b).await;
@@ -179,7 +179,7 @@ usecase_tests! {
         assert_eq!(texts(&pushed(&app).await), ["on the screen"]);
     }
 
-    async fn what_was_read_elsewhere_is_not_told() {
+    async fn messages_read_on_another_device_are_not_notified() {
         let (app, a, b, place) = away().await;
         for text in ["one", "two", "three"] {
             app.send(&a, &place, text).await;
@@ -191,7 +191,7 @@ usecase_tests! {
         assert_eq!(texts(&pushed(&app).await), ["three"]);
     }
 
-    async fn a_deleted_message_is_not_told_and_an_edited_one_as_it_is() {
+    async fn notifications_omit_deleted_messages_and_show_edited_text() {
         let (app, a, _, place) = away().await;
         let mut sent = Vec::new();
         for text in ["deleted", "edited", "kept"] {
@@ -208,7 +208,7 @@ usecase_tests! {
         assert_eq!(texts(&pushed(&app).await), ["better", "kept"]);
     }
 
-    async fn neither_busy_nor_muted_is_told() {
+    async fn busy_users_and_muted_conversations_are_not_notified() {
         let (app, a, b, place) = away().await;
         let on = on_socket("b", "sb");
         app.join(&on).await;
@@ -238,7 +238,7 @@ usecase_tests! {
         assert_eq!(texts(&pushed(&app).await), ["heard"]);
     }
 
-    async fn m15_whoever_is_removed_is_told_nothing_more() {
+    async fn m15_a_removed_member_is_not_notified() {
         let (app, a, b, _) = away().await;
         let place = group(&app, &a, &["b", "c"]).await;
         app.send(&a, &place, "before").await;
@@ -266,7 +266,7 @@ usecase_tests! {
         assert_eq!(texts(&pushed(&app).await), ["not blocked"]);
     }
 
-    async fn a_backlog_is_told_by_its_newest_messages() {
+    async fn a_backlog_is_notified_by_its_newest_messages() {
         let (app, a, _, place) = away().await;
         for n in 0..30 {
             app.send(&a, &place, &n.to_string()).await;
@@ -282,7 +282,7 @@ usecase_tests! {
         assert_eq!(waiting(&app).await, 0);
     }
 
-    async fn a_push_service_decides_what_becomes_of_a_subscription() {
+    async fn the_status_of_the_push_service_decides_about_a_subscription() {
         let (app, a, b, place) = away().await;
         let subscriptions = async || app.store.push_counts().await.expect("counts").subscriptions;
         let answers = |answers: Vec<PushOutcome>| *app.push_service.answers.lock() = answers;
@@ -317,7 +317,7 @@ usecase_tests! {
         assert_eq!((subscriptions().await, waiting(&app).await), (0, 0));
     }
 
-    async fn a_subscription_is_checked() {
+    async fn subscriptions_are_validated() {
         let app = TestApp::new(Identity::Jwt);
         let b = by_http("b");
         let Ok(Reply::Push(PushReply { key })) = app.ask(&b, PushCommand::Key).await else { panic!("a key") };

@@ -23,7 +23,7 @@ fn unlimited() -> TestApp {
 }
 
 usecase_tests! {
-    async fn m1_the_same_id_is_one_message_whichever_way_and_over_a_restart() {
+    async fn m1_a_client_message_id_is_stored_once_over_any_transport_and_a_restart() {
         let app = unlimited();
         let (socket, http) = (on_socket("a", "sa"), by_http("a"));
         let place = app.open_with(&socket, "b").await;
@@ -37,7 +37,7 @@ usecase_tests! {
         assert!(!sent(app.ask(&by_http("b"), send_as(&place, "hello", "k1")).await).1, "another sender's ids are their own");
     }
 
-    async fn m1_a_temp_id_is_echoed_and_two_tabs_may_make_the_same_one() {
+    async fn m1_a_temp_id_is_echoed_and_two_tabs_may_use_the_same() {
         let app = unlimited();
         let a = on_socket("a", "sa");
         let place = app.open_with(&a, "b").await;
@@ -71,7 +71,7 @@ usecase_tests! {
         }
     }
 
-    async fn m10_a_message_is_told_to_every_member_but_the_socket_that_sent_it() {
+    async fn m10_a_message_is_sent_to_every_member_except_the_sending_socket() {
         let app = unlimited();
         let a = on_socket("a", "sa");
         let place = app.open_with(&a, "b").await;
@@ -81,7 +81,7 @@ usecase_tests! {
         assert_eq!(app.appended(2).await, [(both.clone(), Some(ConnectionId::trusted("sa"))), (both, None)]);
     }
 
-    async fn what_is_no_message_is_refused_and_costs_nothing() {
+    async fn invalid_messages_are_refused_and_cost_nothing() {
         let app = TestApp::new(Identity::Jwt);
         let a = by_http("a");
         let place = app.open_with(&a, "b").await;
@@ -94,7 +94,7 @@ usecase_tests! {
         assert_eq!(app.send(&a, &place, &"😀".repeat(8_000)).await.seq, 2);
     }
 
-    async fn m9_the_read_mark_only_grows_and_is_told_when_it_moves() {
+    async fn m9_the_read_mark_only_grows_and_is_published_when_it_moves() {
         let app = unlimited();
         let (a, b) = (by_http("a"), by_http("b"));
         let place = app.open_with(&a, "b").await;
@@ -112,7 +112,7 @@ usecase_tests! {
         assert_eq!(changed.iter().filter(|(_, to)| to == &["b"]).count(), 2, "and every device of the reader agrees");
     }
 
-    async fn m9_ones_own_messages_are_never_unread() {
+    async fn m9_a_users_own_messages_are_never_unread() {
         let app = unlimited();
         let (a, b) = (by_http("a"), by_http("b"));
         let place = app.open_with(&a, "b").await;
@@ -126,7 +126,7 @@ usecase_tests! {
         assert_eq!(unread, [(0, 2, 2), (1, 1, 2)]);
     }
 
-    async fn m6_sync_gives_what_is_missing_and_says_what_is_left() {
+    async fn m6_sync_returns_missed_entries_and_reports_more() {
         let app = unlimited();
         let (a, b) = (by_http("a"), by_http("b"));
         let long = app.open_with(&a, "b").await;
@@ -147,7 +147,7 @@ usecase_tests! {
         assert_eq!(code(app.ask(&b, MessageCommand::Sync { have: many, refused: vec![] }).await), Code::TooLong);
     }
 
-    async fn what_is_fetched_is_delivered() {
+    async fn fetched_messages_are_marked_as_delivered() {
         let app = unlimited();
         let (a, b) = (by_http("a"), by_http("b"));
         let place = app.open_with(&a, "b").await;

@@ -73,7 +73,7 @@ impl FileBytes for Deleted {
 }
 
 usecase_tests! {
-    async fn who_uploads_shares_a_file_until_30_s_after_the_last_byte() {
+    async fn an_uploader_shares_a_file_until_30_s_after_the_last_byte() {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         app.join(&a).await;
@@ -103,7 +103,7 @@ usecase_tests! {
         assert_eq!(shared(&app).last(), Some(&false), "it is there");
     }
 
-    async fn it_is_shown_until_every_upload_ends_or_is_lost() {
+    async fn sharing_is_shown_until_every_upload_ends_or_is_lost() {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         app.join(&a).await;
@@ -128,7 +128,7 @@ usecase_tests! {
         assert_eq!(shown(&app), [] as [String; 0]);
     }
 
-    async fn pictures_that_are_nobodys_any_more_are_swept() {
+    async fn unused_avatars_are_swept() {
         let app = TestApp::new(Identity::Local);
         let a = by_http("a");
         let set = async |profile: Profile| {

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 usecase_tests! {
-    async fn h11_signing_out_counts_at_once_though_the_store_takes_no_writes() {
+    async fn h11_a_sign_out_takes_effect_while_the_store_refuses_writes() {
         let app = TestApp::new(Identity::Local);
         let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
         let (_, other) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
@@ -31,7 +31,7 @@ usecase_tests! {
         assert!(app.handler.session(&kept).await.expect("an answer").is_some());
     }
 
-    async fn h11_the_same_for_signing_out_everywhere() {
+    async fn h11_a_sign_out_everywhere_takes_effect_while_the_store_refuses_writes() {
         let app = TestApp::new(Identity::Local);
         let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
         let (_, other) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
@@ -51,7 +51,7 @@ usecase_tests! {
         }
     }
 
-    async fn h11_a_sign_out_outlives_the_node_that_took_it() {
+    async fn h11_a_sign_out_survives_the_node_that_accepted_it() {
         let app = TestApp::new(Identity::Local);
         let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
         let digest = app.handler.digest(&token);
@@ -72,7 +72,7 @@ usecase_tests! {
         assert_eq!(app.handler.session(&digest).await.expect("an answer"), None);
     }
 
-    async fn h11_every_node_refuses_what_one_has_ended() {
+    async fn h11_every_node_refuses_a_session_that_one_node_ended() {
         let app = TestApp::new(Identity::Local);
         let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
         let (_, other) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
@@ -102,7 +102,7 @@ usecase_tests! {
         assert_eq!(app.handler.table_sizes().ended, 0);
     }
 
-    async fn h11_a_late_sign_out_everywhere_spares_what_was_opened_after_it() {
+    async fn h11_a_late_sign_out_everywhere_spares_later_sessions() {
         let app = TestApp::new(Identity::Local);
         let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
         let (_, another) = signed_in(app.ask(&nobody(), register("lin", "torvalds1")).await);

@@ -24,7 +24,7 @@ fn notice(who: &str, to: &str, is_typing: bool) -> (String, Vec<String>, bool) {
 const SECOND: Duration = Duration::from_secs(1);
 
 usecase_tests! {
-    async fn typing_is_told_to_the_others_and_ends_by_itself_after_six_seconds() {
+    async fn typing_is_sent_to_the_other_members_and_ends_after_six_seconds() {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         let place = app.open_with(&a, "b").await;
@@ -44,7 +44,7 @@ usecase_tests! {
         assert_eq!(app.typing().len(), 3, "over is over, and told once");
     }
 
-    async fn p9_typing_does_not_end_by_a_jump_of_the_wall_clock() {
+    async fn p9_a_jump_of_the_wall_clock_does_not_end_typing() {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         let place = app.open_with(&a, "b").await;
@@ -57,7 +57,7 @@ usecase_tests! {
         assert_eq!(app.typing().len(), 2);
     }
 
-    async fn m15_who_has_left_does_not_hear_that_typing_ends() {
+    async fn m15_a_removed_member_does_not_receive_the_end_of_typing() {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         let members = ["a", "b", "c"].map(user);
@@ -71,7 +71,7 @@ usecase_tests! {
     }
 
     /// The end of a notice would tell that nobody blocked before it, or that somebody did.
-    async fn m15_typing_ends_before_a_block_and_nothing_of_it_passes_later() {
+    async fn m15_typing_ends_before_a_block_and_is_not_sent_after_it() {
         for (by, whom) in [("a", "b"), ("b", "a")] {
             let app = TestApp::new(Identity::Jwt);
             let a = on_socket("a", "sa");
@@ -98,7 +98,7 @@ usecase_tests! {
     }
 
     /// On another node than the one that blocks.
-    async fn m15_what_is_typed_while_a_block_is_made_elsewhere_ends_silently() {
+    async fn m15_typing_during_a_block_on_another_node_ends_silently() {
         let app = TestApp::new(Identity::Jwt);
         let (a, b, c) = (on_socket("a", "sa"), on_socket("b", "sb"), on_socket("c", "sc"));
         let place = app.open_with(&a, "b").await;
@@ -116,7 +116,7 @@ usecase_tests! {
         assert_eq!(app.typing()[3..], [notice("b", "a", true), notice("a", "c", false)], "that of others goes on");
     }
 
-    async fn a_stop_does_not_pass_a_block_that_this_node_has_not_heard_of() {
+    async fn the_end_of_typing_is_not_sent_after_a_block_of_another_node() {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         let place = app.open_with(&a, "b").await;
@@ -127,7 +127,7 @@ usecase_tests! {
         assert_eq!(app.handler.table_sizes().typing, 0);
     }
 
-    async fn in_a_group_that_shrank_to_two_typing_passes_a_block() {
+    async fn in_a_group_that_shrank_to_two_blocks_do_not_stop_typing() {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         let place = ConversationId::trusted("group");
@@ -143,7 +143,7 @@ usecase_tests! {
         assert_eq!(app.typing(), [true, true, false].map(|is_typing| notice("a", "b", is_typing)));
     }
 
-    async fn a_message_takes_the_place_of_typing() {
+    async fn a_message_ends_typing_without_an_event() {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         let place = app.open_with(&a, "b").await;
@@ -153,7 +153,7 @@ usecase_tests! {
         assert_eq!(app.typing(), [notice("a", "b", true)]);
     }
 
-    async fn who_goes_types_no_more() {
+    async fn leaving_ends_typing() {
         for going in [PresenceCommand::Leave { reason: OfflineReason::Closed }, PresenceCommand::SignOut] {
             let app = TestApp::new(Identity::Jwt);
             let a = on_socket("a", "sa");
@@ -167,7 +167,7 @@ usecase_tests! {
         }
     }
 
-    async fn p11_the_invisible_do_not_type() {
+    async fn p11_typing_of_invisible_users_is_not_sent() {
         let app = TestApp::new(Identity::Jwt);
         let a = on_socket("a", "sa");
         app.join(&a).await;
@@ -184,7 +184,7 @@ usecase_tests! {
         assert_eq!(app.typing().len(), 3);
     }
 
-    async fn p11_delivered_marks_of_the_invisible_stand_still_and_catch_up() {
+    async fn p11_delivered_marks_of_invisible_users_are_withheld_and_catch_up() {
         let app = TestApp::new(Identity::Jwt);
         let (a, b) = (on_socket("a", "sa"), on_socket("b", "sb"));
         app.join(&b).await;

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn f1_a_join_may_leave_out_the_user_that_the_socket_has_proved() {
+fn f1_a_join_may_omit_the_authenticated_user() {
     let caller = UserId::parse("a😀b").unwrap();
     let join = |caller, payload| match event_by(caller, "join_user", payload) {
         Ok(SocketRequest::Command(Command::Presence(PresenceCommand::Join { user, .. }))) => {
@@ -23,7 +23,7 @@ fn f1_a_join_may_leave_out_the_user_that_the_socket_has_proved() {
 }
 
 #[test]
-fn an_array_is_no_object() {
+fn an_array_is_refused_where_an_object_is_expected() {
     for (name, payload) in [
         ("user_activity", "[]"),
         ("user_activity", "[false]"),
@@ -47,7 +47,7 @@ fn an_array_is_no_object() {
 }
 
 #[test]
-fn f13_a_field_that_is_not_known_is_named_where_it_would_change_nothing() {
+fn f13_unknown_fields_of_changes_are_named() {
     let put = json::<body::PutUser>(br#"{"name":"Ada","picture":"/a.png"}"#)
         .expect("a token's word for it");
     assert_eq!(put.avatar_url.as_deref(), Some("/a.png"));
@@ -76,7 +76,7 @@ fn f13_a_field_that_is_not_known_is_named_where_it_would_change_nothing() {
 }
 
 #[test]
-fn refusals_speak_of_no_types_of_rust_and_no_lines() {
+fn refusals_mention_no_rust_types_or_lines() {
     for (name, payload) in [
         ("set_status", "5"),
         ("set_status", "{}"),
@@ -96,7 +96,7 @@ fn refusals_speak_of_no_types_of_rust_and_no_lines() {
 }
 
 #[test]
-fn m14_in_a_sync_one_that_makes_no_sense_is_refused_alone() {
+fn m14_an_invalid_item_of_a_sync_is_refused_alone() {
     let payload = format!(
         "{{\"conversations\":{{\"7\":3,\"{}\":0,\"8\":-1,\"9\":null,\"\":0,\"10\":{{\"a\":[1]}},\"11\":0}}}}",
         "y".repeat(129)
@@ -119,7 +119,7 @@ fn m14_in_a_sync_one_that_makes_no_sense_is_refused_alone() {
 }
 
 #[test]
-fn a_heartbeat_may_name_its_user_as_the_original_pages_do() {
+fn a_heartbeat_may_name_its_user() {
     for payload in ["\"42\"", "42", "\"\"", "null", "{}", " 42 "] {
         let Ok(SocketRequest::Command(Command::Presence(PresenceCommand::Heartbeat {
             active: true,
@@ -139,7 +139,7 @@ fn a_heartbeat_may_name_its_user_as_the_original_pages_do() {
 }
 
 #[test]
-fn a_refusal_does_not_send_back_what_was_sent() {
+fn a_refusal_does_not_echo_the_input() {
     let payload = format!("\"{}\"", "é".repeat(100_000));
     let refusal = event("set_status", &payload).unwrap_err();
     assert!(

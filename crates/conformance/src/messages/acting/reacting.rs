@@ -172,7 +172,7 @@ pub async fn pins_have_a_limit_and_deletions_free_them<S: Messages>(subject: Sub
 }
 
 /// Wherever they are in the log, without those that were deleted or are not pinned any more.
-pub async fn pinned_messages_are_listed_as_they_are_now<S: Messages>(subject: Subject<S>) {
+pub async fn pinned_messages_are_listed_in_their_current_form<S: Messages>(subject: Subject<S>) {
     let store = &*subject.store;
     put(store, "c", &["a", "b"]).await;
     let mut sent = Vec::new();
@@ -216,7 +216,7 @@ pub async fn pinned_messages_are_listed_as_they_are_now<S: Messages>(subject: Su
 }
 
 /// The same reaction from several devices at once is there once.
-pub async fn m1_changes_raced_at_once_end_in_one_state<S: Messages>(subject: Subject<S>) {
+pub async fn m1_concurrent_changes_end_in_one_state<S: Messages>(subject: Subject<S>) {
     let store = &*subject.store;
     put(store, "c", &["a", "b"]).await;
     let one = send(store, "c", "a", "one").await;

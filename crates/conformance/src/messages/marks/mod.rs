@@ -73,7 +73,7 @@ pub async fn m9_read_marks_only_grow_and_stop_at_the_head<S: Messages>(subject: 
 }
 
 /// Concurrent marks of several devices end at the highest.
-pub async fn m9_marks_raced_at_once_end_at_the_highest<S: Messages>(subject: Subject<S>) {
+pub async fn m9_concurrent_marks_end_at_the_highest<S: Messages>(subject: Subject<S>) {
     let store = &subject.store;
     ten(&**store).await;
     let moves = (1..=10).rev().map(|seq| {

@@ -197,7 +197,7 @@ fn events() -> Vec<Event> {
 }
 
 #[test]
-fn every_event_comes_through_whole() {
+fn every_event_round_trips() {
     for form in [Form::Json, Form::Compact] {
         for event in events() {
             let payload = written(form, 42, &event);
@@ -236,7 +236,7 @@ fn shown(payload: &[u8]) -> String {
 }
 
 #[test]
-fn a_receipt_in_which_only_the_read_mark_moved_says_so() {
+fn a_receipt_records_that_only_the_read_mark_moved() {
     for form in [Form::Json, Form::Compact] {
         for delivers in [true, false] {
             let event = Event::Receipt {
@@ -346,7 +346,7 @@ struct FirstFields {
 }
 
 #[test]
-fn c15_the_first_versions_read_messages_and_show_nothing_of_other_kinds() {
+fn c15_the_first_versions_read_messages_and_ignore_other_kinds() {
     let mut contents = Vec::new();
     for event in &events()[..7] {
         let payload = written(Form::Json, 1, event);
@@ -372,7 +372,7 @@ fn c15_the_first_versions_read_messages_and_show_nothing_of_other_kinds() {
 }
 
 #[test]
-fn malformed_envelopes_are_errors_and_nothing_worse() {
+fn malformed_envelopes_are_errors_without_a_panic() {
     for payload in [
         "",
         "{",
@@ -424,7 +424,7 @@ fn summaries_join_what_follows() {
 }
 
 #[test]
-fn c15_what_later_versions_add_to_version_2_is_skipped() {
+fn c15_later_additions_to_version_2_are_skipped() {
     for event in events() {
         let mut payload = written(Form::Compact, 1, &event);
         payload.extend_from_slice(b"\x05later");
@@ -476,7 +476,7 @@ mod any {
         /// Decoding any bytes does not panic, and allocates no more than the payload's size
         /// justifies.
         #[test]
-        fn no_bytes_do_harm(bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0_u8..12) {
+        fn arbitrary_bytes_cause_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0_u8..12) {
             let _ = (peek(&bytes), decode(&bytes).is_ok(), Summary::decode(&bytes).is_some());
             let mut payload = lost(Form::Compact, 7);
             *payload.last_mut().expect("a kind") = kind;
@@ -489,7 +489,7 @@ mod any {
 
         /// An envelope with one byte changed is read as something or refused.
         #[test]
-        fn a_changed_byte_does_no_harm(which in 0_usize..64, at in any::<prop::sample::Index>(), to in any::<u8>()) {
+        fn a_changed_byte_causes_no_panic(which in 0_usize..64, at in any::<prop::sample::Index>(), to in any::<u8>()) {
             let all = events();
             let mut payload = written(Form::Compact, 1, &all[which % all.len()]);
             let at = at.index(payload.len());
@@ -498,7 +498,7 @@ mod any {
         }
 
         #[test]
-        fn any_message_comes_through(
+        fn any_message_round_trips(
             ids in prop::collection::vec("\\PC{1,20}", 4..5),
             to in prop::collection::vec("\\PC{1,12}", 0..20),
             content in "\\PC*",

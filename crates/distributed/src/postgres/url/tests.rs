@@ -11,7 +11,7 @@ fn tcp(name: &str, port: u16) -> Host {
 }
 
 #[test]
-fn connection_strings_are_taken_apart() {
+fn connection_strings_are_parsed() {
     let url = parsed("postgres://ada:s%2Fe%40cret@db.example:6432/chat");
     assert_eq!(url.hosts, [tcp("db.example", 6432)]);
     assert_eq!(url.base.get_user(), Some("ada"));
@@ -44,7 +44,7 @@ fn connection_strings_are_taken_apart() {
 }
 
 #[test]
-fn several_hosts_mean_the_one_that_takes_writes() {
+fn of_several_hosts_the_writable_one_is_used() {
     let url = parsed("postgres://u@a,b/d");
     assert_eq!(
         url.base.get_target_session_attrs(),

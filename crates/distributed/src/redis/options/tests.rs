@@ -59,7 +59,7 @@ fn urls_of_sentinels_and_clusters() {
 }
 
 #[test]
-fn refusals_say_what_to_do_and_hold_no_password() {
+fn refusals_say_what_to_do_and_contain_no_password() {
     for url in [
         "hunter2",
         "http://hunter2@a",
@@ -84,7 +84,7 @@ fn refusals_say_what_to_do_and_hold_no_password() {
 }
 
 #[test]
-fn c17_a_prefix_is_plain() {
+fn c17_a_prefix_has_plain_characters_only() {
     let options = RedisOptions::parse("redis://a").unwrap();
     let other = options.clone().with_prefix("shop.eu-1").unwrap();
     assert_eq!(other.prefix(), "shop.eu-1");

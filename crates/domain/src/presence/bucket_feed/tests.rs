@@ -217,7 +217,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 
 proptest! {
     #[test]
-    fn p5_p12_a_copy_over_a_lossy_bus_ends_with_the_truth(ops in ops()) {
+    fn p5_p12_a_copy_over_a_lossy_bus_converges(ops in ops()) {
         let mut store = Store::default();
         let mut copy = Copy::new(&store);
         let mut queue: Vec<(Position, Change)> = Vec::new();
@@ -292,7 +292,7 @@ fn left(n: u8, version: u64, reason: OfflineReason) -> Change {
 }
 
 #[test]
-fn p6_changes_wait_for_the_load_and_come_once() {
+fn p6_changes_wait_for_the_load_and_are_published_once() {
     let mut feed = BucketFeed::new(1, HOLD);
     assert_eq!(feed.begin_load(), Some(0));
     assert_eq!(feed.begin_load(), None);
@@ -310,7 +310,7 @@ fn p6_changes_wait_for_the_load_and_come_once() {
 }
 
 #[test]
-fn c12_a_leave_that_was_lost_is_found_by_the_gap_behind_it() {
+fn c12_a_lost_leave_is_detected_by_the_gap_after_it() {
     let mut feed = started(vec![shown(1, 40), shown(2, 50)]);
     assert_eq!(feed.push(0, at(1, 7), Change::Online(shown(3, 70))), []);
     assert_eq!((feed.wait(300), feed.is_stale(0)), (vec![], false));
@@ -326,7 +326,7 @@ fn c12_a_leave_that_was_lost_is_found_by_the_gap_behind_it() {
 }
 
 #[test]
-fn p7_whom_a_store_lost_stays_until_the_nodes_had_time_to_announce_them() {
+fn p7_users_lost_by_the_store_stay_until_nodes_had_time_to_announce_them() {
     let mut feed = started(vec![shown(1, 40), shown(2, 50)]);
     feed.compare(Moment(0), 0, feed.position(0).as_ref(), &at(2, 0), None);
     assert_eq!(feed.begin_load(), Some(0));
@@ -342,7 +342,7 @@ fn p7_whom_a_store_lost_stays_until_the_nodes_had_time_to_announce_them() {
 
 /// A node with many users needs longer than the hold to announce them all.
 #[test]
-fn c12_users_whom_the_store_lost_stay_while_others_of_their_bucket_are_announced() {
+fn c12_users_lost_by_the_store_stay_while_others_of_their_bucket_are_announced() {
     let mut feed = started(vec![shown(1, 40), shown(2, 50)]);
     feed.mark_stale(0);
     assert_eq!(feed.begin_load(), Some(0));
@@ -354,7 +354,7 @@ fn c12_users_whom_the_store_lost_stay_while_others_of_their_bucket_are_announced
 }
 
 #[test]
-fn p7_a_node_keeps_its_own_users_whatever_the_store_says() {
+fn p7_a_node_keeps_its_own_users_despite_the_store() {
     let own = |held: &UserId| *held == user(1);
     let mut feed = started(vec![shown(1, 40)]);
     let gone = left(1, 60, OfflineReason::NodeLost);
@@ -368,7 +368,7 @@ fn p7_a_node_keeps_its_own_users_whatever_the_store_says() {
 }
 
 #[test]
-fn p5_a_store_that_went_back_in_time_shows_what_it_has_at_a_higher_version() {
+fn p5_a_restored_store_shows_its_users_at_higher_versions() {
     let mut feed = started(vec![shown(1, 50)]);
     feed.mark_all_stale();
     assert_eq!(feed.begin_load(), Some(0));
@@ -384,7 +384,7 @@ fn p5_a_store_that_went_back_in_time_shows_what_it_has_at_a_higher_version() {
 }
 
 #[test]
-fn p8_p11_whom_a_lost_store_hides_is_hidden_unless_a_node_shows_them_in_time() {
+fn p8_p11_users_hidden_by_a_restored_store_are_hidden_unless_a_node_announces_them() {
     let mut feed = started(vec![shown(1, 40), shown(2, 50)]);
     feed.mark_stale(0);
     assert_eq!(feed.begin_load(), Some(0));
@@ -405,7 +405,7 @@ fn p8_p11_whom_a_lost_store_hides_is_hidden_unless_a_node_shows_them_in_time() {
 }
 
 #[test]
-fn p8_p11_what_a_lost_store_says_once_more_is_no_news() {
+fn p8_p11_repeated_loads_of_a_restored_store_do_not_extend_the_wait() {
     let mut feed = started(vec![shown(1, 40), shown(2, 50)]);
     let old = |hidden: &[u8]| {
         let mut old = loaded(at(2, 0), 100, vec![]);
@@ -429,7 +429,7 @@ fn p8_p11_what_a_lost_store_says_once_more_is_no_news() {
 }
 
 #[test]
-fn p12_what_is_on_its_way_gets_until_the_next_comparison() {
+fn p12_changes_in_transit_have_until_the_next_comparison() {
     let mut feed = started(Vec::new());
     let before = feed.position(0);
     feed.compare(Moment(0), 0, before.as_ref(), &at(1, 6), None);
@@ -460,7 +460,7 @@ fn p12_what_is_on_its_way_gets_until_the_next_comparison() {
 }
 
 #[test]
-fn what_waits_for_a_load_is_bounded() {
+fn changes_that_wait_for_a_load_are_bounded() {
     let mut feed = BucketFeed::new(1, HOLD);
     assert_eq!(feed.begin_load(), Some(0));
     for number in 1..=3 * MAX_PENDING as u64 {

@@ -68,7 +68,7 @@ proptest! {
     /// The times that are shown and the versions follow the wall clock; which changes are published, and when,
     /// does not.
     #[test]
-    fn p9_a_wall_clock_that_jumps_changes_nothing_but_what_it_reads(steps in steps()) {
+    fn p9_a_jump_of_the_wall_clock_causes_no_event(steps in steps()) {
         let published = |world: &World| -> Vec<_> {
             world.published.iter().map(|(at, change)| (*at, in_words(change))).collect()
         };
@@ -109,7 +109,7 @@ fn p9_an_until_follows_the_wall_clock_within_half_a_minute() {
 }
 
 #[test]
-fn p13_last_seen_never_goes_back_though_the_wall_clock_does() {
+fn p13_last_seen_does_not_decrease_with_the_wall_clock() {
     let mut world = World::new();
     let stored = Timestamp(world.now.wall.0 + 50_000);
     world.join_as("a", "a1", StatusOverride::default(), Some(stored));
@@ -130,7 +130,7 @@ fn p13_last_seen_never_goes_back_though_the_wall_clock_does() {
 }
 
 #[test]
-fn p13_last_active_never_goes_back_though_the_wall_clock_does() {
+fn p13_last_active_does_not_decrease_with_the_wall_clock() {
     let mut world = World::new();
     world.join("a", "a1");
     let active = world.now.wall;
@@ -145,7 +145,7 @@ fn p13_last_active_never_goes_back_though_the_wall_clock_does() {
 
 /// A month ahead for a while, and set right again.
 #[test]
-fn h11_what_a_wrong_clock_said_does_not_stay() {
+fn h11_times_of_a_wrong_clock_are_corrected() {
     let mut world = World::new();
     world.join("a", "a1");
     world.now.wall.0 += 31 * 86_400_000;
@@ -182,7 +182,7 @@ fn p5_versions_grow_over_restarts() {
 }
 
 #[test]
-fn a_moment_at_the_end_of_time_is_no_panic() {
+fn moments_at_the_end_of_time_cause_no_panic() {
     let forever = Duration::MAX;
     let rules = Rules {
         lease: Duration::MAX,

@@ -29,7 +29,7 @@ fn p11_going_invisible_looks_like_closing_every_tab() {
 }
 
 #[test]
-fn p11_a_leave_does_not_say_by_its_time_that_it_is_none() {
+fn p11_the_timing_of_going_invisible_equals_that_of_a_leave() {
     let mut world = World::new();
     world.join("a", "a1");
     world.set_status("a", chose(ManualStatus::Invisible));
@@ -44,7 +44,7 @@ fn p11_a_leave_does_not_say_by_its_time_that_it_is_none() {
 }
 
 #[test]
-fn p11_invisible_for_a_moment_is_no_event() {
+fn p11_invisible_for_a_moment_causes_no_event() {
     let mut world = World::new();
     world.join("a", "a1");
     world.set_status("a", chose(ManualStatus::Invisible));
@@ -55,7 +55,7 @@ fn p11_invisible_for_a_moment_is_no_event() {
 }
 
 #[test]
-fn p11_who_comes_as_invisible_was_never_there() {
+fn p11_joining_invisible_publishes_nothing() {
     let mut world = World::new();
     let version = world.roster.version();
     world.join_as("a", "a1", chose(ManualStatus::Invisible), None);
@@ -72,7 +72,7 @@ fn p11_who_comes_as_invisible_was_never_there() {
 }
 
 #[test]
-fn p11_visible_again_is_coming_in() {
+fn p11_becoming_visible_is_published_as_a_join() {
     let mut world = World::new();
     world.join_as("a", "a1", chose(ManualStatus::Invisible), None);
     world.pass(MINUTE);
@@ -91,7 +91,7 @@ fn p11_visible_again_after_closing_shows_no_ghost() {
 }
 
 #[test]
-fn p11_an_invisible_until_ends_by_itself() {
+fn p11_an_invisible_status_ends_at_its_until() {
     let mut world = World::new();
     let until = Timestamp(world.now.wall.0 + 60_000);
     world.join_as(
@@ -115,7 +115,7 @@ fn p11_an_invisible_until_ends_by_itself() {
 }
 
 #[test]
-fn p11_a_device_that_asked_the_store_before_does_not_undo_going_invisible() {
+fn p11_a_device_with_an_older_status_does_not_undo_going_invisible() {
     let mut world = World::new();
     world.join("a", "a1");
     let read_before = StatusOverride::default();
@@ -127,7 +127,7 @@ fn p11_a_device_that_asked_the_store_before_does_not_undo_going_invisible() {
 }
 
 #[test]
-fn p11_signing_out_while_hiding_tells_nothing_more() {
+fn p11_signing_out_while_invisible_publishes_nothing() {
     let mut world = World::new();
     world.join("a", "a1");
     world.set_status("a", chose(ManualStatus::Invisible));
@@ -231,7 +231,7 @@ fn same_for_everyone(hides: &World, closes: &World) -> Result<(), TestCaseError>
 
 proptest! {
     #[test]
-    fn p11_nothing_tells_an_invisible_life_from_none(
+    fn p11_activity_while_invisible_publishes_nothing(
         before in lives(true),
         secret in lives(true),
         others in proptest::collection::vec((0..3_u8, 0..3_u8), 25),
@@ -283,7 +283,7 @@ proptest! {
 }
 
 #[test]
-fn p11_who_shows_themselves_again_comes_in_like_a_newcomer() {
+fn p11_a_user_who_becomes_visible_is_listed_like_a_newcomer() {
     let mut hides = World::new();
     let mut comes = World::new();
     hides.join_as("a", "a1", chose(ManualStatus::Invisible), None);

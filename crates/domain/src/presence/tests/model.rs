@@ -337,7 +337,7 @@ fn shown(world: &World) -> Vec<(String, Looks)> {
 
 proptest! {
     #[test]
-    fn p3_p4_p8_the_roster_is_what_its_model_says_at_every_moment(ops in ops()) {
+    fn p3_p4_p8_the_roster_equals_its_model_at_every_moment(ops in ops()) {
         let mut looks_always = World::with(RULES, 1);
         let mut trusts_wakes = World::with(RULES, 1);
         let mut model = Model::default();

@@ -29,14 +29,14 @@ fn two_nodes(world: &World) -> [NodeIndex; 2] {
 
 /// A connection costs what it did before sessions carried a node and statuses a revision.
 #[test]
-fn a_session_and_its_user_take_no_more_memory() {
+fn the_memory_of_a_session_and_its_user_is_bounded() {
     assert!(std::mem::size_of::<super::super::user::Session>() <= 96);
     // The privacy settings were added later.
     assert!(std::mem::size_of::<super::super::user::User>() <= 232);
 }
 
 #[test]
-fn p1_what_a_lost_node_left_behind_ends_at_once_and_once() {
+fn p1_sessions_of_a_lost_node_end_at_once_and_once() {
     let mut world = World::new();
     let [one, two] = two_nodes(&world);
     world.on(one).join("gone", "g1");
@@ -60,7 +60,7 @@ fn p1_what_a_lost_node_left_behind_ends_at_once_and_once() {
 }
 
 #[test]
-fn p2_an_end_to_come_lets_users_return_without_an_event() {
+fn p2_users_who_return_before_a_scheduled_end_cause_no_event() {
     let mut world = World::new();
     let [one, two] = two_nodes(&world);
     world.on(one).join("a", "a1");
@@ -116,7 +116,7 @@ fn p13_a_tab_that_closed_after_the_node_was_last_seen_counts_as_seen() {
 }
 
 #[test]
-fn p11_a_lost_node_says_nothing_of_an_invisible_user() {
+fn p11_a_lost_node_publishes_nothing_about_invisible_users() {
     let mut world = World::new();
     let [one, _] = two_nodes(&world);
     world

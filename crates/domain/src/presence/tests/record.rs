@@ -34,7 +34,7 @@ impl World {
 
 proptest! {
     #[test]
-    fn p3_p4_p8_a_user_that_is_saved_and_restored_around_each_step_lives_as_in_one_roster(ops in ops()) {
+    fn p3_p4_p8_saving_and_restoring_around_each_step_changes_nothing(ops in ops()) {
         let users = [user(&who(0)), user(&who(1))];
         let mut whole = World::with(RULES, 1);
         let mut saved = World::with(RULES, 1);

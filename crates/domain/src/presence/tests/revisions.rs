@@ -49,7 +49,7 @@ proptest! {
     /// A status of an older revision replaces none, neither while the user has sessions nor shortly
     /// after a report.
     #[test]
-    fn p11_the_newest_revision_counts_whatever_the_order(ops in ops()) {
+    fn p11_the_newest_revision_applies_in_any_order(ops in ops()) {
         let mut world = World::new();
         let mut reported = Vec::new();
         let mut held = None;

@@ -46,7 +46,7 @@ fn the_reason_of_the_latest_end_is_published() {
 }
 
 #[test]
-fn p4_a_reload_is_no_event() {
+fn p4_a_reload_causes_no_event() {
     let mut world = World::new();
     for (n, gone_for) in [0, 1, SECOND, GRACE - 1].into_iter().enumerate() {
         world.join("a", &format!("a{n}"));
@@ -64,7 +64,7 @@ fn p4_a_reload_is_no_event() {
 }
 
 #[test]
-fn p4_the_same_session_back_within_the_grace_period_is_no_event_and_lives_on() {
+fn p4_a_session_that_returns_within_the_grace_period_causes_no_event() {
     let mut world = World::new();
     world.join("a", "a1");
     world.close("a1");
@@ -91,7 +91,7 @@ fn p4_coming_back_at_the_very_end_of_the_grace_period_wins() {
 }
 
 #[test]
-fn p4_nothing_of_someone_on_their_way_out_is_published() {
+fn p4_changes_during_the_grace_period_are_not_published() {
     let mut world = World::new();
     world.join("a", "a1");
     world.pass(5 * MINUTE - SECOND);
@@ -109,7 +109,7 @@ fn p4_nothing_of_someone_on_their_way_out_is_published() {
 }
 
 #[test]
-fn a_late_word_of_a_socket_that_is_gone_is_no_life() {
+fn activity_of_a_closed_session_is_ignored() {
     let mut world = World::new();
     world.join("a", "a1");
     world.close("a1");
@@ -123,7 +123,7 @@ fn a_late_word_of_a_socket_that_is_gone_is_no_life() {
 }
 
 #[test]
-fn one_session_is_one_users() {
+fn a_session_belongs_to_one_user() {
     let mut world = World::new();
     world.join("a", "s");
     world.join("b", "s");
@@ -142,7 +142,7 @@ fn signing_out_is_published_at_once() {
 }
 
 #[test]
-fn signing_out_with_another_device_in_is_no_event() {
+fn signing_out_with_another_device_online_causes_no_event() {
     let mut world = World::new();
     world.join("a", "laptop");
     world.join("a", "phone");
@@ -170,7 +170,7 @@ fn signing_out_leaves_no_ghost_of_an_earlier_tab() {
 }
 
 #[test]
-fn signing_out_is_published_at_once_though_a_forgotten_tab_sleeps() {
+fn signing_out_is_published_at_once_despite_a_sleeping_tab() {
     let mut world = World::new();
     world.join("a", "forgotten");
     world.pass(HOUR + SECOND);
@@ -260,7 +260,7 @@ fn p3_the_next_activity_revives() {
 }
 
 #[test]
-fn p3_one_device_that_runs_out_leaves_the_other_in() {
+fn p3_one_expired_device_leaves_the_other_online() {
     let mut world = World::new();
     world.join("a", "a1");
     world.join("a", "a2");
@@ -327,7 +327,7 @@ proptest! {
     }
 
     #[test]
-    fn p4_whoever_came_in_stays_in_for_at_least_a_grace_period(
+    fn p4_a_user_stays_online_for_at_least_a_grace_period(
         steps in proptest::collection::vec((0..3_usize, 0..5_u8, 0..4 * SECOND), 1..60),
     ) {
         let mut world = World::new();

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_manual_status_is_for_all_devices_and_outlives_them() {
+fn a_manual_status_covers_all_devices_and_outlasts_them() {
     let mut world = World::new();
     world.join("a", "a1");
     world.set_status(
@@ -27,7 +27,7 @@ fn a_manual_status_is_for_all_devices_and_outlives_them() {
 }
 
 #[test]
-fn the_stores_status_counts_when_they_come() {
+fn the_stored_status_applies_at_a_join() {
     let mut world = World::new();
     world.join_as("a", "a1", chose(ManualStatus::Away), None);
     assert_eq!(world.log(), ["a joined: away"]);
@@ -60,7 +60,7 @@ fn a_status_ends_at_its_until() {
 }
 
 #[test]
-fn a_status_that_is_over_already_is_none() {
+fn an_expired_status_is_ignored() {
     let mut world = World::new();
     let over = StatusOverride {
         status: ManualStatus::Invisible,
@@ -75,7 +75,7 @@ fn a_status_that_is_over_already_is_none() {
 }
 
 #[test]
-fn away_by_itself_five_minutes_after_the_last_activity() {
+fn users_are_away_five_minutes_after_their_last_activity() {
     let mut world = World::new();
     world.join("a", "a1");
     world.pass(MINUTE);
@@ -89,7 +89,7 @@ fn away_by_itself_five_minutes_after_the_last_activity() {
 }
 
 #[test]
-fn h6_who_changes_often_is_published_of_less_often_and_in_the_end_as_they_are() {
+fn h6_frequent_changes_are_published_less_often_and_end_correct() {
     let mut world = World::new();
     world.join("a", "a1");
     world.log();
@@ -127,7 +127,7 @@ fn h6_who_changes_often_is_published_of_less_often_and_in_the_end_as_they_are() 
 }
 
 #[test]
-fn h6_what_a_user_does_on_all_devices_is_bounded_in_bytes() {
+fn h6_the_activities_of_all_devices_are_bounded_in_bytes() {
     let mut world = World::new();
     for n in 0..16 {
         let tab = format!("a{n}");
@@ -148,7 +148,7 @@ fn h6_what_a_user_does_on_all_devices_is_bounded_in_bytes() {
 }
 
 #[test]
-fn heartbeats_are_no_event() {
+fn heartbeats_cause_no_event() {
     let mut world = World::new();
     world.join("a", "a1");
     let version = world.roster.version();
@@ -183,7 +183,7 @@ fn an_idle_device_does_not_override_an_active_one() {
 }
 
 #[test]
-fn an_idle_device_is_alive() {
+fn an_idle_device_does_not_expire() {
     let mut world = World::new();
     world.join("a", "a1");
     for _ in 0..300 {
@@ -211,7 +211,7 @@ fn a_closing_device_does_not_keep_anyone_active_past_five_minutes() {
 }
 
 #[test]
-fn activities_are_held_by_the_session_and_gone_with_it() {
+fn activities_end_with_their_session() {
     let mut world = World::new();
     world.join("a", "a1");
     world.join("a", "a2");
@@ -267,7 +267,7 @@ fn a_sleeping_tab_that_closes_does_not_reorder_what_is_shown() {
 }
 
 #[test]
-fn nobody_can_make_everyones_list_long() {
+fn the_size_of_one_user_in_the_list_is_bounded() {
     let mut world = World::new();
     for n in 0..100 {
         let tab = format!("tab{n}");
@@ -298,7 +298,7 @@ fn a_profile_change_is_an_update() {
 }
 
 #[test]
-fn a_page_begins_after_the_version_of_the_last_one() {
+fn a_page_begins_after_the_position_of_its_cursor() {
     let mut world = World::new();
     for who in ["a", "b", "c"] {
         world.join(who, who);

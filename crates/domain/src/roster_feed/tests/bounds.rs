@@ -47,7 +47,7 @@ fn p10_a_storm_of_500_arrivals_is_a_handful_of_deliveries() {
 }
 
 #[test]
-fn one_user_cannot_make_a_batch_long() {
+fn the_updates_of_one_user_in_a_batch_are_bounded() {
     let mut world = World::new(0);
     world.follow(0, Mode::Diff);
     world.watch(1, &[user(1)]);
@@ -71,7 +71,7 @@ fn one_user_cannot_make_a_batch_long() {
 }
 
 #[test]
-fn a_batch_keeps_what_everyone_must_hear() {
+fn a_batch_keeps_every_change_that_clients_need() {
     let batch = |steps: &[&str]| -> Vec<String> {
         let mut batch = batch::Batch::default();
         for (n, step) in steps.iter().enumerate() {
@@ -121,7 +121,7 @@ fn a_batch_keeps_what_everyone_must_hear() {
 }
 
 #[test]
-fn unfollowing_leaves_no_trace() {
+fn unfollowing_frees_all_state() {
     let mut world = World::new(2);
     for round in 0..3 {
         for key in 0..10 {
@@ -147,7 +147,7 @@ fn unfollowing_leaves_no_trace() {
 }
 
 #[test]
-fn who_follows_nothing_is_not_held() {
+fn followers_of_nothing_are_not_stored() {
     let mut feed: RosterFeed<Key> = RosterFeed::new(0);
     feed.follow(1, Mode::None);
     feed.watch(&2, []);
@@ -168,7 +168,7 @@ fn who_follows_nothing_is_not_held() {
 }
 
 #[test]
-fn thousands_of_newcomers_and_of_changes_are_no_square() {
+fn the_cost_of_newcomers_and_changes_is_linear() {
     // With a search through what is gathered for each of them, this takes half a minute.
     let mut feed: RosterFeed<u32> = RosterFeed::new(0);
     let mut truth = Truth::default();

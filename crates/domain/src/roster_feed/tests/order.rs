@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 proptest! {
     #[test]
-    fn p5_stale_and_reordered_changes_are_dropped_and_the_end_is_the_truth(
+    fn p5_stale_and_reordered_changes_are_dropped_and_the_final_state_is_correct(
         script in proptest::collection::vec((0..4_u16, any::<bool>()), 1..40),
         order in proptest::collection::vec(any::<proptest::sample::Index>(), 80),
         repeats in proptest::collection::vec(any::<bool>(), 40),
@@ -64,7 +64,7 @@ proptest! {
 }
 
 #[test]
-fn p5_a_coming_that_the_bus_delivers_after_the_going_brings_nobody_back() {
+fn p5_an_online_event_delivered_after_a_newer_offline_is_dropped() {
     let mut feed: RosterFeed<Key> = RosterFeed::new(0);
     feed.push(offline(&user(1), 7));
     feed.push(Change::Online(presence(&user(1), 5, 5)));
@@ -77,7 +77,7 @@ fn p5_a_coming_that_the_bus_delivers_after_the_going_brings_nobody_back() {
 }
 
 #[test]
-fn p5_a_going_that_comes_twice_is_sent_once() {
+fn p5_a_repeated_offline_event_is_sent_once() {
     let mut world = World::new(0);
     world.watch(0, &[user(1)]);
     world.show(&user(1));
@@ -91,7 +91,7 @@ fn p5_a_going_that_comes_twice_is_sent_once() {
 }
 
 #[test]
-fn p5_who_comes_back_before_the_news_of_their_going_is_listed_once() {
+fn p5_a_user_who_returns_before_their_offline_event_is_listed_once() {
     let mut feed: RosterFeed<Key> = RosterFeed::new(0);
     feed.push(Change::Online(presence(&user(1), 1, 1)));
     feed.push(Change::Online(presence(&user(1), 3, 3)));
@@ -105,7 +105,7 @@ fn p5_who_comes_back_before_the_news_of_their_going_is_listed_once() {
 }
 
 #[test]
-fn two_nodes_may_give_out_the_same_version() {
+fn two_users_may_have_the_same_version() {
     let mut feed: RosterFeed<Key> = RosterFeed::new(0);
     feed.push(Change::Online(presence(&user(1), 1, 1)));
     feed.push(Change::Online(presence(&user(2), 1, 1)));
@@ -115,7 +115,7 @@ fn two_nodes_may_give_out_the_same_version() {
 }
 
 #[test]
-fn who_has_gone_is_remembered_for_a_while_and_not_for_ever() {
+fn tombstones_expire() {
     let mut feed: RosterFeed<Key> = RosterFeed::new(0);
     feed.flush(Moment(1_000_000));
     feed.push(Change::Online(presence(&user(1), 1, 1)));

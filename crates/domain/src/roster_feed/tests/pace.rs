@@ -60,7 +60,7 @@ fn h6_a_storm_is_one_batch_a_second() {
 }
 
 #[test]
-fn h6_what_goes_on_and_on_is_gathered_longer_and_longer() {
+fn h6_continuous_changes_are_batched_at_growing_intervals() {
     assert_eq!(
         told_at((0..100).map(|n| n * 50), 6_500),
         [0, 100, 300, 700, 1_500, 2_500, 3_500, 4_500, 5_500]
@@ -86,7 +86,7 @@ fn a_snapshot_after_a_quiet_time_is_sent_at_once() {
 }
 
 #[test]
-fn nobody_is_woken_when_there_is_nothing_to_tell() {
+fn no_flush_is_due_without_changes() {
     let mut world = World::new(0);
     assert_eq!(world.feed.next_flush(), None);
     world.follow(0, Mode::Full);
@@ -102,7 +102,7 @@ fn nobody_is_woken_when_there_is_nothing_to_tell() {
 }
 
 #[test]
-fn the_whole_list_comes_less_often_the_longer_it_is() {
+fn longer_lists_are_sent_less_often() {
     let mut pauses = Vec::new();
     for length in [1_u16, 100, 500, 1_000] {
         let mut world = World::new(0);
@@ -128,7 +128,7 @@ fn the_whole_list_comes_less_often_the_longer_it_is() {
 
 proptest! {
     #[test]
-    fn no_client_gets_the_whole_list_more_often_than_once_a_second_and_in_the_end_it_is_the_truth(
+    fn complete_lists_are_sent_at_most_once_a_second_and_end_correct(
         steps in proptest::collection::vec((0..6_u16, any::<bool>(), 0..700_u64, proptest::option::weighted(0.1, 0..4_u8)), 1..120),
     ) {
         let mut world = World::new(0);

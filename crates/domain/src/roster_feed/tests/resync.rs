@@ -16,7 +16,7 @@ proptest! {
     /// P6, P12 and rule 8: the bus loses changes and comes back, a snapshot is read while users
     /// change, and it is applied later still. Followers check every delivery.
     #[test]
-    fn p12_a_stale_feed_and_a_resync_are_a_fresh_feed(
+    fn p12_a_stale_feed_after_a_resync_equals_a_fresh_feed(
         before in ops(),
         lost in ops(),
         reading in ops(),
@@ -51,7 +51,7 @@ proptest! {
 
     /// One change for each user whose state differs, none for the others.
     #[test]
-    fn a_resync_publishes_no_more_than_what_differs(before in ops(), lost in ops()) {
+    fn a_resync_publishes_only_differences(before in ops(), lost in ops()) {
         let mut world = World::new(0);
         before.iter().for_each(|op| apply(&mut world, op));
         world.settle();
@@ -70,7 +70,7 @@ proptest! {
 }
 
 #[test]
-fn p6_a_user_who_came_after_the_snapshot_was_read_stays() {
+fn p6_a_user_who_joined_after_the_snapshot_stays_listed() {
     let mut world = World::new(0);
     world.follow(0, Mode::Diff);
     world.show(&user(1));
@@ -85,7 +85,7 @@ fn p6_a_user_who_came_after_the_snapshot_was_read_stays() {
 
 /// Two buckets whose counters are far apart: the floor of one says nothing of the other.
 #[test]
-fn p5_a_floor_counts_for_the_users_of_its_bucket_only() {
+fn p5_a_floor_applies_to_the_users_of_its_bucket_only() {
     let bucket = |n: u16| crate::presence::bucket_of(&user(n), 2);
     let (slow, fast) = (
         (0..9).find(|n| bucket(*n) == 0).expect("a user"),
@@ -114,7 +114,7 @@ fn p5_a_floor_counts_for_the_users_of_its_bucket_only() {
 }
 
 #[test]
-fn p13_a_leave_that_was_missed_says_when_the_user_was_last_seen() {
+fn p13_a_missed_leave_carries_last_seen() {
     let mut feed: RosterFeed<Key> = RosterFeed::new(0);
     feed.follow(0, Mode::Diff);
     feed.push(Change::Online(presence(&user(1), 1, 1)));

@@ -62,7 +62,7 @@ impl World {
 
 proptest! {
     #[test]
-    fn p6_snapshot_and_stream_are_a_fresh_snapshot_for_every_follower(ops in ops(), limit in 0..6_usize) {
+    fn p6_snapshot_and_stream_equal_a_fresh_snapshot_for_every_follower(ops in ops(), limit in 0..6_usize) {
         let mut world = World::new(limit);
         for op in &ops {
             apply(&mut world, op);
@@ -81,7 +81,7 @@ proptest! {
     }
 
     #[test]
-    fn p6_it_holds_at_every_pause_too(ops in ops(), limit in 0..6_usize) {
+    fn p6_snapshot_and_stream_equal_a_fresh_snapshot_at_every_pause(ops in ops(), limit in 0..6_usize) {
         let mut world = World::new(limit);
         for op in &ops {
             apply(&mut world, op);
@@ -96,7 +96,7 @@ proptest! {
 }
 
 #[test]
-fn p6_who_joins_in_the_middle_of_a_batch_gets_it_in_the_snapshot_alone() {
+fn p6_a_follower_who_joins_during_a_batch_gets_it_in_the_snapshot_only() {
     let mut world = World::new(0);
     world.follow(0, Mode::Full);
     world.show(&user(1));
@@ -110,7 +110,7 @@ fn p6_who_joins_in_the_middle_of_a_batch_gets_it_in_the_snapshot_alone() {
 }
 
 #[test]
-fn p6_whole_lists_come_after_the_changes_they_hold() {
+fn p6_complete_lists_follow_the_changes_that_they_contain() {
     let mut world = World::new(0);
     world.follow(0, Mode::Full);
     world.show(&user(1));
@@ -123,7 +123,7 @@ fn p6_whole_lists_come_after_the_changes_they_hold() {
 }
 
 #[test]
-fn p6_the_list_promotes_whoever_waited_longest_past_its_end() {
+fn p6_a_free_place_in_the_list_goes_to_the_longest_waiting_user() {
     let mut world = World::new(2);
     for n in 0..5 {
         world.show(&user(n));
@@ -140,7 +140,7 @@ fn p6_the_list_promotes_whoever_waited_longest_past_its_end() {
 }
 
 #[test]
-fn p6_changes_past_the_limit_are_sent_to_those_who_watch_alone() {
+fn p6_changes_past_the_limit_are_sent_to_watchers_only() {
     let mut world = World::new(1);
     world.show(&user(0));
     world.show(&user(1));
@@ -161,7 +161,7 @@ fn p6_changes_past_the_limit_are_sent_to_those_who_watch_alone() {
 }
 
 #[test]
-fn p6_watchers_get_only_whom_they_watch_and_once_though_they_follow_the_list_too() {
+fn p6_watchers_get_each_change_of_watched_users_once() {
     let mut world = World::new(0);
     for (key, mode) in [
         (0, Mode::Full),
@@ -187,7 +187,7 @@ fn p6_watchers_get_only_whom_they_watch_and_once_though_they_follow_the_list_too
 }
 
 #[test]
-fn p6_a_watchers_answer_holds_what_was_gathered_until_then() {
+fn p6_the_reply_to_a_watch_includes_pending_changes() {
     let mut world = World::new(0);
     world.watch(0, &[user(1)]);
     world.show(&user(9));

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_wrong_value_is_named_with_where_it_came_from_and_what_was_expected() {
+fn an_invalid_value_is_reported_with_its_source_and_the_expected_form() {
     let sentence = World::new().env("LISTEN", "3000").refusal(&[]);
     assert_eq!(
         sentence,
@@ -96,7 +96,7 @@ fn a_wrong_value_is_named_with_where_it_came_from_and_what_was_expected() {
 }
 
 #[test]
-fn everything_wrong_is_said_at_once() {
+fn all_invalid_settings_are_reported_together() {
     let error = World::new()
         .read(&["--listen", "x", "--auth", "y", "--log-format", "z"])
         .unwrap_err();
@@ -238,7 +238,7 @@ fn origins_are_read_as_browsers_write_them() {
 }
 
 #[test]
-fn durations_have_units_and_an_end() {
+fn durations_have_units_and_a_maximum() {
     for (text, millis) in [
         ("30s", 30_000),
         ("5m", 300_000),

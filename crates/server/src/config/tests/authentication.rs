@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn open_stays_on_this_machine_unless_told() {
+fn open_listens_on_loopback_unless_allow_open_is_set() {
     for listen in ["0.0.0.0:3000", "[::]:3000", "192.168.0.7:3000"] {
         let sentence = refusal(&["--auth", "open", "--listen", listen]);
         assert!(
@@ -84,7 +84,7 @@ fn jwt_needs_keys_that_cannot_be_guessed() {
 }
 
 #[test]
-fn h8_a_server_key_that_can_be_guessed_stops_the_start() {
+fn h8_a_guessable_server_key_makes_startup_fail() {
     let sentence = refusal(&["--server-key", "a-short-key"]);
     assert!(
         sentence.contains("SERVER_KEY")

@@ -67,7 +67,7 @@ fn warnings(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn no_setting_needs_to_be_made() {
+fn no_setting_is_required() {
     let config = World::new().read(&[]).unwrap();
     assert_eq!(config.listen, "127.0.0.1:3000".parse().unwrap());
     assert_eq!(config.data_dir, Path::new("./data"));
@@ -128,7 +128,7 @@ fn a_node_is_named_by_its_host_and_port_unless_the_setting_names_it() {
 }
 
 #[test]
-fn the_database_may_be_elsewhere() {
+fn the_database_may_have_another_path() {
     let config = World::new()
         .read(&["--database-url", "sqlite:///var/lib/x.db"])
         .unwrap();
@@ -141,7 +141,7 @@ fn the_database_may_be_elsewhere() {
 }
 
 #[test]
-fn settings_without_effect_are_told() {
+fn settings_without_effect_are_reported() {
     let printed = warnings(&[
         "--jwt-secret",
         "x",
@@ -161,7 +161,7 @@ fn settings_without_effect_are_told() {
 }
 
 #[test]
-fn settings_that_invite_trouble_are_told() {
+fn risky_settings_are_reported() {
     assert!(warnings(&["--trusted-proxies", "0.0.0.0/0"]).contains("TRUSTED_PROXIES"));
     assert!(warnings(&["--presence-ttl", "10s"]).contains("PRESENCE_TTL"));
     assert!(warnings(&["--max-payload", "2048"]).contains("MAX_PAYLOAD"));
@@ -193,7 +193,7 @@ fn the_help_lists_every_setting_with_its_default() {
 }
 
 #[test]
-fn tests_get_a_free_port_and_nothing_from_outside() {
+fn tests_get_a_free_port_and_ignore_the_environment() {
     let directory = tempfile::tempdir().unwrap();
     let config = Config::for_tests(
         directory.path(),

@@ -92,7 +92,7 @@ fn a_key_in_two_spellings_is_refused() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_told_without_its_secrets() {
+fn an_invalid_file_is_reported_without_its_secrets() {
     let sentence = World::new()
         .file(
             "lamplight.toml",
@@ -126,7 +126,7 @@ fn a_file_that_cannot_be_read_is_told_without_its_secrets() {
 }
 
 #[test]
-fn a_secret_of_dot_env_loses_nothing_to_a_dollar() {
+fn a_dollar_in_a_secret_of_dot_env_is_literal() {
     let start = |line: &str| World::new().file(".env", line).read(&[]);
     let lost = [
         "SERVER_KEY=0123456789012345678901234567890123$abc",

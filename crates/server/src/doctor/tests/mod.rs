@@ -117,7 +117,7 @@ fn finding<'a>(report: &'a Report, check: &str) -> &'a Finding {
 }
 
 #[tokio::test]
-async fn without_a_server_only_the_machine_is_looked_at() {
+async fn without_a_server_only_the_machine_is_checked() {
     let gone = MockServer::start(lamplight).await.port;
     let world = World::new().set("listen", format!("127.0.0.1:{gone}"));
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -170,7 +170,7 @@ async fn a_server_that_works_passes() {
 }
 
 #[tokio::test]
-async fn a_server_that_was_named_and_is_not_there_is_a_failure() {
+async fn an_unreachable_server_that_was_named_is_a_failure() {
     let server = MockServer::start(lamplight).await;
     let url = server.url("");
     drop(server);
@@ -263,7 +263,7 @@ async fn a_server_that_is_not_ready_is_a_failure() {
 }
 
 #[tokio::test]
-async fn the_port_may_be_lamplights_and_nobody_elses() {
+async fn the_port_may_be_in_use_by_lamplight_only() {
     let ours = MockServer::start(lamplight).await;
     let report = World::new()
         .set("listen", format!("127.0.0.1:{}", ours.port))
@@ -299,7 +299,7 @@ async fn the_port_may_be_lamplights_and_nobody_elses() {
 }
 
 #[tokio::test]
-async fn keys_out_of_reach_and_clocks_apart_are_told() {
+async fn unreachable_keys_and_differing_clocks_are_reported() {
     let jwt = |url: String| {
         World::new()
             .set("auth", "jwt")
@@ -341,7 +341,7 @@ async fn keys_out_of_reach_and_clocks_apart_are_told() {
 }
 
 #[tokio::test]
-async fn settings_that_are_wrong_are_findings_too() {
+async fn invalid_settings_are_findings() {
     let directory = tempfile::tempdir().unwrap();
     let flags = Flags::of([("redis-url", "http://:hunter2@cache"), ("auth", "jwt")]);
     let config = Config::read(&flags, &|_| None, directory.path());

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_proxy_that_strips_the_upgrade_is_given_its_three_lines() {
+async fn a_proxy_that_strips_the_upgrade_gets_the_configuration_it_lacks() {
     let server = MockServer::start(|head: &str| {
         if head.contains("transport=websocket") {
             reply("200 OK", "", OPENING).into()
@@ -36,7 +36,7 @@ async fn a_proxy_that_strips_the_upgrade_is_given_its_three_lines() {
 }
 
 #[tokio::test]
-async fn a_link_that_opens_and_says_nothing_is_no_link() {
+async fn a_websocket_that_opens_and_stays_silent_is_a_failure() {
     let head = "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: ";
     for (accept, seen) in [
         ("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "the link is cut"),
@@ -116,7 +116,7 @@ async fn an_origin_that_is_not_allowed_gets_the_setting_filled_in() {
 }
 
 #[tokio::test]
-async fn what_is_not_lamplight_is_told_once_by_how_it_answers() {
+async fn a_server_that_is_not_lamplight_is_reported_once() {
     let other = MockServer::start(|_: &str| reply("200 OK", "", "hello")).await;
     let report = World::new().against(&other).await;
     assert!(
@@ -143,7 +143,7 @@ async fn what_is_not_lamplight_is_told_once_by_how_it_answers() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_passes_on_a_part_is_told_from_a_sound_one() {
+async fn a_proxy_that_forwards_only_some_paths_is_detected() {
     let only = |passed: &'static str| {
         MockServer::start(move |head: &str| {
             let path = head.split(' ').nth(1).unwrap();
@@ -201,7 +201,7 @@ async fn every_session_that_is_opened_is_closed() {
 }
 
 #[tokio::test]
-async fn a_path_that_is_named_with_the_server_is_not_left_aside_silently() {
+async fn a_path_in_the_server_url_is_not_ignored_silently() {
     let server = MockServer::start(lamplight).await;
     let report = World::new().examine(Some(server.url("/chat"))).await;
     assert!(

@@ -39,7 +39,7 @@ async fn a_database_in_use_is_a_failure_unless_its_server_answers() {
 }
 
 #[test]
-fn the_limit_on_files_is_held_against_what_is_configured() {
+fn the_limit_on_open_files_is_compared_with_the_settings() {
     assert_eq!(machine::judge_files(256, 200).level, Level::Fail);
     assert_eq!(machine::judge_files(1_024, 200).level, Level::Warn);
     assert_eq!(machine::judge_files(65_536, 200).level, Level::Ok);
@@ -51,7 +51,7 @@ fn the_limit_on_files_is_held_against_what_is_configured() {
 }
 
 #[test]
-fn space_runs_out_by_steps() {
+fn low_disk_space_is_a_warning_and_then_a_failure() {
     let here = Path::new("/data");
     assert_eq!(machine::judge_space(50 << 20, here).level, Level::Fail);
     assert_eq!(machine::judge_space(500 << 20, here).level, Level::Warn);
@@ -59,7 +59,7 @@ fn space_runs_out_by_steps() {
 }
 
 #[tokio::test]
-async fn a_database_is_read_and_damage_is_seen() {
+async fn a_damaged_database_is_detected() {
     let world = World::new();
     let data = world.directory.path().join("data");
     std::fs::create_dir(&data).unwrap();
@@ -101,7 +101,7 @@ async fn a_database_is_read_and_damage_is_seen() {
 }
 
 #[test]
-fn what_nodes_share_is_judged() {
+fn settings_that_nodes_share_are_checked() {
     use super::shared::{judge_postgres, judge_redis};
     use crate::config::{RedisSettings, Secret};
     use lamplight_distributed::postgres::DatabaseReport;

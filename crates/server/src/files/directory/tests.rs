@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn segments_come_back_from_their_text() {
+fn segments_round_trip_through_their_text() {
     let claimed = |place: &str, received| Claimed {
         generation: 9,
         received,
@@ -16,7 +16,7 @@ fn segments_come_back_from_their_text() {
 }
 
 #[tokio::test]
-async fn m3_a_writer_that_was_fenced_changes_nothing_of_what_others_noted() {
+async fn m3_a_fenced_writer_does_not_change_the_segments_of_others() {
     let home = tempfile::tempdir().unwrap();
     let store = Directory::new(home.path());
     let id = FileId::trusted("f");
@@ -85,7 +85,7 @@ fn left(home: &tempfile::TempDir) -> usize {
 }
 
 #[test]
-fn m3_processes_that_finish_an_upload_at_once_all_find_it_whole() {
+fn m3_processes_that_finish_an_upload_together_all_find_it_complete() {
     let home = tempfile::tempdir().unwrap();
     let store = Directory::new(home.path());
     for round in 0..40 {
@@ -114,7 +114,7 @@ fn m3_processes_that_finish_an_upload_at_once_all_find_it_whole() {
 }
 
 #[test]
-fn segments_that_nothing_was_noted_of_go_with_the_others() {
+fn unrecorded_segments_are_deleted_with_the_others() {
     let home = tempfile::tempdir().unwrap();
     let store = Directory::new(home.path());
     let id = FileId::trusted("f");
@@ -140,7 +140,7 @@ fn segments_that_nothing_was_noted_of_go_with_the_others() {
 }
 
 #[test]
-fn an_upload_of_many_processes_ends_and_is_deleted_without_counting_to_their_number() {
+fn segments_have_a_maximum_and_are_deleted_whatever_their_generation() {
     let home = tempfile::tempdir().unwrap();
     let store = Directory::new(home.path());
     let (id, other) = (FileId::trusted("f"), FileId::trusted("ff"));
@@ -160,7 +160,7 @@ fn an_upload_of_many_processes_ends_and_is_deleted_without_counting_to_their_num
 }
 
 #[tokio::test]
-async fn bytes_that_are_not_here_are_missed() {
+async fn missing_bytes_are_detected() {
     let home = tempfile::tempdir().unwrap();
     let store = Directory::new(home.path());
     let id = FileId::trusted("f");

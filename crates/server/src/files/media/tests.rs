@@ -170,7 +170,7 @@ fn xing(frames: u32) -> Vec<u8> {
 }
 
 #[test]
-fn durations_and_sizes_are_what_the_headers_say() {
+fn durations_and_sizes_come_from_the_headers() {
     assert_eq!(
         of(&mp4(false), "video/mp4"),
         video(1_920, 1_080, Some(12_500))
@@ -195,7 +195,7 @@ fn durations_and_sizes_are_what_the_headers_say() {
 }
 
 #[test]
-fn a_fragmented_video_says_its_duration_elsewhere() {
+fn a_fragmented_video_has_its_duration_in_another_box() {
     let mehd = part(b"mvex", &part(b"mehd", &words(&[0, 4_500])));
     let moov = part(b"moov", &join(&[&mvhd(1_000, 0), &mehd]));
     let bytes = join(&[&moov, &[0; 9_000]]);
@@ -292,7 +292,7 @@ fn absurd_values_are_left_out() {
 }
 
 #[test]
-fn a_look_reads_a_bounded_part() {
+fn an_examination_reads_a_bounded_part() {
     struct Counted<'a>(Cursor<&'a [u8]>, &'a mut usize);
     impl Read for Counted<'_> {
         fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {

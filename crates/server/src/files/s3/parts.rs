@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_come_back_from_their_text() {
+    fn parts_round_trip_through_their_text() {
         let parts = Parts {
             upload: Some("u".into()),
             parts: vec![(1, "\"a\"".into()), (3, "\"b\"".into())],

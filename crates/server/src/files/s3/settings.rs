@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bucket_is_where_its_variables_say() {
+    fn the_variables_locate_the_bucket() {
         let address =
             |variables: &[(&str, &str)]| read("s3://files/p", variables).unwrap().bucket_address();
         assert_eq!(
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_key_and_no_place_are_problems() {
+    fn incomplete_s3_settings_are_errors() {
         let problem = |variables: &[(&str, &str)]| read("s3://files", variables).unwrap().problem();
         let region = ("AWS_REGION", "eu-1");
         assert_eq!(problem(&[region]), None);

@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn bytes_wait_in_their_order() {
+    async fn spooled_bytes_stay_in_order() {
         let home = tempfile::tempdir().unwrap();
         let mut scratch = Scratch::new(home.path(), 100).await.unwrap();
         scratch.push(b"abcdef".to_vec()).await.unwrap();

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_number_that_is_none_is_named_in_plain_words() {
+fn an_invalid_number_is_reported_in_plain_words() {
     for (query, words) in [
         (
             "around=x",
@@ -27,7 +27,7 @@ fn a_number_that_is_none_is_named_in_plain_words() {
 }
 
 #[test]
-fn f13_what_is_neither_true_nor_false_is_not_taken_for_false() {
+fn f13_a_value_that_is_no_boolean_is_refused() {
     for (value, expected) in [
         (None, false),
         (Some("true"), true),

@@ -288,7 +288,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_cannot_leave_its_header() {
+    fn a_file_name_cannot_break_out_of_its_header() {
         assert_eq!(
             disposition(false, "a\"b\\c%22;é\u{202e}.txt"),
             "attachment; filename=\"a_b_c_22;__.txt\"; filename*=UTF-8''a%22b%5Cc%2522%3B%C3%A9%E2%80%AE.txt"

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_range_of_bytes_is_understood() {
+    fn one_range_of_bytes_is_supported() {
         for (header, expected) in [
             ("bytes=0-", Wanted::Part(0..10)),
             ("bytes=2-4", Wanted::Part(2..5)),

@@ -107,7 +107,7 @@ async fn stale_keys_are_kept_when_the_server_fails() {
 }
 
 #[tokio::test]
-async fn keys_are_refreshed_by_themselves_and_what_is_withdrawn_is_gone() {
+async fn keys_are_refreshed_in_the_background_and_withdrawn_ones_are_dropped() {
     let (old, new) = (ec("old"), ec("new"));
     let server = KeyServer::start(&[&old.jwk]).await;
     let timing = Timing {
@@ -134,7 +134,7 @@ async fn keys_are_refreshed_by_themselves_and_what_is_withdrawn_is_gone() {
 }
 
 #[tokio::test]
-async fn a_fetch_never_holds_up_a_known_key() {
+async fn a_fetch_never_delays_a_known_key() {
     let known = ec("known");
     let keys = json!({ "keys": [&known.jwk] }).to_string();
     let first = Mutex::new(true);
@@ -188,7 +188,7 @@ async fn a_fetch_never_holds_up_a_known_key() {
 }
 
 #[tokio::test]
-async fn without_any_keys_the_fault_is_not_the_tokens() {
+async fn without_keys_authentication_is_unavailable() {
     let server = KeyServer::start(&[]).await;
     server.fail();
     let error = server

@@ -129,7 +129,7 @@ fn by_file(keys: &[&Value]) -> (tempfile::NamedTempFile, JwtSettings) {
 }
 
 #[tokio::test]
-async fn a_shared_secret_proves_who_it_is() {
+async fn a_token_signed_with_the_shared_secret_is_accepted() {
     let verified = check(&by_secret(), &shared(&claims())).await.unwrap();
     let expected = Verified {
         user: UserId::trusted("42"),
@@ -150,7 +150,7 @@ async fn a_shared_secret_proves_who_it_is() {
 }
 
 #[tokio::test]
-async fn public_keys_of_each_kind_prove_it_too() {
+async fn tokens_signed_with_each_kind_of_key_are_accepted() {
     let (ec, ed) = (ec("ec"), ed());
     let (_file, mut settings) = by_file(&[&RSA.jwk, &ec.jwk, &ed.jwk]);
     settings.secret = Some(Secret::new(SECRET));
@@ -219,7 +219,7 @@ async fn a_public_key_cannot_be_used_as_a_secret() {
 }
 
 #[tokio::test]
-async fn a_key_is_for_its_own_algorithm_alone() {
+async fn a_key_verifies_its_own_algorithm_only() {
     let ec = ec("one");
     let (_file, settings) = by_file(&[&ec.jwk]);
     let crossed = token(
@@ -241,7 +241,7 @@ async fn a_key_is_for_its_own_algorithm_alone() {
 }
 
 #[tokio::test]
-async fn no_signature_is_no_proof() {
+async fn unsigned_tokens_are_refused() {
     for alg in ["none", "None", "NONE", "HS512", "RS512", "ES256K", ""] {
         let message = format!(
             "{}.{}",
@@ -277,7 +277,7 @@ async fn no_signature_is_no_proof() {
 }
 
 #[tokio::test]
-async fn what_is_no_signed_token_is_told_apart() {
+async fn malformed_tokens_are_reported_apart_from_wrong_signatures() {
     let cases = [
         ("a.b.c.d.e", TokenError::Encrypted),
         ("opaque", TokenError::Opaque { parts: 1 }),
@@ -320,7 +320,7 @@ async fn what_is_no_signed_token_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_token_has_its_time() {
+async fn expired_and_premature_tokens_are_refused() {
     let at = |claim: &str, offset: i64| with(claim, json!(NOW_SECONDS + offset));
     let good = [
         at("exp", 1),
@@ -365,7 +365,7 @@ async fn a_token_has_its_time() {
 }
 
 #[tokio::test]
-async fn issuer_and_audience_count_where_they_are_set() {
+async fn issuer_and_audience_are_checked_if_configured() {
     let settings = JwtSettings {
         issuer: Some("me".to_owned()),
         audience: Some("lamplight".to_owned()),
@@ -395,7 +395,7 @@ async fn issuer_and_audience_count_where_they_are_set() {
 }
 
 #[tokio::test]
-async fn a_subject_is_a_users_id_and_a_bad_profile_keeps_nobody_out() {
+async fn the_subject_is_the_user_id_and_an_invalid_profile_is_ignored() {
     for sub in [
         json!(null),
         json!(""),
@@ -421,7 +421,7 @@ async fn a_subject_is_a_users_id_and_a_bad_profile_keeps_nobody_out() {
 }
 
 #[tokio::test]
-async fn an_error_says_what_came_and_never_the_token() {
+async fn an_error_describes_the_response_and_never_contains_the_token() {
     let settings = JwtSettings {
         audience: Some("lamplight".to_owned()),
         ..by_secret()
@@ -452,7 +452,7 @@ async fn an_error_says_what_came_and_never_the_token() {
 }
 
 #[tokio::test]
-async fn a_set_gives_only_keys_that_can_be_trusted() {
+async fn only_trustworthy_keys_of_a_set_are_used() {
     let ec = ec("good");
     let off_curve = json!({ "kty": "EC", "crv": "P-256", "kid": "off", "x": b64(&[1; 32]), "y": b64(&[2; 32]) });
     let short = json!({ "kty": "OKP", "crv": "Ed25519", "kid": "short", "x": b64(&[1; 8]) });
@@ -488,7 +488,7 @@ async fn a_set_gives_only_keys_that_can_be_trusted() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_read_stops_the_start() {
+async fn an_unreadable_key_file_makes_startup_fail() {
     let settings = JwtSettings {
         jwks: Some(JwkSource::File("/nowhere/keys.json".into())),
         ..JwtSettings::default()
