@@ -25,11 +25,11 @@ const read = (path: string) => JSON.parse(readFileSync(path, "utf8"))
 const ofPackage = (language: string, name: string) =>
   read(require.resolve(`emojibase-data/${language}/${name}.json`))
 
-/** The names of CLDR, where the package has none: see emoji-names.mjs. */
+/** Names from CLDR for languages that the package lacks: see emoji-names.mjs. */
 const ofCldr = (language: string): Record<string, string[]> =>
   read(new URL(`../src/emoji/generated/${language}.json`, import.meta.url).pathname)
 
-/** As people type it: without marks, and with one form of the letters that are written in several. */
+/** A word as people type it: without diacritics, and with one form of letters that have several. */
 const typed = (arabic: string) =>
   arabic
     .replace(/[\u064b-\u0652\u0670\u0640]/g, "")

@@ -20,22 +20,22 @@ export type Actions = Pick<ConversationHandle, "edit" | "remove" | "react" | "pi
 }
 
 export function createActions({ log, rows, isWaiting, send, write }: ActionsOptions): Actions {
-  /** The row of a message, as it will be after what is not sent yet. */
+  /** The row of a message with its unsent changes applied. */
   const rowOf = (id: string) =>
     rows().findLast(
       ({ message, mine, clientMessageId }) => message?.id === id || (mine && clientMessageId === id),
     )
 
-  /** A message that was sent meanwhile has an id by which the others know it. */
+  /** A message that has been sent meanwhile has a server id. */
   function targetOf(id: string): WriteTarget {
     const row = rowOf(id)
     const sent = row ? row.message : findMessage(log(), (message) => message.id === id)
-    // The end, where what is unsent has its rows, may not be shown.
+    // Unsent rows are at the end of the log, which may not be shown.
     const isUnsent = row ? !sent : isWaiting(id)
     return isUnsent ? { clientMessageId: id } : { messageId: sent?.id ?? id }
   }
 
-  /** `isMade`: it is so already. */
+  /** `isMade`: the change already applies. */
   async function act(id: string, action: MessageAction, isMade: boolean): Promise<SendResult> {
     const content = action.kind === "edit" ? action.content : ""
     if (isMade) return { ok: true, clientMessageId: id }
@@ -52,7 +52,7 @@ export function createActions({ log, rows, isWaiting, send, write }: ActionsOpti
     send(content, { replyTo, mentions, uploads }) {
       const given = typeof replyTo === "object" ? replyTo : undefined
       const to = given?.id ?? replyTo
-      // The loaded one is newer; the given one may have been let go.
+      // The loaded message is newer; the given one may have been dropped.
       const quoted = to === undefined ? undefined : (findMessage(log(), ({ id }) => id === to) ?? given)
       const quote = quoted
         ? { id: quoted.id, seq: quoted.seq, senderId: quoted.senderId, excerpt: excerptOf(quoted.content) }

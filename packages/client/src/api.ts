@@ -97,7 +97,7 @@ export interface Lamplight {
   readonly outbox: Outbox
   /** The users whom the user has blocked. */
   readonly blocks: Blocks
-  /** Files on their way to the server. */
+  /** Files that are being uploaded. */
   readonly uploads: Uploads
   /**
    * The files that others are uploading now, in all conversations. An upload stays listed for a moment after
@@ -106,7 +106,7 @@ export interface Lamplight {
   readonly sharing: Store<readonly FileProgress[]>
   /** Whether the server lost data, for example because a backup was restored. */
   readonly restored: Store<RestoredState>
-  /** Everybody who is online. */
+  /** All users who are online. */
   roster(): Store<RosterState>
   /**
    * Selected people, online or not. Their presence is watched while the store has a subscriber. The same

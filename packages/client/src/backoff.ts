@@ -5,7 +5,7 @@ export function backoff(attempt: number, firstMs: number, lastMs: number, random
   return Math.min(lastMs, firstMs * 2 ** Math.min(attempt, 16)) * (0.5 + random() / 2)
 }
 
-/** The delay after a failed attempt: `backoff`, but never less than the server asked for. */
+/** The delay after a failed attempt: `backoff`, but never shorter than the server requested. */
 export function delayAfter(
   thrown: unknown,
   attempt: number,

@@ -16,7 +16,7 @@ export interface CatchUp {
 
 /** The limit of the server for one `sync`. */
 const MAX_IDS = 100
-/** An answer may have 400 KB, behind a list of everybody who is online. */
+/** An answer may have 400 KB and is queued behind the list of online users. */
 const SYNC_LIMIT_MS = 30_000
 
 /**
@@ -42,8 +42,8 @@ export function createCatchUp(
     for (const [id, head] of heads) {
       const synced = answer.conversations[id]
       if (!synced || "code" in synced || synced.reset || synced.headSeq >= head) continue
-      // Entries that were known to exist are gone. The server cannot tell, since the client asked from before
-      // a hole.
+      // Entries that were known to exist are gone. The server cannot detect this, since the client asked from before
+      // a gap.
       answer.conversations[id] = { ...synced, entries: [], hasMore: false, reset: true }
     }
     return answer
@@ -68,7 +68,7 @@ export function createCatchUp(
         restored(id)
         list.restored(id, synced)
         here?.restored(synced)
-        // The answer was too small for all of it.
+        // The answer had no room for the whole conversation.
         const last = synced.entries.at(-1)
         if (synced.hasMore) more.push([id, from(last, last?.seq ?? 0)])
         continue
@@ -76,7 +76,7 @@ export function createCatchUp(
       const known = list.get(id)
       if (here?.log().loaded) {
         here.synced(synced)
-        // A long walk would take more time than fetching the newest page.
+        // Fetching many pages would take longer than fetching the newest one.
         if (synced.hasMore && !isFar(here.log())) {
           const last = synced.entries.at(-1) ?? lastEntry(here.log())
           if (last) more.push([id, from(last, 0)])
@@ -88,7 +88,7 @@ export function createCatchUp(
         for (const entry of synced.entries) list.addEntry(entry)
         list.read(id, synced.readSeq)
       }
-      // Only the list can tell how many of those are unread.
+      // Only the list has the number of unread messages among those.
       if (synced.hasMore || !known) list.refreshSoon()
     }
     return more

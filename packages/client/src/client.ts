@@ -94,7 +94,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       checkUrl()
       const auth = await session.authenticate()
       const names = options.transports ?? ["websocket", "polling"]
-      // In turns, so that a transport that hangs behind a proxy is not the first one twice.
+      // Alternate, so that a transport that hangs behind a proxy is not tried first twice in a row.
       const transports = attempt % 2 ? names : [...names].reverse()
       return (options.openSocket ?? openSocket)({
         url,
@@ -179,7 +179,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
     post: (message) => tabs.post(message),
   }
 
-  // Each listens to events when it is made, so the order below is the order in which they handle an event.
+  // Modules subscribe to events when they are created, so the order below is the order in which they handle an event.
   const tabs = createTabs(core, (receive) =>
     (options.openChannel ?? browserChannel)(`lamplight:${scope}`, receive),
   )
@@ -271,7 +271,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
   async function signIn(way: "register" | "login", body: object): Promise<User> {
     tabs.listen()
     const user = await session.signIn(way, body)
-    // Sends what waited for it.
+    // Sends the messages that waited for it.
     outbox.kick()
     return user
   }
@@ -283,7 +283,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
 
   async function deleteAccount(body: object): Promise<void> {
     const userId = account.id()
-    // Before, while the server has this build for certain.
+    // Loaded early, while the server is certain to have this build.
     const part = await import("./erase.js").catch(() => null)
     await session.signOut(true, body)
     if (userId !== null) await part?.erase(core, userId, files.erase)
@@ -318,7 +318,7 @@ export function createLamplight(options: LamplightOptions = {}): Lamplight {
       identity.forget()
       tabs.close()
       listeners.clear()
-      // After what is being written.
+      // After pending writes.
       if (storage) void core.storage("get", "").then(() => storage?.close?.())
     },
     register: (body) => signIn("register", body),

@@ -13,13 +13,13 @@ export interface ConnectionOptions {
   random(): number
   environment: BrowserEnvironment
   events: Emitter<InternalEvents>
-  /** Finds out who the user is and makes a socket, not yet connected. `attempt` counts, so that transports can take turns. */
+  /** Identifies the user and creates a socket, not yet connected. `attempt` counts up, so that transports can alternate. */
   openSocket(attempt: number): Promise<SocketLike>
   /** Announces the user on a socket that has just connected. */
   join(): Promise<void>
-  /** Fetches what was missed. */
+  /** Fetches missed data. */
   catchUp(isCurrent: () => boolean): Promise<void>
-  /** The server does not know the user. True: something changed, one more attempt may succeed. */
+  /** The server does not accept the user. Returns true if something changed and one more attempt may succeed. */
   unknownCaller(): Promise<boolean>
 }
 
@@ -95,7 +95,7 @@ export function createConnection(options: ConnectionOptions): Connection {
     if (last.status !== before.status || last.overHttp !== before.overHttp)
       events.emit("connection", { now: last, before })
   })
-  /** Grows with each attempt and each loss. Whatever started under an older number is dropped. */
+  /** Grows with each attempt and each loss. Results of work that started under an older number are dropped. */
   let cycle = 0
   let holders = 0
   let running = false
@@ -252,7 +252,7 @@ export function createConnection(options: ConnectionOptions): Connection {
     cancelRetry = clock.after(delay, () => void attempt())
   }
 
-  // The server is leaving. Its answers are out by now; what has none is sent again, to the next server.
+  // The server is shutting down and has sent its answers; unanswered messages are sent again to the next server.
   serverEvents.on("reconnect", ({ afterMs }) =>
     lost(offline("it is leaving"), Math.min(Math.max(+afterMs || 0, 0), LAST_RETURN_MS)),
   )
@@ -307,7 +307,7 @@ export function createConnection(options: ConnectionOptions): Connection {
 
   function ask<T>(event: keyof ClientEvents, payload: unknown, limitMs = ACK_LIMIT_MS): Promise<T> {
     const now = socket
-    // Never through a buffer of the socket: this client decides itself what is sent later.
+    // Never buffered by the socket: this client decides what is sent later.
     if (!now?.connected) return Promise.reject(offline("the socket is not connected"))
     return wait<unknown>(
       limitMs,

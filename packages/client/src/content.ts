@@ -22,7 +22,7 @@ export function isVisible(text: string): boolean {
   return /[^\p{Cc}\p{Cf}\p{Cs}\p{Z}\p{Mn}\p{Me}\p{DI}\u2800\u{1d159}]/u.test(text)
 }
 
-/** An error for what the client refuses without asking the server. */
+/** An error for a request that the client refuses without asking the server. */
 export const refusal = (code: string, message: string, fix: string): LamplightError =>
   new LamplightError({ code, message, retryable: false, fix })
 

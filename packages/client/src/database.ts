@@ -1,18 +1,18 @@
-/** A database of the browser: opened when it is first used, and again when the browser has taken it away. */
+/** An IndexedDB database: opened on first use, and reopened after the browser closed it. */
 export interface Database {
   /**
-   * Resolves when the transaction is complete: only then is the value durable. It is committed at once: browsers abort what a page has
-   * not committed when it ends, and finish what it has. `work` may run twice.
+   * Resolves when the transaction is complete: only then is the value durable. It is committed at once: when a page ends, browsers abort
+   * uncommitted transactions and finish committed ones. `work` may run twice.
    */
   write(stores: string | string[], work: (store: (name: string) => IDBObjectStore) => void): Promise<void>
   read<T>(store: string, ask: (store: IDBObjectStore) => IDBRequest<T>): Promise<T>
   close(): void
 }
 
-/** Safari ends a connection without an event when its process of the storage ends: requests fail with these from then on. */
+/** Safari closes a connection without an event when its storage process ends: requests then fail with these errors. */
 const LOST = ["InvalidStateError", "UnknownError"]
 
-/** `make` makes the stores of a new database. */
+/** `make` creates the object stores of a new database. */
 export function createDatabase(name: string, make: (database: IDBDatabase) => void): Database {
   let opening: Promise<IDBDatabase> | null = null
 

@@ -85,7 +85,7 @@ export function browserEnvironment(clock: Clock): BrowserEnvironment {
   const page = typeof document === "undefined" ? null : document
   let lastInput = clock.now()
   const isVisible = () => page?.visibilityState !== "hidden"
-  // A hidden page gets no input, so visibility needs no rule of its own: a look at another tab, or a reload,
+  // A hidden page gets no input, so visibility needs no rule of its own: switching tabs briefly, or a reload,
   // does not make the person idle. The wall clock goes on while the device sleeps; the absolute value keeps a
   // clock that was set back from making the person active for hours.
   const isActive = () => !page || Math.abs(clock.now() - lastInput) < IDLE_AFTER_MS

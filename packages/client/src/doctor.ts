@@ -157,7 +157,7 @@ async function checkPolling(
   }
   const opened = /^0(\{.*\})/.exec(seen.text)
   if (!opened) {
-    // Lamplight itself answers that there is nothing.
+    // The 404 came from Lamplight itself.
     if (seen.status === 404 && isAnswer(seen.text))
       find(
         "LL-117",
@@ -184,13 +184,13 @@ async function checkPolling(
     // A same-origin GET has no `Origin` header; a POST has one, and so has a WebSocket.
     if (answer?.status === 403) {
       facts.polling = `${facts.polling}, then ${answer.status} to a POST`
-      const told = answer.text.slice(0, 200)
+      const reply = answer.text.slice(0, 200)
       const isOwn = !url || url === origin
-      if (isOwn && told.includes("LL-104")) wrongHost(origin, find)
+      if (isOwn && reply.includes("LL-104")) wrongHost(origin, find)
       else
         find(
           "bad_answer",
-          `403 to a POST: ${told}`,
+          `403 to a POST: ${reply}`,
           "200",
           "Let what stands before Lamplight pass a POST on.",
         )
@@ -218,7 +218,7 @@ function notAllowed(origin: string, find: Find): void {
   )
 }
 
-/** The browser sees the page as Lamplight's own, and Lamplight does not. */
+/** To the browser the page has Lamplight's origin, and to Lamplight it does not. */
 function wrongHost(origin: string, find: Find): void {
   find(
     "LL-104",

@@ -9,7 +9,7 @@ import { createSavedMap } from "./saved-map.js"
 export interface Drafts {
   get(conversationId: string): string
   set(conversationId: string, text: string): void
-  /** Saves what is not saved yet. */
+  /** Saves unsaved drafts. */
   flush(): void
 }
 
@@ -50,7 +50,7 @@ export function createDrafts(core: Core): Drafts {
     })
     void load((id, text) => {
       if (drafts.has(id)) return
-      // The page may have ended after it stored a message, and before it cleared the draft.
+      // The page may have ended after it stored a message and before it cleared the draft.
       const isSent = waiting.some((one) => one.conversationId === id && one.content === text)
       if (isSent) saveSoon()
       else put(id, text)

@@ -4,7 +4,7 @@
  */
 import type { Core } from "./core.js"
 
-/** Removes what is unsent: messages and their files, drafts, read marks, settings of conversations. Failures of the storage stay silent. */
+/** Removes unsent data: messages and their files, drafts, read marks, conversation settings. Ignores storage failures. */
 export async function erase(
   core: Core,
   userId: string,
@@ -14,7 +14,7 @@ export async function erase(
   const names = ["drafts", "marks", "settings"].map((name) => `${name}:${core.scope}:${userId}`)
   await Promise.all([
     ...(stored?.value ?? []).map(({ clientMessageId }) => core.storage("deleteOutbox", clientMessageId)),
-    // Under the lock of those that write them.
+    // Under the lock that writers of uploads hold.
     ...names.map((name) => core.withLock(`lamplight:${name}`, () => core.storage("set", name, undefined))),
     files(userId),
   ]).catch(() => {})

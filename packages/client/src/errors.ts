@@ -16,7 +16,7 @@ export type ErrorCode =
 /** The fields of a `LamplightError`. */
 export interface ErrorDetails {
   code: ErrorCode
-  /** A sentence for people. */
+  /** A sentence for users. */
   message: string
   /** Whether trying again may help. */
   retryable: boolean
@@ -37,7 +37,7 @@ export class LamplightError extends Error {
   declare readonly code: ErrorCode
   /** Whether trying again may help. */
   declare readonly retryable: boolean
-  /** How long to wait before that, in milliseconds, where the server said so. */
+  /** How long to wait before a retry, in milliseconds, if the server sent a delay. */
   declare readonly retryAfterMs: number | null
   /** For developers: what was observed. */
   declare readonly saw: string | null

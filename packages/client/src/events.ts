@@ -17,13 +17,13 @@ export type TabMessage =
 export interface InternalEvents {
   /** The user's socket is gone. */
   disconnected: undefined
-  /** The last component released the client: the connection closes shortly. */
+  /** The last user of the client released it: the connection closes shortly. */
   released: undefined
   /** The client is retained again before its connection ended. */
   resumed: undefined
   /** The status of the connection changed, or whether HTTP answers while the socket is away. */
   connection: { now: ConnectionState; before: ConnectionState }
-  /** The page became visible or went online, the person came back, or the page may be about to close. */
+  /** The page became visible or went online, the user returned, or the page may be about to close. */
   environment: "wake" | "active" | "hide"
   /** `getToken` gave a token. True: it may be another user's than the last one. */
   token: boolean
@@ -33,27 +33,27 @@ export interface InternalEvents {
    * After `reset`, when a user is signed in, and when the storage works again: load what is stored for that user.
    */
   signedIn: undefined
-  /** Fetch everything that is shown again. */
+  /** Fetch all shown data again. */
   fetch: undefined
-  /** The user is announced on a new socket; what was missed is not fetched yet. */
+  /** The user is announced on a new socket; missed data is not fetched yet. */
   joined: undefined
   /** The server's data went back in time: everything that was fetched is dropped. */
   restored: undefined
-  /** The list knows more of this conversation. */
+  /** The list has newer data of this conversation. */
   conversation: string
   /** The unsent messages of this conversation changed. */
   unsent: string
   /** The settings of this conversation changed, which the server may not know yet. */
   settings: string
-  /** A message that failed is sent again in a moment. */
+  /** A failed message is about to be sent again. */
   retried: OutboxEntry
   /** The draft of this conversation changed. */
   draft: string
   /** The server acknowledged a message, or a change of one, of the outbox. */
   delivered: LogEntry
-  /** An entry is in the log, wherever it came from. */
+  /** An entry was added to the log, from any source. */
   stored: LogEntry
-  /** A message of somebody else arrived live. */
+  /** A message of another user arrived live. */
   arrived: Message
   /** Another tab of the same user sent this. */
   tab: TabMessage

@@ -103,10 +103,10 @@ export function checkUrl({ url }: DoctorContext, find: Find): boolean {
   return true
 }
 
-/** The server's `AUTH` mode; null if it cannot be told. */
+/** The server's `AUTH` mode; null if it is unknown. */
 async function authOf(context: DoctorContext): Promise<"local" | "jwt" | "open" | null> {
-  const said = await probe(context, `${context.url}/api/auth`)
-  if (said?.status === 200 && isAnswer(said.text)) return JSON.parse(said.text).auth
+  const answer = await probe(context, `${context.url}/api/auth`)
+  if (answer?.status === 200 && isAnswer(answer.text)) return JSON.parse(answer.text).auth
   // An older server.
   const session = await probe(context, `${context.url}/api/auth/session`)
   if (!session || !isAnswer(session.text)) return null
@@ -130,7 +130,7 @@ async function checkAuth(context: DoctorContext, find: Find): Promise<void> {
       "LL-116",
       `${takes.jwt}, and the client has ${saw}`,
       "a `getToken`",
-      `Give createLamplight a \`getToken\` that fetches a token for whoever is signed in${userId ? ", in place of `userId`" : ""}.`,
+      `Give createLamplight a \`getToken\` that fetches a token for the signed-in user${userId ? ", in place of `userId`" : ""}.`,
     )
   } else if (auth === "local" && getToken) {
     find(
@@ -156,27 +156,27 @@ async function checkAuth(context: DoctorContext, find: Find): Promise<void> {
   }
 }
 
-/** Advice for errors that carry none of their own: here and not in every page. */
+/** Advice for errors that carry none of their own: in this chunk, so that not every page loads it. */
 const ADVICE: Record<string, { expected: string; fix: string }> = {
   "LL-106": {
     expected: "a token: three parts of letters and digits, with dots between them",
-    fix: "Return the token alone from getToken. Where nobody is signed in, or a login page comes in its place, throw Unauthorized.",
+    fix: "Return the token alone from getToken. If nobody is signed in or the route returns a login page, throw Unauthorized.",
   },
   "LL-118": {
     expected: "WebSocket, as browsers and Node 22 or newer have it",
     fix: 'Use Node 22 or newer, allow the transport "polling", or set globalThis.WebSocket before @lamplight/client is loaded.',
   },
   "LL-119": {
-    expected: "a token, or Unauthorized thrown where nobody is signed in",
+    expected: "a token, or Unauthorized thrown if nobody is signed in",
     fix: "Check why the application's token route fails; the client tries again by itself.",
   },
 }
 
 /** A server's message about a token has the same parts as a finding, and its own code. */
 export function takeApart({ message }: LamplightError): Finding | null {
-  const told = /^(.+?); expected (.+?)\. (.+) \(([\w-]+)\)$/s.exec(message)
-  const [, saw, expected, fix, code] = told ?? []
-  return told ? ({ saw, expected, fix, code } as Finding) : null
+  const parts = /^(.+?); expected (.+?)\. (.+) \(([\w-]+)\)$/s.exec(message)
+  const [, saw, expected, fix, code] = parts ?? []
+  return parts ? ({ saw, expected, fix, code } as Finding) : null
 }
 
 /** The best explanation of a refusal. */
@@ -184,8 +184,8 @@ export async function checkRefusal(context: DoctorContext, error: LamplightError
   const findings: Finding[] = []
   const find: Find = (code, saw, expected, fix) => findings.push({ code, saw, expected, fix })
   const advice = ADVICE[error.code]
-  const told = takeApart(error)
-  if (told) return told
+  const finding = takeApart(error)
+  if (finding) return finding
   if (error.code === "LL-117") checkUrl(context, find)
   else if (!advice && !error.fix) await checkAuth(context, find)
   return (
@@ -199,7 +199,7 @@ export async function checkRefusal(context: DoctorContext, error: LamplightError
 }
 
 /**
- * The error with its explanation: what was observed and expected, and one fix. `look` checks the way to the
+ * The error with its explanation: what was observed and expected, and one fix. `look` checks the path to the
  * server. A refusal is also written to the console, once, since this runs with the change to that state. Null
  * if nothing was found.
  */
@@ -218,8 +218,8 @@ export async function explain(
   const { code, saw, expected, fix } = finding
   const isNew = /^LL-/.test(code) && code !== error.code
   const message = isNew ? `${saw[0]?.toUpperCase()}${saw.slice(1)}.` : error.message
-  const said = takeApart(error) ? message : `${message} Expected: ${expected}. ${fix} (${code})`
-  if (status === "refused" || isNew) console.warn(`Lamplight: ${said}`)
+  const text = takeApart(error) ? message : `${message} Expected: ${expected}. ${fix} (${code})`
+  if (status === "refused" || isNew) console.warn(`Lamplight: ${text}`)
   const { retryable } = error
   return context.newError({ code: isNew ? code : error.code, message, retryable, saw, expected, fix })
 }

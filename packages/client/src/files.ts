@@ -1,6 +1,6 @@
 /**
- * The files of messages, as far as they are needed before one is used: the rest loads then. That part imports types only from here, or a
- * bundler would cut the client in pieces.
+ * The files of messages: the part that is needed before one is used. The rest loads on first use and imports only types from here, or a
+ * bundler would split the client into more chunks.
  */
 import type { Core } from "./core.js"
 import { toError } from "./errors.js"
@@ -9,7 +9,7 @@ import type { Store, Upload, Uploads } from "./types.js"
 import type { FilesOptions, FilesPart } from "./uploads/contract.js"
 import type { FileProgress, SharedFile } from "./wire.js"
 
-/** A part that did not load is asked for again after this long. */
+/** A chunk that failed to load is requested again after this delay. */
 const RETRY_MS = 3_000
 
 export function createFiles(core: Core, given: Omit<FilesOptions, "sharing">) {
@@ -50,7 +50,7 @@ export function createFiles(core: Core, given: Omit<FilesOptions, "sharing">) {
         address,
         () => address,
         () => {
-          /** Null once nobody needs it. */
+          /** Null once it is not needed any more. */
           let end: (() => void) | null = () => {}
           const sign = (): unknown =>
             load().then(
@@ -73,7 +73,7 @@ export function createFiles(core: Core, given: Omit<FilesOptions, "sharing">) {
       return made
     },
     renew: act("renew"),
-    /** Removes what is stored of a user's uploads. */
+    /** Removes the stored uploads of a user. */
     async erase(userId: string): Promise<void> {
       const key = `uploads:${userId}`
       if ((await core.storage("get", key))?.value) await (await load()).erase(userId)

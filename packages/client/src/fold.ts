@@ -18,14 +18,14 @@ const CHANGES = ["edit", "delete", "reaction", "pin"]
 export const isChange = (entry: LogEntry): entry is ChangeEntry =>
   CHANGES.includes(entry.kind) && "messageId" in entry
 
-/** A message, and what is needed to fold further entries into it, in whatever order they come. */
+/** A message, with the state that is needed to fold further entries into it, in any order of arrival. */
 export interface Folded {
   /** The message as it is now. */
   readonly message: Message
   /** The message as the server sent it, after the entry `asOf`. */
   readonly base: Message
   readonly asOf: number
-  /** Later entries that change it or what it quotes, by `seq`. Of those that replace each other only what counts. */
+  /** Later entries that change it or its quote, by `seq`, without entries that others replace. */
   readonly later: readonly ChangeEntry[]
 }
 
@@ -42,11 +42,11 @@ export function excerptOf(content: string): string {
 const isText = (entry: ChangeEntry): entry is EditEntry | DeleteEntry =>
   entry.kind === "edit" || entry.kind === "delete"
 
-/** Whether an entry changes a message, or what it quotes. */
+/** Whether an entry changes a message or its quote. */
 const touches = (entry: ChangeEntry, { id, replyTo }: Message) =>
   entry.messageId === id || (isText(entry) && entry.messageId === replyTo?.id)
 
-/** A message as the server sent it after the entry `asOf`. Of `changes`, those that count are applied. */
+/** A message as the server sent it after the entry `asOf`, with the relevant `changes` applied. */
 export function fold(
   base: Message,
   asOf: number,
@@ -55,12 +55,12 @@ export function fold(
 ): Folded {
   const later = effective(changes.filter((entry) => entry.seq > asOf && touches(entry, base)))
   const message = apply(base, later, me)
-  // Nothing changes a deleted message any more, and its text is not kept.
+  // A deleted message never changes again, and its text is not stored.
   if (message.deletedAt) return { message, base: message, asOf: Number.POSITIVE_INFINITY, later: [] }
   return { message, base, asOf, later }
 }
 
-/** Folds further entries in. The same object if they change nothing. */
+/** Folds further entries in. Returns the same object if they change nothing. */
 export function foldIn(known: Folded, changes: readonly ChangeEntry[], me: string | null): Folded {
   const isNew = (entry: ChangeEntry) =>
     entry.seq > known.asOf &&
@@ -68,25 +68,25 @@ export function foldIn(known: Folded, changes: readonly ChangeEntry[], me: strin
     !known.later.some((other) => other.seq === entry.seq)
   if (!changes.some(isNew)) return known
   const next = fold(known.base, known.asOf, [...known.later, ...changes], me)
-  // Entries that others have replaced already.
+  // Entries that are already replaced by others.
   const isEqual = next.later.length && next.later.every((entry, at) => entry.seq === known.later[at]?.seq)
   return isEqual && next.later.length === known.later.length ? known : next
 }
 
-/** Of a message that is here twice, both with what is known of it: the newer one, with the entries of both. */
+/** Merges two states of one message: the newer one, with the entries of both. */
 export function merge(known: Folded, given: Folded, me: string | null): Folded {
   if (known.base.id !== given.base.id) return given
   const newer = given.asOf >= known.asOf ? given : known
   const merged = foldIn(newer, newer === given ? known.later : given.later, me)
   if (merged === known) return known
-  // The same object while it shows the same, so that its row stays.
+  // The same object while it looks the same, so that its row is reused.
   if (!isSame(merged.message, known.message)) return merged
   return merged.asOf === known.asOf && merged.later.length === known.later.length
     ? known
     : { ...merged, message: known.message }
 }
 
-/** Whether two messages show the same. */
+/** Whether two messages look the same. */
 export const isSame = (one: Message, other: Message) => one === other || text(one) === text(other)
 /** A message as text, whatever the order of its fields. */
 const text = (message: Message) =>
@@ -99,7 +99,7 @@ function effective(entries: readonly ChangeEntry[]): ChangeEntry[] {
     const { kind, messageId } = entry
     if (kind === "reaction") {
       const key = keyOf(entry)
-      // The first one tells whether the reaction was there before.
+      // The first one shows whether the reaction existed before.
       if (!kept.has(`first ${key}`)) kept.set(`first ${key}`, entry)
       kept.set(`last ${key}`, entry)
       continue
@@ -169,7 +169,7 @@ function react(message: Message, entries: readonly ReactionEntry[], me: string |
   return groups.length ? { ...rest, reactions: groups } : rest
 }
 
-/** Whether a user's reaction was there. Of users who are not named, `otherwise`: what the first entry tells. */
+/** Whether a user's reaction existed. For users who are not listed, `otherwise`: what the first entry implies. */
 function wasThere({ userIds, count, mine }: Reaction, userId: string, otherwise: boolean, me: string | null) {
   if (userId === me) return mine
   return userIds.includes(userId) || (count > userIds.length && otherwise)
@@ -188,7 +188,7 @@ function join(groups: Reaction[], { emoji, senderId }: ReactionEntry, me: string
     groups.push(group)
   }
   const userId = senderId as string
-  // Behind somebody who is not named, nobody is.
+  // The server lists the first users only: append while all earlier ones are listed.
   if (group.userIds.length === group.count && group.count < MAX_USERS) group.userIds.push(userId)
   group.count++
   if (userId === me) group.mine = true

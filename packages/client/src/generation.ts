@@ -14,21 +14,21 @@ export interface Generation {
   dismiss(): void
   /** The generation of the last answer. */
   now(): string | undefined
-  /** Takes in what an answer says, and the epoch of its request. `isJoin`: it announced the user on a new socket. */
+  /** Handles the generation in an answer, with the epoch of its request. `isJoin`: the request announced the user on a new socket. */
   update(store: string | undefined, epoch: number, isJoin?: boolean): void
   /** One conversation has lost entries. */
   reset(conversationId: string): void
-  /** Makes a request and takes in its answer. `isRead`: it is repeated once, where the server asks to wait. */
+  /** Sends a request and handles the generation in its answer. `isRead`: it is repeated once if the server asks to wait. */
   observe<T>(request: () => Promise<T>, isRead: boolean, signal?: AbortSignal): Promise<T>
 }
 
-/** A request that the server puts off for longer than this fails at once. */
+/** A request fails at once if the server asks to wait for longer than this. */
 const MAX_PAUSE_MS = 5_000
 
 /** The data is fetched again at most this often, however often the generation changes. */
 const CHANGE_MS = 10_000
 
-/** `isOther`: whether something of another generation waits to be sent. */
+/** `isOther`: whether data of another generation waits to be sent. */
 export function createGeneration(core: Core, isOther: (store: string) => boolean): Generation {
   const state = cell<RestoredState>({ since: null, conversationIds: null, dismissed: true })
   let known: string | undefined
@@ -39,7 +39,7 @@ export function createGeneration(core: Core, isOther: (store: string) => boolean
     state.set({ since: core.clock.now(), conversationIds, dismissed: false })
   }
 
-  /** Compares with the generation that the last page in this browser stored, and stores the present one. */
+  /** Compares with the generation that the last page in this browser stored, and stores the current one. */
   async function keep(store: string): Promise<void> {
     const last = (await core.storage("get", key))?.value
     if (last === store || known !== store) return
@@ -70,7 +70,7 @@ export function createGeneration(core: Core, isOther: (store: string) => boolean
       if (!isJoin && connection.joined()) connection.restart()
       if (core.me()) events.emit("fetch")
     }
-    // Two servers with different data behind one address change the generation with each answer: do not ask them in a storm.
+    // Two servers with different data behind one address change the generation with each answer: avoid a request storm.
     if (clock.now() - changedAt < CHANGE_MS) clock.after(CHANGE_MS, begin)
     else begin()
     changedAt = clock.now()
@@ -86,7 +86,7 @@ export function createGeneration(core: Core, isOther: (store: string) => boolean
       const answer = await request().catch(async (thrown) => {
         const { retryAfterMs } = toError(thrown)
         if (!isRead || !retryAfterMs || retryAfterMs > MAX_PAUSE_MS) throw thrown
-        // At random, so that not all clients come back at the same moment.
+        // Randomised, so that clients do not all return at the same moment.
         await new Promise<void>((resolve) =>
           core.clock.after(retryAfterMs * (1 + core.random() / 2), resolve),
         )

@@ -17,7 +17,7 @@ import type { Conversation, GroupEntry, LogEntry } from "./wire.js"
 
 const RETRY_MS = 3_000
 
-/** Of all stores, until their state has loaded. */
+/** The initial state of each store, until its own has loaded. */
 const initial = {
   status: "loading",
   error: null,
@@ -29,14 +29,14 @@ const initial = {
   hasMore: false,
   loadingMore: false,
 } satisfies BlocksState & MembersState & Omit<ConversationFilesState, "users">
-/** Of all stores. Each is offered those of its type. */
+/** The actions of all stores. Each store exposes those of its type. */
 const ACTIONS = ["loadMore", "reload", "add", "remove", "setRole", "leave", "block", "unblock"]
 const noExtras: ThreadExtras = { systemRows: [], users: {} }
 
 const isGroupEntry = ({ kind }: LogEntry): boolean => kind === "members" || kind === "details"
 
 export interface GroupsLoader {
-  /** What the client offers of it. */
+  /** The part that the client exposes. */
   api: Pick<Lamplight, "createGroup" | "updateGroup" | "members" | "files" | "blocks">
   see(entry: LogEntry): void
   /** A conversation after a newer entry. */
@@ -65,7 +65,7 @@ export function createGroupsLoader(core: Core, tools: GroupTools): GroupsLoader 
     else need((groups) => groups.see(entry as GroupEntry))
   }
 
-  /** Calls `use` once it is loaded, however often that fails. */
+  /** Calls `use` once the module is loaded, and retries failed loads. */
   function need(use: (groups: Groups) => void): void {
     load().then(use, () => core.isUser(core.me()) && core.clock.after(RETRY_MS, () => need(use)))
   }
@@ -77,7 +77,7 @@ export function createGroupsLoader(core: Core, tools: GroupTools): GroupsLoader 
       getServer: () => initial,
       subscribe(listener: () => void) {
         if (loaded) return pick(loaded).subscribe(listener)
-        /** Null once it is over. */
+        /** Null once it has ended. */
         let end: (() => void) | null = () => {}
         need((groups) => {
           if (!end) return
@@ -126,7 +126,7 @@ export function createGroupsLoader(core: Core, tools: GroupTools): GroupsLoader 
           (groups) => groups.complete(id, page),
           () => {},
         )
-      // Messages do not wait for the part to load, nor for the list to tell whether this is a group.
+      // Messages wait neither for the module to load nor for the list to show whether this is a group.
       if (loaded && kind) await done
     },
     extras: (id, from, to) => loaded?.extras(id, from, to) ?? noExtras,

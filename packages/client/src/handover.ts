@@ -1,6 +1,6 @@
 /**
- * Messages that are written while it is not certain who the user is: from the release of the client, when one person may sign out and
- * another in, until the next token tells. They are sent in the name of the user of that token, and never in a former user's.
+ * Messages that are written while the user is uncertain: from the release of the client, when one person may sign out and
+ * another in, until the next token. They are sent as the user of that token, and never as a former user.
  */
 import type { Core } from "./core.js"
 import type { Drafts } from "./drafts.js"
@@ -31,7 +31,7 @@ export function createHandover(
   /** Unsent items whose user is not known yet. */
   const unassigned: Written[] = []
 
-  /** Takes out of the former user's outbox what was written there. Changes of messages are dropped: they were of what that user saw. */
+  /** Takes such messages out of the former user's outbox. Changes of messages are dropped, because they apply to that user's data. */
   function takeBack(written: Map<string, Written | null>): void {
     for (const [id, mine] of written) {
       const item = mine && of(mine.conversationId).find(({ clientMessageId }) => clientMessageId === id)
@@ -42,7 +42,7 @@ export function createHandover(
     written.clear()
   }
 
-  /** Puts them into the present user's outbox. */
+  /** Puts them into the current user's outbox. */
   function assign(): void {
     for (const { conversationId, content, extras } of unassigned.splice(0))
       void add(conversationId, content, extras)
@@ -60,7 +60,7 @@ export function createHandover(
   })
   events.on("signedIn", assign)
 
-  /** Notes what `put` puts into the outbox for as long as it is not certain who the user is. */
+  /** Records what `put` adds to the outbox while the user is uncertain. */
   async function noted(
     mine: Written | null,
     put: (mark: Pick<SendExtras, "uncertain">) => Promise<SendResult>,
@@ -71,7 +71,7 @@ export function createHandover(
     const result = await put(uncertain ? { uncertain: true } : {})
     if (result.ok && written) {
       written.set(result.clientMessageId, mine)
-      // The token came while it was being stored.
+      // The token arrived while the message was being stored.
       if (uncertain === written) return result
       if (core.me() === author) certain(result.clientMessageId)
       else {
@@ -83,12 +83,12 @@ export function createHandover(
   }
 
   return {
-    /** Puts a message into the outbox, and clears the draft that it was. */
+    /** Puts a message into the outbox, and clears its draft. */
     async send(conversationId: string, content: string, extras?: SendExtras): Promise<SendResult> {
       const result = await noted({ conversationId, content, extras }, (mark) =>
         add(conversationId, content, { ...extras, ...mark }),
       )
-      // Only now, and only if nothing newer has been written since.
+      // Only after it is stored, and only if the draft has no newer text.
       if (result.ok && drafts.get(conversationId) === content) drafts.set(conversationId, "")
       return result
     },

@@ -6,18 +6,18 @@ import type { HistoryAnswer } from "./wire.js"
 
 export type HistoryRequest = Pick<Page, "direction" | "at"> & {
   limit: number
-  /** Entries of all kinds instead of messages, so that one learns what was done to messages before the page. */
+  /** Entries of all kinds instead of messages, to include changes of messages before the page. */
   raw?: boolean
 }
 
 export interface History {
-  /** `forgotten` tells up to which entry changes of messages may be unknown: an older page is requested again. */
+  /** Changes of messages up to the entry `forgotten` may be unknown: an older page is requested again. */
   take(request: HistoryRequest, forgotten: () => number): Promise<Page>
-  /** Whether the server's pages are messages as they are now. Servers from before there were kinds answer with entries. */
+  /** Whether the server's pages have messages in their current form. Servers that know no kinds return entries. */
   isFolded(): boolean
 }
 
-/** A page that was read before what is known was written, for example from a replica, is requested again so often. */
+/** How often a page is requested again if it is older than the known data, for example from a replica. */
 const MAX_TRIES = 3
 
 export function createHistory(core: Core, conversationId: string): History {
@@ -39,7 +39,7 @@ export function createHistory(core: Core, conversationId: string): History {
     else if (direction !== "around") page.hasBefore = hasMore
     if (asksRaw || fromSeq === undefined || toSeq === undefined) return page
     isFolded = true
-    // Only now it is known what the server can answer.
+    // The server's abilities are known from here on.
     if (raw) return take(request, forgotten, tries)
     page.range = { from: fromSeq, to: toSeq, asOf: asOfSeq ?? toSeq }
     if (page.range.asOf < forgotten() && tries > 1) return take(request, forgotten, tries - 1)

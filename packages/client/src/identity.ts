@@ -32,11 +32,11 @@ export interface Identity {
   headers(refused?: Record<string, string>): Promise<Record<string, string> | null>
   /** Socket.IO's `auth`. */
   handshake(): Promise<Record<string, string>>
-  /** The server rejected a token. A newer one that has come meanwhile stays. */
+  /** The server rejected a token. A newer one stays. */
   reject(reason: "expired" | "refused", used: string | undefined): void
   /** A token that replaces the one that was used. */
   freshToken(reason: TokenRequest["reason"], used?: string): Promise<string>
-  /** The user, as far as the options or the token tell without the server. */
+  /** The user, if the options or the token show it without the server. */
   known(): User | null
   /** Resolves to a token that was requested after that time. */
   requestedAfter(time: number): Promise<string>
@@ -126,8 +126,8 @@ export function createIdentity(
       .finally(cancel)
     if (mine !== generation) throw transportFailure("offline", "the client was released meanwhile")
     const fresh = readToken(given)
-    // A token that has not ended may be the same one: two that are made within a second are equal. The server
-    // says what is wrong with it.
+    // A token that has not expired may be the same one: two that are signed within a second are equal. The server's
+    // error then has the reason.
     if (fresh === rejected && (tokenPart(fresh, 1)?.exp ?? Number.POSITIVE_INFINITY) * 1000 <= clock.now()) {
       throw new LamplightError({
         code: "LL-107",
@@ -233,7 +233,7 @@ function readToken(given: unknown): string {
   const text = typeof given === "string" ? given.trim() : given
   let saw = "nothing (undefined)"
   if (text !== undefined) {
-    // Null is how libraries for sign-in say that nobody is signed in.
+    // Sign-in libraries return null if nobody is signed in.
     if (!text) throw new Unauthorized()
     if (typeof text !== "string") saw = "an object"
     else if (text[0] === "<") saw = "an HTML page"

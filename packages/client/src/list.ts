@@ -19,9 +19,9 @@ import { writtenEntry } from "./written.js"
 
 /** The facts about a conversation that the list uses. */
 export interface ListOptions {
-  /** How many messages past the mark are by others; null if the log here cannot tell. */
+  /** How many messages past the mark are by others; null if the loaded log does not reach far enough. */
   count(id: string, readSeq: number): number | null
-  /** The newest message that is not deleted; undefined if the log here cannot tell. */
+  /** The newest message that is not deleted; undefined if the loaded log does not reach far enough. */
   newest(id: string): Message | null | undefined
   draft(id: string): string
   unsent(id: string): readonly OutboxItem[]
@@ -42,7 +42,7 @@ export interface List {
   loaded(): boolean
   /** When the server last sent the list, in milliseconds since the epoch. */
   takenAt(): number
-  /** Applies what the server says of a conversation. */
+  /** Applies a conversation from the server. */
   upsert(conversation: Conversation): void
   /** Applies a conversation that was not requested: a new one, or one of a page that is not loaded yet. */
   added(conversation: Conversation): void
@@ -71,7 +71,7 @@ const PAGE = 50
 const REFRESH_SOON_MS = 300
 const FIRST_RETRY_MS = 1_000
 const LAST_RETRY_MS = 30_000
-/** Timers hold no longer delays. */
+/** The longest delay of a timer. */
 const LONGEST_MS = 86_400_000
 
 export function createList(core: Core, options: ListOptions): List {
@@ -108,7 +108,7 @@ export function createList(core: Core, options: ListOptions): List {
 
   const isMuted = ({ mutedUntil }: Conversation, now = core.clock.now()) =>
     !!mutedUntil && Date.parse(mutedUntil) > now
-  /** Whether what is unread counts in the total. */
+  /** Whether its unread messages count in the total. */
   const counts = (conversation: Conversation) => !conversation.archived && !isMuted(conversation)
 
   /** The settings changed: shows them, and again when the mute ends. */
@@ -144,7 +144,7 @@ export function createList(core: Core, options: ListOptions): List {
     })
   }
 
-  /** A message with the edit or the deletion of it that is not sent yet. */
+  /** A message with its unsent edit or deletion applied. */
   function written(message: Message | null, unsent: readonly OutboxItem[]): Message | null {
     const texts = unsent.filter(({ write, state }) => {
       const isText = write?.action.kind === "edit" || write?.action.kind === "delete"
@@ -266,7 +266,7 @@ export function createList(core: Core, options: ListOptions): List {
     const lastMessage = keepSame(last, behind && last ? last.lastMessage : update.lastMessage)
     let count = update.unread
     if (behind || update.readSeq < readSeq) {
-      // The server answered before it knew what is known here: newer entries, or a read mark.
+      // The answer is older than the local data: newer entries, or a read mark.
       const counted = options.count(update.id, readSeq)
       if (counted === null && behind && last && update.readSeq > last.readSeq) refreshSoon()
       count = counted ?? (behind ? (last?.unread ?? count) : atMost(count, lastMessage?.seq ?? 0, readSeq))
@@ -274,7 +274,7 @@ export function createList(core: Core, options: ListOptions): List {
     // New objects with the same content would render every row again.
     const members =
       JSON.stringify(last?.members) === JSON.stringify(update.members) && last ? last.members : update.members
-    // What entries told of the group is newer then.
+    // Then the data from entries of the group is newer.
     const { name, avatarUrl, memberCount, role } = behind && last ? last : update
     const group = { name, avatarUrl, memberCount, role }
     put(
@@ -306,7 +306,7 @@ export function createList(core: Core, options: ListOptions): List {
     put(next, !!message || "removed" in entry)
   }
 
-  /** The last message as the log here knows it, which may have been changed or deleted; otherwise `known`. */
+  /** The last message from the loaded log, where it may be changed or deleted; otherwise `known`. */
   function corrected(conversation: Conversation, known: Message | null): Message | null {
     const logged = options.newest(conversation.id)
     // A newer message comes by `addEntry`, which moves the conversation.
@@ -357,7 +357,7 @@ export function createList(core: Core, options: ListOptions): List {
       for (const conversation of page.data) upsert(conversation, true)
       if (isMoved) touch()
       if (!loaded || after) cursor = page.nextCursor
-      // Those of the page as the server counted them, and all others as they are counted here.
+      // Conversations of the page have the server's counts, all others the local ones.
       unreadElsewhere = (cursor && page.totalUnread) || 0
       for (const id of known.keys()) {
         const there = (heads.get(id) ?? known.get(id)) as Conversation
@@ -400,7 +400,7 @@ export function createList(core: Core, options: ListOptions): List {
   const first = single(() => take(), touch)
 
   function refresh(): Promise<void> {
-    // A request that is under way may have been answered before the change that is to be fetched.
+    // A request in flight may have been answered before the change that is to be fetched.
     if (!first.busy() && cancelSoon) {
       cancelSoon()
       cancelSoon = null
@@ -474,7 +474,7 @@ export function createList(core: Core, options: ListOptions): List {
     if (message.type === "read") read(message.conversationId, message.seq)
   })
   core.connection.on("conversation_updated", (conversation) => {
-    // It may have counted otherwise among those that are not loaded, or a page that is under way may undo its settings.
+    // It may have counted differently among those that are not loaded, or a page in flight may undo its settings.
     if (loaded && (known.has(conversation.id) ? first.busy() : unreadElsewhere)) refreshSoon()
     upsert(conversation)
   })
@@ -490,7 +490,7 @@ export function createList(core: Core, options: ListOptions): List {
     upsert: (conversation) => upsert(conversation),
     added(conversation) {
       if (!cursor || known.has(conversation.id)) upsert(conversation)
-      // The time alone does not tell whether it is on a later page.
+      // The time alone does not show whether it is on a later page.
       else if (!isFurtherDown(conversation)) refreshSoon()
     },
     addEntry,
@@ -503,13 +503,13 @@ export function createList(core: Core, options: ListOptions): List {
         .filter(isMessage)
         .map((message) => fold(message, message.seq, entries.filter(isChange), core.me()).message)
         .filter(({ deletedAt }) => !deletedAt)
-      // A page that does not reach back to the mark leaves the most that there can be.
+      // If a page does not reach back to the mark, the result is an upper bound.
       const unread =
         (entries[0]?.seq ?? headSeq + 1) > readSeq + 1
           ? headSeq - readSeq
           : messages.filter(({ seq, senderId }) => seq > readSeq && senderId !== core.me()).length
       if (last) put({ ...last, headSeq, readSeq, lastMessage: messages.at(-1) ?? null, unread })
-      // Only the list counts exactly.
+      // Only the list has the exact count.
       refreshSoon()
     },
     remove(id) {

@@ -1,12 +1,12 @@
 /**
  * The loaded parts of a conversation's log: segments that each cover a range of it, with holes between them. One
  * segment, the tail, receives new entries. One is shown: the tail or, after a jump into the past, another
- * one. A segment holds the messages of its range; the other entries are folded into them. Pure functions.
+ * one. A segment contains the messages of its range; the other entries are folded into them. Pure functions.
  */
 import { type Folded, fold, foldIn, isChange, isMessage, merge } from "./fold.js"
 import type { ChangeEntry, LogEntry, Message, User } from "./wire.js"
 
-/** A part of the log without a hole. */
+/** A part of the log without a gap. */
 export interface Segment {
   /** The first and the last `seq` that it covers. */
   readonly from: number
@@ -38,7 +38,7 @@ export interface Log {
   /** Grows when a loaded message changes. */
   readonly edits: number
   /**
-   * The last entries that changed messages, by `seq`: a page that is on its way may hold those messages as
+   * The last entries that changed messages, by `seq`: a page in flight may contain those messages as
    * they were before.
    */
   readonly changes: readonly ChangeEntry[]
@@ -104,7 +104,7 @@ export function findMessage(log: Log, matches: (message: Message) => boolean): M
 }
 
 /**
- * A page of history with its position, and whether there is more on either side, as far as the answer tells.
+ * A page of history with its position, and whether there is more on either side, if the answer says so.
  */
 export interface Page {
   /** `newest` has no position. */
@@ -114,7 +114,7 @@ export interface Page {
   entries: readonly LogEntry[]
   hasBefore?: boolean | undefined
   hasAfter?: boolean | undefined
-  /** What the page covers, and the entry after which its messages are as they say; undefined: entries of all kinds. */
+  /** The range that the page covers, and the entry as of which its messages are; undefined: entries of all kinds. */
   range?: { from: number; to: number; asOf: number } | undefined
   /** Those of its senders who are not among the conversation's members. */
   users?: readonly User[] | undefined
@@ -141,7 +141,7 @@ export function addPage(log: Log, page: Page): Log {
   const to = range?.to ?? entries.at(-1)?.seq ?? 0
   let next = range ? addMessages(log, entries.filter(isMessage), range) : addEntries(log, entries)
   if (direction === "newest") {
-    // What changed messages before this page is not known one by one.
+    // The entries that changed messages before this page are not known individually.
     const forgotten = Math.max(log.forgotten, range?.asOf ?? 0)
     next = settle({ ...next, loaded: true, tail: Math.max(log.tail, to), forgotten })
   }
@@ -199,7 +199,7 @@ export function knowHead(log: Log, seq: number): Log {
 /** Shows the segment of an entry; null: the tail. */
 export const look = (log: Log, seq: number | null): Log => settle({ ...log, view: seq })
 
-/** The `seq` that is loaded, or else that of the nearest loaded message. */
+/** The `seq` itself if it is loaded, or else that of the nearest loaded message. */
 export function nearest(log: Log, seq: number): number {
   if (holds(log, seq)) return seq
   const distance = (one: Folded) => Math.abs(seqOf(one) - seq)
@@ -224,7 +224,7 @@ export function countUnread(log: Log, readSeq: number, me: string): number | nul
   return count
 }
 
-/** The newest message that is not deleted; null: there is none; undefined: the log here cannot tell. */
+/** The newest message that is not deleted; null: there is none; undefined: the loaded log does not reach far enough. */
 export function newestMessage(log: Log): Message | null | undefined {
   const { from, messages } = tailOf(log)
   if (!log.loaded || hasGap(log)) return undefined

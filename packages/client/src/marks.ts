@@ -1,5 +1,5 @@
 /**
- * Read marks on their way to the server: collected, repeated until acknowledged, and saved over a reload. A
+ * Read marks that are sent to the server: collected, repeated until acknowledged, and saved over a reload. A
  * mark belongs to the generation of the server's store: in another one its `seq` may be another message's.
  */
 import type { Core } from "./core.js"
@@ -16,9 +16,9 @@ export interface Marks {
   mark(conversationId: string, seq: number): void
   /** Whether a mark of another generation than this one waits to be sent. */
   isOther(store: string): boolean
-  /** Drops the marks of other generations than the present one, or those of one conversation. */
+  /** Drops the marks of other generations than the current one, or those of one conversation. */
   drop(conversationId?: string): void
-  /** Sends what is not acknowledged yet. */
+  /** Sends unacknowledged marks. */
   flush(): void
 }
 
@@ -28,7 +28,7 @@ const isOther = (mark: Mark, store: string | undefined) => !!mark.store && !!sto
 const GATHER_MS = 200
 const RETRY_MS = 5_000
 
-/** An answer of the list that is at most this old tells the generation of the server's store. */
+/** The generation in a list answer is used up to this age. */
 const FRESH_MS = 10_000
 
 export function createMarks(core: Core, list: List): Marks {
@@ -61,7 +61,7 @@ export function createMarks(core: Core, list: List): Marks {
     if (!me || sending || !core.isUser(me)) return
     sending = true
     flushedAt = core.clock.now()
-    // A socket's join tells the generation. Without a socket, HTTP is asked first.
+    // A socket's join returns the generation. Without a socket, an HTTP request fetches it first.
     const failure = core.connection.joined() ? null : await check().catch(toError)
     pause = failure?.retryAfterMs ?? 0
     for (const [conversationId, mark] of failure ? [] : [...unsent]) {
@@ -124,7 +124,7 @@ export function createMarks(core: Core, list: List): Marks {
   })
   events.on("restored", () => drop())
   events.on("tab", (message) => {
-    // The other tab may close before it has sent its mark: unless the server tells of it, this one does. Both save all they know
+    // The other tab may close before it has sent its mark: unless the server reports it, this tab sends it. Both save all their marks
     // under one key.
     if (message.type === "read" && note(message.conversationId, message.seq)) soon(RETRY_MS)
   })

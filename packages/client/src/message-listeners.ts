@@ -20,17 +20,18 @@ export function createMessageListeners(core: Core, list: List): Set<MessageListe
   core.events.on("arrived", async (message) => {
     if (!listeners.size) return
     const me = core.me()
-    // It may be muted, and far down in the list. With a new message it is on the first page.
+    // It may be muted and far down the list. With a new message it is on the first page.
     if (!list.get(message.conversationId)) await list.refresh().catch(() => {})
     let isLeader = false
     const notify = () => {
       // Another user is signed in by now.
       if (!core.isUser(me)) return
       const isSilent = isMuted(message)
-      // Each in a task of its own, so that one that throws does not keep the message from the others.
+      // Each listener runs in its own task, so that one that throws does not prevent the others.
       for (const listener of [...listeners]) queueMicrotask(() => listener(message, isLeader, isSilent))
     }
     const claim = core.withLock(
+      // The name is shared with tabs of earlier versions.
       `lamplight:told:${core.scope}:${message.id}`,
       () => {
         isLeader = true

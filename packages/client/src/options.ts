@@ -23,7 +23,7 @@ export interface Clock {
 
 /** The parts of the browser that the client watches: visibility, input and network. */
 export interface BrowserEnvironment {
-  /** Whether the person is there: the page is visible and had input a moment ago. */
+  /** Whether the user is active: the page is visible and had recent input. */
   isActive(): boolean
   /** Whether the page can be seen. */
   isVisible(): boolean
@@ -31,7 +31,7 @@ export interface BrowserEnvironment {
   isOnline(): boolean
   /**
    * Calls `listener` on changes: `wake` when an attempt may succeed now (network back, page visible, device
-   * awake), `active` when the person returned or left, `hide` when the page may close. Returns a function
+   * awake), `active` when the user returned or left, `hide` when the page may close. Returns a function
    * that ends it.
    */
   watch(listener: (what: "wake" | "active" | "hide") => void): () => void
@@ -58,7 +58,7 @@ export interface MessageWrite {
 
 /** A file of an unsent message. */
 export interface OutboxFile {
-  /** The upload that brings it to the server. */
+  /** The upload that sends it to the server. */
   uploadId: string
   name: string
   /** The media type that the sender's browser reported. */
@@ -76,11 +76,11 @@ export interface OutboxRecord {
   conversationId: string
   content: string
   createdAt: string
-  /** The place in the queue: grows with time, within and across tabs. */
+  /** The position in the queue: grows with time, within and across tabs. */
   order: number
   /** Stored before the first attempt: from then on the message may have arrived. */
   dispatched: boolean
-  /** Set when the server refused the message for good. */
+  /** Set when the server refused the message permanently. */
   failed: { code: RefusalCode | string; message: string } | null
   /** The message that this one answers. */
   replyTo?: Quote
@@ -120,7 +120,7 @@ export interface UploadRecord {
   name: string
   type: string
   size: number
-  /** The place among the uploads of its conversation. */
+  /** The position among the uploads of its conversation. */
   order: number
   /** The file's id on the server, once the upload has begun there. */
   fileId: string | null

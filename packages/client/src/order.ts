@@ -1,6 +1,6 @@
 /**
  * The order of the conversations, newest first. The server's list defines it; between two answers of the
- * list, a conversation with a new message moves to the front. Times decide only where nothing else does,
+ * list, a conversation with a new message moves to the front. Times decide only as a last resort,
  * since the server's clock can be set back.
  */
 export interface ConversationOrder {

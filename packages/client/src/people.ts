@@ -9,7 +9,7 @@ import { same, type View, view } from "./store.js"
 import type { PresenceView, RosterState, Store } from "./types.js"
 import type { Absence, Presence, PresenceChange, RosterMode } from "./wire.js"
 
-/** So many people are asked about at once: the server limits how many a connection watches, and an answer is at most 1 MB. */
+/** Users per request: the server limits how many a connection watches, and an answer is at most 1 MB. */
 const MAX_ASKED = 200
 /**
  * A failed request for users is repeated after this many milliseconds, unless the server sends
@@ -43,11 +43,11 @@ export function createPeople(core: Core, mode: RosterMode): People {
   let fresh: RosterModel | null = null
   let lost = true
   let hasListed = false
-  /** The feed was away for so long that the first list is not waited for. */
+  /** The feed was lost for so long that presence does not wait for the first list. */
   let isGivenUp = false
   let cancelLost: (() => void) | null = null
   let cancelReturning = () => {}
-  /** People who are given time to return, as they were shown. */
+  /** Users who have time to return, with their last shown state. */
   const returning = new Map<string, PresenceView>()
   const watched = new Map<string, number>()
   /** Stores that have a listener. */
@@ -131,7 +131,7 @@ export function createPeople(core: Core, mode: RosterMode): People {
       dispatch({ type: "states", states: answer.users ?? [] })
     } catch (thrown) {
       const { retryAfterMs, retryable } = toError(thrown)
-      // The next join asks again, or this timer. Refused for good: the connection watches too many people for now.
+      // The next join or this timer requests them again. A permanent refusal: the connection watches too many users.
       clock.after(retryAfterMs ?? (retryable ? ASK_AGAIN_MS : TOO_MANY_MS), () => {
         const left = userIds.filter((id) => watched.has(id))
         if (left.length && connection.socketId() === socket) void ask(left)
@@ -158,7 +158,7 @@ export function createPeople(core: Core, mode: RosterMode): People {
     if (event.type !== "joined") touch()
   }
 
-  /** Gives people who are missing in the first list of a join time to return. */
+  /** Gives users who are missing in the first list of a join time to return. */
   function hold(next: RosterModel): void {
     cancelReturning()
     for (const [id, { presence }] of model.people)
@@ -247,7 +247,7 @@ export function createPeople(core: Core, mode: RosterMode): People {
         same(last, Object.fromEntries(list.map((id) => [id, show(id)]))),
       )
     },
-    one: (id) => remember(JSON.stringify(id), [id], { ...NOBODY, userId: id }, () => show(id)),
+    one: (id) => remember(JSON.stringify(id), [id], { ...UNKNOWN_VIEW, userId: id }, () => show(id)),
     joinStarted() {
       fresh = emptyRoster
       dispatch({ type: "joined", listed: mode === "full" || mode === "diff" })
@@ -260,7 +260,7 @@ export function createPeople(core: Core, mode: RosterMode): People {
 }
 
 const NO_ACTIVITIES: readonly [] = []
-const NOBODY: Omit<PresenceView, "userId"> = {
+const UNKNOWN_VIEW: Omit<PresenceView, "userId"> = {
   user: null,
   status: "unknown",
   text: null,

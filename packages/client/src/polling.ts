@@ -1,5 +1,5 @@
 /**
- * An Engine.IO connection by engine.io-client: long-polling, and the upgrade to WebSocket. Loaded where WebSocket does not open.
+ * An Engine.IO connection by engine.io-client: long-polling, and the upgrade to WebSocket. Loaded if WebSocket does not open.
  *
  * It polls by `fetch`, which all runtimes have: browsers, Node, Deno, Bun, workers. engine.io-client's own polling leaves a request
  * open when the connection is given up, rejects without a listener when an answer is cut off, and omits the cookies that load

@@ -68,7 +68,7 @@ export function createRows(me: () => string | null) {
     }))
   }
 
-  /** The row of a message as it will be after what is not sent yet. */
+  /** The row of a message with its unsent changes applied. */
   function withWrites(row: MessageRow, message: Message, writes: readonly OutboxItem[]): MessageRow {
     return remember(
       `w:${row.key}`,
@@ -151,7 +151,7 @@ export function createRows(me: () => string | null) {
     edits = log.edits
   }
 
-  /** Puts what is not sent yet into the rows that it changes. */
+  /** Applies unsent changes to their rows. */
   function overlay(rows: MessageRow[], items: readonly OutboxItem[]): void {
     const writes = new Map<string, OutboxItem[]>()
     for (const item of items) {

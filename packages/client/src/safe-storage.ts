@@ -12,7 +12,7 @@ export type SafeStorage = <M extends Method>(
 /** A storage that takes longer than this for one call is not called again until it has answered that one. */
 const STORAGE_LIMIT_MS = 2_000
 
-/** Wraps a storage. `storage` is called with the first use; `changed` when the storage is given up, and when it answers after all. */
+/** Wraps a storage. `storage` is called with the first use; `changed` when the storage stops answering, and when it answers again. */
 export function createSafeStorage(
   storage: () => ClientStorage,
   clock: Clock,

@@ -21,8 +21,8 @@ export function createSavedMap<T>(core: Core, name: string) {
     map,
     save,
     /**
-     * Calls `take` with each value that an earlier page saved for the same user, once `ready` is there too, then writes what is here
-     * besides.
+     * Calls `take` with each value that an earlier page saved for the same user, once `ready` has resolved too, then writes the other
+     * local values.
      */
     async load(take: (conversationId: string, value: T) => void, ready?: Promise<unknown>): Promise<void> {
       const me = core.me()
@@ -34,7 +34,7 @@ export function createSavedMap<T>(core: Core, name: string) {
       if (core.isUser(me)) {
         for (const [id, value] of before) take(id, value)
         if (map.size || mine.newer) save()
-        // The user has left, with what they wrote in this moment.
+        // The user has left, and their newest values with them.
       } else if (mine.newer)
         void core.storage("set", mine.key, { ...Object.fromEntries(before), ...mine.newer })
     },

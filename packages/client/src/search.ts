@@ -4,11 +4,11 @@ import type { Core } from "./core.js"
 import type { ClientTools } from "./tools.js"
 import type { PageAnswer, SearchHit } from "./wire.js"
 
-/** A busy server is asked so often in all. */
+/** The total number of attempts with a busy server. */
 const MAX_TRIES = 5
 const FIRST_RETRY_MS = 500
 const LAST_RETRY_MS = 8_000
-/** So many pages without a hit are read through, for example after deletions that the index does not know of yet. */
+/** How many pages without a hit are skipped, for example after deletions that are not in the index yet. */
 const MAX_EMPTY = 10
 
 const moment = (time: Date | string | undefined) => (time instanceof Date ? time.toISOString() : time)
@@ -47,7 +47,7 @@ export async function searchMessages(
     }
   }
 
-  /** Ends early if the search is given up. */
+  /** Ends early if the search is aborted. */
   const pause = (ms: number) =>
     new Promise<void>((resolve) => {
       const end = () => {

@@ -8,7 +8,7 @@ import type { OutboxRecord } from "./options.js"
 import { inBackground } from "./store.js"
 import type { SessionAnswer, User } from "./wire.js"
 
-/** Requests that tell, or ask, who the user is. */
+/** Requests that set or return the user. */
 const AUTH_PATHS = /auth($|\/(session|register|login))/
 
 type Headers = Record<string, string>
@@ -17,9 +17,9 @@ const anotherUser = () =>
   new LamplightError({ code: "conflict", message: "Another person has signed in.", retryable: false })
 
 export interface Session {
-  /** Headers for a request, after those that the server refused. Null: there is nothing new to try. */
+  /** Headers for a request, after `refused` ones. Null: there are no others to try. */
   headers(path: string, refused?: Headers): Promise<Headers | null>
-  /** The `auth` of a new socket. Finds out who the user is, as far as possible without a socket. */
+  /** The `auth` of a new socket. Identifies the user as far as possible without a socket. */
   authenticate(): Promise<Headers>
   /** Resolves when the user is known as well as possible before a message is written. */
   settle(): Promise<void>
@@ -31,7 +31,7 @@ export interface Session {
   signOut(everywhere?: boolean, deletion?: object): Promise<void>
 }
 
-/** `http` is the one that this session makes the headers for. `hasToken`: whether the application gives tokens. */
+/** `http` uses the headers of this session. `hasToken`: whether the application provides tokens. */
 export function createSession(
   core: Core,
   http: Http,
@@ -90,7 +90,7 @@ export function createSession(
     try {
       await identity.handshake()
     } catch (thrown) {
-      // Released again meanwhile: that token was dropped, and the next `retain` asks for one.
+      // Released again meanwhile: that token was dropped, and the next `retain` requests one.
       if (mine !== releases) return
       const error = toError(thrown)
       if (error.retryable) connection.restart()
@@ -102,7 +102,7 @@ export function createSession(
   async function renew(): Promise<void> {
     try {
       if (!hasToken) {
-        // The session has ended: the server closes the socket, and the next attempt finds out who is signed in.
+        // The session has ended: the server closes the socket, and the next attempt identifies the user again.
         account.forget()
         return
       }
@@ -154,13 +154,13 @@ export function createSession(
     },
     async settle() {
       await verifying
-      // Right after the start it may not be known yet.
+      // Right after the start the mode may not be known yet.
       if (connection.retained() && account.state.get().status === "unknown") await identify().catch(() => {})
     },
     async confirm(entry) {
       if (!entry.record.uncertain) return
       checkRefused()
-      // The token for which this tab waits since its release may tell already.
+      // The token that this tab requested after its release may have arrived already.
       await identity.handshake()
       // It was written in another tab, which waits for a token of its own.
       if (entry.record.uncertain) await identity.requestedAfter(Date.parse(entry.record.createdAt))

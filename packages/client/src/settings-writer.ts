@@ -1,4 +1,4 @@
-/** Sends what the user sets for conversations: in order for each, and again until the server has answered. Loaded when it is needed. */
+/** Sends the user's conversation settings: in order for each conversation, repeated until the server has answered. Loaded on demand. */
 import type { delayAfter } from "./backoff.js"
 import type { refusal } from "./content.js"
 import type { Core } from "./core.js"
@@ -7,11 +7,11 @@ import type { SettingsChange, WriteResult } from "./types.js"
 import type { Conversation } from "./wire.js"
 
 export interface SettingsWriter {
-  /** The conversation with what is not sent yet. */
+  /** The conversation with its unsent settings applied. */
   applied(conversation: Conversation): Conversation
   /** Shows a change and sends it. Resolves when the server has answered. */
   change(id: string, change: SettingsChange): Promise<WriteResult>
-  /** Takes over what earlier pages and other tabs have not sent, and sends it. */
+  /** Loads the unsent changes of earlier pages and other tabs, and sends them. */
   load(): Promise<void>
 }
 
@@ -30,12 +30,12 @@ const LAST_RETRY_MS = 30_000
 export function createSettingsWriter(core: Core, options: WriterOptions): SettingsWriter {
   const { answered, delayAfter, refusal, toError } = options
   const { events } = core
-  /** The unsent changes in order. Later ones are merged, but not into the one that is on its way. */
+  /** The unsent changes in order. Later ones are merged, but not into the one in flight. */
   const queues = new Map<string, SettingsChange[]>()
   const waiting = new Map<SettingsChange, ((result: WriteResult) => void)[]>()
-  /** All that was set here, whether it is sent or not. */
+  /** All settings made in this tab, sent or not. */
   const set = new Map<string, SettingsChange>()
-  /** What is on its way, by conversation. */
+  /** The changes in flight, by conversation. */
   const sending = new Map<string, SettingsChange>()
   let failures = 0
   let cancel: (() => void) | null = null
@@ -45,10 +45,10 @@ export function createSettingsWriter(core: Core, options: WriterOptions): Settin
   const newTab = () => `${core.newId()}\n`
   let tab = newTab()
   const key = () => `settings:${core.scope}:${core.me()}`
-  /** What this tab took over of others, as it was then: it is stored under this tab's names from then on. */
+  /** The changes taken over from other tabs, in their state at that time: they are stored under this tab's names from then on. */
   const taken = new Map<string, string>()
 
-  /** Stores the queues, and leaves alone what other tabs have stored. */
+  /** Stores the queues without touching the records of other tabs. */
   function save(): void {
     const at = key()
     const mine = tab

@@ -11,7 +11,7 @@ import type { SettingsChange, WriteResult } from "./types.js"
 import type { Conversation } from "./wire.js"
 
 export interface Settings {
-  /** The conversation as it is once the server has what is not sent yet. */
+  /** The conversation with its unsent settings applied. */
   applied(conversation: Conversation): Conversation
   /** Resolves when the server has answered. */
   change(id: string, change: SettingsChange): Promise<WriteResult>

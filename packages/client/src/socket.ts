@@ -111,7 +111,7 @@ export function openSocket({ url, auth, transports, ...options }: SocketRequest)
   function start(names: SocketRequest["transports"]): void {
     begin(names).catch((thrown) => {
       if (isOver) return
-      // An address that is refused at once, or a part that cannot be loaded.
+      // The address is refused at once, or a chunk cannot be loaded.
       if (names.length > 1) start(names.slice(1))
       else events.emit("connect_error", new Error(String(thrown)))
     })

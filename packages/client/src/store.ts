@@ -90,7 +90,7 @@ export function same<T extends object>(last: T | null | undefined, next: T): T {
 export interface Single {
   (): Promise<void>
   busy(): boolean
-  /** Forgets the running one: its result is not needed any more. */
+  /** Abandons the running work: its result is not needed any more. */
   drop(): void
 }
 
@@ -116,5 +116,5 @@ export function single(work: () => Promise<void>, ended?: () => void): Single {
   })
 }
 
-/** Runs without anybody waiting; a failure shows in a state. */
+/** Runs work that no caller awaits; a failure shows in a state. */
 export const inBackground = (work: Promise<unknown>): void => void work.catch(() => {})

@@ -13,7 +13,7 @@ export function createTyping(core: Core, conversationId: string) {
   const { clock } = core
   const uptime = clock.uptime ?? clock.now
   const store = cell<TypingState>({ userIds: [] })
-  /** Those who type, each with what cancels the timer of their notice. */
+  /** Users who are typing, each with the function that cancels its timer. */
   const typists = new Map<string, () => void>()
   let sentAt = Number.NEGATIVE_INFINITY
 
@@ -37,7 +37,7 @@ export function createTyping(core: Core, conversationId: string) {
       )
       if (!cancel) store.set({ userIds: [...typists.keys()] })
     },
-    /** Tells the others whether the user types. */
+    /** Notifies the other members whether the user is typing. */
     set(isTyping: boolean): void {
       const now = uptime()
       const since = now - sentAt

@@ -21,16 +21,16 @@ export interface ThreadOptions {
   write(id: string, target: WriteTarget, action: MessageAction): Promise<SendResult>
   mark(id: string, seq: number): void
   setSettings(id: string, change: SettingsChange): Promise<WriteResult>
-  /** Asks for what only `sync` tells: how far the others got. */
+  /** Requests the marks of the other members, which only `sync` returns. */
   sync(id: string): void
 }
 
 /** A conversation, for the rest of the client. */
 export interface Thread extends ConversationHandle {
   log(): Log
-  /** How many messages past the mark are by others; null if the log here cannot tell. */
+  /** How many messages past the mark are by others; null if the loaded log does not reach far enough. */
   count(readSeq: number): number | null
-  /** The newest message that is not deleted; undefined if the log here cannot tell. */
+  /** The newest message that is not deleted; undefined if the loaded log does not reach far enough. */
   newest(): Message | null | undefined
   /** A loaded message of the user, by the id that the client gave it. */
   findSent(clientMessageId: string): Message | undefined
@@ -42,7 +42,7 @@ export interface Thread extends ConversationHandle {
   restored(answer: SyncedConversation): void
   receipt(receipt: Receipt): void
   onTyping(event: TypingEvent): void
-  /** The user is announced on a new socket: tells the server again that the conversation is open. */
+  /** The user is announced on a new socket: reports to the server again that the conversation is open. */
   rejoin(): void
   /** Loads the entries after the tail, if there are any, or `always`. */
   follow(always?: boolean): Promise<void>

@@ -71,15 +71,15 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
   let isRemoved = false
   let openCount = 0
   let cancelAgain = () => {}
-  /** Whether the person reads above the end. */
+  /** Whether the user reads above the end. */
   let stays = false
-  /** Where that is, by `seq`, as far as it is known. */
+  /** The `seq` of that position, if it is known. */
   let place: number | undefined
-  /** That is where a jump led, and nothing has said otherwise since. */
+  /** Whether that position is the target of the last jump. */
   let isAimed = false
-  /** Counts jumps: only the last one may change what is shown. */
+  /** Counts jumps: only the last one may change the shown segment. */
   let jumps = 0
-  /** Counts resets: what was requested before the last one belongs to another log. */
+  /** Counts resets: answers to earlier requests belong to another log. */
   let resets = 0
   let rows = createRows(core.me)
   const typing = createTyping(core, id)
@@ -125,7 +125,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     showSome()
   }
 
-  /** The side that entries grow which were not asked for. A person who reads above them, nobody knows where, may be anywhere. */
+  /** The side that grows by entries that were not requested. The user may read at an unknown position above them. */
   const grownSide = (): Side => (stays && place === undefined ? OLDER : NEWER)
 
   /** Returns whether the log, the user and the server's data are still those of now. */
@@ -188,7 +188,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     () => take({ direction: "after", at: shown(log).to, limit: PAGE }),
     () => {},
   )
-  /** Loads what follows the tail. */
+  /** Loads the entries after the tail. */
   const rest = fetching(
     async () => {
       const isCurrent = since()
@@ -200,7 +200,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
         misses = lastSeq(log) > began ? 0 : misses + 1
         if (!page.hasAfter && (!hasGap(log) || lastSeq(log) === before)) return
       }
-      // A person who reads further up stays there, before a hole.
+      // A user who reads further up stays there, before a gap.
       const place = log.view ?? (stays ? lastSeq(log) : null)
       await take({ direction: "newest", limit: PAGE }, (next) => look(next, place))
       if (!isCurrent()) return
@@ -235,7 +235,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     return hasGap(log) || always ? rest() : Promise.resolve()
   }
 
-  /** Tries again what could not be loaded, with growing delays. */
+  /** Retries failed loads, with growing delays. */
   function again(): void {
     cancelAgain()
     if ((error && !error.retryable) || !core.me() || !core.isCurrent(core.epoch())) return
@@ -244,7 +244,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     )
   }
 
-  /** Shows the end, which is where the person is then. */
+  /** Shows the end, which becomes the user's position. */
   function lookAtEnd(): void {
     jumps++
     stays = false
@@ -252,7 +252,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     change(look(log, null))
   }
 
-  /** Who loads on from where a jump led reads elsewhere by then, also where no page tells the place. */
+  /** A user who loads more pages after a jump has moved on, also if the page does not report a position. */
   function leaveAim(): void {
     if (isAimed) place = undefined
     isAimed = false
@@ -293,7 +293,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     if (openCount && hasOlder(log) && !error && !isStuck && !shown(log).messages.length) inBackground(older())
   }
 
-  /** Loads what is missing. During the catch-up `sync` brings it. */
+  /** Loads missing entries. During the catch-up `sync` returns them. */
   function fill(): void {
     if (hasGap(log) && core.connection.state.get().status !== "catching-up") inBackground(follow())
   }
@@ -319,7 +319,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
         const full = log
         core.connection.emit("leave_conversation", { conversationId: id })
         lookAtEnd()
-        // The rows of what was let go are not kept either.
+        // The rows of dropped messages are dropped, too.
         if (log !== full) rows = createRows(core.me)
         messages.get()
       }
@@ -413,7 +413,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     },
     follow,
     touch() {
-      // The thread may have been made before it was known who the user is.
+      // The thread may have been created before the user was known.
       if (log.me !== core.me()) log = { ...log, me: core.me() }
       const next = log.loaded ? knowHead(log, options.list.get(id)?.headSeq ?? 0) : log
       const more = next !== log

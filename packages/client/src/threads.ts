@@ -1,4 +1,4 @@
-/** The conversations that have been asked for, and what reaches them: events of the server and of the other modules. */
+/** The requested conversations, and the events of the server and of other modules for them. */
 import type { Core } from "./core.js"
 import { isMessage } from "./fold.js"
 import { hasGap } from "./log.js"
@@ -8,9 +8,9 @@ import type { Thread, ThreadOptions } from "./thread-contract.js"
 import type { LogEntry } from "./wire.js"
 
 export interface Threads extends Iterable<Thread> {
-  /** The conversation with this id; made when first asked for. */
+  /** The conversation with this id, created on first use. */
   get(id: string): Thread
-  /** The conversation if it has been asked for. */
+  /** The conversation if it has been created. */
   find(id: string): Thread | undefined
 }
 
@@ -57,7 +57,7 @@ export function createThreads(core: Core, options: ThreadOptions): Threads {
   events.on("connection", ({ now }) => {
     for (const thread of threads.values()) {
       thread.touch()
-      // The catch-up leaves out what is too far away.
+      // The catch-up omits entries that are too far away.
       if (now.status === "connected" && hasGap(thread.log())) inBackground(thread.follow())
     }
   })

@@ -1,5 +1,5 @@
 /**
- * What the parts that load later use of the client: an import would make a bundler cut the client in pieces, which compress worse.
+ * The parts of the client that lazily loaded modules use: an import would make a bundler split the client into chunks that compress worse.
  */
 import { delayAfter } from "./backoff.js"
 import { refusal } from "./content.js"

@@ -35,7 +35,7 @@ export function trim(log: Log, grown: Side, most = MAX_ENTRIES, place?: number):
   const segments = log.segments.flatMap((segment) => {
     if (segment === seen) return isApart ? [part, rest] : [part]
     if (segment === tail) return [rest]
-    // What waits for missing entries is fetched with them.
+    // Entries that wait for missing ones are fetched with them.
     if (segment.from > lastSeq(log)) return [isLong(segment, most) ? lasts(segment, most) : segment]
     return []
   })
@@ -68,7 +68,7 @@ function cut(segment: Segment, grown: Side, most: number, place?: number): Segme
     const isNear = (begin > 0 && at < begin + margin) || (begin < latest && at >= begin + most - margin)
     if (isNear) begin = Math.max(0, Math.min(at - (most >> 1), latest))
   }
-  // The rest is at least two messages: one that is let go, and one for the tail.
+  // The rest is at least two messages: one that is dropped, and one for the tail.
   if (begin === latest - 1) begin = latest
   const kept = messages.slice(begin, begin + most)
   const last = kept.at(-1)?.base
@@ -85,7 +85,7 @@ function lasts(segment: Segment, count: number): Segment {
   return messages[0] ? { ...segment, from: seqOf(messages[0]), messages } : segment
 }
 
-/** A short end of a segment that leaves out a message after `seq`. */
+/** A short end of a segment that omits a message after `seq`. */
 function after(segment: Segment, seq: number): Segment {
   const first = segment.messages.findIndex((one) => seqOf(one) > seq)
   return lasts(segment, Math.max(1, Math.min(SHORT_TAIL, segment.messages.length - first - 1)))

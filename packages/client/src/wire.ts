@@ -169,7 +169,7 @@ export interface DetailsEntry extends SentDetailsEntry {
   content?: undefined
 }
 
-/** An entry that changes who is in a group, or what it is called. */
+/** An entry that changes the members, name or picture of a group. */
 export type GroupEntry = MembersEntry | DetailsEntry
 
 /**

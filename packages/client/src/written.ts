@@ -1,4 +1,4 @@
-/** What an unsent change makes of a message. */
+/** Applies unsent changes to messages. */
 import type { OutboxItem } from "./types.js"
 import type { ChangeEntry } from "./wire.js"
 

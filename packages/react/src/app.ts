@@ -29,7 +29,7 @@ export function useAccount(): MeState &
   return { ...useMe(), updateAccount, changePassword, deleteAccount, logout, logoutEverywhere }
 }
 
-/** The list of conversations, the pinned ones first, the archived ones apart, and the ways to load more of it. */
+/** The list of conversations, pinned ones first and archived ones separately, and the actions to load more of it. */
 export function useConversations(): ConversationsState & {
   loadMore(): Promise<void>
   loadArchived: Lamplight["loadArchivedConversations"]
@@ -44,7 +44,7 @@ export function useConversations(): ConversationsState & {
   }
 }
 
-/** The number of unread messages, in all and by conversation. */
+/** The number of unread messages, in total and by conversation. */
 export function useUnread(): UnreadState {
   return useStore(useLamplight().unread)
 }
@@ -56,8 +56,8 @@ export function useOutbox(): OutboxState & Pick<Outbox, "retry" | "edit" | "disc
 }
 
 /**
- * Whether the server's data went back in time, for example by a restored backup, and `dismiss` for when the
- * user has read that.
+ * Whether the server lost data, for example because a backup was restored, and `dismiss` for when the
+ * user has read the notice.
  */
 export function useRestored(): RestoredState & { dismiss(): void } {
   const client = useLamplight()

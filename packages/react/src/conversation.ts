@@ -70,7 +70,7 @@ export function useConversation(id: string): ConversationView {
 /**
  * Marks a conversation as read up to its newest message in `messages.rows`, while the component is mounted and the page visible.
  * Mount it with the thread, or pass `false` while the user cannot see the newest message. A message that arrives while the page is in
- * the background is read when the user comes back. `unread` falls by this or by `markRead()` alone.
+ * the background is read when the user comes back. Only this hook and `markRead()` lower `unread`.
  */
 export function useMarkRead(id: string, isShown = true): void {
   const handle = useLamplight().conversation(id)
@@ -89,12 +89,12 @@ export function useMarkRead(id: string, isShown = true): void {
   }, [handle, isShown])
 }
 
-/** The messages of a conversation, with their reactions, replies and what became of them, without opening it. */
+/** The messages of a conversation, with their reactions, replies and states, without opening it. */
 export function useMessages(id: string): MessagesState {
   return useStore(useLamplight().conversation(id).messages)
 }
 
-/** Who is typing in it. */
+/** The users who are typing in it. */
 export function useTyping(id: string): TypingState {
   return useStore(useLamplight().conversation(id).typing)
 }

@@ -15,7 +15,7 @@ import { useLamplight, useStore } from "./provider.js"
 type UploadActions = Pick<Uploads, "add" | "pause" | "resume" | "cancel">
 
 /**
- * The uploads of a conversation that no message has yet, in order: what its composer shows. Give them to `send` as `uploads`. `add`
+ * The uploads of a conversation that no message has yet, in order, for its composer. Pass them to `send` as `uploads`. `add`
  * takes the conversation's id and a file.
  */
 export function useUploads(conversationId: string): UploadActions & { uploads: readonly Upload[] } {
@@ -29,8 +29,8 @@ export function useUploads(conversationId: string): UploadActions & { uploads: r
 }
 
 /**
- * One upload, for a row of `row.files`; null once it is over, or where this tab knows nothing of it. The progress of others renders
- * nothing.
+ * One upload, for a row of `row.files`; null once it has ended, or if this tab does not have it. The progress of other uploads does not
+ * render it.
  */
 export function useUpload(uploadId: string): Upload | null {
   const { uploads } = useLamplight()
@@ -42,7 +42,7 @@ export function useUpload(uploadId: string): Upload | null {
   )
 }
 
-/** The files that others are sharing in a conversation now, each with how far it is, and for a moment its end. */
+/** The files that other members are uploading to a conversation now, with their progress and, for a moment, their end. */
 export function useFileProgress(conversationId: string): readonly FileProgress[] {
   const all = useStore(useLamplight().sharing)
   return useMemo(() => all.filter((one) => one.conversationId === conversationId), [all, conversationId])
@@ -60,7 +60,7 @@ export function useFileUrl(file: SharedFile, which?: "file" | "thumbnail"): stri
 }
 
 /**
- * The files of a conversation's messages, of these kinds or all: the newest message first. Loaded and kept true while mounted; `loadMore`
+ * The files of a conversation's messages, of these kinds or all, newest message first. Loaded and up to date while mounted; `loadMore`
  * loads the next page.
  */
 export function useConversationFiles(

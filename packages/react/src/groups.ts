@@ -4,7 +4,7 @@ import { useLamplight, useStore } from "./provider.js"
 /** The actions on the members of a conversation. */
 type MemberActions = Pick<Members, "loadMore" | "reload" | "add" | "remove" | "setRole" | "leave">
 
-/** The members of a conversation, in the order of their ids, and the changes of them. Loaded and kept true while mounted. */
+/** The members of a conversation, in the order of their ids, and the actions on them. Loaded and up to date while mounted. */
 export function useMembers(conversationId: string): MembersState & MemberActions {
   const store = useLamplight().members(conversationId)
   const { loadMore, reload, add, remove, setRole, leave } = store

@@ -1,5 +1,5 @@
 "use client"
-/** `@lamplight/react`: thin hooks over `@lamplight/client`. State lives in the client, and a hook reads one store; `useSearch` keeps its hits. */
+/** `@lamplight/react`: thin hooks over `@lamplight/client`. State lives in the client, and a hook reads one store; `useSearch` stores its own hits. */
 export {
   useAccount,
   useConnection,

@@ -1,7 +1,7 @@
 import type { PresenceView, RosterState } from "@lamplight/client"
 import { useLamplight, useStore } from "./provider.js"
 
-/** Everybody who is online. */
+/** All users who are online. */
 export function useRoster(): RosterState {
   return useStore(useLamplight().roster())
 }

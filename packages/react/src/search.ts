@@ -32,8 +32,8 @@ type State = Pick<SearchView, "status" | "query" | "hits" | "error" | "loadingMo
 const idle: State = { status: "idle", query: "", hits: [], error: null, loadingMore: false, cursor: null }
 
 /**
- * Searches messages while the user types: after a pause, and only the newest query counts. An earlier search is given up. For
- * another filter, give other values: the object may be a new one each time.
+ * Searches messages while the user types: after a pause, and only the newest query counts. An earlier search is aborted. For
+ * another filter, pass other values: the object may be a new one each time.
  */
 export function useSearch(query: string, filter: SearchFilter = {}): SearchView {
   const client = useLamplight()

@@ -40,7 +40,7 @@ function Waiting() {
   return <SignInPage lit={false} title={words.product} />
 }
 
-/** Loaded where the server asks so. Accounts, the default, are in the first script. */
+/** Loaded if the server uses this mode. Accounts, the default, are in the first script. */
 const OpenSignIn = later(
   async () => ({ default: (await import("../session/OpenSignIn")).OpenSignIn }),
   <Waiting />,
@@ -50,17 +50,17 @@ const TokenSignIn = later(
   <Waiting />,
 )
 
-/** Stored by the service worker: it is there when it is needed. */
+/** Stored by the service worker, so that it is available offline. */
 const OfflinePage = later<{ onRetry: (isQuiet: boolean) => void }>(
   () => import("../offline/OfflinePage"),
   null,
   { instead: ({ onRetry }) => <ServerUnreachable onRetry={() => onRetry(false)} /> },
 )
 
-/** A server that takes longer than this is taken for one that is away, where something is saved. */
+/** A server that takes longer than this counts as away if the device has saved data. */
 const SLOW_MS = 4_000
 
-/** The delay before a server that did not answer is asked again. */
+/** The delay before the next request to a server that did not answer. */
 const ASK_AGAIN_MS = 3_000
 
 export function App() {
@@ -79,7 +79,7 @@ export function App() {
   useEffect(() => {
     const abort = new AbortController()
     void detectAuthMode(abort.signal).then((found) => {
-      // StrictMode, or a quick "try again", asks twice: only the last answer counts.
+      // StrictMode, or a quick "try again", sends two requests: only the last answer counts.
       if (abort.signal.aborted) {
         if (found.kind === "local") found.client.close()
         return
@@ -87,7 +87,7 @@ export function App() {
       setAuthMode(found)
       if (found.kind === "local") {
         if (found.user) enter(found.client, found.user)
-        // The session ended elsewhere, while no page was open here: its user has nothing on this device any more.
+        // The session ended elsewhere while no page was open here: remove its user's data from this device.
         else leaveDevice()
       }
       const identity = found.kind === "open" ? rememberedIdentity() : null
@@ -102,7 +102,7 @@ export function App() {
     return () => abort.abort()
   }, [visit])
 
-  // A network that swallows everything: what is saved can be read meanwhile.
+  // The network swallows requests: saved data can be read meanwhile.
   const isAsking = authMode === null && session === null
   useEffect(() => {
     if (!isAsking) return
@@ -218,7 +218,7 @@ export function App() {
   )
 }
 
-/** Nothing of a user is read on this device without them, and nothing comes any more. */
+/** Removes a user's saved data from this device and ends their notifications. */
 function leaveDevice(): void {
   void forgetDevice()
   removeCopy()

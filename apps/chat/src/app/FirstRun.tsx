@@ -10,14 +10,14 @@ import { useTouch } from "./hooks"
 
 const text = words.firstRun
 
-/** So long the button says that the link was copied. */
+/** How long the button shows that the link was copied. */
 const COPIED_MS = 2_000
 
 /** The empty state of a new user: people to write to, and a link to invite others. */
 export function FirstRun(props: {
   mode: "local" | "open" | "token"
   title: string
-  /** Leads to the people; left out where they are in view. */
+  /** Opens the people panel; omitted if the panel is in view. */
   onFind?: () => void
 }) {
   const { mode, title, onFind } = props
@@ -44,7 +44,7 @@ export function FirstRun(props: {
   )
 }
 
-/** Shares the address of the page, where there is a menu for it, or else copies it. */
+/** Shares the address of the page if the browser can, or else copies it. */
 function Invite() {
   const [copied, setCopied] = useState(false)
   const isTouch = useTouch()

@@ -12,7 +12,7 @@ import { chime, isToldOf, LOOK_AGAIN_MS, lookAt, notificationsWanted } from "./a
 import { sound } from "./choices"
 import { useReading } from "./hooks"
 
-/** So much of a message is shown. */
+/** The most characters of a message to show. */
 const MAX_TEXT = 140
 
 /**
@@ -66,7 +66,7 @@ export function Notify({
           senderName: sender?.name || words.product,
           conversationName: (item?.kind === "group" && item.name) || undefined,
           text: plainStart(content, MAX_TEXT) || describeFiles(message.attachments ?? []),
-          // As the policy of the page has it, which does not hold for notifications.
+          // Apply the page's content security policy, which does not cover notifications.
           avatarUrl: mode === "local" ? ownPicture(sender?.avatarUrl) : sender?.avatarUrl,
         }
         showNotice(notice, () => onShow(conversationId))

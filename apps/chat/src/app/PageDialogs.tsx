@@ -9,7 +9,7 @@ import type { Opened } from "./usePage"
 
 type Dialogs = typeof import("./dialogs")
 
-/** A dialog of the script that they share. */
+/** A dialog of the shared chunk. */
 function dialog<P extends object>(pick: (dialogs: Dialogs) => ComponentType<P>): Later<P> {
   return later(async () => ({ default: pick(await import("./dialogs")) }), null, {
     soon: true,

@@ -37,7 +37,7 @@ const Details = later(
   () => <Skeleton rows={5} kind="people" label={words.details.loading} />,
 )
 
-/** Keeps a copy of what is seen for a time without a server. */
+/** Saves a copy of the shown data, to read without a server. */
 const KeepCopy = later(() => import("../offline/KeepCopy"), null, { soon: true, instead: () => null })
 
 /** Loaded when the first group is made. */
@@ -59,10 +59,10 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
   const { since: restoredAt } = useRestored()
   const selected = route.view === "thread" ? route.conversationId : null
   const openedBy = useRef<HTMLElement | null>(null)
-  /** The details were closed by hand, and give the focus back. */
+  /** The user closed the details, which return the focus. */
   const returning = useRef(false)
   const [search, setSearch] = useState(noSearch)
-  /** The dialog for a new group is open, and what takes the focus back. */
+  /** The open dialog for a new group, and the element that gets the focus back. */
   const [grouping, setGrouping] = useState<{ opener: HTMLElement | null } | null>(null)
   const newGroup = useCallback((opener: HTMLElement | null) => setGrouping({ opener }), [])
 
@@ -128,7 +128,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
   useEffect(() => {
     if (details || !returning.current) return
     returning.current = false
-    // A panel that was open before a reload was opened by nothing that is here.
+    // A panel that was open before a reload has no opener on this page.
     const opener = openedBy.current?.isConnected ? openedBy.current : null
     if (opener) opener.focus()
     else focusThread()
@@ -229,7 +229,7 @@ export function Shell(props: { self: User; mode: "local" | "open" | "token"; onL
             <NoThread mode={mode} onFind={wide ? focusPeople : openPeople} />
           ) : (
             <Thread
-              // The state of a log that was replaced (what was seen, the divider) is dropped with it.
+              // The state of a replaced log (read position, divider) is dropped with it.
               key={`${selected}:${restoredAt}`}
               id={selected}
               self={self}
@@ -321,7 +321,7 @@ function nameOfConversation(client: Lamplight, id: string, selfId: string): stri
   return item && conversationTitle(item, selfId)
 }
 
-/** Escape ends what is nearer first: an edit in the composer, a search. */
+/** Escape first ends an edit in the composer, then a search. */
 function isInDetails({ target }: KeyboardEvent): boolean {
   return target === document.body || (target as HTMLElement).closest(".panel-details") !== null
 }

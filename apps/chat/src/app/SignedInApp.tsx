@@ -32,7 +32,7 @@ export function SignedInApp(props: {
     if (isConnected) startPreloading()
   }, [isConnected])
 
-  // The server never accepted this token, so no user was signed in. The form for tokens shows that.
+  // The server never accepted this token, so no user was signed in. The token form shows that.
   const isRefused = connection.status === "refused"
   const never = isRefused && !connection.stale
   useEffect(() => {

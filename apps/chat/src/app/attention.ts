@@ -65,7 +65,7 @@ export async function wantNotifications(wanted: boolean): Promise<boolean> {
 /** Whether a message that arrives makes a sound and a notification: one rule for both. */
 export function isToldOf(message: {
   conversationId: string
-  /** Whether this tab tells, for all tabs of this browser. */
+  /** Whether this tab notifies, for all tabs of this browser. */
   isLeader: boolean
   /** Whether the user has muted the conversation. */
   isSilent: boolean

@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from "react"
 
-/** Something that the user chooses for this device: it holds at once, in every tab, and over a reload. */
+/** A user's choice for this device: it applies at once, in every tab, and after a reload. */
 export interface Choice<T extends string> {
   get(): T
   set(value: T): void

@@ -5,7 +5,7 @@ import { nextMidnight } from "../logic/days"
 /** The time, updated every `everyMs`, for "5 min ago" and countdowns. */
 export function useNow(everyMs: number, running = true): Date {
   const [now, setNow] = useState(() => new Date())
-  // When it starts again, the time of the last run must not be drawn, not even once.
+  // After a restart, the time of the last run must never be rendered.
   const [wasRunning, setWasRunning] = useState(running)
   if (wasRunning !== running) {
     setWasRunning(running)
@@ -20,7 +20,7 @@ export function useNow(everyMs: number, running = true): Date {
   return now
 }
 
-/** Whether that much time has passed since `since`; null: there is nothing to wait for. */
+/** Whether that much time has passed since `since`; null: nothing to wait for. */
 export function useOlderThan(ms: number, since: Date, asked: boolean): boolean {
   const due = since.getTime() + ms
   const [old, setOld] = useState(() => Date.now() >= due)
@@ -85,10 +85,10 @@ export function useMedia(query: string): boolean {
   )
 }
 
-/** The only pointer is a finger. */
+/** Touch is the only pointer. */
 export const TOUCH = "(hover: none) and (pointer: coarse)"
 
-/** Whether the only pointer is a finger: its keyboard has no Shift+Enter. */
+/** Whether touch is the only pointer: its keyboard has no Shift+Enter. */
 export function useTouch(): boolean {
   return useMedia(TOUCH)
 }
@@ -134,7 +134,7 @@ export function useReading(): boolean {
   return reading
 }
 
-/** Whether the component has been painted once: what is not in view can come then. */
+/** Whether the component has been painted once: content out of view can be rendered then. */
 export function useAfterPaint(): boolean {
   const [isPainted, setPainted] = useState(false)
   useEffect(() => {

@@ -36,7 +36,7 @@ function show(language: Language): void {
 }
 
 /**
- * Loads the texts of the language that the first paint has. Nothing can be shown without: a language that cannot be loaded gives way to
+ * Loads the texts of the language that the first paint chose. The page cannot render without texts: a language that fails to load is replaced by
  * English, which the service worker may have stored.
  */
 export async function firstWords(): Promise<void> {
@@ -87,7 +87,7 @@ export async function setLanguage(next: LanguageChoice): Promise<void> {
   } catch (error) {
     if (choice === next) {
       choice = before
-      // That one may have been on its way, and have been dropped for this.
+      // That language may have been loading, and have been dropped for this one.
       void apply().catch(() => {})
     }
     throw error
@@ -96,7 +96,7 @@ export async function setLanguage(next: LanguageChoice): Promise<void> {
     if (choice === "system") localStorage.removeItem(KEY)
     else localStorage.setItem(KEY, choice)
   } catch {
-    // The choice then lasts as long as the page.
+    // Without storage the choice lasts as long as the page.
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Layers are what opens over a view and closes by itself: dialogs, menus, sheets, the viewer, a search, the archive. On a phone each has an
+ * Layers open over a view and close on their own: dialogs, menus, sheets, the viewer, a search, the archive. On a phone each has an
  * entry in the history, so that "back" closes it. An entry says how many layers are open there, and the history follows the layers:
  * entries are added and left a moment after layers opened and closed. A menu whose choice opens a dialog changes nothing therefore.
  */
@@ -7,7 +7,7 @@ import { useEffect, useRef } from "react"
 import { PHONE } from "../design/breakpoints"
 import { TOUCH } from "./hooks"
 
-/** Where "back" is a gesture or a button of the system. */
+/** Whether "back" is a gesture or a button of the system. */
 const HAS_BACK = `${PHONE}, ${TOUCH}`
 
 interface Layer {
@@ -28,7 +28,7 @@ export function layersHere(): number {
   return layers ?? 0
 }
 
-/** How many of these have to be left before another view: those that stay, a search or the archive, are the lowest. */
+/** How many of these entries have to be left before another view: the lowest ones (a search, the archive) stay. */
 export function layersToLeave(): number {
   const other = open.findIndex(({ stays }) => !stays)
   return Math.max(0, layersHere() - (other < 0 ? open.length : other))
@@ -61,7 +61,7 @@ function sync(): void {
     history.pushState({ ...history.state, layers }, "")
 }
 
-/** After what else happens now: one layer may take the place of another. */
+/** Runs after the current task: one layer may replace another. */
 function later(): void {
   if (isSyncing) return
   isSyncing = true
@@ -72,11 +72,11 @@ function arrive(): void {
   if (isTravelling) {
     isTravelling = false
     for (const run of afterTravel.splice(0)) whenArrived(run)
-    // The entry may be of a layer that is closed by now.
+    // The entry may belong to a layer that is closed by now.
     later()
     return
   }
-  // "Back": what is above closes, the uppermost first. "Forward" leads to an entry whose layers are closed, and is undone.
+  // "Back" closes the layers above, the uppermost first. "Forward" leads to an entry whose layers are closed, and is undone.
   for (const layer of open.slice(layersHere()).reverse()) layer.close()
   later()
 }
@@ -88,7 +88,7 @@ export function startLayers(): void {
   if (layersHere() > 0) later()
 }
 
-/** Makes "back" close what this component shows, as long as it is mounted and `isOpen`. `stays`: see `Layer`. */
+/** Makes "back" close this component's layer while it is mounted and `isOpen`. `stays`: see `Layer`. */
 export function useLayer(onClose: () => void, isOpen = true, stays = false): void {
   const close = useRef(onClose)
   close.current = onClose

@@ -38,7 +38,7 @@ function soon(name: string, writes = false): void {
   requestAnimationFrame(() => enter(document.querySelector(`[data-region="${name}"]`), writes))
 }
 
-/** For somebody who is about to write: it opens the keyboard of a phone. */
+/** For a user who is about to write: it opens the keyboard of a phone. */
 export function focusComposer(): void {
   soon("thread", true)
 }

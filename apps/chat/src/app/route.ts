@@ -92,7 +92,7 @@ export function go(route: Route): void {
   notify()
 }
 
-/** The entries above are left: now to where the user wants to be. */
+/** Navigates to the user's target once the entries above are left. */
 function goOn(): void {
   const next = pending
   pending = null
@@ -181,7 +181,7 @@ export function closeDetails(): void {
   notify()
 }
 
-/** The user left the conversation that is shown: its address leads nowhere any more, so "back" must not lead there. */
+/** The user left the shown conversation: its address is invalid now, so "back" must not lead there. */
 export function leaveThread(): void {
   if (!isGoingBack && !isOverThread(read())) {
     goBack()
@@ -205,7 +205,7 @@ export function goBack(): void {
   notify()
 }
 
-/** The user's own screen is for phones: what is behind it takes its place. */
+/** The user's own screen is for phones: in a wide window the view behind it replaces it. */
 export function leaveYou(): void {
   if (read().view !== "you") return
   if (belowLayers(leaveYou)) return

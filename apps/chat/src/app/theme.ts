@@ -47,7 +47,7 @@ export function setTheme(next: ThemeChoice): void {
     if (next === "system") localStorage.removeItem(KEY)
     else localStorage.setItem(KEY, next)
   } catch {
-    // The choice then lasts as long as the page.
+    // Without storage the choice lasts as long as the page.
   }
   apply()
 }

@@ -129,7 +129,7 @@ export function usePage(props: {
   return { opened, open, close, page }
 }
 
-/** The conversations in the order in which they are shown, which may be held. */
+/** The conversations in the shown order, which may be frozen. */
 function steps(items: readonly { id: string; unread: number; muted: boolean }[]): Step[] {
   const rows = document.querySelectorAll<HTMLElement>(
     '[data-testid="conversations"] .row[data-conversation-id]',

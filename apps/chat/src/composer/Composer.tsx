@@ -74,7 +74,7 @@ export function Composer(props: {
   const ready = (isVisible(text) || uploads.length > 0) && over <= 0
   const [recording, setRecording] = useState(false)
 
-  /** Gives the focus back to the field, where that opens no keyboard. */
+  /** Returns the focus to the field if that opens no keyboard. */
   const back = () => {
     if (!touch) field.current?.focus()
   }
@@ -119,7 +119,7 @@ export function Composer(props: {
       onSubmit={(event) => {
         event.preventDefault()
         void send()
-        // The button took the focus. A finger that pressed it took none: a keyboard that is open stays, and none opens.
+        // The button took the focus. On touch it did not: the keyboard stays open or closed.
         back()
       }}
     >

@@ -10,7 +10,7 @@ import { toast } from "../ui/toast"
 const isSmall = ({ write }: OutboxItem) => write?.action.kind === "reaction" || write?.action.kind === "pin"
 
 /**
- * Reports a refused message, or change of one, once, in whatever conversation the user is by then. Its row stays until the user
+ * Reports a refused message, or change of one, once, in any open conversation. Its row stays until the user
  * acts; while it is visible, this only announces the failure to screen readers, at once, and later that another try succeeded.
  */
 export function FailureWatch(props: {
@@ -23,8 +23,8 @@ export function FailureWatch(props: {
   const { items } = useOutbox()
   const { items: shown, archived } = useConversations()
   const conversations = useMemo(() => [...shown, ...archived], [shown, archived])
-  const told = useRef<Set<string> | null>(null)
-  const [spoken, setSpoken] = useState("")
+  const reported = useRef<Set<string> | null>(null)
+  const [announcement, setAnnouncement] = useState("")
   /** Refused messages that are being retried, each with its announcement after it is sent. */
   const retried = useRef(new Map<string, string>())
   const [sent, setSent] = useState("")
@@ -32,8 +32,8 @@ export function FailureWatch(props: {
   useEffect(() => {
     const failed = items.filter((item) => item.state === "failed")
     // Failures from before this page were reported then; their rows still show them.
-    const before = told.current
-    told.current = new Set(failed.map((item) => item.clientMessageId))
+    const before = reported.current
+    reported.current = new Set(failed.map((item) => item.clientMessageId))
     if (before === null) {
       for (const item of failed) if (isSmall(item)) void outbox.discard(item.clientMessageId)
       return
@@ -63,7 +63,7 @@ export function FailureWatch(props: {
       const why = reason(item.error)
       if (isSmall(item)) void outbox.discard(item.clientMessageId)
       else if (item.conversationId === selected) {
-        setSpoken(`${what}. ${why}`)
+        setAnnouncement(`${what}. ${why}`)
         continue
       }
       toast.error(what, {
@@ -72,13 +72,13 @@ export function FailureWatch(props: {
         action: { label: words.message.show, onClick: () => onShow(item.conversationId) },
       })
     }
-    for (const id of before) if (!told.current.has(id)) toast.dismiss(id)
-    if (told.current.size === 0) setSpoken("")
+    for (const id of before) if (!reported.current.has(id)) toast.dismiss(id)
+    if (reported.current.size === 0) setAnnouncement("")
   }, [items, conversations, self.id, selected, onShow, outbox])
   return (
     <>
       <p className="sr-only" role="alert">
-        {spoken}
+        {announcement}
       </p>
       <p className="sr-only" role="status">
         {sent}

@@ -13,7 +13,7 @@ export function takeBack(conversationId: string, take: (text: string) => void): 
   }
 }
 
-/** Puts text back where it can be sent again, in front of the text that is being written. */
+/** Returns text to a field where it can be sent again, before the text that is being written. */
 export function returnText(handle: ConversationHandle, text: string): void {
   const take = fields.get(handle.id)
   if (take) take(text)

@@ -1,8 +1,8 @@
 import { useEffect, useLayoutEffect, useRef } from "react"
 
 /**
- * A field that is as high as its text, also in browsers without `field-sizing`. Whoever writes at its end sees what they write, also
- * when a keyboard leaves less of it.
+ * A field that is as high as its text, also in browsers without `field-sizing`. The end of the text stays visible while the user types there, also
+ * when a keyboard shrinks the field.
  */
 export function useAutoGrow(text: string) {
   const field = useRef<HTMLTextAreaElement>(null)

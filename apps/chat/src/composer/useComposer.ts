@@ -89,7 +89,7 @@ export function useComposer(
         uploads,
         ...(mentions.length > 0 && { mentions }),
       })
-      // The composer keeps them then; a message that was refused later keeps its own.
+      // The composer then still has the files; a message that is refused later has its own.
       if (!result.ok) giveFilesBack()
       if (!result.ok) giveBack(handle, result.content, reason(result.error))
       // The draft did not change when the message was refused, so the field is set directly.

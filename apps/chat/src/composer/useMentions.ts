@@ -54,7 +54,7 @@ export function useMentions(props: {
     field.current?.setSelectionRange(place, place)
   }
 
-  /** Whether the key was for the list. */
+  /** Whether the list handled the key. */
   function onKey(event: KeyboardEvent): boolean {
     const person = options[active]
     if (!person || event.nativeEvent.isComposing || event.ctrlKey || event.metaKey || event.altKey)

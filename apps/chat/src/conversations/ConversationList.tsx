@@ -121,7 +121,7 @@ function ArchivedList(props: ListProps & { items: readonly ConversationItem[]; o
   const { loadArchived } = useConversations()
   const [next, setNext] = useState<string | null | undefined>(undefined)
   const [loading, setLoading] = useState(true)
-  /** Where the page that could not be loaded begins; null: nothing failed. */
+  /** The cursor of the page that failed to load; null if none failed. */
   const [failed, setFailed] = useState<{ cursor: string | undefined } | null>(null)
   const back = useRef<HTMLButtonElement>(null)
 
@@ -202,11 +202,11 @@ function ArchivedList(props: ListProps & { items: readonly ConversationItem[]; o
   )
 }
 
-/** Rows that do not reorder while the user points at them or moves through them. */
+/** Rows whose order is frozen while the user points at them or moves through them. */
 function Rows({ items, selected, selfId, onSelect }: ListProps & { items: readonly ConversationItem[] }) {
   const byId = useMemo(() => new Map(items.map((item) => [item.id, item])), [items])
   const { ids: order, hold } = useHeldOrder(items)
-  // The user's own act moves a row at once, also while the order is held.
+  // The user's own action moves a row at once, also while the order is frozen.
   const isPinned = (id: string) => !!byId.get(id)?.pinned && !byId.get(id)?.archived
   const pinned = order.filter(isPinned)
   const others = order.filter((id) => !isPinned(id))

@@ -39,7 +39,7 @@ export default function ConversationMenu(props: {
   const isOutside = useRef(false)
   useLayer(() => onClose(true))
 
-  // The connection may be lost before something is chosen.
+  // The connection may be lost before the user chooses an item.
   useEffect(() => void client.conversation(item.id).setSettings({}), [client, item.id])
 
   const set = (change: SettingsChange) => setConversation(client, item.id, change)

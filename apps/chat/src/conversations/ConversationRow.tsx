@@ -18,7 +18,7 @@ export const ConversationRow = memo(function ConversationRow(props: {
   item: ConversationItem
   presence: PresenceView | undefined
   unsent: string
-  /** Tells the other person from others of the same name. */
+  /** Distinguishes the other person from others of the same name. */
   handle: string | undefined
   selfId: string
   selected: boolean
@@ -106,7 +106,7 @@ function Preview({ item, unsent, selfId }: { item: ConversationItem; unsent: str
   return <Line kind="plain" mark={mark} text={lastText(item)} />
 }
 
-/** So much of a message is laid out in its row. */
+/** The most characters of a message in its row. */
 const PREVIEW = 160
 
 function Line({ kind, mark, text }: { kind: string; mark: string; text: string }) {

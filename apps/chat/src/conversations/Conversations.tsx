@@ -18,7 +18,7 @@ const SearchResults = later(
   () => <Skeleton rows={4} kind="list" label={words.search.loading} />,
 )
 
-/** The conversations, or what was searched for, above the user's own status. */
+/** The conversations or search results, above the user's own status. */
 export function Conversations(props: {
   self: User
   mode: "local" | "open" | "token"

@@ -4,7 +4,7 @@ import { createHold } from "../logic/hold"
 import { heldOrder } from "../logic/order"
 
 /**
- * The ids in the order to show, and the handlers that hold the order while the user points at the list or
+ * The ids in the order to show, and the handlers that freeze the order while the user points at the list or
  * moves through it.
  */
 export function useHeldOrder(items: readonly ConversationItem[]) {

@@ -50,7 +50,7 @@ export function useRowMenu() {
       const row = rowOf(event.target)
       if (!row?.dataset.conversationId) return
       event.preventDefault()
-      // Some browsers tell of a long press by this event too.
+      // Some browsers report a long press by this event too.
       if (pressed.current) return
       pressed.current = press.current !== null
       end()

@@ -1,5 +1,5 @@
 /**
- * The widths at which the layout changes, in em of the browser's own text size: who reads larger text gets the layout of a narrower
+ * The widths at which the layout changes, in em of the browser's own text size: larger text gets the layout of a narrower
  * window, and no column is left too narrow for it. The style sheets repeat these conditions, which raw.test.ts checks.
  */
 

@@ -17,7 +17,7 @@ import type { DetailsProps } from "./props"
 import { SharedFiles } from "./SharedFiles"
 import { useSharedFiles } from "./useSharedFiles"
 
-/** The panel about a conversation: who is in it, what was shared in it, and what the user may change. */
+/** The panel about a conversation: its members, shared files, and settings. */
 export function Details({ id, self, onClose }: { id: string; self: User; onClose: () => void }) {
   const item = useStore(useLamplight().conversation(id).item)
   const { isRemoved } = useMessages(id)

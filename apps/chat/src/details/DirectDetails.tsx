@@ -15,7 +15,7 @@ import { Confirm } from "../ui/Modal"
 import { Notices } from "./Notices"
 import type { DetailsProps } from "./props"
 
-/** The details about a conversation of two: the other person, and the way to block them. */
+/** The details of a direct conversation: the other person, and the button to block them. */
 export function DirectDetails(props: DetailsProps & { other: User; files: ReactNode }) {
   const { item, other, self, files } = props
   const presence = usePresence(other.id)

@@ -12,7 +12,7 @@ import { MemberList } from "./MemberList"
 import { Notices } from "./Notices"
 import type { DetailsProps } from "./props"
 
-/** The details about a group: its name, its members, and the way out of it. */
+/** The details of a group: its name, its members, and the button to leave it. */
 export function GroupDetails({ item, self, files }: DetailsProps & { files: ReactNode }) {
   const group = useMembers(item.id)
   const [opener, setOpener] = useState<HTMLElement | null>(null)

@@ -16,7 +16,7 @@ import { useRoving } from "../ui/roving"
 import { Skeleton, State } from "../ui/State"
 import { MemberRow } from "./MemberRow"
 
-/** The members of a group, owners first. Each has a menu of what this user may do. */
+/** The members of a group, owners first. Each has a menu of the permitted actions. */
 export function MemberList(props: {
   item: ConversationInfo
   self: User

@@ -20,11 +20,11 @@ const icons: Record<Role, ReactNode> = {
   member: <UserRound size={17} aria-hidden="true" />,
 }
 
-/** A member: name, presence and role. The row opens a menu, but on oneself. */
+/** A member: name, presence and role. The row opens a menu, except for the user. */
 export function MemberRow(props: {
   member: Member
   presence: PresenceView | undefined
-  /** Tells them from others of the same name. */
+  /** Distinguishes them from others of the same name. */
   handle: string | undefined
   now: Date
   isSelf: boolean
@@ -37,7 +37,7 @@ export function MemberRow(props: {
   const { member, presence, handle, now, isSelf, rights, tabIndex, onRole, onRemove } = props
   const client = useLamplight()
   const row = useRef<HTMLButtonElement>(null)
-  /** Something else takes the focus. */
+  /** Another element takes the focus. */
   const moved = useRef(false)
   const [isOpen, setOpen] = useState(false)
   useLayer(() => setOpen(false), isOpen)

@@ -10,7 +10,7 @@ export function Notices({ item }: { item: ConversationInfo }) {
   const client = useLamplight()
   const id = useId()
   const text = words.preferences
-  // The connection may be lost before something is chosen.
+  // The connection may be lost before the user chooses an option.
   useEffect(() => void client.conversation(item.id).setSettings({}), [client, item.id])
   const choices = [
     { muted: false, label: text.allMessages },

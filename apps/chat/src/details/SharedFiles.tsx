@@ -12,7 +12,7 @@ import type { SharedPartProps, useSharedFiles } from "./useSharedFiles"
 const MOST_MEDIA = 2 * COLUMNS
 const MOST_FILES = 3
 
-/** The newest files of the conversation, and the way to all of them. */
+/** The newest files of the conversation, and the button to list all. */
 export function SharedFiles(
   props: Pick<SharedPartProps, "onShow"> & { shared: ReturnType<typeof useSharedFiles>; onAll: () => void },
 ) {

@@ -1,4 +1,4 @@
-/** Everything about groups, details and pictures in one script: several that share parts would cut the page's own in pieces. */
+/** Groups, details and pictures in one chunk: several chunks with shared parts would split the page's main one. */
 export { NewGroup } from "../groups/NewGroup"
 export { AccountPicture } from "../pictures/AccountPicture"
 export { Details } from "./Details"

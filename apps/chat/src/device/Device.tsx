@@ -15,7 +15,7 @@ export function Device(props: { self: User; mode: "local" | "open" | "token"; se
   const { total } = useUnread()
   const isConnected = useConnection().status === "connected"
 
-  // The worker asks what is looked at, and says which notification was pressed.
+  // The worker asks which conversation is visible, and reports pressed notifications.
   const looking = useRef(selected)
   looking.current = selected
   useEffect(() => {
@@ -35,7 +35,7 @@ export function Device(props: { self: User; mode: "local" | "open" | "token"; se
     return () => workers.removeEventListener("message", onMessage)
   }, [])
 
-  // Messages read here or elsewhere need no notification.
+  // Close the notifications of messages read here or elsewhere.
   const unread = useRef<ReadonlySet<string> | null>(null)
   useEffect(() => {
     if (!isConnected || status !== "ready") return
@@ -47,7 +47,7 @@ export function Device(props: { self: User; mode: "local" | "open" | "token"; se
       void closeNotices(
         ids.map((id) => ({ conversationId: id, upTo: heads.get(id) ?? Number.POSITIVE_INFINITY })),
       )
-    // At first those of an earlier page: read on another device meanwhile, or a former user's.
+    // First close those of an earlier page: they may be read on another device, or belong to a former user.
     if (unread.current) close([...unread.current].filter(isRead))
     else void noticesShown().then((shown) => close(shown.filter((id) => !(unread.current ?? now).has(id))))
     unread.current = now
@@ -63,7 +63,7 @@ export function Device(props: { self: User; mode: "local" | "open" | "token"; se
     if (isConnected) lookForUpdate()
   }, [isConnected])
 
-  // The subscription ends by itself now and then, and may be another user's.
+  // The browser may have ended the subscription, or it may be another user's.
   useEffect(() => {
     if (!isConnected) return
     void (async () => {

@@ -10,15 +10,15 @@ import {
 import { type NoticeChoice, pushChoice, setPushChoice } from "./choice"
 import { forgetDevice, tellWorker, workerRegistration } from "./worker"
 
-/** Why there can be no pushes here; null: there can. */
+/** The reason why push is unavailable; null if it is available. */
 export type Obstacle = "unsupported" | "install" | "server" | "denied" | "unknown" | null
 
 /** The user of the device, and the headers that identify the user. */
 export interface Person {
   userId: string
-  /** Where tokens identify the user. */
+  /** If tokens identify the user. */
   token: string | undefined
-  /** Whether the cookie does. */
+  /** Whether the cookie identifies the user. */
   hasCookie: boolean
 }
 
@@ -97,7 +97,7 @@ async function turnOff(person: Person): Promise<void> {
   const subscription = await (await workerRegistration())?.pushManager?.getSubscription()
   setPushChoice(person.userId, "off")
   await forgetDevice()
-  // The browser's end of it is gone: the server learns so with its next push at the latest.
+  // The browser's subscription is gone: the server detects that with its next push at the latest.
   if (subscription) await removeSubscription(subscription.endpoint, credentials(person)).catch(() => {})
 }
 

@@ -3,7 +3,7 @@ import type { Notice } from "../worker/messages"
 import { tellWorker } from "./worker"
 
 /**
- * Shows a notification of a message that arrived in an open page. Where there is a service worker it does so, as for a push: one for
+ * Shows a notification of a message that arrived in an open page. A service worker shows it like a push: one for
  * each conversation, each message once, whichever way it came. `onPress` is for browsers without one.
  */
 export function showNotice(notice: Notice, onPress: () => void): void {

@@ -1,14 +1,14 @@
 /**
  * The service worker of the page: its registration, and whether it is of a newer build. Without a secure context there is none, and
- * the page works as if there were no such thing.
+ * the page works without it.
  */
 import { cacheOf, PAGE, type Read, type ToWorker } from "../worker/messages"
 
-/** Updates are looked for at most so often. */
+/** The minimum time between two checks for updates. */
 const LOOK_AGAIN_MS = 60_000
-/** After a restart of the server all pages are connected again at once: they look within this time. */
+/** After a restart of the server all pages reconnect at once: their checks are spread over this time. */
 const SPREAD_MS = 120_000
-/** A page that comes back into view after this long looks for one. */
+/** A page that was hidden for longer than this checks for an update. */
 const OLD_MS = 3_600_000
 
 const hasWorkers = import.meta.env.PROD && "serviceWorker" in navigator
@@ -32,7 +32,7 @@ export function startWorker(): void {
     else addEventListener("load", () => resolve(), { once: true })
   })
     .then(() => navigator.serviceWorker.register(`${PAGE}/sw.js`, { scope: PAGE, updateViaCache: "none" }))
-    // Storage may be closed to us, or the server away: the next visit tries again.
+    // Storage may be forbidden, or the server away: the next visit retries.
     .catch(() => null)
     .then((found) => {
       registration = found ?? null
@@ -48,7 +48,7 @@ export function startWorker(): void {
 /** The registration, once there is one; null where there can be none. */
 export const workerRegistration = (): Promise<ServiceWorkerRegistration | null> => registering
 
-/** Looks whether the server has a newer build, as after a connection that was lost. */
+/** Checks whether the server has a newer build, for example after a lost connection. */
 export function lookForUpdate(withinMs = SPREAD_MS): void {
   if (!registration || Date.now() - lookedAt < LOOK_AGAIN_MS) return
   lookedAt = Date.now()
@@ -79,30 +79,30 @@ export const newerBuild = {
   get: (): boolean => isNewer,
 }
 
-/** Sends a message to the worker, if one runs this page's notifications. Whether there is one. */
+/** Sends a message to the active worker. Returns whether there is one. */
 export function tellWorker(message: ToWorker): boolean {
   const worker = registration?.active
   worker?.postMessage(message)
   return worker !== undefined && worker !== null
 }
 
-/** Closes the notifications of conversations that were read. The worker does so, between two that it shows. */
+/** Closes the notifications of read conversations. The worker does it, so that it cannot race with showing one. */
 export async function closeNotices(read: Read[]): Promise<void> {
   if (read.length === 0) return
-  // At the start of the page it is not known at once.
+  // At the start of the page the registration may not be known yet.
   await registering
   tellWorker({ type: "close", read })
 }
 
-/** The tags of the notifications that are shown. Pending for ever if the worker is of a build that does not answer. */
+/** The tags of the notifications that are shown. Never resolves if the worker's build does not answer. */
 export async function noticesShown(): Promise<string[]> {
   const worker = (await registering)?.active
   return worker ? ((await answerOf(worker, { type: "shown" })) as string[]) : []
 }
 
-/** The user has left this device: it gets no pushes any more, and shows nothing of theirs. */
+/** The user signed out on this device: end its pushes and remove their data. */
 export async function forgetDevice(): Promise<void> {
-  // At the start of the page it is not known at once.
+  // At the start of the page the registration may not be known yet.
   const found = await registering
   const message: ToWorker = { type: "forget" }
   found?.active?.postMessage(message)

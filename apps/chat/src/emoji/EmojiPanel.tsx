@@ -5,7 +5,7 @@ import { useLanguage } from "../app/language"
 import { recentEmoji, rememberEmoji, rememberSkinTone, skinTone } from "../logic/recent-emoji"
 import { words } from "../strings"
 
-/** The package keeps the data of each address in the storage. Those of former builds would fill it. */
+/** The package stores the data of each address. Data of former builds would fill the storage. */
 function dropFormer(): void {
   try {
     for (const key of Object.keys(localStorage))
@@ -15,7 +15,7 @@ function dropFormer(): void {
 dropFormer()
 
 const COLUMNS = 8
-/** Where a finger needs 44 px for each. */
+/** On touch, where each needs 44 px. */
 const TOUCH_COLUMNS = 7
 
 type Group = keyof typeof words.emoji.groups

@@ -40,7 +40,7 @@ export function EmojiPopover(props: {
           sideOffset={8}
           collisionPadding={12}
           aria-label={words.emoji.label}
-          // A finger would get a keyboard over the emoji.
+          // On touch a keyboard would cover the emoji.
           onOpenAutoFocus={(event) => {
             if (!touch) return
             event.preventDefault()

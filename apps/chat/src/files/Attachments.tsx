@@ -45,7 +45,7 @@ function useMedia(): Media | null {
   return useSyncExternalStore(subscribe, () => media)
 }
 
-/** What plays in this conversation while its message is out of view. Leaving the conversation pauses it. */
+/** The player of audio whose message is out of view. Leaving the conversation pauses it. */
 export function NowPlaying() {
   const parts = useSyncExternalStore(subscribe, () => media)
   useEffect(() => () => media?.pauseSound(), [])

@@ -1,6 +1,6 @@
 import { FileArchive, FileText, File as PlainFile } from "lucide-react"
 
-/** The end of a name tells what it is: only what stands before it is cut. */
+/** The end of a file name shows its type: only the part before it is cut. */
 export function FileName({ name }: { name: string }) {
   const at = name.lastIndexOf(".")
   const cut = at > 0 && name.length - at <= 8 ? Math.max(0, at - 3) : name.length

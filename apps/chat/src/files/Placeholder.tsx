@@ -4,7 +4,7 @@ import { useEffect, useRef } from "react"
 
 const SIZE = 32
 
-/** A blur of a picture until it is there, if the server knows one. */
+/** A blurred placeholder until a picture loads, if the server has one. */
 export function Placeholder({ file }: { file: SharedFile }) {
   const canvas = useRef<HTMLCanvasElement>(null)
   const { blurHash } = file as SharedFile & { blurHash?: string }

@@ -1,4 +1,4 @@
-/** Plays a sound: a button, a bar to move in it, the time, and the speed. */
+/** An audio player: a button, a seek bar, the time, and the speed. */
 import { Download, Pause, Play } from "lucide-react"
 import { type CSSProperties, useEffect, useRef } from "react"
 import { number } from "../languages/format"
@@ -7,7 +7,7 @@ import { FileName } from "./FileName"
 import { durationText } from "./layout"
 import { nextSpeed, pauseSound, playSound, seekSound, useShown, useSound, useSpeed } from "./sound"
 
-/** Another address that comes later than this is not played by itself: the user may have gone on to something else. */
+/** A new address that arrives later than this is not played automatically: the user may have moved on. */
 const RENEWED_WITHIN_MS = 10_000
 /** A press of an arrow key, in seconds; in a short sound a smaller one. */
 const STEP_S = 5

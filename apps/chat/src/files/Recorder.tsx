@@ -8,7 +8,7 @@ import { durationText, VOICE_NAME } from "./layout"
 import { pauseSound } from "./sound"
 
 const TYPES = ["audio/webm;codecs=opus", "audio/ogg;codecs=opus", "audio/mp4"]
-/** A recording ends by itself then. */
+/** The maximum length of a recording. */
 const MAX_MS = 15 * 60_000
 
 export default function Recorder(props: { onDone: (file: File) => void; onClose: () => void }) {
@@ -63,7 +63,7 @@ export default function Recorder(props: { onDone: (file: File) => void; onClose:
       toast.error(words.files.noMicrophone, { id: "no-microphone" })
       close.current()
     })
-    // Nothing is recorded where the user cannot see it: a recorder that is hidden, for example by a panel over it, ends.
+    // A recording ends when its recorder is hidden, for example by a panel over it, so that users always see that they are recorded.
     const watch = new ResizeObserver(() => {
       if (frame.current?.checkVisibility()) return
       if (recorder.current?.state === "recording") recorder.current.stop()
@@ -73,7 +73,7 @@ export default function Recorder(props: { onDone: (file: File) => void; onClose:
     return () => {
       isOver = true
       watch.disconnect()
-      // Leaving the conversation throws the recording away.
+      // Leaving the conversation discards the recording.
       isKept.current ??= false
       if (recorder.current?.state === "recording") recorder.current.stop()
       stop()

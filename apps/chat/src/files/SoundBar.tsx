@@ -5,7 +5,7 @@ import { IconButton } from "../ui/Button"
 import { durationText } from "./layout"
 import { pauseSound, playSound, type Source, useSound, useSoundElsewhere } from "./sound"
 
-/** What plays while its message is out of view: without this, nobody could pause it. */
+/** Controls audio whose message is out of view, which could not be paused otherwise. */
 export function SoundBar() {
   const source = useSoundElsewhere()
   return source && <Bar key={source.id} source={source} />
@@ -14,7 +14,7 @@ export function SoundBar() {
 function Bar({ source }: { source: Source }) {
   const { state, time } = useSound(source.id)
   const isOn = state === "playing" || state === "waiting"
-  /** Paused here: it can be continued here. What was paused at its message needs no bar. */
+  /** Whether it was paused by this bar, which then stays to continue it. Audio paused at its message needs no bar. */
   const [isHeld, setHeld] = useState(false)
   if (!isOn && !isHeld) return null
   const Icon = isOn ? Pause : Play

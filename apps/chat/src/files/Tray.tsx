@@ -1,4 +1,4 @@
-/** The files that the next message brings. Loaded with the first of them. */
+/** The files of the next message. Loaded with the first one. */
 import type { Upload } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import { X } from "lucide-react"
@@ -26,7 +26,7 @@ function Item({ upload, onRemoved }: { upload: Upload; onRemoved: () => void }) 
   const kind = kindOf(upload)
   const src = usePreview(kind === "picture" || kind === "audio" ? bytes : null)
   const isSpoken = kind === "audio" && isVoice(name)
-  // Sent or removed: it is not listened to any more.
+  // Sent or removed: stop its playback.
   useEffect(() => () => dropSound(id), [id])
   return (
     <li className="tray-item" data-testid="upload" data-state={state} data-kind={kind}>

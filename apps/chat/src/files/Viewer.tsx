@@ -18,7 +18,7 @@ export interface Shown {
   at: string
 }
 
-/** So many before the oldest one, earlier ones are loaded. */
+/** Earlier pictures are loaded this many steps before the oldest one. */
 const NEAR = 3
 const ZOOMS = [1, 1.5, 2, 3, 4]
 /** One step of the zoom, in pixels of a wheel: less than a notch of a mouse; the small deltas of a pinch add up to it. */
@@ -166,7 +166,7 @@ function Tool(props: {
       data-testid={testId}
       aria-label={label}
       title={label}
-      // It keeps the focus: the keys must go on working.
+      // It keeps the focus, so that keys keep working.
       aria-disabled={disabled}
       onClick={() => disabled || onClick()}
     >

@@ -1,7 +1,7 @@
-/** What plays sounds: one element for the whole page. So one plays at a time, and goes on while its row is not in the document. */
+/** Plays audio through one element for the whole page, so that one file plays at a time and continues while its row is not in the document. */
 import { useEffect, useSyncExternalStore } from "react"
 
-/** What is known of a sound that was played or moved in. */
+/** The known state of audio that was played or seeked. */
 export interface Sound {
   /** `waiting`: it is to play, and its bytes are on their way. */
   state: "paused" | "waiting" | "playing" | "failed"
@@ -11,28 +11,28 @@ export interface Sound {
   duration: number | null
 }
 
-/** What a sound is, and where its bytes are. */
+/** An audio file and the address of its bytes. */
 export interface Source {
   id: string
   address: string
   name: string
-  /** What is known of it before it is loaded, in seconds. */
+  /** The duration that is known before it is loaded, in seconds. */
   duration: number | null
 }
 
 const UNTOUCHED: Sound = { state: "paused", time: 0, duration: null }
 const SPEEDS = [1, 1.5, 2]
 const SPEED_KEY = "lamplight:sound-speed"
-/** Between two looks at a sound that plays: its own events are too few for a bar that moves. */
+/** The polling interval while audio plays: its own events are too rare for a moving bar. */
 const LOOK_MS = 100
-/** Recordings of browsers do not say how long they are: a seek behind the end tells. */
+/** Browser recordings have no duration: seeking past the end reveals it. */
 const BEHIND_THE_END = 1e7
 
 const sounds = new Map<string, Sound>()
 const listeners = new Set<() => void>()
 let element: HTMLAudioElement | null = null
 let current: Source | null = null
-/** Where to go on once the length is known; null: it is not looked for. */
+/** The position to return to once the length is known; null: the length is not being determined. */
 let measuringFrom: number | null = null
 let timer: ReturnType<typeof setInterval> | undefined
 let speed = storedSpeed()
@@ -115,11 +115,11 @@ export function playSound(source: Source): void {
     audio.currentTime = time
   }
   update(source.id, { state: "waiting" })
-  // The events tell how it went.
+  // Events report the result.
   audio.play().catch(() => {})
 }
 
-/** Pauses what plays. */
+/** Pauses the playing audio. */
 export function pauseSound(): void {
   if (!element || !current) return
   element.pause()
@@ -166,7 +166,7 @@ function measure(audio: HTMLAudioElement): void {
   audio.currentTime = BEHIND_THE_END
 }
 
-/** Takes over what the element does. */
+/** Copies the state of the element. */
 function look(audio: HTMLAudioElement): void {
   if (!current) return
   const isKnown = Number.isFinite(audio.duration) && audio.duration > 0

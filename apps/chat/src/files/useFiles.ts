@@ -5,7 +5,7 @@ import { words } from "../strings"
 import { fileReason } from "../ui/failure"
 import { toast } from "../ui/toast"
 
-/** So many files go with one message. */
+/** The most files of one message. */
 const MAX_FILES = 10
 
 /** The files of the composer: chosen, dropped or pasted, until a message takes them. */
@@ -30,7 +30,7 @@ export function useFiles(id: string) {
     [add, id, count],
   )
 
-  /** Marks them as taken. Returns what gives them back if the message is refused. */
+  /** Marks them as taken. Returns a function that returns them if the message is refused. */
   const take = useCallback((some: readonly Upload[]) => {
     const ids = some.map((one) => one.id)
     setTaken((before) => [...before, ...ids])

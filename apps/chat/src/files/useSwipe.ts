@@ -1,6 +1,6 @@
 import { type TouchEvent, useRef } from "react"
 
-/** So far a finger moves, in px, before it means something else than a press. */
+/** A finger that moves farther than this, in px, is not a press. */
 const ACROSS_PX = 48
 const DOWN_PX = 96
 

@@ -7,7 +7,7 @@ import { type FocusReturn, Modal } from "../ui/Modal"
 import { PeoplePicker } from "./PeoplePicker"
 import { usePicker } from "./usePicker"
 
-/** Chooses people and adds them to a group. */
+/** The dialog to choose people and add them to a group. */
 export function AddMembers(props: {
   conversationId: string
   self: User

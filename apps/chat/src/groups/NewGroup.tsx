@@ -9,9 +9,9 @@ import { type FocusReturn, Modal } from "../ui/Modal"
 import { PeoplePicker } from "./PeoplePicker"
 import { usePicker } from "./usePicker"
 
-const nobody = () => false
+const isNoMember = () => false
 
-/** Makes a group: its name, and who is in it. */
+/** The dialog to create a group: its name and members. */
 export function NewGroup(props: {
   self: User
   focus: FocusReturn
@@ -20,7 +20,7 @@ export function NewGroup(props: {
 }) {
   const { self, focus, onMade, onClose } = props
   const { createGroup } = useLamplight()
-  const picker = usePicker(self.id, nobody)
+  const picker = usePicker(self.id, isNoMember)
   const [name, setName] = useState("")
   const [history, setHistory] = useState<"joined" | "all">("joined")
   const [busy, setBusy] = useState(false)

@@ -15,14 +15,14 @@ import type { Picker } from "./usePicker"
 
 /** A search for people, those who are chosen, and a list to choose from. */
 export function PeoplePicker({ picker, label }: { picker: Picker; label: string }) {
-  const { query, setQuery, chosen, isChosen, found, status, retry, stranger, toggle } = picker
-  // A finger would get a keyboard over the list.
+  const { query, setQuery, chosen, isChosen, found, status, retry, unlistedId, toggle } = picker
+  // On touch a keyboard would cover the list.
   const touch = useTouch()
   const field = useRef<HTMLInputElement>(null)
   const list = useRef<HTMLUListElement>(null)
   const shown = useMemo<readonly User[]>(
-    () => (stranger === null ? found : [...found, { id: stranger, name: "", avatarUrl: null }]),
-    [found, stranger],
+    () => (unlistedId === null ? found : [...found, { id: unlistedId, name: "", avatarUrl: null }]),
+    [found, unlistedId],
   )
   const ids = useMemo(() => shown.map(({ id }) => id), [shown])
   const presences = usePresences(useMemo(() => [...ids].sort(), [ids]))
@@ -96,7 +96,7 @@ export function PeoplePicker({ picker, label }: { picker: Picker; label: string 
         {shown.map((user) => {
           const name = nameOf(user)
           const state = presences[user.id]?.status ?? "unknown"
-          const isNew = user.id === stranger
+          const isNew = user.id === unlistedId
           const handle = handles.get(user.id)
           return (
             <li key={user.id} className="person">

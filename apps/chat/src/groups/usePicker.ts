@@ -50,7 +50,7 @@ export function usePicker(selfId: string, isLeftOut: (userId: string) => boolean
     status: directory.status,
     retry: directory.retry,
     /** If any id can be written to: the typed one, unless a listed person has it. */
-    stranger:
+    unlistedId:
       directory.anyone &&
       !isLoading &&
       text &&

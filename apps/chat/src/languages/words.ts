@@ -9,7 +9,7 @@ export type Words = Bound<typeof en, typeof messageArguments>
 
 type Catalogue = { default: typeof en }
 
-/** Each is a file of its own, loaded when it is used. */
+/** Each language is a file of its own, loaded on first use. */
 const files: Record<Language, () => Promise<Catalogue>> = {
   en: () => import("./en.json"),
   de: () => import("./de.json"),

@@ -6,7 +6,7 @@ export interface Piece {
   isHit: boolean
 }
 
-/** So much of the text stands before the first match. */
+/** How many characters of the text precede the first match. */
 const BEFORE = 28
 
 /**

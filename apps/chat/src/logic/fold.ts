@@ -1,7 +1,7 @@
 /** A message that may be folded has more than this: a short one is never measured. */
 const MAX_CHARACTERS = 700
 const MAX_LINES = 14
-/** So many characters fit a line of the widest bubble. */
+/** The characters in a line of the widest bubble. */
 const LINE_CHARACTERS = 62
 /** The hidden part is at least this share of the shown part; a smaller rest is shown as well. */
 const LEAST_HIDDEN = 0.3

@@ -54,7 +54,7 @@ function parseBlocks(lines: readonly Line[], people: readonly Mentionable[], dep
   const textOf = (i: number) => lines[i]?.text ?? ""
   // A fence that opens below this line is never closed.
   const lastClosing = lines.findLastIndex((line) => closes.test(line.text))
-  /** So many lines from `from` on are of a kind. */
+  /** The number of consecutive lines of a kind from `from` on. */
   const count = (from: number, isOne: (text: string) => boolean) => {
     let end = from
     while (end < lines.length && isOne(textOf(end))) end += 1

@@ -13,7 +13,7 @@ export interface Mention {
   id: string
 }
 
-/** So many people are offered at once. */
+/** The most people to suggest at once. */
 const MAX_OFFERED = 8
 /** Names may have spaces, so that a query may have some. */
 const QUERY = /(?:^|[\s([{"'“‘«>*_~])@([^@\n]{0,32})$/u
@@ -41,7 +41,7 @@ function goesOn(text: string, end: number): boolean {
   return WORD.test(text[text[end] === "_" ? end + 1 : end] ?? "")
 }
 
-/** The ids of those who are mentioned, each once. `chosen` come first where several have one name. */
+/** The ids of mentioned users, each once. If several have one name, `chosen` ones win. */
 export function mentionedIds(
   text: string,
   people: readonly Mentionable[],

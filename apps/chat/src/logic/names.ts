@@ -29,7 +29,7 @@ const LIKE: Record<string, string> = Object.fromEntries(
     .map((pair) => [...pair] as [string, string]),
 )
 
-/** The ids of those whose name could be taken for the name of another one of them. */
+/** The ids of people whose name looks like another one's in the list. */
 export function confusable(people: readonly { id: string; name: string }[]): string[] {
   const alike = new Map<string, string[]>()
   for (const { id, name } of people) {
@@ -42,7 +42,7 @@ export function confusable(people: readonly { id: string; name: string }[]): str
 }
 
 const looks = new Map<string, string>()
-/** So many are remembered: long lists are compared again with each message. */
+/** The size of the cache: long lists are compared again with each message. */
 const MAX_LOOKS = 5_000
 
 /** The visual skeleton of a name. */

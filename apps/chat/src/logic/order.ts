@@ -1,5 +1,5 @@
 /**
- * The order to show while a list is held: known conversations keep their places and new ones go to the end.
+ * The order to show while a list is frozen: known conversations keep their places and new ones go to the end.
  * Rows that move under a pointer make people open the wrong conversation.
  */
 export function heldOrder(

@@ -16,7 +16,7 @@ export function safePicture(url: string | null | undefined, page: string = locat
   return null
 }
 
-/** The same for a picture of this server alone: one elsewhere tells its owner who sees it, and when. */
+/** The same for pictures of this server alone: another host would learn who views its pictures, and when. */
 export function ownPicture(url: string | null | undefined, page: string = location.href): string | null {
   const safe = safePicture(url, page)
   return safe && new URL(safe).origin === new URL(page).origin ? safe : null

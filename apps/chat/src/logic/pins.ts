@@ -1,4 +1,4 @@
-/** A pinned message, wherever it is known from. */
+/** A pinned message from the server's list or from the loaded rows. */
 export interface Pin {
   key: string
   seq: number

@@ -1,4 +1,4 @@
-/** How well a query fits a name: both as `fold` gives them. 0: not at all; from 100, the same, down. */
+/** How well a query matches a name, both from `fold`: from 100 (equal) down to 0 (no match). */
 export function rank(query: string, name: string): number {
   if (!query || !name) return 0
   if (name === query) return 100
@@ -22,7 +22,7 @@ export function rank(query: string, name: string): number {
 
 const wordsOf = (text: string): string[] => text.match(/[\p{L}\p{N}\p{M}]+/gu) ?? []
 
-/** Whether each begins a word of its own. */
+/** Whether each part of the query starts a different word. */
 function beginWords(wanted: readonly string[], words: readonly string[]): boolean {
   const left = [...words]
   return wanted.every((one) => {
@@ -32,10 +32,10 @@ function beginWords(wanted: readonly string[], words: readonly string[]): boolea
   })
 }
 
-/** So short, one wrong letter is most of a word. */
+/** In shorter words a wrong letter is too large a part to tolerate. */
 const MIN_NEAR = 4
 
-/** Whether a word begins with it but for one letter that is missing, added or wrong, or two that are swapped. */
+/** Whether a word starts with the query, allowing one missing, extra or wrong letter, or two swapped ones. */
 function isNear(typed: string, word: string): boolean {
   if (typed.length < MIN_NEAR) return word.startsWith(typed)
   let at = 0
@@ -50,7 +50,7 @@ function isNear(typed: string, word: string): boolean {
   )
 }
 
-/** Letters in this order from the start of a word on, close together: "bnsm" for "ben smith". Up to 40. */
+/** A score up to 40 for letters in order and close together, from the start of a word: "bnsm" for "ben smith". */
 function scattered(letters: readonly string[], name: string, words: readonly string[]): number {
   let best = 0
   let from = 0
@@ -74,7 +74,7 @@ function scattered(letters: readonly string[], name: string, words: readonly str
   return best
 }
 
-/** The best ones first, those that fit as well in the order that they have. */
+/** Sorts the best matches first; equal ones keep their order. */
 export function ranked<T>(
   all: readonly T[],
   score: (one: T) => number,

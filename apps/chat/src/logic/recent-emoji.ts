@@ -1,26 +1,26 @@
 /** The emoji that the user chose last, and their skin tone, on this device. */
 const KEY = "lamplight:recent-emoji"
 const TONE_KEY = "lamplight:skin-tone"
-const USUAL = ["👍", "❤️", "😂", "🎉", "😮", "🙏"]
-/** Beyond the usual ones, where there is more space. */
+const DEFAULTS = ["👍", "❤️", "😂", "🎉", "😮", "🙏"]
+/** Further defaults, for places with more space. */
 const MORE = ["😊", "🔥", "👏", "😢", "✅", "👀"]
-const KEPT = 16
+const MAX_RECENT = 16
 const TONES = ["none", "light", "medium-light", "medium", "medium-dark", "dark"] as const
 
 export type Tone = (typeof TONES)[number]
 
-/** As many as there are usual ones, or so many; the last used first. */
-export function recentEmoji(count: number = USUAL.length): readonly string[] {
+/** `count` emoji: the last used ones first, then default ones. */
+export function recentEmoji(count: number = DEFAULTS.length): readonly string[] {
   return merge(stored(), count)
 }
 
 /** Puts an emoji to the front. */
 export function rememberEmoji(emoji: string): void {
-  save(KEY, JSON.stringify([...new Set([emoji, ...stored()])].slice(0, KEPT)))
+  save(KEY, JSON.stringify([...new Set([emoji, ...stored()])].slice(0, MAX_RECENT)))
 }
 
-export function merge(used: readonly string[], count: number = USUAL.length): string[] {
-  return [...new Set([...used, ...USUAL, ...MORE])].slice(0, count)
+export function merge(used: readonly string[], count: number = DEFAULTS.length): string[] {
+  return [...new Set([...used, ...DEFAULTS, ...MORE])].slice(0, count)
 }
 
 export function skinTone(): Tone {

@@ -13,7 +13,7 @@ export type Row<M extends Groupable> =
   | { kind: "start"; key: "start" }
   | { kind: "day"; key: string; date: Date }
   | { kind: "unread"; key: "unread" }
-  /** Over messages of one sender. Without `hasTime` it says nothing, and is the space between two senders. */
+  /** The heading over messages of one sender. Without `hasTime` it is empty space between two senders. */
   | { kind: "head"; key: string; message: M; hasTime: boolean }
   | { kind: "message"; key: string; message: M; first: boolean; last: boolean }
   /** A change of the group. */

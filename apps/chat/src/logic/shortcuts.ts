@@ -45,7 +45,7 @@ export function matches(press: ShortcutPress, keys: string, isMac: boolean): boo
   return key.length === 1 ? letterOf(press) === key : press.key === key
 }
 
-/** Whether it is a single character, which a person writes too. */
+/** Whether it is a single character, which users also type as text. */
 export const isCharacter = (keys: string): boolean => keys.length === 1
 
 const macNames: Record<string, string> = { Mod: "⌘", Alt: "⌥", Shift: "⇧", Enter: "↩", Escape: "esc" }
@@ -70,7 +70,7 @@ export const keysText = (keys: string, isMac: boolean): string => keyNames(keys,
 export const ariaKeys = (keys: string, isMac: boolean): string =>
   keys.replace("Mod", isMac ? "Meta" : "Control")
 
-/** A conversation in the list, as far as moving through it is concerned. */
+/** The parts of a listed conversation that navigation needs. */
 export interface Step {
   id: string
   isUnread: boolean

@@ -10,10 +10,10 @@ import { MESSAGES, type SavedConversation, type SavedThread, save, TEXT } from "
 /** Changes are saved this long after the first of them. */
 const PAUSE_MS = 2_000
 
-/** Saves what the user sees, for a time without a server. */
+/** Saves the data that the user sees, to read without a server. */
 export default function KeepCopy({ self, selected }: { self: User; selected: string | null }) {
   const client = useLamplight()
-  /** The conversations that were opened since the page was. */
+  /** The conversations that were opened since the page loaded. */
   const opened = useRef(new Set<string>())
   if (selected !== null) opened.current.add(selected)
   /** The rows of each as they were saved last. */

@@ -19,10 +19,10 @@ import { readCopy, readThread, type Saved, type SavedMessage, type SavedThread }
 
 const text = words.offline
 
-/** Where the client of this page stores what is unsent. */
+/** The storage in which the client of this page stores unsent messages. */
 const CLIENT = "lamplight:own"
 
-/** The page while the server is away: what this device has saved, to read, or that there is nothing. */
+/** The page while the server is away: the data saved on this device, read-only, or a notice that there is none. */
 export default function OfflinePage({ onRetry }: { onRetry: (isQuiet: boolean) => void }) {
   const [copy, setCopy] = useState<Saved | null | undefined>(undefined)
   const [unsent, setUnsent] = useState<readonly OutboxRecord[]>([])
@@ -182,7 +182,7 @@ function Thread({ id, today, unsent }: { id: string; today: Date; unsent: readon
   return <Messages today={today} messages={[...(thread?.messages ?? []), ...waiting]} />
 }
 
-const nobody: readonly string[] = []
+const noMentions: readonly string[] = []
 
 type Shown = SavedMessage & { state?: string }
 
@@ -223,7 +223,7 @@ function Messages({ messages, today }: { messages: readonly Shown[]; today: Date
         <div className="bubble-line">
           <div className="bubble" dir={dirOfText(message.text)}>
             <Folded id={message.key} text={message.text}>
-              <Content text={message.text} mentions={nobody} />
+              <Content text={message.text} mentions={noMentions} />
             </Folded>
           </div>
           {message.state && <span className="message-side">{words.message.waiting.connection}</span>}

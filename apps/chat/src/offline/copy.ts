@@ -3,11 +3,11 @@
  * were opened. It is for reading only, of one user, and removed when that user signs out.
  */
 
-/** So many conversations are listed. */
+/** The most conversations in the list. */
 const LIST = 50
-/** So many have their messages saved. */
+/** The most conversations with saved messages. */
 const THREADS = 12
-/** So many messages of each. */
+/** The most saved messages of a conversation. */
 export const MESSAGES = 60
 /** A longer text is cut. */
 export const TEXT = 4_000
@@ -108,7 +108,7 @@ export function save(copy: Saved, threads: readonly SavedThread[]): Promise<void
   })
 }
 
-/** Null: there is none. */
+/** The saved copy; null if there is none. */
 export async function readCopy(): Promise<Saved | null> {
   return (await use("readonly", (saved) => asked<Saved | undefined>(saved.get("copy")))) ?? null
 }
@@ -122,7 +122,7 @@ export function removeCopy(): void {
   try {
     indexedDB.deleteDatabase(NAME)
   } catch {
-    // Storage is closed to us: there is no copy.
+    // Storage is forbidden: there is no copy.
   }
 }
 

@@ -20,7 +20,7 @@ export function EntryRow(props: {
   id: string
   entry: Entry
   self: User
-  /** The user names of those who could be taken for one another. */
+  /** The user names of people whose names look alike. */
   handles: ReadonlyMap<string, string>
   isCurrent: boolean
   isBusy: boolean
@@ -40,7 +40,7 @@ export function EntryRow(props: {
       data-muted={entry.kind === "conversation" && entry.item.muted ? "" : undefined}
       aria-selected={isCurrent}
       aria-busy={isBusy}
-      // Only a pointer that moves: one that rests where the list appears chooses nothing.
+      // Only a moving pointer: a pointer at rest where the list appears must not select an entry.
       onPointerMove={({ pointerType }) => {
         if (pointerType === "mouse" && !isCurrent) onPoint()
       }}

@@ -1,4 +1,4 @@
-/** Everything that can be gone to or done, by its name. Loaded when it is first opened. */
+/** Opens conversations, people and messages and runs actions, by name. Loaded when it is first opened. */
 import type { User } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import { Search } from "lucide-react"
@@ -16,7 +16,7 @@ import { type PageActions, paletteActions } from "./actions"
 import { EntryRow } from "./EntryRow"
 import { type Entry, personOf, usePaletteEntries } from "./usePaletteEntries"
 
-/** The server takes no longer query. */
+/** The server's limit for a query. */
 const MAX_QUERY = 200
 
 export function Palette(props: {
@@ -48,10 +48,10 @@ export function Palette(props: {
     }
   }, [])
 
-  // As they were when it opened: what is chosen must not change under the finger.
+  // As they were when it opened: entries must not change under the user's finger.
   const actions = useMemo(() => {
     const item = selected === null ? null : client.conversation(selected).item.get()
-    // The connection may be lost before something is chosen.
+    // The connection may be lost before the user chooses an entry.
     if (item) void client.conversation(item.id).setSettings({})
     return paletteActions(client, item, client.me.get().chosen, page)
   }, [client, selected, page])
@@ -71,7 +71,7 @@ export function Palette(props: {
     list.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" })
   }, [current?.key])
 
-  /** Closes, and gives the focus back unless something else takes it. */
+  /** Closes, and returns the focus unless another element takes it. */
   function close(moves: boolean) {
     movedFocus.current = moves
     onClose()
@@ -98,7 +98,7 @@ export function Palette(props: {
     setOpening(true)
     try {
       const conversation = await client.openConversation(user.id)
-      // It was closed meanwhile: the user went on with something else.
+      // The palette was closed meanwhile: the user has moved on.
       if (!isOpen.current) return
       close(true)
       onSelect(conversation.id, true)

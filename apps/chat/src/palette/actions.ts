@@ -26,7 +26,7 @@ import type { ShortcutId } from "../shortcuts/registry"
 import { words } from "../strings"
 import { showFailure } from "../ui/failure"
 
-/** Something that the palette does. */
+/** An action of the palette. */
 export interface PaletteAction {
   key: string
   label: string
@@ -34,7 +34,7 @@ export interface PaletteAction {
   also: string
   icon: LucideIcon | ChosenStatus
   shortcut?: ShortcutId
-  /** Whether what it opens takes the focus, so that it does not go back. */
+  /** Whether the opened view takes the focus, so that the focus does not return. */
   movesFocus?: true
   run: () => void
 }

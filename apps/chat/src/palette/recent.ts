@@ -26,11 +26,11 @@ export function rememberOpened(conversationId: string): void {
   try {
     sessionStorage.setItem(KEY, JSON.stringify(opened))
   } catch {
-    // Without storage they are forgotten with the page.
+    // Without storage they last as long as the page.
   }
 }
 
-/** The user has left: the next one opened none. */
+/** The user signed out: clears the list for the next one. */
 export function forgetOpened(): void {
   opened = []
   try {

@@ -30,11 +30,11 @@ export interface Section {
   entries: readonly Entry[]
 }
 
-/** So many of each kind are shown. */
+/** The most entries of each kind. */
 const MOST = { recent: 6, names: 7, people: 5, actions: 5, messages: 5 }
 /** A name that was opened lately comes before others that fit as well. */
 const LATELY = 4
-/** Names are looked for more often than actions. */
+/** Users search for names more often than for actions. */
 const ACTION_MALUS = 15
 
 const conversation = (item: ConversationItem): Entry => ({ kind: "conversation", key: `c ${item.id}`, item })
@@ -42,7 +42,7 @@ const person = (user: User): Entry => ({ kind: "person", key: `p ${user.id}`, us
 const doing = (action: PaletteAction): Entry => ({ kind: "action", key: `a ${action.key}`, action })
 
 /**
- * What the palette offers for a query: names and actions at once, people of the directory and messages once the server has
+ * The entries for a query: names and actions at once, people of the directory and messages once the server has
  * answered.
  */
 export function usePaletteEntries(props: {

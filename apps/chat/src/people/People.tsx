@@ -25,7 +25,7 @@ const dialog = { role: "dialog", "aria-modal": true } as const
 const SHOWN = 300
 
 /**
- * Everybody: first the people who are online. A search finds the others sooner. A click opens the conversation. Hundreds may be listed,
+ * All users, online ones first. A search finds others. A click opens the conversation. Hundreds may be listed,
  * so that a switch of conversation does not render them.
  */
 export const People = memo(function People(props: {
@@ -58,7 +58,7 @@ export const People = memo(function People(props: {
     return others.filter((person) => fold(`${person.user?.name ?? ""} ${person.userId}`).includes(wanted))
   }, [roster.users, self.id, wanted])
   const listed = useMemo(() => present.slice(0, SHOWN), [present])
-  // Everybody, once those who are online are there.
+  // All users, once the online ones are loaded.
   const isNow = (open || shown) && roster.status === "live"
   const directory = useDirectory(query.trim(), isNow ? "now" : "later")
   const isSearching = wanted !== "" && directory.status === "loading"
@@ -85,7 +85,7 @@ export const People = memo(function People(props: {
     setOpening(userId)
     try {
       const conversation = await client.openConversation(userId)
-      // A second click meant another person.
+      // The user has clicked another person meanwhile.
       if (latest.current !== userId) return
       setQuery("")
       onSelect(conversation.id, true)
@@ -101,7 +101,7 @@ export const People = memo(function People(props: {
       () => [
         ...listed.map(({ userId, user }) => ({ id: userId, name: user?.name ?? "" })),
         ...absent,
-        // Oneself can be taken for another, too.
+        // The user's own name can look like another one, too.
         self,
       ],
       [listed, absent, self],

@@ -10,7 +10,7 @@ export const PersonRow = memo(
     person: PresenceView
     /** Whether the row is among those who need not be online. */
     isOther?: boolean
-    /** Tells them from others of the same name. */
+    /** Distinguishes them from others of the same name. */
     handle: string | undefined
     now: Date
     busy: boolean

@@ -8,27 +8,27 @@ export const HasAccounts = createContext(false)
 /** A user name never changes. Null: the user has no account. */
 const known = new Map<string, string | null>()
 const asking = new Map<string, Promise<void>>()
-/** When somebody was last asked for, by the uptime of the page. */
+/** When each user was last requested, by the uptime of the page. */
 const askedAt = new Map<string, number>()
 /** The minimum delay before a failed request is repeated, however often a list changes. */
 const PAUSE_MS = 30_000
 
-/** How often a name became known, and who draws names. */
+/** A counter of learned names, and the components that render names. */
 let version = 0
-const drawn = new Set<() => void>()
+const listeners = new Set<() => void>()
 
-function subscribe(draw: () => void): () => void {
-  drawn.add(draw)
-  return () => drawn.delete(draw)
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener)
+  return () => listeners.delete(listener)
 }
 
 function learn(id: string, username: string | null): void {
   known.set(id, username)
   version += 1
-  for (const draw of drawn) draw()
+  for (const listener of listeners) listener()
 }
 
-/** Whether to ask for somebody now. */
+/** Whether to request a user now. */
 function isDue(id: string): boolean {
   if (known.has(id)) return false
   return asking.has(id) || performance.now() - (askedAt.get(id) ?? Number.NEGATIVE_INFINITY) >= PAUSE_MS
@@ -43,7 +43,7 @@ function ask(id: string): Promise<void> {
         if (answer.ok) learn(id, ((await answer.json()) as { username?: string }).username ?? null)
         else if (answer.status === 404) learn(id, null)
       })
-      // Without a network it stays unknown, and is asked for with the next list.
+      // Without a network it stays unknown, and is requested with the next list.
       .catch(() => {})
       .finally(() => asking.delete(id))
     asking.set(id, pending)
@@ -51,7 +51,7 @@ function ask(id: string): Promise<void> {
   return pending
 }
 
-/** So many are asked for at a time: a list of hundreds of one name must not use up what a user may read. */
+/** Requests in flight: a list of hundreds with one name must not use up the user's read limit. */
 const AT_ONCE = 4
 
 interface Person {

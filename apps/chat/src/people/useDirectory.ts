@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "react"
 
 /** Long enough for a word that is typed quickly to be one request. */
 const PAUSE_MS = 200
-/** Everybody is asked for again when they are looked at so long after the last time. */
+/** The list of all users is reloaded when it is shown this long after the last request. */
 const FRESH_MS = 60_000
 
 interface DirectoryState {

@@ -61,7 +61,7 @@ export function PictureForm(props: {
   const reading = useRef(0)
   const hint = useId()
 
-  // Closing the dialog gives up what is on its way.
+  // Closing the dialog aborts the upload.
   useEffect(
     () => () => {
       reading.current = -1
@@ -89,7 +89,7 @@ export function PictureForm(props: {
     }
   }, [isSent, chosen, present])
 
-  // The button that was pressed is gone with each change.
+  // Each change removes the button that was pressed.
   useEffect(() => {
     if (canFocus.current) (isChoosing ? saver : chooser).current?.focus()
     canFocus.current = true

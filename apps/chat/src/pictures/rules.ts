@@ -1,4 +1,4 @@
-/** Which pictures the server takes as avatars, and why one was not taken. */
+/** Which pictures the server accepts as avatars, and why it refused one. */
 import { LamplightError } from "@lamplight/client"
 import { words } from "../strings"
 import { groupReason } from "../ui/failure"
@@ -11,7 +11,7 @@ export const MAX_CHOSEN_BYTES = 64_000_000
 export const MAX_PICTURE_SIDE = 16_384
 /** The file types that the browser's file dialog offers. */
 export const PICTURE_TYPES = "image/png,image/jpeg,image/gif,image/webp"
-/** The server makes pictures so large; smaller ones stay as they are. */
+/** The side of the server's avatars; smaller pictures are not enlarged. */
 const AVATAR_SIDE = 256
 /** The side of the square that is sent in place of a picture that is too large. */
 export const SENT_SIDE = 2 * AVATAR_SIDE

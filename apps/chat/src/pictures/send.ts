@@ -1,7 +1,7 @@
 /** The requests that give an account or a group its picture: the client's own requests are JSON. */
 import { LamplightError } from "@lamplight/client"
 
-/** The request is given up if no byte leaves for so long: the server waits 20 s for the next one. */
+/** The request is aborted if no byte leaves for this long: the server waits 20 s for the next one. */
 const SILENCE_MS = 30_000
 /** After the last byte the server makes the square. */
 const ANSWER_MS = 60_000

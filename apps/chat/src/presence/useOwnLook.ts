@@ -4,11 +4,11 @@ import { useLost } from "../app/hooks"
 import type { PresenceIconState } from "./PresenceIcon"
 import { useOwnStatus } from "./useOwnStatus"
 
-/** How the user is shown to themselves: what is known of the status while the connection is lost, and what another tab has changed. */
+/** The user's own shown status: the last known one while the connection is lost, with changes from other tabs. */
 export function useOwnLook(self: User) {
   const { status: connection, stale } = useConnection()
   const lost = useLost()
-  // A short loss changes nothing: what others see is the same when it is over.
+  // A short loss changes nothing, since others see the same status afterwards.
   const isKnown = connection === "connected" || (stale && !lost)
   const { state: own, text, user: seen } = useOwnStatus(self.id)
   const state: PresenceIconState = isKnown ? own : "unknown"

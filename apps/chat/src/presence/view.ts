@@ -6,7 +6,7 @@ import type { PresenceIconState } from "./PresenceIcon"
 /** So soon after the last input, "active just now" would contradict "Away". */
 const JUST_LEFT_MS = 60_000
 
-/** The word for a presence. */
+/** The label of a presence. */
 export function stateWord(state: PresenceIconState): string {
   return words.presence[state]
 }

@@ -1,6 +1,6 @@
 import { excerptOf } from "../logic/excerpt"
 
-/** The part of a message around what was found in it, which is marked. */
+/** The part of a message around its search matches, which are highlighted. */
 export function Found(props: {
   content: string
   highlights: Parameters<typeof excerptOf>[1]

@@ -6,7 +6,7 @@ import { shortcuts } from "../shortcuts/registry"
 import { words } from "../strings"
 import { IconButton } from "../ui/Button"
 
-/** The server takes no longer query. */
+/** The server's limit for a query. */
 const MAX_QUERY = 200
 
 /** The query and its conversation; null searches all conversations. */

@@ -17,7 +17,7 @@ import { Skeleton, State } from "../ui/State"
 import { Found } from "./Found"
 import type { SearchRequest } from "./SearchField"
 
-/** So many conversations are listed by their name. */
+/** The most conversations listed by name. */
 const MAX_CONVERSATIONS = 8
 
 /** The results of a search: conversations by name, from the list, and messages, from the server. */

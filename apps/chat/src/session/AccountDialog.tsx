@@ -13,7 +13,7 @@ import { Field } from "./SignInPage"
 
 const text = words.account
 
-/** Loaded when the dialog is first opened. As high as what comes, so that nothing moves. */
+/** Loaded when the dialog is first opened. The placeholder has the final height, so that nothing moves. */
 const AccountPicture = later(
   async () => ({ default: (await import("../details/panels")).AccountPicture }),
   <div className="picture-form-loading" />,
@@ -22,7 +22,7 @@ const AccountPicture = later(
 const MIN_PASSWORD = 8
 const MAX_NAME = 200
 
-/** The user's account (`AUTH=local`): name, password, signing out everywhere, and its end. */
+/** The user's account (`AUTH=local`): name, password, signing out everywhere, and deletion. */
 export function AccountDialog(props: { self: User; onClose: () => void; onLeave: () => void }) {
   const { self, onClose, onLeave } = props
   const dialog = useRef<HTMLDialogElement>(null)

@@ -93,7 +93,7 @@ export function AccountSignIn(props: {
               autoCorrect="off"
               spellCheck={false}
               maxLength={MAX_USERNAME}
-              // biome-ignore lint/a11y/noAutofocus: a page with one thing to do; a finger would get a keyboard over it
+              // biome-ignore lint/a11y/noAutofocus: a page with one task; on touch a keyboard would cover it, so the field is not focused there
               autoFocus={mouse}
               required
             />

@@ -7,7 +7,7 @@ import { Field } from "./SignInPage"
 
 const text = words.account
 
-/** The end of the account: what that means, what becomes of the messages, and the password. */
+/** The form to delete the account: the consequences, the choice about messages, and the password. */
 export function DeleteAccount({ onLeave }: { onLeave: () => void }) {
   const [isOpen, setOpen] = useState(false)
   return (

@@ -6,7 +6,7 @@ import { words } from "../strings"
 import { Button } from "../ui/Button"
 import { ConversationAvatar } from "../ui/ConversationAvatar"
 
-/** The conversations that notify of nothing, or of mentions only, with the way back. */
+/** Muted conversations, or those that notify of mentions only, each with a button to undo that. */
 export function MutedConversations({ selfId }: { selfId: string }) {
   const client = useLamplight()
   const { items, archived } = useConversations()

@@ -6,7 +6,7 @@ import { showFailure } from "../ui/failure"
 import { Section, Toggle } from "./parts"
 
 /**
- * What others learn of the user, on every device. The server has it: until it has answered, and where it does not, nothing is shown.
+ * The privacy settings, which apply to every device. The server stores them: until it has answered, nothing is shown.
  */
 export function Privacy() {
   const client = useLamplight()
@@ -24,7 +24,7 @@ export function Privacy() {
   }, [client])
   if (!now) return null
 
-  /** At once on the screen, and as it was if the server does not take it. */
+  /** Shows a change at once, and reverts it if the server refuses it. */
   function set(changes: Partial<AccountSettings>) {
     const before = now
     setNow((known) => known && { ...known, ...changes })

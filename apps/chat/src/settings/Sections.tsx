@@ -23,7 +23,7 @@ import { Section, Toggle } from "./parts"
 
 const themes = ["system", "light", "dark"] as const
 
-/** All settings, by what they are about. Each holds at once. */
+/** All settings, by topic. Each applies at once. */
 export function Sections({ self, mode, page }: { self: User; mode: SignInMode; page: PageActions }) {
   const text = words.preferences
   const client = useLamplight()
@@ -95,7 +95,7 @@ export function Sections({ self, mode, page }: { self: User; mode: SignInMode; p
   )
 }
 
-/** A row of choices, one of which holds. */
+/** A row of choices, one of which is selected. */
 export function Choices<T extends string>(props: {
   label: string
   hint: string

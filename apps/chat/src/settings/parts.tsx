@@ -1,6 +1,6 @@
 import { type ReactNode, useId } from "react"
 
-/** Settings about one thing. */
+/** A section of settings about one topic. */
 export function Section({ title, children }: { title: string; children: ReactNode }) {
   const id = useId()
   return (

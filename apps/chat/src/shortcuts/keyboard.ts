@@ -3,14 +3,14 @@ import { enterKey, singleKeys } from "../app/choices"
 import { ariaKeys, isCharacter, keysText, matches } from "../logic/shortcuts"
 import { ids, type ShortcutId, shortcuts } from "./registry"
 
-/** Macs and iPads have Cmd; what they call themselves is the only sign of it. */
+/** Macs and iPads have Cmd; only the platform name reveals them. */
 export const isMac = /mac|iphone|ipad|ipod/i.test(navigator.platform)
 
 /** A label with the keys of a shortcut, for a tooltip. */
 export const withKeys = (label: string, id: ShortcutId): string =>
   `${label} (${keysText(shortcuts[id].keys[0] ?? "", isMac)})`
 
-/** The attribute that tells assistive technology of a shortcut. */
+/** The attribute that announces a shortcut to assistive technology. */
 export const ariaShortcut = (id: ShortcutId): { "aria-keyshortcuts": string } => ({
   "aria-keyshortcuts": shortcuts[id].keys
     .filter((keys) => !isCharacter(keys))
@@ -29,7 +29,7 @@ export function isShortcut(event: KeyboardEvent, id: ShortcutId): boolean {
 
 const TEXT =
   "input:not([type=checkbox], [type=radio], [type=button], [type=file]), textarea, [contenteditable]"
-/** They have a use for arrows with Alt, or for every key. */
+/** Elements that use arrow keys with Alt, or every key. */
 const OWN_KEYS = "select, input[type=date], [role=menu]"
 /** Overlays handle their own keys. Panels shown as sheets count as the page. */
 const OVER = "[role=dialog]:not(.panel), [role=alertdialog], dialog"

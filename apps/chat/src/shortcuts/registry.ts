@@ -4,7 +4,7 @@ interface Shortcut {
   keys: readonly string[]
   group: "everywhere" | "conversations" | "writing"
   /**
-   * Where it works only: the message field handles its own keys, and the sheet lists them. `empty`: while it is empty, so that the
+   * The place where it works, if it is limited: the message field handles its own keys, and the sheet lists them. `empty`: while it is empty, so that the
    * keys of a text stay.
    */
   place?: "composer" | "empty"

@@ -1,4 +1,4 @@
-/** Those whom the user has blocked. */
+/** The users whom the user has blocked. */
 import type { Core } from "../core.js"
 import type { LamplightError } from "../errors.js"
 import type { Blocks, BlocksState } from "../types.js"
@@ -11,7 +11,7 @@ const PAGE = 200
 const noBlocks: BlocksState = { status: "loading", users: [], error: null }
 
 export interface BlocksStore extends Blocks {
-  /** Loads again, if somebody watches: another device or tab may have changed it. */
+  /** Reloads the list while it has subscribers: another device or tab may have changed it. */
   renew(): void
   reset(): void
 }
@@ -89,7 +89,7 @@ export function createBlocks(
     if (!core.isUser(me) || me === null) return
     apply(userId, isBlocked)
     core.post({ type: "blocks", userId: me })
-    // For their place in the order of names, and for what another device did.
+    // To sort the new user by name, and to include changes from other devices.
     if (watched) void load().catch(() => {})
   }
 

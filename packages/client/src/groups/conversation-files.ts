@@ -1,5 +1,5 @@
 /**
- * The files that the messages of a conversation have, newest message first: pages from the server, and what entries of the log tell since.
+ * The files of a conversation's messages, newest message first: pages from the server, updated by later entries of the log.
  */
 import type { Core } from "../core.js"
 import type { LamplightError } from "../errors.js"
@@ -18,12 +18,12 @@ interface FilesStore extends ConversationFiles {
 type Learn = (users: readonly User[]) => void
 
 const PAGE = 60
-/** At most so many pages are loaded again; those after them are dropped until they are asked for. */
+/** The most pages that are reloaded; later ones are dropped until they are requested. */
 const MAX_PAGES = 5
-/** So many pages without a file are read through: a block can withhold those of a page. */
+/** How many pages without a file are skipped in a row: a block can withhold all files of a page. */
 const MAX_EMPTY = 10
 const RELOAD_MS = 1_000
-/** About so long after a connection, the list is loaded again. */
+/** The approximate delay after a connect before the list is reloaded. */
 const RENEW_MS = 8_000
 
 const noFiles: ConversationFilesState = {
@@ -58,7 +58,7 @@ export function createFilesStores(core: Core, tools: GroupTools, learn: Learn) {
   events.on("restored", reset)
   events.on("joined", () => {
     const epoch = core.epoch()
-    // At random, since after a restart of the server all clients come back together.
+    // Randomised, since all clients return together after a restart of the server.
     clock.after(RENEW_MS * (0.25 + core.random()), () => {
       if (core.isCurrent(epoch)) for (const store of all()) store.renew()
     })
@@ -89,9 +89,9 @@ function createConversationFiles(
   let loaded = false
   let cursor: string | undefined
   let pages = 1
-  /** The first page has what messages up to this entry have. */
+  /** The first page has the files of messages up to this entry. */
   let asOf = 0
-  /** Messages that entries told of, by `seq`, and those that were deleted: a page that is on its way may be older. */
+  /** Messages from entries, by `seq`, and deleted ones: a page in flight may be older. */
   let fresh: ConversationFile[] = []
   let deleted = new Map<string, number>()
   let watched = false
@@ -103,7 +103,7 @@ function createConversationFiles(
     (last) =>
       same(last, {
         status: loaded ? "ready" : error ? "error" : "loading",
-        // Of a first page that failed, only what entries told since is known.
+        // If the first page failed, only later entries are known.
         files: loaded ? files : noFiles.files,
         users,
         hasMore: cursor !== undefined,
@@ -120,7 +120,7 @@ function createConversationFiles(
   )
   const touch = () => store.touch()
 
-  /** The files of these pages and of later entries, without what was deleted. Those that are known stay the same objects. */
+  /** The files of these pages and of later entries, without deleted ones. Known files stay the same objects. */
   function show(found: readonly ConversationFile[]): void {
     const before = new Map(files.map((one) => [one.file.id, one]))
     const next = new Map<string, ConversationFile>()
@@ -159,7 +159,7 @@ function createConversationFiles(
     } catch (thrown) {
       if (!isCurrent()) return
       error = toError(thrown)
-      // Whoever is not a member any more does not keep the list.
+      // Drop the list when the user is no longer a member.
       if (error.code === "not_found") clear()
       throw error
     }
@@ -197,7 +197,7 @@ function createConversationFiles(
       attempt(async (isCurrent) => {
         const from = cursor
         const answer = await page(from)
-        // Loaded again meanwhile.
+        // Reloaded meanwhile.
         if (!isCurrent() || cursor !== from) return
         meet(answer)
         cursor = answer.nextCursor
@@ -218,7 +218,7 @@ function createConversationFiles(
     asOf = 0
   }
 
-  /** At random, since after a restart of the server all clients come back together. */
+  /** Randomised, since all clients return together after a restart of the server. */
   function reloadSoon(): void {
     if (isTimed) return
     isTimed = true
@@ -248,9 +248,9 @@ function createConversationFiles(
   return {
     ...store,
     see(entry) {
-      // Whoever is added again has a log that begins anew.
+      // A user who is added again has a new log.
       if (isGone(entry)) return reset()
-      // A page that is asked for later has it.
+      // A page that is requested later has it.
       if (!loaded && !first.busy()) return
       if (entry.kind === "delete" && "messageId" in entry) deleted.set(entry.messageId, entry.seq)
       else if ("attachments" in entry && entry.attachments?.length && entry.seq > asOf) {

@@ -15,7 +15,7 @@ import { createRequest } from "./request.js"
 import { isGroupEntry, systemRow } from "./system-rows.js"
 import type { GroupTools } from "./tools.js"
 
-/** What a thread shows of a group besides its messages. */
+/** The parts of a group that a thread shows besides its messages. */
 export interface ThreadExtras {
   systemRows: readonly SystemRow[]
   users: Readonly<Record<string, User>>
@@ -38,11 +38,11 @@ export interface Groups {
 
 const CONVERSATIONS = "/api/privatechat/conversations"
 const LONG_PAGE = 200
-/** So many pages of entries are read for one page of messages: a log can be full of reactions. */
+/** The most pages of entries to read for one page of messages: a log can be full of reactions. */
 const MAX_PAGES = 10
-/** Messages do not wait longer for the changes among them. */
+/** The longest time that messages wait for the changes among them. */
 const PATIENCE_MS = 1_500
-/** About so long after a connection, what entries do not tell is loaded again. */
+/** The approximate delay after a connect before data that entries do not carry is reloaded. */
 const RENEW_MS = 8_000
 const FIRST_RETRY_MS = 1_000
 const LAST_RETRY_MS = 30_000
@@ -53,12 +53,12 @@ export function createGroups(core: Core, tools: GroupTools): Groups {
   const stores = new Map<string, MembersStore>()
   /** The rows of each conversation, by `seq`. */
   const rows = new Map<string, SystemRow[]>()
-  /** Everybody whose profile was in an answer. */
+  /** The profiles from all answers. */
   const profiles = new Map<string, User>()
-  /** Those whom the rows of a conversation may name. */
+  /** The profiles of users whom the rows of a conversation may name. */
   const named = new Map<string, Set<string>>()
   const shown = new Map<string, ThreadExtras>()
-  /** Pages of conversations of which the list does not tell yet whether they are groups. */
+  /** Pages of conversations that the list has not identified as groups or direct ones yet. */
   let early: [id: string, page: Page][] = []
   const request = createRequest(core, tools)
   const profile = (userId: string) => tools.person(userId) ?? profiles.get(userId) ?? null
@@ -68,7 +68,7 @@ export function createGroups(core: Core, tools: GroupTools): Groups {
     for (const { id, name, avatarUrl } of users) profiles.set(id, { id, name, avatarUrl })
   }
 
-  /** Who is a member now may have left by the time that a row names them. */
+  /** A current member may have left by the time a row names them. */
   function remember(id: string): void {
     const members = list.get(id)?.members ?? []
     learn(members)
@@ -99,7 +99,7 @@ export function createGroups(core: Core, tools: GroupTools): Groups {
     touch(conversationId)
   }
 
-  /** The holes among the messages of a page: entries of other kinds. */
+  /** The gaps between the messages of a page, where entries of other kinds are. */
   function holesOf({ range, entries }: Page): { from: number; to: number } | null {
     if (!range) return null
     const seqs = new Set(entries.map(({ seq }) => seq))
@@ -114,7 +114,7 @@ export function createGroups(core: Core, tools: GroupTools): Groups {
   }
 
   async function fetchBetween(id: string, from: number, to: number): Promise<void> {
-    // Of a part of the log that is longer, what is nearest to its end.
+    // From a longer part of the log, take the entries nearest to its end.
     for (let after = Math.max(from - 1, to - MAX_PAGES * LONG_PAGE); after < to; ) {
       const limit = Math.min(LONG_PAGE, to - after)
       const path = `/api/privatechat/messages/${encodeURIComponent(id)}`
@@ -168,7 +168,7 @@ export function createGroups(core: Core, tools: GroupTools): Groups {
     return made
   }
 
-  /** The same way as an entry that arrives by the socket, which may come first. */
+  /** Applies the entry of an answer like one from the socket, which may arrive first. */
   function acknowledged(entry: GroupEntry): void {
     events.emit("delivered", entry)
   }
@@ -197,7 +197,7 @@ export function createGroups(core: Core, tools: GroupTools): Groups {
   })
   events.on("joined", () => {
     const epoch = core.epoch()
-    // At random, since after a restart of the server all clients come back together.
+    // Randomised, since all clients return together after a restart of the server.
     clock.after(RENEW_MS * (0.25 + core.random()), () => {
       if (!core.isCurrent(epoch)) return
       blocks.renew()

@@ -1,10 +1,10 @@
 /**
- * Who is in a conversation, from pages of members and from entries of its log, in whatever order they come: of each person the
- * newest entry counts. Pure functions.
+ * The members of a conversation, from pages of members and entries of its log, in any order of arrival: for each user the
+ * newest entry wins. Pure functions.
  */
 import type { MembersEntry, Role } from "../wire.js"
 
-/** What is known of one person, and the `seq` of the entries that told it; 0: a page. */
+/** The known state of one user, with the `seq` of the entries that it came from; 0: from a page. */
 export interface Register {
   readonly isIn: boolean
   readonly at: number
@@ -14,14 +14,14 @@ export interface Register {
 
 export type Registers = ReadonlyMap<string, Register>
 
-const nobody: Register = { isIn: false, at: -1, role: "member", roleAt: -1 }
+const unknownMember: Register = { isIn: false, at: -1, role: "member", roleAt: -1 }
 
 /** Applies an entry. The same object if it changes nothing. */
 export function applyMembers(known: Registers, { seq, added, removed, roles }: MembersEntry): Registers {
   const next = new Map(known)
   let isChanged = false
   const put = (userId: string, isIn: boolean | null, role: Role | null) => {
-    const was = next.get(userId) ?? nobody
+    const was = next.get(userId) ?? unknownMember
     const isNewer = isIn !== null && seq > was.at
     const isNewRole = role !== null && seq > was.roleAt
     if (!isNewer && !isNewRole) return
@@ -39,11 +39,11 @@ export function applyMembers(known: Registers, { seq, added, removed, roles }: M
   return isChanged ? next : known
 }
 
-/** Takes over what a page says of people of whom no entry is known. */
+/** Applies a page to users without a known entry. */
 export function applyPage(known: Registers, page: readonly { id: string; role: Role }[]): Registers {
   const next = new Map(known)
   for (const { id, role } of page) {
-    const was = next.get(id) ?? nobody
+    const was = next.get(id) ?? unknownMember
     next.set(id, {
       isIn: was.at > 0 ? was.isIn : true,
       at: Math.max(was.at, 0),
@@ -54,7 +54,7 @@ export function applyPage(known: Registers, page: readonly { id: string; role: R
   return next
 }
 
-/** What entries after `seq` told: what a page that is requested now may lack. */
+/** The state from entries after `seq`, which a page requested now may lack. */
 export function since(known: Registers, seq: number): Registers {
   return new Map([...known].filter(([, { at, roleAt }]) => at > seq || roleAt > seq))
 }

@@ -1,4 +1,4 @@
-/** The members of conversations as stores: pages of the server, kept true by the entries of the log. */
+/** The members of conversations as stores: pages of the server, kept up to date by entries of the log. */
 import type { Core } from "../core.js"
 import type { LamplightError } from "../errors.js"
 import type { Members, MembersState } from "../types.js"
@@ -9,7 +9,7 @@ import { isGroupEntry } from "./system-rows.js"
 import type { GroupTools } from "./tools.js"
 
 const PAGE = 100
-/** Entries that come together lead to one request. */
+/** Entries that arrive within this time cause one request. */
 const RELOAD_MS = 300
 
 const noMembers: MembersState = {
@@ -26,7 +26,7 @@ export interface MembersStore extends Members {
   see(entry: GroupEntry): void
   /** The conversation or the connection changed. */
   touch(): void
-  /** Loads again, if somebody watches. */
+  /** Reloads while there are subscribers. */
   renew(): void
   /** Another user is signed in, or the server's data went back in time. */
   reset(): void
@@ -35,7 +35,7 @@ export interface MembersStore extends Members {
 /** The parts of the module that the members of one conversation need. */
 export interface MembersOptions {
   request: Request
-  /** The profile of somebody, as far as it is known. */
+  /** The profile of a user, if it is known. */
   profile(userId: string): User | null
   learn(users: readonly User[]): void
   /** The server made this change. */
@@ -52,7 +52,7 @@ export function createMembers(
   let known: Registers = new Map()
   let loaded = false
   let cursor: string | undefined
-  /** How many pages are loaded: so many are loaded again. */
+  /** How many pages are loaded, and reloaded later. */
   let pages = 1
   let watched = false
   let error: LamplightError | null = null
@@ -119,7 +119,7 @@ export function createMembers(
   const first = single(
     () =>
       attempt(async (isCurrent) => {
-        // The pages have all that the head of this moment tells.
+        // The pages include all entries up to the current head.
         const head = list.get(id)?.headSeq ?? 0
         let next: string | undefined
         let found: Member[] = []
@@ -141,7 +141,7 @@ export function createMembers(
       attempt(async (isCurrent) => {
         const from = cursor
         const { data, nextCursor } = await page(from)
-        // Loaded again meanwhile.
+        // Reloaded meanwhile.
         if (!isCurrent() || cursor !== from) return
         known = applyPage(known, data)
         cursor = nextCursor
@@ -209,7 +209,8 @@ export function createMembers(
     },
     reload: () => first(),
     async add(userIds) {
-      if (!userIds.length) throw refusal("invalid", "Nobody is chosen.", "Choose somebody to add.")
+      if (!userIds.length)
+        throw refusal("invalid", "No user is given.", "Pass the id of at least one user to add.")
       await change("", { userIds })
     },
     remove,

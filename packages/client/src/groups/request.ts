@@ -1,9 +1,9 @@
-/** Requests that change something, repeated without an answer: the server does each once, by its id. */
+/** Requests for changes, repeated until they are answered: the server applies each once, by its id. */
 import type { Core } from "../core.js"
 import type { RequestExtras } from "../http.js"
 import type { GroupTools } from "./tools.js"
 
-/** A change is tried so often before its error is thrown. */
+/** Attempts before the error of a change is thrown. */
 const MAX_TRIES = 4
 const FIRST_RETRY_MS = 700
 const LAST_RETRY_MS = 5_000
@@ -16,9 +16,13 @@ export function createRequest(core: Core, { delayAfter, refusal, toError }: Grou
     for (let tries = 1; ; tries++) {
       try {
         const answer = await core.http<never>(path, body, extras)
-        // Nobody is left whom it concerns.
+        // The user signed out or changed meanwhile.
         if (!core.isUser(me))
-          throw refusal("aborted", "You were signed out meanwhile.", "Nothing: it is done.")
+          throw refusal(
+            "aborted",
+            "You were signed out meanwhile.",
+            "None: the server has applied the change.",
+          )
         return answer
       } catch (thrown) {
         const error = toError(thrown)

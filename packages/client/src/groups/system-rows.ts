@@ -16,7 +16,7 @@ function changesOf(entry: GroupEntry): SystemChange[] {
   }
   const { senderId, added, removed, roles } = entry
   const changes: SystemChange[] = []
-  // Only who makes a group adds themselves.
+  // Only the creator of a group adds themselves.
   if (senderId !== null && added.includes(senderId))
     changes.push({ kind: "created", userIds: added.filter((id) => id !== senderId) })
   else if (added.length) changes.push({ kind: "added", userIds: added })
@@ -28,7 +28,7 @@ function changesOf(entry: GroupEntry): SystemChange[] {
   return changes
 }
 
-/** Null if there is nothing to tell. */
+/** Null if there is nothing to show. */
 export function systemRow(entry: GroupEntry): SystemRow | null {
   const { id, conversationId, seq, createdAt, senderId } = entry
   const changes = changesOf(entry)

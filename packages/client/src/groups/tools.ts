@@ -5,8 +5,8 @@ import type { User } from "../wire.js"
 /** What groups and blocks use of the client. */
 export interface GroupTools extends ClientTools {
   list: List
-  /** The profile of somebody, as far as the roster tells. */
+  /** The profile of a user, if the roster has it. */
   person(userId: string): User | null
-  /** What the thread of a conversation shows besides its messages has changed. */
+  /** The non-message parts of a conversation's thread have changed. */
   touch(conversationId: string): void
 }

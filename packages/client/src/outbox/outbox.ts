@@ -11,7 +11,7 @@ import { createOutboxStorage } from "./storage.js"
 import { createOutboxView } from "./view.js"
 import { createWrites, type FindSent, isUnsent, type Target } from "./writes.js"
 
-/** What a message has besides its text. */
+/** The parts of a message besides its text. */
 export type SendExtras = Pick<OutboxRecord, "replyTo" | "mentions" | "files" | "uncertain">
 
 /** A message: by its id, or by its `clientMessageId` while it is not sent. */
@@ -22,9 +22,9 @@ export interface OutboxController {
   outbox: Outbox
   add(conversationId: string, content: string, extras?: SendExtras): Promise<SendResult>
   readonly entries: ReadonlyMap<string, OutboxEntry>
-  /** Changes a record, at once here and then in the storage, and sends what can be sent by then. */
+  /** Changes a record, at once in memory and then in the storage, and sends entries that are ready. */
   update(entry: OutboxEntry, change: Partial<OutboxRecord>): Promise<void>
-  /** The user who wrote it is certain now. */
+  /** The author of an entry is certain now. */
   certain(clientMessageId: string): void
   /** Puts a change of a message into the outbox, or makes it in the outbox if the message is not sent yet. */
   write(
@@ -35,11 +35,11 @@ export interface OutboxController {
   ): Promise<SendResult>
   /** The unsent messages of a conversation, in order. */
   of(conversationId: string): readonly OutboxItem[]
-  /** Nothing can be sent to a conversation any more: what waits for it fails. */
+  /** Nothing can be sent to a conversation any more: waiting entries fail. */
   refuse(conversationId: string, error: LamplightError): void
-  /** Tries everything that waits now. `isFresh`: the delays start small again. */
+  /** Retries all waiting entries now. `isFresh`: the delays start small again. */
   kick(isFresh?: boolean): void
-  /** The storage has been given up, and nothing outlives the page from now on; or it answers again, and what it lacks is stored. */
+  /** The storage does not answer, so that new entries end with the page; or it answers again, and missing entries are stored. */
   persist(isLost: boolean): void
 }
 
@@ -64,7 +64,7 @@ export function createOutbox(
     store.touch()
   }
 
-  /** `content` is null where there is none. */
+  /** `content` is null if there is none. */
   function check(conversationId: string, content: string | null, hasFiles?: boolean): LamplightError | null {
     if (!core.me()) return refusal("unauthenticated", "You are not signed in.", "Sign in and send it again.")
     if (!conversationId)
@@ -143,13 +143,13 @@ export function createOutbox(
     void drain()
   }
 
-  /** Takes a message out together with what waits for it. */
+  /** Removes a message together with the changes that wait for it. */
   function discard(entry: OutboxEntry): void {
     if (!entry.record.write) writes.cancel(entry.record.clientMessageId)
     remove(entry)
   }
 
-  /** What waits for a message that was refused for good fails with it: an edit stays as its text, a deletion takes it out. */
+  /** The changes that wait for a permanently refused message fail with it: an edit becomes its text, a deletion removes it. */
   async function refused(entry: OutboxEntry): Promise<void> {
     const { clientMessageId, write } = entry.record
     if (write) return

@@ -7,19 +7,19 @@ export interface OutboxEntry {
   record: OutboxRecord
   /** Whether the storage holds it. The storage is then the truth: another tab may change or remove it. */
   saved: boolean
-  /** Which of the changes of records here was the last one of this record; infinite until that is stored. */
+  /** The number of this record's last local change; infinite until that is stored. */
   changed: number
   inFlight: boolean
   attempts: number
   /** When the next attempt starts, in milliseconds since the epoch, for the page. */
   nextTryAt: number | null
-  /** The same moment on the scale of `uptime`, which nobody can set. */
+  /** The same moment on the scale of `uptime`, which cannot be set. */
   dueAt: number | null
   /** The server asked to wait until then, on the scale of `uptime`: no wake-up shortens that. */
   notBefore: number | null
   /** It waits until the user signs in again, or until the set-up is corrected. */
   signIn: boolean
-  /** What the page was given last. */
+  /** The item that the page received last. */
   item: OutboxItem | null
 }
 
@@ -31,7 +31,7 @@ export const isUploading = ({ record }: OutboxEntry): boolean => !!record.files?
 
 export type OutboxQueue = ReturnType<typeof createQueue>
 
-/** `changed` is called with the conversation of each entry that is put in. */
+/** `changed` is called with the conversation of each added entry. */
 export function createQueue(changed: (conversationId: string) => void) {
   const entries = new Map<string, OutboxEntry>()
   /** Ids that were delivered or discarded here: the storage may still return them for a moment. */

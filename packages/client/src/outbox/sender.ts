@@ -1,6 +1,6 @@
 /**
  * Sends the queue: in order within a conversation, one message in flight, by the socket or else over HTTP with the same id, until the
- * server has it or refuses it for good. Conversations do not wait for each other.
+ * server has it or refuses it permanently. Conversations do not wait for each other.
  */
 import { backoff } from "../backoff.js"
 import type { Core } from "../core.js"
@@ -24,21 +24,21 @@ export function createSender(
   storage: OutboxStorage,
   writes: OutboxWrites,
   changed: (conversationId: string) => void,
-  /** A message was refused for good. */
+  /** A message was refused permanently. */
   refused: (entry: OutboxEntry) => Promise<void>,
   confirm: Confirm,
 ) {
   const { entries } = queue
-  /** The conversations that are being sent. */
+  /** The conversations whose entries are being sent. */
   const lanes = new Map<string, Promise<void>>()
   let draining = false
   let holdsLock = false
-  /** Something was added while the lock was held or waited for. */
+  /** Entries were added while the lock was held or requested. */
   let again = false
   let cancelTimer = () => {}
   const uptime = core.clock.uptime ?? core.clock.now
 
-  /** Sends what can be sent, under a lock of all tabs: two tabs do not send the same message. */
+  /** Sends entries that are ready, under a lock that all tabs share: two tabs do not send the same message. */
   async function drain(): Promise<void> {
     const me = core.me()
     if (!me || !core.isUser(me) || !entries.size) return
@@ -63,8 +63,8 @@ export function createSender(
   }
 
   /**
-   * Runs `work` under the lock. A tab that is frozen while it holds the lock must not keep the others from sending: after a while they
-   * go on without it. That is safe, since every tab sends in order and with the same ids.
+   * Runs `work` under the lock. A tab that is frozen while it holds the lock must not block the others: after a timeout they
+   * continue without the lock. That is safe, since every tab sends in order and with the same ids.
    */
   function locked(name: string, work: () => Promise<void>): Promise<void> {
     return new Promise((resolve) => {
@@ -122,7 +122,7 @@ export function createSender(
       if (!core.isUser(me)) return false
       // The server's data went back in time meanwhile and may have lost the message. Sent again with its id, it is stored once.
       if (!core.isCurrent(epoch)) return true
-      // First what waits for it, so that this is not left without it if the page ends.
+      // First the changes that wait for it, so that they are not orphaned if the page ends.
       if (!entry.record.write && isMessage(stored)) writes.resolve(stored)
       if (isHere()) storage.remove(entry)
       // Also for a message that was discarded while in flight: the server has it, and no event will bring it.
@@ -178,7 +178,7 @@ export function createSender(
     cancelTimer = core.clock.after(Math.max(0, Math.min(...times) - uptime()), () => void drain())
   }
 
-  /** Loads what is stored, then sends it. Also while sending: another tab may change or discard what waits. */
+  /** Loads stored entries, then sends them. Also while sending: another tab may change or discard waiting entries. */
   function load(): void {
     const me = core.me()
     if (me) void storage.load(me).then(drain)

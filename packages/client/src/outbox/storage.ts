@@ -23,7 +23,7 @@ export function createOutboxStorage(
 
   return {
     tellTabs,
-    /** Writes a new record. Calls resolve in the order in which they were made. Whether it outlives the page. */
+    /** Writes a new record. Calls resolve in order, to whether the record outlives the page. */
     async add(record: OutboxRecord): Promise<boolean> {
       const saving = Promise.all([write(record), lastWrite])
       lastWrite = saving
@@ -43,7 +43,7 @@ export function createOutboxStorage(
       queue.removed.add(clientMessageId)
       remove(clientMessageId, userId)
     },
-    /** Takes over what an earlier page left and what other tabs added, changed or removed. */
+    /** Applies entries that an earlier page left and changes by other tabs. */
     async load(me: string): Promise<void> {
       const { entries, removed } = queue
       const began = changes
@@ -54,7 +54,7 @@ export function createOutboxStorage(
         const id = record.clientMessageId
         const known = entries.get(id)
         missing.delete(id)
-        // Another tab stored it again, which did not know yet.
+        // Another tab stored it again before it learned of the removal.
         if (removed.has(id)) remove(id, me)
         else if (known && (known.inFlight || known.changed > began)) continue
         else if (JSON.stringify(known?.record) !== JSON.stringify(record)) queue.put(record, true)

@@ -50,7 +50,7 @@ export function createWrites(
 
   return {
     /**
-     * Takes out what a new action replaces. Returns whether the action is still to be written, or why it is refused.
+     * Removes actions that a new one replaces. Returns whether the new one is still to be written, or why it is refused.
      */
     prepare(target: Target, action: MessageAction): boolean | LamplightError {
       const all = of(target)

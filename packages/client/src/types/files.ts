@@ -20,13 +20,13 @@ export interface Upload {
    * - `processing`: all bytes are sent; the server examines the file.
    * - `paused`: until `resume`.
    * - `ready`: the server has it.
-   * - `failed`: the server refused it for good, or its bytes are gone; `error` tells why.
+   * - `failed`: the server refused it permanently, or its bytes are gone; `error` has the reason.
    */
   state: "waiting" | "uploading" | "processing" | "paused" | "ready" | "failed"
   error: LamplightError | null
   /** The bytes, for a preview; null in a tab that does not have them. */
   bytes: Blob | null
-  /** Whether it continues after a reload; false if there is no storage, or no room in it. */
+  /** Whether it continues after a reload; false if there is no storage, or not enough space in it. */
   durable: boolean
   /** The unsent message that it belongs to; null while no message has it. */
   clientMessageId: string | null

@@ -31,7 +31,7 @@ export interface PresenceView {
   activities: readonly Activity[]
 }
 
-/** Everybody who is online. */
+/** All users who are online. */
 export interface RosterState {
   /** `loading` until the first list; `unknown` when the feed has been lost for 5 s. */
   status: "loading" | "live" | "unknown"
@@ -80,11 +80,11 @@ export interface Members extends Store<MembersState> {
   remove(userId: string): Promise<void>
   /** Gives a member another role, as one of the owners. */
   setRole(userId: string, role: Role): Promise<void>
-  /** Leaves the group. The last owner hands over to the admin, or else the member, who has been there longest. */
+  /** Leaves the group. If the last owner leaves, the longest-standing admin, or else member, becomes owner. */
   leave(): Promise<void>
 }
 
-/** Those whom the user has blocked. */
+/** The users whom the user has blocked. */
 export interface BlocksState {
   /** `loading` until the list is complete. */
   status: "loading" | "ready" | "error"

@@ -1,4 +1,4 @@
-/** Between the client and its part for files. */
+/** The interface between the client and its chunk for files. */
 import type { LamplightOptions } from "../options.js"
 import type { OutboxController } from "../outbox/outbox.js"
 import type { Cell } from "../store.js"
@@ -24,12 +24,12 @@ export interface FilesOptions {
 }
 
 export interface FilesPart extends Pick<Uploads, "add" | "pause" | "resume" | "cancel"> {
-  /** Removes what is stored of a user who is not signed in any more. */
+  /** Removes the stored uploads of a user who is not signed in any more. */
   erase(userId: string): Promise<void>
   /** The server reported the progress of another user's upload. */
   progress(event: FileProgress): void
   /** Gives `set` a signed address of `path`, and fresh ones, until the returned function is called. */
   sign(fileId: string, path: string, set: (address: string | null) => void): () => void
-  /** The server refused a signed address of this file: fetches another one for those that use it. */
+  /** The server refused a signed address of this file: fetches another one for its users. */
   renew(fileId: string): void
 }

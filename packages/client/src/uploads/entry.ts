@@ -11,12 +11,12 @@ export interface Entry {
   bytes: Blob | null
   /** Whether the storage has it, with its bytes. */
   durable: boolean
-  /** What it does while the record says that it is open. */
+  /** Its activity while the record is open. */
   live: "waiting" | "uploading" | "processing"
   sent: number
   /** Ends its request. */
   abort: AbortController
-  /** Whether this tab uploads it, or waits for its turn. */
+  /** Whether this tab uploads it, or has it queued. */
   isRunning: boolean
   /** Ends its wait for the next attempt. */
   wake: () => void

@@ -1,15 +1,15 @@
-/** Keeps the bytes of uploads for after a reload. */
+/** Stores the bytes of uploads, to continue after a reload. */
 import type { Core } from "../core.js"
 import type { LamplightOptions, UploadStorage } from "../options.js"
 import { type Entry, save } from "./entry.js"
 
-/** Bytes that are kept, unless the application says otherwise. */
+/** How many bytes are stored by default. */
 const KEEP_BYTES = 500_000_000
-/** The storage is waited for at most this long: it may never answer, and an upload does not need it. */
+/** The longest wait for the storage: it may never answer, and an upload does not need it. */
 const KEEP_LIMIT_MS = 10_000
 
 /**
- * Returns what stores an upload with its bytes, if there is room. It resolves when they are stored, or when that takes long. `kept` is
+ * Returns a function that stores an upload with its bytes, if there is space. It resolves when they are stored or a timeout ends. `kept` is
  * called once they are stored.
  */
 export function createKeeper(
@@ -22,7 +22,7 @@ export function createKeeper(
   const hasDatabase = !options.storage && typeof indexedDB !== "undefined"
   const isHere = (entry: Entry) => entries.get(entry.record.id) === entry
 
-  /** Whether so many bytes more can be kept. */
+  /** Whether that many more bytes can be stored. */
   async function hasRoom(size: number): Promise<boolean> {
     let sum = size
     for (const { durable, record } of entries.values()) if (durable) sum += record.size
@@ -40,7 +40,7 @@ export function createKeeper(
     await saved
     if (!isHere(entry)) return
     entry.durable = true
-    // What changed meanwhile.
+    // Changes made meanwhile.
     await save(entry, storage)
     void core.storage("set", `uploads:${userId}`, true)
     entry.release()

@@ -1,4 +1,4 @@
-/** The part of the client for files. Loaded when the first file is chosen, shared or shown by a signed address. */
+/** The client's chunk for files. Loaded when the first file is chosen, shared or shown by a signed address. */
 import type { Core } from "../core.js"
 import type { Cell } from "../store.js"
 import type { Upload } from "../types.js"

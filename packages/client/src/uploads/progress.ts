@@ -3,7 +3,7 @@ import type { Core } from "../core.js"
 import type { FileProgress } from "../wire.js"
 import type { Sharing } from "./contract.js"
 
-/** The end of an upload is shown for so long. */
+/** How long the end of an upload shows. */
 const END_SHOWS_MS = 4_000
 /** The server reports within 30 s that an upload has stopped. This timeout covers a lost report. */
 const SILENCE_MS = 60_000

@@ -1,13 +1,13 @@
-/** Sends the bytes of uploads: a few at a time, each by one tab, until the server has them or refuses them for good. */
+/** Sends the bytes of uploads: a few at a time, each by one tab, until the server has them or refuses them permanently. */
 import type { Core } from "../core.js"
 import type { UploadRecord, UploadStorage } from "../options.js"
 import type { ClientTools } from "../tools.js"
 import { type Entry, sendLock } from "./entry.js"
 import { isGone, type Progress, type Tus } from "./tus.js"
 
-/** Uploads at the same time, so that each gets on. */
+/** The number of concurrent uploads, so that each makes progress. */
 const MAX_ACTIVE = 2
-/** Bytes in one request: each uses the present token, and is checked by the server anew. */
+/** The bytes of one request: each uses the current token, and the server checks each again. */
 const PART_BYTES = 8 * 1024 * 1024
 const FIRST_RETRY_MS = 1_000
 const LAST_RETRY_MS = 30_000
@@ -16,9 +16,9 @@ const FIRST_LOOK_MS = 1_000
 const LAST_LOOK_MS = 15_000
 
 export interface SenderHooks {
-  /** Whether this tab still knows it, as open and as the present user's. */
+  /** Whether this tab still has it, open and of the current user. */
   isWanted(entry: Entry): boolean
-  /** Reads what another tab made of it meanwhile. Whether it is still to be sent. */
+  /** Applies changes by other tabs. Returns whether it is still to be sent. */
   refresh(entry: Entry): Promise<boolean>
   change(entry: Entry, change: Partial<UploadRecord>): void
   /** Its progress, which is not stored, changed. */
@@ -73,7 +73,7 @@ export function createSender(
     throw new LamplightError({ code: "not_found", message, retryable: false })
   }
 
-  /** Sends what the server does not have, in parts. */
+  /** Sends the missing bytes in parts. */
   async function send(entry: Entry, progress: (offset: number) => void): Promise<void> {
     const { signal } = entry.abort
     const bytes = await bytesOf(entry)
@@ -140,7 +140,7 @@ export function createSender(
     while (isWanted(entry)) {
       try {
         await send(entry, (offset) => {
-          // A connection that breaks again and again gets on all the same.
+          // An upload over a connection that breaks repeatedly still makes progress.
           if (offset > most) failures = 0
           most = Math.max(most, offset)
         })
@@ -179,7 +179,7 @@ export function createSender(
       entry.wake = end
     })
 
-  /** Uploads it, when it is its turn. */
+  /** Uploads it once it is first in the queue. */
   return async (entry: Entry): Promise<void> => {
     if (entry.isRunning) return
     entry.isRunning = true

@@ -2,12 +2,12 @@
 import type { Core } from "../core.js"
 import type { ClientTools } from "../tools.js"
 
-/** A new address is fetched so long before the last one ends. */
+/** How long before the end of an address the next one is fetched. */
 const MARGIN_MS = 10 * 60_000
 const SHORTEST_MS = 60_000
 const FIRST_RETRY_MS = 1_000
 const LAST_RETRY_MS = 60_000
-/** An address that is refused again within this time is refused for another reason than its age. */
+/** A second refusal within this time has another reason than the age of the address. */
 const RENEW_AGAIN_MS = 60_000
 
 interface Signed {
@@ -23,13 +23,13 @@ export function createSigned(
 ) {
   const { clock, events } = core
   const uptime = clock.uptime ?? clock.now
-  /** By file: what an address has besides its path, until a time of `uptime`. */
+  /** The signature of each file's address, valid until a time of `uptime`. */
   const known = new Map<string, { query: string; until: number }>()
   const asking = new Map<string, Promise<{ query: string; until: number }>>()
 
   /** For each URL in use: its file, and the functions that renew and set it. */
   const used = new Map<() => void, { fileId: string; set: (address: null) => void }>()
-  /** When another address was last asked for, by file. */
+  /** When another address was last requested, by file. */
   const renewed = new Map<string, number>()
 
   events.on("reset", () => {
@@ -68,7 +68,7 @@ export function createSigned(
     for (const [fetchAgain, one] of used) if (one.fileId === fileId) fetchAgain()
   }
 
-  /** Keeps an address of `path` until the returned function is called. */
+  /** Keeps an address of `path` valid until the returned function is called. */
   function sign(fileId: string, path: string, set: (address: string | null) => void): () => void {
     let isOver = false
     let failures = 0

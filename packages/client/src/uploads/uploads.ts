@@ -1,4 +1,4 @@
-/** The uploads of one user: kept with their bytes, sent, and given to the messages that wait for them. */
+/** The uploads of one user: stored with their bytes, sent, and attached to the messages that wait for them. */
 import type { Core } from "../core.js"
 import type { OutboxRecord, UploadRecord, UploadStorage } from "../options.js"
 import type { Cell } from "../store.js"
@@ -10,11 +10,11 @@ import { createSender } from "./sender.js"
 import { indexedDbUploads } from "./storage.js"
 import { createTus } from "./tus.js"
 
-/** Other tabs learn this often how far an upload is. */
+/** How often other tabs are notified of an upload's progress. */
 const TELL_EVERY_MS = 500
-/** A deletion on the server is tried so often: what is left is deleted by the server after 24 hours. */
+/** Attempts to delete an upload on the server, which deletes the rest after 24 hours. */
 const MAX_TRIES = 5
-/** The limit for what is known of messages that left the outbox. */
+/** How many messages that left the outbox are remembered. */
 const MAX_STORED = 1_000
 
 export function createUploads(core: Core, given: FilesOptions, store: Cell<readonly Upload[]>) {
@@ -35,7 +35,7 @@ export function createUploads(core: Core, given: FilesOptions, store: Cell<reado
   const tus = createTus(core, given)
   let lastOrder = 0
   let toldAt = 0
-  /** Since a release, until it is known who signs in next: no token is asked for meanwhile. */
+  /** True from a release until the next user is known: no token is requested meanwhile. */
   let isReleased = false
 
   const isWanted = (entry: Entry) =>
@@ -67,13 +67,13 @@ export function createUploads(core: Core, given: FilesOptions, store: Cell<reado
     settle(entry)
   }
 
-  /** Tells the message that waits for it what became of it. */
+  /** Reports the result to the message that waits for it. */
   function settle({ record: { id, state, fileId, error } }: Entry): void {
     if (state === "ready" && fileId !== null) uploaded(id, { fileId })
     else if (state === "failed" && error) uploaded(id, { failed: error })
   }
 
-  /** What became of an upload: the messages that have it go, or fail. */
+  /** Applies the result of an upload: the messages that have it are sent, or fail. */
   function uploaded(uploadId: string, outcome: { fileId: string } | Pick<OutboxRecord, "failed">): void {
     for (const message of messages.values()) {
       const { files = [], failed } = message.record
@@ -89,7 +89,7 @@ export function createUploads(core: Core, given: FilesOptions, store: Cell<reado
     change,
     async refresh(entry) {
       const { userId, id } = entry.record
-      // One that is not stored waits for no storage.
+      // An upload that is not stored does not wait for the storage.
       if (entry.durable) await entry.saving
       const all = entry.durable ? await storage?.all(userId).catch(() => undefined) : undefined
       const stored = all?.find((one) => one.id === id)
@@ -174,7 +174,7 @@ export function createUploads(core: Core, given: FilesOptions, store: Cell<reado
     lastOrder = Math.max(lastOrder, record.order)
   }
 
-  /** Takes over what an earlier page left and what other tabs changed. */
+  /** Applies the records of an earlier page and changes by other tabs. */
   async function load(): Promise<void> {
     const me = core.me()
     if (me === null) return
@@ -221,7 +221,7 @@ export function createUploads(core: Core, given: FilesOptions, store: Cell<reado
   }
 
   const looking = new Set<string>()
-  /** A message waits for an upload that is not here. Another tab may have its bytes, and tells so by a lock. */
+  /** A message waits for an upload that this tab does not have. A tab that has its bytes announces that by a lock. */
   async function missed(uploadId: string, userId: string): Promise<void> {
     if (looking.has(uploadId)) return
     looking.add(uploadId)
@@ -279,7 +279,7 @@ export function createUploads(core: Core, given: FilesOptions, store: Cell<reado
   events.on("stored", ({ clientMessageId, senderId }) => {
     if (!clientMessageId || senderId !== core.me()) return
     stored.add(clientMessageId)
-    // History brings many; what the outbox had was stored a moment ago.
+    // History has many; messages from the outbox were stored a moment ago.
     for (const oldest of stored) if (stored.size > MAX_STORED) stored.delete(oldest)
   })
   events.on("reset", () => {
@@ -323,7 +323,7 @@ export function createUploads(core: Core, given: FilesOptions, store: Cell<reado
   function close(): void {
     stop()
     for (const entry of entries.values()) entry.release()
-    // After what is being written.
+    // After pending writes.
     void Promise.all([...entries.values()].map(({ saving }) => saving)).then(() => storage?.close?.())
   }
   events.on("released", stop)

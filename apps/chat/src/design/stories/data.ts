@@ -26,7 +26,7 @@ export const page: PageActions = {
   signOut: nothing,
 }
 
-/** The stories' one moment: the test stops the clock at it. */
+/** The time in all stories, at which the test stops the clock. */
 export const NOW = Date.UTC(2026, 5, 12, 14, 5)
 export const AT = new Date(NOW).toISOString()
 export const ago = (minutes: number) => new Date(NOW - minutes * 60_000).toISOString()
@@ -80,7 +80,7 @@ export function conversation(more: Partial<ConversationItem> = {}): Conversation
   return item as unknown as ConversationItem
 }
 
-/** A stored message of somebody else's, or with `mine` of one's own. */
+/** A stored message of another user or, with `mine`, of the user. */
 export function message(content: string, more: Partial<MessageRow> = {}): MessageRow {
   serial += 1
   const { mine = false, state = "sent" } = more

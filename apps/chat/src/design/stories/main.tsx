@@ -1,6 +1,6 @@
 /**
  * The story page: each component of the page in each of its states, with a client in which nothing happens. `/chat/design` while
- * developing (`npm run dev`), and a build of its own for its test; the production build knows nothing of it.
+ * developing (`npm run dev`), and a build of its own for its test; the production build does not contain it.
  */
 import "@fontsource-variable/atkinson-hyperlegible-next/wght.css"
 import "@fontsource-variable/newsreader/wght.css"
