@@ -101,6 +101,7 @@ mod request;
 mod request_body;
 mod response;
 mod rooms;
+mod send_buffer;
 mod serve;
 mod server;
 mod session;
@@ -130,6 +131,7 @@ pub use observer::Observer;
 pub use packet::{Packet, Placeholder};
 pub use reason::{DisconnectReason, Rejection, TransportKind};
 pub use received::Received;
+pub use send_buffer::limit_send_buffers;
 pub use serve::{Serve, serve};
 #[cfg(feature = "tls")]
 pub use serve::{Tls, TlsError};

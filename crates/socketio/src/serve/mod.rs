@@ -24,7 +24,7 @@ use tokio::{
 #[cfg(feature = "tls")]
 pub use self::tls::{Tls, TlsError};
 use self::{connection::Shared, limits::Limits, pending::PendingConnections};
-use crate::{SocketIo, admission::AddressCounts};
+use crate::{SocketIo, admission::AddressCounts, limit_send_buffers};
 
 /// Time to wait after a failed accept.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
@@ -159,6 +159,7 @@ impl Serve {
             limits,
             ..
         } = self;
+        limit_send_buffers(&listener, io.server.config.write_timeout);
         let mut http = http1::Builder::new();
         http.header_read_timeout(None)
             .max_headers(limits.max_headers)
