@@ -112,7 +112,7 @@ impl<S: AsyncRead + Unpin> HttpStream<S> {
                 bytes: LINGER_BYTES,
             })
         });
-        let mut dropped = [0; 4 << 10];
+        let mut dropped = [0; 16 << 10];
         loop {
             let mut buf = ReadBuf::new(&mut dropped);
             match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {

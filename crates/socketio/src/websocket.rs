@@ -4,6 +4,7 @@
 use std::{
     cell::Cell,
     collections::VecDeque,
+    future::poll_fn,
     io::{self, IoSlice},
     ops::ControlFlow,
     pin::Pin,
@@ -12,7 +13,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::{
     DisconnectReason,
@@ -267,16 +268,27 @@ impl WebSocket {
             self.stream.write_all(&last).await?;
             drop(last);
             self.stream.shutdown().await?;
-            let mut discarded = [0; 512];
             let mut left = MAX_DISCARDED_AT_CLOSE;
             loop {
-                match self.stream.read(&mut discarded).await? {
+                match poll_fn(|cx| self.poll_discard(cx)).await? {
                     read if read == 0 || read > left => return io::Result::Ok(()),
                     read => left -= read,
                 }
             }
         };
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
+    }
+
+    /// Reads once and discards. Uses the shared buffer: a client that keeps sending must not cost a
+    /// system call for every few bytes, nor a closing connection memory for them.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut buffer = BUFFER.take();
+        buffer.resize(READ_BUFFER_BYTES, 0);
+        let mut read = ReadBuf::new(&mut buffer);
+        let result = Pin::new(&mut self.stream).poll_read(cx, &mut read);
+        let count = read.filled().len();
+        BUFFER.set(buffer);
+        result.map_ok(|()| count)
     }
 
     /// Writes bytes directly, for the upgrade probe.
@@ -308,5 +320,61 @@ fn non_zero(result: io::Result<usize>) -> io::Result<usize> {
     match result {
         Ok(0) => Err(io::ErrorKind::WriteZero.into()),
         result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+    use tokio::io::DuplexStream;
+
+    /// Counts reads that return bytes.
+    struct Counting(DuplexStream, Arc<AtomicUsize>);
+
+    impl AsyncRead for Counting {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            ready!(Pin::new(&mut self.0).poll_read(cx, buf))?;
+            self.1.fetch_add(1, Ordering::Relaxed);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Counting {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.0).poll_write(cx, buf)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_shutdown(cx)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_close_discards_what_still_arrives_in_few_reads() -> io::Result<()> {
+        let (mut client, server) = tokio::io::duplex(2 * MAX_DISCARDED_AT_CLOSE);
+        client.write_all(&vec![0; MAX_DISCARDED_AT_CLOSE]).await?;
+        drop(client.shutdown().await);
+        let reads = Arc::new(AtomicUsize::new(0));
+        let stream = Stream::Other(Box::new(Counting(server, reads.clone())));
+        WebSocket::new(stream, Bytes::new()).close(None, 1000).await;
+        let fewest = MAX_DISCARDED_AT_CLOSE / READ_BUFFER_BYTES + 1;
+        assert_eq!(reads.load(Ordering::Relaxed), fewest);
+        Ok(())
     }
 }
