@@ -168,6 +168,7 @@ export async function run(name, { seconds = 10, after = 10_000 } = {}) {
       read: { p50: at(reads, 0.5), p99: at(reads, 0.99), count: reads.length },
       failures: neighbour?.failures ?? [],
       rss: { before: mb(before.rss), most: mb(most - before.rss), after: mb(later.rss - before.rss) },
+      worst: Math.max(0, ...sends, ...reads),
       cpu: Math.round(((during.cpu - before.cpu) / took) * 100),
       log: server.log.length - idle.log,
       attack,
