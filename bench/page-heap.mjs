@@ -1,12 +1,12 @@
 // The memory of the page after it has scrolled through a whole conversation; part of bench/page.mjs.
 
-/** A page of which this much time passes without an older one is stuck. */
+/** A page that loads no older messages for this long is stuck. */
 const STUCK_MS = 60_000
 
-/** What the page holds after a collection, in megabytes, and how many nodes its document has. */
+/** The heap after a garbage collection, in megabytes, and the number of nodes in the document. */
 export async function heapOf(cdp) {
   await cdp.send("HeapProfiler.enable")
-  // A second collection takes what finalizers of the first one let go.
+  // A second collection frees objects that finalizers of the first one released.
   for (let n = 0; n < 2; n++) await cdp.send("HeapProfiler.collectGarbage")
   const { usedSize } = await cdp.send("Runtime.getHeapUsage")
   const { nodes } = await cdp.send("Memory.getDOMCounters")

@@ -6,7 +6,7 @@ const ROUND_TRIP_MS = 170
 
 const bytesASecond = (MEGABITS * 1_000_000) / 8
 
-/** What the person can use first: the field of the sign-in, or the first conversation. */
+/** The first usable element: the field of the sign-in form, or the first conversation. */
 const READY = {
   "sign-in, first visit": 'input[autocomplete~="username"]',
   "signed in, first visit": '[data-testid="conversation-item"]',

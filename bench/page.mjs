@@ -1,10 +1,10 @@
-// How fast the page is to hand, in a real Chromium against the built binary, with the processor slowed down:
+// Measures the speed of the page in a real Chromium against the built binary, with a throttled processor:
 //
 //   node bench/page.mjs            switches of conversation, and jumps in a conversation of 100,000 messages
 //   MESSAGES=20000 node bench/page.mjs
 //   ONLY=switches node bench/page.mjs
 //   ONLY=start node bench/page.mjs       how soon it can be used on a phone over 4G (PROFILE=1 lists the requests)
-//   ONLY=heap node bench/page.mjs        what the page holds after it has scrolled from the end to the beginning
+//   ONLY=heap node bench/page.mjs        the memory of the page after it has scrolled from the end to the beginning
 //
 // A switch is measured in two ways: from the click to the frame in which the end of that thread is in view, by the page's clock with a
 // slowed processor, and by the time that the main thread itself works for it, which other work on the machine does not change.
@@ -176,7 +176,7 @@ async function switches(asha) {
   await page.context().close()
 }
 
-/** What the main thread does in one switch. */
+/** The work of the main thread in one switch. */
 async function profile(cdp, act) {
   await cdp.send("Profiler.enable")
   await cdp.send("Profiler.setSamplingInterval", { interval: 200 })

@@ -1,15 +1,15 @@
-// Runs every suite of tests, goes on after one that fails, and prints at the end what failed.
+// Runs every test suite, continues after failures, and prints the failures at the end.
 //
 //   node scripts/test.mjs                  all suites (make test)
-//   node scripts/test.mjs e2e browser      these alone
-//   node scripts/test.mjs --again          a suite that failed runs once more (.ci/run)
+//   node scripts/test.mjs e2e browser      only these suites
+//   node scripts/test.mjs --again          runs a failed suite once more (.ci/run)
 //   node scripts/test.mjs --serial         one suite at a time
 //
-// What compiles runs first and alone. Then two suites run at a time, since each leaves half of two cores idle; their lines
+// Suites that compile run first and alone. Then two suites run at a time, since each leaves half of two cores idle; their lines
 // begin with the suite's name.
 //
-// With --again, a suite that passes the second time is listed as unsteady: such a test is a fault to mend, but one of
-// thousands does not hide whether the rest passes. It runs again alone, once all others have ended. Of the browser suites,
+// With --again, a suite that passes the second time is listed as unsteady: the test needs a fix, but one of thousands
+// does not hide the result of the rest. It runs again alone, once all others have ended. Of the browser suites,
 // only the files that failed run again. No suite runs again once LATEST_REPEAT minutes have passed, and these files once
 // LATEST_FILES have.
 
@@ -77,7 +77,7 @@ const minutes = (ms) => `${(ms / 60_000).toFixed(1)} min`
 const LONGEST = Math.max(...Object.keys(SUITES).map((name) => name.length))
 
 /**
- * Runs a suite, or some files of it, and prints each of its lines after `mark`; answers with the lines that tell what failed,
+ * Runs a suite, or some files of it, and prints each of its lines after `mark`. Returns the lines that name failures,
  * or null if it passed.
  */
 function run(name, mark = "", files = []) {
@@ -105,7 +105,7 @@ function run(name, mark = "", files = []) {
   })
 }
 
-/** The files in which tests failed, each once. Empty where the lines do not tell, or were too many to be kept. */
+/** The files with failed tests, each once. Empty if the lines do not name them, or were too many to be stored. */
 function filesOf(failures) {
   if (!failures || failures.length > KEPT) return []
   return [...new Set(failures.flatMap((line) => FAILED_FILE.exec(line)?.[1] ?? []))]
@@ -131,7 +131,7 @@ async function runAll(names) {
   const canStart = (name) => !BY_FILE.test(name) || ![...running].some((other) => BY_FILE.test(other))
   const worker = async () => {
     for (;;) {
-      // Where none can start, the worker of the suite in whose way they are goes on with them.
+      // If none can start, the worker of the suite that blocks them continues with them.
       const at = waiting.findIndex(canStart)
       if (at < 0) return
       const [name] = waiting.splice(at, 1)
@@ -143,7 +143,7 @@ async function runAll(names) {
   await Promise.all(Array.from({ length: width }, worker))
 }
 
-/** Runs once more, alone, what failed. */
+/** Runs failed suites once more, alone. */
 async function repeat(result) {
   const [failures] = result.attempts
   const files = BY_FILE.test(result.name) ? filesOf(failures) : []
@@ -157,7 +157,7 @@ async function repeat(result) {
 
 for (const name of Object.keys(BUILDS).filter(isChosen)) {
   const result = await runFirst(name)
-  // At once: the suites below skip what was not built.
+  // Exit at once: the suites below skip tests of missing builds.
   if (isRepeated) await repeat(result)
 }
 await runAll(Object.keys(SUITES).filter(isChosen))

@@ -1,5 +1,5 @@
-// What the kernel alone takes to write to a TCP socket on this machine: no server that writes to each receiver can
-// take less for a delivery. One process writes to many sockets in turns, another reads them.
+// Measures the kernel time of a write to a TCP socket on this machine: no server that writes to each receiver can
+// take less for a delivery. One process writes to many sockets in rotation, another reads them.
 import { fork } from "node:child_process"
 import { once } from "node:events"
 import { connect, createServer } from "node:net"

@@ -1,10 +1,10 @@
-// What uploads cost: `node bench/files/uploads.mjs` (after `cargo build --release -p lamplight`).
+// Measures the cost of uploads: `node bench/files/uploads.mjs` (after `cargo build --release -p lamplight`).
 //
-//   UPLOADS=50 SIZE=100000000   uploads at once, and the bytes of each: by how much the resident memory grows
-//   CUTS=10000                  uploads that are cut at random bytes and go on, each compared by SHA-256
+//   UPLOADS=50 SIZE=100000000   concurrent uploads and their sizes: measures the growth of resident memory
+//   CUTS=10000                  uploads that are cut at random bytes and resumed, each compared by SHA-256
 //   LAMPLIGHT_BIN=...           the binary; target/release/lamplight by default
 //
-// It ends with 1 where a figure misses its goal. Needs UPLOADS x SIZE bytes on the disk of the temporary directory.
+// Exits with 1 if a figure misses its goal. Needs UPLOADS x SIZE bytes on the disk of the temporary directory.
 import { createHash, randomBytes } from "node:crypto"
 import { request as http } from "node:http"
 import { dirname, join } from "node:path"
@@ -63,7 +63,7 @@ async function memory() {
   const server = await serve(t, { ...OPEN, SERVER_KEY, FILE_QUOTA: "0", MAX_FILE_SIZE: "0" })
   const conversationId = await conversationOf(server, "a", "b")
   const files = uploads(server, "a")
-  // What the first upload allocates for good is not what uploads cost.
+  // Permanent allocations of the first upload are not a cost of uploads.
   await files.whole(conversationId, BLOCK)
   const before = await server.memory()
   let most = before

@@ -1,5 +1,5 @@
-// Measures what one join, heartbeat, message and departure cost two nodes, Redis and PostgreSQL, and what a user who is
-// online takes in memory. Prints JSON; inputs.json has the figures that docs/scale.md uses.
+// Measures the cost of one join, heartbeat, message and departure for two nodes, Redis and PostgreSQL, and the memory of a
+// user who is online. Prints JSON; inputs.json has the figures that docs/scale.md uses.
 //
 //   LAMPLIGHT_BIN=target/release/lamplight node bench/scale/measure.mjs [users] [messages]
 import { execFile } from "node:child_process"
@@ -84,7 +84,7 @@ async function counters() {
   }
 }
 
-/** What one more subscriber of a published change costs Redis. */
+/** The cost for Redis of one more subscriber of a published change. */
 async function copies() {
   const SUBSCRIBERS = 20
   const TIMES = 20_000
@@ -120,7 +120,7 @@ async function copies() {
 }
 
 const report = {}
-/** What `count` of something cost each, without what the quiet nodes cost meanwhile. */
+/** The cost of each of `count` operations, without the idle cost of the nodes. */
 async function measured(name, count, work) {
   const before = await counters()
   const began = performance.now()
@@ -195,7 +195,7 @@ try {
   await measured("return", users, async () => {
     clients = await joinAll(one.url, names, 64)
   })
-  // What a page reads when it opens: the conversations, and the newest messages of one.
+  // The reads of a page that opens: the conversations, and the newest messages of one.
   await measured("opening", OPENINGS, async () => {
     let left = OPENINGS
     const lane = async () => {

@@ -1,4 +1,4 @@
-// Computes what people who are online need in nodes, Redis and PostgreSQL, from the assumptions in inputs.json and the
+// Computes the nodes, Redis and PostgreSQL that users online need, from the assumptions in inputs.json and the
 // costs in measured.json, and prints the tables of docs/scale.md and docs/operations.md.
 //
 //   node bench/scale/model.mjs                                  the tables
@@ -128,7 +128,7 @@ for (const change of options.set) {
   inputs[name] = Number(value)
 }
 
-/** What a number of people need. Rates are for a second, bytes are bytes, CPU is in cores. */
+/** The resources for a number of users. Rates are for a second, bytes are bytes, CPU is in cores. */
 export function model(people, i) {
   const sessions = people * i.sessionsOfAPerson
   const perHour = (each) => (people * each) / 3600
@@ -334,7 +334,7 @@ const full = (part, i) => {
   }
   return low
 }
-/** What is not built, and what it would change. */
+/** Possible improvements that are not built, and their effect. */
 const rarer = { ...inputs, secondsBetweenHeartbeats: 300 }
 print(
   "limits",

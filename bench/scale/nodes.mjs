@@ -1,7 +1,7 @@
-// Measures what a stored message costs one node, and two of which one has the sender and the other the receiver: user
+// Measures the cost of a stored message on one node, and on two nodes with the sender on one and the receiver on the other: user
 // and kernel time of all nodes. Two nodes carry 1.7 times as much as one if the second figure is at most 2 / 1.7 of the
 // first. Rounds are interleaved, each with fresh nodes; prints the medians, with the least and the most, and all runs
-// to stderr. Several binaries are compared in turns.
+// to stderr. Several binaries are compared in rotation.
 //
 //   node bench/scale/nodes.mjs [--rounds 7] [--flights 8,1] [--pairs 50] [--each 400] [binary ...]
 import { spawn } from "node:child_process"

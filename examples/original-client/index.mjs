@@ -8,7 +8,7 @@ const HEARTBEAT = 30_000
 const ASHA = 42
 const BEN = 57
 
-/** What one page holds. */
+/** The state of one page. */
 class Page {
   constructor(userId) {
     this.userId = userId
@@ -36,7 +36,7 @@ class Page {
     return this.online.has(String(userId))
   }
 
-  /** By the socket, or by HTTP where it is not connected or does not answer within 5 s. */
+  /** Sends by the socket, or by HTTP if the socket is not connected or does not answer within 5 s. */
   async send(conversationId, content) {
     const tempId = `temp-${Date.now()}`
     const message = { conversationId, senderId: this.userId, content, tempId }
@@ -65,7 +65,7 @@ class Page {
 }
 
 async function get(path, userId) {
-  // In the original, the page's session says who is asking. AUTH=open has no sessions, so a header says it.
+  // In the original, the page's session identifies the user. AUTH=open has no sessions, so a header does.
   const headers = userId === undefined ? {} : { "X-User-Id": String(userId) }
   const response = await fetch(SERVER + path, { headers })
   return response.json()
@@ -91,7 +91,7 @@ function expect(what, holds) {
   console.log(`ok: ${what}`)
 }
 
-/** Waits until it is so. */
+/** Waits until a condition holds. */
 async function see(what, holds, within = 10_000) {
   const end = Date.now() + within
   while (!holds()) {

@@ -3,7 +3,7 @@ import { until } from "../e2e/support/wait.mjs"
 /** By test id. */
 export const by = (id) => `[data-testid="${id}"]`
 
-/** Adds to a window what both browsers do alike. */
+/** Adds the methods to a window that are the same for both browsers. */
 export function launched(window) {
   const has = (text) => window.evaluate((wanted) => document.body?.innerText.includes(wanted), text)
   const isThere = (selector) =>

@@ -1,5 +1,5 @@
-// A walk through the page in the browsers that the other tests do not use: `make browsers`. SCREENSHOTS names a directory for
-// pictures of its stations.
+// Uses the page in the browsers that the other tests do not use: `make browsers`. SCREENSHOTS names a directory for
+// pictures of its steps.
 import assert from "node:assert/strict"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -37,7 +37,7 @@ for (const [name, launch] of Object.entries(browsers))
     await page.click(by("signin-submit"))
     await page.finds(by("status-menu"))
 
-    // What somebody else writes appears, and opens.
+    // A message of another user appears, and its conversation opens.
     const ben = await register(server, "Ben")
     const asha = await page.evaluate(async () => (await (await fetch("/api/auth/session")).json()).user.id)
     const as = { token: ben.token }
@@ -69,7 +69,7 @@ for (const [name, launch] of Object.entries(browsers))
     await page.shows("A question, number 11,")
     await station("thread")
 
-    // What is written while the server is away waits, and is sent once.
+    // A message written while the server is away waits, and is sent once.
     await server.stop()
     await write("Written without a server")
     await page.shows("Written without a server")
@@ -93,7 +93,7 @@ for (const [name, launch] of Object.entries(browsers))
     )
     await station("picture")
 
-    // All is there again in a new page, from the newest message to the first.
+    // A new page shows all messages, from the newest to the first.
     assert.deepEqual(await page.complaints(), [])
     await page.open("about:blank")
     await page.open(`${server.url}/chat#/c/${conversationId}`)

@@ -1,4 +1,4 @@
-// Appends to a log as a node does that announces nothing.
+// Appends to a log like a node that does not announce its entries.
 
 /** The statement by which a node appends an entry. */
 export const append = (conversation, sender, message) =>

@@ -74,7 +74,7 @@ test("P10: 1,000 users who reconnect to other nodes at once cause no user_offlin
   ])
   t.diagnostic(`all were back after ${(performance.now() - began).toFixed(0)} ms`)
   crowds[1] = new Map([...first, ...second])
-  // Longer than the grace period, and the second in which a change is told.
+  // Longer than the grace period and the second in which a change is sent.
   await pass(16_500)
   for (const seen of watching.map(changes)) {
     const told = [...seen].filter(([, types]) => types.includes("offline"))

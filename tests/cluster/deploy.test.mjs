@@ -29,7 +29,7 @@ describe("metrics", () => {
   const OTHER = new Set(["lamplight_restored"])
   let cluster
   let services
-  /** A scanner to which every file is clean. */
+  /** A scanner that reports every file as clean. */
   const scanner = createServer((request, response) => {
     request.resume()
     request.on("end", () => response.end('{"verdict":"clean"}'))
@@ -53,7 +53,7 @@ describe("metrics", () => {
     for (const service of services ?? []) await service.stop()
   })
 
-  /** What a node offers after one of everything happened: name -> type. */
+  /** The metrics of a node after one of each event: name -> type. */
   async function offered(t) {
     const [one, two] = cluster.nodes
     const [asha, ben] = [somebody("asha"), somebody("ben")]
@@ -84,7 +84,7 @@ describe("metrics", () => {
     }
     await until(async () => (await types(one)).has("lamplight_disconnects_total"))
     await until(async () => (await types(one)).has("lamplight_delivery_seconds"))
-    // Either node may have asked the scanner.
+    // Either node may have called the scanner.
     return new Map([...(await types(one)), ...(await types(two))])
   }
 

@@ -1,4 +1,4 @@
-// What reads the log of all conversations skips nothing, in whatever order transactions commit.
+// Followers of the log of all conversations skip no entry, whatever the order of commits.
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import { conversationOf, crowd, somebody } from "../e2e/support/person.mjs"
@@ -38,7 +38,7 @@ test("C11: unannounced entries that commit after entries with higher numbers rea
     await pass(20)
   }
   const of = (client, id) => client.messages().filter((message) => message.conversationId === id)
-  // The open transaction holds nobody up.
+  // The open transaction does not block other writers.
   for (const client of clients.slice(1)) {
     await until(() => fast.every((id) => of(client, id).length === sent), "the others came", 20_000)
     assert.equal(of(client, slow).length, 0)
@@ -49,7 +49,7 @@ test("C11: unannounced entries that commit after entries with higher numbers rea
     await until(() => of(client, slow).length === 2, "the slow entries came", 20_000)
   }
   t.diagnostic(`the entries came ${(performance.now() - began).toFixed(0)} ms after their commit`)
-  // What came twice or out of order would come before these.
+  // Repeated or reordered entries would arrive before these.
   await senders[0].send(fast[0], "last")
   assert.ok((await clients[0].send(slow, "last")).success)
   for (const client of clients.slice(1)) {

@@ -1,4 +1,4 @@
-// Users on several nodes are as users on one.
+// Users on several nodes behave like users on one.
 import assert from "node:assert/strict"
 import { randomUUID } from "node:crypto"
 import { after, before, test } from "node:test"
@@ -9,7 +9,7 @@ import { pass, until } from "../e2e/support/wait.mjs"
 
 /** On a loaded machine, coming back on another node takes more than a second. */
 const GRACE_MS = 3_000
-/** Longer than the grace period and the second in which a change is told. */
+/** Longer than the grace period and the second in which a change is sent. */
 const TOLD_MS = GRACE_MS + 1_200
 
 /** @type {Awaited<ReturnType<typeof startProxied>>} */
@@ -94,7 +94,7 @@ test("C7: a member added on one node immediately gets messages that another node
     times.push(performance.now() - began)
     await two.join(ben)
   }
-  // What the bus does not bring comes from the log, within 5 s. A loaded machine makes some of these slow, and not most.
+  // Entries that the bus does not deliver come from the log, within 5 s. A loaded machine makes some of these slow, and not most.
   times.sort((one, other) => one - other)
   assert.ok(times[4] < 3_000, String(times))
 })

@@ -1,4 +1,4 @@
-// A node is cut off from Redis, from PostgreSQL, from both, or stands still.
+// A node is cut off from Redis, from PostgreSQL, from both, or frozen.
 import assert from "node:assert/strict"
 import { randomUUID } from "node:crypto"
 import { after, before, test } from "node:test"
@@ -56,7 +56,7 @@ test("P7, C12: a node cut off from Redis for longer than a lease is degraded, an
   cluster.nodes[2].redis.stall()
   const cut = performance.now()
   await until(async () => (await degraded(cluster.nodes[2])).length > 0, "the node says degraded")
-  // Both sides go on: joins and leaves.
+  // Joins and leaves continue on both sides.
   await three.join(comes)
   leaving.close()
   going.close()
@@ -153,7 +153,7 @@ test("P7, M13: a node cut off from both refuses sends, and recovers", async (t) 
   postgres.heal()
   await until(() => agree([asha, ben], []), "presence is whole")
   await until(async () => (await cut.send(id, "after")).success, "messages are taken")
-  // What was stored meanwhile comes to the node without anyone's asking.
+  // Entries stored meanwhile reach the node without a request.
   await cut.sees("new_private_message", (message) => message.content === "meanwhile")
 })
 
@@ -167,7 +167,7 @@ test("C5, C16, P2: a node that freezes for longer than its lease is fenced and a
   await observer.comes(moves)
   const since = observer.mark()
   process.kill(cluster.nodes[2].server.pid, "SIGSTOP")
-  // One of its users goes to another node; the node does not learn it.
+  // One of its users moves to another node without the first node's knowledge.
   await two.join(moves)
   await observer.goes(stays, 30_000)
   process.kill(cluster.nodes[2].server.pid, "SIGCONT")
@@ -175,7 +175,7 @@ test("C5, C16, P2: a node that freezes for longer than its lease is fenced and a
   await observer.comes(stays)
   const newcomer = await two.join(somebody("newcomer"), { roster: "diff" })
   assert.ok(newcomer.roster.get(stays)?.status)
-  // The end of the old connection takes nobody away who is connected elsewhere.
+  // The end of the old connection does not take a user offline who is connected to another node.
   await pass(2_500)
   assert.deepEqual(types(observer, moves, since), [])
   assert.deepEqual(types(observer, stays, since), ["offline", "online"])

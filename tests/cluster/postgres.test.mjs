@@ -1,4 +1,4 @@
-// PostgreSQL fails over, refuses writes, and runs out of disk, under nodes that go on.
+// PostgreSQL fails over, refuses writes, and runs out of disk, while nodes keep running.
 import assert from "node:assert/strict"
 import { execFile, spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"

@@ -11,7 +11,7 @@ import { startPostgres, startRedis } from "../e2e/support/services.mjs"
 import { pass, until } from "../e2e/support/wait.mjs"
 
 const USERS = Number(process.env.RECONNECTS ?? 1_500)
-/** The connections break in so many groups, all within five seconds. */
+/** The number of groups in which the connections break, all within five seconds. */
 const GROUPS = 40
 const PACE_MS = 5_000 / GROUPS
 const GRACE_MS = 8_000
@@ -90,7 +90,7 @@ test("P10: thousands of users who reconnect to other nodes within 5 s cost few s
   const joined = await Promise.all(returning)
   const took = performance.now() - began
   clients = new Map(joined.flatMap((some) => [...some]))
-  // Longer than the grace period and the second in which changes are told.
+  // Longer than the grace period and the second in which changes are sent.
   await pass(GRACE_MS + 2_000)
   await until(async () => (await counts()).every((count) => count === USERS + 3), "all nodes agree")
   const seconds = (performance.now() - began) / 1_000

@@ -1,4 +1,4 @@
-// A client that asked for recovery gets its connection back on whichever node it returns to.
+// A client that requested recovery gets its connection back on any node.
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import { conversationOf, crowd, somebody } from "../e2e/support/person.mjs"
@@ -21,7 +21,7 @@ async function lose(client) {
   await until(() => !client.socket.connected)
 }
 
-/** The client comes back to this node. Returns whether it got its connection back. */
+/** The client returns to this node. Returns whether its connection was recovered. */
 async function back(client, node) {
   client.socket.io.uri = node.url
   client.socket.connect()
@@ -113,7 +113,7 @@ test("C14: a second recovery restores nothing, on a third node or the first", as
       await lose(client)
       assert.equal(await back(client, cluster.nodes[again]), true)
     }
-    // A later message comes after whatever would come twice.
+    // A marker: a repeated event would arrive before this message.
     await client.must("sync", { conversations: { [id]: 0 } })
     assert.deepEqual(numbersOf(client, since), [])
   }

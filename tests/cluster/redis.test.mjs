@@ -1,4 +1,4 @@
-// Redis restarts, drops subscribers, and carries what a node does not understand.
+// Redis restarts, drops subscribers, and carries messages that a node does not understand.
 import assert from "node:assert/strict"
 import { once } from "node:events"
 import { mkdtemp, rm } from "node:fs/promises"
@@ -37,7 +37,7 @@ test("a start without Redis succeeds within seconds and is logged; a healthy sta
   for (const node of cluster.nodes) assert.doesNotMatch(node.server.log, /presence is degraded/)
   const home = await mkdtemp(join(tmpdir(), "lamplight-alone-"))
   t.after(() => rm(home, { recursive: true, force: true }))
-  // Nobody listens there, and somebody who says nothing.
+  // One port without a listener, and one whose listener is silent.
   const silent = createServer().listen(0, "127.0.0.1")
   await once(silent, "listening")
   t.after(() => silent.close())
@@ -80,7 +80,7 @@ test("C4, C17: after Redis restarts empty, nodes log it, subscribe again and del
   }
   t.diagnostic(`all nodes were whole after ${(performance.now() - back).toFixed(0)} ms`)
   assert.equal((await sender.send(id, "after")).success, true)
-  // Also what was sent while Redis was away, without anyone's asking.
+  // Also messages that were sent while Redis was away, without a request.
   await until(() => new Set(seqs(receiver)).size === 3, "all three came")
   for (const node of cluster.nodes) {
     await until(async () => {
@@ -132,7 +132,7 @@ test("C18, P12, M10, M11: when Redis drops its subscribers amid messages, a clie
   await until(() => sent === count, "all are stored", 20_000)
   const came = () => new Set(seqs(receiver)).size
   await until(() => came() === count, "all came", 20_000)
-  // What a node repeats would come before this one.
+  // A marker: a repeated message would arrive before this one.
   assert.equal((await sender.send(id, "last")).success, true)
   await receiver.sees("new_private_message", (message) => message.seq === count + 1)
   const order = seqs(receiver)

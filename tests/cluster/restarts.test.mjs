@@ -136,7 +136,7 @@ test("M3, M10: after kill -9 of a node with sends in flight, acknowledged messag
     log.map((_, n) => n + 1),
   )
   for (const { seq, id: message } of acknowledged) assert.equal(log[seq - 1]?.id, message)
-  // Also what it committed and could not pass on any more; nobody asks for it.
+  // Also committed messages that it could not publish any more, without a request.
   for (const receiver of receivers) {
     await until(() => new Set(receiver.messages().map(({ seq }) => seq)).size === log.length)
   }

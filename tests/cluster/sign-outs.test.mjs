@@ -69,7 +69,7 @@ test("H11: a sign-out while PostgreSQL accepts no writes applies on every node a
   for (const node of nodes) assert.equal(await statusOf(node, phone.token), 200)
   await other.must("user_activity")
 
-  // Nobody who learned of it is left, and the store still has the session.
+  // No node that knows of the sign-out is left, and the store still has the session.
   for (const node of nodes) await node.kill()
   const sessions = "SELECT count(*)::int AS count FROM sessions"
   const database = new URL(nodes[0].settings.DATABASE_URL).pathname.slice(1)
@@ -113,7 +113,7 @@ test("H11: a node that missed events closes the sockets of sessions that ended i
   const asha = await register(nodes[0])
   const phone = { ...asha, token: await signIn(nodes[0], asha) }
   const [ended, stays] = [await crowd(t, nodes[0]).enter(asha), await crowd(t, nodes[0]).enter(phone)]
-  // As another node ends it whose event does not come.
+  // Ends it like another node whose event gets lost.
   const oldest = "DELETE FROM sessions WHERE created_at = (SELECT min(created_at) FROM sessions)"
   await postgres.query(oldest, new URL(nodes[0].settings.DATABASE_URL).pathname.slice(1))
   await redis.command("CLIENT", "KILL", "TYPE", "pubsub")
@@ -148,7 +148,7 @@ test("H11: what a node stored and could not announce before it died holds on the
   await sockets.stays.comes(blocker.user.id)
   await sockets.stays.comes(one.user.id)
 
-  // What the node stores now, it can tell nobody.
+  // The node cannot announce what it stores from now on.
   const newest = (await cluster.query("SELECT max(created_at) FROM sessions")).trim()
   proxy.stall()
   const answers = [

@@ -1,4 +1,4 @@
-// Nodes of this version beside one of the next, which says more than they know, and beside one that vanishes.
+// Nodes of this version beside one of the next, which sends unknown fields and kinds, and beside one that dies.
 // The next version's node is played by this test: an entry in the registry, an HTTP server, envelopes and records.
 import assert from "node:assert/strict"
 import { randomBytes } from "node:crypto"

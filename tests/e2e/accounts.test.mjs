@@ -1,4 +1,4 @@
-// Local accounts beyond signing in: passwords, sessions, names, who may make one; and what is limited.
+// Local accounts beyond signing in: passwords, sessions, names, registration, and limits.
 import assert from "node:assert/strict"
 import { spawn } from "node:child_process"
 import { after, describe, test } from "node:test"
@@ -90,7 +90,7 @@ describe("the account of the caller", { concurrency: 4 }, () => {
     assert.equal(nobody.status, 404)
     assert.equal(nobody.body.code, "not_found")
     assert.equal((await get(local, "/api/users/%07", { token: asha.token })).body.code, "invalid")
-    // Where there are no accounts, the id tells them apart.
+    // Without accounts, the id distinguishes users.
     const jwt = await serve(t, JWT)
     const id = somebody("ü 1")
     const own = { token: token(id, { name: "Twin" }) }
@@ -132,8 +132,8 @@ describe("the account of the caller", { concurrency: 4 }, () => {
     let n = 0
     const refused = async () =>
       (await update(local, asha, { name: `Asha ${n++}` })).body.code === "rate_limited"
-    // Nodes tell each other twice a second what they admitted.
-    await until(refused, "everyone is told, so not all the time")
+    // Nodes exchange the number of admitted requests twice a second.
+    await until(refused, "a change is sent to everyone, so the rate is limited")
   })
 
   test("the account routes answer 404 with AUTH=open and AUTH=jwt", async (t) => {
@@ -157,7 +157,7 @@ describe("the account of the caller", { concurrency: 4 }, () => {
     const asha = await register(server)
     const phone = { ...asha, token: (await login(server, asha)).body.token }
     const [here, there] = [await enter(asha), await enter(phone)]
-    // Somebody else at the database, as a backup may be, who does not let go.
+    // Another process, such as a backup, that keeps a lock on the database.
     const holder = await lockStore(server, "sessions")
     t.after(() => holder.kill())
     const out = await post(server, "/api/auth/logout", {}, { token: asha.token })
@@ -261,7 +261,7 @@ describe("limits", { concurrency: 4 }, () => {
     const body = { ...asha, password: PASSWORD }
     assert.equal((await post(strict, "/api/auth/register", body, home)).status, 201)
     const began = performance.now()
-    // More guesses than all strangers together have, from as many networks as that takes. Several nodes may each
+    // More guesses than the shared allowance of unknown networks, from as many networks as that takes. Several nodes may each
     // look at that many before they know of each other's, so a second wave follows where nothing was refused.
     const storm = []
     const wave = () => {
@@ -274,7 +274,7 @@ describe("limits", { concurrency: 4 }, () => {
       )
       return Promise.any(refusals)
     }
-    // Once one was refused, the allowance of all strangers is used up; a little of it grows back meanwhile.
+    // Once one was refused, the shared allowance is used up; a little of it grows back meanwhile.
     await wave().catch(wave)
     let network = 0
     const newcomers = async () => {
@@ -294,7 +294,7 @@ describe("limits", { concurrency: 4 }, () => {
     assert.equal(owner.status, 200, "from a network that signed in before")
     const neighbour = await enter(from("198.51.100.200"))
     assert.equal(neighbour.status, 200, "a /24 is one network")
-    // A node that does not know yet of the others' guesses lets some in, and a busy one looks at none.
+    // A node that does not know of the others' guesses yet admits some, and a busy one checks none.
     const statuses = await strangers
     while (!statuses.includes(429) && network < 240) statuses.push(...(await newcomers()))
     assert.ok(statuses.includes(429), `a new one waits with the rest: ${statuses}`)

@@ -1,5 +1,5 @@
-// What is done to messages that were sent: edits, deletions, reactions, pins, replies and mentions. Everything that a
-// socket can do is done over HTTP too, and answered alike.
+// Changes of sent messages: edits, deletions, reactions, pins, replies and mentions. Each is made over the socket and over
+// HTTP, with the same answers.
 import assert from "node:assert/strict"
 import { randomUUID } from "node:crypto"
 import { after, describe, test } from "node:test"
@@ -260,7 +260,7 @@ for (const wire of [socket, overHttp]) {
         ["not_found", wire.pin(ben, { ...deleted, pinned: true })],
         ["not_found", wire.edit(asha, { conversationId, messageId: "nothing", content: "x" })],
         ["not_found", wire.edit(asha, { conversationId, messageId: foreign.id, content: "x" })],
-        // Whoever is not in the conversation cannot tell whether it is there.
+        // A user outside of the conversation cannot find out whether it exists.
         ["not_found", wire.edit(stranger, { ...about, content: "x" })],
         ["not_found", wire.remove(stranger, about)],
         ["not_found", wire.react(stranger, { ...about, emoji: "👍", added: true })],
@@ -325,7 +325,7 @@ for (const wire of [socket, overHttp]) {
       assert.equal(reactions.length, 20)
       const mine = reactions.filter((one) => one.mine).map((one) => one.emoji)
       assert.deepEqual(mine, [emoji(7), emoji(20)])
-      // Nobody is an admin of a conversation that the host application made.
+      // A conversation of the host application has no admin.
       refused(await wire.pin(people[0], { ...about, pinned: true }), "forbidden")
       refused(await wire.remove(people[1], about), "forbidden")
     })
@@ -398,7 +398,7 @@ describe("both wires", { concurrency: 4 }, () => {
       const { data, fromSeq, toSeq, asOfSeq } = await page(viewer, "?limit=200")
       assert.deepEqual(data, fold(log, viewer.id))
       assert.deepEqual([fromSeq, toSeq, asOfSeq], [1, log.length, log.length])
-      // The pages make up the whole, without a hole and without an overlap.
+      // The pages cover the whole log, without a gap and without an overlap.
       const pages = []
       for (let before = log.length + 1; before > 1; ) {
         const part = await page(viewer, `?limit=5&before=${before}`)

@@ -1,4 +1,4 @@
-// Three nodes behind a round robin: each request of a client may meet another node, and nodes come and go.
+// Three nodes behind a round robin: each request of a client may reach another node, and nodes stop and start.
 import assert from "node:assert/strict"
 import { describe, test } from "node:test"
 import { io } from "socket.io-client"

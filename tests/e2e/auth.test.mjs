@@ -1,4 +1,4 @@
-// Who is calling: open, local accounts, the host application's tokens; cookies and other sites' pages.
+// Authentication: open, local accounts, the host application's tokens; cookies and other sites' pages.
 import assert from "node:assert/strict"
 import { after, describe, test } from "node:test"
 import WebSocket from "ws"
@@ -85,7 +85,7 @@ describe("AUTH=open", { concurrency: 4 }, () => {
       assert.deepEqual(Object.keys(answer).sort(), ["code", "error", "retryable", "success"])
       assert.match(answer.error, /^[A-Z].*\.$/)
       assert.match(answer.error, /join_user/, "what helps: nobody can sign in here")
-      // Nobody is told what is wrong with what they may not ask for.
+      // A caller without permission does not learn of other errors in the request.
       assert.equal((await client.ask(name, ["nonsense"])).code, "unauthenticated", name)
     }
     for (const name of ["authenticate", "no_such_event"])
@@ -122,7 +122,7 @@ describe("AUTH=open", { concurrency: 4 }, () => {
     const send = (more, options) => post(open, "/api/privatechat/message", { ...body, ...more }, options)
     const nameless = await send({})
     assert.equal(nameless.status, 401)
-    // Nobody can sign in here, so nobody is told to.
+    // There is no sign-in here, so the error does not suggest one.
     for (const way of ["X-User-Id", "?userId="]) assert.ok(nameless.body.error.includes(way), nameless.text)
     assert.ok(!/sign in/i.test(nameless.body.error), nameless.text)
     assert.equal((await get(open, `${CHATS}?userId=${a}`)).status, 200)
@@ -316,7 +316,7 @@ describe("AUTH=local", { concurrency: 4 }, () => {
   })
 
   test("signing out is announced at once, and ends this session's sockets only", async (t) => {
-    // So long that nobody takes its end for "at once", however busy the machine is.
+    // Long enough not to be mistaken for "at once" on any machine.
     const server = await serve(t, { ...LOCAL, PRESENCE_GRACE: "60s" })
     const { enter } = crowd(t, server)
     const [asha, ben] = [await register(server), await register(server, "Ben")]
@@ -356,7 +356,7 @@ describe("AUTH=local", { concurrency: 4 }, () => {
     const fresh = await post(local, "/api/auth/login", { username: asha.username, password: asha.password })
     const renewed = await client.must("authenticate", { token: fresh.body.token })
     assert.ok(Date.parse(renewed.expiresAt) > Date.now())
-    // The socket is the fresh session's now: its end is the socket's, and the old one's is not.
+    // The socket now belongs to the fresh session: the end of that session closes it, and the end of the old one does not.
     await post(local, "/api/auth/logout", {}, { token: asha.token })
     await client.must("user_activity")
     await post(local, "/api/auth/logout", {}, { token: fresh.body.token })
@@ -490,7 +490,7 @@ describe("AUTH=local", { concurrency: 4 }, () => {
       query = `?query=${encodeURIComponent(name)}&limit=2&cursor=${encodeURIComponent(body.nextCursor)}`
     }
     assert.deepEqual(found.map((one) => one.id).sort(), people.map((one) => one.user.id).sort())
-    // Whatever people call themselves, others find them by the name they sign in with.
+    // Others find users by their user names, whatever their display names are.
     const { username } = people[1]
     const byUserName = await get(local, `/api/users?query=${encodeURIComponent(username.toUpperCase())}`, {
       token,

@@ -1,4 +1,4 @@
-// Avatars: pictures of accounts and of groups, encoded anew, and who gets them.
+// Avatars: re-encoded pictures of accounts and groups, and access to them.
 import assert from "node:assert/strict"
 import { after, describe, test } from "node:test"
 import { token } from "./support/jwt.mjs"
@@ -98,7 +98,7 @@ describe("an account's picture", () => {
     }
     const session = await get(server, "/api/auth/session", { token: asha.token })
     assert.equal(session.body.user.avatarUrl, before)
-    // A page behind the picture is not part of what is kept.
+    // HTML after the picture is not stored.
     const both = Buffer.concat([picture, Buffer.from("<script>alert(1)</script>")])
     const kept = (await put(server, ACCOUNT, both, bearer(asha))).body.user.avatarUrl
     const shown = await raw(server, "GET", kept, { headers: bearer(asha) })

@@ -1,5 +1,4 @@
-// Blocks: what two people of whom one has blocked the other can do to each other. Over the socket and over HTTP,
-// answered alike.
+// Blocks: the permissions of a blocker and a blocked user. Over the socket and over HTTP, with the same answers.
 import assert from "node:assert/strict"
 import { after, describe, test } from "node:test"
 import { conversationOf, crowd, get, post, put, register, request, somebody } from "./support/person.mjs"
@@ -112,7 +111,7 @@ for (const wire of WIRES) {
       done(await wire.read(ben, { conversationId, seq: message.seq }))
       const list = await http(ben, "GET", "/api/privatechat/conversations")
       assert.equal(list.data[0].readSeq, message.seq, "one's own mark moves")
-      // A marker: whatever came before the deletion has arrived.
+      // A marker: all events before the deletion have arrived.
       done(await wire.remove(asha, { conversationId, messageId: message.id }))
       await ben.client.sees("conversation_entry", () => true, PATIENCE)
       await asha.client.sees("conversation_updated", () => true, { since, ...PATIENCE })
@@ -139,7 +138,7 @@ for (const wire of WIRES) {
       done(await wire.block(asha, ben.id))
       await Promise.all(seen(false))
       for (const client of both) await client.must("typing", { conversationId, isTyping: false })
-      // A marker: whatever came before the deletions has arrived.
+      // A marker: all events before the deletions have arrived.
       done(await wire.remove(asha, { conversationId, messageId: message.id }))
       await ben.client.sees("conversation_entry", () => true, PATIENCE)
       await asha.client.must("sync", { conversations: { [conversationId]: 0 } })

@@ -10,7 +10,7 @@ const server = await serve({ after }, OPEN)
 const SEND = "/api/privatechat/message"
 const JSON_TYPE = { "content-type": "application/json" }
 
-/** Everything that comes on a connection, until it is closed; what was sent on it goes out as far as it is taken. */
+/** Sends data on a connection as far as the server accepts it, and returns all received data until it is closed. */
 function exchange(...parts) {
   return new Promise((resolve, reject) => {
     const socket = connect(nodeOf(server).port, "127.0.0.1")

@@ -44,14 +44,14 @@ async function talk(asha, ben) {
   asha.conversation(id).open()
   await asha.conversation(id).send("hello")
   await eventually(() => texts(ben.conversation(id)).some(([text]) => text === "hello"), 10_000)
-  // The acknowledgement may come after ben was told.
+  // The acknowledgement may arrive after ben's event.
   await eventually(() => texts(asha.conversation(id)).every(([, state]) => state === "sent"))
   assert.deepEqual(texts(asha.conversation(id)), [["hello", "sent"]])
   return asha.conversation(id)
 }
 
 /**
- * What a rewrite of Next.js does: a path with a slash at its end is redirected, all else goes on to the server under the server's own
+ * A rewrite like that of Next.js: a path with a trailing slash is redirected, all else is forwarded to the server under the server's own
  * name, upgrades included.
  */
 async function rewrite(t, target) {

@@ -1,4 +1,4 @@
-// kill -9 in mid-send, and a disk that is full: nothing lost, nothing doubled.
+// kill -9 in mid-send, and a full disk: no message is lost or duplicated.
 import assert from "node:assert/strict"
 import { execFile } from "node:child_process"
 import { randomUUID } from "node:crypto"
@@ -29,7 +29,7 @@ async function whole(server, id, as) {
   }
 }
 
-/** What is killed and started again: the server, which on a cluster is all nodes. */
+/** Kills and restarts the server, which on a cluster is all nodes. */
 const ALL = {
   kill: (server) => server.kill(),
   start: (server) => server.start(),
@@ -93,13 +93,13 @@ async function killInMidSend(t, { kill, start }) {
     await poured
     await until(() => killed, "it is killed amid the acknowledgements")
     await killed
-    // Who is on a node that lives gets all answers.
+    // Clients of the other nodes get all answers.
     await until(() => people.every((one) => !one.client.socket.connected || one.acknowledged.size === EACH))
     const before = acknowledged()
     seenByListener = listener.messages()
     if (kill === ALL.kill) await start(server, round)
 
-    // What a client does when it is back: everything that was not answered, in order, under the same id.
+    // Like a client that returns: repeat everything unanswered, in order, with the same ids.
     const rejoin = persistently(crowd(t, server).join)
     await Promise.all(
       people.map(async ({ user, items, acknowledged }) => {
@@ -214,7 +214,7 @@ test(
     }, "it is not ready")
     assert.match(readiness.body.error, /takes no writes/)
     assert.equal((await get(server, "/healthz")).status, 200)
-    // What is there can be read meanwhile, and presence goes on.
+    // Stored messages can be read meanwhile, and presence works.
     const { data } = (await get(server, `/api/privatechat/messages/${id}?limit=200`, { as: "b" })).body
     assert.equal(data.length, stored)
     assert.equal(ben.messages().length, stored, "M10: only what is committed is delivered")

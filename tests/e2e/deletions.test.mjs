@@ -1,4 +1,4 @@
-// The deletion of an account: what is left of it for others, what is erased, and that it goes on after a crash.
+// The deletion of an account: what others still see, what is erased, and continuing after a crash.
 import assert from "node:assert/strict"
 import { after, describe, test } from "node:test"
 import { startCluster } from "./support/cluster.mjs"
@@ -133,7 +133,7 @@ describe("the deletion of an account", { concurrency: 4 }, () => {
     assert.equal(watched.users[0].status, "offline")
     assert.equal(watched.users[0].lastSeenAt, null)
 
-    // Exactly one leave, which a later change of somebody else comes after.
+    // Exactly one leave; a later change of another user is the marker.
     await enter(cleo)
     await watcher.comes(cleo.user.id)
     const leaves = watcher
@@ -145,7 +145,7 @@ describe("the deletion of an account", { concurrency: 4 }, () => {
       [["offline", "signed_out"]],
     )
 
-    // The group goes on without her, and somebody owns it.
+    // The group continues without her, and has an owner.
     await until(async () => (await chat(local, ben, trip)).memberCount === 2)
     const members = (await get(local, `${CHATS}/${trip}/members`, { token: ben.token })).body.data
     assert.deepEqual(members.map((one) => one.role).sort(), ["member", "owner"])
@@ -201,7 +201,7 @@ describe("the deletion of an account", { concurrency: 4 }, () => {
     await put(local, `/api/users/${asha.user.id}`, { name: "Asha" }, { token: SERVER_KEY })
     const found = await get(local, `/api/users/${asha.user.id}`, { token: ben.token })
     assert.deepEqual(found.body.user, nameless(asha))
-    // The user name is free, for somebody who is somebody else and inherits nothing.
+    // The user name is free; its new owner inherits nothing.
     const { username, password } = asha
     const heir = await post(local, "/api/auth/register", { username, password })
     assert.equal(heir.body.success, true)
@@ -300,7 +300,7 @@ describe("the deletion of an account", { concurrency: 4 }, () => {
     const { enter } = crowd(t, other)
     const [phone, watcher] = [await enter(asha), await enter(ben, { roster: "diff" })]
     await watcher.comes(asha.user.id)
-    // What the node commits now, it can tell nobody.
+    // The node cannot announce what it commits from now on.
     redis.stall()
     const answer = remove(victim, asha).catch(() => {})
     const isStored = async () =>

@@ -30,7 +30,7 @@ describe("an upload that one node writes", { skip }, () => {
       "the first node writes it",
       20_000,
     )
-    // What it reports, it has taken.
+    // It has received the bytes that it reports.
     if (begun > 0) await watcher.sees("file_progress", (one) => one.fileId === id && one.received > 0)
     const isWhole = async () => {
       for (const files of by) assert.equal(sha256((await files.download(id)).bytes), sha256(bytes))
@@ -78,7 +78,7 @@ describe("an upload that one node writes", { skip }, () => {
     assert.equal(String(failed.received), await record("received"))
     assert.equal(failed.userId, await record("(SELECT user_id FROM people WHERE id = owner)"))
     await until(async () => (await record("silent_at")) === "", "nobody watches it any more", 20_000)
-    // It goes on all the same, and ends.
+    // The upload still continues and ends.
     const offset = Number((await by[1].head(id)).headers["upload-offset"])
     assert.equal((await by[1].patch(id, offset, bytes.subarray(offset))).status, 204)
     await watcher.sees("file_progress", ends("ready"))

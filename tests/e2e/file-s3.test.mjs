@@ -284,7 +284,7 @@ describe("files in S3", { skip }, () => {
     const { conversationId, files } = await pair()
     const bytes = randomBytes(PART + 10)
     const id = idOf(await files.create(conversationId, bytes.length))
-    // S3 makes the file, and nobody learns of it.
+    // S3 completes the file, and its answer is lost.
     s3.fault = ({ method, url }) =>
       method === "HEAD" || (method === "GET" && !url.includes("uploads")) ? 503 : undefined
     const unknown = await files.patch(id, 0, bytes)

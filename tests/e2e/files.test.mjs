@@ -1,4 +1,4 @@
-// Files: uploads by tus that go on after every cut, who gets them, and what a browser gets of them.
+// Files: uploads by tus that resume after every cut, access to files, and their display in browsers.
 import assert from "node:assert/strict"
 import { createHash, randomBytes } from "node:crypto"
 import { readdir } from "node:fs/promises"
@@ -211,7 +211,7 @@ describe("uploads", () => {
     const bytes = ZIP(1_000_000)
     const made = await asha.files.create(conversationId, bytes.length)
     const id = made.headers.location.split("/").at(-1)
-    // It says that more comes, and sends nothing more.
+    // It announces more bytes, and sends none.
     const stalled = openPatch(server, asha.id, id, 0, bytes.length)
     t.after(() => stalled.cut())
     stalled.more(bytes.subarray(0, 300_000))
@@ -235,7 +235,7 @@ describe("types of files", () => {
       [page, "image/png", "application/octet-stream", "attachment"],
       [svg, "image/svg+xml", "application/octet-stream", "attachment"],
       [`<?xml version="1.0"?>${svg}`, "text/xml", "application/octet-stream", "attachment"],
-      // Polyglots: a browser that is told that it is a picture runs nothing of it.
+      // Polyglots: a browser that receives them as pictures runs no script in them.
       [`GIF89a/*${page}*/`, "image/gif", "image/gif", "inline"],
       [`GIF89a=1;${page}`, "text/javascript", "image/gif", "inline"],
       ["GIF89a", "image/gif", "application/octet-stream", "attachment"],
@@ -474,7 +474,7 @@ describe("progress", () => {
     await asha.files.patch(id, 400_000, bytes.subarray(400_000))
     const ended = await ben.client.sees("file_progress", (one) => one.fileId === id && one.state === "ready")
     assert.equal(ended.received, bytes.length)
-    // After the end nothing more comes: a marker of another file does.
+    // After the end no event follows; another file's event is the marker.
     const other = await asha.files.whole(conversationId, ZIP(10))
     await ben.client.sees("file_progress", (one) => one.fileId === other && one.state === "ready")
     const all = ben.client.all("file_progress").filter((one) => one.fileId === id)
@@ -539,7 +539,7 @@ test("an uploading user has the activity sharing_file without a conversation", a
   await watcher.client.knows(asha.id, shares)
   await asha.files.tus("DELETE", `/api/files/${next}`)
   await watcher.client.knows(asha.id, (one) => one.status && !shares(one))
-  // Who is invisible is offline, whatever they upload.
+  // An invisible user is offline, also while uploading.
   const before = watcher.client.mark()
   await asha.client.must("set_status", { status: "invisible" })
   await watcher.client.goes(asha.id)

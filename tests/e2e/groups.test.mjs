@@ -1,5 +1,5 @@
-// Groups: their members, roles and details, what newcomers see of the past, and what the removed no longer see. Changes over the
-// socket and over HTTP, answered alike.
+// Groups: members, roles and details, and what new and removed members can see. Changes over the socket and over HTTP, with
+// the same answers.
 import assert from "node:assert/strict"
 import { randomUUID } from "node:crypto"
 import { after, describe, test } from "node:test"
@@ -58,7 +58,7 @@ const WIRES = [
   },
 ]
 
-/** Names the socket that makes a change: it alone is not told. */
+/** Names the socket that makes a change: only this socket gets no event. */
 const from = (by) => ({ "x-socket-id": by.client.id })
 
 /** People with a socket each, and a group of them that the first one made. */
@@ -141,7 +141,7 @@ describe("groups", () => {
       const key = { clientMessageId: randomUUID() }
       const added = done(await wire.add(ben, id, { userIds: [dan, cleo.id], ...key }))
       assert.deepEqual(added.added, [dan])
-      // By whichever way it is repeated.
+      // Repeated over either wire.
       for (const { add } of WIRES)
         assert.deepEqual(done(await add(ben, id, { userIds: [dan, cleo.id], ...key }), true), added)
       refused(await wire.add(ben, id, { userIds: [somebody("eve")], ...key }), "conflict")
@@ -178,7 +178,7 @@ describe("groups", () => {
       assert.equal(rest.data.length, 1)
       const removed = done(await wire.remove(ben, id, dan, { clientMessageId: randomUUID() }))
       assert.deepEqual(removed.removed, [dan])
-      // Who changed something has the answer, and no event besides; a message behind it is the marker.
+      // The socket that made the change has the answer and no event; a later message is the marker.
       await asha.client.must("send_private_message", { conversationId: id, content: "a marker" })
       await ben.client.sees("new_private_message", (one) => one.content === "a marker", {
         since,
@@ -229,12 +229,12 @@ describe("groups", () => {
     await asha.client.sees("new_private_message", (one) => one.seq === after.seq, PATIENCE)
     await ben.client.ask("typing", { conversationId: id, isTyping: true })
     done(await ask(ben.id, "PUT", `${MESSAGES}/${id}/${before.id}/reactions/${encodeURIComponent("👍")}`))
-    // A marker: what comes after this came after all of the above.
+    // A marker: this arrives after all of the above.
     const direct = await ask(ben.id, "POST", CONVERSATIONS, { userId: cleo.id, senderId: ben.id })
     await ben.client.must("send_private_message", { conversationId: direct.conversation.id, content: "hi" })
     await cleo.client.sees("new_private_message", (one) => one.content === "hi", { since, ...PATIENCE })
     const of = cleo.client.events.slice(since).filter(({ data }) => (data?.conversationId ?? data?.id) === id)
-    // What the making of the group told may still have been under way before it.
+    // Events of the group's creation may still have been in flight before it.
     const ending = of.findIndex(({ data }) => data.seq === removal.seq)
     assert.deepEqual(
       of.slice(ending).map(({ name, data }) => [name, data.seq]),

@@ -1,4 +1,4 @@
-// Who has blocked somebody looks offline to them, in every answer. Not with AUTH=open, where anyone may be anyone.
+// A blocker looks offline to the blocked user, in every answer. Not with AUTH=open, where users are not authenticated.
 import assert from "node:assert/strict"
 import { after, describe, test } from "node:test"
 import { token } from "./support/jwt.mjs"
@@ -23,7 +23,7 @@ async function block(by, whom, method = "PUT") {
 const online = async (by, query = "") =>
   (await get(server, `/api/online-users?${query}`, { token: by.token })).body
 
-/** Everything about a user that came, whatever the event, and every list that has the user. */
+/** All received events about a user, and all lists with the user. */
 function told(client, userId, since) {
   return client.events.slice(since).filter(({ name, data }) => {
     if (name === "presence_changes") return data.changes.some((one) => one.userId === userId)
@@ -47,7 +47,7 @@ for (const roster of ["full", "diff", "watch"]) {
       const { client, state } = await follow()
       assert.equal(state.status, "online")
       if (roster !== "watch") await client.comes(asha.user.id, LIMIT)
-      // A marker: whatever the node has sent before it has arrived.
+      // A marker: all earlier events of the node have arrived.
       let text = 0
       const marker = async (to) => {
         text += 1
@@ -78,7 +78,7 @@ for (const roster of ["full", "diff", "watch"]) {
       assert.ok(!list.data.some((one) => one.userId === asha.user.id))
       assert.ok(whole.data.some((one) => one.userId === asha.user.id))
       assert.equal(list.count, whole.count - 1)
-      // No page is empty because of her, and no cursor tells of her.
+      // No page is empty because of her, and no cursor reveals her.
       for (let cursor, page = 0; page === 0 || cursor; page += 1) {
         const answer = await online(ben, `limit=1&cursor=${cursor ?? ""}`.replace(/&cursor=$/, ""))
         assert.ok(answer.data.length === 1 && answer.data[0].userId !== asha.user.id)
@@ -102,7 +102,7 @@ for (const roster of ["full", "diff", "watch"]) {
         const { count, users } = await again.client.sees("online_users", () => true, PATIENCE)
         assert.ok(count >= users.length && !users.some((one) => one.userId === asha.user.id))
       }
-      // The other way nothing is hidden.
+      // In the other direction nothing is hidden.
       await clients.asha.knows(ben.user.id, (one) => Boolean(one.status), LIMIT)
 
       since = client.mark()

@@ -1,5 +1,5 @@
-// A hostile user: everything malformed, floods, huge numbers, other people's ids. The process and its memory are unmoved,
-// and others notice nothing.
+// A hostile client: malformed input, floods, huge numbers, other users' ids. The process survives, its memory stays bounded,
+// and other users are not affected.
 import assert from "node:assert/strict"
 import { randomBytes } from "node:crypto"
 import { connect as tcp } from "node:net"
@@ -13,7 +13,7 @@ const MIB = 1024 * 1024
 const server = nodeOf(await serve({ after }, { ...OPEN, LIMIT_SENDS: "0" }))
 const PATH = "/api/socketio/?EIO=4&transport="
 
-/** Two who talk all the while; what they have said has to arrive. */
+/** Two users who keep exchanging messages, all of which have to arrive. */
 const { join: enter } = crowd({ after }, server)
 const bystanders = {
   id: await conversationOf(server, "by-1", "by-2"),
@@ -55,7 +55,7 @@ async function raw(t, { joinAs } = {}) {
   return { socket, said, isClosed: () => closed }
 }
 
-/** For what has to be closed: however long a loaded machine takes. */
+/** The patience for a close on a loaded machine. */
 const CLOSES = { wait: PATIENCE_MS, limit: PATIENCE_MS }
 
 /** Bytes over TCP, and what came back until the other side closed or was silent. */
@@ -490,7 +490,7 @@ describe("a hostile client", () => {
     const asha = await join(a)
     const ben = await join(b)
     const mallory = await join(m)
-    // The public id is not the transport's: it opens nothing.
+    // The public id is not the transport's id: it gives no access.
     assert.notEqual(asha.id, asha.socket.io.engine.id)
     const poll = await get(server, `/api/socketio/?EIO=4&transport=polling&sid=${asha.id}`)
     assert.equal(poll.status, 400)

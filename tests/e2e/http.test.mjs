@@ -1,4 +1,4 @@
-// HTTP: refusals and their statuses, online users, limits, the pages of those who run it.
+// HTTP: refusals and their statuses, online users, limits, routes for operators.
 import assert from "node:assert/strict"
 import http from "node:http"
 import { after, describe, test } from "node:test"
@@ -228,7 +228,7 @@ describe("limits by address", { concurrency: 4 }, () => {
     assert.equal(lines().length, 1, "and says it once")
     assert.ok(!proxied.log.includes("X-Forwarded-For"), "this one is believed")
     await behind.connect(forwarded("203.0.113.10"))
-    // An address that the client put before the proxy's own word is nobody's word.
+    // An address that the client put before the proxy's own entry does not count.
     await behind.connect(forwarded("203.0.113.9, 203.0.113.11"))
     for (let n = 0; n < 4; n++) await behind.connect()
     first.close()
@@ -286,7 +286,7 @@ describe("limits by address", { concurrency: 4 }, () => {
         asked.end()
       })
     }
-    // Neither says what it is for: there is no probe.
+    // Neither sends a probe.
     const held = [await upgrade(), await upgrade()]
     assert.deepEqual(
       [...held, await upgrade()].map(({ status }) => status),
@@ -472,7 +472,7 @@ describe("for operators", { concurrency: 4 }, () => {
     assert.match(page.headers.get("content-security-policy"), /frame-ancestors 'none'/)
     assert.match(page.headers.get("content-security-policy"), /manifest-src 'self'; worker-src 'self'/)
     assert.match(page.headers.get("content-security-policy"), /connect-src 'self';/)
-    // A host application has its users' pictures anywhere.
+    // A host application's pictures may be on any host.
     assert.match(page.headers.get("content-security-policy"), /img-src 'self' https: data: blob:;/)
     assert.match(page.headers.get("permissions-policy"), /camera=\(\).*microphone=\(self\)/)
     assert.equal(page.headers.get("referrer-policy"), "same-origin")

@@ -1,4 +1,4 @@
-// What says who is calling, in every form in which it may arrive: ids in headers, cookies, tokens, a proxy's word.
+// Identification in every form in which it may arrive: ids in headers, cookies, tokens, a proxy's headers.
 import assert from "node:assert/strict"
 import { connect as tcp } from "node:net"
 import { after, describe, test } from "node:test"

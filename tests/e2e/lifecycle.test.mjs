@@ -1,4 +1,4 @@
-// Starting, stopping, coming back.
+// Starting, stopping and restarting.
 import assert from "node:assert/strict"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { connect, createServer } from "node:net"

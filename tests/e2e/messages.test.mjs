@@ -75,7 +75,7 @@ describe("sending", { concurrency: 8 }, () => {
     await tab.sees("new_private_message", (message) => message.content === "one")
     await ben.sees("new_private_message", (message) => message.content === "one")
     assert.equal(asha.messages().length, 0)
-    // Somebody else's socket is not theirs to leave out.
+    // Another user's socket cannot be excluded.
     await post(
       server,
       SEND,
@@ -356,7 +356,7 @@ describe("sending", { concurrency: 8 }, () => {
     assert.ok(Number(http.headers.get("retry-after")) >= 1)
     assert.equal((await ben.send(id, "another user")).success, true)
     await pass(http.body.retryAfterMs)
-    // The node of her socket may know of more than the one that answered.
+    // The node of her socket may know of more sends than the one that answered.
     const sends = async () => (await asha.send(id, "after waiting")).success
     if (isCluster) await until(sends)
     else assert.equal(await sends(), true)
@@ -411,13 +411,13 @@ describe("reading", { concurrency: 8 }, () => {
     await phone.sees("conversation_updated", (data) => data.readSeq === 3 && data.unread === 0)
     const beyond = await phone.must("mark_read", { conversationId: id, seq: 1_000_000 })
     assert.equal(beyond.readSeq, 3, "not past the end")
-    // One's own send moves the mark.
+    // A send moves the sender's mark.
     await asha.send(id, "m 4")
     await ben.send(id, "m 5")
     assert.equal((await mine(b)).readSeq, 5)
     assert.equal((await mine(b)).unread, 0)
     assert.equal((await mine(a)).unread, 1)
-    // Its other devices tell by the message itself, which is their own.
+    // The sender's other devices derive it from the message itself.
     await phone.sees("new_private_message", (message) => message.seq === 5 && message.senderId === b)
     for (const seq of [-1, 1.5, "x", null, 2 ** 70]) {
       assert.equal((await ben.ask("mark_read", { conversationId: id, seq })).code, "invalid", String(seq))
@@ -672,7 +672,7 @@ describe("catching up", { concurrency: 4 }, () => {
   test("P11: no answer distinguishes invisible from offline", async (t) => {
     const alone = await serve(t, OPEN)
     const { join } = crowd(t, alone)
-    // Two people who do the same; then one closes everything and the other goes invisible.
+    // Two users who act alike; then one closes everything and the other goes invisible.
     const [gone, hidden] = ["u-1", "u-2"]
     const full = await join("w-1", { roster: "full" })
     const diff = await join("w-2", { roster: "diff" })
@@ -690,7 +690,7 @@ describe("catching up", { concurrency: 4 }, () => {
     const now = Date.now()
     await sockets[hidden].must("set_status", { status: "invisible" })
     sockets[gone].close()
-    // What was told, for a list that comes after it names neither.
+    // The received events, since a later list names neither.
     const offline = (one, user) =>
       one.events
         .flatMap(({ name, data }) =>
@@ -742,7 +742,7 @@ describe("catching up", { concurrency: 4 }, () => {
     }
     assert.equal(await answers(hidden), await answers(gone))
 
-    // They type, fetch, beat, reload and have three tabs; nothing of it shows.
+    // They type, fetch, send heartbeats, reload and have three tabs, without any visible effect.
     const quiet = [full.mark(), diff.mark(), watch.mark()]
     await full.send(ids[hidden], "are you there?")
     await full.send(ids[gone], "are you there?")

@@ -1,4 +1,4 @@
-// Whom a page of history names: the profiles beside it, of those whom the list of members does not show.
+// The profiles beside a page of history, of users who are not in the list of members.
 import assert from "node:assert/strict"
 import { after, describe, test } from "node:test"
 import { crowd, get, put, request, somebody } from "./support/person.mjs"

@@ -24,7 +24,7 @@ test("the original client works by changing one URL", async (t) => {
   const server = await serve(t, { AUTH: "open", PRESENCE_GRACE: "1s" })
   const { code, said } = await run(server.url)
   assert.equal(code, 0, said)
-  // Once more against the same server: what is there already does not disturb.
+  // Once more against the same server: existing data does no harm.
   const again = await run(server.url)
   assert.equal(again.code, 0, again.said)
 })

@@ -1,4 +1,4 @@
-// Two people and the page that the binary carries, in a real browser.
+// Two users of the embedded page in a real browser.
 import assert from "node:assert/strict"
 import { createRequire } from "node:module"
 import { after, before, describe, test } from "node:test"
@@ -21,7 +21,7 @@ before(async () => {
 })
 after(() => browser?.close())
 
-/** Two people with an account each, and both in. */
+/** Two signed-in users with an account each. */
 async function two(t, on = server) {
   const [asha, ben] = await Promise.all(
     ["Asha", "Ben"].map(async (name) => (await Reader.arrive(browser, on, name)).signUp()),
@@ -106,7 +106,7 @@ describe("the page", { concurrency: 2 }, () => {
         seen.push(rows.join("|"))
       }).observe(document.body, { subtree: true, childList: true, characterData: true })
     })
-    // On a loaded machine a reload may take longer than the grace period; then it says nothing.
+    // On a loaded machine a reload may take longer than the grace period; then the test is inconclusive.
     let slowest = GRACE
     for (let attempt = 0; attempt < 5 && slowest > GRACE - 500; attempt++) {
       slowest = 0
@@ -177,7 +177,7 @@ describe("the page", { concurrency: 2 }, () => {
     await until(async () => (await asha.at("waiting").count()) === 4, "each is marked", 20_000)
     for (const text of texts) assert.equal(await asha.state(text), "sending")
     await asha.page.reload()
-    // Without a server the page shows what it has kept; it comes up by itself once there is one.
+    // Without a server the page shows saved data; it starts by itself once there is one.
     await asha.page.getByText("Not connected").first().waitFor()
     await ben.row(asha).click()
     await asha.refuse(null)
@@ -249,7 +249,7 @@ describe("the page", { concurrency: 2 }, () => {
     await asha.page.reload()
     await until(async () => (await asha.at("composer").inputValue()) === "half a thought")
     await asha.at("composer").fill("")
-    // Refused for good by something in the way, then not any more.
+    // Refused permanently by something in between, then accepted.
     await asha.refuse(/\/api\/socketio/)
     let refusing = true
     await asha.page.route("**/api/privatechat/message", (route) =>

@@ -1,4 +1,4 @@
-// Who is in: roster modes, coming and going, statuses.
+// Presence: roster modes, online and offline, statuses.
 import assert from "node:assert/strict"
 import { after, describe, test } from "node:test"
 import { conversationOf, crowd, get, somebody } from "./support/person.mjs"
@@ -6,14 +6,14 @@ import { OPEN, serve } from "./support/server.mjs"
 import { pass, until } from "./support/wait.mjs"
 
 const GRACE = 1_000
-/** A change is told within 1 s. The other tests of this file are a storm, in which the next waits for 1 s, and the machine may be loaded. */
+/** A change is sent within 1 s. The other tests of this file are a storm, in which the next waits for 1 s, and the machine may be loaded. */
 const TOLD_WITHIN = 2_500
 const server = await serve({ after }, OPEN)
 
 const about = (userId) => (data) => data.userId === userId
 const change = (type, userId) => (data) =>
   data.changes.some((one) => one.type === type && one.userId === userId)
-/** Everything about a user that came, whatever the event. */
+/** All received events about a user. */
 function told(client, userId, since = 0) {
   return client.events.slice(since).flatMap(({ name, data, at }) => {
     if (name === "presence_changes")
@@ -215,7 +215,7 @@ describe("online and offline", { concurrency: 8 }, () => {
       const took = performance.now() - began
       t.diagnostic(`${end}: told after ${took.toFixed(0)} ms with a grace of ${GRACE} ms`)
       assert.ok(took >= GRACE - 20 && took < GRACE + TOLD_WITHIN, `${took} ms`)
-      // The server may notice late, and tells no sooner than the grace period later.
+      // The server may notice late, and sends it no sooner than the grace period later.
       const seen = Date.parse(offline.lastSeenAt)
       assert.ok(seen >= wall - 20 && seen <= Date.now() - GRACE + 20, `${seen - wall} ms after the end`)
     }

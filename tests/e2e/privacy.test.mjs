@@ -1,4 +1,4 @@
-// What people keep from others: when they were last seen, and how far they have read. Who does, does not see it of others.
+// Privacy settings: hiding the last-seen time and read marks. Users who hide one do not see it of others.
 import assert from "node:assert/strict"
 import { after, describe, test } from "node:test"
 import { token } from "./support/jwt.mjs"
@@ -17,7 +17,7 @@ const person = (name) => {
 const set = (who, body) => put(server, SETTINGS, body, { token: who.token })
 const settings = async (who) => (await get(server, SETTINGS, { token: who.token })).body.settings
 
-/** The leaves of a user that a socket was told, in whichever mode. */
+/** The leaves of a user that a socket received, in any mode. */
 function leaves(client, userId, since = 0) {
   const batches = client.all("presence_changes", since).flatMap(({ changes }) => changes)
   const one = client.all("user_offline", since)
@@ -77,7 +77,7 @@ describe("privacy settings", { concurrency: 4 }, () => {
       await until(() => leaves(client, asha.user.id).length === 1)
       assert.equal(leaves(client, asha.user.id)[0].lastSeenAt, null)
     }
-    // Nor who asks later, on any node.
+    // Later requests on any node do not show it either.
     for (let n = 0; n < 3; n++) {
       const late = await enter(person("Late"))
       const { users } = await late.must("watch_presence", { userIds: [asha.user.id] })
@@ -102,7 +102,7 @@ describe("privacy settings", { concurrency: 4 }, () => {
       await until(() => leaves(client, ben.user.id).length === 1)
       assert.equal(typeof leaves(client, ben.user.id)[0].lastSeenAt, "string", "others see his")
     }
-    // Shown again, she is told again, on the sockets that she has.
+    // Shown again, she receives others' times again, on her existing sockets.
     assert.equal((await set(asha, { lastSeen: "everyone" })).body.success, true)
     await until(async () => {
       const { users } = await again[1].must("watch_presence", { userIds: [ben.user.id] })
@@ -139,7 +139,7 @@ describe("privacy settings", { concurrency: 4 }, () => {
     await a.must("send_private_message", { conversationId, content: "two" })
     await b.sees("new_private_message", (one) => one.seq === 2)
     await b.must("mark_read", { conversationId, seq: 2 })
-    // What is delivered is told.
+    // Delivered marks are sent.
     await a.sees("receipt", (one) => one.userId === ben.user.id && one.deliveredSeq === 2, {
       since: since[0],
     })
@@ -155,7 +155,7 @@ describe("privacy settings", { concurrency: 4 }, () => {
         (one) => one.userId === asha.user.id && one.deliveredSeq >= more.seq,
         { since: mark },
       )
-      // That she reads it then is no event for him: it would tell him when.
+      // Her reading sends him no event, which would reveal its time.
       const delivered = b.mark()
       await a.must("mark_read", { conversationId, seq: more.seq })
       await a.must("typing", { conversationId, isTyping: true })

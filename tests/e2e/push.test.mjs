@@ -15,7 +15,7 @@ import { pass, until } from "./support/wait.mjs"
 const run = promisify(execFile)
 const MESSAGES = Number(process.env.PUSH_MESSAGES ?? 200)
 const KILLS = Number(process.env.PUSH_KILLS ?? 4)
-/** A notice waits for 2 s, and nothing is sent for 5 s after a start; a loaded machine adds to that. */
+/** A push waits for 2 s, and none is sent for 5 s after a start; a loaded machine adds to that. */
 const NOTICE_MS = 60_000
 
 const service = await pushService({ after })
@@ -40,7 +40,7 @@ async function say(on, conversationId, content, who) {
   return body.message
 }
 
-/** Two users with a conversation, of whom Ben is away with a browser. */
+/** Two users with a conversation; Ben is away and has a subscribed browser. */
 async function pair() {
   const [asha, ben] = [{ as: somebody("asha") }, { as: somebody("ben") }]
   const id = await conversationOf(server, asha.as, ben.as)
@@ -107,7 +107,7 @@ test("nothing is pushed to a user who views the page, has read the message or ha
   const read = await post(server, `/api/privatechat/conversations/${id}/read`, { seq: sent.seq }, reader)
   assert.equal(read.status, 200)
   await devices[3].gets(1, NOTICE_MS)
-  // By then, and by the next one, whoever was to get the first has it.
+  // By the time of the next one, every receiver of the first has it.
   await say(server, id, "hello again", asha)
   await devices[3].gets(2, NOTICE_MS)
   assert.deepEqual(devices[0].asked, [], "who looks at it")
@@ -118,7 +118,7 @@ test("nothing is pushed to a user who views the page, has read the message or ha
     ["hello again"],
     "who has read the first elsewhere",
   )
-  // And once the page is closed, what comes then.
+  // Once the page is closed, later messages are pushed.
   clearInterval(beats)
   page.close()
   const last = await say(server, id, "are you there?", asha)

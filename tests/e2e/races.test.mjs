@@ -1,4 +1,4 @@
-// What goes on at the same time, and what a page of somebody else's could try.
+// Concurrent requests, and attacks by other sites' pages.
 import assert from "node:assert/strict"
 import { request as raw } from "node:http"
 import { describe, test } from "node:test"
@@ -42,7 +42,7 @@ describe("one socket's requests", { concurrency: 4 }, () => {
     const server = await serve(t, { ...OPEN, LIMIT_SENDS: "0" })
     const { join } = crowd(t, server)
     const ben = await join("ben", { roster: "diff" })
-    // Many users with a few changes each: what one user changes over and over is told every few seconds.
+    // Many users with a few changes each: repeated changes of one user are sent every few seconds.
     const users = (count, name) => Array.from({ length: count }, (_, n) => `${name}${n}`)
     const inOrder = users(60, "order").map(async (user) => {
       const one = await join(user, { roster: "none" })

@@ -1,4 +1,4 @@
-// Connection state recovery, for those who ask for it in the handshake.
+// Connection state recovery, for clients that request it in the handshake.
 import assert from "node:assert/strict"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -108,7 +108,7 @@ describe("a lost connection", { concurrency: 4 }, () => {
     const asha = await connect(RECOVERY)
     const letGo = await hold(server)
     t.after(letGo)
-    // She is new, so the store has to write before she is in.
+    // She is new, so the store has to write before she is online.
     asha.socket.emit("join_user", { userId: "asha", roster: "none" })
     await pass(200)
     await lose(asha)

@@ -1,5 +1,5 @@
-// A backup at a random moment, then everything goes on, then the backup is brought back under open pages.
-// RESTORES says how often; 500 is what a release is held to.
+// A backup at a random moment, more activity, then a restore of the backup under open pages. RESTORES is the number of
+// rounds; a release needs 500.
 import assert from "node:assert/strict"
 import { execFile } from "node:child_process"
 import { copyFile, rm, stat } from "node:fs/promises"
@@ -71,7 +71,7 @@ async function whole(server, id, as) {
   }
 }
 
-/** Somebody with a page open, which keeps what it has not sent yet over a reload. */
+/** A user with an open page, which keeps unsent messages over a reload. */
 class Page {
   said = 0
   kept = new Map()
@@ -171,7 +171,7 @@ test(`F14: ${ROUNDS} restores under open pages (SEED=${SEED})`, {
     await copying
     if (!isCluster) assert.equal((await stat(copy)).mode & 0o777, 0o600)
     await live(random.below(8))
-    // Some of them in the middle of what they send.
+    // Some of them in mid-send.
     if (random.below(2)) await all(settled, "all is sent")
     if (random.below(8)) clock.leap(10_000)
     const began = clock.now()
@@ -186,7 +186,7 @@ test(`F14: ${ROUNDS} restores under open pages (SEED=${SEED})`, {
       assert.ok(aside, stdout)
       for (const ending of ["", "-wal"]) await rm(aside + ending, { force: true })
     } else {
-      // As somebody does who has read no documentation, but knows of the journal.
+      // Like an operator who has not read the documentation but knows of the journal.
       const database = join(server.home, "data/lamplight.db")
       for (const ending of ["-wal", "-shm"]) await rm(database + ending, { force: true })
       await copyFile(copy, database)

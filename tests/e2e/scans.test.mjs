@@ -1,4 +1,4 @@
-// The operator's scanner: each file is sent to it, and nobody has one before it said that the file is clean.
+// The operator's scanner: it receives each file, and no file can be downloaded before it is reported as clean.
 import assert from "node:assert/strict"
 import { execFile } from "node:child_process"
 import { createServer } from "node:http"

@@ -1,5 +1,5 @@
-// Searches of messages over the wire. The index follows the log within about a second: what is looked for is asked for
-// until it is there, and what must not be found is asked for once a later message is.
+// Searches of messages over the wire. The index follows the log within about a second: a search is repeated
+// until it has its hit, and absence is checked once a later message is found.
 import assert from "node:assert/strict"
 import { after, test } from "node:test"
 import { conversationOf, get, post, request, somebody } from "./support/person.mjs"
@@ -13,7 +13,7 @@ const PATIENCE_MS = 60_000
 const server = await serve({ after }, OPEN)
 let serial = 0
 
-/** Two people with a conversation, and somebody who is not in it. */
+/** Two users with a conversation, and one who is not in it. */
 async function people() {
   const [asha, ben, carl] = ["asha", "ben", "carl"].map(somebody)
   const conversationId = await conversationOf(server, asha, ben)
@@ -104,7 +104,7 @@ test("messages in other users' conversations are not found", async () => {
   await indexed(carl, other)
   assert.deepEqual(await found(carl, "platypus"), ["platypus of ours"])
   assert.deepEqual((await found(ben, "platypus")).sort(), ["platypus of ours", "platypus secret"])
-  // A conversation that one is no member of finds nothing, or is refused as unknown: never its messages.
+  // Another user's conversation has no hits or is refused as unknown: its messages are never found.
   const answer = await get(server, `${PATH}?${new URLSearchParams({ query: "platypus", conversationId })}`, {
     as: carl,
   })

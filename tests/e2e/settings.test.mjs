@@ -1,4 +1,4 @@
-// What a member sets for a conversation: muted, archived, pinned. Over the socket and over HTTP, answered alike.
+// A member's settings of a conversation: muted, archived, pinned. Over the socket and over HTTP, with the same answers.
 import assert from "node:assert/strict"
 import { after, describe, test } from "node:test"
 import { conversationOf, crowd, get, put, request, somebody } from "./support/person.mjs"
@@ -62,7 +62,7 @@ for (const { name, set } of WIRES) {
       assert.deepEqual(settingsOf(kept.conversation), { ...wanted, archived: undefined })
       const cleared = await set(asha, id, { mutedUntil: null, pinned: false })
       assert.deepEqual(settingsOf(cleared.conversation), NONE)
-      // A marker: whatever Ben was told before it has arrived.
+      // A marker: all earlier events for Ben have arrived.
       await asha.client.must("send_private_message", { conversationId: id, content: "marker" })
       await ben.phone.sees("new_private_message", () => true, PATIENCE)
       assert.ok(!ben.phone.all("conversation_updated").some((one) => one.pinned || one.mutedUntil))

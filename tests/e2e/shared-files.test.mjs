@@ -1,4 +1,4 @@
-// The files of a conversation: listed by kind, newest first, for those who may have them.
+// The files of a conversation: listed by kind, newest first, for users with access.
 import assert from "node:assert/strict"
 import { after, test } from "node:test"
 import { mp4, png, wav } from "./support/media.mjs"
@@ -106,7 +106,7 @@ test("files are listed by kind, newest message first, as in their messages", asy
       assert.deepEqual(all, expected, `${kind} by ${limit}`)
     }
   }
-  // What is listed can be had, and its message is found by its place.
+  // A listed file can be downloaded, and its message is found by its position.
   const [one] = body.data
   assert.equal((await get(server, one.file.url, { as: asha.id })).status, 200)
   const around = await get(server, `/api/privatechat/messages/${place}?around=${one.seq}`, { as: asha.id })

@@ -1,4 +1,4 @@
-// What has to be waited for: an unanswered ping, a token's grace.
+// Long timeouts: an unanswered ping, a token's grace period.
 import assert from "node:assert/strict"
 import { request } from "node:http"
 import { describe, test } from "node:test"
@@ -20,7 +20,7 @@ describe("timeouts of many seconds", { concurrency: 4 }, () => {
     const said = []
     raw.on("message", (data) => said.push(String(data)))
     await until(() => said.some((text) => text.startsWith("40")))
-    // From before: however late this hears of anything, the time is not too short.
+    // Measured from before the cause, so that late events do not shorten the time.
     const began = performance.now()
     raw.send('42["join_user","silent"]')
     await asha.comes("silent")

@@ -1,4 +1,4 @@
-// Texts that look the same and are not, and texts that cannot be seen, over both wires.
+// Texts that look alike and differ, and invisible texts, over both wires.
 import assert from "node:assert/strict"
 import { after, describe, test } from "node:test"
 import { conversationOf, crowd, get, post, put, somebody } from "./support/person.mjs"

@@ -36,7 +36,7 @@ const quick = {
   },
 }
 
-/** What a browser keeps over reloads. */
+/** The storage of a browser, which survives reloads. */
 function makeBrowser() {
   const records = new Map()
   const bytes = new Map()

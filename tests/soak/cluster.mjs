@@ -1,4 +1,4 @@
-// What is tested, with the faults that it can have.
+// The server or cluster under test, with its possible faults.
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"

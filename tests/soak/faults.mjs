@@ -1,4 +1,4 @@
-// Faults, one at a time, by a seed. Each ends by itself: what it broke works again when it resolves.
+// Faults, one at a time, by a seed. Each ends by itself: everything works again when it resolves.
 
 const pass = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -13,7 +13,7 @@ async function during(ms, begin, end) {
   return `for ${ms.toFixed(0)} ms`
 }
 
-/** @typedef {(random: import("./random.mjs").Random) => Promise<string>} Fault answers with what it did */
+/** @typedef {(random: import("./random.mjs").Random) => Promise<string>} Fault resolves to a description */
 
 /**
  * The faults of a proxy, which `choose` picks.

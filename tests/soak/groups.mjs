@@ -1,5 +1,5 @@
-// Groups whose members come and go while faults happen, and people who block each other. Who is removed gets nothing after
-// the entry that removed them, by any way; who joins sees nothing of before; a block refuses writes at once.
+// Groups whose members change while faults happen, and users who block each other. Removed members get nothing after the
+// entry of their removal, from any source; new members see nothing from before; a block refuses writes at once.
 import { randomUUID } from "node:crypto"
 import { checkBlocks, checkReaders, checkRoles } from "./membership.mjs"
 import { Reader } from "./reader.mjs"
@@ -10,9 +10,9 @@ const EMOJIS = ["👍", "🎉"]
 
 const pass = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** One group: its maker, who never leaves and so sees the whole log, and those who come and go. */
+/** One group: its creator, who never leaves and so sees the whole log, and changing members. */
 class Group {
-  /** Those who are members for certain, whose next change waits for the one before. @type {Set<Reader>} */
+  /** Certain members; the next change of each waits for the previous one. @type {Set<Reader>} */
   in = new Set()
   constructor(id, maker, others) {
     this.id = id
@@ -24,7 +24,7 @@ class Group {
 export class Groups {
   /** @type {Group[]} */
   #groups = []
-  /** Two who have one conversation. */
+  /** Two users with a direct conversation. */
   #pairs = []
   counts = { added: 0, removed: 0, roles: 0, left: 0, blocks: 0, blockedSends: 0, got: 0 }
 
@@ -82,7 +82,7 @@ export class Groups {
     }
   }
 
-  /** Acts until the world says that it is enough. */
+  /** Acts until the world stops. */
   async run() {
     await Promise.all([
       ...this.#groups.map((group) => this.#until(300, () => this.#act(group))),
@@ -146,14 +146,14 @@ export class Groups {
     group.in.add(reader)
   }
 
-  /** The maker removes a member, or the member leaves. From the answer on nothing is there for them. */
+  /** The creator removes a member, or the member leaves. After the answer the member has no access. */
   async #remove(group, reader) {
     group.in.delete(reader)
     const leaves = this.random.chance(0.3)
     const by = leaves ? reader.user : group.maker.user
     const path = `${CONVERSATIONS}/${group.id}/members/${reader.user}`
     const answer = await this.#surely(by, "DELETE", path, { clientMessageId: randomUUID() })
-    // An answer that was lost: who has left is not there to be told again.
+    // The answer was lost: a repetition by a former member is refused.
     const isGone = answer.success || (leaves && answer.code === "not_found")
     if (!isGone) {
       // Only an owner removes an owner.
@@ -184,7 +184,7 @@ export class Groups {
       this.world.violations.add("after a removal", `${user} writes: ${JSON.stringify(sent)}`)
   }
 
-  /** The maker gives a role; now and then they leave themselves without owning the group, which the last owner hands over. */
+  /** The creator sets a role; sometimes the creator gives up the ownership, which the last owner transfers. */
   async #setRole(group, reader) {
     const set = (by, of, role) => {
       const path = `${CONVERSATIONS}/${group.id}/members/${of}`
@@ -200,7 +200,7 @@ export class Groups {
     await this.#remove(group, reader)
   }
 
-  /** Blocks or unblocks. Between the answers nothing passes. */
+  /** Blocks or unblocks. Between the answers no message is stored. */
   async #toggle(pair) {
     const [by, of] = this.random.chance(0.5) ? [pair.one, pair.two] : [pair.two, pair.one]
     const open = pair.blocks.find((block) => block.by === by && block.endsAt === undefined)
@@ -216,7 +216,7 @@ export class Groups {
     this.counts.blocks++
   }
 
-  /** One attempt: what is not answered says nothing. */
+  /** One attempt: without an answer the outcome is unknown. */
   async #sendTo(pair) {
     const sender = this.random.chance(0.5) ? pair.one : pair.two
     const body = { conversationId: pair.id, content: "hello", clientMessageId: randomUUID() }
@@ -235,7 +235,7 @@ export class Groups {
     } catch {}
   }
 
-  /** Once the users rest: what each reader got, what they show, and what somebody reads who comes now. */
+  /** Once the users have stopped: what each reader received and shows, and what a new reader gets. */
   async judge() {
     const { violations } = this.world
     for (const group of this.#groups) {

@@ -1,4 +1,4 @@
-// Checks what happened against what must always hold. Pure: it knows nothing of servers.
+// Checks a history against the invariants. Pure functions without a server.
 
 import { isDeepStrictEqual } from "node:util"
 import { fold } from "../e2e/support/fold.mjs"
@@ -118,7 +118,7 @@ export function checkWrites(writes, logs, violations) {
   )
 }
 
-/** A reaction was to be taken back that was never there: the answer is the message. */
+/** A reaction that never existed was to be removed: the answer is the message. */
 const isNeverThere = (entry, write) =>
   write.isUnchanged && write.kind === "reaction" && !write.added && entry.id === write.messageId
 
@@ -172,8 +172,8 @@ function checkOrder(writes, byKey, violations) {
 }
 
 /**
- * M4, M10: what a tab holds is what the store has, and, once everything is quiet, all of it; its messages are what the
- * store's are.
+ * M4, M10: a tab's entries are those of the store and, once everything is quiet, all of them; its messages equal the
+ * store's.
  * @param {{ name: string, user: string, conversation: string, base: number, seen: Map<number, Entry> }[]} views
  * @param {Map<string, Entry[]>} logs @param {Violations} violations
  */
@@ -206,7 +206,7 @@ export function checkViews(views, logs, violations) {
 }
 
 /**
- * Messages as they are now: what somebody shows against the truth.
+ * Compares shown messages with the expected ones, in their current form.
  * @param {string} where @param {any[]} shown @param {any[]} truth @param {Violations} violations
  */
 export function checkMessages(where, shown, truth, violations) {
@@ -223,7 +223,7 @@ export function checkMessages(where, shown, truth, violations) {
 }
 
 /**
- * M10: a connection brings everything that is stored after its tab caught up, but what it sent itself: a client that
+ * M10: a connection delivers all entries stored after its tab caught up, except those that it sent itself: a client that
  * reads events only misses nothing, once everything is quiet.
  * @param {{ name: string, conversation: string, from: number, all: Set<number>, sent: Set<string> }[]} pushes
  * @param {Map<string, Entry[]>} logs @param {Violations} violations
@@ -243,7 +243,7 @@ export function checkPushes(pushes, logs, violations) {
 }
 
 /**
- * M9: the list of a user's conversations agrees with the log and with what was marked.
+ * M9: the list of a user's conversations agrees with the log and with the marks.
  * @param {string} user
  * @param {{ id: string, unread: number, readSeq: number, headSeq: number, lastMessage?: any }[]} list
  * @param {Map<string, Entry[]>} logs

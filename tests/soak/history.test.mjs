@@ -1,4 +1,4 @@
-// The checker finds what it must: each kind of fault, planted in a small history.
+// The checker finds each kind of fault, planted in a small history.
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { fold } from "../e2e/support/fold.mjs"
@@ -149,7 +149,7 @@ test("M9: finds wrong marks and unread counts", () => {
   assert.equal(judged({ readSeq: 2, unread: 2 }, mark).of("unread"), 1)
 })
 
-/** The right history, and then a message is edited and another deleted, which somebody had reacted to. */
+/** The correct history; then a message is edited, and another one with a reaction is deleted. */
 function changed() {
   const { sends, logs } = right()
   const log = logs.get("c")

@@ -1,4 +1,4 @@
-// Checks what members of groups got against the log. Pure: it knows nothing of servers.
+// Checks the data that group members received against the log. Pure functions without a server.
 import { fold } from "../e2e/support/fold.mjs"
 import { checkMessages } from "./history.mjs"
 
@@ -20,7 +20,7 @@ export function spans(log) {
   return all
 }
 
-/** An entry as somebody gets it whose log begins at `first`. */
+/** An entry as a member whose log begins at `first` gets it. */
 export function seenFrom(entry, first) {
   if (entry.messageSeq === undefined || entry.messageSeq >= first) return entry
   const { id, conversationId, seq, senderId, createdAt } = entry
@@ -28,8 +28,8 @@ export function seenFrom(entry, first) {
 }
 
 /**
- * M15, M7: nobody got what they may not see, by any way; what members show, and what they read who come now, is what the
- * log makes of their part of it; who is no member shows nothing.
+ * M15, M7: no user received forbidden data from any source; shown messages, and those that new readers get, follow from
+ * their part of the log; former members show nothing.
  * @param {string} place @param {any[]} log
  * @param {{ user: string, got: { seq: number, id: string, kind: string, way: string }[], entries: any[] }[]} readers
  * @param {Map<string, any[]>} fresh messages as a new reader gets them, by user

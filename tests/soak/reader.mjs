@@ -1,5 +1,5 @@
-// Somebody who may be in a group: a socket that comes back on any node, and the group's log as they hold it. Everything that
-// arrives is noted, by whichever way.
+// A possible member of a group: a socket that reconnects to any node, and the reader's copy of the group's log. All received
+// entries are recorded, with their source.
 import { io } from "socket.io-client"
 import { fold } from "../e2e/support/fold.mjs"
 import { PATIENCE_MS } from "./tab.mjs"
@@ -7,7 +7,7 @@ import { PATIENCE_MS } from "./tab.mjs"
 /** How long an entry may stay out before it is fetched, and how often all is looked at again. */
 const GAP_MS = 300
 const LOOK_MS = 2_000
-/** Everything works again: what is missing must come. */
+/** Everything works again: missing entries must arrive. */
 const SETTLE_MS = 30_000
 
 const pass = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -177,7 +177,7 @@ export class Reader {
     return response.json()
   }
 
-  /** Nothing for those who are no members. */
+  /** Empty for non-members. */
   async page(query) {
     const answer = await this.#get(`/api/privatechat/messages/${this.place}?${query}`)
     if (!answer.success && answer.code !== "not_found") throw new Error(answer.error)
@@ -186,7 +186,7 @@ export class Reader {
 
   /** All entries, by pages. */
   all = () => this.#pages("&kind=all")
-  /** All messages as somebody reads them who comes now. */
+  /** All messages as a new reader gets them. */
   fresh = () => this.#pages("")
 
   async #pages(kind) {
@@ -204,7 +204,7 @@ export class Reader {
     return new Map(answer.data.map(({ id, role }) => [id, role]))
   }
 
-  /** Waits until the log is held as far as it goes, or none of it. What is wrong then, the check tells. */
+  /** Waits until the copy of the log is complete, or empty. The check reports differences. */
   async settles(log, isMember) {
     const end = performance.now() + SETTLE_MS
     const is = () => (isMember ? this.entries.at(-1)?.seq === log.at(-1).seq : this.entries.length === 0)

@@ -1,4 +1,4 @@
-// Users send, read, come and go while faults happen; then everything must be as it should be. The same seed gives the
+// Users send, read, connect and disconnect while faults happen; then all invariants must hold. The same seed gives the
 // same users, acts and faults, as far as the machine's timing allows.
 //
 //   node tests/soak/soak.mjs --nodes 3 --minutes 30 --sends 100000 --faults 100 --users 200 --seed 1
@@ -13,7 +13,7 @@ import { Random } from "./random.mjs"
 import { World } from "./world.mjs"
 
 /**
- * One run. `ok` is false if something that must hold does not.
+ * One run. `ok` is false if an invariant is violated.
  * @param {object} options
  * @param {number} options.nodes
  * @param {number} options.seconds

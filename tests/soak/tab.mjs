@@ -1,4 +1,4 @@
-// A tab of a user: a socket that comes back on any node, and the logs as it holds them.
+// A tab of a user: a socket that reconnects to any node, and the tab's copies of the logs.
 import { io } from "socket.io-client"
 import { RosterView } from "../e2e/support/roster.mjs"
 
@@ -8,7 +8,7 @@ const HEARTBEAT_MS = 15_000
 /** How long an entry may stay out before the tab fetches it. */
 const GAP_MS = 500
 
-/** One conversation as a tab holds it. */
+/** A tab's copy of one conversation. */
 class View {
   /** Entries up to here were there before the tab; unknown at first. */
   base = Number.POSITIVE_INFINITY
@@ -66,7 +66,7 @@ export class Tab {
   #heartbeat = null
   /** What this connection was pushed, by conversation. @type {Map<string, Pushed>} */
   #pushed = new Map()
-  /** The ids of what was written over this connection, which it is not pushed. */
+  /** The ids of entries written over this connection, which are not pushed to it. */
   #sent = new Set()
   #gapTimers = new Map()
 
@@ -216,7 +216,7 @@ export class Tab {
     return this.ask(event, body)
   }
 
-  /** What this connection was pushed, to be compared with the logs. */
+  /** The entries pushed to this connection, to be compared with the logs. */
   pushes() {
     return [...this.#pushed].map(([conversation, { from, all }]) => ({
       name: `${this.name} on ${this.node?.name}`,
@@ -245,7 +245,7 @@ export class Tab {
     this.take(conversationId, entry)
   }
 
-  /** An entry that came by whichever way. */
+  /** An entry from any source. */
   take(conversation, entry) {
     const view = this.views.get(conversation)
     view.take(entry)

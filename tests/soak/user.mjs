@@ -52,7 +52,7 @@ export class User {
     this.isHere = false
   }
 
-  /** Acts until the world says that it is enough. */
+  /** Acts until the world stops. */
   async run() {
     while (!this.world.isOver) {
       await pass(this.world.pause() * this.random.between(0.5, 1.5))
@@ -121,7 +121,7 @@ export class User {
     await this.#finish(this.#record(conversation, { kind: "delete", messageId }))
   }
 
-  /** Reacts to a message of anybody, or takes a reaction back, whether it is there or not. */
+  /** Reacts to a message of any user, or removes a reaction, whether it exists or not. */
   async #react(conversation) {
     const held = [...(this.#readyTab()?.views.get(conversation).seen.values() ?? [])]
     const messages = held.filter((entry) => entry.kind === "message")

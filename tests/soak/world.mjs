@@ -1,4 +1,4 @@
-// The users of a run, what they did, and the judgement at the end.
+// The users of a run, their actions, and the final check.
 import { fold } from "../e2e/support/fold.mjs"
 import {
   checkMessages,
@@ -41,7 +41,7 @@ export class World {
   }
   violations = new Violations()
   notes = []
-  /** Users begin nothing more. */
+  /** Users start no further action. */
   isOver = false
   /** Sends without an acknowledgement are given up. */
   isPatienceOver = false
@@ -149,7 +149,7 @@ export class World {
     }
   }
 
-  /** Waits until all is quiet, and judges. */
+  /** Waits until everything is quiet, and checks. */
   async judge() {
     await this.#allReady(30_000)
     for (const user of this.users) {
@@ -194,7 +194,7 @@ export class World {
     for (const user of this.users) {
       const node = this.random.pick(this.cluster.nodes)
       checkUnread(user.id, await user.list(node), logs, user.marks, this.violations)
-      // Somebody who opens a conversation only now.
+      // A user who opens a conversation only now.
       const conversation = this.random.pick(user.conversations)
       const shown = await all((after) => user.messages(node, conversation, after))
       const where = `history of ${conversation} for ${user.id}`
@@ -232,7 +232,7 @@ async function all(pageAfter) {
   }
 }
 
-/** Everyone whom a node shows as online. */
+/** All users whom a node shows as online. */
 async function online(node) {
   const all = []
   let cursor = ""

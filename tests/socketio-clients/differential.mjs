@@ -1,5 +1,5 @@
-// The reference's parser against the server's: each line on stdin is a text and what the server made of it, or a packet that the server
-// wrote. Prints what they do not agree on and exits with 1, or prints "ok" and counts.
+// Compares the reference's parser with the server's: each line on stdin is a text with the server's result, or a packet that the server
+// wrote. Prints differences and exits with 1, or prints "ok" and counts.
 import assert from "node:assert/strict"
 import { createRequire } from "node:module"
 import { createInterface } from "node:readline"
@@ -50,7 +50,7 @@ function wellFormed(text) {
   }
 }
 
-// Why the server is right to refuse what the reference takes.
+// The reasons why the server refuses input that the reference accepts.
 function stricter(text, packet) {
   if (packet.type === 4) return "a CONNECT_ERROR is not for clients to send"
   if (!/^[0-6](?:(?<=[56])\d+-)?(?:\/[^,]*(?:,|$))?\d*(?:[[{]|$)/.test(text))

@@ -68,7 +68,7 @@ socket.once("question", (data, answer) => answer(data.length))
 socket.emit("ask")
 await once(socket, "question")
 
-// Signed in as somebody else meanwhile: a new socket, which is recovered in its turn, though the client still names the old one's offset.
+// Signed in as another user meanwhile: a new socket, which is then recovered itself, though the client still names the old one's offset.
 socket.auth = { user: "ben" }
 await lose()
 assert.equal(socket.recovered, false)
@@ -76,7 +76,7 @@ assert.notEqual(socket.id, id)
 await lose()
 assert.equal(socket.recovered, true)
 
-// One that leaves comes back as somebody new. Another namespace keeps the connection, or a new one might come before the leave.
+// A socket that leaves returns as a new one. Another namespace keeps the connection, or a new one might arrive before the leave.
 const other = socket.io.socket("/custom")
 other.connect()
 await once(other, "connect")
@@ -87,7 +87,7 @@ assert.equal(socket.recovered, false)
 socket.disconnect()
 other.disconnect()
 
-// Who does not ask is not recovered, and gets no argument more.
+// A client that does not request recovery is not recovered, and its events have no additional argument.
 const plain = io(url, options)
 await once(plain, "connect")
 const all = once(plain, "message-back")

@@ -87,7 +87,7 @@ export async function scenario(io, url, mode, more = {}) {
   socket.emit("ask")
   equal(await asked, bytes(9, 8), "a question")
 
-  // Order, through whatever the transport makes of it.
+  // Order is preserved by every transport.
   const seen = []
   const done = new Promise((resolve) => {
     socket.on("message-back", (number) => {
@@ -131,7 +131,7 @@ export async function scenario(io, url, mode, more = {}) {
   custom.connect()
   await event(custom, "auth")
 
-  // Put out by the server: it stays out until it asks again.
+  // Disconnected by the server: it stays disconnected until it connects again.
   const leftBecause = event(custom, "disconnect")
   custom.emit("leave")
   equal(await leftBecause, "io server disconnect", "put out")
@@ -139,7 +139,7 @@ export async function scenario(io, url, mode, more = {}) {
   await event(custom, "connect")
   custom.disconnect()
 
-  // A transport closed by the server is come back from without being told.
+  // After the server closes the transport, the client reconnects by itself.
   const closed = event(socket, "disconnect")
   const first = socket.id
   socket.emit("drop")

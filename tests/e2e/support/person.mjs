@@ -39,7 +39,7 @@ export class Client {
     return this.#roster.users
   }
 
-  /** Waits until this socket sees a user like that. */
+  /** Waits until this socket sees a user with this presence. */
   async knows(userId, fits, limit = PATIENCE_MS) {
     const so = () => fits(this.roster.get(userId) ?? {})
     await until(so, "", limit).catch(() => {
@@ -75,7 +75,7 @@ export class Client {
     return this.socket.timeout(ANSWER_MS).emitWithAck(name, ...data)
   }
 
-  /** Emits, and throws if it is refused. What a loaded store is too late for is asked again where that is safe. */
+  /** Emits, and throws if it is refused. A timeout of a loaded store is retried if that is safe. */
   async must(name, ...data) {
     const end = performance.now() + PATIENCE_MS
     let answer = await this.ask(name, ...data)
@@ -91,7 +91,7 @@ export class Client {
     return this.ask("send_private_message", { conversationId, content, ...more })
   }
 
-  /** The present length of the record, to look at later events. */
+  /** The current length of the record, to select later events. */
   mark() {
     return this.events.length
   }

@@ -1,15 +1,15 @@
 // A TCP proxy on loopback that a test cuts, stalls, delays or leaves half open, as networks do.
 import { connect, createServer } from "node:net"
 
-/** One connection through the proxy: the socket of who connected, and the socket to the target. */
+/** One connection through the proxy: the client's socket, and the socket to the target. */
 class Link {
   /** @param {import("node:net").Socket} near @param {import("node:net").Socket | null} far */
   constructor(near, far) {
     this.near = near
     this.far = far
-    /** One side is gone, and the other side does not learn it. */
+    /** One side is gone, and the other side is not notified. */
     this.isHalfOpen = false
-    /** What the target answers is lost. */
+    /** The target's data is lost. */
     this.isDeaf = false
     this.#forward(near, far)
     this.#forward(far, near)
@@ -38,7 +38,7 @@ class Link {
     from.on("error", () => {})
   }
 
-  /** Reads on when the other side has taken what was read. */
+  /** Continues to read when the other side has accepted the data. */
   #write(from, to, chunk) {
     if (to.write(chunk)) return
     from.pause()
@@ -67,7 +67,7 @@ class Link {
     }
   }
 
-  /** One side closes, and the other hears nothing any more: neither data nor an end. */
+  /** One side closes, and the other receives nothing any more: neither data nor an end. */
   halfOpen(side) {
     this.isHalfOpen = true
     const [gone, stays] = side === "near" ? [this.near, this.far] : [this.far, this.near]
@@ -78,7 +78,7 @@ class Link {
 
 export class TcpProxy {
   #links = new Set()
-  /** Connections that were accepted during a stall, and have no way to the target yet. */
+  /** Connections that were accepted during a stall, and are not connected to the target yet. */
   #waiting = new Set()
   #server
   #target
@@ -157,7 +157,7 @@ export class TcpProxy {
     for (const link of this.#those()) link.stall()
   }
 
-  /** What the target answers is lost, and what it is sent arrives, until `heal`, which resets these connections. */
+  /** Data from the target is lost, and data to it arrives, until `heal`, which resets these connections. */
   deaf() {
     this.#isDeaf = true
     for (const link of this.#those()) link.isDeaf = true
@@ -171,13 +171,13 @@ export class TcpProxy {
 
   /**
    * Leaves connections half open until `heal`, which resets them.
-   * @param {"near" | "far"} side the side that closes: who connected, or the target
+   * @param {"near" | "far"} side the side that closes: the client, or the target
    */
   halfOpen(side, chosen) {
     for (const link of this.#those(chosen)) link.halfOpen(side)
   }
 
-  /** Ends what the methods above began. */
+  /** Ends the faults of the methods above. */
   heal() {
     this.#isStalled = false
     this.#isRefusing = false

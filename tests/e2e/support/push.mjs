@@ -38,7 +38,7 @@ class Device {
     return { endpoint: this.endpoint, expirationTime: null, keys }
   }
 
-  /** What a service worker gets. */
+  /** The data that a service worker receives. */
   decrypt(body) {
     const salt = body.subarray(0, 16)
     const length = body[20]
@@ -57,7 +57,7 @@ class Device {
     return JSON.parse(padded.subarray(0, end).toString())
   }
 
-  /** Waits until so many different messages have come. */
+  /** Waits for this many different messages. */
   async gets(count, limit) {
     await until(
       () => this.messages.length >= count,
@@ -67,7 +67,7 @@ class Device {
     return this.received
   }
 
-  /** The ids of what came, each once. */
+  /** The ids of received messages, each once. */
   get messages() {
     return [...new Set(this.received.map((one) => one.messageId))]
   }
@@ -137,9 +137,9 @@ export async function pushService(t) {
   })
   return {
     origin,
-    /** What was wrong with requests. */
+    /** The errors in requests. */
     faults,
-    /** Each answer takes so many milliseconds. */
+    /** The delay of each answer in milliseconds. */
     slow(millis) {
       pause = millis
     },

@@ -4,7 +4,7 @@ export class RosterView {
   /** Each user's newest presence, by user id; without a `status` if offline. */
   users = new Map()
 
-  /** Takes an event of the server; others than those of presence change nothing. */
+  /** Applies an event of the server; events other than presence are ignored. */
   take(name, data) {
     if (name === "online_users") {
       const listed = new Set(data.users.map((one) => one.userId))
@@ -21,7 +21,7 @@ export class RosterView {
     if (!known || known.version <= one.version) this.users.set(one.userId, one)
   }
 
-  /** The ids of those who are online. */
+  /** The ids of online users. */
   online() {
     return [...this.users.values()]
       .filter((one) => one.status && one.status !== "offline")

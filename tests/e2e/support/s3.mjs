@@ -43,10 +43,10 @@ export async function startS3() {
   return { port, stop: () => moto.kill("SIGKILL") }
 }
 
-/** A way to the server of S3 that can fail. */
+/** A proxy to the S3 server that can fail. */
 export class S3Proxy {
   /**
-   * What becomes of a request: a status that it is answered with, a status and a body, "hang", or undefined to pass it
+   * The handling of a request: a status, a status and a body, "hang", or undefined to forward it
    * on; or a promise of it.
    */
   fault = (_request) => undefined

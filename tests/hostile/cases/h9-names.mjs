@@ -1,4 +1,4 @@
-// Two tokens of one second that give one user two names, used by turns: everybody would be told of each.
+// Two tokens of one second that give one user two names, used alternately: each change would be sent to everyone.
 const counts = { asked: 0, limited: 0 }
 export const tally = () => counts
 
