@@ -5,7 +5,7 @@ import { canStart, closeOthers, launch, Person, phone, Server, serversOfTest, un
 
 const PASSWORD = "a lamp in the window"
 
-/** Opens the account dialog by the menu. */
+/** Opens the account dialog from the menu. */
 async function openAccount(person: Person): Promise<void> {
   await person.page.locator('[data-testid="status-menu"]:visible').click()
   await person.on("account-open").click()

@@ -59,7 +59,7 @@ describe.skipIf(!canStart)("pictures of users and groups", () => {
   const showsNone = (place: Locator) => until(async () => (await place.locator("img").count()) === 0)
   const row = (person: Person, text: string) => person.on("conversation-item").filter({ hasText: text })
 
-  /** Nothing for axe to find, in the light and in the dark. */
+  /** Expects no axe violations in either theme. */
   async function isClean({ page }: Person, name?: string) {
     for (const theme of ["dark", "light"]) {
       await page.evaluate((to) => {
@@ -74,7 +74,7 @@ describe.skipIf(!canStart)("pictures of users and groups", () => {
   }
 
   it("a user previews, sets and removes a picture, and others see each change at once", async () => {
-    // Another tab of the same user learns of it too.
+    // Another tab of the same user shows it too.
     const tab = await asha.context.newPage()
     await tab.goto(`${server.url}/chat`)
     const card = tab.locator('[data-testid="status-menu"]:visible')
@@ -138,7 +138,7 @@ describe.skipIf(!canStart)("pictures of users and groups", () => {
     await pick(asha, png())
     await asha.on("picture-preview").waitFor()
     await until(async () => (await alert.textContent()) === "")
-    // Nothing arrives: the picture waits for another attempt.
+    // The upload is blocked: the picture waits for another attempt.
     let tries = 0
     await asha.page.route("**/api/account/avatar", async (route) => {
       tries += 1
@@ -170,7 +170,7 @@ describe.skipIf(!canStart)("pictures of users and groups", () => {
     const isAsked = new Promise<void>((resolve) => {
       asked = resolve
     })
-    // It never arrives.
+    // The request never arrives.
     await asha.page.route("**/api/account/avatar", () => asked())
     await pick(asha, png())
     await asha.on("picture-save").click()
@@ -219,7 +219,7 @@ describe.skipIf(!canStart)("pictures of users and groups", () => {
     await asha.on("picture-dialog").waitFor({ state: "detached" })
     await until(async () => (await asha.focused()) === "group-picture")
     await isClean(asha, "group-set")
-    // Ben becomes an admin, and may; and is none any more while his dialog is open.
+    // Ben becomes an admin and may change it; then he is demoted while his dialog is open.
     const role = async (to: string) => {
       await asha.on("member").filter({ hasText: ben.name }).click()
       await asha.on(to).click()
@@ -248,7 +248,7 @@ describe.skipIf(!canStart)("pictures of users and groups", () => {
   })
 
   it("a photo of more than 5 MB is scaled down and stays upright", async () => {
-    // Somebody of their own: how often one changes a profile is limited.
+    // A new user: changes of a profile are rate-limited.
     const dora = await (await Person.arrive(browser, server, "Dora")).signUp()
     await openAccount(dora)
     // 1,200 by 800 as the camera stored it, red on the left; its note says that the left is the top.

@@ -6,7 +6,7 @@ import { animationsEnd, frames } from "./world"
 const axeFile = createRequire(import.meta.url).resolve("axe-core/axe.min.js")
 
 /**
- * What axe finds in the page once it moves no more: a color amid a transition is neither of the two. The page's
+ * The axe violations of the page once animations have ended: a color during a transition is neither of the two. The page's
  * policy has to be bypassed (`bypassCSP`).
  */
 export async function violations(page: Page): Promise<string[]> {
@@ -23,7 +23,7 @@ export async function violations(page: Page): Promise<string[]> {
         ) => Promise<{ violations: { id: string; nodes: { html: string }[] }[] }>
       }
     }
-    // Who says what they see on a button must reach it: axe still calls this rule an experiment.
+    // Voice control needs the visible text in the accessible name: axe still calls this rule experimental.
     const rules = { "label-content-name-mismatch": { enabled: true } }
     const found = await axe.run(document, { rules, resultTypes: ["violations"] })
     return found.violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`)

@@ -36,7 +36,7 @@ describe.skipIf(!canRun)("the back gesture of a phone", () => {
   const forward = () => asha.page.evaluate(() => history.forward())
   const shown = (testId: string) => asha.on(testId).filter({ visible: true }).first().waitFor()
   const gone = (testId: string) => until(async () => (await asha.on(testId).count()) === 0)
-  /** How many layers the entry of the history has, once it is at rest. */
+  /** The number of layers of the history entry, once the history has settled. */
   const layers = (n: number) =>
     expect.poll(() => asha.page.evaluate(() => history.state?.layers ?? 0)).toBe(n)
   const view = (hash: RegExp) => expect.poll(() => asha.page.evaluate(() => location.hash)).toMatch(hash)
@@ -51,7 +51,7 @@ describe.skipIf(!canRun)("the back gesture of a phone", () => {
     await back()
     await gone("viewer")
     await shown("details")
-    // Forward leads to nothing that is closed, and takes no part of the way.
+    // Forward reopens nothing and leaves no entry.
     await forward()
     await layers(0)
     expect(await asha.on("viewer").count()).toBe(0)
@@ -67,7 +67,7 @@ describe.skipIf(!canRun)("the back gesture of a phone", () => {
     const length = () => asha.page.evaluate(() => history.length)
     await asha.on("conversation-item").first().tap()
     await shown("composer")
-    // Closed by itself, again and again: the way back is as long as before.
+    // Closed repeatedly without "back": the history has as many entries as before.
     for (let n = 0; n < 3; n += 1) {
       await asha.on("thread-menu").tap()
       await asha.page.getByRole("menuitem").first().waitFor()
@@ -111,7 +111,7 @@ describe.skipIf(!canRun)("the back gesture of a phone", () => {
     await back()
     await view(/^#\/$|^$/)
     await shown("conversation-item")
-    // A reload where a dialog was open leaves nothing of it.
+    // A reload with an open dialog leaves no entry for it.
     await asha.on("new-group").tap()
     await shown("group-dialog")
     await layers(1)
@@ -123,7 +123,7 @@ describe.skipIf(!canRun)("the back gesture of a phone", () => {
 
   it("64: Back closes the search and the archive, also after a conversation was opened from them", async () => {
     await layers(0)
-    // Twice: what was closed leaves nothing behind.
+    // Twice: a closed layer leaves no entry.
     for (let n = 0; n < 2; n += 1) {
       await asha.on("search").fill(ben.name)
       await layers(1)
@@ -137,7 +137,7 @@ describe.skipIf(!canRun)("the back gesture of a phone", () => {
       expect(await asha.on("search").inputValue()).toBe("")
       await layers(0)
     }
-    // Closed by hand: "back" does not lead to it again.
+    // Closed by the user: "back" does not reopen it.
     await asha.on("search").fill("nothing of this")
     await layers(1)
     await asha.page.getByRole("button", { name: "End the search" }).tap()

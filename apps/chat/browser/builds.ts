@@ -1,4 +1,4 @@
-// A server that was updated: a proxy in front of the real one, which shows its build under another name.
+// A server that is updated: a proxy in front of the real one, which serves its build under another name.
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http"
 import { type AddressInfo, connect } from "node:net"
 

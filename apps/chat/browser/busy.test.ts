@@ -48,7 +48,7 @@ describe.skipIf(!canRun)("a busy user", () => {
     for (const page of [ben.page, tab])
       await page.locator('[data-testid="conversation-item"]').filter({ hasText: "while busy" }).waitFor()
     await choose("online")
-    // The other tab learns of it, although it has chosen nothing.
+    // The other tab follows, although the status was chosen elsewhere.
     await other.filter({ hasText: "Online" }).waitFor()
     await asha.say("no longer busy")
     await expect.poll(tones).toBe("2")

@@ -8,7 +8,7 @@ describe.skipIf(!canRun)("emoji, pins, links and mentions", () => {
   const server = new Server()
   let asha: Person
   let ben: Person
-  /** Where the page got its files from. */
+  /** The hosts that the page loaded files from. */
   const origins = new Set<string>()
 
   beforeAll(async () => {
@@ -141,7 +141,7 @@ describe.skipIf(!canRun)("emoji, pins, links and mentions", () => {
     await until(async () => (await asha.focused()) === "composer")
     expect(await asha.on("composer").inputValue()).toBe(`@${name} `)
     await asha.page.keyboard.press("Enter")
-    // An edit that takes the name out takes the mention out.
+    // An edit that removes the name removes the mention.
     await mention(ben, `@${name}`).nth(1).waitFor()
     await asha.on("composer").press("ArrowUp")
     await asha.on("edit-field").fill("nobody at all")

@@ -14,8 +14,8 @@ const root = fileURLToPath(new URL("..", import.meta.url))
 const baselines = new URL("design/", import.meta.url)
 
 /**
- * The story page as it was. Texts say where each element stands and how large it is, by width, and which colours it has, by theme: what
- * changed is read from them. Small pictures of the whole page show what no number says.
+ * The reference of the story page. Texts have the position and size of each element, by width, and its colours, by theme, so that a
+ * difference is readable. Small pictures of the whole page cover what the numbers do not.
  */
 const views = [
   { name: "light", width: 1280, texts: ["layout-1280", "colours-light"], hasPicture: true },
@@ -25,7 +25,7 @@ const views = [
 ] as const
 const SHOWN = '[role="dialog"], [role="alertdialog"], [role="menu"], dialog[open], [data-sonner-toast]'
 
-/** Where the pictures that differ are left. */
+/** The folder for pictures that differ. */
 const failures = join(tmpdir(), "lamplight-design-failures")
 
 const overlays = ["dialog", "question", "deletion", "conversation menu", "status menu", "emoji", "toast"]
@@ -77,7 +77,7 @@ describe.skipIf(!canRun)("the design of each part, in each state", () => {
     async ({ name, width, texts, hasPicture, ...media }) => {
       await page.setViewportSize({ width, height: 900 })
       await page.emulateMedia({ colorScheme: "light", forcedColors: "none", ...media })
-      // Not over what a click has left it on.
+      // Move the pointer away from the clicked element.
       await page.mouse.move(0, 0)
       const measures = texts.map((text) => (text.startsWith("layout") ? layout : colours))
       const all = async (roots: string) => {

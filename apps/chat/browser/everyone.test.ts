@@ -45,7 +45,7 @@ describe.skipIf(!canRun)("F32: every screen in every appearance", () => {
     devtools = await asha.context.newCDPSession(asha.page)
     await asha.signUp()
     ben = await (await Person.arrive(browser, server, "Ben")).signUp()
-    // Somebody with a long name, who wrote last in a group, which is muted.
+    // A user with a long name wrote the last message in a muted group.
     const cleo = await (await Person.arrive(browser, server, "Cleo")).signUp()
     const group = await cleo.page.evaluate(
       async ([ashaId, name]) => {
@@ -104,14 +104,14 @@ describe.skipIf(!canRun)("F32: every screen in every appearance", () => {
     await resize(asha.page, width, height)
   }
 
-  /** Where a screen is smaller than three panels. */
+  /** For appearances narrower than three panels. */
   const isNarrow = () => asha.page.evaluate(() => matchMedia("(width < 47.5em)").matches)
   const show = (hash: string) =>
     asha.page.evaluate((next) => {
       location.hash = next
     }, hash)
   const leave = () => asha.page.keyboard.press("Escape")
-  /** What is over the page in a wide window is a screen of its own on a phone. */
+  /** A dialog over the page in a wide window is a separate screen on a phone. */
   const leaveYou = async () => {
     await leave()
     if (!(await isNarrow())) return
@@ -280,7 +280,7 @@ describe.skipIf(!canRun)("F32: every screen in every appearance", () => {
     await wear({ look: "", width: 1360, height: 860, forcedColors: "active" })
     await asha.on("conversation-item").first().click()
     await asha.message("The windows should be larger").waitFor()
-    /** What is left to tell two things apart by: no shadow, and no fill but in a color of the system. */
+    /** The styles that remain to distinguish two elements: no shadow, and fills only in system colors. */
     const edges = (selector: string) =>
       asha.page
         .locator(selector)

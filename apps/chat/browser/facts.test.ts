@@ -44,7 +44,7 @@ describe.skipIf(!canRun)("the thread", () => {
     await toMiddle()
     await asha.on("to-end").waitFor()
     await settled(asha.page, () => asha.on("log").evaluate((log) => log.scrollTop))
-    // The last tall one that is wholly above the view, and one that is read.
+    // The last tall message that is wholly above the view, and a visible one.
     const [above, read] = await asha.page.evaluate(() => {
       const top = document.querySelector('[data-testid="log"]')?.getBoundingClientRect().top ?? 0
       const rows = [...document.querySelectorAll<HTMLElement>('[data-testid="message"]')]
@@ -66,7 +66,7 @@ describe.skipIf(!canRun)("the thread", () => {
     expect(above).toBeGreaterThan(0)
     expect(read).toBeTruthy()
     const row = asha.page.locator(`[data-testid="message"][data-seq="${above}"]`)
-    /** As another device of the sender does it. */
+    /** Changes a message like another device of the sender. */
     const change = (method: string, path: string, body: object) =>
       asha.page.evaluate(
         async ([verb, seq, rest, json]) => {
@@ -106,7 +106,7 @@ describe.skipIf(!canRun)("the thread", () => {
     await asha.message("three").waitFor()
     await asha.say("four")
     await asha.message("four").waitFor()
-    // Between two people the side of a message says whose it is, and a time stands only after a pause.
+    // Between two people the side of a message shows its sender, and a time shows only after a pause.
     await expect.poll(() => asha.page.locator(".group-gap").count()).toBe(2)
     const heads = asha.page.locator(".group-head")
     expect(await heads.allInnerTexts()).toEqual([expect.stringMatching(/^\d{1,2}:\d\d/)])
@@ -224,7 +224,7 @@ describe.skipIf(!canRun)("the thread", () => {
     await asha.on("thread-name").filter({ hasText: cleo.name }).waitFor()
     await field.fill("for Cleo")
     await back.dispatchEvent("click")
-    // A marker: what the click did is done.
+    // A marker: the click has been handled.
     await row(ben).filter({ hasText: "refused for Ben" }).waitFor()
     expect(await field.inputValue()).toBe("for Cleo")
     await row(ben).click()
@@ -284,7 +284,7 @@ describe.skipIf(!canRun)("the thread", () => {
     await ben.page.addInitScript(() => {
       const spoken: string[] = []
       Object.assign(window, { spoken })
-      // What a screen reader would be given by a live region: what is added to it.
+      // The additions to a live region, which a screen reader would announce.
       new MutationObserver((changes) => {
         for (const { addedNodes, target } of changes) {
           const region = (target as Element).closest?.("[aria-live=polite], [role=log]:not([aria-live=off])")
@@ -309,7 +309,7 @@ describe.skipIf(!canRun)("the thread", () => {
     await ben.message("a new one").waitFor()
     await ben.say("my own")
     await ben.message("my own").waitFor()
-    // Away, and back: what was there is history.
+    // After leaving and returning, the messages are history.
     await ben.page.evaluate(() => {
       location.hash = "#/"
     })
@@ -373,7 +373,7 @@ describe.skipIf(!canRun)("the thread", () => {
         .getByRole("button", { name: `${name} @${username}, online` })
         .first()
         .waitFor()
-    // Nobody else has one.
+    // Other people show no user name.
     await asha.on("people-search").fill("")
     await asha.on("online-user").filter({ hasText: ben.name }).waitFor()
     expect(await asha.on("online-user").filter({ hasText: ben.name }).locator(".row-handle").count()).toBe(0)
@@ -487,7 +487,7 @@ describe.skipIf(!canRun)("the thread", () => {
 describe.skipIf(!canRun)("classic scrollbars", () => {
   it("35: reserved scrollbar space prevents sideways movement", async () => {
     const server = new Server()
-    // Browsers of tests hide scrollbars unless told otherwise.
+    // Test browsers hide scrollbars by default.
     const [browser] = await Promise.all([
       launchChromium({ ignoreDefaultArgs: ["--hide-scrollbars"] }),
       server.start(),

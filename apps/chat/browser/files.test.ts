@@ -59,7 +59,7 @@ describe.skipIf(!canRun)("files", () => {
     await server.stop()
   })
 
-  /** How many bytes a second Asha's page sends; null: as many as it can. */
+  /** The upload rate of Asha's page in bytes a second; null: unlimited. */
   const speed = (uploadThroughput: number | null) =>
     network.send("Network.emulateNetworkConditions", {
       offline: false,
@@ -92,7 +92,7 @@ describe.skipIf(!canRun)("files", () => {
         }
       })
     })
-  /** What the others get of a file. */
+  /** The uploads that other members see. */
   const download = (person: Person, name: string) =>
     fileNamed(person, name)
       .last()
@@ -127,7 +127,7 @@ describe.skipIf(!canRun)("files", () => {
     await ready(asha, 4)
     await asha.say("Four of them")
     await ben.message("Four of them").locator('[data-testid="picture"]').nth(3).waitFor()
-    // Without words the bubble is as wide as its pictures.
+    // Without text the bubble is as wide as its pictures.
     await pick(asha, picture("e.png", 300, 300), picture("f.png", 300, 300))
     await ready(asha, 2)
     await send(asha)
@@ -324,7 +324,7 @@ describe.skipIf(!canRun)("files", () => {
     expect(before).toBeGreaterThan(0)
     await ben.page.keyboard.press("+")
     await until(async () => (await width()) === Math.round(before * 1.5))
-    // A pinch is many small turns of a wheel, of which the page itself sees nothing.
+    // A pinch is many small wheel events, which must not zoom the page itself.
     const pinch = (deltaY: number) =>
       ben.page
         .locator(".viewer-stage")
@@ -370,7 +370,7 @@ describe.skipIf(!canRun)("files", () => {
     await send(asha)
     const audio = ben.on("audio").last()
     await audio.waitFor()
-    // The server knows how long it is, which the browser that recorded it did not write.
+    // The server determines the duration, which the recording browser did not write.
     expect(await audio.getByTestId("play-time").textContent()).toMatch(/^0:0[1-9]$/)
   })
 
@@ -528,7 +528,7 @@ describe.skipIf(!canRun)("files", () => {
     await omar.page.reload()
     await expect.poll(() => shown.getAttribute("data-state")).toBe("failed")
     await expect.poll(() => asked).toBe(4)
-    // A marker: what comes after it is there, and nothing more was asked for.
+    // A marker: a later message is there, and no further request was sent.
     await noor.say("after it")
     await omar.message("after it").waitFor()
     await expect.poll(() => shown.getAttribute("data-state")).toBe("failed")

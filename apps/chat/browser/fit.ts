@@ -1,8 +1,8 @@
 import type { Page } from "playwright-core"
 
 /**
- * What of the page cannot be read or pressed: text beyond the window or cut by its box (but for an ellipsis), and controls that
- * something else covers. In what lies on top, if there is a menu or a dialog.
+ * Finds unreadable text and unusable controls: text outside of the window or cut off by its box (except by an ellipsis), and covered
+ * controls. Checks the topmost layer, if there is a menu or a dialog.
  */
 export function misfits(page: Page): Promise<string[]> {
   return page.evaluate(() => {

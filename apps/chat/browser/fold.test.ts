@@ -27,7 +27,7 @@ describe.skipIf(!canRun)("a very long message", () => {
     await server.stop()
   })
 
-  /** Where on the screen the message, its button and what is after it begin. */
+  /** The positions of the message, its button and the next message on the screen. */
   const places = () =>
     settled(asha.page, () =>
       asha.page.evaluate(() => {

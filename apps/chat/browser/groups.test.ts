@@ -37,7 +37,7 @@ describe.skipIf(!canRun)("groups and blocks", () => {
   const member = (person: Person, other: Person) =>
     person.on("member").filter({ hasText: other === person ? "You" : other.name })
 
-  /** Nothing for axe to find, in the light and in the dark. */
+  /** Expects no axe violations in either theme. */
   async function isClean({ page }: Person) {
     for (const theme of ["dark", "light"]) {
       await page.evaluate((name) => {
@@ -85,7 +85,7 @@ describe.skipIf(!canRun)("groups and blocks", () => {
     await asha.on("pick").filter({ hasText: ben.name }).first().waitFor()
     await asha.page.keyboard.press("Enter")
     await asha.on("chosen").filter({ hasText: ben.name }).waitFor()
-    // Enter does not pick what an earlier search found.
+    // Enter does not pick a result of an earlier search.
     let answer = () => {}
     const asked = new Promise<void>((resolve) => {
       answer = resolve
@@ -154,7 +154,7 @@ describe.skipIf(!canRun)("groups and blocks", () => {
     await until(async () => (await asha.focused()) === "add-members")
     await row(dan, "Early ferry").click()
     await system(dan, `${asha.name} added you`).waitFor()
-    // The log of a newcomer begins with them.
+    // The log of a new member begins with the entry that added them.
     expect(await dan.message("tickets").count()).toBe(0)
     await act(asha, ben, "make-admin")
     await member(asha, ben).filter({ hasText: "Admin" }).waitFor()
@@ -233,7 +233,7 @@ describe.skipIf(!canRun)("groups and blocks", () => {
     await expect.poll(hash).toBe("#/people")
     await system(dan, `${asha.name} left the group`).waitFor()
     await system(dan, `${ben.name} is now an owner`).waitFor()
-    // Also after a reload, with the name of who left.
+    // Also after a reload, with the name of the former member.
     await dan.page.reload()
     await system(dan, `left the group`).waitFor()
   })

@@ -2,7 +2,7 @@ import type { Browser } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { canStart, launch, Person, Server } from "./world"
 
-/** A name of this machine that the browser does not take for its own: over plain HTTP that is no secure context, as on a LAN. */
+/** A host name of this machine that the browser does not treat as local: plain HTTP is then no secure context, as on a LAN. */
 const NAME = "lan.example"
 
 describe.skipIf(!canStart)("F21 the page over plain HTTP on a LAN", () => {

@@ -12,7 +12,7 @@ const controlled = (person: Person) =>
     () => navigator.serviceWorker.controller !== null && document.readyState === "complete",
   )
 
-/** What the caches have, by cache. */
+/** The cached URLs, by cache. */
 const caches_ = (person: Person) =>
   person.page.evaluate(async () => {
     const all: Record<string, string[]> = {}
@@ -21,7 +21,7 @@ const caches_ = (person: Person) =>
     return all
   })
 
-/** What was saved of the conversation that is shown: the copy has all of these texts. */
+/** Waits until the saved copy of the shown conversation has all of these texts. */
 const saved = (person: Person, ...texts: string[]) =>
   until(async () => {
     const all = await person.page.evaluate(async () => {
@@ -90,7 +90,7 @@ describe.skipIf(!canRun)("F36 the installed page", () => {
     expect(paths).toContain("/chat")
     expect(paths.filter((path) => path !== "/chat" && !path.startsWith("/chat/assets/"))).toEqual([])
 
-    // The session ends elsewhere while no page is open: the next one leaves nothing of its user to be read without a server.
+    // The session ends elsewhere while no page is open: the next one removes the user's data.
     await saved(asha, "not for a cache")
     const { url } = server
     await asha.page.goto(`${url}/healthz`)
@@ -206,7 +206,7 @@ describe.skipIf(!canStart)("F36 the page without a server", () => {
       expect(own.filter((path) => !path.includes("-next."))).toEqual([])
       expect(builds.missing).toEqual([])
       expect(await asha.on("new-version").count()).toBe(0)
-      // Nobody has a page of the old one.
+      // No page of the old build is open.
       await asha.page.reload()
       await expect
         .poll(async () => Object.keys(await caches_(asha)))

@@ -53,7 +53,7 @@ describe.skipIf(!canRun)("two people who use the page", () => {
     await ben.on("composer").press("Enter")
     await asha.message("I am").waitFor()
     await expect.poll(() => asha.on("typing").count()).toBe(0)
-    // 51: spoken once, and only what is new.
+    // 51: only new messages are announced, once each.
     await expect.poll(() => asha.on("announcer").textContent()).toBe(`${ben.name}: I am`)
     expect(await asha.on("log").getAttribute("aria-live")).toBe("off")
   })
@@ -102,7 +102,7 @@ describe.skipIf(!canRun)("two people who use the page", () => {
     await asha.open(ben)
     await asha.say("before")
     await expect.poll(() => asha.message("before").getAttribute("data-state")).toBe("sent")
-    // What shows toasts is loaded while the page is idle; no worker keeps it here.
+    // The code for toasts is loaded while the page is idle; no worker caches it here.
     await asha.page.locator("section[aria-live]").first().waitFor({ state: "attached" })
     // By the page's clock: when the banner comes, after the connection went.
     await asha.page.evaluate(() => {
@@ -124,7 +124,7 @@ describe.skipIf(!canRun)("two people who use the page", () => {
     await expect
       .poll(() => asha.on("waiting").allInnerTexts())
       .toEqual(["Waiting for the connection", "Waiting for the message before it"])
-    // What is told lies below the banner, not over its button.
+    // Toasts lie below the banner, not over its button.
     await asha.on("composer").fill("x".repeat(8_001))
     await asha.on("composer").press("Enter")
     const toast = asha.page.locator("[data-sonner-toast]").first()
@@ -133,7 +133,7 @@ describe.skipIf(!canRun)("two people who use the page", () => {
     const banner = await asha.on("connection-banner").boundingBox()
     expect(told?.y).toBeGreaterThan((banner?.y ?? 0) + (banner?.height ?? 0))
     await asha.on("composer").fill("")
-    // 9: what is not known is not shown as known.
+    // 9: unknown presence is not shown as known.
     await asha.page.locator('[data-testid="thread-presence"] [data-presence="unknown"]').waitFor()
     await asha.context.setOffline(false)
     await ben.on("conversation-item").first().click()
@@ -221,7 +221,7 @@ describe.skipIf(!canRun)("two people who use the page", () => {
     await cleo.page.close({ runBeforeUnload: true })
     await until(() => asked.length > 0)
     expect(asked).toEqual(["beforeunload"])
-    // Nobody is asked once it has left.
+    // The page does not ask once the message was sent.
     await cleo.context.setOffline(false)
     await expect.poll(() => cleo.message("one").getAttribute("data-state")).toBe("sent")
     await cleo.page.close({ runBeforeUnload: true })
@@ -262,7 +262,7 @@ describe.skipIf(!canRun)("two people who use the page", () => {
     await asha.open(ben)
     await asha.page.route(/\/api\/socketio/, (route) => route.abort())
     await asha.page.routeWebSocket(/\/api\/socketio/, (socket) => socket.close())
-    // Each refusal waits until the test lets it through.
+    // Each refusal waits until the test releases it.
     let letThrough = () => {}
     const hold = () => {
       held = new Promise((resolve) => {
@@ -292,7 +292,7 @@ describe.skipIf(!canRun)("two people who use the page", () => {
     const toast = asha.page.locator("[data-sonner-toast]")
     await toast.getByRole("button", { name: "Show" }).click()
     await expect.poll(() => state("refused")).toBe("failed")
-    // Before one's eyes the row says it, and nothing lies over the page.
+    // A visible row shows the failure, and no toast covers the page.
     await expect.poll(() => toast.count()).toBe(0)
     hold()
     await asha.on("retry").click()
@@ -306,7 +306,7 @@ describe.skipIf(!canRun)("two people who use the page", () => {
     await expect.poll(() => state("refused")).toBe("failed")
     for (const action of ["retry", "edit", "copy", "delete"]) await asha.on(action).waitFor()
     await asha.page.unroute("**/api/privatechat/message")
-    // Deleted by mistake: the text comes back to the field, even to somebody who writes there by now.
+    // Deleted by mistake: the text returns to the field, even if the user has started to write there.
     await asha.on("delete").click()
     await asha.on("composer").fill("written since")
     await asha.page.getByRole("button", { name: "Put it back" }).dispatchEvent("click")
@@ -346,7 +346,7 @@ describe.skipIf(!canRun)("two people who use the page", () => {
 
   it("38: text typed or sent right before a reload is not lost", async () => {
     await asha.open(ben)
-    /** Writes as a hand does, and reloads in the same moment. */
+    /** Types like a user, and reloads at the same moment. */
     const write = async (text: string, isSent: boolean) => {
       const isReloaded = asha.page.waitForEvent("domcontentloaded")
       await asha.on("composer").evaluate(

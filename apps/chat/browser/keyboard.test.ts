@@ -39,7 +39,7 @@ describe.skipIf(!canRun)("by the keyboard alone", () => {
   const press = (keys: string) => asha.page.keyboard.press(keys)
   const focused = (testId: string) => expect.poll(() => asha.focused()).toBe(testId)
   const thread = (name: string) => asha.on("thread-name").filter({ hasText: name }).waitFor()
-  /** What a screen reader has as the current choice. */
+  /** The current choice for a screen reader. */
   const current = () =>
     asha.page.evaluate(() => {
       const field = document.querySelector('[data-testid="palette-field"]')
@@ -140,7 +140,7 @@ describe.skipIf(!canRun)("by the keyboard alone", () => {
     await focused("composer")
     await press("Alt+ArrowUp")
     await until(async () => (await asha.page.evaluate(() => location.hash)) === first)
-    // Away, so that what comes is unread.
+    // Leave the conversation, so that new messages are unread.
     await asha.on("conversation-item").filter({ hasText: ben.name }).click()
     await thread(ben.name)
     await cleo.say("unread for now")
@@ -181,7 +181,7 @@ describe.skipIf(!canRun)("by the keyboard alone", () => {
     const other = await asha.context.newPage()
     await other.goto(asha.page.url())
     await other.locator('[data-testid="composer"]').waitFor()
-    // A tab behind another one draws nothing.
+    // A tab in the background renders nothing.
     await asha.page.bringToFront()
     await asha.openSettings()
     expect(await violations(asha.page)).toEqual([])

@@ -12,7 +12,7 @@ const choose = async (person: Person, language: string) => {
   await page.waitForFunction((code) => document.documentElement.lang === code, language)
 }
 
-/** What stands out of the window to the side, or is cut off in its own box. */
+/** Elements that extend beyond the sides of the window, or are cut off in their own box. */
 const overflow = (page: Page) =>
   page.evaluate(() => {
     const wide = [...document.querySelectorAll<HTMLElement>("body *")].filter((one) => {
@@ -72,7 +72,7 @@ describe.skipIf(!canRun)("the page in other languages", () => {
     const before = await page.evaluate(() => performance.timeOrigin)
     await choose(asha, "ar")
     await expect.poll(() => asha.focused()).toBe("language-ar")
-    // What an installation would be called and described by.
+    // The name and description of an installation.
     const manifest = () => page.locator("link[rel=manifest]").getAttribute("href")
     expect(await manifest()).toBe("/chat/manifest.ar.webmanifest")
     await page.keyboard.press("Escape")

@@ -91,7 +91,7 @@ describe.skipIf(!canRun)("scrolling, focus and speed", () => {
       return { overflowAnchor, overscrollBehavior }
     })
     expect(styles).toEqual({ overflowAnchor: "none", overscrollBehavior: "none" })
-    // The pages wait until something is being read, and for how long it stays where it is.
+    // Responses are delayed, so that the position of a visible message can be measured.
     let letThrough = () => {}
     let held = Promise.resolve()
     await asha.page.route(/messages\/.*before=/, async (route) => {

@@ -3,7 +3,7 @@ import type { Page } from "playwright-core"
 /** Sizes of text differ by less than this between versions of a browser. */
 const TOLERANCE_PX = 1.5
 
-/** How an element is called: its tag, its classes, its state. */
+/** The name of an element: its tag, classes and state. */
 const NAMES = `(element) => {
   const states = ["data-state", "data-kind", "data-size", "aria-pressed", "aria-expanded", "aria-invalid", "aria-current", "disabled"]
   const classes = [...element.classList].filter((one) => !one.startsWith("lucide")).sort()
@@ -11,7 +11,7 @@ const NAMES = `(element) => {
     states.filter((one) => element.hasAttribute(one)).map((one) => "[" + one + "=" + element.getAttribute(one) + "]").join("")
 }`
 
-/** Each element with its place in the one around it, its size, its padding and its size of text; one a line, indented by its depth. */
+/** Each element with its position in its parent, its size, padding and font size; one a line, indented by depth. */
 export function layout(page: Page, roots: string): Promise<string> {
   return page.evaluate(
     ([selector, names]) => {
@@ -20,7 +20,7 @@ export function layout(page: Page, roots: string): Promise<string> {
       const walk = (element: Element, around: DOMRect, depth: number) => {
         const box = element.getBoundingClientRect()
         const style = getComputedStyle(element)
-        // Words that are not shown have a place that nobody sees.
+        // Hidden text has an invisible position.
         const isHidden = style.display === "none" || element.matches(".sr-only")
         if (isHidden || (box.width === 0 && box.height === 0)) return
         const name = element.getAttribute("data-story") ?? element.getAttribute("data-case")
@@ -36,7 +36,7 @@ export function layout(page: Page, roots: string): Promise<string> {
         lines.push(
           `${" ".repeat(depth)}${name ? `${name}: ` : ""}${nameOf(element)} ${[...numbers, ...inner].join(" ")}`,
         )
-        // What the browser draws, and what a font of the system fills, is as it is.
+        // Native controls and text in system fonts are not measured.
         if (element.matches("svg, audio, video, .emoji-list")) return
         for (const child of element.children) walk(child, box, depth + 1)
       }

@@ -2,7 +2,7 @@ import type { Browser, WebSocketRoute } from "playwright-core"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { canRun, closeOthers, launch, Person, restore, Server, serversOfTest, until } from "./world"
 
-/** Asha and Ben in one conversation. Each test takes what it needs of the time, the connection and the tabs. */
+/** Asha and Ben in one conversation. Each test controls the time, the connection or the tabs. */
 describe.skipIf(!canRun)("time and lost connections", () => {
   let browser: Browser
   const server = new Server()
@@ -24,13 +24,13 @@ describe.skipIf(!canRun)("time and lost connections", () => {
     await server.stop()
   })
 
-  /** Somebody whose sockets the test can cut, and keep from coming back. */
+  /** A user whose sockets the test can cut and block. */
   async function arrive(name: string) {
     const person = await Person.arrive(browser, server, name, { timezoneId: "UTC" })
     const open = new Set<WebSocketRoute>()
     const network = {
       isBlocked: false,
-      /** How many sockets were made, and how many requests and sockets were refused. */
+      /** The numbers of opened sockets and of refused requests and sockets. */
       made: 0,
       refused: 0,
       cut() {
@@ -68,7 +68,7 @@ describe.skipIf(!canRun)("time and lost connections", () => {
     await asha.page.locator('[data-testid="conversation-item"] [data-presence="online"]').waitFor()
     const card = asha.page.locator('[data-testid="status-menu"]:visible')
     await card.filter({ hasText: "Online" }).waitFor()
-    // What is shown of Ben, and on one's own card, from now on. People who are not there any more may leave meanwhile.
+    // Records the shown presence of Ben and of the user from now on. Users of earlier tests may go offline meanwhile.
     await asha.page.evaluate(() => {
       const shown = new Set<string>()
       Object.assign(window, { shown })
@@ -97,7 +97,7 @@ describe.skipIf(!canRun)("time and lost connections", () => {
         page.shown.clear()
         return found
       })
-    // A loss that takes longer than 5 s on a loaded machine is told, and rightly so.
+    // On a loaded machine a loss may take longer than 5 s, and is then correctly reported.
     let took = Number.POSITIVE_INFINITY
     let found: string[] = []
     for (let attempt = 1; attempt <= 5 && took >= 4_500; attempt += 1) {
@@ -147,7 +147,7 @@ describe.skipIf(!canRun)("time and lost connections", () => {
     await dan.page.reload()
     await dan.signUp()
     const tab = await dan.context.newPage()
-    /** What the tabs say of themselves: whether somebody used them in the last minute. */
+    /** The reports of the tabs: whether they were used in the last minute. */
     const said: string[] = []
     for (const [name, page] of [
       ["first", dan.page],
@@ -177,20 +177,20 @@ describe.skipIf(!canRun)("time and lost connections", () => {
       }).observe(document.body, options)
     })
     await dan.page.bringToFront()
-    // Nobody touches the second tab for 100 s, and the first one for 50.
+    // The second tab is unused for 100 s, and the first one for 50.
     const start = Date.now()
     await dan.context.clock.setSystemTime(start + 50_000)
     await dan.page.mouse.move(300, 300)
     await dan.page.mouse.move(310, 310)
     await dan.context.clock.setSystemTime(start + 100_000)
-    // Each says so when the device may have been asleep, or after at most 30 s.
+    // Each tab reports it when the device may have been asleep, or after at most 30 s.
     const wake = () =>
       Promise.all(
         [dan.page, tab].map((page) => page.evaluate(() => window.dispatchEvent(new Event("online")))),
       )
     await wake()
     await until(() => said.includes("second false") && said.includes("first true"))
-    // A marker, which comes after what the second tab said.
+    // A marker, which arrives after the report of the second tab.
     const card = dan.page.locator('[data-testid="status-menu"]:visible')
     await card.click()
     await dan.on("status-text").fill("mending nets")
@@ -250,7 +250,7 @@ describe.skipIf(!canRun)("time and lost connections", () => {
       await asha.say("before")
       await expect.poll(() => asha.message("before").getAttribute("data-state")).toBe("sent")
       await ben.on("conversation-item").filter({ hasText: asha.name }).click()
-      // From now on the page's clock brings nothing that is due later than in an instant, such as the next attempt.
+      // From now on timers of 200 ms or more, such as the next attempt, do not fire in the page.
       await asha.page.evaluate(() => {
         const set = window.setTimeout
         Object.assign(window, {

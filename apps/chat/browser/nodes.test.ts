@@ -23,7 +23,7 @@ describe.skipIf(!canStart || !isCluster)("killed nodes under open pages", () => 
     await ben.on("conversation-item").first().click()
     await ben.message("before").waitFor()
     await asha.page.locator('[data-testid="thread-presence"] [data-presence="online"]').waitFor()
-    // What the page shows of Ben, from now on.
+    // Records Ben's shown presence from now on.
     await asha.page.evaluate(() => {
       const seen = new Set<string>()
       Object.assign(window, { seen })

@@ -8,7 +8,7 @@ import { canRun, closeOthers, launch, Person, Server, until } from "./world"
 const allow = { serviceWorkers: "allow" as const, permissions: ["notifications"] }
 
 let serial = 0
-/** What the server pushes. */
+/** The payload of a push. */
 const push = (conversationId: string, more: object = {}) => {
   serial += 1
   return {
@@ -38,7 +38,7 @@ describe.skipIf(!canRun)("notifications of the service worker", () => {
     await server.stop()
   })
 
-  /** Somebody whose device is notified. */
+  /** A user with a device that gets notifications. */
   async function device(name: string) {
     const options = { ...allow, bypassCSP: true }
     const person = await (await Person.arrive(browser, server, name, options, forbidReads)).signUp()
@@ -54,7 +54,7 @@ describe.skipIf(!canRun)("notifications of the service worker", () => {
     await devtools.send("ServiceWorker.enable")
     const registrationId = await registered
     const userId = await person.userId()
-    // A push has been dealt with by the end of what its event waits for.
+    // A push is handled when the promise of its event has resolved.
     await worker.evaluate(() => {
       const scope = globalThis as unknown as ServiceWorkerScope
       scope.pushes = 0
@@ -166,7 +166,7 @@ describe.skipIf(!canRun)("notifications of the service worker", () => {
     await expect.poll(() => row.getAttribute("data-unread")).toBe("1")
     await deliver(push(id, { seq: 1 }))
     await expect.poll(async () => (await shown(asha)).map(({ tag }) => tag)).toEqual([id])
-    // A page that is opened closes what says nothing of a conversation, and leaves what is unread.
+    // Opening a page closes notifications without a conversation, and leaves those of unread messages.
     await deliver({ v: 2, kind: "call" })
     await expect.poll(async () => (await shown(asha)).length).toBe(2)
     await asha.page.reload()
@@ -175,7 +175,7 @@ describe.skipIf(!canRun)("notifications of the service worker", () => {
     await asha.message("one").waitFor()
     await expect.poll(async () => (await shown(asha)).length).toBe(0)
     await deliver(push(id, { seq: 1 }))
-    // A marker: what comes after it and is shown.
+    // A marker: a later notification is shown.
     await deliver(push("c9"))
     await expect.poll(async () => (await shown(asha)).map(({ tag }) => tag)).toEqual(["c9"])
     expect(asha.complaints.filter((text) => text.includes("The page asks"))).toEqual([])
@@ -302,14 +302,14 @@ describe.skipIf(!canRun)("notifications of the service worker", () => {
     await person.on("signin-form").waitFor()
     await expect.poll(async () => (await shown(person)).length).toBe(0)
     await deliver(push("c1"))
-    // A marker: the next one's own is shown.
+    // A marker: the next user's own notification is shown.
     await tell({ type: "owner", owner: { userId: "x", hasCookie: true, content: true } })
     await deliver(push("c2"))
     await expect.poll(async () => (await shown(person)).map(({ tag }) => tag)).toEqual(["c2"])
   })
 })
 
-/** The browser's part of push, which a test has not: what it was asked for is kept over a reload. */
+/** A replacement for the browser's push API, which tests lack: its subscription survives a reload. */
 function subscriptions() {
   const endpoint = () => localStorage.getItem("test:endpoint")
   const subscription = (url: string) => ({
@@ -335,7 +335,7 @@ function subscriptions() {
 }
 
 interface ServiceWorkerScope extends EventTarget {
-  /** How many pushes the worker has dealt with. */
+  /** The number of pushes that the worker has handled. */
   pushes: number
   onPush?: () => void
   ExtendableEvent: { prototype: Event & { waitUntil(promise: Promise<unknown>): void } }
@@ -363,7 +363,7 @@ describe.skipIf(!canRun)("notifications on this device", () => {
     await server.stop()
   })
 
-  /** The server's part, as far as the page sees it. */
+  /** The server's part, as the page sees it. */
   async function arrive(name: string, key: string | null, permissions: string[] = ["notifications"]) {
     const asked: { method: string; body: { endpoint: string; content?: boolean; key?: string } }[] = []
     const options = { ...allow, permissions, bypassCSP: true }
@@ -400,7 +400,7 @@ describe.skipIf(!canRun)("notifications on this device", () => {
     ])
     expect(new Set(asked.map(({ body }) => body.key))).toEqual(new Set([KEY]))
     expect(await violations(person.page)).toEqual([])
-    // Over a reload, and the server learns of it again: it may have forgotten.
+    // After a reload the page registers the subscription again: the server may have lost it.
     await person.page.reload()
     await person.openSettings()
     await isPressed(person, "private")

@@ -13,7 +13,7 @@ const FAR = STEP / 2 + 7
 /** The pictures are judged by squares of so many pixels a side, and so many pixels of each may differ. */
 const SQUARE = 12
 const FEW = 3
-/** What the browser draws, or a font of the system, is not compared. */
+/** Native controls and system fonts are not compared. */
 const FOREIGN = ".bubble[data-emoji], .reaction, .action-bar { visibility: hidden !important }"
 
 /** Three bytes a pixel: red, green, blue. */
@@ -23,7 +23,7 @@ export interface Picture {
   data: Uint8Array
 }
 
-/** Compares the page with its picture in the repository, or writes that. Returns what differs, and where it can be looked at. */
+/** Compares the page with its picture in the repository, or writes that. Returns the differences and the paths of their pictures. */
 export async function differsFrom(at: URL, page: Page, folder: string): Promise<string[]> {
   const now = await shrunk(page)
   if (process.env.UPDATE) await writeFile(at, png(stepped(now)))

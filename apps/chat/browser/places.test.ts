@@ -41,7 +41,7 @@ describe.skipIf(!canRun)("pinned messages and days", () => {
   it("20: the list of pinned messages leads to one far up and omits unpinned ones", async () => {
     await pin(ben, 7, true)
     await pin(ben, 395, true)
-    // A page that comes anew has only the newest messages.
+    // A reloaded page has only the newest messages.
     await asha.page.reload()
     await asha.message("Line 399.").waitFor()
     await expect.poll(() => asha.on("pins").innerText()).toBe("2")

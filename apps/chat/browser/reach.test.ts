@@ -60,7 +60,7 @@ describe.skipIf(!canRun)("focus and stable positions", () => {
       await until(async () => opener.evaluate((button) => button === document.activeElement))
       await sheet.waitFor({ state: "detached" })
     }
-    // From the field of the thread, too, one does not get stuck with a sheet that only its button closes.
+    // Escape closes the sheet from the field of the thread, too.
     await opener.click()
     await asha.on("people-search").fill("x")
     await asha.page.keyboard.press("Escape")

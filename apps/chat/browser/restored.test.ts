@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { violations } from "./axe"
 import { canStart, closeOthers, isCluster, launch, Person, type Server, serversOfTest } from "./world"
 
-/** Each way in which the data goes back while the server is stopped. `keep` is called before it is, `bringBack` after. */
+/** Each way to restore data while the server is stopped. `keep` is called before the stop, `bringBack` after it. */
 const ways = isCluster
   ? [
       {
@@ -77,7 +77,7 @@ describe.skipIf(!canStart)("F14 the server is restored from a backup under an op
       const copy = join(home, String(index))
       await keep(server, copy)
 
-      // What is written from here on is lost. Ben looks elsewhere, so that some of it is unread.
+      // Messages from here on are lost. Ben has another conversation open, so that some of them are unread.
       await ben.page.evaluate(() => {
         location.hash = "#/"
       })
@@ -99,7 +99,7 @@ describe.skipIf(!canStart)("F14 the server is restored from a backup under an op
           expect(await violations(person.page)).toEqual([])
         }
       }
-      // What was not sent yet went out, and nothing that is lost is shown or counted.
+      // Unsent messages were sent, and lost messages are neither shown nor counted.
       const whole = ["one", "two", "written while nothing answers"]
       await expect.poll(() => texts(asha)).toEqual(whole)
       await expect.poll(() => asha.on("message").last().getAttribute("data-state")).toBe("sent")
@@ -110,7 +110,7 @@ describe.skipIf(!canStart)("F14 the server is restored from a backup under an op
       await expect.poll(() => texts(ben)).toEqual(whole)
       await expect.poll(() => ben.on("unread").count()).toBe(0)
 
-      // The notice stays until it is taken note of; what is written then arrives as ever.
+      // The notice stays until it is dismissed; new messages arrive as before.
       await asha.say("as ever")
       await ben.message("as ever").waitFor()
       expect(await ben.on("restored").count()).toBe(1)

@@ -117,7 +117,7 @@ describe.skipIf(!canRun)("search and permalinks", () => {
     const target = ben.message("Bäcker")
     await target.waitFor()
     await until(() => target.evaluate((row) => row === document.activeElement))
-    // It is told once: a reload begins as usual.
+    // The address applies once: a reload starts as usual.
     await until(() => ben.page.evaluate(() => !location.hash.endsWith("/21")))
     const top = await target.evaluate((row) => row.getBoundingClientRect().top)
     // What could move it: fonts, pictures, pages on both sides, and a message that arrives at the end.

@@ -22,13 +22,13 @@ export { isCluster, oneNodeOnly }
 
 const isBuilt = existsSync(nodes.BINARY)
 
-/** Whether there is anything to look at. LAMPLIGHT_URL names a server that runs already. */
+/** Whether there is a server to test. LAMPLIGHT_URL names a running one. */
 export const canRun = Boolean(process.env.LAMPLIGHT_URL) || isBuilt
 
 /** Whether servers can be started here, with settings of their own. */
 export const canStart = !process.env.LAMPLIGHT_URL && isBuilt
 
-/** A server of one's own, with its data thrown away afterwards. */
+/** A separate server, whose data is deleted afterwards. */
 export class Server {
   url = process.env.LAMPLIGHT_URL ?? ""
   #home = ""
@@ -70,12 +70,12 @@ export class Server {
     await this.#started.start()
   }
 
-  /** Without a word of farewell. */
+  /** Kills the server without a shutdown. */
   async kill(): Promise<void> {
     await this.#started.kill()
   }
 
-  /** A command of the binary's, with the server's own settings. Answers how it ended. */
+  /** Runs a command of the binary with the server's settings. Returns its result. */
   async command(...words: string[]): Promise<number | null> {
     const settings = { DATA_DIR: this.data, ...(this.#cluster?.nodes[0] ?? this.#node)?.settings }
     const child = spawn(nodes.BINARY, words, { env: { ...nodes.SHELL, ...settings }, stdio: "ignore" })
@@ -87,7 +87,7 @@ export class Server {
     return join(this.#home, "data")
   }
 
-  /** As the system stops it. */
+  /** Stops it with SIGTERM. */
   async end(): Promise<void> {
     await this.#started.stop()
   }

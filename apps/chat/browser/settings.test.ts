@@ -93,7 +93,7 @@ describe.skipIf(!canRun)("pinned, muted and archived conversations", () => {
     expect(await violations(asha.page)).toEqual([])
     await others[cleo]?.say("a third")
     await expect.poll(() => row(id(cleo)).getAttribute("data-unread")).toBe("3")
-    // A marker: what comes after it and does make a notification, and the two notes of a sound.
+    // A marker: a later message does make a notification, and the two notes of a sound.
     await others[ben]?.say("loud")
     await expect.poll(notes).toEqual([others[ben]?.name])
     await expect.poll(tones).toBe(2)
@@ -158,7 +158,7 @@ describe.skipIf(!canRun)("pinned, muted and archived conversations", () => {
     await asha.page.keyboard.press("Escape")
     await shows(ben, cleo)
     await until(async () => (await asha.focused()) === "archive")
-    // All devices know it.
+    // All devices show it.
     await asha.page.reload()
     await shows(ben, cleo)
     await others[dan]?.say("back again")

@@ -60,7 +60,7 @@ describe.skipIf(!canStart)("a conversation of several users that the host applic
       return (await asha.on("typing").allTextContents()).map(seen).join()
     }
     await expect.poll(typing).toBe(`${ben.name} is typing…`)
-    // Read is what all have read.
+    // A message is read once all members have read it.
     await asha.say("to both")
     await expect.poll(() => asha.on("receipt").last().getAttribute("data-receipt")).toBe("read")
     for (const person of [asha, ben, cleo]) {

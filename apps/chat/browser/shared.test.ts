@@ -30,7 +30,7 @@ describe.skipIf(!canRun)("one browser for two users", () => {
     await ben.say("by ben")
     await ben.message("by ben").and(ben.page.locator('[data-state="sent"]')).waitFor()
 
-    // Asha signs in in the same browser, and no tab tells the other. Then what Ben says can go by HTTP only.
+    // Asha signs in in the same browser, and tabs do not notify each other. Then Ben's message can only go over HTTP.
     await ben.context.request.post(`${server.url}/api/auth/login`, {
       headers: { origin: server.url },
       data: { username: asha.username, password: "a lamp in the window" },

@@ -61,7 +61,7 @@ describe.skipIf(!canStart)("the sign-in pages", () => {
     const stranger = await Person.arrive(browser, server, "Stranger")
     await stranger.page.getByRole("heading", { name: "A token is needed" }).waitFor()
 
-    // H13: a link signs nobody in by itself, and an open page that is led there neither.
+    // H13: a link does not sign in by itself, and neither does navigating an open page there.
     const link = `${server.url}/chat#token=${token(secret, { sub: "7", name: "Mireille é" })}`
     await stranger.page.goto(link)
     await stranger.page.getByRole("heading", { name: /^Sign in as .Mireille é.\?$/ }).waitFor()
@@ -82,7 +82,7 @@ describe.skipIf(!canStart)("the sign-in pages", () => {
       .locator("[name=token]")
       .fill(token("another secret, just as long as that one", { sub: "7" }))
     await liar.page.keyboard.press("Enter")
-    // F37: nobody was signed in, so nobody was signed out.
+    // F37: no user was signed in, so the page does not report a sign-out.
     await liar.page.getByText("The server did not accept this token").waitFor()
     expect(await liar.page.getByText("You were signed out").count()).toBe(0)
     await liar.on("token-form").waitFor()
@@ -103,7 +103,7 @@ describe.skipIf(!canStart)("the sign-in pages", () => {
     await asha.on("composer").fill("half a thought")
     await expect.poll(() => asha.storedDrafts()).toContain("half a thought")
     const address = asha.page.url()
-    // Not by the page's own button: as another device, or the end of its time, would do it.
+    // Not by the page's own button, but like another device or the session's expiry.
     const endSession = async () => {
       const ok = await asha.page.evaluate(async () => {
         const headers = { "content-type": "application/json" }
@@ -127,7 +127,7 @@ describe.skipIf(!canStart)("the sign-in pages", () => {
     await asha.page.getByText("No conversations yet").waitFor()
     await expect.poll(() => asha.page.url()).toMatch(/#\/$/)
 
-    // Who chose to leave is told nothing, and leaves no address behind.
+    // After a sign-out there is no notice, and no address remains.
     await cleo.open(ben)
     await cleo.page.locator('[data-testid="status-menu"]:visible').click()
     await cleo.on("sign-out").click()
@@ -154,7 +154,7 @@ describe.skipIf(!canStart)("the sign-in pages", () => {
     const server = await start()
     const cleo = await Person.arrive(browser, server, "Cleo")
     await cleo.on("signin-switch").click()
-    // Before somebody trusts a server with their words.
+    // The privacy note shows before registration.
     expect(await cleo.on("privacy").innerText()).toContain("Whoever runs it can read them")
     await cleo.page.reload()
     await cleo.signUp()
@@ -169,7 +169,7 @@ describe.skipIf(!canStart)("the sign-in pages", () => {
     expect(copied).toBe(`${server.url}/chat`)
     const row = asha.on("other-user").filter({ hasText: cleo.name })
     await row.waitFor()
-    // Nothing is drawn on the picture of who is offline.
+    // The picture of an offline user has no presence mark.
     await row.locator('[data-presence="offline"]').waitFor({ state: "attached" })
     expect(await row.locator(".presence-icon").count()).toBe(0)
     await row.click()
@@ -211,7 +211,7 @@ describe.skipIf(!canStart)("the sign-in pages", () => {
   })
 })
 
-/** What the host application would sign. */
+/** A token like that of a host application. */
 function token(secret: string, claims: Record<string, unknown>): string {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url")
   const now = Math.floor(Date.now() / 1000)

@@ -38,7 +38,7 @@ describe.skipIf(!canRun)("audio in messages", () => {
   const time = async (name: string) => Number(await sound(name).getByTestId("seek").inputValue())
 
   it("one plays at a time, resumes at its last position, and can be seeked by keyboard", async () => {
-    // How long it is, is known before it is played.
+    // The duration is known before playback.
     expect(await sound("first.wav").getByTestId("play-time").textContent()).toBe("0:30")
     await button("first.wav").click()
     await state("first.wav").toBe("playing")
@@ -58,7 +58,7 @@ describe.skipIf(!canRun)("audio in messages", () => {
     await seek.press("ArrowLeft")
     expect(await time("first.wav")).toBe(LENGTH / 6)
     expect(await seek.getAttribute("aria-valuetext")).toBe("0:05 of 0:30")
-    // The other one still plays: a sound that is not playing is only moved in.
+    // The other one still plays: seeking in paused audio does not start it.
     await state("second.wav").toBe("playing")
     await button("first.wav").press("Enter")
     await state("first.wav").toBe("playing")

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { violations } from "./axe"
 import { canRun, launch, Person, Server } from "./world"
 
-/** What a screen reader would say by itself, in order: each change of a live region, with how urgent it is. */
+/** The announcements of a screen reader, in order: each change of a live region, with its politeness. */
 function listen(): void {
   const spoken: string[] = []
   Object.assign(window, { spoken })
@@ -29,7 +29,7 @@ function listen(): void {
   }).observe(document, { subtree: true, childList: true, characterData: true })
 }
 
-// docs/accessibility.md tells the same walk in words.
+// docs/accessibility.md describes the same steps.
 describe.skipIf(!canRun)("announcements of sent and received messages", () => {
   let browser: Browser
   const server = new Server()
@@ -59,7 +59,7 @@ describe.skipIf(!canRun)("announcements of sent and received messages", () => {
     asha.page.evaluate(() => {
       ;(window as unknown as { spoken: string[] }).spoken.length = 0
     })
-  /** Without who is typing, which comes and goes. */
+  /** Without typing indicators, which come and go. */
   const spoken = () =>
     asha.page.evaluate(() =>
       (window as unknown as { spoken: string[] }).spoken.filter((one) => !/ typing|^polite: $/.test(one)),
@@ -95,7 +95,7 @@ describe.skipIf(!canRun)("announcements of sent and received messages", () => {
     await expect.poll(spoken).toEqual([`polite: ${ben.name}: Are you there?`])
     expect(await asha.focused()).toBe("composer")
     expect(await row("Are you there?")).toEqual({ name: `${ben.name}: Are you there? TIME`, description: "" })
-    // A marker: what comes after it is the next thing that is said.
+    // A marker: the next announcement is that of a later message.
     await ben.say("A second one")
     await expect.poll(async () => (await spoken()).length).toBe(2)
     expect((await spoken())[1]).toBe(`polite: ${ben.name}: A second one`)

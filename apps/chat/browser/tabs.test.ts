@@ -53,29 +53,29 @@ describe.skipIf(!canRun)("several tabs of one user", () => {
       await expect.poll(() => tab.locator('[data-testid="unread"]').count()).toBe(0)
       await expect.poll(() => tab.title()).not.toMatch(/^\(/)
     }
-    // From when the sender is told of it, the server has the mark: a page that comes anew must not show a badge for a moment, either.
+    // Once the sender gets the receipt, the server has the mark: a new page must not show a badge even for a moment.
     const receipt = asha.page.locator('[data-testid="receipt"]').last()
     await expect.poll(() => receipt.getAttribute("data-receipt")).toBe("read")
     await tabs[0]?.reload()
     await tabs[0]?.locator('[data-testid="conversation-item"]').waitFor()
     expect(await tabs[0]?.locator('[data-testid="unread"]').count()).toBe(0)
 
-    // Somebody looks at it now, in one tab: nothing more is told.
+    // One tab shows the conversation now: no further notification.
     await tabs[2]?.bringToFront()
     await tabs[2]?.mouse.move(400, 400)
     await asha.say("and again")
     await tabs[2]?.locator('[data-testid="message"]').filter({ hasText: "and again" }).waitFor()
 
-    // A draft written in one tab stands in the other that shows the same conversation, while nobody is in the field there.
+    // A draft written in one tab shows in another tab with the same conversation, while its field has no focus.
     await tabs[0]?.locator('[data-testid="conversation-item"]').first().click()
     await tabs[0]?.locator('[data-testid="composer"]').press("Escape")
     await tabs[2]?.locator('[data-testid="composer"]').fill("shared thought")
     const shared = () => tabs[0]?.locator('[data-testid="composer"]').inputValue()
     await expect.poll(shared).toBe("shared thought")
-    // Nothing was told of the message before the draft.
+    // There was no notification for the message before the draft.
     expect(await told()).toBe(`|${asha.name}`)
 
-    // Two that are both written in keep what is theirs, and each text leaves once.
+    // Two tabs in which the user writes keep their own texts, and each text is sent once.
     const [one, other] = [tabs[0], tabs[2]].map((tab) => tab?.locator('[data-testid="composer"]'))
     await one?.fill("from the one")
     await other?.fill("from the other")
@@ -90,7 +90,7 @@ describe.skipIf(!canRun)("several tabs of one user", () => {
     await expect.poll(async () => `${await one?.inputValue()}${await other?.inputValue()}`).toBe("")
     expect(await told()).toBe(`|${asha.name}`)
 
-    // Closing one of three leaves one in. Cleo goes after that: when she is out, he would be.
+    // Closing one of three tabs keeps the user online. Cleo leaves after that as a marker: once she is offline, he would be too.
     const cleo = await (await Person.arrive(browser, server, "Cleo")).signUp()
     await asha.on("online-user").filter({ hasText: cleo.name }).waitFor()
     await tabs[0]?.close()

@@ -1,5 +1,5 @@
 // Two people send, edit, delete, react and upload on their pages while their network is cut and the server killed. In the
-// end both pages, the server and the database have the same. A plan by a seed says what happens:
+// end both pages, the server and the database have the same. A plan made from a seed defines the events:
 //
 //   npm run test:torture -w apps/chat                          the full size
 //   SEED=7 npm run test:browser -w apps/chat -- torture        the size of every test run, with a seed
@@ -88,7 +88,7 @@ describe.skipIf(!canStart)("two users while the network is cut and the server ki
         for (const writer of writers) await writer.changeUnseen()
         log("everything is caught up")
 
-        // What each sends last is after all else: who shows both has the log up to its head.
+        // The last messages of both come after all else: a page that shows both has the log up to its head.
         for (const writer of writers) await writer.send(`${"ab"[writer.who]}-end. the last one`)
         for (const person of people) await until(async () => (await unsent(person)).length === 0, QUIET_MS)
         for (const person of people)
@@ -106,7 +106,7 @@ describe.skipIf(!canStart)("two users while the network is cut and the server ki
         compareDatabase(await stored(server, id), entries, truth)
         for (const [who, person] of people.entries())
           comparePage("ab"[who] ?? "", await thread(person), await history(person, id), userIds[who] ?? "")
-        // A browser that has seen nothing of it.
+        // A fresh browser.
         const fresh = await Person.arrive(browser, server, "Ben")
         await fresh.signIn(b.username)
         await fresh.on("conversation-item").first().click()
@@ -143,7 +143,7 @@ describe.skipIf(!canStart)("two users while the network is cut and the server ki
         console.log(
           `seed ${seed}, ${seconds} s: ${truth.length} messages in ${entries.length} entries, ${whole} files, ${plan.faults.length} faults, ${told} toasts, ${JSON.stringify(ledger.counts)}`,
         )
-        // A run in which little could be done shows little.
+        // A run with few successful actions proves little.
         const isNot = Object.entries(ledger.counts).filter(([what]) => what.includes(": "))
         const left = isNot.reduce((sum, [, count]) => sum + count, 0)
         expect(left).toBeLessThan(plan.people.flat().length * 0.2)

@@ -85,7 +85,7 @@ describe.skipIf(!canRun)("touch", () => {
     await until(async () => (await bottom()) <= 500)
     await cover(844)
     await until(async () => (await bottom()) > 500)
-    // One who has zoomed in sees a part of the page as it is.
+    // A zoomed page is left unchanged.
     await asha.page.evaluate(() => {
       Object.defineProperty(window.visualViewport, "scale", { value: 2, configurable: true })
     })
@@ -242,7 +242,7 @@ describe.skipIf(!canRun)("touch targets", () => {
     await server.stop()
   })
 
-  /** What is to be pressed and has less than 44 px, or another one within them. Links within a text are as high as the text. */
+  /** Touch targets with less than 44 px, or with another target within them. Links within a text are as high as the text. */
   const small = (person: Person) =>
     settled(person.page, () =>
       person.page.evaluate(() => {

@@ -62,7 +62,7 @@ describe.skipIf(!canRun)("more unread messages than one page", () => {
     const place = await settled(ben.page, () => ben.on("unread-divider").boundingBox())
     const log = await ben.on("log").boundingBox()
     expect((place?.y ?? 0) - (log?.y ?? 0)).toBeLessThan(120)
-    // What has come into view is read, and no more.
+    // Only messages that came into view are read.
     await until(async () => (await marked()) < 320)
     expect(await marked()).toBeGreaterThan(250)
     await ben.on("to-end").filter({ hasText: "new messages" }).click()
@@ -130,7 +130,7 @@ describe.skipIf(!canRun)("more unread messages than one page", () => {
             seen.add(row.seq)
             if (i > 0 && row.seq !== (before[i - 1]?.seq ?? 0) + 1) holes += 1
           }
-          // Pages arrive while nobody scrolls.
+          // Pages arrive while the user does not scroll.
           for (let wait = 0; wait < 6; wait += 1) {
             await frame()
             const after = new Map(rows().map((row) => [row.seq, row.top]))
@@ -180,7 +180,7 @@ describe.skipIf(!canRun)("more unread messages than one page", () => {
       await ben.page.mouse.move(600, 400)
       const first = (await settled(ben.page, inView)).at(-1) ?? 0
       await until(async () => (await marked()) < 12_000)
-      // What is far down has not been read by it.
+      // Messages far below are not read by it.
       expect(await marked()).toBeGreaterThan(11_700)
 
       const down = await scroll(1, 35)
@@ -194,7 +194,7 @@ describe.skipIf(!canRun)("more unread messages than one page", () => {
       expect(up.moved).toBeLessThanOrEqual(1)
       expect(await ben.page.locator(".log-row").count()).toBeLessThan(120)
 
-      // What is written meanwhile moves nothing, and is there at the end.
+      // New messages move nothing, and show at the end.
       const place = await settled(ben.page, inView)
       await asha.say("written while Ben is in the past")
       await ben.on("conversation-item").first().getByText("written while Ben is in the past").waitFor()
@@ -270,7 +270,7 @@ describe.skipIf(!canRun)("more unread messages than one page", () => {
       location.hash = "#/"
     })
     await asha.pour(280, (n) => `More ${n}.`)
-    // What is unread was fetched while it came; a page that comes anew has only the last of it.
+    // The page has received all unread messages; a reloaded page has only the last of them.
     await ben.page.reload()
     await ben.on("conversation-item").first().click()
     await ben.message("More 279.").waitFor()

@@ -55,7 +55,7 @@ describe.skipIf(!canRun)("a conversation longer than the window of loaded messag
       }
     }, to)
 
-  /** Holds the next page until something is read, and returns by how much the page moved that. */
+  /** Delays the next page, and returns how far it moved a visible message. */
   async function moves(): Promise<number> {
     const older = /messages\/.*before=/
     let isAsked = false
@@ -108,11 +108,11 @@ describe.skipIf(!canRun)("a conversation longer than the window of loaded messag
       if (/messages\/.*after=/.test(request.url())) newer.push(request.url())
     })
     await scroll(MESSAGES - 2_080)
-    // With one of these pages the window is full, and the end is let go.
+    // One of these pages fills the window, and the end is dropped.
     for (let n = 0; n < 4; n += 1) expect(await moves()).toBeLessThanOrEqual(1)
     expect(await scroll(1)).toBeLessThan(120)
     expect(newer).toEqual([])
-    // Of a message that is not here any more.
+    // Edit a message that is not loaded any more.
     const changed = await ben.page.evaluate(
       async ([id, seq]) => {
         const path = `/api/privatechat/messages/${id}`

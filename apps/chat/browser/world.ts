@@ -111,14 +111,14 @@ export const phone: BrowserContextOptions = {
 
 let serial = 0
 
-/** Somebody with an account and a browser of their own. */
+/** A user with an account and a separate browser context. */
 export class Person {
-  /** What the page complained about; the policy's violations end up here too. */
+  /** The errors that the page logged, including policy violations. */
   complaints: string[] = []
   username: string
   /** The size of the window at first. */
   viewport = { width: 1360, height: 860 }
-  /** Nobody else's: who has just left is still in for the grace period, and must not be taken for the next one. */
+  /** A unique name: a user who has just left stays online for the grace period, and must not be confused with the next one. */
   name: string
 
   private constructor(
@@ -164,7 +164,7 @@ export class Person {
     return person
   }
 
-  /** Through the form, as anyone would. */
+  /** Signs up through the form. */
   async signUp(): Promise<this> {
     await this.on("signin-switch").click()
     await this.page.locator("[name=username]").fill(this.username)
@@ -191,7 +191,7 @@ export class Person {
     return this.on("message").filter({ hasText: text })
   }
 
-  /** Opens the conversation with somebody who is in. */
+  /** Opens the conversation with an online user. */
   async open(other: Person): Promise<void> {
     const people = this.page.getByRole("button", { name: "People" })
     // The page may be loading.
@@ -233,7 +233,7 @@ export class Person {
     )
   }
 
-  /** Thousands of messages, over several sockets of one's own, each with many in flight. In which order is not said. */
+  /** Sends thousands of messages over several separate sockets, each with many in flight. Their order is undefined. */
   async flood(count: number, text: (n: number) => string, sockets = 4): Promise<void> {
     const words = Array.from({ length: count }, (_, n) => text(n))
     await this.page.evaluate(
@@ -282,7 +282,7 @@ export class Person {
     return this.page.evaluate(() => decodeURIComponent(location.hash.replace("#/c/", "")))
   }
 
-  /** What the server calls one. */
+  /** The user's id. */
   async userId(): Promise<string> {
     return this.page.evaluate(async () => (await (await fetch("/api/auth/session")).json()).user.id)
   }

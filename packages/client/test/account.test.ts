@@ -1,4 +1,4 @@
-/** One's own account on a server that keeps accounts: what can be changed of it, and the way out of everywhere. */
+/** The user's account on a server with accounts: changes, and signing out everywhere. */
 import { describe, expect, test } from "vitest"
 import { makeUploadStorage } from "./support/files.js"
 import { Browser, makeTab, makeWorld } from "./support/harness.js"

@@ -112,7 +112,7 @@ describe("over WebSocket", () => {
   const { WebSocketServer } = engineRequire("ws")
   let server
 
-  /** A server that says what `answer` makes of each packet; what it got is in the list. */
+  /** A server that replies to each packet with the result of `answer`; received packets are in the list. */
   async function serve(first, answer) {
     const got = []
     server = new WebSocketServer({ port: 0, host: "127.0.0.1" })

@@ -1,4 +1,4 @@
-/** Parts of the client that load later: what happens while one does not. */
+/** Lazily loaded chunks of the client: failures to load. */
 import { afterEach, expect, test, vi } from "vitest"
 import type { SharedFile } from "../src/wire.js"
 import { makeTab, makeWorld } from "./support/harness.js"

@@ -134,7 +134,7 @@ test("the list is reloaded to the same length after a reconnect, and dropped wit
   share("asha", "missed.png")
   await loaded(world, () => names()[0] === "missed.png")
   expect(names()).toHaveLength(4)
-  // Nobody looks: nothing is asked for, and the next one who looks asks.
+  // Without subscribers there is no request; the next subscriber causes one.
   close()
   await world.clock.advance(20_000)
   const before = asked().length

@@ -6,7 +6,7 @@ import { refusal } from "./support/server.js"
 const OPEN = '0{"sid":"abc","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000}'
 const jwt = (claims: object) => `${btoa('{"alg":"HS256","kid":"k1"}')}.${btoa(JSON.stringify(claims))}.secret`
 
-/** A server's front, as a browser meets it. */
+/** The HTTP side of a server, as a browser sees it. */
 interface Front {
   handshake: () => Response | Promise<Response>
   second?: () => Response

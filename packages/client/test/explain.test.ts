@@ -1,4 +1,4 @@
-/** F26 What is set up wrongly says so: in the state, in the doctor's answer, and once in the console when the client was refused. */
+/** F26 Set-up mistakes are explained: in the state, in the doctor's report, and once in the console when the client was refused. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
 import type { LamplightOptions } from "../src/options.js"
 import { makeTab, makeWorld, type World } from "./support/harness.js"
@@ -183,7 +183,7 @@ describe("F26 the server's address", () => {
     expect(client.connection.get().error).toMatchObject({ code: "LL-117" })
     expect(warned).toHaveBeenCalledTimes(1)
     expect((await client.doctor()).findings.map(({ code }) => code)).toEqual(["LL-117"])
-    // Put right at the server: it connects, and nothing is left of it.
+    // Corrected on the server: the client connects, and the error is gone.
     wires.socketDown = false
     await world.clock.advance(20_000)
     expect(client.connection.get()).toMatchObject({ status: "connected", error: null })
@@ -226,7 +226,7 @@ describe("F26 the server's address", () => {
       { code: "LL-119", fix: expect.stringContaining("token route") },
     ])
     expect(client.connection.get().overHttp).toBe(false)
-    // Nor is it hidden by what else is found.
+    // Other findings do not hide it either.
     const second = makeTab(world, {
       ...nobody,
       url: "https://chat.example.com",

@@ -211,7 +211,7 @@ describe("folding", () => {
     expect(group).toMatchObject({ count: 28, mine: true })
     expect(group?.userIds).toEqual(userIds.filter((id) => id !== "u3"))
     expect(after(many, 9, reaction(10, "new")).reactions?.[0]).toMatchObject({ count: 31, userIds })
-    // The user is not named, and comes and goes.
+    // The user is not listed, and adds and removes the reaction.
     const back = after(many, 9, reaction(10, "me", false), reaction(11, "me", true)).reactions?.[0]
     expect(back).toMatchObject({ count: 30, mine: true })
   })

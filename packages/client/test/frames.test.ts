@@ -15,7 +15,7 @@ const frame = (name: string) => {
   return structuredClone(found)
 }
 
-/** A server that knows nothing but the frames. */
+/** A server that only replays the frames. */
 async function framed() {
   const heard = new Map<string, (said: unknown) => void>()
   const socket: SocketLike = {

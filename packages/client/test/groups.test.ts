@@ -1,4 +1,4 @@
-/** Groups: making them, their members, what changes of them show, and what becomes of those who are removed. */
+/** Groups: creation, members, system rows, and removed members. */
 import fc from "fast-check"
 import { describe, expect, test, vi } from "vitest"
 import { applyMembers, applyPage, type Registers, since } from "../src/groups/member-registers.js"
@@ -94,7 +94,7 @@ describe("the members of a group", () => {
     expect(members.get().count).toBe(231)
     expect(idsOf(all)).not.toContain("u007 member")
     expect(idsOf(all)).toContain("u008 admin")
-    // Who is new has a profile only by a page.
+    // The profile of a new member comes only with a page.
     expect(members.get().members.find(({ id }) => id === "dan")?.name).toBe("DAN")
     stop()
     client.close()
@@ -185,7 +185,7 @@ describe("the members of a group", () => {
           ),
         ),
         ([log, some, all]) => {
-          // A role of somebody who is not in it is nothing that a server writes.
+          // A server never writes a role of a non-member.
           const sound = log.map((entry, at) => {
             const inside = plainly(log.slice(0, at))
             const isIn = (id: string) =>
@@ -276,7 +276,7 @@ describe("rows of changes", () => {
     server.say("g", "asha", "more")
     await world.clock.advance(1_000)
     expect(handle.messages.get().systemRows[0]).toBe(first)
-    // Who left is still named.
+    // The former member is still named.
     expect(handle.messages.get().users.ben?.name).toBe("BEN")
     const again = makeTab(world)
     again.client.retain()

@@ -1,4 +1,4 @@
-/** Whose token it is, how long it lasts, and what becomes of the next person. */
+/** The user of a token, its lifetime, and a change of user. */
 import { describe, expect, test, vi } from "vitest"
 import { tokenPart } from "../src/identity.js"
 import type { LamplightOptions, TokenRequest } from "../src/options.js"
@@ -88,7 +88,7 @@ describe("F3 headers carry ids percent-encoded", () => {
 })
 
 describe("F4 the next user does not act as the previous one", () => {
-  /** A module-level client, and whoever is signed in at the host application. */
+  /** A module-level client, and the user who is signed in at the host application. */
   function host() {
     const world = makeWorld()
     let serial = 0
@@ -150,7 +150,7 @@ describe("F4 the next user does not act as the previous one", () => {
     release()
     state.person = "ben"
     client.retain()
-    // Typed at once, while it is being found out who this is.
+    // Written at once, while the user is still unknown.
     const sent = client.conversation("8").send("by Ben")
     await world.clock.advance(1_000)
     await sent
@@ -217,7 +217,7 @@ describe("F4 the next user does not act as the previous one", () => {
       writer.client.retain()
       await writer.client.conversation("7").send("by Ben")
       await world.clock.advance(2_000)
-      // The other tab is still connected as Asha, and nothing has told it otherwise.
+      // The other tab is still connected as Asha.
       expect(other.client.connection.get().status).toBe("connected")
       expect(log).toEqual([])
       state.failing = false

@@ -194,7 +194,7 @@ test("while the socket is refused, messages go both ways over HTTP", async () =>
   expect(asha.connection.get().overHttp).toBe(true)
 })
 
-/** As the server tells what is wrong with a token: the client looks no further into it. */
+/** A server error that explains a token's fault: the client adds nothing to it. */
 const SENTENCE = "The token ended; expected one that has not. Fetch a fresh one. (expired)"
 
 test("the client reconnects after a closed transport, and not after a namespace was refused with a reason", async () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest"
 import { makeTab, makeWorld } from "./support/harness.js"
 import { refusal } from "./support/server.js"
 
-/** Somebody who looks at a conversation with so many messages, of which they have read so many. */
+/** A user with an open conversation of some messages, a number of them read. */
 async function ready(messages: number, read = 0) {
   const world = makeWorld()
   const stored = world.server.addConversation("7", "me", "asha")
@@ -156,7 +156,7 @@ describe("F28 a jump into the past", () => {
     expect(it.seqs()).toEqual(range(201, 550))
     await it.seven.jumpToNewest()
     expect(it.seqs()).toEqual(range(5_251, 5_300))
-    // Whoever is at the end is at the end.
+    // A user at the end stays at the end.
     it.cut()
     for (let at = 0; at < 5_000; at++) it.server.store("7", "asha", "while away")
     await it.clock.advance(5_000)
@@ -219,7 +219,7 @@ describe("F28 a jump into the past", () => {
     expect(seqs()).toEqual(range(951, 1_000))
     for (let at = 0; at < 300; at++) server.say("7", "asha", "new")
     await clock.advance(10)
-    // Of what nobody looks at, the last are kept.
+    // A closed conversation keeps its last messages.
     expect(seqs().length).toBeLessThanOrEqual(220)
     expect(seqs().at(-1)).toBe(1_300)
     seven.open()

@@ -1,4 +1,4 @@
-/** The server's limits meet the client's own doing: whoever is asked to wait, waits, and goes on. */
+/** The server's limits and the client's own requests: the client waits as long as requested, and continues. */
 import { expect, test } from "vitest"
 import { makeTab, makeWorld } from "./support/harness.js"
 import { refusal } from "./support/server.js"

@@ -140,7 +140,7 @@ describe("a conversation's log", () => {
           const counted = countUnread(log, at, "me")
           if (counted !== null) expect(counted).toBe(Math.max(0, log.head - at))
         }
-        // From wherever one is, both ways lead to all there is, without a hole.
+        // From any position, paging both ways reaches all messages without a gap.
         const now = server.slice(0, there)
         if (!log.loaded) add(ask(now, "newest", undefined, 5))
         log = knowHead(log, there)
@@ -178,7 +178,7 @@ describe("a conversation's log", () => {
           else if (kind === "toNewest") log = look(log, null)
           else continue
           const long = shown(log).messages
-          // Somebody reads there, or it is not known where.
+          // The user reads there, or at an unknown position.
           const place = limit % 2 ? undefined : long[at % long.length]
           log = trim(log, side, most, place?.message.seq)
           check(log)

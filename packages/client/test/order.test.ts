@@ -19,7 +19,7 @@ function makeSkewed() {
 
 const ids = ({ client }: Tab) => client.conversations.get().items.map((item) => item.id)
 
-/** Rooms a to e, of which e has the newest message, and a client that has listed them. */
+/** Conversations a to e, of which e has the newest message, and a client that has listed them. */
 async function ready(listPage = 50) {
   const world = makeSkewed()
   const { clock, server } = world

@@ -379,7 +379,7 @@ describe("the outbox", () => {
     const browser = new Browser()
     const mine = makeTab(world, { userId: undefined as never }, browser)
     const other = makeTab(world, { userId: undefined as never }, browser)
-    // The other one is at the door, and follows.
+    // The other user signs in next.
     await other.client.session().catch(() => {})
     await mine.client.login({ username: "me", password: "right" })
     mine.client.retain()
@@ -388,7 +388,7 @@ describe("the outbox", () => {
     const seven = mine.client.conversation("7")
     seven.open()
     await world.clock.advance(500)
-    // Its tab is deaf: frozen, say. The acknowledgement of what it sends is lost, so that HTTP is to do it.
+    // Its tab gets no events, like a frozen one. The acknowledgement is lost, so that HTTP takes over.
     browser.tabs.clear()
     world.server.isLocal = true
     world.server.session = "asha"
@@ -397,7 +397,7 @@ describe("the outbox", () => {
     await world.clock.advance(10_000)
     expect(stored.log).toEqual([])
     expect(mine.client.me.get().user?.id).toBe("asha")
-    // It is kept for whom it is from.
+    // It stays stored for its author.
     mine.wires.swallow.clear()
     await mine.client.login({ username: "me", password: "right" })
     await world.clock.advance(10_000)

@@ -121,7 +121,7 @@ describe("online users", () => {
     await clock.advance(6_000)
     expect([names(), all().count]).toEqual([["asha", "ben", "me"], 3])
     expect([...seen]).not.toContain("offline")
-    // Who says goodbye is not waited for.
+    // A user who is reported offline gets no delay.
     cut()
     server.go("ben")
     await clock.advance(3_000)

@@ -1,4 +1,4 @@
-/** One browser and two persons after each other, under faults in any order: nobody's message is sent in the other's name, and none is lost. */
+/** One browser and two users one after the other, under random faults: no message is sent as the other user, and none is lost. */
 import { expect, test } from "vitest"
 import { Browser, makeTab, makeWorld } from "./support/harness.js"
 import { numbers } from "./support/numbers.js"
@@ -24,7 +24,7 @@ async function change(seed: number, steps: number, way: "token" | "opaque token"
     if (late) await new Promise<void>((resolve) => clock.after(late, resolve))
     if (failing) throw new Error("503")
     const claims = { sub: whose, iat: clock.now() / 1000, exp: clock.now() / 1000 + 60 }
-    // Whose an encrypted token is, only the server can read.
+    // Only the server can read the user of an encrypted token.
     const text = way === "token" ? Buffer.from(JSON.stringify(claims)).toString("base64url") : "sealed"
     const token = `e30.${text}.${++serial}`
     server.tokens.set(`Bearer ${token}`, whose)
@@ -44,7 +44,7 @@ async function change(seed: number, steps: number, way: "token" | "opaque token"
     const what = below(14)
     trail.push(`${at} ${what}`)
     if (what < 4) {
-      // By whoever the host has signed in; with a cookie, by whoever the page shows.
+      // As the user whom the host has signed in; with a cookie, as the user whom the page shows.
       const by = way === "cookie" ? client.me.get().user?.id : person
       if (!by) continue
       const text = `${by} ${step}`
@@ -60,7 +60,7 @@ async function change(seed: number, steps: number, way: "token" | "opaque token"
     else if (what === 9) {
       if (!wires.loseAck.delete("send_private_message")) wires.loseAck.add("send_private_message")
     } else if (what === 10) {
-      // Whoever comes and goes without any token in between cannot be told from whoever was there before.
+      // A user who comes and goes without a token in between cannot be distinguished from the previous one.
       if (tabs.some((one) => one.client.me.get().user?.id !== person)) continue
       person = person === "asha" ? "ben" : "asha"
       if (way === "cookie") server.session = person

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest"
 import { Browser, makeTab, makeWorld } from "./support/harness.js"
 
-/** Two conversations, and somebody who looks at the first. */
+/** Two conversations, and a user with the first one open. */
 async function ready(browser = new Browser(), world = makeWorld()) {
   if (!world.server.conversations.size) {
     world.server.addConversation("7", "me", "asha")
@@ -93,7 +93,7 @@ describe("F14 the server's data is restored from a backup under an open page", (
       server.restore(backup, generation)
       server.store("7", "asha", "text 501")
       await clock.advance(5_000)
-      // The conversation has lost something that this client never had: only the generation tells of it.
+      // The conversation has lost entries that this client never had: only the generation reveals it.
       if (generation) expect(texts().at(-1)).toBe("text 501")
       await seven.jumpToNewest()
       expect(texts().at(-1)).toBe("text 501")
@@ -132,7 +132,7 @@ describe("F14 the server's data is restored from a backup under an open page", (
     expect(two.unread()).toEqual({ "7": 12, "8": 1 })
     expect(one.server.conversations.get("7")?.read.get("me")).toBeUndefined()
     expect(two.client.restored.get()).toMatchObject({ conversationIds: null, dismissed: false })
-    // It is told once.
+    // It is reported once.
     two.client.close()
     const three = await ready(browser, one.world)
     expect(three.client.restored.get().dismissed).toBe(true)

@@ -167,7 +167,7 @@ describe("the roster", () => {
       { type: "snapshot", list: list([], 9) },
     ])
     expect(shown(first).map(([id]) => id)).toEqual(["a"])
-    // But nobody stays for ever.
+    // But no user stays forever.
     expect(shown(reduceRoster(first, { type: "snapshot", list: list([], 9) }))).toEqual([])
   })
 

@@ -1,4 +1,4 @@
-/** Two tabs under faults in any order: whatever happened, in the end both show what the server has, and each message is there once. */
+/** Two tabs under random faults: at the end both show the server's state, with each message once. */
 import { expect, test } from "vitest"
 import { Browser, makeTab, makeWorld } from "./support/harness.js"
 import { numbers } from "./support/numbers.js"
@@ -114,7 +114,7 @@ async function storm(seed: number, steps: number, restores: boolean, others: boo
     for (const set of [wires.loseAck, wires.loseEvent, wires.swallow]) set.clear()
   }
   await clock.advance(60_000)
-  // Whatever was lost without a trace is found with the next join.
+  // Unnoticed losses are found with the next join.
   for (const { cut } of tabs) cut()
   await clock.advance(120_000)
   for (const { client } of tabs)

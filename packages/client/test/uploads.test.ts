@@ -1,4 +1,4 @@
-/** Uploads: what waits for them, what they survive, and what is told of them. */
+/** Uploads: messages that wait for them, faults that they survive, and their progress. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import type { LamplightOptions, UploadRecord } from "../src/options.js"
 import { makeUploadStorage, refused } from "./support/files.js"

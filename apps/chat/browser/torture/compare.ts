@@ -1,9 +1,9 @@
-// Whether what was done, what pages show, what the server says and what the database holds are the same.
+// Compares the users' actions, the pages, the server's answers and the database.
 import { expect } from "vitest"
 import type { Ledger, Sent } from "./ledger"
 import type { Message, Shown, Stored } from "./read"
 
-/** One message, in the form that all of them can be brought into. */
+/** One message, in a form that is common to all of them. */
 interface Common {
   id: string
   seq: number
@@ -74,7 +74,7 @@ export function comparePage(
   )
 }
 
-/** Everything that the people did is there, once, in their order, and nothing else. */
+/** All actions of the users are there, once, in their order, and nothing else. */
 export function compareLedger(ledger: Ledger, truth: readonly Message[], userIds: readonly string[]): void {
   for (const [who, userId] of userIds.entries()) {
     const name = "ab"[who]
@@ -125,7 +125,7 @@ interface Entry {
   clientMessageId?: string
 }
 
-/** The log has no gap and no write twice, and the database holds what the server says. */
+/** The log has no gap and no repeated write, and the database equals the server's answers. */
 export function compareDatabase(
   { entries, reactions, files }: Stored,
   log: readonly Entry[],

@@ -1,4 +1,4 @@
-// What two people did on their pages: what the page took from them has to be there in the end.
+// The accepted actions of two users on their pages, all of which must be there at the end.
 import { createHash } from "node:crypto"
 import { gradient } from "../../../../tests/e2e/support/media.mjs"
 import { Random } from "../../../../tests/soak/random.mjs"
@@ -7,7 +7,7 @@ import type { FilePlan } from "./plan"
 /** A message that a person sent through the page. */
 export interface Sent {
   who: number
-  /** As it is now, for who sent it. */
+  /** Its current form, for its sender. */
   text: string
   isEdited: boolean
   isDeleted: boolean

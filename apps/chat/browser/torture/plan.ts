@@ -1,4 +1,4 @@
-// What two people do and what fails meanwhile, by a seed. The same seed and size give the same plan.
+// The actions of two users and the faults, by a seed. The same seed and size give the same plan.
 import { Random } from "../../../../tests/soak/random.mjs"
 
 /** How much one run has. Numbers of actions are for each of the two people. */
@@ -58,8 +58,8 @@ export type Action =
   | { do: "leave" }
 
 /**
- * What becomes of connections: they are reset, and new ones too; requests arrive and answers do not; no byte passes, and then
- * they are reset; no byte passes, and then all do; the browser says that there is no network; they are reset once.
+ * Faults of connections: they are reset, and new ones too; requests arrive and answers do not; no byte passes, and then they are
+ * reset; no byte passes, and then all do; the browser reports that there is no network; they are reset once.
  */
 export const CUTS = ["refuse", "deaf", "lose", "stall", "offline", "reset"] as const
 
@@ -73,7 +73,7 @@ export type Fault =
   | (Place & { do: "cut"; kind: (typeof CUTS)[number]; whose: readonly number[]; ms: number })
   | (Place & { do: "kill"; node: number; ms: number })
 
-/** What the faults come before, in turn. */
+/** The actions before which faults begin, in rotation. */
 const TARGETS = ["edit", "react", "send", "upload", "delete", "react", "edit"] as const
 
 export interface Plan {
@@ -86,7 +86,7 @@ export interface Plan {
 const WORDS = "the ferry leaves at ten from old pier bring bread and cheese for lunch we meet again".split(
   " ",
 )
-/** What a page could get wrong. */
+/** Texts that a page could handle wrongly. */
 const ODD = ["two\nlines", "<b>not bold</b>", "مرحبا", "👍🏽", "a  b", "&amp;", "日本語"]
 
 export function makePlan(seed: number, size: Size): Plan {

@@ -1,4 +1,4 @@
-// What is there in the end: on a page, in the server's answers, in the database.
+// Reads the final state: of a page, of the server's answers, of the database.
 import { execFile } from "node:child_process"
 import { promisify } from "node:util"
 import type { Server } from "../server"

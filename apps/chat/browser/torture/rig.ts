@@ -1,18 +1,18 @@
-// A server that a test kills, and for each person a network of their own that it cuts.
+// A server that a test kills, and for each user a separate network that it cuts.
 import type { BrowserContext } from "playwright-core"
 import { TcpProxy } from "../../../../tests/e2e/support/proxy.mjs"
 import { pass } from "../../../../tests/e2e/support/wait.mjs"
 import type { Server } from "../server"
 import type { Fault, Plan } from "./plan"
 
-/** When something was broken, in milliseconds of `performance.now()`, for one person or for both. */
+/** The times of faults, in milliseconds of `performance.now()`, for one user or for both. */
 interface Window {
   from: number
   to: number
   whose: readonly number[]
 }
 
-/** What a page notices of a fault may come this much later: a time limit, or the longest delay of a reconnect. */
+/** The effect of a fault on a page may be this late: a time limit, or the longest delay of a reconnect. */
 const ECHO_MS = 25_000
 
 export class Rig {
@@ -73,7 +73,7 @@ export class Rig {
     return this.windows.some(({ from, to, whose }) => whose.includes(who) && from <= at && at <= to + ECHO_MS)
   }
 
-  /** Does something while a person has no connection. */
+  /** Runs an action while a user has no connection. */
   async without(who: number, work: () => Promise<void>): Promise<void> {
     const window: Window = { from: performance.now(), to: Number.POSITIVE_INFINITY, whose: [who] }
     this.windows.push(window)

@@ -1,5 +1,4 @@
-// What a page says besides its messages: toasts, errors in the console, answers that refuse. Each is judged by what had
-// really happened.
+// Collects a page's toasts, console errors and refused requests. Each must be justified by a real fault.
 import type { BrowserContext, Page } from "playwright-core"
 import { words } from "../../src/strings"
 
@@ -9,7 +8,7 @@ export interface Notice {
   text: string
 }
 
-/** Collects what a page says, from its first moment on, over its reloads. */
+/** Collects them from the first moment of a page on, over its reloads. */
 export async function watch(context: BrowserContext, page: Page): Promise<Notice[]> {
   const notices: Notice[] = []
   const note = (kind: Notice["kind"], text: string) => notices.push({ at: performance.now(), kind, text })

@@ -7,7 +7,7 @@ import type { Action, FilePlan } from "./plan"
 import { unsent } from "./read"
 import type { Rig } from "./rig"
 
-/** How long a step may take that the person gives up then: a row may have moved out of view meanwhile. */
+/** The time limit of a step: a row may have moved out of view meanwhile. */
 const STEP_MS = 4_000
 
 export class Writer {
@@ -36,7 +36,7 @@ export class Writer {
     }
   }
 
-  /** Returns why it was not done; empty if it was. */
+  /** Returns the reason why an action was not possible; empty if it was. */
   #act(action: Action): Promise<string> {
     switch (action.do) {
       case "send":
@@ -65,7 +65,7 @@ export class Writer {
       await this.#reload()
       const isBack = async () => (await composer.inputValue()) === text
       await until(async () => (await this.#keyOf(sent)) !== null || (await isBack()))
-      // What stands in the field again was not sent, and what was sent does not.
+      // Text that returned to the field was not sent, and sent text does not return.
       if ((await this.#keyOf(sent)) === null) await composer.press("Enter")
       else if (await isBack()) throw new Error(`What was sent is in the field again after a reload: ${text}`)
     }

@@ -5,7 +5,7 @@ export async function settle(): Promise<void> {
   for (let round = 0; round < 6; round++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-/** A clock that stands still until told. */
+/** A clock that advances only on request. */
 export class TestClock implements Clock {
   #now = Date.parse("2026-03-01T12:00:00.000Z")
   #timers = new Set<{ at: number; run: () => void }>()

@@ -33,7 +33,7 @@ function append(server: TestServer, stored: StoredConversation, senderId: string
   return entry
 }
 
-/** Changes the members, and tells everybody, those who are removed as the last thing. `isTold` false: nobody is there. */
+/** Changes the members, and notifies all members, including removed ones. With `isTold` false no event is sent. */
 export function changeMembers(
   server: TestServer,
   id: string,

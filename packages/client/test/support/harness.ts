@@ -1,4 +1,4 @@
-/** A client with everything around it in the test's hand: time, wires that can fail, storage, tabs. */
+/** A client whose environment the test controls: time, wires that can fail, storage, tabs. */
 import { createLamplight } from "../../src/client.js"
 // The client loads it when the socket is away, which takes real time unless it is there already.
 import "../../src/poll.js"
@@ -15,7 +15,7 @@ import { TestClock } from "./clock.js"
 import { TestFiles } from "./files.js"
 import { type Peer, TestServer } from "./server.js"
 
-/** What the wires do to what passes over them. */
+/** The faults of the wires. */
 export interface Wires {
   /** The socket cannot connect. */
   socketDown: boolean
@@ -29,7 +29,7 @@ export interface Wires {
   loseAnswer: Set<string>
   /** Server events that are lost on their way. */
   loseEvent: Set<string>
-  /** Takes an event with its acknowledgement into the test's hand, if it returns true. */
+  /** Intercepts an event with its acknowledgement, if it returns true. */
   take: (event: string, ack: (answer: unknown) => void) => boolean
   /** HTTP answers wait for this. */
   gate: Promise<void> | null
@@ -37,7 +37,7 @@ export interface Wires {
   late: Promise<void> | null
 }
 
-/** One browser: what its tabs share. */
+/** One browser: the state that its tabs share. */
 export class Browser {
   storage: ClientStorage = memoryStorage()
   tabs = new Set<(message: unknown) => void>()

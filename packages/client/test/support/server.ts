@@ -1,4 +1,4 @@
-/** A server that keeps the contract in a few pages, for tests: the store and the use cases, without any transport. */
+/** A small server for tests that implements the contract: the store and the use cases, without a transport. */
 import { excerptOf } from "../../src/fold.js"
 import type { MessageAction } from "../../src/options.js"
 import type {
@@ -35,7 +35,7 @@ export interface StoredConversation {
   keys: Map<string, { asked: string; seq: number }>
   read: Map<string, number>
   delivered: Map<string, number>
-  /** What each member has set. */
+  /** The settings of each member. */
   settings: Map<string, { mutedUntil?: string; archived?: boolean; pinned?: boolean }>
   createdAt: string
   /** Where its newest entry stands among all of the store's; without one, the newest entry of when it was made. */
@@ -85,21 +85,21 @@ export class TestServer {
   /** `local`: the user of the session's cookie. */
   session: string | null = null
   isLocal = false
-  /** What `GET /api/auth` says; null: an older server, which has no such route. */
+  /** The answer of `GET /api/auth`; null: an older server, which has no such route. */
   auth: "local" | "jwt" | "open" | null = "local"
   /** Whether pages of history hold messages as they are now; false: entries of all kinds, as before there were kinds. */
   folds = true
-  /** What the server says of who may make an account; an older server says nothing. */
+  /** The registration setting in answers; older servers send none. */
   registration: "open" | "closed" | undefined
   tokens = new Map<string, string>()
   /** Whom each user has blocked. */
   blocks = new Map<string, Set<string>>()
   /** The groups by their maker and the maker's id. */
   made = new Map<string, string>()
-  /** In a group of more members a change is told by its entry alone. */
+  /** In a group with more members, a change sends only its entry. */
   mostTold = 100
   now: () => number
-  /** What each event and request was, for looking at. */
+  /** All received events and requests. */
   seen: { wire: "socket" | "http"; what: string; body: Body; user: string | null }[] = []
   /** Answers a refusal instead, when it returns one. */
   refuse: (what: string, body: Body) => Refusal | undefined = () => undefined
@@ -132,7 +132,7 @@ export class TestServer {
     return stored
   }
 
-  /** What is stored now, to go back to. */
+  /** A copy of the current state, to restore later. */
   backup(): Map<string, StoredConversation> {
     return structuredClone(this.conversations)
   }
@@ -146,7 +146,7 @@ export class TestServer {
 
   time = () => new Date(this.now()).toISOString()
 
-  /** Stores without telling anybody: what happens while a client is away. */
+  /** Stores a message without an event, as if the client were disconnected. */
   store(
     conversationId: string,
     senderId: string,
@@ -178,7 +178,7 @@ export class TestServer {
     return message
   }
 
-  /** Stores what somebody does to a message. Nobody is told. */
+  /** Stores a change of a message without an event. */
   change(
     conversationId: string,
     senderId: string,
@@ -202,14 +202,14 @@ export class TestServer {
     return stored.log.at(-1) as LogEntry
   }
 
-  /** Stores what somebody does to a message, and delivers it. */
+  /** Stores and delivers a change of a message. */
   act(conversationId: string, senderId: string, messageId: string, action: MessageAction): LogEntry {
     const entry = this.change(conversationId, senderId, messageId, action)
     this.tellOf(entry)
     return entry
   }
 
-  /** Delivers what was done to a message. A deletion may change what is unread or the last message. */
+  /** Delivers a change of a message. A deletion may change the unread count or the last message. */
   tellOf(entry: LogEntry, exceptSocket?: string): void {
     this.deliver(entry, exceptSocket, "conversation_entry")
     const stored = this.conversations.get(entry.conversationId) as StoredConversation
@@ -219,7 +219,7 @@ export class TestServer {
         peer.send("conversation_updated", this.view(stored, peer.userId))
   }
 
-  /** Stores an entry of another kind, as a server of a later version does. Nobody is told. */
+  /** Stores an entry of another kind, like a server of a later version, without an event. */
   storeOther(conversationId: string, senderId: string | null = "asha", kind = "reaction"): LogEntry {
     const stored = this.conversations.get(conversationId) as StoredConversation
     const seq = stored.log.length + 1
@@ -229,7 +229,7 @@ export class TestServer {
     return entry
   }
 
-  /** Stores and delivers, as if sent by somebody. */
+  /** Stores and delivers a message of a user. */
   say(conversationId: string, senderId: string, content: string): Message {
     const message = this.store(conversationId, senderId, content)
     this.deliver(message)
@@ -273,7 +273,7 @@ export class TestServer {
     return { success: true, conversation: this.view(stored, user), created: false }
   }
 
-  /** What is unread where it counts. */
+  /** The unread total over conversations that count. */
   totalUnread(user: string): number {
     const mine = [...this.conversations.values()].filter((stored) => stored.members.includes(user))
     const counted = mine.filter(

@@ -1,4 +1,4 @@
-/** What the test server does with edits, deletions, reactions and pins: in the plainest way, to compare the client with. */
+/** The test server's edits, deletions, reactions and pins: a simple implementation to compare the client with. */
 import { excerptOf } from "../../src/fold.js"
 import type { MessageAction } from "../../src/options.js"
 import type { ChangeEntry, LogEntry, Message, Reaction } from "../../src/wire.js"
