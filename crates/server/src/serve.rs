@@ -17,9 +17,7 @@ use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use lamplight_usecases::Refusal;
 use parking_lot::Mutex;
-use socketio::{
-    ConnectionGuard, HttpDeadline, HttpStream, Nodes as _, SocketIo, limit_send_buffers,
-};
+use socketio::{ConnectionGuard, HttpDeadline, HttpStream, Nodes as _, SocketIo};
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -76,7 +74,7 @@ pub struct Service {
 /// Serves until `stop` resolves; then accepts no more connections, finishes the requests in flight,
 /// and closes the transports.
 pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Output = ()>) {
-    limit_send_buffers(&listener, service.write_timeout);
+    service.io.limit_send_buffers(&listener);
     // Each connection holds a receiver, which reports the stop; when the last receiver is dropped,
     // all connections have finished.
     let (stopping, hears_stop) = watch::channel(());

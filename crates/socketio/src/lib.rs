@@ -131,7 +131,6 @@ pub use observer::Observer;
 pub use packet::{Packet, Placeholder};
 pub use reason::{DisconnectReason, Rejection, TransportKind};
 pub use received::Received;
-pub use send_buffer::limit_send_buffers;
 pub use serve::{Serve, serve};
 #[cfg(feature = "tls")]
 pub use serve::{Tls, TlsError};

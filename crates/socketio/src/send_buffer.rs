@@ -4,20 +4,32 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
+use crate::SocketIo;
+
 /// Unsent bytes that the operating system accepts for one connection, approximately.
 const MAX_UNSENT: u32 = 128 << 10;
 
-/// Bounds the send buffers of the connections that `listener` accepts from now on.
-///
-/// A [`crate::WriteTimeout`] sees no bytes that the operating system has accepted. Linux accepts up
-/// to 4 MB for a client that reads nothing, and holds them for minutes after the connection was
-/// closed, as long as the client acknowledges its probes. With these bounds it accepts about 128 KiB
-/// more than the client's window has space for, and drops them with the connection once the client
-/// has made no progress for `limit`, also after the close. Use the limit of the
-/// [`crate::WriteTimeout`]; `None` sets none.
-///
-/// [`crate::Serve`] calls this itself. Does nothing on other systems than Linux.
-pub fn limit_send_buffers(listener: &TcpListener, limit: Option<Duration>) {
+impl SocketIo {
+    /// Bounds the send buffers of the connections that `listener` accepts from now on.
+    ///
+    /// A [`crate::WriteTimeout`] sees no bytes that the operating system has accepted. Linux accepts
+    /// up to 4 MB for a client that reads nothing, and holds them for minutes after the connection was
+    /// closed, as long as the client acknowledges its probes. With these bounds it accepts about
+    /// 128 KiB more than the client's window has space for, and drops them with the connection once
+    /// the client has acknowledged nothing for [`crate::Config::write_timeout`], also after the close.
+    /// A client that is out of reach for less than a heartbeat takes (`ping_interval` and
+    /// `ping_timeout`) keeps its connection. Without a `write_timeout` there is no limit of time.
+    ///
+    /// [`crate::Serve`] calls this itself. Does nothing on other systems than Linux.
+    pub fn limit_send_buffers(&self, listener: &TcpListener) {
+        let config = &self.server.config;
+        let heartbeat = config.ping_interval + config.ping_timeout;
+        let limit = config.write_timeout.map(|limit| limit.max(heartbeat));
+        limit_send_buffers(listener, limit);
+    }
+}
+
+fn limit_send_buffers(listener: &TcpListener, limit: Option<Duration>) {
     #[cfg(target_os = "linux")]
     {
         // Accepted sockets inherit both.

@@ -24,7 +24,7 @@ use tokio::{
 #[cfg(feature = "tls")]
 pub use self::tls::{Tls, TlsError};
 use self::{connection::Shared, limits::Limits, pending::PendingConnections};
-use crate::{SocketIo, admission::AddressCounts, limit_send_buffers};
+use crate::{SocketIo, admission::AddressCounts};
 
 /// Time to wait after a failed accept.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
@@ -159,7 +159,7 @@ impl Serve {
             limits,
             ..
         } = self;
-        limit_send_buffers(&listener, io.server.config.write_timeout);
+        io.limit_send_buffers(&listener);
         let mut http = http1::Builder::new();
         http.header_read_timeout(None)
             .max_headers(limits.max_headers)
