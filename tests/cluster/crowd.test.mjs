@@ -77,8 +77,8 @@ test("P10: 1,000 users who reconnect to other nodes at once cause no user_offlin
   // Longer than the grace period and the second in which a change is sent.
   await pass(16_500)
   for (const seen of watching.map(changes)) {
-    const told = [...seen].filter(([, types]) => types.includes("offline"))
-    assert.deepEqual(told, [])
+    const wentOffline = [...seen].filter(([, types]) => types.includes("offline"))
+    assert.deepEqual(wentOffline, [])
   }
   assert.equal(await count(cluster.nodes[2]), 3 * EACH + 2)
 })

@@ -38,7 +38,7 @@ test("C6, P8: a user with tabs on three nodes is online until the last one close
   const user = somebody("tabs")
   const observer = await one.join(somebody("observer"), { roster: "diff" })
   const tabs = [await one.join(user), await two.join(user), await three.join(user)]
-  await observer.comes(user)
+  await observer.seesOnline(user)
   const since = observer.mark()
   for (const tab of [tabs[1], tabs[0]]) {
     tab.close()
@@ -50,7 +50,7 @@ test("C6, P8: a user with tabs on three nodes is online until the last one close
   }
   assert.deepEqual(types(observer, user, since), [])
   tabs[2].cut()
-  await observer.goes(user)
+  await observer.seesOffline(user)
   assert.deepEqual(types(observer, user, since), ["offline"])
 })
 
@@ -62,7 +62,7 @@ test("P4: a return on another node within the grace period sends no event", asyn
     await three.join(somebody("observer"), { roster: "diff" }),
   ]
   let tab = await one.join(user)
-  for (const observer of observers) await observer.comes(user)
+  for (const observer of observers) await observer.seesOnline(user)
   const marks = observers.map((observer) => observer.mark())
   for (const place of [two, three, one, two]) {
     tab.cut()
@@ -183,7 +183,7 @@ test("C3: a stopping node stalls no request on the others, and its users do not 
   const user = somebody("mover")
   const observer = await one.join(somebody("observer"), { roster: "diff" })
   const tab = await three.join(user)
-  await observer.comes(user)
+  await observer.seesOnline(user)
   const since = observer.mark()
   const stopped = cluster.nodes[2].server.stop()
   const began = performance.now()

@@ -49,7 +49,7 @@ test("P7, C12: a node cut off from Redis for longer than a lease is degraded, an
   const observer = await one.join(somebody("observer"), { roster: "diff" })
   const [, leaving] = [await three.join(stays), await three.join(leaves)]
   const going = await one.join(gone)
-  for (const user of [stays, leaves, gone]) await observer.comes(user)
+  for (const user of [stays, leaves, gone]) await observer.seesOnline(user)
   await until(() => agree([stays, leaves, gone], []), "all agree before")
   const since = observer.mark()
 
@@ -70,16 +70,16 @@ test("P7, C12: a node cut off from Redis for longer than a lease is degraded, an
     post(cluster.nodes[2], "/api/privatechat/message", { conversationId: id, content: "on" }, { as: stays }),
   )
   assert.equal(sent.status, 201, sent.text)
-  await observer.goes(gone)
+  await observer.seesOffline(gone)
   await pass(Math.max(0, 18_000 - (performance.now() - cut)))
   // Its lease ended: the others do not show its users.
-  await observer.goes(stays)
+  await observer.seesOffline(stays)
 
   cluster.nodes[2].redis.heal()
   const healed = performance.now()
   await until(() => agree([stays, comes, far], [leaves, gone]), "all agree again")
   t.diagnostic(`all agreed after ${(performance.now() - healed).toFixed(0)} ms`)
-  await observer.comes(stays)
+  await observer.seesOnline(stays)
   assert.deepEqual(types(observer, leaves, since), ["offline"])
 })
 
@@ -89,8 +89,8 @@ test("P7: a short cut from Redis sends no event", async (t) => {
   const observer = await one.join(somebody("observer"), { roster: "diff" })
   const other = await three.join(somebody("observer"), { roster: "diff" })
   await three.join(user)
-  await observer.comes(user)
-  await other.comes(user)
+  await observer.seesOnline(user)
+  await other.seesOnline(user)
   const marks = [observer.mark(), other.mark()]
   cluster.nodes[2].redis.refuse()
   await pass(4_000)
@@ -163,16 +163,16 @@ test("C5, C16, P2: a node that freezes for longer than its lease is fenced and a
   const observer = await one.join(somebody("observer"), { roster: "diff" })
   await three.join(stays)
   await three.join(moves)
-  await observer.comes(stays)
-  await observer.comes(moves)
+  await observer.seesOnline(stays)
+  await observer.seesOnline(moves)
   const since = observer.mark()
   process.kill(cluster.nodes[2].server.pid, "SIGSTOP")
   // One of its users moves to another node without the first node's knowledge.
   await two.join(moves)
-  await observer.goes(stays, 30_000)
+  await observer.seesOffline(stays, 30_000)
   process.kill(cluster.nodes[2].server.pid, "SIGCONT")
   // It was fenced: it announces its users again, and newcomers see them.
-  await observer.comes(stays)
+  await observer.seesOnline(stays)
   const newcomer = await two.join(somebody("newcomer"), { roster: "diff" })
   assert.ok(newcomer.roster.get(stays)?.status)
   // The end of the old connection does not take a user offline who is connected to another node.

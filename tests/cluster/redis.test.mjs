@@ -62,7 +62,7 @@ test("a start without Redis succeeds within seconds and is logged; a healthy sta
 test("C4, C17: after Redis restarts empty, nodes log it, subscribe again and deliver, also nodes without traffic", async (t) => {
   const { id, asha, ben, sender, receiver } = await pair(t)
   const observer = await on(t)[1].join(somebody("observer"), { roster: "diff" })
-  await observer.comes(ben)
+  await observer.seesOnline(ben)
   const since = observer.mark()
   await sender.send(id, "before")
   await cluster.redis.kill()
@@ -89,9 +89,9 @@ test("C4, C17: after Redis restarts empty, nodes log it, subscribe again and del
     }, "everyone is announced again")
   }
   await pass(2_000)
-  const told = observer.all("presence_changes", since).flatMap(({ changes }) => changes)
+  const presenceChanges = observer.all("presence_changes", since).flatMap(({ changes }) => changes)
   assert.deepEqual(
-    told.filter((change) => change.type === "offline" && [asha, ben].includes(change.userId)),
+    presenceChanges.filter((change) => change.type === "offline" && [asha, ben].includes(change.userId)),
     [],
   )
 })
@@ -99,8 +99,8 @@ test("C4, C17: after Redis restarts empty, nodes log it, subscribe again and del
 test("C17: after FLUSHALL all users are announced again, and no connected user goes offline", async (t) => {
   const { id, asha, ben, sender, receiver } = await pair(t)
   const observer = await on(t)[1].join(somebody("observer"), { roster: "diff" })
-  await observer.comes(asha)
-  await observer.comes(ben)
+  await observer.seesOnline(asha)
+  await observer.seesOnline(ben)
   const since = observer.mark()
   await cluster.redis.command("FLUSHALL")
   await pass(500)
@@ -113,9 +113,9 @@ test("C17: after FLUSHALL all users are announced again, and no connected user g
     }, "everyone is announced again")
   }
   await pass(2_500)
-  const told = observer.all("presence_changes", since).flatMap(({ changes }) => changes)
+  const presenceChanges = observer.all("presence_changes", since).flatMap(({ changes }) => changes)
   assert.deepEqual(
-    told.filter((change) => change.type === "offline" && [asha, ben].includes(change.userId)),
+    presenceChanges.filter((change) => change.type === "offline" && [asha, ben].includes(change.userId)),
     [],
   )
 })

@@ -72,11 +72,13 @@ test("P1, P4: a rolling restart of all nodes sends no user_offline for users who
     for (const one of returning) one.stop()
   })
   await until(async () => (await online(cluster.nodes[0])).length >= users.length, "all are there", 20_000)
-  const told = []
+  const offlineEvents = []
   const watch = async (node) => {
     const observer = await crowd(t, node).join(somebody("observer"), { roster: "diff" })
     observer.socket.on("presence_changes", ({ changes }) => {
-      told.push(...changes.filter(({ type, userId }) => type === "offline" && userId.startsWith("roll-")))
+      offlineEvents.push(
+        ...changes.filter(({ type, userId }) => type === "offline" && userId.startsWith("roll-")),
+      )
     })
     return observer
   }
@@ -87,7 +89,7 @@ test("P1, P4: a rolling restart of all nodes sends no user_offline for users who
     await until(async () => (await get(node, "/readyz")).status === 200, "the node is ready")
   }
   await pass(12_000)
-  assert.deepEqual(told, [])
+  assert.deepEqual(offlineEvents, [])
   for (const node of cluster.nodes) {
     assert.equal((await online(node)).filter((user) => user.startsWith("roll-")).length, users.length)
   }
@@ -99,12 +101,12 @@ test("C2, P1: when two of three nodes die at once, the last one removes the sess
   const [second, third] = [somebody("second"), somebody("third")]
   await two.join(second)
   await three.join(third)
-  await observer.comes(second)
-  await observer.comes(third)
+  await observer.seesOnline(second)
+  await observer.seesOnline(third)
   const since = observer.mark()
   await Promise.all([cluster.nodes[1].server.kill(), cluster.nodes[2].server.kill()])
-  await observer.goes(second, 30_000)
-  await observer.goes(third)
+  await observer.seesOffline(second, 30_000)
+  await observer.seesOffline(third)
   assert.deepEqual(
     [types(observer, second, since), types(observer, third, since)],
     [["offline"], ["offline"]],

@@ -145,8 +145,8 @@ test("H11: what a node stored and could not announce before it died holds on the
   const sockets = {}
   for (const [name, person] of Object.entries({ ...people, phone }))
     sockets[name] = await there.enter(person, { roster: "diff" })
-  await sockets.stays.comes(blocker.user.id)
-  await sockets.stays.comes(one.user.id)
+  await sockets.stays.seesOnline(blocker.user.id)
+  await sockets.stays.seesOnline(one.user.id)
 
   // The node cannot announce what it stores from now on.
   const newest = (await cluster.query("SELECT max(created_at) FROM sessions")).trim()
@@ -174,7 +174,7 @@ test("H11: what a node stored and could not announce before it died holds on the
   await victim.kill()
   await Promise.all(answers)
   for (const name of ["one", "all", "password", "oldest"]) await gone(sockets[name])
-  await sockets.stays.goes(blocker.user.id, PATIENCE)
-  await sockets.stays.goes(one.user.id, PATIENCE)
+  await sockets.stays.seesOffline(blocker.user.id, PATIENCE)
+  await sockets.stays.seesOffline(one.user.id, PATIENCE)
   for (const name of ["phone", "stays", "blocker"]) await sockets[name].must("user_activity")
 })

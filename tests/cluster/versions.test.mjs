@@ -101,7 +101,7 @@ test("C15: this version reads, changes and ends a presence record with fields of
   const user = somebody("asha")
   const observer = await three.join(somebody("observer"), { roster: "diff" })
   const first = await one.join(user)
-  await observer.comes(user)
+  await observer.seesOnline(user)
   let key
   for (let bucket = 0; bucket < 64 && !key; bucket++) {
     const users = `${cluster.prefix}:{${cluster.prefix}:p${bucket}}:users`
@@ -121,7 +121,7 @@ test("C15: this version reads, changes and ends a presence record with fields of
   await observer.knows(user, (one) => one.activities?.length === 1)
   first.close()
   second.close()
-  await observer.goes(user, 20_000)
+  await observer.seesOffline(user, 20_000)
   await healthy()
 })
 

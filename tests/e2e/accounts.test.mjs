@@ -104,7 +104,7 @@ describe("the account of the caller", { concurrency: 4 }, () => {
     const [asha, ben] = [await register(local), await register(local, "Ben")]
     const watcher = await enter(ben, { roster: "diff" })
     await enter(asha)
-    await watcher.comes(asha.user.id)
+    await watcher.seesOnline(asha.user.id)
     const renamed = await update(local, asha, { name: "  Asha B. " })
     assert.deepEqual(renamed.body, { success: true, user: { ...asha.user, name: "Asha B." } })
     await watcher.knows(asha.user.id, (one) => one.user?.name === "Asha B.")
@@ -370,16 +370,16 @@ describe("limits", { concurrency: 4 }, () => {
     const [one, two] = ["Asha", "Ben"].map((name) => token(me, { name, iat }))
     const client = await connect({ auth: { token: one } })
     await client.must("join_user", { userId: me, roster: "diff" })
-    await client.comes(me)
+    await client.seesOnline(me)
     const since = client.mark()
     for (let n = 0; n < 40; n++) await get(server, "/api/users", { token: n % 2 ? one : two })
     assert.equal(client.roster.get(me).user.name, "Asha")
     await get(server, "/api/users", { token: token(me, { name: "Cleo", iat: iat + 1 }) })
     await client.knows(me, (person) => person.user?.name === "Cleo")
-    const told = client
+    const seenNames = client
       .all("presence_changes", since)
       .flatMap((data) => data.changes.map((change) => change.user?.name))
-    assert.deepEqual([...new Set(told)], ["Cleo"])
+    assert.deepEqual([...new Set(seenNames)], ["Cleo"])
   })
 
   test("H12 creating conversations is rate-limited, and finding existing ones is not", async (t) => {

@@ -66,11 +66,11 @@ async function pair(t, on = server) {
   }
   const [asha, ben] = [await person("asha"), await person("ben")]
   const conversationId = await conversationOf(on, asha.id, ben.id)
-  const said = async (by, content, more = {}) =>
+  const sentBy = async (by, content, more = {}) =>
     (await by.client.must("send_private_message", { conversationId, content, ...more })).message
   const page = async (by, query = "") =>
     (await get(on, `${MESSAGES}/${conversationId}${query}`, { as: by.id })).body
-  return { asha, ben, conversationId, said, page, join }
+  return { asha, ben, conversationId, sentBy, page, join }
 }
 
 /** @param {any} answer @param {boolean} [duplicate] */
@@ -90,8 +90,8 @@ function refused(answer, code) {
 for (const wire of [socket, overHttp]) {
   describe(`over ${wire.name}`, { concurrency: 4 }, () => {
     test("every change is acknowledged, appended to the history, and sent to every other device", async (t) => {
-      const { asha, ben, conversationId, said, page } = await pair(t)
-      const message = await said(asha, "first")
+      const { asha, ben, conversationId, sentBy, page } = await pair(t)
+      const message = await sentBy(asha, "first")
       const about = { conversationId, messageId: message.id }
       const edit = done(await wire.edit(asha, { ...about, content: " second\n", clientMessageId: "e1" }))
       assert.deepEqual(
@@ -150,18 +150,18 @@ for (const wire of [socket, overHttp]) {
           [2, 3, 4, 5, 6, 7].filter((seq) => !own.has(seq)),
         )
       }
-      const told = ben.phone.all("conversation_entry")
-      assert.deepEqual(told[0], edit)
-      assert.deepEqual(told[1], reaction)
-      assert.deepEqual(told.at(-1), deletion)
+      const received = ben.phone.all("conversation_entry")
+      assert.deepEqual(received[0], edit)
+      assert.deepEqual(received[1], reaction)
+      assert.deepEqual(received.at(-1), deletion)
       assert.equal(ben.phone.messages().length, 1, "pages of the original system see messages only")
       for (const client of [asha.client, asha.phone, ben.client, ben.phone])
         await client.sees("conversation_updated", (one) => one.headSeq === 7 && !one.lastMessage, PATIENCE)
     })
 
     test("a change without effect returns the entry that made the state and sends no event", async (t) => {
-      const { asha, ben, conversationId, said } = await pair(t)
-      const message = await said(asha, "first")
+      const { asha, ben, conversationId, sentBy } = await pair(t)
+      const message = await sentBy(asha, "first")
       const about = { conversationId, messageId: message.id }
       const reaction = done(await wire.react(ben, { ...about, emoji: "❤️", added: true }))
       assert.deepEqual(done(await wire.react(ben, { ...about, emoji: "❤️", added: true }), true), reaction)
@@ -172,7 +172,7 @@ for (const wire of [socket, overHttp]) {
       assert.deepEqual(done(await wire.pin(ben, { ...about, pinned: true }), true), pin)
       const deletion = done(await wire.remove(asha, about))
       assert.deepEqual(done(await wire.remove(asha, about), true), deletion)
-      const marker = await said(asha, "marker")
+      const marker = await sentBy(asha, "marker")
       assert.equal(marker.seq, 6)
       await ben.phone.sees("new_private_message", (one) => one.seq === 6, PATIENCE)
       const seqs = ben.phone.all("conversation_entry").map((entry) => entry.seq)
@@ -209,8 +209,8 @@ for (const wire of [socket, overHttp]) {
     })
 
     test("replies quote the current text of a message, and mentions name members", async (t) => {
-      const { asha, ben, conversationId, said, page } = await pair(t)
-      const message = await said(asha, `  a\n${"long ".repeat(50)}`)
+      const { asha, ben, conversationId, sentBy, page } = await pair(t)
+      const message = await sentBy(asha, `  a\n${"long ".repeat(50)}`)
       const answer = await wire.send(ben, {
         conversationId,
         content: "answer",
@@ -242,13 +242,13 @@ for (const wire of [socket, overHttp]) {
     })
 
     test("each forbidden or invalid change is refused with its code", async (t) => {
-      const { asha, ben, conversationId, said } = await pair(t)
+      const { asha, ben, conversationId, sentBy } = await pair(t)
       const stranger = { id: somebody("stranger"), client: await crowd(t, server).join(somebody("stranger")) }
       stranger.id = stranger.client.joined.user.id
       const elsewhere = await conversationOf(server, asha.id, stranger.id)
       const foreign = (await asha.client.send(elsewhere, "elsewhere")).message
-      const message = await said(asha, "first")
-      const gone = await said(asha, "gone")
+      const message = await sentBy(asha, "first")
+      const gone = await sentBy(asha, "gone")
       done(await wire.remove(asha, { conversationId, messageId: gone.id }))
       const about = { conversationId, messageId: message.id }
       const deleted = { conversationId, messageId: gone.id }
@@ -331,9 +331,9 @@ for (const wire of [socket, overHttp]) {
     })
 
     test("a conversation has at most 50 pinned messages", async (t) => {
-      const { asha, ben, conversationId, said } = await pair(t)
+      const { asha, ben, conversationId, sentBy } = await pair(t)
       const messages = []
-      for (let n = 0; n <= 50; n++) messages.push(await said(asha, `message ${n}`))
+      for (let n = 0; n <= 50; n++) messages.push(await sentBy(asha, `message ${n}`))
       const pin = (n, pinned) => wire.pin(ben, { conversationId, messageId: messages[n].id, pinned })
       for (let n = 0; n < 50; n++) done(await pin(n, true))
       refused(await pin(50, true), "invalid")
@@ -345,8 +345,8 @@ for (const wire of [socket, overHttp]) {
 
     test("EDIT_WINDOW: an old message cannot be edited, and can be deleted", async (t) => {
       const strict = await serve(t, { ...OPEN, EDIT_WINDOW: "1ms" })
-      const { asha, conversationId, said } = await pair(t, strict)
-      const message = await said(asha, "first")
+      const { asha, conversationId, sentBy } = await pair(t, strict)
+      const message = await sentBy(asha, "first")
       const about = { conversationId, messageId: message.id }
       const late = async () => !(await wire.edit(asha, { ...about, content: randomUUID() })).success
       await until(late, "the window closes", 20_000)
@@ -359,8 +359,8 @@ for (const wire of [socket, overHttp]) {
 describe("both wires", { concurrency: 4 }, () => {
   test("one limit counts messages and changes", async (t) => {
     const limited = await serve(t, { ...OPEN, LIMIT_SENDS: "5" })
-    const { asha, conversationId, said } = await pair(t, limited)
-    const message = await said(asha, "first")
+    const { asha, conversationId, sentBy } = await pair(t, limited)
+    const message = await sentBy(asha, "first")
     const answers = await Promise.all(
       Array.from({ length: 40 }, (_, n) =>
         (n % 2 ? socket : overHttp).react(asha, {
@@ -378,10 +378,10 @@ describe("both wires", { concurrency: 4 }, () => {
   })
 
   test("folded history, raw history, pages, sync and the list agree", async (t) => {
-    const { asha, ben, conversationId, said, page } = await pair(t)
+    const { asha, ben, conversationId, sentBy, page } = await pair(t)
     const messages = []
     for (let n = 1; n <= 12; n++) {
-      const message = await said(n % 2 ? asha : ben, `message ${n}`)
+      const message = await sentBy(n % 2 ? asha : ben, `message ${n}`)
       messages.push(message)
       const about = { conversationId, messageId: message.id }
       const wire = n % 2 ? socket : overHttp
@@ -434,9 +434,9 @@ describe("both wires", { concurrency: 4 }, () => {
   })
 
   test("unread does not count deleted messages, and the last message is not deleted", async (t) => {
-    const { asha, ben, conversationId, said } = await pair(t)
+    const { asha, ben, conversationId, sentBy } = await pair(t)
     const messages = []
-    for (let n = 0; n < 4; n++) messages.push(await said(asha, `message ${n}`))
+    for (let n = 0; n < 4; n++) messages.push(await sentBy(asha, `message ${n}`))
     const item = async (by) =>
       (await get(server, "/api/privatechat/conversations", { as: by.id })).body.data[0]
     assert.equal((await item(ben)).unread, 4)
@@ -457,8 +457,8 @@ describe("both wires", { concurrency: 4 }, () => {
   })
 
   test("malformed HTTP requests are refused", async (t) => {
-    const { asha, conversationId, said, page } = await pair(t)
-    const message = await said(asha, "first")
+    const { asha, conversationId, sentBy, page } = await pair(t)
+    const message = await sentBy(asha, "first")
     const at = path({ conversationId, messageId: message.id })
     const ask = (method, where, options) => request(server, method, where, { as: asha.id, ...options })
     for (const [method, where, options, status] of [
@@ -491,8 +491,8 @@ describe("both wires", { concurrency: 4 }, () => {
 
   test("M1, M3: a change is stored once after a restart", { skip: isCluster && "one node" }, async (t) => {
     const alone = await serve(t, OPEN)
-    const { asha, conversationId, said } = await pair(t, alone)
-    const message = await said(asha, "secret")
+    const { asha, conversationId, sentBy } = await pair(t, alone)
+    const message = await sentBy(asha, "secret")
     const about = { conversationId, messageId: message.id }
     const editing = { ...about, content: "still secret", clientMessageId: randomUUID() }
     const edit = done(await socket.edit(asha, editing))

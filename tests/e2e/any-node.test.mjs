@@ -25,7 +25,7 @@ describe("without sticky sessions", { concurrency: 3, skip }, () => {
       const id = await conversationOf(server, "asha", "ben")
       const asha = await join("asha", { roster: "diff", options: { transports } })
       const ben = await join("ben", { options: { transports } })
-      await asha.comes("ben")
+      await asha.seesOnline("ben")
       const large = "x".repeat(7_000)
       for (let n = 0; n < 30; n++) {
         const from = n % 2 ? asha : ben
@@ -119,7 +119,7 @@ test("C3: a rolling restart of three nodes sends no user_offline, and unmodified
     t.after(() => socket.disconnect())
     people.push(person)
   }
-  for (const { name } of people) await watcher.comes(name)
+  for (const { name } of people) await watcher.seesOnline(name)
   watcher.socket.on("connect", () => watcher.socket.emit("join_user", { userId: "watcher", roster: "diff" }))
   const since = watcher.mark()
   for (const node of server.nodes) {
@@ -144,5 +144,5 @@ test("C3: a rolling restart of three nodes sends no user_offline, and unmodified
     people.some(({ asked }) => asked > 0),
     "the event reached them",
   )
-  for (const { name } of people) await watcher.comes(name)
+  for (const { name } of people) await watcher.seesOnline(name)
 })

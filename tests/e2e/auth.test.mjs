@@ -324,7 +324,7 @@ describe("AUTH=local", { concurrency: 4 }, () => {
     const tab = await enter(ben)
     const second = await post(server, "/api/auth/login", { username: ben.username, password: ben.password })
     const phone = await enter({ ...ben, token: second.body.token })
-    await watcher.comes(ben.user.id)
+    await watcher.seesOnline(ben.user.id)
     await post(server, "/api/auth/logout", {}, { token: ben.token })
     await tab.sees("(disconnect)", (reason) => reason === "io server disconnect")
     const since = watcher.mark()
@@ -340,7 +340,7 @@ describe("AUTH=local", { concurrency: 4 }, () => {
     const took = performance.now() - began
     t.diagnostic(`signing out was seen after ${took.toFixed(0)} ms`)
     assert.equal(gone.reason, "signed_out")
-    assert.ok(took < 30_000, `${took} ms: told at once, without the grace of a minute`)
+    assert.ok(took < 30_000, `${took} ms: announced at once, without the grace of a minute`)
   })
 
   test("join_user cannot change the user; a fresh session of the same user keeps the socket", async (t) => {
@@ -586,8 +586,8 @@ describe("AUTH=jwt", { concurrency: 4 }, () => {
     const a = somebody("a")
     const client = await connect({ auth: { token: token(a, { ...good, exp: seconds() + 4 }) } })
     await client.must("join_user", a)
-    const told = await client.sees("token_expired")
-    assert.deepEqual(told, { graceMs: 30_000 })
+    const expiry = await client.sees("token_expired")
+    assert.deepEqual(expiry, { graceMs: 30_000 })
     const other = await client.ask("authenticate", { token: token("else", good) })
     assert.equal(other.code, "forbidden")
     assert.equal((await client.ask("authenticate", { token: "x" })).code, "unauthenticated")
@@ -611,7 +611,7 @@ describe("AUTH=jwt", { concurrency: 4 }, () => {
     assert.equal((await client.must("join_user", a)).user.name, "By the host")
     const watcher = await connect({ auth: { token: token("w", good) } })
     await watcher.must("join_user", "w")
-    await watcher.comes(a)
+    await watcher.seesOnline(a)
     await put(jwt, path, { name: "Renamed" }, { token: SERVER_KEY })
     await watcher.knows(a, (one) => one.user?.name === "Renamed")
     for (const bad of [{ name: "" }, { name: " " }, { name: "x", avatarUrl: "javascript:alert(1)" }, {}]) {
@@ -755,10 +755,10 @@ describe("pages of other sites", { concurrency: 4 }, () => {
     const socket = new WebSocket(`ws://127.0.0.1:${local.port}/api/socketio/?EIO=4&transport=websocket`, {
       headers: { cookie, "sec-fetch-site": "cross-site" },
     })
-    const said = []
-    socket.on("message", (data) => said.push(String(data)))
+    const packets = []
+    socket.on("message", (data) => packets.push(String(data)))
     socket.on("open", () => socket.send("40"))
-    await until(() => said.some((text) => text.startsWith("44")))
+    await until(() => packets.some((text) => text.startsWith("44")))
     socket.close()
   })
 

@@ -30,7 +30,7 @@ describe("an account's picture", () => {
     const { enter } = crowd(t, server)
     const watcher = await enter(ben, { roster: "diff" })
     await enter(asha)
-    await watcher.comes(asha.user.id)
+    await watcher.seesOnline(asha.user.id)
     const answer = await put(server, ACCOUNT, png(1_000, 600), bearer(asha))
     assert.equal(answer.status, 200, answer.bytes.toString())
     const { avatarUrl } = answer.body.user

@@ -58,9 +58,9 @@ async function pair(t) {
   }
   const [asha, ben] = [await person("asha"), await person("ben")]
   const conversationId = await conversationOf(server, asha.id, ben.id)
-  const said = async (by) =>
+  const sentBy = async (by) =>
     (await by.client.must("send_private_message", { conversationId, content: "hello" })).message
-  return { asha, ben, conversationId, said, person }
+  return { asha, ben, conversationId, sentBy, person }
 }
 
 const done = (answer) => assert.equal(answer?.success, true, JSON.stringify(answer))
@@ -72,8 +72,8 @@ function refused(answer, code, error) {
 for (const wire of WIRES) {
   describe(wire.name, () => {
     test("m15 neither can write to the other, and both can delete their own messages", async (t) => {
-      const { asha, ben, conversationId, said } = await pair(t)
-      const own = { asha: await said(asha), ben: await said(ben) }
+      const { asha, ben, conversationId, sentBy } = await pair(t)
+      const own = { asha: await sentBy(asha), ben: await sentBy(ben) }
       await asha.client.sees("new_private_message", (one) => one.id === own.ben.id, PATIENCE)
       await ben.client.sees("new_private_message", (one) => one.id === own.asha.id, PATIENCE)
       done(await wire.block(asha, ben.id))
@@ -102,8 +102,8 @@ for (const wire of WIRES) {
     })
 
     test("p11 typing and receipts are not delivered", async (t) => {
-      const { asha, ben, conversationId, said } = await pair(t)
-      const message = await said(asha)
+      const { asha, ben, conversationId, sentBy } = await pair(t)
+      const message = await sentBy(asha)
       done(await wire.block(ben, asha.id))
       const since = asha.client.mark()
       await ben.client.must("typing", { conversationId, isTyping: true })
@@ -117,16 +117,16 @@ for (const wire of WIRES) {
       await asha.client.sees("conversation_updated", () => true, { since, ...PATIENCE })
       assert.deepEqual(asha.client.all("typing", since), [])
       assert.deepEqual(ben.client.all("typing"), [])
-      const told = asha.client.all("receipt", since).filter((one) => one.userId === ben.id)
-      assert.ok(!told.some((one) => one.readSeq > 0), JSON.stringify(told))
+      const received = asha.client.all("receipt", since).filter((one) => one.userId === ben.id)
+      assert.ok(!received.some((one) => one.readSeq > 0), JSON.stringify(received))
       const { conversations } = await asha.client.must("sync", { conversations: { [conversationId]: 0 } })
       const seen = conversations[conversationId].receipts.find((one) => one.userId === ben.id)
       assert.equal(seen.readSeq, 0)
     })
 
     test("m15 typing ends before a block, and no typing event follows", async (t) => {
-      const { asha, ben, conversationId, said } = await pair(t)
-      const message = await said(asha)
+      const { asha, ben, conversationId, sentBy } = await pair(t)
+      const message = await sentBy(asha)
       const both = [asha.client, ben.client]
       const since = both.map((client) => client.mark())
       for (const client of both) await client.must("typing", { conversationId, isTyping: true })
@@ -143,8 +143,8 @@ for (const wire of WIRES) {
       await ben.client.sees("conversation_entry", () => true, PATIENCE)
       await asha.client.must("sync", { conversations: { [conversationId]: 0 } })
       for (const [at, client] of both.entries()) {
-        const told = client.all("typing", since[at]).map((one) => one.isTyping)
-        assert.deepEqual(told, [true, false])
+        const received = client.all("typing", since[at]).map((one) => one.isTyping)
+        assert.deepEqual(received, [true, false])
       }
     })
 

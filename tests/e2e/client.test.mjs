@@ -200,14 +200,14 @@ describe("the built client", { concurrency: 2 }, () => {
       console.warn = warn
     })
     const servers = { jwt: await serve(t, JWT), local: await serve(t, LOCAL), open: await serve(t, OPEN) }
-    const told = token("me", { sub: undefined })
+    const withoutSub = token("me", { sub: undefined })
     for (const [auth, options, code, words] of [
       ["jwt", {}, "LL-116", /has no `getToken`/],
       ["jwt", { userId: "42" }, "LL-116", /has a `userId`, and no `getToken`/],
       ["local", { getToken: () => token("me") }, "LL-116", /has a `getToken`/],
       ["local", { userId: "42" }, "LL-116", /has a `userId`/],
       ["open", {}, "LL-116", /the client gives none/],
-      ["jwt", { getToken: () => told }, "unauthenticated", /sub/],
+      ["jwt", { getToken: () => withoutSub }, "unauthenticated", /sub/],
       ["jwt", { getToken: () => "<!doctype html>" }, "LL-106", /an HTML page/],
     ]) {
       warnings.length = 0

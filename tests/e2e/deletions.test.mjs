@@ -88,10 +88,10 @@ describe("the deletion of an account", { concurrency: 4 }, () => {
     const phone = { ...asha, token: body.token }
     const sockets = [await enter(asha), await enter(phone)]
     const watcher = await enter(ben, { roster: "diff" })
-    await watcher.comes(asha.user.id)
+    await watcher.seesOnline(asha.user.id)
     const place = await open(local, asha, ben)
-    const said = await send(local, asha, place, "hello from Asha")
-    await send(local, ben, place, "hello from Ben", { replyTo: said.id })
+    const sentMessage = await send(local, asha, place, "hello from Asha")
+    await send(local, ben, place, "hello from Ben", { replyTo: sentMessage.id })
     const trip = await group(local, asha, [ben, cleo])
     await send(local, asha, trip, "who comes along?")
     await put(local, `/api/blocks/${cleo.user.id}`, undefined, { token: asha.token })
@@ -104,7 +104,7 @@ describe("the deletion of an account", { concurrency: 4 }, () => {
     for (const one of [asha, phone])
       assert.equal((await get(local, "/api/auth/session", { token: one.token })).status, 401)
     assert.equal((await post(local, "/api/auth/login", asha)).status, 401)
-    await watcher.goes(asha.user.id)
+    await watcher.seesOffline(asha.user.id)
 
     const changed = await watcher.sees(
       "conversation_updated",
@@ -135,7 +135,7 @@ describe("the deletion of an account", { concurrency: 4 }, () => {
 
     // Exactly one leave; a later change of another user is the marker.
     await enter(cleo)
-    await watcher.comes(cleo.user.id)
+    await watcher.seesOnline(cleo.user.id)
     const leaves = watcher
       .all("presence_changes", since)
       .flatMap((batch) => batch.changes)
@@ -225,12 +225,12 @@ describe("the deletion of an account", { concurrency: 4 }, () => {
     const [trip, past] = [await group(local, ben, [asha, cleo]), await group(local, ben, [asha, cleo])]
     const word = `saxifrage${asha.user.id.replaceAll("-", "")}`
     for (const where of [place, trip, past]) {
-      const said = await send(local, asha, where, `one ${word}`)
-      await request(local, "PATCH", `/api/privatechat/messages/${where}/${said.id}`, {
+      const sentMessage = await send(local, asha, where, `one ${word}`)
+      await request(local, "PATCH", `/api/privatechat/messages/${where}/${sentMessage.id}`, {
         body: { content: `edited ${word}` },
         token: asha.token,
       })
-      await send(local, ben, where, "an answer", { replyTo: said.id })
+      await send(local, ben, where, "an answer", { replyTo: sentMessage.id })
       for (let n = 0; n < 40; n++) await send(local, asha, where, `${n} ${word}`)
     }
     await request(local, "DELETE", `${CHATS}/${past}/members/${asha.user.id}`, { token: asha.token })
@@ -299,7 +299,7 @@ describe("the deletion of an account", { concurrency: 4 }, () => {
     const place = await open(other, asha, ben)
     const { enter } = crowd(t, other)
     const [phone, watcher] = [await enter(asha), await enter(ben, { roster: "diff" })]
-    await watcher.comes(asha.user.id)
+    await watcher.seesOnline(asha.user.id)
     // The node cannot announce what it commits from now on.
     redis.stall()
     const answer = remove(victim, asha).catch(() => {})
@@ -309,7 +309,7 @@ describe("the deletion of an account", { concurrency: 4 }, () => {
     await victim.kill()
     await answer
     await phone.sees("(disconnect)", (why) => why === "io server disconnect", { within: 60_000 })
-    await watcher.goes(asha.user.id, 60_000)
+    await watcher.seesOffline(asha.user.id, 60_000)
     const isDeleted = (one) => one.id === place && one.members.some((member) => member.deleted)
     await watcher.sees("conversation_updated", isDeleted, { within: 60_000 })
     assert.equal((await get(other, "/api/auth/session", { token: asha.token })).status, 401)

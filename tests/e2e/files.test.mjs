@@ -531,8 +531,8 @@ test("an uploading user has the activity sharing_file without a conversation", a
   await asha.files.patch(id, 100, Buffer.alloc(900))
   for (const by of [ben, watcher]) await by.client.knows(asha.id, (one) => one.status && !shares(one))
   assert.equal(watcher.client.all("file_progress").length, 0, "who is not in the conversation")
-  const told = JSON.stringify(watcher.client.events)
-  assert.ok(!told.includes(conversationId), "the conversation is private")
+  const watched = JSON.stringify(watcher.client.events)
+  assert.ok(!watched.includes(conversationId), "the conversation is private")
   // Given up, it ends too.
   const next = (await asha.files.create(conversationId, 1_000)).headers.location.split("/").at(-1)
   await asha.files.patch(next, 0, Buffer.alloc(100))
@@ -542,7 +542,7 @@ test("an uploading user has the activity sharing_file without a conversation", a
   // An invisible user is offline, also while uploading.
   const before = watcher.client.mark()
   await asha.client.must("set_status", { status: "invisible" })
-  await watcher.client.goes(asha.id)
+  await watcher.client.seesOffline(asha.id)
   const hidden = (await asha.files.create(conversationId, 1_000)).headers.location.split("/").at(-1)
   await asha.files.patch(hidden, 0, Buffer.alloc(100))
   const shown = (await ben.files.create(conversationId, 1_000)).headers.location.split("/").at(-1)

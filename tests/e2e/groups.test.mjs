@@ -104,8 +104,8 @@ describe("groups", () => {
     assert.equal(conversation.role, "owner")
     assert.equal(conversation.headSeq, 1)
     assert.ok(!("avatarUrl" in conversation))
-    const told = await socket.sees("conversation_updated", (one) => one.id === conversation.id, PATIENCE)
-    assert.equal(told.role, "member")
+    const received = await socket.sees("conversation_updated", (one) => one.id === conversation.id, PATIENCE)
+    assert.equal(received.role, "member")
     const members = await socket.sees("conversation_entry", (one) => one.conversationId === conversation.id)
     assert.equal(members.kind, "members")
     assert.deepEqual(members.added.toSorted(), [asha, ben, cleo].toSorted())
@@ -184,8 +184,8 @@ describe("groups", () => {
         since,
         ...PATIENCE,
       })
-      const told = ben.client.events.slice(since).filter(({ name }) => name === "conversation_entry")
-      assert.deepEqual(told, [])
+      const received = ben.client.events.slice(since).filter(({ name }) => name === "conversation_entry")
+      assert.deepEqual(received, [])
     })
 
     test(`a conversation is opened over ${wire.name}`, async (t) => {

@@ -24,7 +24,7 @@ const online = async (by, query = "") =>
   (await get(server, `/api/online-users?${query}`, { token: by.token })).body
 
 /** All received events about a user, and all lists with the user. */
-function told(client, userId, since) {
+function eventsAbout(client, userId, since) {
   return client.events.slice(since).filter(({ name, data }) => {
     if (name === "presence_changes") return data.changes.some((one) => one.userId === userId)
     if (name === "online_users") return data.users.some((one) => one.userId === userId)
@@ -46,7 +46,7 @@ for (const roster of ["full", "diff", "watch"]) {
       }
       const { client, state } = await follow()
       assert.equal(state.status, "online")
-      if (roster !== "watch") await client.comes(asha.user.id, LIMIT)
+      if (roster !== "watch") await client.seesOnline(asha.user.id, LIMIT)
       // A marker: all earlier events of the node have arrived.
       let text = 0
       const marker = async (to) => {
@@ -60,7 +60,7 @@ for (const roster of ["full", "diff", "watch"]) {
       await block(asha, ben)
       // A list from before the block may come first.
       const leave = () =>
-        told(client, asha.user.id, since)
+        eventsAbout(client, asha.user.id, since)
           .map(({ data }) => data.changes?.find((one) => one.userId === asha.user.id) ?? data)
           .find((one) => one.reason)
       await until(leave, "asha goes", LIMIT)
@@ -71,7 +71,7 @@ for (const roster of ["full", "diff", "watch"]) {
       since = client.mark()
       await clients.asha.must("set_status", { status: "away", text: "hidden" })
       await marker(client)
-      assert.deepEqual(told(client, asha.user.id, since), [])
+      assert.deepEqual(eventsAbout(client, asha.user.id, since), [])
 
       const lists = async () => [await online(ben), await online(cara)]
       const [list, whole] = await lists()
@@ -97,7 +97,7 @@ for (const roster of ["full", "diff", "watch"]) {
       const third = await follow()
       assert.equal(third.state.version, version, "it stands still")
       await marker(again.client)
-      assert.deepEqual(told(again.client, asha.user.id, 0), [])
+      assert.deepEqual(eventsAbout(again.client, asha.user.id, 0), [])
       if (roster !== "watch") {
         const { count, users } = await again.client.sees("online_users", () => true, PATIENCE)
         assert.ok(count >= users.length && !users.some((one) => one.userId === asha.user.id))
@@ -134,7 +134,7 @@ test("p11 a truncated list stays full and its count excludes hidden users", asyn
   const since = client.mark()
   const blocked = await request(small, "PUT", `/api/blocks/${ben.user.id}`, { token: asha.token })
   assert.equal(blocked.status, 200, blocked.text)
-  await until(() => told(client, asha.user.id, since).length > 0, "asha goes", LIMIT)
+  await until(() => eventsAbout(client, asha.user.id, since).length > 0, "asha goes", LIMIT)
   const again = await enter(ben, { roster: "full" })
   const list = await again.sees("online_users", () => true, PATIENCE)
   assert.deepEqual([list.users.length, list.truncated, list.count], [3, true, 4])
@@ -150,11 +150,11 @@ test("with AUTH=open nothing hides presence", async (t) => {
   const [asha, ben] = [somebody("asha"), somebody("ben")]
   const client = await join(ben, { roster: "diff" })
   await join(asha)
-  await client.comes(asha, LIMIT)
+  await client.seesOnline(asha, LIMIT)
   const blocked = await request(open, "PUT", `/api/blocks/${ben}`, { as: asha })
   assert.equal(blocked.status, 200)
   const cara = await join(somebody("cara"))
-  await client.comes(cara.joined.user.id, LIMIT)
+  await client.seesOnline(cara.joined.user.id, LIMIT)
   assert.ok(client.roster.get(asha).status)
   const list = (await get(open, "/api/online-users", { as: ben })).body
   assert.ok(list.data.some((one) => one.userId === asha))

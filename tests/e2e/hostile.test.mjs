@@ -34,25 +34,25 @@ afterEach(async () => {
 async function raw(t, { joinAs } = {}) {
   const socket = new WebSocket(`ws://127.0.0.1:${server.port}${PATH}websocket`)
   t.after(() => socket.terminate())
-  const said = []
+  const textFrames = []
   let closed = false
   socket.on("message", (data) => {
     const text = String(data)
     if (text === "2") socket.send("3")
-    else said.push(text)
+    else textFrames.push(text)
   })
   socket.on("close", () => {
     closed = true
   })
   socket.on("error", () => {})
-  await until(() => said.some((text) => text.startsWith("0")))
+  await until(() => textFrames.some((text) => text.startsWith("0")))
   socket.send("40")
-  await until(() => said.some((text) => text.startsWith("40")))
+  await until(() => textFrames.some((text) => text.startsWith("40")))
   if (joinAs) {
     socket.send(`420["join_user",${JSON.stringify({ userId: joinAs, roster: "none" })}]`)
-    await until(() => said.some((text) => text.startsWith("430")))
+    await until(() => textFrames.some((text) => text.startsWith("430")))
   }
-  return { socket, said, isClosed: () => closed }
+  return { socket, textFrames, isClosed: () => closed }
 }
 
 /** The patience for a close on a loaded machine. */
@@ -239,10 +239,10 @@ describe("a hostile client", () => {
       }),
     )
     // Binary where none belongs, and an attachment that never comes.
-    const { socket, said, isClosed } = await raw(t, { joinAs: somebody("h") })
+    const { socket, textFrames, isClosed } = await raw(t, { joinAs: somebody("h") })
     socket.send('451-1["send_private_message",{"_placeholder":true,"num":0}]')
     socket.send(randomBytes(500))
-    await until(() => isClosed() || said.some((text) => text.startsWith("431")))
+    await until(() => isClosed() || textFrames.some((text) => text.startsWith("431")))
     const waits = await raw(t, { joinAs: somebody("h") })
     waits.socket.send('452-1["send_private_message",{"_placeholder":true,"num":0}]')
     waits.socket.send('421["user_activity"]')

@@ -684,7 +684,7 @@ describe("catching up", { concurrency: 4 }, () => {
       sockets[user] = await join(user, { roster: "full" })
     }
     await watch.must("watch_presence", { userIds: [gone, hidden] })
-    for (const user of [gone, hidden]) for (const one of [full, diff]) await one.comes(user)
+    for (const user of [gone, hidden]) for (const one of [full, diff]) await one.seesOnline(user)
     const since = full.mark()
 
     const now = Date.now()
@@ -796,7 +796,7 @@ describe("catching up", { concurrency: 4 }, () => {
     const last = await rejoin("w-1", { roster: "full" })
     const shown = await rejoin(hidden)
     await shown.must("set_status", { status: "online" })
-    await last.comes(hidden)
+    await last.seesOnline(hidden)
   })
 
   test("P11: delivered marks of an invisible user are published once the user is visible", async (t) => {

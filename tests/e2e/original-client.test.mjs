@@ -10,23 +10,23 @@ const EXAMPLE = fileURLToPath(new URL("../../examples/original-client/index.mjs"
 
 async function run(...args) {
   const child = spawn(process.execPath, [EXAMPLE, ...args], { stdio: "pipe" })
-  let said = ""
+  let output = ""
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text) => {
-      said += text
+      output += text
     })
   }
   const code = await new Promise((resolve) => child.on("close", resolve))
-  return { code, said }
+  return { code, output }
 }
 
 test("the original client works by changing one URL", async (t) => {
   const server = await serve(t, { AUTH: "open", PRESENCE_GRACE: "1s" })
-  const { code, said } = await run(server.url)
-  assert.equal(code, 0, said)
+  const { code, output } = await run(server.url)
+  assert.equal(code, 0, output)
   // Once more against the same server: existing data does no harm.
   const again = await run(server.url)
-  assert.equal(again.code, 0, again.said)
+  assert.equal(again.code, 0, again.output)
 })
 
 test("the original client writes into the host application's own conversation", async (t) => {
@@ -38,6 +38,6 @@ test("the original client writes into the host application's own conversation", 
     { token: SERVER_KEY },
   )
   assert.equal(made.status, 200, made.text)
-  const { code, said } = await run(server.url, "7")
-  assert.equal(code, 0, said)
+  const { code, output } = await run(server.url, "7")
+  assert.equal(code, 0, output)
 })

@@ -14,7 +14,7 @@ const about = (userId) => (data) => data.userId === userId
 const change = (type, userId) => (data) =>
   data.changes.some((one) => one.type === type && one.userId === userId)
 /** All received events about a user. */
-function told(client, userId, since = 0) {
+function eventsAbout(client, userId, since = 0) {
   return client.events.slice(since).flatMap(({ name, data, at }) => {
     if (name === "presence_changes")
       return data.changes.filter(about(userId)).map((one) => ({ ...one, name: one.type, at }))
@@ -86,7 +86,7 @@ describe("roster modes", { concurrency: 8 }, () => {
     const asha = await join(a, { roster: "diff" })
     assert.equal(asha.joined.roster, "diff")
     const ben = await join(b)
-    await asha.comes(b)
+    await asha.seesOnline(b)
     await ben.must("set_status", { status: "away" })
     await asha.sees("presence_changes", change("updated", b))
     ben.close()
@@ -94,7 +94,7 @@ describe("roster modes", { concurrency: 8 }, () => {
     await pass(1_200)
     assert.equal(asha.all("online_users").length, 1)
     assert.equal(asha.all("user_online").length + asha.all("user_offline").length, 0)
-    const versions = told(asha, b).map((one) => one.version)
+    const versions = eventsAbout(asha, b).map((one) => one.version)
     assert.deepEqual(
       versions,
       [...versions].sort((x, y) => x - y),
@@ -125,8 +125,8 @@ describe("roster modes", { concurrency: 8 }, () => {
     await asha.must("unwatch_presence", { userIds: [b] })
     ben.close()
     await pass(GRACE + 700)
-    assert.deepEqual(told(asha, b), [])
-    assert.deepEqual(told(asha, d), [])
+    assert.deepEqual(eventsAbout(asha, b), [])
+    assert.deepEqual(eventsAbout(asha, d), [])
     assert.equal(asha.all("online_users").length, 0)
   })
 
@@ -169,14 +169,14 @@ describe("roster modes", { concurrency: 8 }, () => {
       for (const name of names) {
         await until(
           () =>
-            told(watcher, name).length > 0 ||
+            eventsAbout(watcher, name).length > 0 ||
             watcher.all("online_users").some((data) => data.users.some(about(name))),
         )
-        assert.ok(told(watcher, name).length <= 1, JSON.stringify(told(watcher, name)))
+        assert.ok(eventsAbout(watcher, name).length <= 1, JSON.stringify(eventsAbout(watcher, name)))
       }
       const first = watcher.events.find((event) => /online_users/.test(event.name))
       for (const name of names.filter((name) => first.data.users.some(about(name)))) {
-        assert.equal(told(watcher, name).length, 0, "in the list and told again")
+        assert.equal(eventsAbout(watcher, name).length, 0, "in the list and told again")
       }
     }
   })
@@ -192,7 +192,7 @@ describe("roster modes", { concurrency: 8 }, () => {
     const since = asha.mark()
     await join("7")
     await asha.sees("online_users", (data) => data.count === 7, { since })
-    assert.equal(told(asha, "7", since).length, 0, "a change of someone who is not listed")
+    assert.equal(eventsAbout(asha, "7", since).length, 0, "a change of someone who is not listed")
     assert.equal((await get(small, "/api/online-users?countOnly=true")).body.count, 7)
     const watch = await asha.ask("watch_presence", { userIds: ["1", "2", "3", "4"] })
     assert.equal(watch.code, "too_long")
@@ -207,13 +207,13 @@ describe("online and offline", { concurrency: 8 }, () => {
     for (const end of ["close", "cut"]) {
       const since = asha.mark()
       const ben = await join(b)
-      await asha.comes(b)
+      await asha.seesOnline(b)
       const began = performance.now()
       const wall = Date.now()
       ben[end]()
       const offline = await asha.sees("user_offline", about(b), { since })
       const took = performance.now() - began
-      t.diagnostic(`${end}: told after ${took.toFixed(0)} ms with a grace of ${GRACE} ms`)
+      t.diagnostic(`${end}: sent after ${took.toFixed(0)} ms with a grace of ${GRACE} ms`)
       assert.ok(took >= GRACE - 20 && took < GRACE + TOLD_WITHIN, `${took} ms`)
       // The server may notice late, and sends it no sooner than the grace period later.
       const seen = Date.parse(offline.lastSeenAt)
@@ -227,8 +227,8 @@ describe("online and offline", { concurrency: 8 }, () => {
     const asha = await join(somebody("a"), { roster: "full" })
     const bob = await join(somebody("c"), { roster: "diff" })
     let ben = await join(b)
-    await asha.comes(b)
-    await bob.comes(b)
+    await asha.seesOnline(b)
+    await bob.seesOnline(b)
     // On a loaded machine a reload may take longer than the grace period, and then it is an event.
     let slowest = GRACE
     let marks = []
@@ -245,8 +245,8 @@ describe("online and offline", { concurrency: 8 }, () => {
       }
     }
     await pass(GRACE + TOLD_WITHIN)
-    assert.deepEqual(told(asha, b, marks[0]), [])
-    assert.deepEqual(told(bob, b, marks[1]), [])
+    assert.deepEqual(eventsAbout(asha, b, marks[0]), [])
+    assert.deepEqual(eventsAbout(bob, b, marks[1]), [])
   })
 
   test("P8: a user with three tabs is online until the last one closes, in any order", async (t) => {
@@ -254,17 +254,17 @@ describe("online and offline", { concurrency: 8 }, () => {
     const b = somebody("b")
     const asha = await join(somebody("a"), { roster: "full" })
     const tabs = [await join(b), await join(b), await join(b)]
-    await asha.comes(b)
+    await asha.seesOnline(b)
     const since = asha.mark()
     tabs[1].close()
     tabs[1].close()
     await pass(GRACE + 300)
     tabs[0].cut()
     await pass(GRACE + 600)
-    assert.deepEqual(told(asha, b, since), [])
+    assert.deepEqual(eventsAbout(asha, b, since), [])
     tabs[2].close()
     await asha.sees("user_offline", about(b), { since })
-    assert.equal(told(asha, b).length, 2)
+    assert.equal(eventsAbout(asha, b).length, 2)
   })
 
   test("an aborted join leaves no user online", async (t) => {
@@ -290,11 +290,11 @@ describe("online and offline", { concurrency: 8 }, () => {
     const b = somebody("b")
     const asha = await join(somebody("a"), { roster: "full" })
     const ben = await join(b)
-    await asha.comes(b)
+    await asha.seesOnline(b)
     ben.socket.emit("user_activity")
     ben.close()
     await asha.sees("user_offline", about(b))
-    assert.equal(told(asha, b).at(-1).name, "offline")
+    assert.equal(eventsAbout(asha, b).at(-1).name, "offline")
   })
 
   test("a session without activity for PRESENCE_TTL times out, and the next activity brings it back", async (t) => {
@@ -306,7 +306,7 @@ describe("online and offline", { concurrency: 8 }, () => {
     // From before the last sign of life that the server can have seen: however late this hears of anything, it is not too early.
     const began = performance.now()
     const ben = await join("b")
-    await asha.comes("b")
+    await asha.seesOnline("b")
     const offline = await asha.sees("user_offline", about("b"))
     const took = performance.now() - began
     assert.equal(offline.reason, "timeout")
@@ -323,14 +323,14 @@ describe("online and offline", { concurrency: 8 }, () => {
     const beat = setInterval(() => asha.socket.emit("user_activity"), 500)
     t.after(() => clearInterval(beat))
     const ben = await join("b")
-    await asha.comes("b")
+    await asha.seesOnline("b")
     const conversationId = await conversationOf(brief, "b", "a")
     for (let n = 0; n < 8; n++) {
       await ben.must("send_private_message", { conversationId, content: `still here ${n}` })
       await pass(500)
     }
     assert.deepEqual(
-      told(asha, "b").filter(({ name }) => name === "offline"),
+      eventsAbout(asha, "b").filter(({ name }) => name === "offline"),
       [],
     )
     assert.equal((await asha.sees("user_offline", about("b"))).reason, "timeout")
@@ -344,7 +344,7 @@ describe("online and offline", { concurrency: 8 }, () => {
     const { join } = crowd(t, alone)
     const watcher = await join("w", { roster: "full" })
     const ben = await join("b")
-    await watcher.comes("b")
+    await watcher.seesOnline("b")
     ben.close()
     const first = await watcher.sees("user_offline", about("b"))
     await alone.stop()
@@ -386,7 +386,7 @@ describe("statuses and activities", { concurrency: 8 }, () => {
     await alone.start()
     const later = await join("a", { roster: "full" })
     const back = await join("b")
-    const online = await later.comes("b")
+    const online = await later.seesOnline("b")
     assert.equal(online.status, "busy")
     assert.equal(online.text, "focus")
     await back.must("set_status", { status: "online" })
@@ -415,11 +415,11 @@ describe("statuses and activities", { concurrency: 8 }, () => {
     const b = somebody("b")
     const asha = await join(somebody("a"), { roster: "full" })
     const [one, two] = [await join(b), await join(b)]
-    await asha.comes(b)
+    await asha.seesOnline(b)
     const since = asha.mark()
     await one.must("user_activity", { active: false })
     await pass(300)
-    assert.deepEqual(told(asha, b, since), [], "one device of two is idle")
+    assert.deepEqual(eventsAbout(asha, b, since), [], "one device of two is idle")
     await two.must("user_activity", { active: false })
     await asha.sees("user_updated", (data) => data.userId === b && data.status === "away", { since })
     await one.must("user_activity")
@@ -427,7 +427,7 @@ describe("statuses and activities", { concurrency: 8 }, () => {
     const quiet = asha.mark()
     for (let beat = 0; beat < 5; beat++) await one.must("user_activity")
     await pass(300)
-    assert.deepEqual(told(asha, b, quiet), [], "a heartbeat is no event")
+    assert.deepEqual(eventsAbout(asha, b, quiet), [], "a heartbeat is no event")
   })
 
   test("an activity belongs to its session and ends with it", async (t) => {
@@ -444,7 +444,7 @@ describe("statuses and activities", { concurrency: 8 }, () => {
     const since = asha.mark()
     one.close()
     await asha.knows(b, (one) => one.status && !one.activities?.length)
-    assert.equal(told(asha, b, since).at(-1).name, "updated")
+    assert.equal(eventsAbout(asha, b, since).at(-1).name, "updated")
     const foreign = await (await join(somebody("c"))).ask("set_activity", { activity })
     assert.equal(foreign.code, "not_found")
     assert.equal((await asha.ask("set_activity", { activity: { kind: "" } })).code, "invalid")

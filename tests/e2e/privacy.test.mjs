@@ -67,13 +67,13 @@ describe("privacy settings", { concurrency: 4 }, () => {
     const first = await enter(asha)
     const other = await enter(ben, { roster: "diff" })
     for (const client of watchers) {
-      await client.comes(asha.user.id)
-      await client.comes(ben.user.id)
+      await client.seesOnline(asha.user.id)
+      await client.seesOnline(ben.user.id)
     }
     assert.equal((await set(asha, { lastSeen: "nobody" })).body.success, true)
     first.close()
     for (const client of watchers) {
-      await client.goes(asha.user.id)
+      await client.seesOffline(asha.user.id)
       await until(() => leaves(client, asha.user.id).length === 1)
       assert.equal(leaves(client, asha.user.id)[0].lastSeenAt, null)
     }
@@ -90,7 +90,7 @@ describe("privacy settings", { concurrency: 4 }, () => {
       await client.must("watch_presence", { userIds: [ben.user.id] })
       again.push(client)
     }
-    for (const client of again.slice(0, 2)) await client.comes(ben.user.id)
+    for (const client of again.slice(0, 2)) await client.seesOnline(ben.user.id)
     other.close()
     for (const client of again) {
       await until(() => leaves(client, ben.user.id).length >= 1)
@@ -109,7 +109,7 @@ describe("privacy settings", { concurrency: 4 }, () => {
       return typeof users[0].lastSeenAt === "string"
     })
     for (const client of again) client.close()
-    await watchers[0].goes(asha.user.id)
+    await watchers[0].seesOffline(asha.user.id)
     await until(() => leaves(watchers[0], asha.user.id).length === 2)
     assert.equal(typeof leaves(watchers[0], asha.user.id)[1].lastSeenAt, "string")
   })
@@ -128,8 +128,8 @@ describe("privacy settings", { concurrency: 4 }, () => {
       return conversations[conversationId].receipts
     }
     const of = async (client, who) => (await receipts(client)).find((one) => one.userId === who.user.id)
-    const said = (await a.must("send_private_message", { conversationId, content: "one" })).message
-    await b.must("mark_read", { conversationId, seq: said.seq })
+    const sentMessage = (await a.must("send_private_message", { conversationId, content: "one" })).message
+    await b.must("mark_read", { conversationId, seq: sentMessage.seq })
     await a.sees("receipt", (one) => one.userId === ben.user.id && one.readSeq === 1)
 
     assert.equal((await set(ben, { receipts: false })).body.success, true)
@@ -150,7 +150,7 @@ describe("privacy settings", { concurrency: 4 }, () => {
       const mark = b.mark()
       const more = (await b.must("send_private_message", { conversationId, content: "more" })).message
       await a.sees("new_private_message", (one) => one.seq === more.seq)
-      const told = await b.sees(
+      const receiptEvent = await b.sees(
         "receipt",
         (one) => one.userId === asha.user.id && one.deliveredSeq >= more.seq,
         { since: mark },
@@ -163,7 +163,7 @@ describe("privacy settings", { concurrency: 4 }, () => {
       const all = b.all("receipt", delivered).filter((one) => one.userId === asha.user.id)
       await a.must("typing", { conversationId, isTyping: false })
       await b.sees("typing", (one) => !one.isTyping, { since: delivered })
-      return told.readSeq === 0 && all.length === 0
+      return receiptEvent.readSeq === 0 && all.length === 0
     })
     const seen = a.all("receipt", since[0]).filter((one) => one.userId === ben.user.id)
     assert.ok(

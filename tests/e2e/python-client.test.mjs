@@ -31,16 +31,16 @@ for (const transport of ["polling", "websocket"]) {
     const server = await serve(t, OPEN)
     const client = spawn(here(".venv/bin/python"), [here("python_restart.py"), server.url, transport])
     t.after(() => client.kill())
-    let said = ""
+    let output = ""
     for (const stream of [client.stdout, client.stderr]) {
       stream.setEncoding("utf8").on("data", (text) => {
-        said += text
+        output += text
       })
     }
-    await until(() => said.includes("in 1"), "it is in", 10_000)
+    await until(() => output.includes("in 1"), "it is in", 10_000)
     await server.stop()
     await server.start()
-    await until(() => said.includes("in 2") || client.exitCode !== null, "it is in again", 30_000)
-    assert.match(said, /in 2/)
+    await until(() => output.includes("in 2") || client.exitCode !== null, "it is in again", 30_000)
+    assert.match(output, /in 2/)
   })
 }

@@ -109,7 +109,7 @@ describe("one socket's requests", { concurrency: 4 }, () => {
     for (const id of long) await asha.send(id, "\u{1F4A1}".repeat(8_000))
 
     const have = Object.fromEntries(ids.map((id) => [id, 0]))
-    const told = new Set()
+    const announced = new Set()
     let left = ids
     for (let calls = 0; left.length; calls++) {
       assert.ok(calls < 20, "it goes on")
@@ -117,7 +117,7 @@ describe("one socket's requests", { concurrency: 4 }, () => {
       const answer = await asha.must("sync", { conversations: asked })
       const bytes = Buffer.byteLength(JSON.stringify(answer))
       assert.ok(bytes < 450_000, `${bytes} bytes in one answer`)
-      for (const { id } of answer.added) told.add(id)
+      for (const { id } of answer.added) announced.add(id)
       assert.ok(answer.added.length > 0, "some of the others are told each time")
       for (const [id, page] of Object.entries(answer.conversations)) {
         for (const entry of page.entries) assert.equal(entry.seq, ++have[id], "no gap")

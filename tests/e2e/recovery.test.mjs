@@ -42,7 +42,7 @@ describe("a lost connection", { concurrency: 4 }, () => {
     const id = await conversationOf(server, "asha", "ben")
     const asha = await join("asha", { roster: "diff", options: RECOVERY })
     const ben = await join("ben", { roster: "diff" })
-    await asha.comes("ben")
+    await asha.seesOnline("ben")
     for (let round = 0; round < 3; round++) {
       const before = asha.id
       const since = asha.mark()
@@ -53,7 +53,7 @@ describe("a lost connection", { concurrency: 4 }, () => {
       const { headSeq } = (await ben.must("sync", { conversations: { [id]: 0 } })).conversations[id]
       await ben.sees("receipt", (one) => one.userId === "asha" && one.deliveredSeq >= headSeq)
       assert.equal(asha.id, before)
-      await asha.comes(`guest${round}`)
+      await asha.seesOnline(`guest${round}`)
       await ben.send(id, `${round}.live`)
       await asha.sees("new_private_message", (message) => message.content === `${round}.live`, { since })
       const contents = asha.messages(since).map((message) => message.content)
@@ -65,7 +65,7 @@ describe("a lost connection", { concurrency: 4 }, () => {
       const snapshots = asha.all("online_users", since).length
       if (!isCluster) assert.equal(snapshots, 0, "no second snapshot: the stream went on")
       guest.close()
-      await asha.goes(`guest${round}`)
+      await asha.seesOffline(`guest${round}`)
       assert.ok((await asha.ask("send_private_message", { conversationId: id, content: "mine" })).success)
     }
     assert.equal(
@@ -93,11 +93,11 @@ describe("a lost connection", { concurrency: 4 }, () => {
     const asha = await join("asha", { options: RECOVERY })
     const ben = await join("ben", { roster: "diff" })
     await lose(asha)
-    await ben.goes("asha")
+    await ben.seesOffline("asha")
     assert.equal(await back(asha), true)
-    await ben.comes("asha")
+    await ben.seesOnline("asha")
     asha.close()
-    await ben.goes("asha")
+    await ben.seesOffline("asha")
   })
 
   const onFile = oneNodeOnly("it locks the SQLite file")
@@ -115,10 +115,10 @@ describe("a lost connection", { concurrency: 4 }, () => {
     const connected = 'lamplight_connections{transport="websocket"} 1'
     await until(async () => (await get(server, "/metrics")).text.includes(connected))
     letGo()
-    await ben.comes("asha")
-    await ben.goes("asha")
+    await ben.seesOnline("asha")
+    await ben.seesOffline("asha")
     assert.equal(await back(asha), true)
-    await ben.comes("asha")
+    await ben.seesOnline("asha")
   })
 
   const onMetrics = oneNodeOnly("each node counts its own sockets, and learns of the others' late")

@@ -53,8 +53,8 @@ for (const { name, set } of WIRES) {
       const answer = await set(asha, id, wanted)
       assert.deepEqual(settingsOf(answer.conversation), wanted)
       for (const device of [asha.client, asha.phone]) {
-        const told = await device.sees("conversation_updated", (one) => one.pinned, PATIENCE)
-        assert.deepEqual(settingsOf(told), wanted)
+        const updated = await device.sees("conversation_updated", (one) => one.pinned, PATIENCE)
+        assert.deepEqual(settingsOf(updated), wanted)
       }
       assert.deepEqual(settingsOf(await own(asha, id)), wanted)
       assert.deepEqual(settingsOf(await own(ben, id)), NONE)

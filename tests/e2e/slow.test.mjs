@@ -17,13 +17,13 @@ describe("timeouts of many seconds", { concurrency: 4 }, () => {
     const raw = new WebSocket(`ws://127.0.0.1:${server.port}/api/socketio/?EIO=4&transport=websocket`)
     t.after(() => raw.terminate())
     raw.on("open", () => raw.send("40"))
-    const said = []
-    raw.on("message", (data) => said.push(String(data)))
-    await until(() => said.some((text) => text.startsWith("40")))
+    const packets = []
+    raw.on("message", (data) => packets.push(String(data)))
+    await until(() => packets.some((text) => text.startsWith("40")))
     // Measured from before the cause, so that late events do not shorten the time.
     const began = performance.now()
     raw.send('42["join_user","silent"]')
-    await asha.comes("silent")
+    await asha.seesOnline("silent")
     const offline = await asha.sees("user_offline", (data) => data.userId === "silent", { within: 90_000 })
     const took = performance.now() - began
     t.diagnostic(`told after ${(took / 1_000).toFixed(1)} s`)

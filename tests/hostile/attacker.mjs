@@ -3,8 +3,8 @@ import { Agent } from "node:http"
 import { ATTACKER, ask, CONNECTIONS, token, wait } from "./harness.mjs"
 import { Peer } from "./peer.mjs"
 
-const [name, told] = process.argv.slice(2)
-const { url, seconds, given } = JSON.parse(told)
+const [name, options] = process.argv.slice(2)
+const { url, seconds, given } = JSON.parse(options)
 const it = await import(`./cases/${name}.mjs`)
 const until = performance.now() + seconds * 1_000
 const isOver = () => performance.now() >= until
@@ -26,8 +26,8 @@ const get = (path, how = {}) => ask(url, path, { agent, address: ATTACKER, ...ho
 const open = (how) => Peer.open(url, { address: ATTACKER, ...how })
 
 // Requests that still wait at the end do not matter.
-const said = await Promise.race([
+const report = await Promise.race([
   it.attack({ url, given, isOver, loop, get, open, token, wait, count: CONNECTIONS, address: ATTACKER }),
   wait(seconds * 1_000 + 1_500).then(() => it.tally?.() ?? null),
 ])
-process.send(said ?? null, () => process.exit(0))
+process.send(report ?? null, () => process.exit(0))

@@ -181,20 +181,20 @@ export async function run(name, { seconds = 10, after = 10_000 } = {}) {
 }
 
 /** Runs the attack in its own process and returns its report. */
-async function attacker(name, told) {
+async function attacker(name, options) {
   const [program, ...before] = [...pinned(1), process.execPath]
   const file = fileURLToPath(new URL("attacker.mjs", import.meta.url))
-  const child = fork(file, [name, JSON.stringify(told)], {
+  const child = fork(file, [name, JSON.stringify(options)], {
     execPath: program,
     execArgv: before,
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   })
-  const end = setTimeout(() => child.kill("SIGKILL"), (told.seconds + 30) * 1_000)
-  const said = await new Promise((resolve) => {
+  const end = setTimeout(() => child.kill("SIGKILL"), (options.seconds + 30) * 1_000)
+  const outcome = await new Promise((resolve) => {
     child.on("message", resolve)
     child.on("exit", () => resolve(null))
   })
   clearTimeout(end)
   child.kill("SIGKILL")
-  return said
+  return outcome
 }

@@ -235,14 +235,14 @@ test("M10: a tab and a fresh reader show the messages of the log", () => {
     2,
   )
   const shown = fold(log, "b")
-  const told = (messages) => {
+  const violationsOf = (messages) => {
     const violations = new Violations()
     checkMessages("history", messages, shown, violations)
     return violations.of("other messages")
   }
-  assert.equal(told(fold(log, "b")), 0)
-  assert.equal(told(shown.slice(1)), 4)
-  assert.equal(told(shown.map((message) => ({ ...message, content: "" }))), 2)
+  assert.equal(violationsOf(fold(log, "b")), 0)
+  assert.equal(violationsOf(shown.slice(1)), 4)
+  assert.equal(violationsOf(shown.map((message) => ({ ...message, content: "" }))), 2)
 })
 
 test("M9: deleted messages are not unread, and not the last one", () => {

@@ -148,14 +148,14 @@ describe.skipIf(!canRun)("time and lost connections", () => {
     await dan.signUp()
     const tab = await dan.context.newPage()
     /** The reports of the tabs: whether they were used in the last minute. */
-    const said: string[] = []
+    const reportsOfTabs: string[] = []
     for (const [name, page] of [
       ["first", dan.page],
       ["second", tab],
     ] as const) {
       const look = (sent: unknown) => {
         const found = /"user_activity",\{"active":(true|false)\}/.exec(String(sent))
-        if (found) said.push(`${name} ${found[1]}`)
+        if (found) reportsOfTabs.push(`${name} ${found[1]}`)
       }
       page.on("websocket", (socket) => socket.on("framesent", ({ payload }) => look(payload)))
       page.on("request", (request) => look(request.postData()))
@@ -189,7 +189,7 @@ describe.skipIf(!canRun)("time and lost connections", () => {
         [dan.page, tab].map((page) => page.evaluate(() => window.dispatchEvent(new Event("online")))),
       )
     await wake()
-    await until(() => said.includes("second false") && said.includes("first true"))
+    await until(() => reportsOfTabs.includes("second false") && reportsOfTabs.includes("first true"))
     // A marker, which arrives after the report of the second tab.
     const card = dan.page.locator('[data-testid="status-menu"]:visible')
     await card.click()

@@ -35,7 +35,7 @@ describe.skipIf(!canStart || !isCluster)("killed nodes under open pages", () => 
       const options = { subtree: true, childList: true, attributes: true }
       new MutationObserver(look).observe(document.body, options)
     })
-    const said = ["before"]
+    const texts = ["before"]
     for (const [index, node] of (server.cluster?.nodes ?? []).entries()) {
       await node.kill()
       for (const person of [asha, ben]) {
@@ -43,12 +43,12 @@ describe.skipIf(!canStart || !isCluster)("killed nodes under open pages", () => 
         await person.say(text)
         for (const reader of [asha, ben])
           await reader.message(text).and(reader.page.locator('[data-state="sent"]')).waitFor()
-        said.push(text)
+        texts.push(text)
       }
       await node.start()
     }
     for (const person of [asha, ben])
-      await expect.poll(() => person.page.locator("[data-content]").allInnerTexts()).toEqual(said)
+      await expect.poll(() => person.page.locator("[data-content]").allInnerTexts()).toEqual(texts)
     await expect.poll(() => asha.on("receipt").last().getAttribute("data-receipt")).toBe("read")
     const seen = await asha.page.evaluate(() => [...(window as unknown as { seen: Set<string> }).seen])
     expect(seen).toContain("online")

@@ -148,15 +148,15 @@ describe.skipIf(!canRun)("focus and stable positions", () => {
     const drawn = await row.evaluate((element) => {
       const face = element.querySelector(".avatar")?.getBoundingClientRect()
       const name = element.querySelector(".row-name")?.getBoundingClientRect()
-      const said = element.querySelector<HTMLElement>(".row-words")
+      const previewText = element.querySelector<HTMLElement>(".row-words")
       const first = document.createRange()
-      if (said?.firstChild) {
-        first.setStart(said.firstChild, 0)
-        first.setEnd(said.firstChild, 1)
+      if (previewText?.firstChild) {
+        first.setStart(previewText.firstChild, 0)
+        first.setEnd(previewText.firstChild, 1)
       }
       return {
         gap: (name?.left ?? 0) - (face?.right ?? 0),
-        begins: (said?.getBoundingClientRect().right ?? 0) - first.getBoundingClientRect().right,
+        begins: (previewText?.getBoundingClientRect().right ?? 0) - first.getBoundingClientRect().right,
       }
     })
     expect(drawn.gap).toBeLessThan(16)

@@ -184,10 +184,10 @@ describe.skipIf(!canStart)("the sign-in pages", () => {
     const asha = await (await Person.arrive(browser, server, "Asha")).signUp()
     const ben = await (await Person.arrive(browser, server, "Ben")).signUp()
     await asha.open(ben)
-    const said: string[] = []
+    const texts: string[] = []
     for (let i = 0; i < 24; i += 1) {
       const text = `number ${i}.`
-      said.push(text)
+      texts.push(text)
       await asha.say(text)
       if (i === 9) await server.kill()
       if (i === 17) await server.again()
@@ -205,7 +205,7 @@ describe.skipIf(!canStart)("the sign-in pages", () => {
       const answer = await fetch(`/api/privatechat/messages/${encodeURIComponent(id)}?limit=200`)
       return (await answer.json()).data.map((message: { content: string }) => message.content)
     })
-    expect(kept).toEqual(said)
+    expect(kept).toEqual(texts)
     await asha.close()
     await ben.close()
   })

@@ -161,8 +161,8 @@ describe.skipIf(!canRun)("announcements of sent and received messages", () => {
     await expect.poll(() => asha.focused()).toBe("composer")
     const sent = `polite: Your message to ${ben.name} was sent.`
     await expect.poll(spoken).toContain(sent)
-    const said = (await spoken()).filter((one) => one.includes("Your message"))
-    expect(said).toEqual([alert, sent])
+    const outcomes = (await spoken()).filter((one) => one.includes("Your message"))
+    expect(outcomes).toEqual([alert, sent])
     await expect
       .poll(async () => (await row("Shall we meet?")).description)
       .toMatch(/^(Sent|Delivered|Read)$/)

@@ -24,7 +24,7 @@ describe.skipIf(!canRun)("several tabs of one user", () => {
         static permission = "granted"
         constructor(title: string) {
           super()
-          localStorage.setItem("told", `${localStorage.getItem("told") ?? ""}|${title}`)
+          localStorage.setItem("told", `${localStorage.getItem("notified") ?? ""}|${title}`)
         }
         close() {}
       }
@@ -45,8 +45,8 @@ describe.skipIf(!canRun)("several tabs of one user", () => {
       await tab.locator('[data-testid="unread"]').waitFor()
       await expect.poll(() => tab.title()).toMatch(/^\(1\)/)
     }
-    const told = () => tabs[2]?.evaluate(() => localStorage.getItem("told"))
-    await expect.poll(told).toBe(`|${asha.name}`)
+    const notified = () => tabs[2]?.evaluate(() => localStorage.getItem("told"))
+    await expect.poll(notified).toBe(`|${asha.name}`)
 
     await tabs[2]?.locator('[data-testid="conversation-item"]').first().click()
     for (const tab of tabs) {
@@ -73,7 +73,7 @@ describe.skipIf(!canRun)("several tabs of one user", () => {
     const shared = () => tabs[0]?.locator('[data-testid="composer"]').inputValue()
     await expect.poll(shared).toBe("shared thought")
     // There was no notification for the message before the draft.
-    expect(await told()).toBe(`|${asha.name}`)
+    expect(await notified()).toBe(`|${asha.name}`)
 
     // Two tabs in which the user writes keep their own texts, and each text is sent once.
     const [one, other] = [tabs[0], tabs[2]].map((tab) => tab?.locator('[data-testid="composer"]'))
@@ -85,10 +85,10 @@ describe.skipIf(!canRun)("several tabs of one user", () => {
     await other?.press("Enter")
     expect(await one?.inputValue()).toBe("from the one tab")
     await one?.press("Enter")
-    const said = asha.page.locator('[data-testid="message"]:not([data-own]) [data-content]')
-    await expect.poll(() => said.allInnerTexts()).toEqual(["from the other", "from the one tab"])
+    const received = asha.page.locator('[data-testid="message"]:not([data-own]) [data-content]')
+    await expect.poll(() => received.allInnerTexts()).toEqual(["from the other", "from the one tab"])
     await expect.poll(async () => `${await one?.inputValue()}${await other?.inputValue()}`).toBe("")
-    expect(await told()).toBe(`|${asha.name}`)
+    expect(await notified()).toBe(`|${asha.name}`)
 
     // Closing one of three tabs keeps the user online. Cleo leaves after that as a marker: once she is offline, he would be too.
     const cleo = await (await Person.arrive(browser, server, "Cleo")).signUp()

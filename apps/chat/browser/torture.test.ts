@@ -138,10 +138,10 @@ describe.skipIf(!canStart)("two users while the network is cut and the server ki
             ),
         )
         expect([...untrue, ...fresh.complaints]).toEqual([])
-        const told = notices.flat().filter(({ kind }) => kind === "toast").length
+        const toastCount = notices.flat().filter(({ kind }) => kind === "toast").length
         const seconds = ((performance.now() - began) / 1_000).toFixed(0)
         console.log(
-          `seed ${seed}, ${seconds} s: ${truth.length} messages in ${entries.length} entries, ${whole} files, ${plan.faults.length} faults, ${told} toasts, ${JSON.stringify(ledger.counts)}`,
+          `seed ${seed}, ${seconds} s: ${truth.length} messages in ${entries.length} entries, ${whole} files, ${plan.faults.length} faults, ${toastCount} toasts, ${JSON.stringify(ledger.counts)}`,
         )
         // A run with few successful actions proves little.
         const isNot = Object.entries(ledger.counts).filter(([what]) => what.includes(": "))

@@ -124,10 +124,10 @@ describe("the user's account", () => {
     ["closed", "closed"],
     ["open", "open"],
     [undefined, "open"],
-  ] as const)("registration follows the server's answer: %s", async (said, known) => {
+  ] as const)("registration follows the server's answer: %s", async (answered, known) => {
     const world = makeWorld()
     world.server.isLocal = true
-    world.server.registration = said
+    world.server.registration = answered
     const { client } = makeTab(world, { userId: undefined as never })
     expect(await client.session()).toBeNull()
     expect(client.me.get().registration).toBe(known)

@@ -73,7 +73,7 @@ describe.each(["client", "react"])("F24 @lamplight/%s", (name) => {
 })
 
 test("F24 require() works without require(esm), as in Jest", () => {
-  const said = node(
+  const output = node(
     "use.cjs",
     `const { createLamplight, memoryStorage, LamplightError } = require("@lamplight/client")
      const { toSvelte } = require("@lamplight/client/svelte")
@@ -86,11 +86,11 @@ test("F24 require() works without require(esm), as in Jest", () => {
        console.log(typeof useRoster, typeof LamplightProvider, new LamplightError({ code: "x", message: "", retryable: false }).code)
      })`,
   )
-  expect(said.trim().split("\n")).toEqual(["idle", "offline", "closed", "function function x"])
+  expect(output.trim().split("\n")).toEqual(["idle", "offline", "closed", "function function x"])
 })
 
 test("F24 import has the same names", () => {
-  const said = node(
+  const output = node(
     "use.mjs",
     `import * as client from "@lamplight/client"
      import * as svelte from "@lamplight/client/svelte"
@@ -99,7 +99,7 @@ test("F24 import has the same names", () => {
      console.log(Object.keys(client).sort().join() === Object.keys(require("@lamplight/client")).sort().join())
      console.log(Object.keys(svelte).join())`,
   )
-  expect(said).toBe("true\ntoSvelte\n")
+  expect(output).toBe("true\ntoSvelte\n")
 })
 
 test("F24 a script tag works", async () => {

@@ -82,9 +82,9 @@ describe("the doctor", () => {
   })
 
   test("LL-104: a Host without its port is not reported as a stripped upgrade", async () => {
-    const told =
+    const explanation =
       "Pages of https://app.example.com may not speak to this server. (LL-104: add it to ALLOWED_ORIGINS.)"
-    const second = () => new Response(`{"code":4,"message":"${told}"}`, { status: 403 })
+    const second = () => new Response(`{"code":4,"message":"${explanation}"}`, { status: 403 })
     const front = { ...good, second, webSocket: false }
     const { diagnosis, codes } = await examine(front, { url: "" })
     expect(codes).toEqual(["LL-104"])
@@ -97,11 +97,11 @@ describe("the doctor", () => {
   })
 
   test("a refusal is reported with the server's details about the token", async () => {
-    const said = "The signature does not fit (HS256); expected a signature by the server's key."
+    const problem = "The signature does not fit (HS256); expected a signature by the server's key."
     const fix = "Use the same JWT_SECRET on both sides."
     world.server.refuse = (what) =>
       what === "join_user"
-        ? refusal("unauthenticated", false, { error: `${said} ${fix} (bad_signature)` })
+        ? refusal("unauthenticated", false, { error: `${problem} ${fix} (bad_signature)` })
         : undefined
     const getToken = () => jwt({ sub: "me", exp: world.clock.now() / 1000 + 300 })
     const { client } = await examine(good, { userId: undefined as never, getToken })

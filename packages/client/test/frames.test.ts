@@ -17,16 +17,16 @@ const frame = (name: string) => {
 
 /** A server that only replays the frames. */
 async function framed() {
-  const heard = new Map<string, (said: unknown) => void>()
+  const handlers = new Map<string, (said: unknown) => void>()
   const socket: SocketLike = {
     connected: true,
     id: "socket",
-    on: (event, listener) => heard.set(event, listener),
+    on: (event, listener) => handlers.set(event, listener),
     emit(event, _payload, ack) {
       const name = frames[`reply ${event}`] ? `reply ${event}` : "reply done"
       queueMicrotask(() => (ack as undefined | ((answer: unknown) => void))?.(frame(name)))
     },
-    connect: () => queueMicrotask(() => heard.get("connect")?.(undefined)),
+    connect: () => queueMicrotask(() => handlers.get("connect")?.(undefined)),
     disconnect() {},
   }
   const replies: [RegExp, string][] = [
@@ -52,7 +52,7 @@ async function framed() {
   })
   client.retain()
   await settle()
-  return { client, clock, say: (name: string) => heard.get(name)?.(frame(`event ${name}`)) }
+  return { client, clock, say: (name: string) => handlers.get(name)?.(frame(`event ${name}`)) }
 }
 
 describe("frames of the wire protocol", () => {

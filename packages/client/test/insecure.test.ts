@@ -22,18 +22,18 @@ async function collect(withLock: ReturnType<typeof browserLock>) {
   const world = makeWorld()
   world.server.addConversation("7", "me", "asha")
   const tabs = [makeTab(world, { withLock }), makeTab(world, { withLock })]
-  const heard: [string, boolean][][] = []
+  const received: [string, boolean][][] = []
   for (const { client } of tabs) {
     const own: [string, boolean][] = []
     client.onMessage((message: Message, isLeader) => own.push([message.content, isLeader]))
-    heard.push(own)
+    received.push(own)
     client.retain()
   }
   await world.clock.advance(1_000)
   world.server.say("7", "asha", "hello")
   await world.clock.advance(10_000)
   for (const { client } of tabs) client.close()
-  return heard
+  return received
 }
 
 describe("F21 without the APIs of secure contexts", () => {
@@ -83,11 +83,11 @@ describe("F21 without the APIs of secure contexts", () => {
     const { client } = makeTab(world)
     const thrown: unknown[] = []
     const catchThem = (error: unknown) => thrown.push(error)
-    const heard = vi.fn()
+    const received = vi.fn()
     client.onMessage(() => {
       throw new Error("a mistake of the page's")
     })
-    client.onMessage(heard)
+    client.onMessage(received)
     client.retain()
     await world.clock.advance(1_000)
     const others = process.listeners("uncaughtException")
@@ -97,7 +97,7 @@ describe("F21 without the APIs of secure contexts", () => {
     await world.clock.advance(1_000)
     process.removeAllListeners("uncaughtException")
     for (const other of others) process.on("uncaughtException", other)
-    expect(heard).toHaveBeenCalledTimes(1)
+    expect(received).toHaveBeenCalledTimes(1)
     expect(thrown).toHaveLength(1)
     client.close()
   })

@@ -44,8 +44,8 @@ describe.each(["new_private_message", "conversation_entry"])("live, as %s", (eve
     server.say("8", "asha", "elsewhere")
     await clock.advance(500)
     const before = { rows: state().rows, pages: calls("/messages/7"), lists: calls("/conversations") }
-    const heard: string[] = []
-    client.onMessage(({ content }) => heard.push(content))
+    const received: string[] = []
+    client.onMessage(({ content }) => received.push(content))
     server.deliver(server.storeOther("7"), undefined, event)
     await clock.advance(5_000)
     expect(state()).toMatchObject({ headSeq: 3, catchingUp: false, status: "ready" })
@@ -61,7 +61,7 @@ describe.each(["new_private_message", "conversation_entry"])("live, as %s", (eve
     expect(texts()).toEqual(["one", "two", "three"])
     expect(item()).toMatchObject({ unread: 3, headSeq: 4, lastMessage: { content: "three" } })
     expect(calls("/messages/7")).toBe(before.pages)
-    expect(heard).toEqual(["three"])
+    expect(received).toEqual(["three"])
   })
 
   test("an entry of an unknown kind moves the head of a conversation that is not open", async () => {

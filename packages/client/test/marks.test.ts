@@ -182,20 +182,21 @@ describe("read marks", () => {
 describe("typing", () => {
   test("typing is sent at most every 3 s, and its end is sent", async () => {
     const { clock, server, seven } = await ready()
-    const told = () => server.seen.filter(({ what }) => what === "typing").map(({ body }) => body.isTyping)
+    const typingEvents = () =>
+      server.seen.filter(({ what }) => what === "typing").map(({ body }) => body.isTyping)
     for (let at = 0; at < 40; at++) {
       seven.setTyping(true)
       await clock.advance(100)
     }
-    expect(told()).toEqual([true, true])
+    expect(typingEvents()).toEqual([true, true])
     seven.setTyping(false)
     seven.setTyping(false)
     await clock.advance(100)
-    expect(told()).toEqual([true, true, false])
+    expect(typingEvents()).toEqual([true, true, false])
     await seven.send("done")
     seven.setTyping(false)
     await clock.advance(100)
-    expect(told()).toHaveLength(3)
+    expect(typingEvents()).toHaveLength(3)
   })
 
   test("typing ends after its timeout, when it is withdrawn, or with the sender's message", async () => {
@@ -253,13 +254,13 @@ describe("typing", () => {
     const { client, clock, server, seven } = await ready(new Browser(), world, {
       clock: { now: () => now() + skewMs, uptime: now, after },
     })
-    const told = () => server.seen.filter(({ what }) => what === "typing").length
+    const typingEvents = () => server.seen.filter(({ what }) => what === "typing").length
     seven.setTyping(true)
     await clock.advance(3_000)
     skewMs = -3_600_000
     seven.setTyping(true)
     await clock.advance(10)
-    expect(told()).toBe(2)
+    expect(typingEvents()).toBe(2)
     client.close()
   })
 })
@@ -369,16 +370,16 @@ describe("notifications", () => {
     const first = await ready(browser)
     const tabs = [first]
     for (let at = 1; at < 10; at++) tabs.push(await ready(browser, first.world))
-    const heard: boolean[] = []
-    for (const tab of tabs) tab.client.onMessage((_, isLeader) => heard.push(isLeader))
+    const leaders: boolean[] = []
+    for (const tab of tabs) tab.client.onMessage((_, isLeader) => leaders.push(isLeader))
     first.server.say("7", "asha", "ping")
     await first.clock.advance(10)
-    expect(heard).toHaveLength(10)
-    expect(heard.filter(Boolean)).toHaveLength(1)
+    expect(leaders).toHaveLength(10)
+    expect(leaders.filter(Boolean)).toHaveLength(1)
     // What is one's own makes no sound.
     first.server.say("7", "me", "mine")
     await first.clock.advance(10)
-    expect(heard).toHaveLength(10)
+    expect(leaders).toHaveLength(10)
   })
 
   test("M9 marks that two tabs made offline both survive a reload", async () => {

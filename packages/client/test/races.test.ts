@@ -357,8 +357,8 @@ describe("another user", () => {
     server.session = "me"
     for (const id of ["me", "next"]) server.addUser(id)
     const { client, wires } = makeTab(world, { userId: undefined as never })
-    const heard: string[] = []
-    client.onMessage(({ content }) => heard.push(content))
+    const received: string[] = []
+    client.onMessage(({ content }) => received.push(content))
     client.retain()
     await world.clock.advance(1_000)
     server.addConversation("7", "me", "asha")
@@ -372,7 +372,7 @@ describe("another user", () => {
     await out
     late.open()
     await world.clock.advance(1_000)
-    expect(heard).toEqual([])
+    expect(received).toEqual([])
     client.close()
   })
 

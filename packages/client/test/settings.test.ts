@@ -63,16 +63,16 @@ describe("settings of a conversation", () => {
   test("a mute expires", async () => {
     const { set, total, until, clock, client } = await ready()
     const muted = () => client.conversation("e").item.get()?.muted
-    let told = 0
-    client.unread.subscribe(() => told++)
+    let notifications = 0
+    client.unread.subscribe(() => notifications++)
     await set("e", { mutedUntil: until(25 * HOUR) })
     expect([muted(), total()]).toEqual([true, 10])
     await clock.advance(25 * HOUR - 1_000)
     expect([muted(), total()]).toEqual([true, 10])
-    const before = told
+    const before = notifications
     await clock.advance(1_000)
     expect([muted(), total()]).toEqual([false, 15])
-    expect(told).toBeGreaterThan(before)
+    expect(notifications).toBeGreaterThan(before)
     await set("e", { mutedUntil: until(HOUR) })
     await set("e", { mutedUntil: null })
     expect([muted(), total()]).toEqual([false, 15])

@@ -42,14 +42,14 @@ test("a burst notifies a few times and once more with the last state, all stores
 
 test("an unsubscribed listener is not called for a pending notification", async () => {
   const { store, add } = counter()
-  let told = 0
-  const end = pacedSubscribe(store)(() => told++)
+  let calls = 0
+  const end = pacedSubscribe(store)(() => calls++)
   for (let at = 0; at < 50; at++) {
     add()
     await null
   }
-  const before = told
+  const before = calls
   end()
   await new Promise((resolve) => setTimeout(resolve, 20))
-  expect(told).toBe(before)
+  expect(calls).toBe(before)
 })

@@ -31,10 +31,10 @@ function container(width, height, colour, rows, ...texts) {
 }
 
 /** A grey PNG with a text that says where it was taken. Its header may claim another width. */
-export function png(width, height, said = width, shade = 0x80) {
+export function png(width, height, headerWidth = width, shade = 0x80) {
   const rows = Buffer.alloc((width + 1) * height, shade)
   for (let row = 0; row < height; row++) rows[row * (width + 1)] = 0
-  return container(said, height, 0, rows, "Comment\0a secret place")
+  return container(headerWidth, height, 0, rows, "Comment\0a secret place")
 }
 
 /** A PNG of pixels, three bytes each: red, green, blue. */

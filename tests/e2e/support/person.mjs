@@ -49,8 +49,8 @@ export class Client {
   }
 
   /** Waits until this socket sees a user online, or offline. */
-  comes = (userId, limit) => this.knows(userId, (one) => Boolean(one.status), limit)
-  goes = (userId, limit) => this.knows(userId, (one) => !one.status, limit)
+  seesOnline = (userId, limit) => this.knows(userId, (one) => Boolean(one.status), limit)
+  seesOffline = (userId, limit) => this.knows(userId, (one) => !one.status, limit)
 
   get id() {
     return this.socket.id

@@ -14,11 +14,11 @@ export async function watch(context: BrowserContext, page: Page): Promise<Notice
   const note = (kind: Notice["kind"], text: string) => notices.push({ at: performance.now(), kind, text })
   await context.exposeBinding("tellToast", (_, text: string) => note("toast", text))
   await context.addInitScript(() => {
-    const told = new WeakSet<Element>()
+    const recorded = new WeakSet<Element>()
     new MutationObserver(() => {
       for (const toast of document.querySelectorAll<HTMLElement>("[data-sonner-toast]")) {
-        if (told.has(toast)) continue
-        told.add(toast)
+        if (recorded.has(toast)) continue
+        recorded.add(toast)
         ;(window as unknown as { tellToast(text: string): void }).tellToast(toast.innerText)
       }
     }).observe(document, { childList: true, subtree: true })

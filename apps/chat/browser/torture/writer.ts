@@ -30,9 +30,11 @@ export class Writer {
     for (const [at, action] of actions.entries()) {
       await this.rig.next(this.who)
       const began = performance.now()
-      const told = await this.#act(action)
-      this.ledger.count(told === "" ? action.do : `${action.do}: ${told}`)
-      this.rig.log(`${this.#name} ${at} ${action.do} ${told} ${(performance.now() - began).toFixed(0)} ms`)
+      const obstacle = await this.#act(action)
+      this.ledger.count(obstacle === "" ? action.do : `${action.do}: ${obstacle}`)
+      this.rig.log(
+        `${this.#name} ${at} ${action.do} ${obstacle} ${(performance.now() - began).toFixed(0)} ms`,
+      )
     }
   }
 

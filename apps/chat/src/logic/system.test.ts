@@ -52,20 +52,20 @@ describe("changes of a group in its thread", () => {
 
   it("name the actor, the change and the members", () => {
     const names: Record<string, string> = { asha: "Asha", ben: "Ben", me: "Nobody" }
-    const said = (changes: SystemChange[], senderId: string | null = "asha") =>
+    const sentences = (changes: SystemChange[], senderId: string | null = "asha") =>
       systemText(system(1, changes, senderId), "me", (id) => names[id] ?? id)
         .join(" / ")
         .replace(/[\u2066-\u2069]/g, "")
-    expect(said([{ kind: "created", userIds: ["me"] }])).toBe("Asha created the group")
-    expect(said([{ kind: "added", userIds: ["ben", "me"] }])).toBe("Asha added you and Ben")
-    expect(said([{ kind: "removed", userIds: ["ben"] }], "me")).toBe("You removed Ben")
-    expect(said([{ kind: "added", userIds: ["ben"] }], null)).toBe("Added to the group: Ben")
-    expect(said([{ kind: "role", userId: "me", role: "admin" }])).toBe("Asha made you an admin")
-    expect(said([{ kind: "left" }, { kind: "role", userId: "me", role: "owner" }])).toBe(
+    expect(sentences([{ kind: "created", userIds: ["me"] }])).toBe("Asha created the group")
+    expect(sentences([{ kind: "added", userIds: ["ben", "me"] }])).toBe("Asha added you and Ben")
+    expect(sentences([{ kind: "removed", userIds: ["ben"] }], "me")).toBe("You removed Ben")
+    expect(sentences([{ kind: "added", userIds: ["ben"] }], null)).toBe("Added to the group: Ben")
+    expect(sentences([{ kind: "role", userId: "me", role: "admin" }])).toBe("Asha made you an admin")
+    expect(sentences([{ kind: "left" }, { kind: "role", userId: "me", role: "owner" }])).toBe(
       "Asha left the group / You are now an owner",
     )
-    expect(said([{ kind: "renamed", name: "Trip" }])).toBe("Asha named the group “Trip”")
-    expect(said([{ kind: "renamed", name: null }], "me")).toBe("You removed the name of the group")
-    expect(said([{ kind: "picture", avatarUrl: null }])).toBe("Asha removed the picture of the group")
+    expect(sentences([{ kind: "renamed", name: "Trip" }])).toBe("Asha named the group “Trip”")
+    expect(sentences([{ kind: "renamed", name: null }], "me")).toBe("You removed the name of the group")
+    expect(sentences([{ kind: "picture", avatarUrl: null }])).toBe("Asha removed the picture of the group")
   })
 })

@@ -21,7 +21,7 @@ export function Announcer({
   nameOf: (userId: string) => string
 }) {
   const spokenTo = useRef<number | null>(null)
-  const [said, setSaid] = useState<{ key: string; text: string }[]>([])
+  const [lines, setLines] = useState<{ key: string; text: string }[]>([])
 
   useEffect(() => {
     if (!ready) return
@@ -38,7 +38,7 @@ export function Announcer({
       if (!row.mine && !row.deletedAt) fresh.unshift(row)
     }
     if (fresh.length === 0) return
-    setSaid(
+    setLines(
       fresh.length > SPOKEN
         ? [{ key: `${from}-${head}`, text: words.thread.newer(fresh.length) }]
         : fresh.map((row) => ({
@@ -52,7 +52,7 @@ export function Announcer({
   }, [rows, ready, nameOf])
 
   // Messages deleted since then must not stay readable for screen readers.
-  const kept = said.filter(({ key }) => !rows.some((row) => row.key === key && row.deletedAt))
+  const kept = lines.filter(({ key }) => !rows.some((row) => row.key === key && row.deletedAt))
   return (
     <div className="sr-only" aria-live="polite" data-testid="announcer">
       {kept.map(({ key, text }) => (
