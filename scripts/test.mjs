@@ -59,7 +59,7 @@ const FAILED_FILE = /^ FAIL {2}(browser\/\S+\.test\.ts)/
 /** Lines that name a test that failed, as cargo, Vitest and Node's runner print them. */
 const FAILURE =
   /^(\s*(✖|×|❯ .*\|.*failed| FAIL )|not ok |test .* FAILED$|failures:|\s*---- .* stdout ----|thread '.*panicked at|.*AssertionError|Error: |error(\[E\d+\])?: )/
-const KEPT = 40
+const MAX_LINES = 40
 
 const args = process.argv.slice(2)
 const isRepeated = args.includes("--again")
@@ -95,19 +95,19 @@ function run(name, mark = "", files = []) {
         const text = stripVTControlCharacters(line)
         if (FAILURE.test(text)) failures.push(text)
         last.push(text)
-        if (last.length > KEPT) last.shift()
+        if (last.length > MAX_LINES) last.shift()
       })
     child.on("close", (code, signal) => {
       if (code === 0) return resolve(null)
-      const told = failures.length > 0 ? failures.slice(0, KEPT) : last
-      resolve([`ended with ${signal ?? `code ${code}`}`, ...told])
+      const lines = failures.length > 0 ? failures.slice(0, MAX_LINES) : last
+      resolve([`ended with ${signal ?? `code ${code}`}`, ...lines])
     })
   })
 }
 
 /** The files with failed tests, each once. Empty if the lines do not name them, or were too many to be stored. */
 function filesOf(failures) {
-  if (!failures || failures.length > KEPT) return []
+  if (!failures || failures.length > MAX_LINES) return []
   return [...new Set(failures.flatMap((line) => FAILED_FILE.exec(line)?.[1] ?? []))]
 }
 
