@@ -23,6 +23,7 @@ use crate::{
         payload,
     },
     dispatch::Dispatch,
+    link::Link,
     session::{Item, Session},
     timers::TimerKind,
     websocket::{ReadEnd, WebSocket},
@@ -33,20 +34,6 @@ const MESSAGES_PER_RUN: usize = 64;
 
 /// Close code "Try Again Later" (<https://www.iana.org/assignments/websocket>).
 const TRY_AGAIN_LATER: u16 = 1013;
-
-pub(crate) enum Link {
-    Polling,
-    WebSocket(WebSocket),
-}
-
-impl Link {
-    pub(crate) fn kind(&self) -> TransportKind {
-        match self {
-            Self::Polling => TransportKind::Polling,
-            Self::WebSocket(_) => TransportKind::WebSocket,
-        }
-    }
-}
 
 /// The protocol on top of Engine.IO.
 enum Protocol {
@@ -141,7 +128,7 @@ impl Driver {
             }
             let mut can_write = false;
             if let Link::WebSocket(websocket) = &mut self.link {
-                match websocket.flush(&self.session, cx) {
+                match self.session.flush(websocket, cx) {
                     Ok(all) => can_write = all,
                     Err(_) => self.session.close(DisconnectReason::TransportClose),
                 }
@@ -218,7 +205,7 @@ impl Driver {
         let mut outcome = Ok(());
         let (session, protocol, close_code) =
             (&self.session, &mut self.protocol, &mut self.close_code);
-        let end = websocket.read(session, cx, limits, &mut |message| {
+        let end = websocket.read(&|| session.received(), cx, limits, &mut |message| {
             *budget = budget.saturating_sub(1);
             outcome = handle_message(session, protocol, close_code, message);
             if outcome.is_err() || *budget == 0 || !protocol.can_receive(session) {

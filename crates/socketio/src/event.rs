@@ -1,12 +1,15 @@
 //! Events from clients, and replies to them.
 
-use std::{fmt, ops::Range, sync::Weak};
+use std::{fmt, future::Future, ops::Range, pin::Pin, sync::Weak};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{EmitError, codec::json};
+
+/// A boxed future, as [`crate::Handler::event`] returns it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// An event that a client sent (Socket.IO protocol 5, packet types EVENT and BINARY_EVENT).
 pub struct Event {

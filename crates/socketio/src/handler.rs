@@ -1,14 +1,8 @@
-//! The trait that an application implements, and its types.
+//! The trait that an application implements.
 
-use std::{any::Any, borrow::Cow, future::Future, net::SocketAddr, pin::Pin, sync::Arc};
+use std::future::Future;
 
-use http::{Extensions, HeaderMap, StatusCode, Uri};
-use serde_json::value::RawValue;
-
-use crate::{DisconnectReason, Event, Socket};
-
-/// A boxed future, as [`Handler::event`] returns it.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+use crate::{BoxFuture, ConnectError, ConnectRequest, DisconnectReason, Event, Socket};
 
 /// The application's logic for one namespace.
 pub trait Handler: Send + Sync + 'static {
@@ -138,125 +132,5 @@ pub trait Handler: Send + Sync + 'static {
     /// call of [`Socket::disconnect`].
     fn disconnected(&self, socket: &Socket<Self::Data>, reason: DisconnectReason) {
         let _ = (socket, reason);
-    }
-}
-
-/// A client's request to join a namespace (Socket.IO protocol 5, packet type CONNECT).
-#[derive(Debug)]
-pub struct ConnectRequest {
-    /// The id of the socket if the request is accepted. (A recovered socket has its previous id.)
-    pub socket_id: String,
-    /// The namespace's name, with its leading slash.
-    pub namespace: Box<str>,
-    /// The client's `auth` payload: a JSON object. Clients that resume a socket add the keys `pid`
-    /// and `offset`.
-    pub auth: Option<Box<RawValue>>,
-    /// The HTTP request that opened the connection.
-    pub handshake: Arc<Handshake>,
-}
-
-/// The HTTP request that opened a connection. [`crate::Config::retain_handshake`] sets how long it
-/// is kept.
-#[derive(Debug, Clone)]
-pub struct Handshake {
-    /// The request's headers.
-    pub headers: HeaderMap,
-    /// The request's path and query.
-    pub uri: Uri,
-    /// The client's address, as the application passed it to [`crate::SocketIo::handle`].
-    pub peer: SocketAddr,
-    /// Whether the request arrived encrypted, according to a [`Secure`] among the request's
-    /// extensions.
-    pub secure: bool,
-    /// The extensions that the application added to the request before it passed it to
-    /// [`crate::SocketIo::handle`].
-    pub extensions: Extensions,
-}
-
-impl Handshake {
-    pub(crate) fn bare(peer: SocketAddr) -> Self {
-        Self {
-            headers: HeaderMap::new(),
-            uri: Uri::default(),
-            peer,
-            secure: false,
-            extensions: Extensions::new(),
-        }
-    }
-
-    /// Returns the first query parameter with this name, percent-decoded; invalid UTF-8 becomes
-    /// U+FFFD.
-    pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
-        crate::query::find(self.uri.query().unwrap_or(""), name)
-    }
-
-    pub(crate) fn wants_base64(&self) -> bool {
-        crate::query::wants_base64(self.uri.query().unwrap_or(""))
-    }
-}
-
-/// A request extension with which the application marks requests that arrived over TLS.
-#[derive(Debug, Clone, Copy)]
-pub struct Secure(
-    /// True for `https` and `wss`.
-    pub bool,
-);
-
-/// A request extension that is dropped when the connection ends, for example to count the
-/// connections of a user.
-///
-/// In a request that opens a connection, it lives as long as the connection, whether or not the
-/// client joins a namespace. In a request that upgrades a connection, it lives until the upgrade is
-/// complete or its WebSocket is closed.
-#[derive(Clone)]
-pub struct ConnectionGuard(
-    /// The value that is dropped when the connection ends.
-    pub Arc<dyn Any + Send + Sync>,
-);
-
-/// Why a CONNECT is refused: the `message` and `data` of a CONNECT_ERROR (Socket.IO protocol 5).
-#[derive(Debug)]
-pub struct ConnectError {
-    /// A message for people; `err.message` in the client.
-    pub message: String,
-    /// JSON data for programs; `err.data` in the client.
-    pub data: Option<Box<RawValue>>,
-}
-
-impl ConnectError {
-    /// Creates an error without data.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            data: None,
-        }
-    }
-
-    /// Creates an error with data. Data that does not serialize to JSON is left out.
-    pub fn with_data<T: serde::Serialize + ?Sized>(message: impl Into<String>, data: &T) -> Self {
-        Self {
-            message: message.into(),
-            data: serde_json::value::to_raw_value(data).ok(),
-        }
-    }
-}
-
-/// Why a request is refused before it reaches a session: see [`crate::Builder::allow_request`].
-#[derive(Debug, Clone)]
-pub struct Refusal {
-    /// The status of the response; use 403 if unsure. A WebSocket request is answered with 400
-    /// whatever this is, as in Node.
-    pub status: StatusCode,
-    /// A message for people who read the response.
-    pub message: String,
-}
-
-impl Refusal {
-    /// Creates a refusal with status 403.
-    pub fn forbidden(message: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::FORBIDDEN,
-            message: message.into(),
-        }
     }
 }

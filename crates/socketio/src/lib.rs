@@ -72,17 +72,21 @@ mod body;
 mod broadcast;
 pub mod codec;
 mod config;
+mod connect;
 mod dispatch;
 mod driver;
 mod engine;
+mod error;
 mod event;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod handler;
+mod handshake;
 mod http_deadline;
 mod http_stream;
 mod id;
+mod link;
 #[cfg(test)]
 mod models;
 mod moving;
@@ -119,11 +123,12 @@ pub use broadcast::{Adapter, Broadcast, Target};
 #[cfg(feature = "deflate")]
 pub use config::Deflate;
 pub use config::{Config, Parser, Recovery, Transports};
+pub use connect::{ConnectError, ConnectRequest};
 pub use engine::{EngineConnection, EngineHandler, EngineMessage};
-pub use event::{Ack, AckReply, Event};
-pub use handler::{
-    BoxFuture, ConnectError, ConnectRequest, ConnectionGuard, Handler, Handshake, Refusal, Secure,
-};
+pub use error::{AckError, EmitError};
+pub use event::{Ack, AckReply, BoxFuture, Event};
+pub use handler::Handler;
+pub use handshake::{ConnectionGuard, Handshake, Refusal, Secure};
 pub use http_deadline::{HttpDeadline, RequestGuard};
 pub use http_stream::HttpStream;
 pub use nodes::{NodeTag, Nodes};
@@ -135,7 +140,7 @@ pub use serve::{Serve, serve};
 #[cfg(feature = "tls")]
 pub use serve::{Tls, TlsError};
 pub use server::{Builder, Connections, SocketIo};
-pub use socket::{AckError, EmitError, Socket};
+pub use socket::Socket;
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 pub use write_timeout::WriteTimeout;

@@ -11,11 +11,12 @@ use http::{
 use tokio::time::Instant;
 
 use crate::{
-    Body, ConnectionGuard, DisconnectReason, Handshake, Rejection, Secure, TransportKind,
+    Body, ConnectionGuard, DisconnectReason, Handshake, Rejection, TransportKind,
     admission::AdmissionGuard,
     codec::payload,
-    driver::{self, Link},
+    driver,
     id::Id,
+    link::Link,
     moving,
     nodes::Owner,
     packet, query,
@@ -306,42 +307,12 @@ pub(crate) fn names_open_session(server: &Server, uri: &Uri) -> bool {
     query::find(uri.query().unwrap_or(""), "sid").is_some_and(|sid| find(server, &sid).is_some())
 }
 
-/// The handshake request as the application sees it.
-pub(crate) fn handshake(server: &Server, parts: Parts, peer: SocketAddr) -> Handshake {
-    let secure = parts
-        .extensions
-        .get::<Secure>()
-        .is_some_and(|secure| secure.0);
-    let Parts {
-        mut headers,
-        mut uri,
-        extensions,
-        ..
-    } = parts;
-    if server.config.retain_handshake {
-        // As parsed, header values keep the whole buffer that hyper read them into alive.
-        for value in headers.values_mut() {
-            if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
-                *value = copy;
-            }
-        }
-        uri = uri.to_string().parse().unwrap_or(uri);
-    }
-    Handshake {
-        headers,
-        uri,
-        peer,
-        secure,
-        extensions,
-    }
-}
-
 fn open_polling(server: &Arc<Server>, parts: Parts, peer: SocketAddr) -> Response<Body> {
     let admission_guard = match AdmissionGuard::take(server, peer.ip()) {
         Ok(admission_guard) => admission_guard,
         Err(why) => return reject(server, why),
     };
-    let handshake = handshake(server, parts, peer);
+    let handshake = Handshake::of(parts, peer, server.config.retain_handshake);
     match server.open(admission_guard, Link::Polling, handshake) {
         Some(session) => text(
             StatusCode::OK,

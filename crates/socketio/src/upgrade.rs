@@ -17,13 +17,13 @@ use tokio::time::Instant;
 #[cfg(feature = "deflate")]
 use crate::codec::extensions;
 use crate::{
-    Body, Config, ConnectionGuard, Rejection,
+    Body, Config, ConnectionGuard, Handshake, Rejection,
     admission::AdmissionGuard,
     codec::{
         handshake,
         message::{Limits, Message},
     },
-    driver::Link,
+    link::Link,
     query, request,
     server::Server,
     session::{EndedSession, Session, engine_frames},
@@ -102,7 +102,7 @@ pub(crate) fn open(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> 
     tokio::spawn(async move {
         match accepted.websocket().await {
             Ok(websocket) => {
-                let handshake = request::handshake(&server, parts, peer);
+                let handshake = Handshake::of(parts, peer, server.config.retain_handshake);
                 server.open(admission_guard, Link::WebSocket(websocket), handshake);
             }
             Err(error) => {
@@ -233,7 +233,7 @@ async fn probe(session: &Session, websocket: &mut WebSocket) -> bool {
 async fn expect(session: &Session, websocket: &mut WebSocket, text: &str) -> bool {
     let mut is_right = false;
     poll_fn(|cx| {
-        let end = websocket.read(session, cx, PROBE_LIMITS, &mut |message| {
+        let end = websocket.read(&|| session.received(), cx, PROBE_LIMITS, &mut |message| {
             is_right = matches!(message, Message::Text(got) if got == text);
             // A browser may send WebSocket pings at any time; any other message is the result.
             match message {

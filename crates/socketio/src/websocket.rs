@@ -16,13 +16,12 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::{
-    DisconnectReason,
     codec::{
         frame::{self, FrameError, OpCode},
         message::{Limits, Message, Reader},
     },
     received::{COUNTING_UNIT, Received},
-    session::{Item, Session},
+    session::Item,
     stream::Stream,
 };
 
@@ -111,10 +110,11 @@ impl WebSocket {
         self.reader.feed(bytes, limits, each)
     }
 
-    /// Reads messages and passes them to `each` until none is left or `each` breaks.
+    /// Reads messages and passes them to `each` until none is left or `each` breaks. `received`
+    /// returns a counter for the bytes of an incomplete message.
     pub(crate) fn read(
         &mut self,
-        session: &Session,
+        received: &impl Fn() -> Received,
         cx: &mut Context<'_>,
         limits: Limits,
         each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
@@ -122,7 +122,7 @@ impl WebSocket {
         // Taken out of the cell, in case a handler drives another connection from within.
         let mut buffer = BUFFER.take();
         buffer.resize(READ_BUFFER_BYTES, 0);
-        let end = self.read_into(&mut buffer, session, cx, limits, each);
+        let end = self.read_into(&mut buffer, received, cx, limits, each);
         BUFFER.set(buffer);
         end
     }
@@ -130,7 +130,7 @@ impl WebSocket {
     fn read_into(
         &mut self,
         buffer: &mut [u8],
-        session: &Session,
+        received: &impl Fn() -> Received,
         cx: &mut Context<'_>,
         limits: Limits,
         each: &mut impl FnMut(Message<'_>) -> ControlFlow<()>,
@@ -149,7 +149,7 @@ impl WebSocket {
             };
             match fed {
                 Err(error) => return ReadEnd::Refused(error),
-                Ok(_) if !self.count_partial(session) => return ReadEnd::OverLimit,
+                Ok(_) if !self.count_partial(received) => return ReadEnd::OverLimit,
                 Ok(ControlFlow::Break(())) => {
                     self.resume = true;
                     return ReadEnd::Stopped;
@@ -160,46 +160,37 @@ impl WebSocket {
     }
 
     /// Counts the bytes of an incomplete message. Returns false if they exceed the limit.
-    fn count_partial(&mut self, session: &Session) -> bool {
+    fn count_partial(&mut self, received: &impl Fn() -> Received) -> bool {
         let buffered = self.reader.buffered();
         if buffered < COUNTING_UNIT {
             self.received = None;
             return true;
         }
         self.received
-            .get_or_insert_with(|| Box::new(session.received()))
+            .get_or_insert_with(|| Box::new(received()))
             .hold(buffered)
     }
 
-    /// Writes the queued items as far as possible. Returns whether everything was written.
+    /// Taken from a queue and not written yet.
+    pub(crate) fn unsent(&self) -> &VecDeque<Item> {
+        &self.unsent
+    }
+
+    /// Sets what is to be written next, once everything before it is written.
+    pub(crate) fn send(&mut self, items: VecDeque<Item>) {
+        self.unsent = items;
+    }
+
+    /// Writes what a stream has buffered below these items. Returns whether everything was written.
     ///
     /// # Errors
     /// If the connection has failed.
-    pub(crate) fn flush(&mut self, session: &Session, cx: &mut Context<'_>) -> io::Result<bool> {
-        let mut written = 0;
-        loop {
-            if self.unsent.is_empty() {
-                self.unsent = session.take_queue(written);
-                written = 0;
-                if self.unsent.is_empty() {
-                    return self.stream.flush_buffered(cx);
-                }
-            }
-            match self.write(cx) {
-                Poll::Ready(count) => written += count?,
-                Poll::Pending => {
-                    // Later items stay in the session's queue, in order behind these.
-                    if !session.count_blocked(written, &self.unsent) {
-                        session.close(DisconnectReason::SlowReader);
-                    }
-                    return Ok(false);
-                }
-            }
-        }
+    pub(crate) fn flush_buffered(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        self.stream.flush_buffered(cx)
     }
 
     /// Writes once. Returns the number of bytes written.
-    fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    pub(crate) fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut frames = self.unsent.iter().filter_map(|item| match item {
             Item::Frames(frames) => Some(frames),
             Item::Written(_) => None,

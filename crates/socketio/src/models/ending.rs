@@ -15,7 +15,7 @@ use shuttle::{future::block_on, thread};
 use super::{App, drive, everything_is_gone, explore, numbers, pipe, request, server, session};
 use crate::{
     TransportKind,
-    driver::Link,
+    link::Link,
     packet::append_payload,
     session::{EndedSession, Item},
 };

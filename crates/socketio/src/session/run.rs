@@ -1,6 +1,10 @@
 //! The part of a session that its driver uses.
 
-use std::{collections::VecDeque, task::Waker};
+use std::{
+    collections::VecDeque,
+    io,
+    task::{Context, Poll, Waker},
+};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -86,6 +90,38 @@ impl Session {
         true
     }
 
+    /// Writes the queued items as far as possible. Returns whether everything was written.
+    ///
+    /// # Errors
+    /// If the connection has failed.
+    pub(crate) fn flush(
+        &self,
+        websocket: &mut WebSocket,
+        cx: &mut Context<'_>,
+    ) -> io::Result<bool> {
+        let mut written = 0;
+        loop {
+            if websocket.unsent().is_empty() {
+                let items = self.take_queue(written);
+                written = 0;
+                if items.is_empty() {
+                    return websocket.flush_buffered(cx);
+                }
+                websocket.send(items);
+            }
+            match websocket.write(cx) {
+                Poll::Ready(count) => written += count?,
+                Poll::Pending => {
+                    // Later items stay in the queue, in order behind these.
+                    if !self.count_blocked(written, websocket.unsent()) {
+                        self.close(DisconnectReason::SlowReader);
+                    }
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
     /// Accounts for written bytes, and takes the queued items.
     pub(crate) fn take_queue(&self, written: usize) -> VecDeque<Item> {
         let mut shared = self.shared.lock();
@@ -115,7 +151,7 @@ impl Session {
 
     /// Accounts for written bytes, and for unsent items that the client does not read for now.
     /// Returns false if they exceed the limit of its address.
-    pub(crate) fn count_blocked(&self, written: usize, unsent: &VecDeque<Item>) -> bool {
+    pub(super) fn count_blocked(&self, written: usize, unsent: &VecDeque<Item>) -> bool {
         let mut shared = self.shared.lock();
         shared.written(written);
         self.watch_stall(&mut shared);

@@ -1,6 +1,5 @@
 //! A socket: one client in one namespace.
 
-mod error;
 mod inner;
 
 use std::{
@@ -15,10 +14,12 @@ use std::{
 use bytes::Bytes;
 use serde::Serialize;
 
-pub use self::error::{AckError, EmitError};
 use self::inner::AckGuard;
 pub(crate) use self::inner::{Admitted, AnySocket, SocketInner};
-use crate::{AckReply, Broadcast, DisconnectReason, Packet, TransportKind, session::Item};
+use crate::{
+    AckError, AckReply, Broadcast, DisconnectReason, EmitError, Packet, TransportKind,
+    session::Item,
+};
 
 /// A handle to one client in one namespace. Clones are cheap, every method may be called from any
 /// thread, and calls after the client has disconnected do nothing or return an error. Two handles
