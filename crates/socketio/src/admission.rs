@@ -10,22 +10,62 @@ use std::{
     },
 };
 
-use crate::{Rejection, network::network_of, server::Server, sync::Mutex};
+use crate::{Rejection, network::network_of, sync::Mutex};
 
 /// Counts of connections.
 #[derive(Default)]
 pub(crate) struct Admission {
+    max_handshakes: usize,
     /// Connections that are being opened, or are in no namespace yet.
     handshakes: AtomicUsize,
     addresses: Option<AddressCounts>,
 }
 
 impl Admission {
-    pub(crate) fn new(per_address: Option<usize>) -> Self {
+    pub(crate) fn new(max_handshakes: usize, per_address: Option<usize>) -> Self {
         Self {
+            max_handshakes,
             handshakes: AtomicUsize::new(0),
             addresses: per_address.map(AddressCounts::new),
         }
+    }
+
+    /// Takes a place for a connection of this address. If too many are being opened, `displace` has
+    /// to close one of them; it returns false if there is none.
+    ///
+    /// # Errors
+    /// If a limit is reached.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        address: IpAddr,
+        displace: impl FnOnce() -> bool,
+    ) -> Result<AdmissionGuard, Rejection> {
+        if self
+            .addresses
+            .as_ref()
+            .is_some_and(|addresses| !addresses.add(address))
+        {
+            return Err(Rejection::TooManyFromAddress);
+        }
+        let increment = |count: usize| (count < self.max_handshakes).then_some(count + 1);
+        if self
+            .handshakes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, increment)
+            .is_err()
+        {
+            // Clients that intend to connect join a namespace within moments. Displacing those that
+            // wait longest ensures that a few addresses cannot lock out everyone else. The
+            // displaced connection counts until it has closed.
+            if !displace() {
+                self.remove_connection(address);
+                return Err(Rejection::TooManyHandshakes);
+            }
+            self.handshakes.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(AdmissionGuard {
+            admission: Some(self.clone()),
+            address,
+        })
     }
 
     /// A pending handshake has joined a namespace or closed.
@@ -49,57 +89,22 @@ impl Admission {
 /// The place of a connection that is being opened. It is released when dropped, unless a session
 /// takes it over.
 pub(crate) struct AdmissionGuard {
-    server: Option<Arc<Server>>,
+    admission: Option<Arc<Admission>>,
     address: IpAddr,
 }
 
 impl AdmissionGuard {
-    /// # Errors
-    /// If a limit is reached.
-    pub(crate) fn take(server: &Arc<Server>, address: IpAddr) -> Result<Self, Rejection> {
-        let (config, admission) = (&server.config, &server.admission);
-        if server.stopping.alive() >= config.max_connections {
-            return Err(Rejection::TooManyConnections);
-        }
-        if admission
-            .addresses
-            .as_ref()
-            .is_some_and(|addresses| !addresses.add(address))
-        {
-            return Err(Rejection::TooManyFromAddress);
-        }
-        let increment = |count: usize| (count < config.max_handshakes).then_some(count + 1);
-        if admission
-            .handshakes
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, increment)
-            .is_err()
-        {
-            // Clients that intend to connect join a namespace within moments. Displacing those that
-            // wait longest ensures that a few addresses cannot lock out everyone else. The
-            // displaced connection counts until it has closed.
-            if !server.displace_longest_handshake() {
-                admission.remove_connection(address);
-                return Err(Rejection::TooManyHandshakes);
-            }
-            admission.handshakes.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(Self {
-            server: Some(server.clone()),
-            address,
-        })
-    }
-
     /// A session takes the place over and releases it at its own end.
     pub(crate) fn transfer(mut self) {
-        self.server = None;
+        self.admission = None;
     }
 }
 
 impl Drop for AdmissionGuard {
     fn drop(&mut self) {
-        if let Some(server) = &self.server {
-            server.admission.finish_handshake();
-            server.admission.remove_connection(self.address);
+        if let Some(admission) = &self.admission {
+            admission.finish_handshake();
+            admission.remove_connection(self.address);
         }
     }
 }
@@ -151,7 +156,6 @@ impl AddressCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Config, SocketIo};
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -183,29 +187,20 @@ mod tests {
 
     #[test]
     fn what_is_refused_is_not_counted() {
-        let config = Config {
-            max_handshakes: 2,
-            max_connections_per_address: Some(1),
-            ..Config::default()
-        };
-        let server = SocketIo::builder(config).build().server;
-        let take = |address: &str| AdmissionGuard::take(&server, ip(address));
+        let admission = Arc::new(Admission::new(2, Some(1)));
+        let take = |address: &str| admission.admit(ip(address), || false);
         let one = take("192.0.2.1").unwrap();
         assert_eq!(take("192.0.2.1").err(), Some(Rejection::TooManyFromAddress));
         let two = take("192.0.2.2").unwrap();
         assert_eq!(take("192.0.2.3").err(), Some(Rejection::TooManyHandshakes));
         drop(one);
-        assert_eq!(server.admission.handshakes(), 1);
+        assert_eq!(admission.handshakes(), 1);
         assert!(take("192.0.2.1").is_ok());
         two.transfer();
-        assert_eq!(
-            server.admission.handshakes(),
-            1,
-            "a session counts for itself now"
-        );
+        assert_eq!(admission.handshakes(), 1, "a session counts for itself now");
         assert_eq!(take("192.0.2.2").err(), Some(Rejection::TooManyFromAddress));
-        server.admission.finish_handshake();
-        server.admission.remove_connection(ip("192.0.2.2"));
+        admission.finish_handshake();
+        admission.remove_connection(ip("192.0.2.2"));
         assert!(take("192.0.2.2").is_ok());
     }
 }

@@ -8,54 +8,30 @@ use std::{
 };
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::{
-    AckError, AckReply, Packet, Socket, namespace::AnyNamespace, server::Server, socket::AnySocket,
+    AckError, AckReply, Packet, Socket, Target, namespace::NamespaceState, socket::AnySocket,
 };
-
-/// The sockets that a broadcast addresses.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Target {
-    /// The namespace's name, with its leading slash.
-    pub namespace: Box<str>,
-    /// Rooms or socket ids: sockets in any of them are addressed. Empty addresses the whole
-    /// namespace.
-    pub rooms: Vec<Box<str>>,
-    /// Rooms or socket ids: sockets in any of them are excluded.
-    pub except: Vec<Box<str>>,
-    /// Skip sockets that cannot be written to now: see [`Socket::emit_volatile`].
-    pub volatile: bool,
-}
-
-/// Sends broadcasts to the server's other nodes. Pass the broadcasts of other nodes to
-/// [`crate::SocketIo::deliver`].
-pub trait Adapter: Send + Sync + 'static {
-    /// Publishes a broadcast of this node that is not [`Broadcast::local`]. Called after delivery
-    /// on this node, on the task that sent it; it must not block.
-    fn publish(&self, target: &Target, packet: &Packet);
-}
 
 /// A selection of a namespace's sockets, to send to or to operate on. It selects all sockets until
 /// narrowed. Created by [`crate::SocketIo::of`], [`Socket::to`] and [`Socket::broadcast`].
 #[derive(Clone)]
 #[must_use = "it does nothing until something is sent"]
 pub struct Broadcast {
-    server: Arc<Server>,
-    namespace: Arc<dyn AnyNamespace>,
+    namespace: Arc<dyn NamespaceState>,
     target: Target,
     local: bool,
 }
 
 impl Broadcast {
-    pub(crate) fn new(server: Arc<Server>, namespace: Arc<dyn AnyNamespace>) -> Self {
+    pub(crate) fn new(namespace: Arc<dyn NamespaceState>) -> Self {
         let target = Target {
             namespace: namespace.name().into(),
             ..Target::default()
         };
         Self {
-            server,
             namespace,
             target,
             local: false,
@@ -99,7 +75,7 @@ impl Broadcast {
     /// disconnected as a slow reader.
     pub fn emit_packet(&self, packet: &Packet) {
         deliver(&*self.namespace, &self.target, packet);
-        if let (false, Some(adapter)) = (self.local, &self.server.adapter) {
+        if let (false, Some(adapter)) = (self.local, &self.namespace.hub().adapter) {
             adapter.publish(&self.target, packet);
         }
     }
@@ -115,7 +91,7 @@ impl Broadcast {
         timeout: Duration,
     ) -> impl Future<Output = Vec<(String, Result<AckReply, AckError>)>> + Send + use<> {
         // One id for all receivers, so that the packet is encoded once.
-        let id = self.server.next_broadcast_ack();
+        let id = self.namespace.hub().next_broadcast_ack();
         let packet =
             Packet::encode_event(&self.target.namespace, Some(id), name, args, attachments);
         let sockets = self.namespace.rooms().find(&self.target);
@@ -171,7 +147,7 @@ impl Broadcast {
     /// Adds the selected sockets of this node to a room, except sockets that are in
     /// [`crate::Config::max_rooms`] rooms.
     pub fn join(&self, room: &str) {
-        let max = self.server.config.max_rooms;
+        let max = self.namespace.hub().max_rooms;
         for socket in self.namespace.rooms().find(&self.target) {
             self.namespace.rooms().join(&socket, room, max);
         }
@@ -202,8 +178,20 @@ impl Broadcast {
     }
 }
 
+impl<D: Send + Sync + 'static> Socket<D> {
+    /// A broadcast to the other sockets in this room.
+    pub fn to(&self, room: &str) -> Broadcast {
+        self.broadcast().to(room)
+    }
+
+    /// A broadcast to all other sockets in this namespace.
+    pub fn broadcast(&self) -> Broadcast {
+        Broadcast::new(self.namespace_state()).except(self.id())
+    }
+}
+
 /// Sends a packet to the selected sockets of this node.
-pub(crate) fn deliver(namespace: &dyn AnyNamespace, target: &Target, packet: &Packet) {
+pub(crate) fn deliver(namespace: &dyn NamespaceState, target: &Target, packet: &Packet) {
     for socket in namespace.rooms().find(target) {
         let _ = socket.emit(packet, target.volatile);
     }

@@ -11,19 +11,15 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::{
-    DisconnectReason, EngineConnection, EngineHandler, EngineMessage, TransportKind,
-    codec::{
-        engine::{self, EngineType},
-        frame::{self, OpCode},
-        message::{Limits, Message},
-        payload,
-    },
-    dispatch::Dispatch,
+    DisconnectReason, TransportKind,
+    codec::{message::Limits, payload},
+    incoming,
     link::Link,
+    protocol::Connection,
     session::{Item, Session},
     timers::TimerKind,
     websocket::{ReadEnd, WebSocket},
@@ -35,31 +31,16 @@ const MESSAGES_PER_RUN: usize = 64;
 /// Close code "Try Again Later" (<https://www.iana.org/assignments/websocket>).
 const TRY_AGAIN_LATER: u16 = 1013;
 
-/// The protocol on top of Engine.IO.
-enum Protocol {
-    SocketIo(Dispatch),
-    Engine(Arc<dyn EngineHandler>),
-}
-
-impl Protocol {
-    /// Whether the application accepts more messages at the moment.
-    fn can_receive(&self, session: &Session) -> bool {
-        let backlogged =
-            matches!(self, Self::SocketIo(dispatch) if dispatch.is_backlogged(session));
-        !backlogged && !session.server.stopping.is_paused()
-    }
-}
-
 /// A polling payload that is being handled, one packet at a time.
 struct Inbox {
     payload: Bytes,
     at: usize,
 }
 
-pub(crate) struct Driver {
+pub(crate) struct Driver<C: Connection<Session>> {
     session: Arc<Session>,
     link: Link,
-    protocol: Protocol,
+    connection: C,
     inbox: Option<Box<Inbox>>,
     backlogged: bool,
     close_code: u16,
@@ -68,29 +49,21 @@ pub(crate) struct Driver {
     has_yielded: bool,
 }
 
-impl Driver {
-    pub(crate) fn new(session: Arc<Session>, link: Link) -> Self {
-        let engine = session.server.engine.clone();
-        let protocol = engine
-            .clone()
-            .map_or_else(|| Protocol::SocketIo(Dispatch::default()), Protocol::Engine);
-        let driver = Self {
+impl<C: Connection<Session>> Driver<C> {
+    pub(crate) fn new(session: Arc<Session>, link: Link, connection: C) -> Self {
+        let mut driver = Self {
             session,
             link,
-            protocol,
+            connection,
             inbox: None,
             backlogged: false,
             close_code: 1000,
             ended: false,
             has_yielded: false,
         };
-        // Called once the driver exists: if the handler panics, dropping the driver ends the
+        // Called once the driver exists: if the application panics, dropping the driver ends the
         // connection.
-        if let Some(handler) = engine {
-            handler.opened(&EngineConnection {
-                session: driver.session.clone(),
-            });
-        }
+        driver.connection.opened(&driver.session);
         driver
     }
 
@@ -109,16 +82,14 @@ impl Driver {
             if let Some(websocket) = run.handover {
                 self.switch_to_websocket(*websocket);
             }
-            if let (true, Protocol::SocketIo(dispatch)) = (run.socket_left, &mut self.protocol) {
-                dispatch.close_left_sockets(&self.session);
+            if run.socket_left {
+                self.connection.close_left_sockets(&self.session);
             }
             if let Some(reason) = run.closing {
                 self.end(reason);
                 return Poll::Ready(());
             }
-            if let Protocol::SocketIo(dispatch) = &mut self.protocol
-                && let Err(reason) = dispatch.advance(&self.session, cx, &mut budget)
-            {
+            if let Err(reason) = self.connection.advance(&self.session, cx, &mut budget) {
                 self.session.close_at_next_poll();
                 self.session.close(reason);
                 continue;
@@ -137,8 +108,9 @@ impl Driver {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            let has_unpolled_future = matches!(&self.protocol, Protocol::SocketIo(dispatch) if dispatch.has_unpolled_future());
-            if !has_unpolled_future && self.session.end_run(can_write, self.can_receive()) {
+            if !self.connection.needs_advance()
+                && self.session.end_run(can_write, self.can_receive())
+            {
                 return Poll::Pending;
             }
         }
@@ -146,18 +118,18 @@ impl Driver {
 
     fn switch_to_websocket(&mut self, websocket: WebSocket) {
         self.link = Link::WebSocket(websocket);
-        let server = &self.session.server;
-        server
+        let engine = &self.session.engine;
+        engine
             .counter(TransportKind::Polling)
             .fetch_sub(1, Ordering::Relaxed);
-        server
+        engine
             .counter(TransportKind::WebSocket)
             .fetch_add(1, Ordering::Relaxed);
-        server.observe(|observer| observer.upgraded());
+        engine.observe(|observer| observer.upgraded());
     }
 
     fn can_receive(&self) -> bool {
-        self.protocol.can_receive(&self.session)
+        accepts_more(&self.connection, &self.session)
     }
 
     /// Reads and handles what the client sent. `Err` is the reason to close the connection.
@@ -192,7 +164,7 @@ impl Driver {
         let Link::WebSocket(websocket) = &mut self.link else {
             return Ok(());
         };
-        let config = &self.session.server.config;
+        let config = &self.session.engine.config;
         let max_payload = if joined {
             config.max_payload
         } else {
@@ -203,12 +175,12 @@ impl Driver {
             max_fragments: config.max_fragments,
         };
         let mut outcome = Ok(());
-        let (session, protocol, close_code) =
-            (&self.session, &mut self.protocol, &mut self.close_code);
+        let (session, connection, close_code) =
+            (&self.session, &mut self.connection, &mut self.close_code);
         let end = websocket.read(&|| session.received(), cx, limits, &mut |message| {
             *budget = budget.saturating_sub(1);
-            outcome = handle_message(session, protocol, close_code, message);
-            if outcome.is_err() || *budget == 0 || !protocol.can_receive(session) {
+            outcome = incoming::message(session, connection, close_code, message);
+            if outcome.is_err() || *budget == 0 || !accepts_more(connection, session) {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
@@ -244,14 +216,12 @@ impl Driver {
         // The POST has already recorded its PONGs, so that they need not wait behind held-back
         // events.
         if packet == "3" {
-            if let Protocol::SocketIo(dispatch) = &mut self.protocol {
-                dispatch.pong();
-            }
+            self.connection.pong();
             return Ok(());
         }
-        handle_text(
+        incoming::text(
             &self.session,
-            &mut self.protocol,
+            &mut self.connection,
             TransportKind::Polling,
             packet,
         )
@@ -260,24 +230,16 @@ impl Driver {
     /// Ends the connection: notifies the application, and the client as far as possible.
     fn end(&mut self, reason: DisconnectReason) {
         self.ended = true;
-        let server = self.session.server.clone();
+        let engine = self.session.engine.clone();
         let kind = self.link.kind();
         // If the handler panics, the panic hook has reported it; the connection must end anyway.
-        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| match &mut self.protocol {
-            Protocol::SocketIo(dispatch) => dispatch.end(&self.session, reason),
-            Protocol::Engine(handler) => {
-                handler.closed(
-                    &EngineConnection {
-                        session: self.session.clone(),
-                    },
-                    reason,
-                );
-            }
+        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            self.connection.end(&self.session, reason);
         }));
-        server.observe(|observer| observer.closed(kind, reason));
+        engine.observe(|observer| observer.closed(kind, reason));
         // Decremented after the handler has run: an application that sees zero connections can rely
         // on all handlers having run.
-        server.counter(kind).fetch_sub(1, Ordering::Release);
+        engine.counter(kind).fetch_sub(1, Ordering::Release);
         self.inbox = None;
         let key = self.session.sid.key();
         match std::mem::replace(&mut self.link, Link::Polling) {
@@ -301,24 +263,24 @@ impl Driver {
                 // the session. A client that closes may have sent a poll at the same time, and
                 // either may arrive first.
                 if ended.awaits_poll && !ended.poll_open {
-                    server.timers.push(
+                    engine.timers.push(
                         TimerKind::Linger,
-                        Instant::now() + server.config.ping_timeout,
+                        Instant::now() + engine.config.ping_timeout,
                         key,
                     );
                 } else {
-                    server.remove_session(key);
+                    engine.remove_session(key);
                 }
             }
         }
     }
 }
 
-impl Driver {
+impl<C: Connection<Session>> Driver<C> {
     /// Sends the remaining items and a close frame over the WebSocket, in a separate task.
     fn close_websocket(&self, websocket: WebSocket, rest: Option<VecDeque<Item>>) {
         let alive = self.session.take_alive_guard();
-        self.session.server.remove_session(self.session.sid.key());
+        self.session.engine.remove_session(self.session.sid.key());
         if tokio::runtime::Handle::try_current().is_ok() {
             let closing = websocket.close(rest, self.close_code);
             tokio::spawn(async move {
@@ -329,117 +291,12 @@ impl Driver {
     }
 }
 
-fn handle_message(
-    session: &Arc<Session>,
-    protocol: &mut Protocol,
-    close_code: &mut u16,
-    message: Message<'_>,
-) -> Result<(), DisconnectReason> {
-    match message {
-        Message::Text(text) => handle_text(session, protocol, TransportKind::WebSocket, text),
-        Message::Binary(data) => handle_binary(
-            session,
-            protocol,
-            TransportKind::WebSocket,
-            Bytes::copy_from_slice(data),
-        ),
-        Message::Ping(data) => {
-            let mut pong = BytesMut::new();
-            frame::encode(&mut pong, OpCode::Pong, data);
-            let _ = session.push(pong.freeze(), None);
-            Ok(())
-        }
-        Message::Pong => Ok(()),
-        Message::Close(code) => {
-            *close_code = if code == 1005 { 1000 } else { code };
-            Err(DisconnectReason::TransportClose)
-        }
-    }
+/// Whether the application accepts more messages at the moment.
+fn accepts_more(connection: &impl Connection<Session>, session: &Session) -> bool {
+    !connection.is_backlogged(session) && !session.engine.stopping.is_paused()
 }
 
-fn handle_text(
-    session: &Arc<Session>,
-    protocol: &mut Protocol,
-    transport: TransportKind,
-    text: &str,
-) -> Result<(), DisconnectReason> {
-    // `forceBase64` of Node's client applies to WebSocket too.
-    if let Some(base64) = text.strip_prefix('b') {
-        let data = payload::binary(base64).ok_or(DisconnectReason::ParseError)?;
-        return handle_binary(session, protocol, transport, data.into());
-    }
-    let (kind, data) = engine::decode(text).ok_or(DisconnectReason::ParseError)?;
-    if kind == EngineType::Message {
-        session
-            .server
-            .observe(|observer| observer.received(transport, text.len()));
-    }
-    match (kind, protocol) {
-        (EngineType::Message, Protocol::SocketIo(dispatch)) => dispatch
-            .text(session, data)
-            .inspect_err(|_| session.close_at_next_poll()),
-        (EngineType::Message, Protocol::Engine(handler)) => {
-            let connection = EngineConnection {
-                session: session.clone(),
-            };
-            handler.message(&connection, EngineMessage::Text(data.to_owned()));
-            Ok(())
-        }
-        (EngineType::Pong, protocol) => {
-            pong(session);
-            if let Protocol::SocketIo(dispatch) = protocol {
-                dispatch.pong();
-            }
-            Ok(())
-        }
-        (EngineType::Close, _) => Err(DisconnectReason::TransportClose),
-        (EngineType::Upgrade | EngineType::Noop, _) => Ok(()),
-        // In Engine.IO protocol 4 only the server sends PING.
-        (EngineType::Ping | EngineType::Open, _) => Err(DisconnectReason::ParseError),
-    }
-}
-
-fn handle_binary(
-    session: &Arc<Session>,
-    protocol: &mut Protocol,
-    transport: TransportKind,
-    data: Bytes,
-) -> Result<(), DisconnectReason> {
-    session
-        .server
-        .observe(|observer| observer.received(transport, data.len()));
-    match protocol {
-        Protocol::SocketIo(dispatch) => dispatch
-            .binary(session, data)
-            .inspect_err(|_| session.close_at_next_poll()),
-        Protocol::Engine(handler) => {
-            let connection = EngineConnection {
-                session: session.clone(),
-            };
-            handler.message(&connection, EngineMessage::Binary(data));
-            Ok(())
-        }
-    }
-}
-
-/// The client is alive: schedules the next PING one interval from now.
-pub(crate) fn pong(session: &Session) {
-    if let Some(due) = session.pong() {
-        let (server, now) = (&session.server, Instant::now());
-        // With an observer, PINGs are due relative to when they were sent.
-        server.observe(|observer| {
-            observer.pong((now + server.config.ping_timeout).saturating_duration_since(due))
-        });
-        server.timers.push(
-            TimerKind::Ping,
-            now + server.config.ping_interval,
-            session.sid.key(),
-        );
-        session.drop_polling_state();
-    }
-}
-
-impl Future for Driver {
+impl<C: Connection<Session>> Future for Driver<C> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -447,7 +304,7 @@ impl Future for Driver {
     }
 }
 
-impl Drop for Driver {
+impl<C: Connection<Session>> Drop for Driver<C> {
     fn drop(&mut self) {
         if !self.ended {
             // A handler panicked, or the runtime is shutting down. End the connection anyway, so

@@ -1,76 +1,175 @@
-//! Engine.IO without Socket.IO.
+//! The state that all connections of a server share.
 
-use std::{fmt, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 
-use crate::{DisconnectReason, EmitError, Packet, session::Session};
+use crate::{
+    Config, Observer, Packet, Rejection, TransportKind,
+    admission::Admission,
+    id::Id,
+    nodes::{Cluster, Owner},
+    protocol::Protocol,
+    received::{ReceiveBudgets, Received},
+    registry::Registry,
+    session::SendBudgets,
+    stopping::Stopping,
+    timers::Timers,
+};
 
-/// The application's callbacks for bare Engine.IO connections; see [`crate::Builder::engine`]. The
-/// library calls them on the connection's task, so they must not block.
-pub trait EngineHandler: Send + Sync + 'static {
-    /// The connection is open.
-    fn opened(&self, connection: &EngineConnection) {
-        let _ = connection;
-    }
-
-    /// The client sent a message. Messages arrive in the order in which the client sent them.
-    fn message(&self, connection: &EngineConnection, message: EngineMessage);
-
-    /// The connection is closed. Called once per connection.
-    fn closed(&self, connection: &EngineConnection, reason: DisconnectReason) {
-        let _ = (connection, reason);
-    }
+/// Number of open connections by transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Connections {
+    /// Connections on HTTP long-polling.
+    pub polling: usize,
+    /// Connections on WebSocket.
+    pub websocket: usize,
 }
 
-/// An Engine.IO message (protocol 4, packet type `message`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EngineMessage {
-    /// A text message, without the type digit.
-    Text(String),
-    /// A binary message.
-    Binary(Bytes),
+/// Engine.IO for one server. `S` is the type of its sessions, which hold this and so cannot be named
+/// here.
+pub(crate) struct Engine<S> {
+    pub(crate) config: Config,
+    pub(crate) observer: Option<Box<dyn Observer>>,
+    /// What the messages mean.
+    pub(crate) protocol: Arc<dyn Protocol<S>>,
+    pub(crate) registry: Registry<S>,
+    pub(crate) timers: Timers,
+    pub(crate) ping_frames: Bytes,
+    pub(crate) stopping: Arc<Stopping>,
+    pub(crate) admission: Arc<Admission>,
+    /// Limits on bytes queued for clients that do not read.
+    pub(crate) unsent: SendBudgets,
+    /// Limits on bytes received and not yet processed.
+    received: Arc<ReceiveBudgets>,
+    /// The other nodes, if there may be any.
+    pub(crate) cluster: Option<Cluster>,
+    polling: AtomicUsize,
+    websocket: AtomicUsize,
 }
 
-/// A handle to a bare Engine.IO connection.
-#[derive(Clone)]
-pub struct EngineConnection {
-    pub(crate) session: Arc<Session>,
-}
-
-impl EngineConnection {
-    /// The session id, which polling requests carry as `sid`. Anyone who knows it can take over the
-    /// session: treat it as a secret between the server and this client.
-    pub fn id(&self) -> String {
-        self.session.server.full_id(&self.session.sid)
-    }
-
-    /// Queues a message for the client.
-    ///
-    /// # Errors
-    /// [`EmitError::Closed`] if the connection is closed, [`EmitError::Full`] if its queue is full.
-    pub fn send(&self, message: &EngineMessage) -> Result<(), EmitError> {
-        let packet = match message {
-            EngineMessage::Text(text) => Packet::engine(&format!("4{text}")),
-            EngineMessage::Binary(data) => Packet::engine_binary(data),
-        };
-        let queued = self.session.send_parsed(&packet, None);
-        if queued == Err(EmitError::Full) {
-            self.session
-                .server
-                .observe(|observer| observer.queue_full());
+impl<S> Engine<S> {
+    pub(crate) fn new(
+        config: Config,
+        observer: Option<Box<dyn Observer>>,
+        cluster: Option<Cluster>,
+        protocol: Arc<dyn Protocol<S>>,
+    ) -> Self {
+        Self {
+            registry: Registry::default(),
+            timers: Timers::default(),
+            ping_frames: Packet::engine("2").into_frames(),
+            stopping: Arc::default(),
+            admission: Arc::new(Admission::new(
+                config.max_handshakes,
+                config.max_connections_per_address,
+            )),
+            unsent: SendBudgets::new(config.max_queue_bytes_per_address),
+            received: Arc::new(ReceiveBudgets::new(config.max_received_bytes_per_address)),
+            polling: AtomicUsize::new(0),
+            websocket: AtomicUsize::new(0),
+            config,
+            observer,
+            cluster,
+            protocol,
         }
-        queued
     }
 
-    /// Sends the queued messages, then closes the connection.
-    pub fn close(&self) {
-        self.session.close(DisconnectReason::ForcedClose);
+    /// An id of this node as clients see it.
+    pub(crate) fn full_id(&self, id: &Id) -> String {
+        format!("{}{id}", self.id_prefix())
     }
-}
 
-impl fmt::Debug for EngineConnection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EngineConnection").finish_non_exhaustive()
+    /// What precedes the random part of this node's ids: nothing, unless there are other nodes.
+    pub(crate) fn id_prefix(&self) -> &str {
+        self.cluster.as_ref().map_or("", Cluster::prefix)
+    }
+
+    /// The key of an id of any node; `None` if the text is no id.
+    pub(crate) fn key_of(&self, id: &str) -> Option<u64> {
+        match self.owner(id)? {
+            Owner::Here(id) => Id::key_of(id),
+            Owner::Other(_) => Id::key_of(id.split_once('.')?.1),
+        }
+    }
+
+    /// The node that an id belongs to; `None` if no node can have made it.
+    pub(crate) fn owner<'a>(&self, id: &'a str) -> Option<Owner<'a>> {
+        match &self.cluster {
+            None => Some(Owner::Here(id)),
+            Some(cluster) => cluster.owner(id),
+        }
+    }
+
+    /// Returns a counter for bytes buffered of what this address sends.
+    pub(crate) fn received(&self, address: IpAddr) -> Received {
+        Received::new(self.received.clone(), address)
+    }
+
+    /// Calls the observer, if there is one. Never call this while holding a lock.
+    pub(crate) fn observe(&self, report: impl FnOnce(&dyn Observer)) {
+        if let Some(observer) = &self.observer {
+            report(&**observer);
+        }
+    }
+
+    pub(crate) fn refused(&self, why: Rejection) {
+        self.observe(|observer| observer.refused(why));
+    }
+
+    /// Interval between sweeps of the timers: at most 2 % of the shortest timeout.
+    pub(crate) fn sweep_interval(&self) -> Duration {
+        let config = &self.config;
+        let shortest = config
+            .ping_interval
+            .min(config.ping_timeout)
+            .min(config.connect_timeout);
+        let shortest = config
+            .write_timeout
+            .map_or(shortest, |limit| shortest.min(limit));
+        (shortest / 50).clamp(Duration::from_millis(1), Duration::from_millis(50))
+    }
+
+    /// Interval between checks whether a client reads: a quarter of the write timeout, so a client
+    /// is disconnected at most that much late.
+    pub(crate) fn stall_check_interval(&self) -> Option<Duration> {
+        self.config
+            .write_timeout
+            .map(|limit| (limit / 4).max(Duration::from_millis(1)))
+    }
+
+    pub(crate) fn counter(&self, transport: TransportKind) -> &AtomicUsize {
+        match transport {
+            TransportKind::Polling => &self.polling,
+            TransportKind::WebSocket => &self.websocket,
+        }
+    }
+
+    pub(crate) fn connections(&self) -> Connections {
+        Connections {
+            polling: self.polling.load(Ordering::Acquire),
+            websocket: self.websocket.load(Ordering::Acquire),
+        }
+    }
+
+    /// The OPEN packet (Engine.IO protocol 4, "Handshake").
+    pub(crate) fn open_packet(&self, sid: &Id, transport: TransportKind) -> String {
+        let config = &self.config;
+        let can_upgrade = transport == TransportKind::Polling && config.transports.websocket;
+        format!(
+            "0{{\"sid\":\"{}\",\"upgrades\":[{}],\"pingInterval\":{},\"pingTimeout\":{},\"maxPayload\":{}}}",
+            self.full_id(sid),
+            if can_upgrade { "\"websocket\"" } else { "" },
+            config.ping_interval.as_millis(),
+            config.ping_timeout.as_millis(),
+            config.max_payload,
+        )
     }
 }

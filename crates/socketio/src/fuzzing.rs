@@ -376,16 +376,17 @@ pub fn recovery(data: &[u8]) {
     })
     .build()
     .server;
+    let totals = server.namespaces.hub.recoverable.totals();
     let session = || {
         Session::new(
-            server.clone(),
+            server.engine.clone(),
             Id::random().unwrap(),
             TransportKind::WebSocket,
             handshake.clone(),
         )
     };
     let mut current = session();
-    let recovering = Recovering::new(current.clone(), 7).unwrap();
+    let recovering = Recovering::new(current.clone(), 7, totals.clone()).unwrap();
     // Numbers of the last event received and of the last event emitted.
     let (mut has, mut last, mut is_away, mut is_lost) = (0, 0, false, false);
     for &op in script {
@@ -421,7 +422,7 @@ pub fn recovery(data: &[u8]) {
                     request.as_ref().and_then(|request| request.offset.clone())
                 };
                 let request = RecoveryRequest {
-                    pid: recovering.pid.to_string(),
+                    pid: recovering.pid().to_owned(),
                     offset,
                 };
                 let Some(after) = recovering.resumes_after(&request) else {
@@ -436,14 +437,11 @@ pub fn recovery(data: &[u8]) {
             }
             _ => {}
         }
-        assert!(server.recoverable.bytes() <= 2_000);
-        assert_eq!(server.recoverable.waiting(), usize::from(is_away));
+        assert!(totals.bytes() <= 2_000);
+        assert_eq!(totals.waiting(), usize::from(is_away));
     }
     drop(recovering);
-    assert_eq!(
-        (server.recoverable.bytes(), server.recoverable.waiting()),
-        (0, 0)
-    );
+    assert_eq!((totals.bytes(), totals.waiting()), (0, 0));
 }
 
 /// Takes the queued items; checks that the events have consecutive numbers, and returns the last.

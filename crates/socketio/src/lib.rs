@@ -68,6 +68,7 @@
 #![warn(missing_docs)]
 
 mod admission;
+mod bare;
 mod body;
 mod broadcast;
 pub mod codec;
@@ -85,22 +86,27 @@ mod handler;
 mod handshake;
 mod http_deadline;
 mod http_stream;
+mod hub;
 mod id;
+mod incoming;
 mod link;
 #[cfg(test)]
 mod models;
 mod moving;
 mod namespace;
-mod namespaces;
 mod network;
 mod nodes;
 mod observer;
+mod opening;
 mod packet;
+mod polling;
+mod protocol;
 mod query;
 mod reason;
 mod received;
 mod recovery;
 mod registry;
+mod rejection;
 mod request;
 mod request_body;
 mod response;
@@ -110,21 +116,25 @@ mod serve;
 mod server;
 mod session;
 mod socket;
+mod stop;
 mod stopping;
 mod stream;
+mod sweep;
 mod sync;
+mod target;
 mod timers;
 mod upgrade;
 mod websocket;
 mod write_timeout;
 
+pub use bare::{EngineConnection, EngineHandler, EngineMessage};
 pub use body::Body;
-pub use broadcast::{Adapter, Broadcast, Target};
+pub use broadcast::Broadcast;
 #[cfg(feature = "deflate")]
 pub use config::Deflate;
 pub use config::{Config, Parser, Recovery, Transports};
 pub use connect::{ConnectError, ConnectRequest};
-pub use engine::{EngineConnection, EngineHandler, EngineMessage};
+pub use engine::Connections;
 pub use error::{AckError, EmitError};
 pub use event::{Ack, AckReply, BoxFuture, Event};
 pub use handler::Handler;
@@ -139,8 +149,9 @@ pub use received::Received;
 pub use serve::{Serve, serve};
 #[cfg(feature = "tls")]
 pub use serve::{Tls, TlsError};
-pub use server::{Builder, Connections, SocketIo};
+pub use server::{Builder, SocketIo};
 pub use socket::Socket;
+pub use target::{Adapter, Target};
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 pub use write_timeout::WriteTimeout;

@@ -1,4 +1,5 @@
-//! The open sessions by the key of their id, sharded to reduce contention.
+//! The open sessions by the key of their id, sharded to reduce contention. The type of a session is a
+//! parameter, so that sessions can name the registry.
 
 use std::{
     collections::HashMap,
@@ -6,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{session::Session, sync::Mutex};
+use crate::sync::Mutex;
 
 const SHARDS: usize = 16;
 
@@ -30,23 +31,29 @@ impl Hasher for IdentityHasher {
     }
 }
 
-type Shard = HashMap<u64, Arc<Session>, BuildHasherDefault<IdentityHasher>>;
+type Shard<S> = HashMap<u64, Arc<S>, BuildHasherDefault<IdentityHasher>>;
 
-#[derive(Default)]
-pub(crate) struct Registry {
-    shards: [Mutex<Shard>; SHARDS],
+pub(crate) struct Registry<S> {
+    shards: [Mutex<Shard<S>>; SHARDS],
 }
 
-impl Registry {
-    fn shard(&self, key: u64) -> &Mutex<Shard> {
+impl<S> Default for Registry<S> {
+    fn default() -> Self {
+        Self {
+            shards: Default::default(),
+        }
+    }
+}
+
+impl<S> Registry<S> {
+    fn shard(&self, key: u64) -> &Mutex<Shard<S>> {
         // The map uses the low bits for buckets and the high bits for tags; the shard uses bits
         // between them.
         &self.shards[(key >> 32) as usize % SHARDS]
     }
 
     /// Returns false and does nothing if the key is taken.
-    pub(crate) fn insert(&self, session: &Arc<Session>) -> bool {
-        let key = session.sid.key();
+    pub(crate) fn insert(&self, key: u64, session: &Arc<S>) -> bool {
         let mut shard = self.shard(key).lock();
         if shard.contains_key(&key) {
             return false;
@@ -55,11 +62,11 @@ impl Registry {
         true
     }
 
-    pub(crate) fn get(&self, key: u64) -> Option<Arc<Session>> {
+    pub(crate) fn get(&self, key: u64) -> Option<Arc<S>> {
         self.shard(key).lock().get(&key).cloned()
     }
 
-    pub(crate) fn remove(&self, key: u64) -> Option<Arc<Session>> {
+    pub(crate) fn remove(&self, key: u64) -> Option<Arc<S>> {
         let mut shard = self.shard(key).lock();
         let removed = shard.remove(&key);
         if shard.capacity() > 256 && shard.len() < shard.capacity() / 4 {
@@ -71,7 +78,7 @@ impl Registry {
     }
 
     /// All open sessions.
-    pub(crate) fn all(&self) -> Vec<Arc<Session>> {
+    pub(crate) fn all(&self) -> Vec<Arc<S>> {
         self.shards
             .iter()
             .flat_map(|shard| shard.lock().values().cloned().collect::<Vec<_>>())

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    broadcast::Target,
+    Target,
     id::Id,
     socket::AnySocket,
     sync::{Mutex, RwLock},

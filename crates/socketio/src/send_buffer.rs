@@ -22,7 +22,7 @@ impl SocketIo {
     ///
     /// [`crate::Serve`] calls this itself. Does nothing on other systems than Linux.
     pub fn limit_send_buffers(&self, listener: &TcpListener) {
-        let config = &self.server.config;
+        let config = &self.server.engine.config;
         let heartbeat = config.ping_interval + config.ping_timeout;
         let limit = config.write_timeout.map(|limit| limit.max(heartbeat));
         limit_send_buffers(listener, limit);

@@ -2,46 +2,30 @@
 
 use std::{
     error::Error,
-    hash::{BuildHasher, RandomState},
     net::{IpAddr, SocketAddr},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
-    time::Duration,
+    sync::Arc,
 };
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use http::{Request, Response, Uri, request::Parts};
-use tokio::time::Instant;
 
 use crate::{
-    Adapter, Body, Broadcast, Config, DisconnectReason, EngineHandler, Handler, Handshake,
-    Observer, Packet, Refusal, Rejection, Target, TransportKind,
-    admission::{Admission, AdmissionGuard},
+    Adapter, Body, Broadcast, Config, Connections, EngineHandler, Handler, Observer, Packet,
+    Refusal, Target,
+    bare::BareEngine,
     broadcast,
-    driver::Driver,
-    id::Id,
-    link::Link,
-    namespaces::Namespaces,
-    nodes::{Cluster, NodeTag, Nodes, Owner},
-    received::{ReceiveBudgets, Received},
-    recovery::Recoverable,
-    registry::Registry,
+    engine::Engine,
+    hub::Hub,
+    namespace::Namespaces,
+    nodes::{Cluster, NodeTag, Nodes},
+    protocol::Protocol,
+    received::Received,
     request,
-    session::{SendBudgets, Session, engine_frames},
-    stopping::Stopping,
-    timers::{self, TimerKind, Timers},
+    session::Session,
 };
 
 pub(crate) type AllowRequest = dyn Fn(&Parts, SocketAddr) -> Result<(), Refusal> + Send + Sync;
 pub(crate) type AllowOrigin = dyn Fn(&str, &Parts) -> bool + Send + Sync;
-
-/// First id of acknowledgements that broadcasts request. One id serves all receivers of a
-/// broadcast, so it must differ from the ids that each socket counts for itself. Java and Rust
-/// clients read ids as signed 32-bit integers: broadcast ids run from 2^30 to 2^31 - 1 and wrap
-/// around.
-const FIRST_BROADCAST_ACK: u64 = 1 << 30;
 
 /// A Socket.IO server. Clones are cheap and refer to the same server.
 #[derive(Clone)]
@@ -49,48 +33,22 @@ pub struct SocketIo {
     pub(crate) server: Arc<Server>,
 }
 
-/// State that all connections of a server share.
+/// A server: Socket.IO on top of Engine.IO, and the checks of HTTP requests.
 pub(crate) struct Server {
-    pub(crate) config: Config,
     pub(crate) path: Box<str>,
-    pub(crate) namespaces: Namespaces,
-    pub(crate) engine: Option<Arc<dyn EngineHandler>>,
     pub(crate) allow_request: Option<Box<AllowRequest>>,
     pub(crate) cors: Option<Box<AllowOrigin>>,
-    pub(crate) adapter: Option<Box<dyn Adapter>>,
-    pub(crate) observer: Option<Box<dyn Observer>>,
-    pub(crate) registry: Registry,
-    pub(crate) timers: Timers,
-    pub(crate) ping_frames: Bytes,
-    pub(crate) stopping: Stopping,
-    pub(crate) admission: Admission,
-    /// Limits on bytes queued for clients that do not read.
-    pub(crate) unsent: SendBudgets,
-    /// Limits on bytes received and not yet processed.
-    pub(crate) received: Arc<ReceiveBudgets>,
-    pub(crate) recoverable: Recoverable,
-    /// The other nodes, if there may be any.
-    pub(crate) cluster: Option<Cluster>,
-    socket_keys: AtomicU64,
-    auth_hasher: RandomState,
-    broadcast_acks: AtomicU64,
-    polling: AtomicUsize,
-    websocket: AtomicUsize,
+    pub(crate) engine: Arc<Engine<Session>>,
+    pub(crate) namespaces: Arc<Namespaces>,
 }
 
-/// Number of open connections by transport.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Connections {
-    /// Connections on HTTP long-polling.
-    pub polling: usize,
-    /// Connections on WebSocket.
-    pub websocket: usize,
-}
+/// Adds a namespace once all settings are known.
+type AddNamespace = dyn FnOnce(&mut Namespaces) + Send + Sync;
 
 /// Builds a [`SocketIo`] server.
 pub struct Builder {
     config: Config,
-    namespaces: Namespaces,
+    namespaces: Vec<Box<AddNamespace>>,
     engine: Option<Arc<dyn EngineHandler>>,
     allow_request: Option<Box<AllowRequest>>,
     cors: Option<Box<AllowOrigin>>,
@@ -109,7 +67,8 @@ impl Builder {
         } else {
             format!("/{name}").into_boxed_str()
         };
-        self.namespaces.add(name, handler);
+        self.namespaces
+            .push(Box::new(move |namespaces| namespaces.add(name, handler)));
         self
     }
 
@@ -126,7 +85,9 @@ impl Builder {
         matches: impl Fn(&str) -> bool + Send + Sync + 'static,
         handler: H,
     ) -> Self {
-        self.namespaces.add_dynamic(matches, handler);
+        self.namespaces.push(Box::new(move |namespaces| {
+            namespaces.add_dynamic(matches, handler);
+        }));
         self
     }
 
@@ -203,38 +164,27 @@ impl Builder {
     #[must_use]
     pub fn build(self) -> SocketIo {
         let path = self.config.path.trim_end_matches('/').into();
-        let admission = Admission::new(self.config.max_connections_per_address);
-        let unsent = SendBudgets::new(self.config.max_queue_bytes_per_address);
-        let received = Arc::new(ReceiveBudgets::new(
-            self.config.max_received_bytes_per_address,
-        ));
         let cluster = self
             .nodes
             .map(|(tag, nodes)| Cluster::new(&tag, nodes, &self.config));
+        let hub = Hub::new(self.config.max_rooms, self.adapter);
+        let mut namespaces = Namespaces::new(Arc::new(hub));
+        self.namespaces
+            .into_iter()
+            .for_each(|add| add(&mut namespaces));
+        let namespaces = Arc::new(namespaces);
+        let protocol: Arc<dyn Protocol<Session>> = match self.engine {
+            Some(handler) => Arc::new(BareEngine(handler)),
+            None => namespaces.clone(),
+        };
+        let engine = Engine::new(self.config, self.observer, cluster, protocol);
         SocketIo {
             server: Arc::new(Server {
-                config: self.config,
                 path,
-                namespaces: self.namespaces,
-                engine: self.engine,
                 allow_request: self.allow_request,
                 cors: self.cors,
-                adapter: self.adapter,
-                observer: self.observer,
-                registry: Registry::default(),
-                timers: Timers::default(),
-                ping_frames: engine_frames("2"),
-                stopping: Stopping::default(),
-                admission,
-                unsent,
-                received,
-                recoverable: Recoverable::default(),
-                cluster,
-                socket_keys: AtomicU64::new(1),
-                auth_hasher: RandomState::new(),
-                broadcast_acks: AtomicU64::new(0),
-                polling: AtomicUsize::new(0),
-                websocket: AtomicUsize::new(0),
+                engine: Arc::new(engine),
+                namespaces,
             }),
         }
     }
@@ -245,7 +195,7 @@ impl SocketIo {
     pub fn builder(config: Config) -> Builder {
         Builder {
             config,
-            namespaces: Namespaces::default(),
+            namespaces: Vec::new(),
             engine: None,
             allow_request: None,
             cors: None,
@@ -289,7 +239,7 @@ impl SocketIo {
     /// exist.
     pub fn of(&self, namespace: &str) -> Option<Broadcast> {
         let found = self.server.namespaces.find(namespace)?;
-        Some(Broadcast::new(self.server.clone(), found))
+        Some(Broadcast::new(found))
     }
 
     /// The names of all existing namespaces; of dynamic ones, those that have a socket.
@@ -308,33 +258,35 @@ impl SocketIo {
     /// [`Config::max_received_bytes_per_address`] together with what this server buffers for the
     /// same address.
     pub fn received(&self, address: IpAddr) -> Received {
-        self.server.received(address)
+        self.server.engine.received(address)
     }
 
     /// Number of open connections.
     pub fn connections(&self) -> Connections {
-        Connections {
-            polling: self.server.polling.load(Ordering::Acquire),
-            websocket: self.server.websocket.load(Ordering::Acquire),
-        }
+        self.server.engine.connections()
     }
 
     /// Number of WebSockets of other nodes' sessions that pass through this node: see
     /// [`Builder::nodes`]. They are not among [`Self::connections`].
     pub fn tunnels(&self) -> usize {
-        self.server.cluster.as_ref().map_or(0, Cluster::tunnels)
+        self.server
+            .engine
+            .cluster
+            .as_ref()
+            .map_or(0, Cluster::tunnels)
     }
 
     /// How many requests this node has passed on to others since it started, handshakes of
     /// WebSockets included. `None` if it was given no other nodes.
     pub fn forwarded(&self) -> Option<u64> {
-        self.server.cluster.as_ref().map(Cluster::forwarded)
+        self.server.engine.cluster.as_ref().map(Cluster::forwarded)
     }
 
     /// Bytes queued for all connections. It iterates over every connection: call it for metrics,
     /// not per message.
     pub fn queued_bytes(&self) -> usize {
         self.server
+            .engine
             .registry
             .all()
             .iter()
@@ -344,178 +296,7 @@ impl SocketIo {
 
     /// Bytes stored for recoverable sockets: see [`crate::Recovery`].
     pub fn recovery_bytes(&self) -> usize {
-        self.server.recoverable.bytes()
-    }
-}
-
-impl Server {
-    pub(crate) fn next_broadcast_ack(&self) -> u64 {
-        FIRST_BROADCAST_ACK
-            + self.broadcast_acks.fetch_add(1, Ordering::Relaxed) % FIRST_BROADCAST_ACK
-    }
-
-    pub(crate) fn next_socket_key(&self) -> u64 {
-        self.socket_keys.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// An id of this node as clients see it.
-    pub(crate) fn full_id(&self, id: &Id) -> String {
-        let prefix = self.cluster.as_ref().map_or("", Cluster::prefix);
-        format!("{prefix}{id}")
-    }
-
-    /// The part of a socket's offsets after the number: this server's own among all nodes.
-    pub(crate) fn offset_suffix(&self, key: u64) -> String {
-        let prefix = self.cluster.as_ref().map_or("", Cluster::prefix);
-        format!(".{prefix}{key}")
-    }
-
-    /// The key of a private id, of whichever node; `None` if the text is no id.
-    pub(crate) fn pid_key(&self, pid: &str) -> Option<u64> {
-        match self.owner(pid)? {
-            Owner::Here(id) => Id::key_of(id),
-            Owner::Other(_) => Id::key_of(pid.split_once('.')?.1),
-        }
-    }
-
-    /// Whose id this is; `None` if it can be nobody's.
-    pub(crate) fn owner<'a>(&self, id: &'a str) -> Option<Owner<'a>> {
-        match &self.cluster {
-            None => Some(Owner::Here(id)),
-            Some(cluster) => cluster.owner(id),
-        }
-    }
-
-    /// Returns a counter for bytes buffered of what this address sends.
-    pub(crate) fn received(&self, address: IpAddr) -> Received {
-        Received::new(self.received.clone(), address)
-    }
-
-    /// Calls the observer, if there is one. Never call this while holding a lock.
-    pub(crate) fn observe(&self, report: impl FnOnce(&dyn Observer)) {
-        if let Some(observer) = &self.observer {
-            report(&**observer);
-        }
-    }
-
-    pub(crate) fn refused(&self, why: Rejection) {
-        self.observe(|observer| observer.refused(why));
-    }
-
-    /// Removes a session that has nothing left to do.
-    pub(crate) fn remove_session(&self, key: u64) {
-        if let Some(session) = self.registry.remove(key) {
-            session.on_removed();
-        }
-    }
-
-    /// Closes the connection that has waited longest for its first namespace. Returns false if
-    /// there is none.
-    pub(crate) fn displace_longest_handshake(&self) -> bool {
-        std::iter::from_fn(|| self.timers.take_longest_connecting()).any(|key| {
-            self.registry
-                .get(key)
-                .is_some_and(|session| session.displace())
-        })
-    }
-
-    /// A fingerprint of an `auth` payload, to compare payloads without storing them.
-    pub(crate) fn auth_fingerprint(&self, auth: Option<&str>) -> u64 {
-        self.auth_hasher.hash_one(auth)
-    }
-
-    pub(crate) fn sweep_interval(&self) -> Duration {
-        let config = &self.config;
-        let shortest = config
-            .ping_interval
-            .min(config.ping_timeout)
-            .min(config.connect_timeout);
-        timers::sweep_interval(
-            config
-                .write_timeout
-                .map_or(shortest, |limit| shortest.min(limit)),
-        )
-    }
-
-    /// Interval between checks whether a client reads: a quarter of the write timeout, so a client
-    /// is disconnected at most that much late.
-    pub(crate) fn stall_check_interval(&self) -> Option<Duration> {
-        self.config
-            .write_timeout
-            .map(|limit| (limit / 4).max(Duration::from_millis(1)))
-    }
-
-    pub(crate) fn counter(&self, transport: TransportKind) -> &AtomicUsize {
-        match transport {
-            TransportKind::Polling => &self.polling,
-            TransportKind::WebSocket => &self.websocket,
-        }
-    }
-
-    /// Opens a session and spawns its driver. Returns `None` if the operating system returns no
-    /// random bytes.
-    pub(crate) fn open(
-        self: &Arc<Self>,
-        admission_guard: AdmissionGuard,
-        link: Link,
-        handshake: Handshake,
-    ) -> Option<Arc<Session>> {
-        let transport = link.kind();
-        let handshake = Arc::new(handshake);
-        let session = loop {
-            let sid = Id::random()
-                .inspect_err(|error| tracing::error!(%error, "no random bytes from the operating system; cannot open a session"))
-                .ok()?;
-            let session = Session::new(self.clone(), sid, transport, handshake.clone());
-            if self.registry.insert(&session) {
-                break session;
-            }
-        };
-        self.counter(transport).fetch_add(1, Ordering::Relaxed);
-        self.observe(|observer| observer.opened(transport));
-        // From here on, the driver's end releases the connection's place.
-        admission_guard.transfer();
-        if self.engine.is_some() {
-            session.set_joined();
-        }
-        self.timers.start(self);
-        let (now, key) = (Instant::now(), session.sid.key());
-        self.timers
-            .push(TimerKind::Ping, now + self.config.ping_interval, key);
-        if self.engine.is_none() {
-            self.timers
-                .push(TimerKind::Connect, now + self.config.connect_timeout, key);
-        }
-        #[cfg(feature = "deflate")]
-        if let Link::WebSocket(websocket) = &link {
-            session.compress_on(websocket, handshake.wants_base64());
-        }
-        if transport == TransportKind::WebSocket {
-            let _ = session.push(
-                engine_frames(&self.open_packet(&session.sid, transport)),
-                None,
-            );
-        }
-        // A stop that began in the meantime may have missed this session.
-        if self.stopping.has_begun() {
-            session.close(DisconnectReason::ServerShuttingDown);
-        }
-        tokio::spawn(Driver::new(session.clone(), link));
-        Some(session)
-    }
-
-    /// The OPEN packet (Engine.IO protocol 4, "Handshake").
-    pub(crate) fn open_packet(&self, sid: &Id, transport: TransportKind) -> String {
-        let config = &self.config;
-        let can_upgrade = transport == TransportKind::Polling && config.transports.websocket;
-        format!(
-            "0{{\"sid\":\"{}\",\"upgrades\":[{}],\"pingInterval\":{},\"pingTimeout\":{},\"maxPayload\":{}}}",
-            self.full_id(sid),
-            if can_upgrade { "\"websocket\"" } else { "" },
-            config.ping_interval.as_millis(),
-            config.ping_timeout.as_millis(),
-            config.max_payload,
-        )
+        self.server.namespaces.hub.recoverable.bytes()
     }
 }
 

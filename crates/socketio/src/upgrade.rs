@@ -18,14 +18,14 @@ use tokio::time::Instant;
 use crate::codec::extensions;
 use crate::{
     Body, Config, ConnectionGuard, Handshake, Rejection,
-    admission::AdmissionGuard,
     codec::{
         handshake,
         message::{Limits, Message},
     },
+    engine::Engine,
     link::Link,
-    query, request,
-    server::Server,
+    query,
+    rejection::reject,
     session::{EndedSession, Session, engine_frames},
     stream::Stream,
     websocket::{ReadEnd, WebSocket},
@@ -90,20 +90,24 @@ fn accept(config: &Config, parts: &mut Parts) -> Option<(Response<Body>, Accepte
 }
 
 /// Opens a session on a WebSocket.
-pub(crate) fn open(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> Response<Body> {
-    let Some((response, accepted)) = accept(&server.config, &mut parts) else {
-        return request::reject(server, Rejection::BadRequest);
+pub(crate) fn open(
+    engine: &Arc<Engine<Session>>,
+    mut parts: Parts,
+    peer: SocketAddr,
+) -> Response<Body> {
+    let Some((response, accepted)) = accept(&engine.config, &mut parts) else {
+        return reject(engine, Rejection::BadRequest);
     };
-    let admission_guard = match AdmissionGuard::take(server, peer.ip()) {
+    let admission_guard = match engine.admit(peer.ip()) {
         Ok(admission_guard) => admission_guard,
-        Err(why) => return request::reject(server, why),
+        Err(why) => return reject(engine, why),
     };
-    let server = server.clone();
+    let engine = engine.clone();
     tokio::spawn(async move {
         match accepted.websocket().await {
             Ok(websocket) => {
-                let handshake = Handshake::of(parts, peer, server.config.retain_handshake);
-                server.open(admission_guard, Link::WebSocket(websocket), handshake);
+                let handshake = Handshake::of(parts, peer, engine.config.retain_handshake);
+                engine.open(admission_guard, Link::WebSocket(websocket), handshake);
             }
             Err(error) => {
                 tracing::debug!(%error, "the connection failed before its WebSocket was open")
@@ -117,13 +121,13 @@ pub(crate) fn open(server: &Arc<Server>, mut parts: Parts, peer: SocketAddr) -> 
 /// WebSocket, it is left unchanged, and the new WebSocket is opened and closed, as in the reference
 /// implementation.
 pub(crate) fn upgrade(session: Arc<Session>, mut parts: Parts, peer: SocketAddr) -> Response<Body> {
-    let server = session.server.clone();
+    let engine = session.engine.clone();
     if !is_handshake(&parts) || !session.start_upgrade() {
-        return reject_websocket(&server, parts, peer);
+        return reject_websocket(&engine, parts, peer);
     }
-    let Some((response, accepted)) = accept(&server.config, &mut parts) else {
+    let Some((response, accepted)) = accept(&engine.config, &mut parts) else {
         session.cancel_upgrade();
-        return request::reject(&server, Rejection::BadRequest);
+        return reject(&engine, Rejection::BadRequest);
     };
     let base64 = query::wants_base64(parts.uri.query().unwrap_or(""));
     let guard = parts.extensions.remove::<ConnectionGuard>();
@@ -141,20 +145,20 @@ pub(crate) fn is_handshake(parts: &Parts) -> bool {
 
 /// Opens a WebSocket that cannot be used, and closes it.
 pub(crate) fn reject_websocket(
-    server: &Arc<Server>,
+    engine: &Arc<Engine<Session>>,
     mut parts: Parts,
     peer: SocketAddr,
 ) -> Response<Body> {
-    let Some((response, accepted)) = accept(&server.config, &mut parts) else {
-        return request::reject(server, Rejection::BadRequest);
+    let Some((response, accepted)) = accept(&engine.config, &mut parts) else {
+        return reject(engine, Rejection::BadRequest);
     };
     // While it lasts, it counts as a connection that is being opened.
-    let admission_guard = match AdmissionGuard::take(server, peer.ip()) {
+    let admission_guard = match engine.admit(peer.ip()) {
         Ok(admission_guard) => admission_guard,
-        Err(why) => return request::reject(server, why),
+        Err(why) => return reject(engine, why),
     };
-    server.refused(Rejection::BadRequest);
-    let limit = server.config.upgrade_timeout;
+    engine.refused(Rejection::BadRequest);
+    let limit = engine.config.upgrade_timeout;
     let guard = parts.extensions.remove::<ConnectionGuard>();
     tokio::spawn(async move {
         if let Ok(Ok(websocket)) = tokio::time::timeout(limit, accepted.websocket()).await {
@@ -175,7 +179,7 @@ enum ProbeOutcome {
 }
 
 async fn run_upgrade(session: Arc<Session>, accepted: Accepted, base64: bool) {
-    let deadline = Instant::now() + session.server.config.upgrade_timeout;
+    let deadline = Instant::now() + session.engine.config.upgrade_timeout;
     let Ok(Ok(mut websocket)) = tokio::time::timeout_at(deadline, accepted.websocket()).await
     else {
         return session.cancel_upgrade();
@@ -190,7 +194,7 @@ async fn run_upgrade(session: Arc<Session>, accepted: Accepted, base64: bool) {
         ProbeOutcome::Done => match session.finish_upgrade(Box::new(websocket), base64) {
             Ok(()) => return,
             Err(EndedSession { handover, rest }) => {
-                session.server.remove_session(session.sid.key());
+                session.engine.remove_session(session.sid.key());
                 handover.close(rest, 1000).await;
                 return session.cancel_upgrade();
             }

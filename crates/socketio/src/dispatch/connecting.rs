@@ -28,8 +28,8 @@ impl Dispatch {
         name: &str,
         auth: Option<&str>,
     ) -> Outcome {
-        let server = &session.server;
-        let auth_fingerprint = server.auth_fingerprint(auth);
+        let config = &session.engine.config;
+        let auth_fingerprint = self.namespaces.auth_fingerprint(auth);
         let namespace = match self.find(name) {
             Some(at) => {
                 // The client is in the namespace or is joining it. Node's client sends CONNECT
@@ -61,7 +61,7 @@ impl Dispatch {
                 namespace
             }
             None => {
-                let max = server.config.max_namespaces;
+                let max = config.max_namespaces;
                 if self.entries.len() >= max
                     && let Some(at) = self
                         .entries
@@ -71,7 +71,7 @@ impl Dispatch {
                     // The client has known for long that it left that namespace.
                     self.entries.remove(at);
                 }
-                let opened = (self.entries.len() < max).then(|| server.namespaces.open(name));
+                let opened = (self.entries.len() < max).then(|| self.namespaces.open(name));
                 let Some(Some(namespace)) = opened else {
                     let why = if opened.is_none() {
                         "Too many namespaces"
@@ -100,7 +100,7 @@ impl Dispatch {
             handshake: session.handshake(),
         };
         let deciding = namespace.clone().connect(session.clone(), id, request);
-        let limit = server.config.connect_timeout;
+        let limit = config.connect_timeout;
         let future = Box::pin(async move {
             match tokio::time::timeout(limit, deciding).await {
                 Ok(decision) => decision,
@@ -141,7 +141,7 @@ impl Dispatch {
         else {
             return;
         };
-        let server = &session.server;
+        let config = &session.engine.config;
         let name = namespace.name();
         match decision {
             Ok(Admitted {
@@ -159,7 +159,7 @@ impl Dispatch {
                 session.set_joined();
                 let is_in = |entry: &Entry| matches!(entry.state, State::Open(_));
                 let count = self.entries.iter().filter(|entry| is_in(entry)).count();
-                if !server.config.retain_handshake && server.namespaces.count() == Some(count) {
+                if !config.retain_handshake && self.namespaces.count() == Some(count) {
                     session.drop_handshake();
                 }
                 socket.connected(resumes_after.is_some());

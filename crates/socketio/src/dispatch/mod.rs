@@ -23,15 +23,18 @@ use crate::{
         json::EventParts,
         packet::{self, Incoming, PacketError},
     },
+    driver::Driver,
     event::Attachments,
-    namespace::AnyNamespace,
+    link::Link,
+    namespace::{AnyNamespace, Namespaces},
+    protocol::{Connection, Protocol},
     received::Received,
     session::Session,
     socket::AnySocket,
 };
 
-#[derive(Default)]
 pub(crate) struct Dispatch {
+    namespaces: Arc<Namespaces>,
     entries: Vec<Entry>,
     connecting: Vec<Connecting>,
     /// A binary packet of which some attachments have not arrived yet.
@@ -74,40 +77,16 @@ type OpenSocket = (usize, Arc<dyn AnySocket>);
 type Outcome = Result<(), DisconnectReason>;
 
 impl Dispatch {
-    /// Handles a text message. `Err` closes the connection.
-    pub(crate) fn text(&mut self, session: &Arc<Session>, text: &str) -> Outcome {
-        if session.server.config.parser != Parser::Json {
-            return Err(DisconnectReason::ParseError);
+    pub(crate) fn new(namespaces: Arc<Namespaces>) -> Self {
+        Self {
+            namespaces,
+            entries: Vec::new(),
+            connecting: Vec::new(),
+            partial: None,
+            handler_future: None,
+            backlog: None,
+            has_unpolled_future: false,
         }
-        if self.is_holding_back() {
-            let is_handled = self.try_early_disconnect(session, text);
-            return if is_handled {
-                Ok(())
-            } else {
-                self.hold_back(session, HeldMessage::Text(text.into()), text.len())
-            };
-        }
-        self.handle_text(session, text)
-    }
-
-    /// Handles a binary message. `Err` closes the connection.
-    pub(crate) fn binary(&mut self, session: &Arc<Session>, data: Bytes) -> Outcome {
-        // Unwanted attachments need not wait, unless their packet is held back itself.
-        let is_unwanted = self.backlog.is_none()
-            && self
-                .partial
-                .as_ref()
-                .is_some_and(|partial| partial.packet.is_none());
-        if self.is_holding_back() && !is_unwanted {
-            let bytes = data.len();
-            let is_handled = self.try_early_disconnect_binary(session, &data);
-            return if is_handled {
-                Ok(())
-            } else {
-                self.hold_back(session, HeldMessage::Binary(data), bytes)
-            };
-        }
-        self.handle_binary(session, data)
     }
 
     fn is_holding_back(&self) -> bool {
@@ -117,7 +96,7 @@ impl Dispatch {
     /// Handles a DISCONNECT at once, although earlier messages are held back: the client's socket
     /// ends now, and its earlier messages are ignored when they are handled.
     fn try_early_disconnect(&mut self, session: &Session, text: &str) -> bool {
-        let config = &session.server.config;
+        let config = &session.engine.config;
         if !text.starts_with('1') {
             return false;
         }
@@ -169,64 +148,11 @@ impl Dispatch {
         count_received(&mut backlog.received, backlog.bytes)
     }
 
-    /// Whether so many bytes are held back that the connection should not be read.
-    pub(crate) fn is_backlogged(&self, session: &Session) -> bool {
-        self.backlog
-            .as_ref()
-            .is_some_and(|backlog| backlog.bytes > session.server.config.max_payload)
-    }
-
-    /// Whether [`Self::advance`] must be called before the task sleeps.
-    pub(crate) fn has_unpolled_future(&self) -> bool {
-        self.has_unpolled_future
-    }
-
-    /// Polls pending CONNECTs and the handler's future, then handles messages that were held back.
-    /// `budget` is the number of messages that may still be handled in this run.
-    pub(crate) fn advance(
-        &mut self,
-        session: &Arc<Session>,
-        cx: &mut Context<'_>,
-        budget: &mut usize,
-    ) -> Outcome {
-        self.has_unpolled_future = false;
-        self.advance_connecting(session, cx);
-        loop {
-            if let Some(hold) = &mut self.handler_future {
-                if hold.future.as_mut().poll(cx).is_pending() {
-                    return Ok(());
-                }
-                self.handler_future = None;
-            }
-            let Some(backlog) = &mut self.backlog else {
-                return Ok(());
-            };
-            if *budget == 0 || session.server.stopping.is_paused() {
-                return Ok(());
-            }
-            let Some(data) = backlog.messages.pop_front() else {
-                self.backlog = None;
-                return Ok(());
-            };
-            *budget -= 1;
-            match data {
-                HeldMessage::Text(text) => {
-                    backlog.removed(text.len());
-                    self.handle_text(session, &text)?;
-                }
-                HeldMessage::Binary(data) => {
-                    backlog.removed(data.len());
-                    self.handle_binary(session, data)?;
-                }
-            }
-        }
-    }
-
     fn handle_text(&mut self, session: &Arc<Session>, text: &str) -> Outcome {
         if self.partial.is_some() {
             return Err(DisconnectReason::ParseError);
         }
-        let config = &session.server.config;
+        let config = &session.engine.config;
         let packet = packet::decode(text, config.max_attachments, config.max_nesting)
             .map_err(parse_error)?;
         match packet {
@@ -289,7 +215,7 @@ impl Dispatch {
     }
 
     fn handle_binary(&mut self, session: &Arc<Session>, data: Bytes) -> Outcome {
-        match session.server.config.parser {
+        match session.engine.config.parser {
             Parser::Json => self.handle_attachment(session, data),
             #[cfg(feature = "msgpack")]
             Parser::MsgPack => self.handle_msgpack(session, &data),
@@ -331,8 +257,8 @@ impl Dispatch {
             if !attachments.taken.is_empty() && !socket.takes_attachments() {
                 attachments.refuse();
             }
-            let server = &session.server;
-            server.observe(|observer| {
+            let engine = &session.engine;
+            engine.observe(|observer| {
                 observer.event(
                     name,
                     parts
@@ -341,10 +267,10 @@ impl Dispatch {
                         .unwrap_or(&text[parts.name.clone()]),
                 )
             });
-            let began = server.observer.is_some().then(Instant::now);
+            let began = engine.observer.is_some().then(Instant::now);
             let future = socket.event(text, parts, attachments, ack);
             if let Some(began) = began {
-                server.observe(|observer| observer.handled(name, began.elapsed()));
+                engine.observe(|observer| observer.handled(name, began.elapsed()));
             }
             self.handler_future = future.map(|future| HandlerFuture {
                 namespace: self.entries[at].namespace.clone(),
@@ -376,19 +302,62 @@ impl Dispatch {
             State::Left { .. } => Ok(None),
         }
     }
+}
 
-    /// Ends the sockets that the application has disconnected: drops their futures and calls their
-    /// handlers.
-    pub(crate) fn close_left_sockets(&mut self, session: &Session) {
-        for at in 0..self.entries.len() {
-            if matches!(&self.entries[at].state, State::Open(socket) if socket.has_left()) {
-                self.close_socket(session, at, DisconnectReason::ServerNamespaceDisconnect);
-            }
-        }
+/// Socket.IO as the protocol of all connections.
+impl Protocol<Session> for Namespaces {
+    fn has_handshake(&self) -> bool {
+        true
     }
 
-    /// The client has answered a PING, so it has received what was sent before the PING.
-    pub(crate) fn pong(&mut self) {
+    fn start(self: Arc<Self>, session: Arc<Session>, link: Link) {
+        tokio::spawn(Driver::new(session, link, Dispatch::new(self)));
+    }
+
+    /// The recovery window of a suspended socket may have ended.
+    fn timer_due(&self, key: u64, now: Instant) {
+        if let Some(socket) = self.hub.recoverable.get(key) {
+            socket.expire(now);
+        }
+    }
+}
+
+impl Connection<Session> for Dispatch {
+    fn text(&mut self, session: &Arc<Session>, text: &str) -> Outcome {
+        if session.engine.config.parser != Parser::Json {
+            return Err(DisconnectReason::ParseError);
+        }
+        if self.is_holding_back() {
+            let is_handled = self.try_early_disconnect(session, text);
+            return if is_handled {
+                Ok(())
+            } else {
+                self.hold_back(session, HeldMessage::Text(text.into()), text.len())
+            };
+        }
+        self.handle_text(session, text)
+    }
+
+    fn binary(&mut self, session: &Arc<Session>, data: Bytes) -> Outcome {
+        // Unwanted attachments need not wait, unless their packet is held back itself.
+        let is_unwanted = self.backlog.is_none()
+            && self
+                .partial
+                .as_ref()
+                .is_some_and(|partial| partial.packet.is_none());
+        if self.is_holding_back() && !is_unwanted {
+            let bytes = data.len();
+            let is_handled = self.try_early_disconnect_binary(session, &data);
+            return if is_handled {
+                Ok(())
+            } else {
+                self.hold_back(session, HeldMessage::Binary(data), bytes)
+            };
+        }
+        self.handle_binary(session, data)
+    }
+
+    fn pong(&mut self) {
         self.entries.retain_mut(|entry| match &mut entry.state {
             State::Open(socket) => {
                 socket.pong(Instant::now());
@@ -399,8 +368,67 @@ impl Dispatch {
         });
     }
 
-    /// The connection has ended.
-    pub(crate) fn end(&mut self, session: &Session, reason: DisconnectReason) {
+    fn is_backlogged(&self, session: &Session) -> bool {
+        self.backlog
+            .as_ref()
+            .is_some_and(|backlog| backlog.bytes > session.engine.config.max_payload)
+    }
+
+    /// Ends the sockets that the application has disconnected: drops their futures and calls their
+    /// handlers.
+    fn close_left_sockets(&mut self, session: &Session) {
+        for at in 0..self.entries.len() {
+            if matches!(&self.entries[at].state, State::Open(socket) if socket.has_left()) {
+                self.close_socket(session, at, DisconnectReason::ServerNamespaceDisconnect);
+            }
+        }
+    }
+
+    /// Polls pending CONNECTs and the handler's future, then handles messages that were held back.
+    fn advance(
+        &mut self,
+        session: &Arc<Session>,
+        cx: &mut Context<'_>,
+        budget: &mut usize,
+    ) -> Outcome {
+        self.has_unpolled_future = false;
+        self.advance_connecting(session, cx);
+        loop {
+            if let Some(hold) = &mut self.handler_future {
+                if hold.future.as_mut().poll(cx).is_pending() {
+                    return Ok(());
+                }
+                self.handler_future = None;
+            }
+            let Some(backlog) = &mut self.backlog else {
+                return Ok(());
+            };
+            if *budget == 0 || session.engine.stopping.is_paused() {
+                return Ok(());
+            }
+            let Some(data) = backlog.messages.pop_front() else {
+                self.backlog = None;
+                return Ok(());
+            };
+            *budget -= 1;
+            match data {
+                HeldMessage::Text(text) => {
+                    backlog.removed(text.len());
+                    self.handle_text(session, &text)?;
+                }
+                HeldMessage::Binary(data) => {
+                    backlog.removed(data.len());
+                    self.handle_binary(session, data)?;
+                }
+            }
+        }
+    }
+
+    fn needs_advance(&self) -> bool {
+        self.has_unpolled_future
+    }
+
+    fn end(&mut self, session: &Arc<Session>, reason: DisconnectReason) {
         self.handler_future = None;
         self.backlog = None;
         self.partial = None;

@@ -14,7 +14,7 @@ use crate::{
 
 impl Dispatch {
     pub(super) fn handle_msgpack(&mut self, session: &Arc<Session>, message: &Bytes) -> Outcome {
-        let config = &session.server.config;
+        let config = &session.engine.config;
         match msgpack::decode(message, config.max_attachments, config.max_nesting)
             .map_err(parse_error)?
         {
@@ -58,7 +58,7 @@ impl Dispatch {
         session: &Session,
         message: &Bytes,
     ) -> bool {
-        let config = &session.server.config;
+        let config = &session.engine.config;
         if config.parser != Parser::MsgPack || !msgpack::is_disconnect(message) {
             return false;
         }

@@ -102,7 +102,7 @@ impl Dispatch {
         partial.missing -= 1;
         if partial.packet.is_some() {
             partial.bytes += data.len();
-            if partial.bytes > session.server.config.max_payload {
+            if partial.bytes > session.engine.config.max_payload {
                 return Err(DisconnectReason::ParseError);
             }
             partial.attachments.push(data);

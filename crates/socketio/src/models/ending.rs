@@ -41,7 +41,7 @@ fn s7_s8_requests_that_wait_for_a_session_end_with_it() {
         let app = App::default();
         let io = server(&app);
         let session = session(&io, TransportKind::Polling);
-        let driver = drive(&session, Link::Polling);
+        let driver = drive(&io, &session, Link::Polling);
         assert_eq!(request(&io, "POST", &session.sid, "40").0, 200);
         assert!(request(&io, "GET", &session.sid, "").1.starts_with("40{"));
         assert!(session.start_upgrade());
@@ -89,7 +89,7 @@ fn s7_an_upgrade_that_comes_too_late_sends_the_queued_packets() {
         let app = App::default();
         let io = server(&app);
         let session = session(&io, TransportKind::Polling);
-        let driver = drive(&session, Link::Polling);
+        let driver = drive(&io, &session, Link::Polling);
         assert_eq!(request(&io, "POST", &session.sid, "40").0, 200);
         assert!(request(&io, "GET", &session.sid, "").1.starts_with("40{"));
         while app.sockets.lock().is_empty() {
@@ -123,12 +123,12 @@ fn s7_an_upgrade_that_comes_too_late_sends_the_queued_packets() {
                 .map(str::to_owned)
                 .collect();
             assert_eq!(numbers(&texts, "a"), [0, 1]);
-            io.server.remove_session(session.sid.key());
+            io.server.engine.remove_session(session.sid.key());
             session.cancel_upgrade();
         }
         closing.join().unwrap();
         driver.join().unwrap();
         everything_is_gone(&io, &app);
-        assert!(io.server.registry.all().is_empty());
+        assert!(io.server.engine.registry.all().is_empty());
     });
 }

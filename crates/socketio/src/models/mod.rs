@@ -17,6 +17,7 @@ use crate::{
     BoxFuture, Config, ConnectError, ConnectRequest, DisconnectReason, Event, Handler, Handshake,
     Packet, Socket, SocketIo, TransportKind,
     codec::frame::{self, OpCode},
+    dispatch::Dispatch,
     driver::Driver,
     id::Id,
     link::Link,
@@ -96,19 +97,31 @@ fn server(app: &App) -> SocketIo {
 fn session(io: &SocketIo, transport: TransportKind) -> Arc<Session> {
     let handshake = Arc::new(Handshake::bare(([127, 0, 0, 1], 1).into()));
     let session = Session::new(
-        io.server.clone(),
+        io.server.engine.clone(),
         Id::random().unwrap(),
         transport,
         handshake,
     );
-    assert!(io.server.registry.insert(&session));
-    io.server.counter(transport).fetch_add(1, Ordering::Relaxed);
+    assert!(
+        io.server
+            .engine
+            .registry
+            .insert(session.sid.key(), &session)
+    );
+    io.server
+        .engine
+        .counter(transport)
+        .fetch_add(1, Ordering::Relaxed);
     session
 }
 
 /// Runs a connection on its own thread.
-fn drive(session: &Arc<Session>, link: Link) -> JoinHandle<()> {
-    let driver = Driver::new(session.clone(), link);
+fn drive(io: &SocketIo, session: &Arc<Session>, link: Link) -> JoinHandle<()> {
+    let driver = Driver::new(
+        session.clone(),
+        link,
+        Dispatch::new(io.server.namespaces.clone()),
+    );
     thread::spawn(move || block_on(driver))
 }
 
@@ -179,7 +192,7 @@ fn joined(room: usize) -> Joined {
     let io = server(&app);
     let session = session(&io, TransportKind::WebSocket);
     let (mut client, websocket) = pipe(room);
-    let driver = drive(&session, Link::WebSocket(websocket));
+    let driver = drive(&io, &session, Link::WebSocket(websocket));
     let mut buffer = BytesMut::new();
     block_on(send(&mut client, "40"));
     block_on(receive(&mut client, &mut buffer, 1));
@@ -234,7 +247,7 @@ fn no_wake_up_is_lost_between_a_push_and_the_end_of_a_run() {
         driver.join().unwrap();
         assert_eq!(socket.emit("late", &1), Err(crate::EmitError::Closed));
         everything_is_gone(&io, &app);
-        assert!(io.server.registry.all().is_empty());
+        assert!(io.server.engine.registry.all().is_empty());
     });
 }
 
@@ -296,7 +309,7 @@ fn polling_loses_nothing_and_learns_of_the_end() {
         let app = App::default();
         let io = server(&app);
         let session = session(&io, TransportKind::Polling);
-        let driver = drive(&session, Link::Polling);
+        let driver = drive(&io, &session, Link::Polling);
         assert_eq!(request(&io, "POST", &session.sid, "40").0, 200);
         assert!(request(&io, "GET", &session.sid, "").1.starts_with("40{"));
         let posting = thread::spawn({
@@ -345,7 +358,7 @@ fn an_upgrade_loses_nothing_and_doubles_nothing() {
         let app = App::default();
         let io = server(&app);
         let session = session(&io, TransportKind::Polling);
-        let driver = drive(&session, Link::Polling);
+        let driver = drive(&io, &session, Link::Polling);
         assert_eq!(request(&io, "POST", &session.sid, "40").0, 200);
         assert!(request(&io, "GET", &session.sid, "").1.starts_with("40{"));
         while app.sockets.lock().is_empty() {

@@ -17,7 +17,8 @@ fn recoverable() -> (SocketIo, Arc<Session>, Arc<Recovering>) {
         .namespace("/", App::default())
         .build();
     let first = session(&io, TransportKind::WebSocket);
-    let recovering = Arc::new(Recovering::new(first.clone(), 7).unwrap());
+    let totals = io.server.namespaces.hub.recoverable.totals();
+    let recovering = Arc::new(Recovering::new(first.clone(), 7, totals).unwrap());
     (io, first, recovering)
 }
 
@@ -55,7 +56,7 @@ fn come_back(
     ));
     let next = self::session(io, TransportKind::WebSocket);
     let request = RecoveryRequest {
-        pid: recovering.pid.to_string(),
+        pid: recovering.pid().to_owned(),
         offset: Some(format!("{has}.7")),
     };
     let after = recovering.resumes_after(&request).unwrap();
@@ -78,7 +79,7 @@ fn a_recovered_socket_misses_nothing_and_gets_nothing_twice() {
         }
         emitting.join().unwrap();
         assert_eq!(take(&current, has), 6);
-        assert_eq!(io.server.recoverable.waiting(), 0);
+        assert_eq!(io.server.namespaces.hub.recoverable.totals().waiting(), 0);
         drop(recovering);
         assert_eq!(io.recovery_bytes(), 0);
     });
@@ -121,7 +122,7 @@ fn a_suspended_socket_is_resumed_by_one_connection_only() {
             (take(&one_session, 0), take(&other_session, 0)),
             (if one { 2 } else { 0 }, if other { 2 } else { 0 })
         );
-        assert_eq!(io.server.recoverable.waiting(), 0);
+        assert_eq!(io.server.namespaces.hub.recoverable.totals().waiting(), 0);
     });
 }
 

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use super::*;
 use crate::{
-    broadcast::Target,
+    Target,
+    hub::Hub,
     namespace::Namespace,
     rooms::Rooms,
     session::Item,
@@ -37,6 +38,7 @@ fn namespace(app: &App) -> Arc<Namespace<App>> {
         name: "/".into(),
         handler: Arc::new(app.clone()),
         rooms: Rooms::default(),
+        hub: Arc::new(Hub::new(usize::MAX, None)),
         parent: None,
     })
 }

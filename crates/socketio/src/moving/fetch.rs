@@ -8,7 +8,7 @@ use super::{ClaimReply, MAX_CLAIM, Question, decode_log};
 use crate::{
     DisconnectReason, Handler, Socket,
     id::Id,
-    namespace::Namespace,
+    namespace::TypedNamespace,
     nodes::Owner,
     recovery::{Claim, MovedLog, Recoverable, RecoveryRequest},
     session::{Item, Session},
@@ -40,98 +40,93 @@ impl<D: Send + Sync + 'static> Drop for Incomplete<D> {
     }
 }
 
-impl<H: Handler> Namespace<H> {
-    /// Moves the socket that a client asks to resume here, if another node has it. Returns it with
-    /// the number of the last event that the client has. `None` if there is no such socket, or the
-    /// other node does not give it away in time.
-    pub(crate) async fn fetch(
-        self: &Arc<Self>,
-        session: &Arc<Session>,
-        request: &RecoveryRequest,
-        fresh: &H::Data,
-    ) -> Option<(Arc<SocketInner<H::Data>>, u64)> {
-        let server = &session.server;
-        let cluster = server.cluster.as_ref()?;
-        // A private id of no node costs nothing but this.
-        let key = server.pid_key(&request.pid)?;
-        let place = match server.owner(&request.pid)? {
-            Owner::Other(tag) => tag.to_owned(),
-            Owner::Here(_) => server
-                .recoverable
-                .moved
-                .lock()
-                .place_of(&request.pid)?
-                .to_owned(),
-        };
-        let arrival = Recoverable::begin_arrival(server, key)?;
-        let exchange = Exchange {
-            session: session.clone(),
-            question: Arc::new(Question {
-                request: request.clone(),
-                namespace: self.name.to_string(),
-                by: cluster.tag().to_owned(),
-            }),
-        };
-        let moving = async {
-            let _turn = server.recoverable.moves.0.acquire().await.ok()?;
-            self.move_here(&exchange, key, &place, fresh).await
-        };
-        let moved = match tokio::time::timeout(MOVE_WITHIN, moving).await {
-            Ok(moved) => moved,
-            Err(_) => not_moved("it took too long"),
-        };
-        let (socket, after, from) = moved?;
-        // Its client may lose this connection as soon as it has it.
-        exchange.report_place(&from).await;
-        drop(arrival);
-        Some((socket, after))
-    }
+/// Moves the socket that a client asks to resume to this node, if another node has it. Returns it
+/// with the number of the last event that the client has. `None` if there is no such socket, or the
+/// other node does not hand it over in time.
+pub(crate) async fn fetch<H: Handler, N: TypedNamespace<Socket<H::Data>> + 'static>(
+    namespace: &Arc<N>,
+    handler: &H,
+    session: &Arc<Session>,
+    request: &RecoveryRequest,
+    fresh: &H::Data,
+) -> Option<(Arc<SocketInner<H::Data>>, u64)> {
+    let (engine, recoverable) = (&session.engine, &namespace.hub().recoverable);
+    let cluster = engine.cluster.as_ref()?;
+    // A private id of no node costs nothing but this.
+    let key = engine.key_of(&request.pid)?;
+    let place = match engine.owner(&request.pid)? {
+        Owner::Other(tag) => tag.to_owned(),
+        Owner::Here(_) => recoverable.moved.lock().place_of(&request.pid)?.to_owned(),
+    };
+    let arrival = recoverable.begin_arrival(key)?;
+    let exchange = Exchange {
+        session: session.clone(),
+        question: Arc::new(Question {
+            request: request.clone(),
+            namespace: namespace.name().to_owned(),
+            by: cluster.tag().to_owned(),
+        }),
+    };
+    let moving = async {
+        let _permit = recoverable.moves.0.acquire().await.ok()?;
+        move_here(namespace, handler, &exchange, key, &place, fresh).await
+    };
+    let moved = match tokio::time::timeout(MOVE_WITHIN, moving).await {
+        Ok(moved) => moved,
+        Err(_) => not_moved("it took too long"),
+    };
+    let (socket, after, from) = moved?;
+    // Its client may lose this connection as soon as it has it.
+    exchange.report_place(&from, recoverable).await;
+    drop(arrival);
+    Some((socket, after))
+}
 
-    async fn move_here(
-        self: &Arc<Self>,
-        exchange: &Exchange,
-        key: u64,
-        place: &str,
-        fresh: &H::Data,
-    ) -> Option<(Arc<SocketInner<H::Data>>, u64, String)> {
-        let session = &exchange.session;
-        let Some((place, claim)) = exchange.claim(place).await else {
-            return not_moved("no node has it, or its client has missed too much");
-        };
-        let Some(data) = self.handler.take_over(&claim.id, &claim.state, fresh) else {
-            return not_moved("the application refused it");
-        };
-        let socket = SocketInner::arriving(
-            session.clone(),
-            self.clone(),
-            Id::parse(&claim.id)?,
-            (&exchange.question.request.pid, key, claim.suffix),
-            data,
-        );
-        let mut incomplete = Incomplete(Some(socket.clone()));
-        let handle = Socket::of(socket.clone());
-        self.rooms.insert(socket.id().key(), socket.clone());
-        for room in &claim.rooms {
-            handle.join(room);
-        }
-        if !self.handler.prepare(&handle).await {
-            return not_moved("the application is not prepared");
-        }
-        let Some(log) = exchange.take(&place).await else {
-            return not_moved("the other node did not give it away");
-        };
-        // What the other node has emitted, and this one not yet: it waits too, and is not sent twice.
-        if !self.handler.settle(&handle).await {
-            return not_moved("this node may be behind");
-        }
-        let after = log.after;
-        let on_written = log.has_callbacks.then(|| exchange.on_written(&place));
-        if !socket.clone().arrive(log, on_written) {
-            return not_moved("events are missing");
-        }
-        incomplete.0 = None;
-        Some((socket, after, place))
+async fn move_here<H: Handler, N: TypedNamespace<Socket<H::Data>> + 'static>(
+    namespace: &Arc<N>,
+    handler: &H,
+    exchange: &Exchange,
+    key: u64,
+    place: &str,
+    fresh: &H::Data,
+) -> Option<(Arc<SocketInner<H::Data>>, u64, String)> {
+    let session = &exchange.session;
+    let Some((place, claim)) = exchange.claim(place).await else {
+        return not_moved("no node has it, or its client has missed too much");
+    };
+    let Some(data) = handler.take_over(&claim.id, &claim.state, fresh) else {
+        return not_moved("the application refused it");
+    };
+    let socket = SocketInner::arriving(
+        session.clone(),
+        namespace.clone(),
+        Id::parse(&claim.id)?,
+        (&exchange.question.request.pid, key, claim.suffix),
+        data,
+    );
+    let mut incomplete = Incomplete(Some(socket.clone()));
+    let handle = Socket::of(socket.clone());
+    namespace.rooms().insert(socket.id().key(), socket.clone());
+    for room in &claim.rooms {
+        handle.join(room);
     }
+    if !handler.prepare(&handle).await {
+        return not_moved("the application is not prepared");
+    }
+    let Some(log) = exchange.take(&place).await else {
+        return not_moved("the other node did not give it away");
+    };
+    // What the other node has emitted, and this one not yet: it waits too, and is not sent twice.
+    if !handler.settle(&handle).await {
+        return not_moved("this node may be behind");
+    }
+    let after = log.after;
+    let on_written = log.has_callbacks.then(|| exchange.on_written(&place));
+    if !socket.clone().arrive(log, on_written) {
+        return not_moved("events are missing");
+    }
+    incomplete.0 = None;
+    Some((socket, after, place))
 }
 
 fn not_moved<T>(reason: &str) -> Option<T> {
@@ -141,10 +136,10 @@ fn not_moved<T>(reason: &str) -> Option<T> {
 
 impl Exchange {
     async fn ask(&self, tag: &str, step: &str, max: usize) -> Option<Bytes> {
-        let server = &self.session.server;
-        let cluster = server.cluster.as_ref()?;
+        let engine = &self.session.engine;
+        let cluster = engine.cluster.as_ref()?;
         let body = serde_json::to_vec(&*self.question).ok()?;
-        let path = format!("{}/?move={step}", server.path);
+        let path = format!("{}/?move={step}", engine.config.path.trim_end_matches('/'));
         cluster
             .ask(tag, &path, body.into(), self.session.peer, max)
             .await
@@ -167,7 +162,7 @@ impl Exchange {
     }
 
     async fn take(&self, tag: &str) -> Option<MovedLog> {
-        let limits = self.session.server.config.recovery.as_ref()?;
+        let limits = self.session.engine.config.recovery.as_ref()?;
         let max = limits.max_bytes.saturating_mul(2).saturating_add(MAX_CLAIM);
         decode_log(self.ask(tag, "take", max).await?)
     }
@@ -179,16 +174,16 @@ impl Exchange {
     }
 
     /// The node that made the private id finds the socket here from now on.
-    async fn report_place(&self, from: &str) {
-        let server = &self.session.server;
+    async fn report_place(&self, from: &str, recoverable: &Recoverable) {
+        let engine = &self.session.engine;
         let pid = &self.question.request.pid;
-        match server.owner(pid) {
+        match engine.owner(pid) {
             // The old node knows it already.
             Some(Owner::Other(home)) if home != from => {
                 let notice = self.ask(home, "placed", MAX_CLAIM);
                 let _ = tokio::time::timeout(PLACED_WITHIN, notice).await;
             }
-            Some(Owner::Here(_)) => server.recoverable.moved.lock().forget(pid),
+            Some(Owner::Here(_)) => recoverable.moved.lock().forget(pid),
             _ => {}
         }
     }

@@ -17,6 +17,8 @@
 mod fetch;
 mod request;
 
+pub(crate) use self::{fetch::fetch, request::answer};
+
 use bytes::{Bytes, BytesMut};
 use http::{Method, request::Parts};
 use serde::{Deserialize, Serialize};

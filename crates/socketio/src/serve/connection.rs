@@ -21,9 +21,8 @@ use tokio::{
 
 use super::{limits::Limits, pending::PendingConnections};
 use crate::{
-    Body, HttpDeadline, HttpStream, Rejection, SocketIo,
-    admission::AddressCounts,
-    request::{self, reject},
+    Body, HttpDeadline, HttpStream, Rejection, SocketIo, admission::AddressCounts,
+    rejection::reject, request,
 };
 
 /// State that all connections of an accept loop share.
@@ -86,7 +85,7 @@ impl Shared {
     }
 
     fn refused(&self, why: Rejection) {
-        self.io.server.refused(why);
+        self.io.server.engine.refused(why);
         tracing::debug!(%why, "refused a TCP connection");
     }
 }
@@ -137,7 +136,7 @@ impl Connection {
         // response.
         let stream = HttpStream::new(
             stream,
-            self.shared.io.server.config.write_timeout,
+            self.shared.io.server.engine.config.write_timeout,
             self.deadline.clone(),
         );
         let mut serving = pin!(
@@ -175,10 +174,10 @@ impl Connection {
         // A poll may wait for long; the connection is established once it names an open session.
         let is_established = self.is_established.load(Ordering::Relaxed);
         if !is_established
-            && request::names_open_session(&io.server, request.uri())
+            && request::names_open_session(&io.server.engine, request.uri())
             && !self.establish()
         {
-            let mut response = reject(&io.server, Rejection::TooManyHandshakes);
+            let mut response = reject(&io.server.engine, Rejection::TooManyHandshakes);
             response
                 .headers_mut()
                 .insert(CONNECTION, HeaderValue::from_static("close"));

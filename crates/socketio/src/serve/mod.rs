@@ -165,7 +165,7 @@ impl Serve {
             .max_headers(limits.max_headers)
             .max_buf_size(limits.max_head_bytes);
         let shared = Arc::new(Shared {
-            waiting: PendingConnections::new(io.server.config.max_handshakes),
+            waiting: PendingConnections::new(io.server.engine.config.max_handshakes),
             addresses: limits.max_connections_per_address.map(AddressCounts::new),
             open: AtomicUsize::new(0),
             http,

@@ -24,7 +24,7 @@ impl Session {
     #[cfg(feature = "deflate")]
     pub(crate) fn compressed<'a>(&self, packet: &'a Packet) -> Option<&'a Bytes> {
         let how = self
-            .server
+            .engine
             .config
             .deflate
             .as_ref()
@@ -41,12 +41,12 @@ impl Session {
     /// recompression for JSON but not for msgpack.
     pub(crate) fn compressed_text<'a>(&self, packet: &'a Packet) -> Option<&'a Bytes> {
         self.compressed(packet)
-            .filter(|_| self.server.config.parser == Parser::Json)
+            .filter(|_| self.engine.config.parser == Parser::Json)
     }
 
     /// A Socket.IO packet in the encoding of this server's clients.
     pub(crate) fn parsed<'a>(&self, packet: &'a Packet) -> &'a Packet {
-        match self.server.config.parser {
+        match self.engine.config.parser {
             Parser::Json => packet,
             #[cfg(feature = "msgpack")]
             Parser::MsgPack => packet.msgpack(),

@@ -12,7 +12,7 @@ impl Session {
         if shared.closing.is_some() {
             return false;
         }
-        let frames = self.server.ping_frames.clone();
+        let frames = self.engine.ping_frames.clone();
         shared.pong_due = Some(pong_due);
         shared.was_reading_slowly = false;
         shared.queued += frames.len();
@@ -44,7 +44,7 @@ impl Session {
         shared.was_reading_slowly = reads;
         // A PING that had to wait until now gets its full time from now on.
         if reads || was_reading || self.is_server_behind(&shared) {
-            let again = now + self.server.config.ping_timeout;
+            let again = now + self.engine.config.ping_timeout;
             shared.pong_due = Some(again);
             return Some(again);
         }
@@ -69,7 +69,7 @@ impl Session {
     /// Whether it is the server that does not read what the client may have sent.
     fn is_server_behind(&self, shared: &Shared) -> bool {
         shared.backlogged
-            || self.server.stopping.is_paused()
+            || self.engine.stopping.is_paused()
             || shared
                 .polling
                 .as_ref()
@@ -78,7 +78,7 @@ impl Session {
 
     /// Whether a PING may be queued behind other bytes that the client is reading.
     fn is_reading_slowly(&self, shared: &Shared, now: Instant) -> bool {
-        self.server
+        self.engine
             .config
             .write_timeout
             .is_some_and(|limit| shared.read_last().is_some_and(|read| read + limit > now))

@@ -26,14 +26,14 @@ pub(crate) use self::{
 use bytes::Bytes;
 
 use crate::{
-    ConnectionGuard, DisconnectReason, Handshake, Packet, TransportKind, id::Id,
-    received::Received, server::Server, stopping::AliveGuard, sync::Mutex,
+    ConnectionGuard, DisconnectReason, Handshake, Packet, TransportKind, engine::Engine, id::Id,
+    received::Received, stopping::AliveGuard, sync::Mutex,
 };
 
 pub(crate) struct Session {
     pub(crate) sid: Id,
     pub(crate) peer: SocketAddr,
-    pub(crate) server: Arc<Server>,
+    pub(crate) engine: Arc<Engine<Session>>,
     /// The client has requested recovery, and the server offers it.
     pub(crate) recovers: bool,
     /// The session is on a WebSocket whose messages may be compressed. Never reset: a session does
@@ -45,20 +45,20 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(
-        server: Arc<Server>,
+        engine: Arc<Engine<Session>>,
         sid: Id,
         transport: TransportKind,
         handshake: Arc<Handshake>,
     ) -> Arc<Self> {
-        let alive = Some(AliveGuard::new(server.clone()));
+        let alive = Some(AliveGuard::new(engine.stopping.clone()));
         let base64 = transport == TransportKind::WebSocket && handshake.wants_base64();
         Arc::new(Self {
             sid,
             peer: handshake.peer,
-            recovers: server.config.recovery.as_ref().is_some_and(|recovery| {
+            recovers: engine.config.recovery.as_ref().is_some_and(|recovery| {
                 recovery.for_everybody || handshake.query("recovery").as_deref() == Some("1")
             }),
-            server,
+            engine,
             #[cfg(feature = "deflate")]
             compresses: AtomicBool::new(false),
             shared: Mutex::new(Shared {
@@ -92,7 +92,7 @@ impl Session {
 
     /// A counter for bytes buffered of what the client sends.
     pub(crate) fn received(&self) -> Received {
-        self.server.received(self.peer.ip())
+        self.engine.received(self.peer.ip())
     }
 
     pub(crate) fn transport(&self) -> TransportKind {
@@ -132,7 +132,7 @@ impl Session {
     /// The connection has joined its first namespace and is no longer a pending handshake.
     pub(crate) fn set_joined(&self) {
         if !std::mem::replace(&mut self.shared.lock().joined, true) {
-            self.server.admission.finish_handshake();
+            self.engine.admission.finish_handshake();
         }
     }
 
@@ -152,6 +152,15 @@ impl Session {
         let mut shared = self.shared.lock();
         if !shared.joined {
             shared.close(DisconnectReason::ConnectTimeout);
+        }
+    }
+}
+
+impl Engine<Session> {
+    /// Removes a session that has nothing left to do.
+    pub(crate) fn remove_session(&self, key: u64) {
+        if let Some(session) = self.registry.remove(key) {
+            session.on_removed();
         }
     }
 }

@@ -78,7 +78,7 @@ impl Session {
         if self.recovers {
             usize::MAX
         } else {
-            self.server.config.max_packets_per_poll
+            self.engine.config.max_packets_per_poll
         }
     }
 
@@ -90,7 +90,7 @@ impl Session {
         }
         let session = self.clone();
         let unread = self.add_unread();
-        let budget = self.server.unsent.of(self.peer.ip());
+        let budget = self.engine.unsent.of(self.peer.ip());
         UnreadResponse::keep(payload, budget, move || session.remove_unread(unread))
     }
 
@@ -335,7 +335,7 @@ impl Session {
     /// The upgrade has failed, and has closed its WebSocket if the session has ended.
     pub(crate) fn cancel_upgrade(&self) {
         self.shared.lock().upgrading = false;
-        if self.server.registry.get(self.sid.key()).is_none() {
+        if self.engine.registry.get(self.sid.key()).is_none() {
             drop(self.take_alive_guard());
         }
     }

@@ -67,7 +67,7 @@ impl Session {
         } else {
             frames
         };
-        let max = self.server.config.max_queue_bytes;
+        let max = self.engine.config.max_queue_bytes;
         let fits =
             policy == PushPolicy::Uncounted || frames.is_empty() || shared.fits(frames.len(), max);
         // A client that reads everything at once needs no further checks.
@@ -112,7 +112,7 @@ impl Session {
         };
         if !stall.is_counting()
             && *queued + frames.len() >= MIN_COUNTED_BYTES
-            && let Some(budget) = self.server.unsent.of(self.peer.ip())
+            && let Some(budget) = self.engine.unsent.of(self.peer.ip())
         {
             // Frames that the driver has taken are not in this queue.
             let known: usize = frames_of(queue).map(Bytes::len).sum();
@@ -132,10 +132,10 @@ impl Session {
             .stall
             .get_or_insert_with(|| Box::new(Stall::new(now)));
         if !shared.stall_timer_runs
-            && let Some(interval) = self.server.stall_check_interval()
+            && let Some(interval) = self.engine.stall_check_interval()
         {
             shared.stall_timer_runs = true;
-            self.server
+            self.engine
                 .timers
                 .push(TimerKind::Stalled, now + interval, self.sid.key());
         }
@@ -147,7 +147,7 @@ impl Session {
         let mut shared = self.shared.lock();
         // A client does not poll while it upgrades to a WebSocket.
         let pauses = shared.upgrading;
-        let (closing, limit) = (shared.closing, self.server.config.write_timeout);
+        let (closing, limit) = (shared.closing, self.engine.config.write_timeout);
         let (Some(stall), None, Some(limit)) = (&mut shared.stall, closing, limit) else {
             shared.stall_timer_runs = false;
             return false;

@@ -140,7 +140,7 @@ impl Session {
     /// Reports items that were taken from the queue for writing.
     pub(super) fn observe_sent(&self, transport: TransportKind, items: &VecDeque<Item>) {
         if !items.is_empty() {
-            self.server.observe(|observer| {
+            self.engine.observe(|observer| {
                 let (count, bytes) = observer::messages(items);
                 if count > 0 {
                     observer.sent(transport, count, bytes);
@@ -170,7 +170,7 @@ impl Session {
         if stall.is_counting() || *queued < MIN_COUNTED_BYTES {
             return true;
         }
-        let Some(budget) = self.server.unsent.of(self.peer.ip()) else {
+        let Some(budget) = self.engine.unsent.of(self.peer.ip()) else {
             return true;
         };
         stall.start_counting(budget, 0);
@@ -278,9 +278,9 @@ impl Session {
         // Dropped without the lock: dropping may run application code.
         drop(dropped_later);
         if !was_joined {
-            self.server.admission.finish_handshake();
+            self.engine.admission.finish_handshake();
         }
-        self.server.admission.remove_connection(self.peer.ip());
+        self.engine.admission.remove_connection(self.peer.ip());
         let rest = reason.is_graceful().then_some(queue);
         if let Some(rest) = &rest {
             self.observe_sent(transport, rest);

@@ -23,7 +23,9 @@ fn session(transport: TransportKind) -> (Arc<Session>, Arc<Count>, Waker) {
         ..Config::default()
     })
     .build()
-    .server;
+    .server
+    .engine
+    .clone();
     let handshake = Arc::new(Handshake::bare(([127, 0, 0, 1], 1).into()));
     let wakes = Arc::new(Count::default());
     (

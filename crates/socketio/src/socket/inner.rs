@@ -1,4 +1,4 @@
-//! The state that all handles to a socket share.
+//! A handle to a socket, and the state that all handles to it share.
 
 use std::{
     any::Any,
@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use tokio::{sync::oneshot, time::Instant};
 
-use super::Socket;
+use super::AnySocket;
 use crate::{
     Ack, AckError, AckReply, BoxFuture, DisconnectReason, EmitError, Event, Packet,
     codec::json::EventParts,
@@ -23,9 +23,22 @@ use crate::{
     timers::TimerKind,
 };
 
+/// A handle to one client in one namespace. Clones are cheap, every method may be called from any
+/// thread, and calls after the client has disconnected do nothing or return an error. Two handles
+/// are equal if they refer to the same socket.
+pub struct Socket<D> {
+    pub(super) inner: Arc<SocketInner<D>>,
+}
+
+impl<D> Socket<D> {
+    pub(crate) fn of(inner: Arc<SocketInner<D>>) -> Self {
+        Self { inner }
+    }
+}
+
 pub(crate) struct SocketInner<D> {
     link: Link,
-    pub(super) namespace: Arc<dyn TypedNamespace<D>>,
+    pub(super) namespace: Arc<dyn TypedNamespace<Socket<D>>>,
     pub(super) id: Id,
     pub(super) key: u64,
     /// Set once, when either side takes the socket out of its namespace.
@@ -42,82 +55,23 @@ enum Link {
     Recovering(Box<Recovering>),
 }
 
-/// A socket that a handler has accepted. `resumes_after` is the last event that the client has
-/// received, if it resumes a socket.
-pub(crate) struct Admitted {
-    pub(crate) socket: Arc<dyn AnySocket>,
-    pub(crate) resumes_after: Option<u64>,
-}
-
 #[derive(Default)]
 struct Acks {
     last: u64,
     waiting: HashMap<u64, oneshot::Sender<AckReply>>,
 }
 
-/// A socket without the type of its data.
-pub(crate) trait AnySocket: Send + Sync {
-    /// Queues the reply to the CONNECT. Returns false if another connection has taken the socket in
-    /// the meantime, or its recovery window has ended.
-    fn admit(self: Arc<Self>, session: &Arc<Session>, resumes_after: Option<u64>) -> bool;
-    /// The CONNECT packet that confirms the connection.
-    fn connect_reply(&self) -> Packet;
-    fn connected(self: Arc<Self>, recovered: bool);
-    fn event(
-        self: Arc<Self>,
-        text: Box<str>,
-        parts: &EventParts,
-        attachments: Attachments,
-        ack: Option<u64>,
-    ) -> Option<BoxFuture<'static, ()>>;
-    fn takes_attachments(&self) -> bool;
-    fn acknowledge(&self, id: u64, reply: AckReply);
-    fn has_left(&self) -> bool;
-    /// The connection no longer carries this socket: ends the socket and calls the handler, or
-    /// suspends it.
-    fn detach(self: Arc<Self>, session: &Session, reason: DisconnectReason);
-    /// The client has answered a PING.
-    fn pong(&self, now: Instant);
-    /// Ends the socket if it is suspended and its recovery window has ended by `now`.
-    fn expire(self: Arc<Self>, now: Instant);
-    /// Suspends the socket for a client that resumes it on another node: see [`crate::Handler::hand_over`].
-    fn claim(
-        self: Arc<Self>,
-        namespace: &str,
-        request: &RecoveryRequest,
-    ) -> BoxFuture<'static, Option<Claim>>;
-    /// Ends the socket here, once it may leave for another node, and returns what it needs there.
-    fn leave_node(
-        self: Arc<Self>,
-        namespace: &str,
-        request: &RecoveryRequest,
-    ) -> BoxFuture<'static, Option<(MovedLog, PendingCallbacks)>>;
-    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
-    fn id(&self) -> &Id;
-    fn emit(&self, packet: &Packet, volatile: bool) -> Result<(), EmitError>;
-    /// Queues a packet that requests an acknowledgement with this id. No other packet to this
-    /// socket may have the same id.
-    fn emit_with_ack(
-        &self,
-        packet: &Packet,
-        id: u64,
-    ) -> Result<oneshot::Receiver<AckReply>, AckError>;
-    fn remove_ack(&self, id: u64);
-    fn disconnect(self: Arc<Self>);
-    /// Like [`Self::disconnect`] for all sockets of the connection; then closes the transport.
-    fn disconnect_and_close(self: Arc<Self>);
-}
-
 impl<D: Send + Sync + 'static> SocketInner<D> {
     pub(crate) fn new(
         session: Arc<Session>,
-        namespace: Arc<dyn TypedNamespace<D>>,
+        namespace: Arc<dyn TypedNamespace<Socket<D>>>,
         id: Id,
         data: D,
     ) -> Arc<Self> {
-        let key = session.server.next_socket_key();
+        let hub = namespace.hub();
+        let key = hub.next_socket_key();
         let link = if session.recovers {
-            match Recovering::new(session.clone(), key) {
+            match Recovering::new(session.clone(), key, hub.recoverable.totals()) {
                 Some(recovering) => Link::Recovering(Box::new(recovering)),
                 None => Link::Fixed(session),
             }
@@ -139,13 +93,15 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
     /// offsets that it has there.
     pub(crate) fn arriving(
         session: Arc<Session>,
-        namespace: Arc<dyn TypedNamespace<D>>,
+        namespace: Arc<dyn TypedNamespace<Socket<D>>>,
         id: Id,
         (pid, pid_key, suffix): (&str, u64, String),
         data: D,
     ) -> Arc<Self> {
-        let key = session.server.next_socket_key();
-        let recovering = Recovering::arriving(session, pid, pid_key, suffix);
+        let hub = namespace.hub();
+        let key = hub.next_socket_key();
+        let totals = hub.recoverable.totals();
+        let recovering = Recovering::arriving(session, (pid, pid_key, &suffix), totals);
         Arc::new(Self {
             link: Link::Recovering(Box::new(recovering)),
             namespace,
@@ -162,13 +118,14 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         let Link::Recovering(recovering) = &self.link else {
             return false;
         };
-        let (server, key) = (self.session().server.clone(), recovering.key);
+        let (session, key) = (self.session(), recovering.key);
         let due = recovering.arrive(log, on_written);
         let Some(due) = due.filter(|_| !self.has_left()) else {
             return false;
         };
-        server.timers.push(TimerKind::Suspended, due, key);
-        server.recoverable.insert(key, self);
+        session.engine.timers.push(TimerKind::Protocol, due, key);
+        let hub = self.namespace.hub().clone();
+        hub.recoverable.insert(key, self);
         true
     }
 
@@ -205,7 +162,7 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
     fn report_full(&self, result: Result<(), EmitError>) -> Result<(), EmitError> {
         if result == Err(EmitError::Full) {
             self.session()
-                .server
+                .engine
                 .observe(|observer| observer.queue_full());
         }
         result
@@ -299,7 +256,7 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         let Link::Recovering(recovering) = &self.link else {
             return None;
         };
-        if *recovering.pid != *request.pid || self.namespace.name() != namespace {
+        if *recovering.pid() != *request.pid || self.namespace.name() != namespace {
             return None;
         }
         recovering.close_carrier().await;
@@ -335,6 +292,7 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         self.acks.lock().take();
         if let Link::Recovering(recovering) = &self.link {
             recovering.remove();
+            self.namespace.hub().recoverable.remove(recovering.key);
         }
         let namespace = self.namespace.clone();
         let socket = Socket { inner: self };
@@ -365,7 +323,7 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
     }
 
     fn max_pending_acks(&self) -> usize {
-        self.session().server.config.max_pending_acks
+        self.session().engine.config.max_pending_acks
     }
 }
 
@@ -389,10 +347,8 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
             }
             (recovering, _) => {
                 if let Some(recovering) = recovering {
-                    session
-                        .server
-                        .recoverable
-                        .insert(recovering.key, self.clone());
+                    let hub = self.namespace.hub();
+                    hub.recoverable.insert(recovering.key, self.clone());
                 }
                 let _ = session.send(&reply, None);
                 // Insert it after the reply is queued, so that broadcasts follow the reply.
@@ -405,7 +361,7 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
     fn connect_reply(&self) -> Packet {
         let pid = match &self.link {
             Link::Fixed(_) => None,
-            Link::Recovering(recovering) => Some(&*recovering.pid),
+            Link::Recovering(recovering) => Some(recovering.pid()),
         };
         Packet::connected(self.namespace.name(), self.id.as_str(), pid)
     }
@@ -474,7 +430,7 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
                     let key = recovering.key;
                     let namespace = self.namespace.clone();
                     // Start the timer before calling the handler, which may panic.
-                    session.server.timers.push(TimerKind::Suspended, due, key);
+                    session.engine.timers.push(TimerKind::Protocol, due, key);
                     let socket = Socket { inner: self };
                     namespace.suspended(&socket, reason);
                     // The application disconnected the socket just before it was suspended, when it

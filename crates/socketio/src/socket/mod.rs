@@ -1,5 +1,6 @@
 //! A socket: one client in one namespace.
 
+mod any;
 mod inner;
 
 use std::{
@@ -15,18 +16,15 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use self::inner::AckGuard;
-pub(crate) use self::inner::{Admitted, AnySocket, SocketInner};
-use crate::{
-    AckError, AckReply, Broadcast, DisconnectReason, EmitError, Packet, TransportKind,
-    session::Item,
+pub use self::inner::Socket;
+pub(crate) use self::{
+    any::{Admitted, AnySocket},
+    inner::SocketInner,
 };
-
-/// A handle to one client in one namespace. Clones are cheap, every method may be called from any
-/// thread, and calls after the client has disconnected do nothing or return an error. Two handles
-/// are equal if they refer to the same socket.
-pub struct Socket<D> {
-    inner: Arc<SocketInner<D>>,
-}
+use crate::{
+    AckError, AckReply, DisconnectReason, EmitError, Packet, TransportKind,
+    namespace::NamespaceState, session::Item,
+};
 
 impl<D: Send + Sync + 'static> Socket<D> {
     /// The socket's public id, `socket.id` in the client. It is random and differs from the
@@ -117,7 +115,7 @@ impl<D: Send + Sync + 'static> Socket<D> {
         self.inner.push_volatile(packet)
     }
 
-    /// Adds the socket to a room, so that it receives what is sent [`to`](Broadcast::to) that room.
+    /// Adds the socket to a room, so that it receives what is sent [`to`](crate::Broadcast::to) that room.
     /// It leaves all rooms when it ends. The call does nothing if the socket is in
     /// [`crate::Config::max_rooms`] rooms: if clients choose the rooms, use [`Self::try_join`].
     pub fn join(&self, room: &str) {
@@ -126,7 +124,7 @@ impl<D: Send + Sync + 'static> Socket<D> {
 
     /// Like [`Self::join`]; returns false if the socket has ended or is in too many rooms.
     pub fn try_join(&self, room: &str) -> bool {
-        let max = self.inner.session().server.config.max_rooms;
+        let max = self.inner.namespace.hub().max_rooms;
         self.inner
             .namespace
             .rooms()
@@ -144,20 +142,6 @@ impl<D: Send + Sync + 'static> Socket<D> {
     /// The rooms that the socket is in, in the order in which it joined them.
     pub fn rooms(&self) -> Vec<Arc<str>> {
         self.inner.namespace.rooms().of(self.inner.id.key())
-    }
-
-    /// A broadcast to the other sockets in this room.
-    pub fn to(&self, room: &str) -> Broadcast {
-        self.broadcast().to(room)
-    }
-
-    /// A broadcast to all other sockets in this namespace.
-    pub fn broadcast(&self) -> Broadcast {
-        self.inner
-            .namespace
-            .clone()
-            .broadcast(self.inner.session().server.clone())
-            .except(self.id())
     }
 
     /// Queues a packet, and calls `on_written` once its bytes have been passed to the operating
@@ -226,15 +210,14 @@ impl<D: Send + Sync + 'static> Socket<D> {
         self.inner.session().close(DisconnectReason::ForcedClose);
     }
 
+    /// The namespace without the type of its sockets' data.
+    pub(crate) fn namespace_state(&self) -> Arc<dyn NamespaceState> {
+        self.inner.namespace.clone()
+    }
+
     /// Bytes queued for this client in all its namespaces.
     pub fn queued_bytes(&self) -> usize {
         self.inner.session().queued_bytes()
-    }
-}
-
-impl<D> Socket<D> {
-    pub(crate) fn of(inner: Arc<SocketInner<D>>) -> Self {
-        Self { inner }
     }
 }
 

@@ -2,34 +2,30 @@
 //! them.
 
 use std::{
-    collections::HashMap,
+    hash::{BuildHasher, RandomState},
     sync::{Arc, Weak},
 };
 
-use crate::{
-    Handler,
-    namespace::{AnyNamespace, Namespace},
-    rooms::Rooms,
-    sync::Mutex,
-};
+use super::{AnyNamespace, children::ChildNamespaces, of_handler::Namespace};
+use crate::{Handler, hub::Hub, rooms::Rooms};
 
-#[derive(Default)]
 pub(crate) struct Namespaces {
+    pub(crate) hub: Arc<Hub>,
     fixed: Vec<Arc<dyn AnyNamespace>>,
     dynamic: Vec<Box<dyn ParentNamespace>>,
     children: Arc<ChildNamespaces>,
+    auth_hasher: RandomState,
 }
-
-/// The dynamic namespaces in use. Sockets, pending CONNECTs, and connections whose client may not
-/// yet know that it was disconnected hold the strong references; a namespace removes itself when
-/// the last one is dropped.
-#[derive(Default)]
-pub(crate) struct ChildNamespaces(Mutex<HashMap<Box<str>, Weak<dyn AnyNamespace>>>);
 
 /// A handler for all namespaces whose names match a predicate.
 trait ParentNamespace: Send + Sync {
     fn matches(&self, name: &str) -> bool;
-    fn create(&self, name: &str, children: &Arc<ChildNamespaces>) -> Arc<dyn AnyNamespace>;
+    fn create(
+        &self,
+        name: &str,
+        hub: &Arc<Hub>,
+        children: &Arc<ChildNamespaces>,
+    ) -> Arc<dyn AnyNamespace>;
 }
 
 struct ParentNamespaceOf<H, F> {
@@ -42,24 +38,46 @@ impl<H: Handler, F: Fn(&str) -> bool + Send + Sync> ParentNamespace for ParentNa
         (self.matches)(name)
     }
 
-    fn create(&self, name: &str, children: &Arc<ChildNamespaces>) -> Arc<dyn AnyNamespace> {
+    fn create(
+        &self,
+        name: &str,
+        hub: &Arc<Hub>,
+        children: &Arc<ChildNamespaces>,
+    ) -> Arc<dyn AnyNamespace> {
         let handler = self.handler.clone();
         Arc::new(Namespace {
             name: name.into(),
             handler,
             rooms: Rooms::default(),
+            hub: hub.clone(),
             parent: Some(children.clone()),
         })
     }
 }
 
 impl Namespaces {
+    pub(crate) fn new(hub: Arc<Hub>) -> Self {
+        Self {
+            hub,
+            fixed: Vec::new(),
+            dynamic: Vec::new(),
+            children: Arc::default(),
+            auth_hasher: RandomState::new(),
+        }
+    }
+
+    /// A fingerprint of an `auth` payload, to compare payloads without storing them.
+    pub(crate) fn auth_fingerprint(&self, auth: Option<&str>) -> u64 {
+        self.auth_hasher.hash_one(auth)
+    }
+
     pub(crate) fn add<H: Handler>(&mut self, name: Box<str>, handler: H) {
         self.fixed.retain(|namespace| namespace.name() != &*name);
         self.fixed.push(Arc::new(Namespace {
             name,
             handler: Arc::new(handler),
             rooms: Rooms::default(),
+            hub: self.hub.clone(),
             parent: None,
         }));
     }
@@ -99,7 +117,7 @@ impl Namespaces {
         if let Some(found) = children.get(name).and_then(Weak::upgrade) {
             return Some(found);
         }
-        let created = dynamic.create(name, &self.children);
+        let created = dynamic.create(name, &self.hub, &self.children);
         children.insert(name.into(), Arc::downgrade(&created));
         Some(created)
     }
@@ -120,22 +138,5 @@ impl Namespaces {
             .chain(used)
             .map(|namespace| namespace.name().to_owned())
             .collect()
-    }
-}
-
-impl ChildNamespaces {
-    /// Removes the namespace with this name, unless a new one has replaced it.
-    pub(crate) fn remove(&self, name: &str) {
-        let mut children = self.0.lock();
-        if children
-            .get(name)
-            .is_some_and(|child| child.strong_count() == 0)
-        {
-            children.remove(name);
-        }
-        if children.capacity() > 64 && children.len() < children.capacity() / 4 {
-            let capacity = children.len() * 2;
-            children.shrink_to(capacity);
-        }
     }
 }

@@ -1,15 +1,15 @@
-//! A namespace: a handler with its name and rooms. Traits hide the type of the sockets' data from
-//! the connection.
+//! A namespace with the type of its handler.
 
 use std::sync::Arc;
 
+use super::{AnyNamespace, NamespaceState, TypedNamespace, children::ChildNamespaces};
 use crate::{
-    BoxFuture, Broadcast, ConnectError, ConnectRequest, DisconnectReason, Event, Handler, Socket,
+    BoxFuture, ConnectError, ConnectRequest, DisconnectReason, Event, Handler, Socket,
+    hub::Hub,
     id::Id,
-    namespaces::ChildNamespaces,
+    moving,
     recovery::RecoveryRequest,
     rooms::Rooms,
-    server::Server,
     session::Session,
     socket::{Admitted, SocketInner},
 };
@@ -18,6 +18,7 @@ pub(crate) struct Namespace<H> {
     pub(crate) name: Box<str>,
     pub(crate) handler: Arc<H>,
     pub(crate) rooms: Rooms,
+    pub(crate) hub: Arc<Hub>,
     /// For a dynamic namespace: the table from which it removes itself when the last reference is
     /// dropped.
     pub(crate) parent: Option<Arc<ChildNamespaces>>,
@@ -31,34 +32,6 @@ impl<H> Drop for Namespace<H> {
     }
 }
 
-/// A namespace as its connections use it.
-pub(crate) trait AnyNamespace: Send + Sync {
-    fn name(&self) -> &str;
-    fn rooms(&self) -> &Rooms;
-    fn connect(
-        self: Arc<Self>,
-        session: Arc<Session>,
-        id: Id,
-        request: ConnectRequest,
-    ) -> BoxFuture<'static, Result<Admitted, ConnectError>>;
-}
-
-/// A namespace as its sockets use it.
-pub(crate) trait TypedNamespace<D>: Send + Sync {
-    fn name(&self) -> &str;
-    fn rooms(&self) -> &Rooms;
-    fn broadcast(self: Arc<Self>, server: Arc<Server>) -> Broadcast;
-    fn connected(&self, socket: &Socket<D>);
-    fn suspended(&self, socket: &Socket<D>, reason: DisconnectReason);
-    fn recovered(&self, socket: &Socket<D>);
-    fn event(&self, socket: &Socket<D>, event: Event) -> Option<BoxFuture<'static, ()>>;
-    fn disconnecting(&self, socket: &Socket<D>, reason: DisconnectReason);
-    fn disconnected(&self, socket: &Socket<D>, reason: DisconnectReason);
-    fn takes_attachments(&self) -> bool;
-    fn hand_over(&self, socket: &Socket<D>) -> Option<String>;
-    fn settle(self: Arc<Self>, socket: Socket<D>) -> BoxFuture<'static, bool>;
-}
-
 impl<H: Handler> Namespace<H> {
     /// Returns the suspended socket that a client asks to resume, if it may, and the number of the
     /// last event that the client has.
@@ -67,15 +40,15 @@ impl<H: Handler> Namespace<H> {
         session: &Session,
         request: &RecoveryRequest,
     ) -> Option<(Arc<SocketInner<H::Data>>, u64)> {
-        let server = &session.server;
-        let socket = server.recoverable.get(server.pid_key(&request.pid)?)?;
+        let key = session.engine.key_of(&request.pid)?;
+        let socket = self.hub.recoverable.get(key)?;
         let socket = socket.into_any().downcast::<SocketInner<H::Data>>().ok()?;
         let after = socket.reclaim(&self.name, request).await?;
         Some((socket, after))
     }
 }
 
-impl<H: Handler> AnyNamespace for Namespace<H> {
+impl<H: Handler> NamespaceState for Namespace<H> {
     fn name(&self) -> &str {
         &self.name
     }
@@ -84,6 +57,12 @@ impl<H: Handler> AnyNamespace for Namespace<H> {
         &self.rooms
     }
 
+    fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+}
+
+impl<H: Handler> AnyNamespace for Namespace<H> {
     fn connect(
         self: Arc<Self>,
         session: Arc<Session>,
@@ -108,8 +87,14 @@ impl<H: Handler> AnyNamespace for Namespace<H> {
                         }
                         Err(fresh) => data = fresh,
                     }
-                } else if let Some((socket, after)) =
-                    Box::pin(self.fetch(&session, &recovery, &data)).await
+                } else if let Some((socket, after)) = Box::pin(moving::fetch(
+                    &self,
+                    &*self.handler,
+                    &session,
+                    &recovery,
+                    &data,
+                ))
+                .await
                 {
                     return Ok(Admitted {
                         socket,
@@ -125,19 +110,7 @@ impl<H: Handler> AnyNamespace for Namespace<H> {
     }
 }
 
-impl<H: Handler> TypedNamespace<H::Data> for Namespace<H> {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn rooms(&self) -> &Rooms {
-        &self.rooms
-    }
-
-    fn broadcast(self: Arc<Self>, server: Arc<Server>) -> Broadcast {
-        Broadcast::new(server, self)
-    }
-
+impl<H: Handler> TypedNamespace<Socket<H::Data>> for Namespace<H> {
     fn connected(&self, socket: &Socket<H::Data>) {
         self.handler.connected(socket);
     }
