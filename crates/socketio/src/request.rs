@@ -10,20 +10,32 @@ use http::{
 };
 
 use crate::{
-    Body, ConnectionGuard, Rejection, TransportKind,
+    Body, ConnectionGuard, Refusal, Rejection, TransportKind,
     engine::Engine,
     id::Id,
     moving,
+    namespace::Namespaces,
     nodes::Owner,
     polling, query,
     rejection::reject,
     request_body::{self, RequestBody},
     response::{CLOSE, add_cors, error},
-    server::Server,
     session::Session,
     stopping::AliveGuard,
     upgrade,
 };
+
+pub(crate) type AllowRequest = dyn Fn(&Parts, SocketAddr) -> Result<(), Refusal> + Send + Sync;
+pub(crate) type AllowOrigin = dyn Fn(&str, &Parts) -> bool + Send + Sync;
+
+/// A server: Socket.IO on top of Engine.IO, and the checks of HTTP requests.
+pub(crate) struct Server {
+    pub(crate) path: Box<str>,
+    pub(crate) allow_request: Option<Box<AllowRequest>>,
+    pub(crate) cors: Option<Box<AllowOrigin>>,
+    pub(crate) engine: Arc<Engine<Session>>,
+    pub(crate) namespaces: Arc<Namespaces>,
+}
 
 pub(crate) async fn handle<B>(
     server: &Arc<Server>,

@@ -20,26 +20,14 @@ use crate::{
     nodes::{Cluster, NodeTag, Nodes},
     protocol::Protocol,
     received::Received,
-    request,
+    request::{self, AllowOrigin, AllowRequest, Server},
     session::Session,
 };
-
-pub(crate) type AllowRequest = dyn Fn(&Parts, SocketAddr) -> Result<(), Refusal> + Send + Sync;
-pub(crate) type AllowOrigin = dyn Fn(&str, &Parts) -> bool + Send + Sync;
 
 /// A Socket.IO server. Clones are cheap and refer to the same server.
 #[derive(Clone)]
 pub struct SocketIo {
     pub(crate) server: Arc<Server>,
-}
-
-/// A server: Socket.IO on top of Engine.IO, and the checks of HTTP requests.
-pub(crate) struct Server {
-    pub(crate) path: Box<str>,
-    pub(crate) allow_request: Option<Box<AllowRequest>>,
-    pub(crate) cors: Option<Box<AllowOrigin>>,
-    pub(crate) engine: Arc<Engine<Session>>,
-    pub(crate) namespaces: Arc<Namespaces>,
 }
 
 /// Adds a namespace once all settings are known.

@@ -7,19 +7,11 @@ use std::{
 
 use serde_json::value::RawValue;
 
-use super::{Dispatch, Entry, Outcome, State};
+use super::state::{Connecting, Decision, Dispatch, Entry, Outcome, State};
 use crate::{
-    BoxFuture, ConnectError, ConnectRequest, DisconnectReason, Packet, id::Id,
-    namespace::AnyNamespace, session::Session, socket::Admitted,
+    ConnectError, ConnectRequest, DisconnectReason, Packet, id::Id, namespace::AnyNamespace,
+    session::Session, socket::Admitted,
 };
-
-/// A handler's reply to a CONNECT.
-type Decision = Result<Admitted, ConnectError>;
-
-pub(super) struct Connecting {
-    pub(super) namespace: Arc<dyn AnyNamespace>,
-    future: BoxFuture<'static, Decision>,
-}
 
 impl Dispatch {
     pub(super) fn connect(

@@ -1,11 +1,15 @@
-//! Socket.IO on one connection: its namespaces, and the handling of its packets. The connection's
-//! task owns this state, so it needs no lock.
+//! Socket.IO on one connection: its namespaces, and the handling of its packets.
 
+mod attachments;
 mod backlog;
 mod connecting;
 #[cfg(feature = "msgpack")]
 mod msgpack;
 mod partial;
+mod state;
+mod text;
+
+pub(crate) use self::state::Dispatch;
 
 use std::{panic::AssertUnwindSafe, sync::Arc, task::Context};
 
@@ -14,295 +18,16 @@ use tokio::time::Instant;
 
 use self::{
     backlog::{Backlog, HELD_OVERHEAD, HeldMessage},
-    connecting::Connecting,
-    partial::{Partial, PartialPacket},
+    state::{Outcome, State, count_received, end},
 };
 use crate::{
-    AckReply, BoxFuture, DisconnectReason, Parser,
-    codec::{
-        json::EventParts,
-        packet::{self, Incoming, PacketError},
-    },
+    DisconnectReason, Parser,
     driver::Driver,
-    event::Attachments,
     link::Link,
-    namespace::{AnyNamespace, Namespaces},
+    namespace::Namespaces,
     protocol::{Connection, Protocol},
-    received::Received,
     session::Session,
-    socket::AnySocket,
 };
-
-pub(crate) struct Dispatch {
-    namespaces: Arc<Namespaces>,
-    entries: Vec<Entry>,
-    connecting: Vec<Connecting>,
-    /// A binary packet of which some attachments have not arrived yet.
-    partial: Option<Box<Partial>>,
-    /// A handler's future. The next events wait until it completes.
-    handler_future: Option<HandlerFuture>,
-    backlog: Option<Box<Backlog>>,
-    /// A future has been created and not polled yet.
-    has_unpolled_future: bool,
-}
-
-/// A namespace that this connection has joined, is joining or has left.
-struct Entry {
-    namespace: Arc<dyn AnyNamespace>,
-    state: State,
-    /// Fingerprint of the `auth` payload of its CONNECT.
-    auth_fingerprint: u64,
-}
-
-enum State {
-    Connecting,
-    Open(Arc<dyn AnySocket>),
-    /// The server has disconnected the client from the namespace; packets that the client sent
-    /// before it knew are ignored. It knows when it has answered a PING that was sent after the
-    /// DISCONNECT: that is the second PONG from now, because the first may answer an earlier PING.
-    Left {
-        answered_one: bool,
-    },
-}
-
-/// A handler's future, with the namespace of its socket. It is dropped when the socket ends.
-struct HandlerFuture {
-    namespace: Arc<dyn AnyNamespace>,
-    future: BoxFuture<'static, ()>,
-}
-
-/// An open socket, and its index in `entries`.
-type OpenSocket = (usize, Arc<dyn AnySocket>);
-
-type Outcome = Result<(), DisconnectReason>;
-
-impl Dispatch {
-    pub(crate) fn new(namespaces: Arc<Namespaces>) -> Self {
-        Self {
-            namespaces,
-            entries: Vec::new(),
-            connecting: Vec::new(),
-            partial: None,
-            handler_future: None,
-            backlog: None,
-            has_unpolled_future: false,
-        }
-    }
-
-    fn is_holding_back(&self) -> bool {
-        self.handler_future.is_some() || self.backlog.is_some()
-    }
-
-    /// Handles a DISCONNECT at once, although earlier messages are held back: the client's socket
-    /// ends now, and its earlier messages are ignored when they are handled.
-    fn try_early_disconnect(&mut self, session: &Session, text: &str) -> bool {
-        let config = &session.engine.config;
-        if !text.starts_with('1') {
-            return false;
-        }
-        let Ok(Incoming::Disconnect { namespace }) =
-            packet::decode(text, config.max_attachments, config.max_nesting)
-        else {
-            return false;
-        };
-        self.early_disconnect(session, namespace)
-    }
-
-    fn early_disconnect(&mut self, session: &Session, namespace: &str) -> bool {
-        let Some(at) = self
-            .find(namespace)
-            .filter(|&at| matches!(self.entries[at].state, State::Open(_)))
-        else {
-            return false;
-        };
-        self.close_socket(session, at, DisconnectReason::ClientNamespaceDisconnect);
-        // The future that holds back the messages may be gone.
-        self.has_unpolled_future = true;
-        true
-    }
-
-    /// Ends an open socket, and marks its namespace so that the client's later packets to it are
-    /// ignored.
-    fn close_socket(&mut self, session: &Session, at: usize, reason: DisconnectReason) {
-        let entry = &mut self.entries[at];
-        if let State::Open(socket) = std::mem::replace(
-            &mut entry.state,
-            State::Left {
-                answered_one: false,
-            },
-        ) {
-            let namespace = &entry.namespace;
-            self.handler_future
-                .take_if(|hold| Arc::ptr_eq(&hold.namespace, namespace));
-            end(session, socket, reason);
-        }
-    }
-
-    /// Holds a message back. Returns `Err` if that exceeds the limit of the client's address.
-    fn hold_back(&mut self, session: &Session, data: HeldMessage, bytes: usize) -> Outcome {
-        let backlog = self
-            .backlog
-            .get_or_insert_with(|| Box::new(Backlog::new(session.received())));
-        backlog.bytes += bytes + HELD_OVERHEAD;
-        backlog.messages.push_back(data);
-        count_received(&mut backlog.received, backlog.bytes)
-    }
-
-    fn handle_text(&mut self, session: &Arc<Session>, text: &str) -> Outcome {
-        if self.partial.is_some() {
-            return Err(DisconnectReason::ParseError);
-        }
-        let config = &session.engine.config;
-        let packet = packet::decode(text, config.max_attachments, config.max_nesting)
-            .map_err(parse_error)?;
-        match packet {
-            Incoming::Connect { namespace, auth } => self.connect(session, namespace, auth),
-            Incoming::Disconnect { namespace } => self.disconnect(session, namespace),
-            Incoming::Event {
-                namespace,
-                ack,
-                text,
-                parts,
-                attachments: 0,
-            } => self.event(
-                session,
-                namespace,
-                text.into(),
-                &parts,
-                Attachments::default(),
-                ack,
-            ),
-            Incoming::Event {
-                namespace,
-                ack,
-                text: array,
-                parts,
-                attachments,
-            } => {
-                let packet = PartialPacket::Event {
-                    text: array.into(),
-                    parts,
-                    ack,
-                };
-                self.start_partial(session, namespace, packet, text.len(), attachments)
-            }
-            Incoming::Ack {
-                namespace,
-                id,
-                args,
-                attachments: 0,
-            } => self.acknowledge(
-                namespace,
-                id,
-                AckReply {
-                    args: args.into(),
-                    attachments: Vec::new(),
-                },
-            ),
-            Incoming::Ack {
-                namespace,
-                id,
-                args,
-                attachments,
-            } => {
-                let packet = PartialPacket::Ack {
-                    id,
-                    args: args.into(),
-                };
-                self.start_partial(session, namespace, packet, text.len(), attachments)
-            }
-        }
-    }
-
-    fn handle_binary(&mut self, session: &Arc<Session>, data: Bytes) -> Outcome {
-        match session.engine.config.parser {
-            Parser::Json => self.handle_attachment(session, data),
-            #[cfg(feature = "msgpack")]
-            Parser::MsgPack => self.handle_msgpack(session, &data),
-        }
-    }
-
-    /// The index of a namespace in `entries`.
-    fn find(&self, name: &str) -> Option<usize> {
-        self.entries
-            .iter()
-            .position(|entry| entry.namespace.name() == name)
-    }
-
-    fn disconnect(&mut self, session: &Session, name: &str) -> Outcome {
-        let at = self.find(name).ok_or(DisconnectReason::ParseError)?;
-        let entry = self.entries.swap_remove(at);
-        match entry.state {
-            State::Connecting => self
-                .connecting
-                .retain(|connecting| !Arc::ptr_eq(&connecting.namespace, &entry.namespace)),
-            State::Open(socket) => {
-                end(session, socket, DisconnectReason::ClientNamespaceDisconnect)
-            }
-            State::Left { .. } => {}
-        }
-        Ok(())
-    }
-
-    fn event(
-        &mut self,
-        session: &Session,
-        name: &str,
-        text: Box<str>,
-        parts: &EventParts,
-        mut attachments: Attachments,
-        ack: Option<u64>,
-    ) -> Outcome {
-        if let Some((at, socket)) = self.socket(name)? {
-            if !attachments.taken.is_empty() && !socket.takes_attachments() {
-                attachments.refuse();
-            }
-            let engine = &session.engine;
-            engine.observe(|observer| {
-                observer.event(
-                    name,
-                    parts
-                        .escaped_name
-                        .as_deref()
-                        .unwrap_or(&text[parts.name.clone()]),
-                )
-            });
-            let began = engine.observer.is_some().then(Instant::now);
-            let future = socket.event(text, parts, attachments, ack);
-            if let Some(began) = began {
-                engine.observe(|observer| observer.handled(name, began.elapsed()));
-            }
-            self.handler_future = future.map(|future| HandlerFuture {
-                namespace: self.entries[at].namespace.clone(),
-                future,
-            });
-            self.has_unpolled_future |= self.handler_future.is_some();
-        }
-        Ok(())
-    }
-
-    fn acknowledge(&self, name: &str, id: u64, mut reply: AckReply) -> Outcome {
-        if let Some((_, socket)) = self.socket(name)? {
-            if !reply.attachments.is_empty() && !socket.takes_attachments() {
-                reply.attachments = Vec::new();
-            }
-            socket.acknowledge(id, reply);
-        }
-        Ok(())
-    }
-
-    /// Returns the socket for a packet; `None` if the server has disconnected the client and the
-    /// client may not know yet.
-    fn socket(&self, name: &str) -> Result<Option<OpenSocket>, DisconnectReason> {
-        let at = self.find(name).ok_or(DisconnectReason::ParseError)?;
-        let entry = &self.entries[at];
-        match &entry.state {
-            State::Connecting => Err(DisconnectReason::ParseError),
-            State::Open(socket) => Ok((!socket.has_left()).then(|| (at, socket.clone()))),
-            State::Left { .. } => Ok(None),
-        }
-    }
-}
 
 /// Socket.IO as the protocol of all connections.
 impl Protocol<Session> for Namespaces {
@@ -448,19 +173,28 @@ impl Connection<Session> for Dispatch {
     }
 }
 
-/// Counts bytes buffered of what the client sends. Returns `Err` if they exceed the limit of its
-/// address.
-fn count_received(received: &mut Received, bytes: usize) -> Outcome {
-    if received.hold(bytes) {
-        Ok(())
-    } else {
-        Err(DisconnectReason::TooMuchReceived)
+impl Dispatch {
+    fn is_holding_back(&self) -> bool {
+        self.handler_future.is_some() || self.backlog.is_some()
     }
-}
 
-fn parse_error(error: PacketError) -> DisconnectReason {
-    tracing::debug!(?error, "invalid Socket.IO packet; closing the connection");
-    DisconnectReason::ParseError
+    /// Holds a message back. Returns `Err` if that exceeds the limit of the client's address.
+    fn hold_back(&mut self, session: &Session, data: HeldMessage, bytes: usize) -> Outcome {
+        let backlog = self
+            .backlog
+            .get_or_insert_with(|| Box::new(Backlog::new(session.received())));
+        backlog.bytes += bytes + HELD_OVERHEAD;
+        backlog.messages.push_back(data);
+        count_received(&mut backlog.received, backlog.bytes)
+    }
+
+    fn handle_binary(&mut self, session: &Arc<Session>, data: Bytes) -> Outcome {
+        match session.engine.config.parser {
+            Parser::Json => self.handle_attachment(session, data),
+            #[cfg(feature = "msgpack")]
+            Parser::MsgPack => self.handle_msgpack(session, &data),
+        }
+    }
 }
 
 #[cfg(not(feature = "msgpack"))]
@@ -469,13 +203,4 @@ impl Dispatch {
     fn try_early_disconnect_binary(&mut self, _: &Session, _: &Bytes) -> bool {
         false
     }
-}
-
-fn end(session: &Session, socket: Arc<dyn AnySocket>, reason: DisconnectReason) {
-    let reason = if socket.has_left() {
-        DisconnectReason::ServerNamespaceDisconnect
-    } else {
-        reason
-    };
-    socket.detach(session, reason);
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Dispatch, Outcome, parse_error};
+use super::{
+    state::{Dispatch, Outcome},
+    text::parse_error,
+};
 use crate::{
     AckReply, Parser,
     codec::msgpack::{self, Incoming},
