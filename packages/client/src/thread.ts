@@ -76,7 +76,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
   /** The `seq` of that position, if it is known. */
   let place: number | undefined
   /** Whether that position is the target of the last jump. */
-  let isAimed = false
+  let isAtTarget = false
   /** Counts jumps: only the last one may change the shown segment. */
   let jumps = 0
   /** Counts resets: answers to earlier requests belong to another log. */
@@ -245,7 +245,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
   }
 
   /** Shows the end, which becomes the user's position. */
-  function lookAtEnd(): void {
+  function showEnd(): void {
     jumps++
     stays = false
     place = undefined
@@ -253,13 +253,13 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
   }
 
   /** A user who loads more pages after a jump has moved on, also if the page does not report a position. */
-  function leaveAim(): void {
-    if (isAimed) place = undefined
-    isAimed = false
+  function leaveTarget(): void {
+    if (isAtTarget) place = undefined
+    isAtTarget = false
   }
 
   function jumpToNewest(): Promise<void> {
-    lookAtEnd()
+    showEnd()
     return follow()
   }
 
@@ -318,7 +318,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
         if (--openCount > 0) return
         const full = log
         core.connection.emit("leave_conversation", { conversationId: id })
-        lookAtEnd()
+        showEnd()
         // The rows of dropped messages are dropped, too.
         if (log !== full) rows = createRows(core.me)
         messages.get()
@@ -327,18 +327,18 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
     stay(isAbove, seq) {
       stays = isAbove
       place = isAbove ? seq : undefined
-      isAimed = false
+      isAtTarget = false
     },
     loadOlder() {
       if (!hasOlder(log)) return Promise.resolve()
-      leaveAim()
+      leaveTarget()
       const done = older()
       messages.touch()
       return done
     },
     loadNewer() {
       if (log.view === null) return Promise.resolve()
-      leaveAim()
+      leaveTarget()
       const done = newer()
       messages.touch()
       return done
@@ -349,7 +349,7 @@ export function createThread(core: Core, options: ThreadOptions, id: string): Th
         if (mine !== jumps) return next
         // Rows that are loaded around it, or arrive a moment later, must not evict it.
         place = nearest(next, seq)
-        isAimed = true
+        isAtTarget = true
         return look(next, place)
       }
       if (holds(log, seq)) change(show(log))

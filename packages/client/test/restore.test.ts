@@ -383,7 +383,7 @@ describe("F14 a restored conversation past the first page of the list", () => {
       const backup = server.backup()
       server.store("7", "asha", "after the copy")
       server.store("8", "ben", "newest")
-      const letGo = client.retain()
+      const release = client.retain()
       await clock.advance(1_000)
       await client.loadMoreConversations()
       const seven = () => client.conversations.get().items.find(({ id }) => id === "7")
@@ -393,7 +393,7 @@ describe("F14 a restored conversation past the first page of the list", () => {
       server.store("8", "ben", "newest")
       await clock.advance(10_000)
       expect(seven()).toMatchObject({ headSeq: 20, unread: 20 })
-      letGo()
+      release()
       client.close()
     },
   )

@@ -8,7 +8,7 @@ import { plainStart } from "../logic/plain"
 import { useOwnStatus } from "../presence/useOwnStatus"
 import type { SignInMode } from "../session/signOut"
 import { words } from "../strings"
-import { chime, isToldOf, LOOK_AGAIN_MS, lookAt, notificationsWanted } from "./attention"
+import { chime, notificationsWanted, RENEW_VIEWED_MS, setViewed, shouldNotify } from "./attention"
 import { sound } from "./choices"
 import { useReading } from "./hooks"
 
@@ -38,11 +38,11 @@ export function Notify({
 
   useEffect(() => {
     if (!reading) return
-    lookAt(selected)
-    const again = setInterval(() => lookAt(selected), LOOK_AGAIN_MS)
+    setViewed(selected)
+    const again = setInterval(() => setViewed(selected), RENEW_VIEWED_MS)
     return () => {
       clearInterval(again)
-      lookAt(null)
+      setViewed(null)
     }
   }, [reading, selected])
 
@@ -50,7 +50,7 @@ export function Notify({
     () =>
       client.onMessage((message, isLeader, isSilent) => {
         const { conversationId } = message
-        if (!isToldOf({ conversationId, isLeader, isSilent, isBusy: isBusy.current })) return
+        if (!shouldNotify({ conversationId, isLeader, isSilent, isBusy: isBusy.current })) return
         if (sound.get() === "on") chime()
         if (!notificationsWanted()) return
         const { id, seq, senderId, content, createdAt } = message

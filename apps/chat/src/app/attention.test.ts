@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from "vitest"
-import { chime, isLookedAt, isToldOf, lookAt } from "./attention"
+import { chime, isViewed, setViewed, shouldNotify } from "./attention"
 
 afterEach(() => {
   vi.unstubAllGlobals()
@@ -13,20 +13,20 @@ test("F16 the state of a crashed tab expires after 45 s, and at once when the cl
     setItem: (key: string, value: string) => kept.set(key, value),
   })
   vi.useFakeTimers({ now: 1_800_000_000_000 })
-  lookAt("7")
+  setViewed("7")
   vi.setSystemTime(Date.now() + 44_000)
-  expect(isLookedAt("7")).toBe(true)
-  expect(isLookedAt("8")).toBe(false)
+  expect(isViewed("7")).toBe(true)
+  expect(isViewed("8")).toBe(false)
   vi.setSystemTime(Date.now() - 3_600_000)
-  expect(isLookedAt("7")).toBe(false)
+  expect(isViewed("7")).toBe(false)
 })
 
 test("F33 a message is notified in one tab only, and not if it is silent or the user is busy", () => {
   const message = { conversationId: "7", isLeader: true, isSilent: false, isBusy: false }
-  expect(isToldOf(message)).toBe(true)
-  expect(isToldOf({ ...message, isLeader: false })).toBe(false)
-  expect(isToldOf({ ...message, isSilent: true })).toBe(false)
-  expect(isToldOf({ ...message, isBusy: true })).toBe(false)
+  expect(shouldNotify(message)).toBe(true)
+  expect(shouldNotify({ ...message, isLeader: false })).toBe(false)
+  expect(shouldNotify({ ...message, isSilent: true })).toBe(false)
+  expect(shouldNotify({ ...message, isBusy: true })).toBe(false)
 })
 
 test("48: a sound is dropped while the browser suspends audio, and not played later", () => {

@@ -22,14 +22,14 @@ function put(key: string, value: string | null): void {
 
 /** A tab that crashed cannot withdraw its entry, so entries expire. */
 const LOOK_LASTS_MS = 45_000
-export const LOOK_AGAIN_MS = 20_000
+export const RENEW_VIEWED_MS = 20_000
 
 const tab = Math.random().toString(36).slice(2)
 
 /**
  * Tells the other tabs which conversation the user looks at in this one; null when the user leaves the tab.
  */
-export function lookAt(conversationId: string | null): void {
+export function setViewed(conversationId: string | null): void {
   if (conversationId !== null) put(LOOKING, [Date.now(), tab, conversationId].join(" "))
   else if (get(LOOKING)?.split(" ")[1] === tab) put(LOOKING, null)
 }
@@ -38,7 +38,7 @@ export function lookAt(conversationId: string | null): void {
  * Whether the user looks at a conversation in any tab of this browser. Entries from before the clock was set
  * back are expired.
  */
-export function isLookedAt(conversationId: string): boolean {
+export function isViewed(conversationId: string): boolean {
   const [at, , ...id] = (get(LOOKING) ?? "").split(" ")
   return id.join(" ") === conversationId && Math.abs(Date.now() - Number(at)) < LOOK_LASTS_MS
 }
@@ -63,7 +63,7 @@ export async function wantNotifications(wanted: boolean): Promise<boolean> {
 }
 
 /** Whether a message that arrives makes a sound and a notification: one rule for both. */
-export function isToldOf(message: {
+export function shouldNotify(message: {
   conversationId: string
   /** Whether this tab notifies, for all tabs of this browser. */
   isLeader: boolean
@@ -73,7 +73,7 @@ export function isToldOf(message: {
   isBusy: boolean
 }): boolean {
   const { conversationId, isLeader, isSilent, isBusy } = message
-  return isLeader && !isSilent && !isBusy && !isLookedAt(conversationId)
+  return isLeader && !isSilent && !isBusy && !isViewed(conversationId)
 }
 
 let audio: AudioContext | null = null

@@ -1,5 +1,5 @@
 import { useSyncExternalStore } from "react"
-import { tellWorker, workerRegistration } from "../device/worker"
+import { postToWorker, workerRegistration } from "../device/worker"
 import {
   dirOf,
   isLanguage,
@@ -53,20 +53,20 @@ async function apply(): Promise<void> {
   const language = choice === "system" ? systemLanguage(wanted()) : choice
   if (!(await loadWords(language))) return
   show(language)
-  tellLanguage()
+  postLanguage()
   for (const listener of listeners) listener()
 }
 
 /** The service worker shows notifications in the same language. */
-export function tellLanguage(): void {
-  tellWorker({ type: "language", language: choice === "system" ? null : choice })
+export function postLanguage(): void {
+  postToWorker({ type: "language", language: choice === "system" ? null : choice })
 }
 
 /** Follows the system and other tabs from now on. Called once at the start, after the service worker is. */
 export function startLanguage(): void {
   choice = read()
   // Once the worker is active: a worker that is still being installed gets no message.
-  void Promise.all([workerRegistration(), navigator.serviceWorker?.ready]).then(tellLanguage)
+  void Promise.all([workerRegistration(), navigator.serviceWorker?.ready]).then(postLanguage)
   // A language that cannot be loaded leaves the page as it is.
   const follow = () => void apply().catch(() => {})
   addEventListener("languagechange", follow)

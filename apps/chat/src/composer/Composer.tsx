@@ -9,7 +9,7 @@ import { AttachButton, canRecord, RecordButton } from "../files/AttachButton"
 import { describeFiles } from "../files/layout"
 import { filesOf, useFiles } from "../files/useFiles"
 import { sends } from "../logic/keys"
-import { lengthOf, MAX_LENGTH, TELL_FROM } from "../logic/length"
+import { lengthOf, MAX_LENGTH, SHOW_REMAINING_FROM } from "../logic/length"
 import { plainStart } from "../logic/plain"
 import { keysText } from "../logic/shortcuts"
 import { isMac, isShortcut } from "../shortcuts/keyboard"
@@ -123,7 +123,7 @@ export function Composer(props: {
         back()
       }}
     >
-      {length >= TELL_FROM && (
+      {length >= SHOW_REMAINING_FROM && (
         <span className="composer-count" data-over={over > 0} data-testid="length">
           {over > 0 ? words.composer.over(over) : words.composer.left(MAX_LENGTH - length)}
         </span>

@@ -1,7 +1,7 @@
 import { type ConversationHandle, isVisible, type Message, type Upload } from "@lamplight/client"
 import { useLamplight } from "@lamplight/react"
 import { useCallback, useEffect, useRef, useState } from "react"
-import { takesDraft } from "../logic/draft"
+import { acceptsDraft } from "../logic/draft"
 import { lengthOf, MAX_LENGTH } from "../logic/length"
 import { words } from "../strings"
 import { reason } from "../ui/failure"
@@ -55,7 +55,7 @@ export function useComposer(
       if (draft === before) return
       known.current = draft
       const focused = inside.current && document.hasFocus()
-      const takes = takesDraft({ field: writing.current, before, draft, typed: typed.current, focused })
+      const takes = acceptsDraft({ field: writing.current, before, draft, typed: typed.current, focused })
       missed.current = !takes
       if (!takes) return
       typed.current = false

@@ -18,7 +18,7 @@ import { overlay } from "../ui/overlay"
 import { useRoving } from "../ui/roving"
 import { Skeleton, State } from "../ui/State"
 import { ConversationRow } from "./ConversationRow"
-import { useHeldOrder } from "./useHeldOrder"
+import { useFrozenOrder } from "./useFrozenOrder"
 import { useRowMenu } from "./useRowMenu"
 
 const ConversationMenu = overlay((overlays) => overlays.ConversationMenu)
@@ -205,7 +205,7 @@ function ArchivedList(props: ListProps & { items: readonly ConversationItem[]; o
 /** Rows whose order is frozen while the user points at them or moves through them. */
 function Rows({ items, selected, selfId, onSelect }: ListProps & { items: readonly ConversationItem[] }) {
   const byId = useMemo(() => new Map(items.map((item) => [item.id, item])), [items])
-  const { ids: order, hold } = useHeldOrder(items)
+  const { ids: order, hold } = useFrozenOrder(items)
   // The user's own action moves a row at once, also while the order is frozen.
   const isPinned = (id: string) => !!byId.get(id)?.pinned && !byId.get(id)?.archived
   const pinned = order.filter(isPinned)

@@ -8,7 +8,7 @@ import {
   serverKey,
 } from "../worker/subscription"
 import { type NoticeChoice, pushChoice, setPushChoice } from "./choice"
-import { forgetDevice, tellWorker, workerRegistration } from "./worker"
+import { forgetDevice, postToWorker, workerRegistration } from "./worker"
 
 /** The reason why push is unavailable; null if it is available. */
 export type Obstacle = "unsupported" | "install" | "server" | "denied" | "unknown" | null
@@ -88,7 +88,7 @@ async function subscribe(person: Person, choice: "on" | "private"): Promise<void
     applicationServerKey: keyBytes(key),
   })
   const content = choice === "on"
-  tellWorker({ type: "owner", owner: { userId, hasCookie, content } })
+  postToWorker({ type: "owner", owner: { userId, hasCookie, content } })
   await saveSubscription(subscription, content, key, who)
   setPushChoice(userId, choice)
 }

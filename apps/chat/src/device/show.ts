@@ -1,13 +1,13 @@
 import { words } from "../strings"
 import type { Notice } from "../worker/messages"
-import { tellWorker } from "./worker"
+import { postToWorker } from "./worker"
 
 /**
  * Shows a notification of a message that arrived in an open page. A service worker shows it like a push: one for
  * each conversation, each message once, whichever way it came. `onPress` is for browsers without one.
  */
 export function showNotice(notice: Notice, onPress: () => void): void {
-  if (tellWorker({ type: "notify", notice })) return
+  if (postToWorker({ type: "notify", notice })) return
   const { conversationId, conversationName, senderName, text, attachment } = notice
   const title = conversationName
     ? senderName

@@ -5,7 +5,7 @@
 import { cacheOf, PAGE, type Read, type ToWorker } from "../worker/messages"
 
 /** The minimum time between two checks for updates. */
-const LOOK_AGAIN_MS = 60_000
+const MIN_CHECK_INTERVAL_MS = 60_000
 /** After a restart of the server all pages reconnect at once: their checks are spread over this time. */
 const SPREAD_MS = 120_000
 /** A page that was hidden for longer than this checks for an update. */
@@ -16,7 +16,7 @@ const version = document.querySelector<HTMLMetaElement>('meta[name="build"]')?.c
 
 let registration: ServiceWorkerRegistration | null = null
 let registering: Promise<ServiceWorkerRegistration | null> = Promise.resolve(null)
-let lookedAt = 0
+let checkedAt = 0
 let isNewer = false
 const listeners = new Set<() => void>()
 
@@ -36,12 +36,12 @@ export function startWorker(): void {
     .catch(() => null)
     .then((found) => {
       registration = found ?? null
-      lookedAt = Date.now()
+      checkedAt = Date.now()
       return registration
     })
   navigator.serviceWorker.addEventListener("controllerchange", () => void compare())
   document.addEventListener("visibilitychange", () => {
-    if (document.visibilityState === "visible" && Date.now() - lookedAt > OLD_MS) lookForUpdate(0)
+    if (document.visibilityState === "visible" && Date.now() - checkedAt > OLD_MS) lookForUpdate(0)
   })
 }
 
@@ -50,8 +50,8 @@ export const workerRegistration = (): Promise<ServiceWorkerRegistration | null> 
 
 /** Checks whether the server has a newer build, for example after a lost connection. */
 export function lookForUpdate(withinMs = SPREAD_MS): void {
-  if (!registration || Date.now() - lookedAt < LOOK_AGAIN_MS) return
-  lookedAt = Date.now()
+  if (!registration || Date.now() - checkedAt < MIN_CHECK_INTERVAL_MS) return
+  checkedAt = Date.now()
   setTimeout(() => registration?.update().catch(() => {}), Math.random() * withinMs)
 }
 
@@ -80,7 +80,7 @@ export const newerBuild = {
 }
 
 /** Sends a message to the active worker. Returns whether there is one. */
-export function tellWorker(message: ToWorker): boolean {
+export function postToWorker(message: ToWorker): boolean {
   const worker = registration?.active
   worker?.postMessage(message)
   return worker !== undefined && worker !== null
@@ -91,7 +91,7 @@ export async function closeNotices(read: Read[]): Promise<void> {
   if (read.length === 0) return
   // At the start of the page the registration may not be known yet.
   await registering
-  tellWorker({ type: "close", read })
+  postToWorker({ type: "close", read })
 }
 
 /** The tags of the notifications that are shown. Never resolves if the worker's build does not answer. */

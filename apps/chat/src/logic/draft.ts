@@ -2,7 +2,7 @@
  * Whether the field takes a draft that changed in another tab with the same conversation. A user who writes
  * here keeps the text, and a text that was sent there does not stay here to be sent twice.
  */
-export function takesDraft(now: {
+export function acceptsDraft(now: {
   /** The text in the field. */
   field: string
   /** The draft before the change. */

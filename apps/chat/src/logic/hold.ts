@@ -1,7 +1,7 @@
 /** A pointer that has not moved for this long does not count. */
 export const REST_MS = 3_000
 
-/** Runs something later. Returns what cancels it. */
+/** Runs something later. Returns a function that cancels it. */
 type After = (ms: number, run: () => void) => () => void
 
 const after: After = (ms, run) => {
@@ -18,38 +18,38 @@ export function createHold(changed: (held: boolean) => void, later: After = afte
   let pointing = false
   let focus = false
   let held = false
-  let forget = () => {}
+  let cancelTimer = () => {}
 
-  function tell(): void {
+  function update(): void {
     if (held === (pointing || focus)) return
     held = !held
     changed(held)
   }
 
-  function letGo(): void {
-    forget()
+  function release(): void {
+    cancelTimer()
     pointing = false
-    tell()
+    update()
   }
 
   return {
     /** The pointer entered or moved. */
-    pointed() {
-      forget()
-      forget = later(REST_MS, letGo)
+    pointerMoved() {
+      cancelTimer()
+      cancelTimer = later(REST_MS, release)
       pointing = true
-      tell()
+      update()
     },
-    left: letGo,
+    pointerLeft: release,
     /** A key was pressed, or the focus moved, outside of the list. */
-    elsewhere() {
+    movedElsewhere() {
       focus = false
-      letGo()
+      release()
     },
-    focused(inside: boolean) {
+    focusChanged(inside: boolean) {
       focus = inside
-      tell()
+      update()
     },
-    end: () => forget(),
+    dispose: () => cancelTimer(),
   }
 }

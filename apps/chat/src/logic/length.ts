@@ -1,13 +1,13 @@
 /** The server's limit, in Unicode scalar values. */
 export const MAX_LENGTH = 8_000
 /** From this length on the composer shows how much is left. */
-export const TELL_FROM = 7_500
+export const SHOW_REMAINING_FROM = 7_500
 
 /** The length as the server counts it. A string's `length` counts an emoji twice. */
 export function lengthOf(text: string): number {
   // No character has more than two units, so a short text needs no counting.
   let length = text.length
-  if (length < TELL_FROM) return length
+  if (length < SHOW_REMAINING_FROM) return length
   for (let i = 0; i < text.length - 1; i += 1) {
     const unit = text.charCodeAt(i)
     if (unit >= 0xd800 && unit <= 0xdbff) {

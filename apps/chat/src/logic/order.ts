@@ -2,7 +2,7 @@
  * The order to show while a list is frozen: known conversations keep their places and new ones go to the end.
  * Rows that move under a pointer make people open the wrong conversation.
  */
-export function heldOrder(
+export function frozenOrder(
   shown: readonly string[],
   wanted: readonly string[],
   held: boolean,

@@ -5,14 +5,14 @@ import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
 import { overlay } from "../ui/overlay"
 import { PresenceIcon } from "./PresenceIcon"
-import { useOwnLook } from "./useOwnLook"
-import { stateWord } from "./view"
+import { useOwnPresence } from "./useOwnPresence"
+import { stateLabel } from "./view"
 
 const StatusPanel = overlay((overlays) => overlays.StatusPanel)
 
 /** The user's menu: status, status text, settings, account and sign-out. */
 export function StatusMenu({ self, page }: { self: User; page: PageActions }) {
-  const { name, state, text, isKnown, lost, avatarUrl } = useOwnLook(self)
+  const { name, state, text, isKnown, lost, avatarUrl } = useOwnPresence(self)
   const [open, setOpen] = useState(false)
   /** The unsaved text of the status field; null for none. It outlives the menu. */
   const [unsaved, setUnsaved] = useState<string | null>(null)
@@ -32,13 +32,13 @@ export function StatusMenu({ self, page }: { self: User; page: PageActions }) {
         <Avatar id={self.id} name={name} avatarUrl={avatarUrl} presence={state} />
         <span className="row-text">
           <span className="sr-only">
-            {name}, {words.status.menu(stateWord(state))}
+            {name}, {words.status.menu(stateLabel(state))}
           </span>
           <span className="row-name block" dir="auto" aria-hidden="true">
             {name}
           </span>
           <span className="row-preview block" dir="auto" aria-hidden="true">
-            {isKnown ? text || stateWord(state) : lost ? words.status.notConnected : words.banner.connecting}
+            {isKnown ? text || stateLabel(state) : lost ? words.status.notConnected : words.banner.connecting}
           </span>
         </span>
       </button>
@@ -59,7 +59,7 @@ export function StatusMenu({ self, page }: { self: User; page: PageActions }) {
 /** On a phone: the way to the user's own screen. */
 export function YouTab(props: { self: User; isCurrent: boolean; onOpen: () => void }) {
   const { self, isCurrent, onOpen } = props
-  const { name, state } = useOwnLook(self)
+  const { name, state } = useOwnPresence(self)
   return (
     <button
       type="button"
@@ -72,7 +72,7 @@ export function YouTab(props: { self: User; isCurrent: boolean; onOpen: () => vo
         <PresenceIcon state={state} size={20} />
       </span>
       {words.regions.youTab}
-      <span className="sr-only">: {words.presence.named(name, stateWord(state))}</span>
+      <span className="sr-only">: {words.presence.named(name, stateLabel(state))}</span>
     </button>
   )
 }

@@ -7,7 +7,7 @@ import type { PresenceIconState } from "./PresenceIcon"
 const JUST_LEFT_MS = 60_000
 
 /** The label of a presence. */
-export function stateWord(state: PresenceIconState): string {
+export function stateLabel(state: PresenceIconState): string {
   return words.presence[state]
 }
 

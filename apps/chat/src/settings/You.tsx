@@ -4,8 +4,8 @@ import { useMemo, useState } from "react"
 import type { PageActions } from "../palette/actions"
 import { useHandles } from "../people/handles"
 import { StatusChoices } from "../presence/StatusChoices"
-import { useOwnLook } from "../presence/useOwnLook"
-import { stateWord } from "../presence/view"
+import { useOwnPresence } from "../presence/useOwnPresence"
+import { stateLabel } from "../presence/view"
 import type { SignInMode } from "../session/signOut"
 import { words } from "../strings"
 import { Avatar } from "../ui/Avatar"
@@ -13,7 +13,7 @@ import { Sections } from "./Sections"
 
 /** The user's own screen on a phone: who they are, their status, and the settings. */
 export function You({ self, mode, page }: { self: User; mode: SignInMode; page: PageActions }) {
-  const { name, state, avatarUrl } = useOwnLook(self)
+  const { name, state, avatarUrl } = useOwnPresence(self)
   const [unsaved, setUnsaved] = useState<string | null>(null)
   const handle = useHandles(
     useMemo(() => [self], [self]),
@@ -32,7 +32,7 @@ export function You({ self, mode, page }: { self: User; mode: SignInMode; page: 
               <bdi>{handle}</bdi> ·{" "}
             </>
           )}
-          {stateWord(state)}
+          {stateLabel(state)}
         </p>
       </div>
       <section className="you-card" aria-label={words.status.choose}>

@@ -3,7 +3,7 @@ import type { ConversationItem } from "@lamplight/client"
 import { BellOff } from "lucide-react"
 import { badge } from "../logic/title"
 import type { PresenceIconState } from "../presence/PresenceIcon"
-import { stateWord } from "../presence/view"
+import { stateLabel } from "../presence/view"
 import { words } from "../strings"
 
 /**
@@ -19,7 +19,7 @@ export function RowName(props: {
   const whole = words.people.withHandle(name, handle)
   return (
     <>
-      <span className="sr-only">{state ? words.presence.named(whole, stateWord(state)) : whole}</span>
+      <span className="sr-only">{state ? words.presence.named(whole, stateLabel(state)) : whole}</span>
       <span className="row-name" dir="auto" aria-hidden="true">
         {name}
       </span>

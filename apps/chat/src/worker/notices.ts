@@ -73,12 +73,12 @@ export async function receive(text: string): Promise<void> {
 export async function notify(notice: Notice): Promise<void> {
   if (await isSeen(notice.messageId)) return
   setBadge(notice.unread)
-  if (!(await isLookedAt(notice.conversationId))) await show(notice)
+  if (!(await isViewed(notice.conversationId))) await show(notice)
   // Afterwards: a worker that is stopped in between shows it twice, in one place, rather than never.
   await setSeen(notice.messageId)
 }
 
-async function isLookedAt(conversationId: string): Promise<boolean> {
+async function isViewed(conversationId: string): Promise<boolean> {
   const windows = await self.clients.matchAll({ type: "window", includeUncontrolled: true })
   const visible = windows.filter(({ visibilityState }) => visibilityState === "visible")
   const answers = await Promise.all(visible.map((one) => ask(one, { type: "looking" })))

@@ -100,7 +100,7 @@ export function createGroups(core: Core, tools: GroupTools): Groups {
   }
 
   /** The gaps between the messages of a page, where entries of other kinds are. */
-  function holesOf({ range, entries }: Page): { from: number; to: number } | null {
+  function gapsOf({ range, entries }: Page): { from: number; to: number } | null {
     if (!range) return null
     const seqs = new Set(entries.map(({ seq }) => seq))
     let from = 0
@@ -137,13 +137,13 @@ export function createGroups(core: Core, tools: GroupTools): Groups {
     }
     const conversation = list.get(id)
     if (!conversation) early.push([id, page])
-    const holes = conversation?.kind === "group" ? holesOf(page) : null
-    if (!holes) return
+    const gaps = conversation?.kind === "group" ? gapsOf(page) : null
+    if (!gaps) return
     const epoch = core.epoch()
     /** Without them the thread would be incomplete without saying so. */
     const attempt = async (failures: number): Promise<void> => {
       try {
-        await fetchBetween(id, holes.from, holes.to)
+        await fetchBetween(id, gaps.from, gaps.to)
       } catch (thrown) {
         const error = tools.toError(thrown)
         if (!error.retryable || !core.isCurrent(epoch)) return

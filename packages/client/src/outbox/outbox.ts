@@ -98,7 +98,7 @@ export function createOutbox(
     const saved = await storage.add(record)
     if (core.isUser(userId)) {
       queue.put(record, saved)
-      storage.tellTabs(userId)
+      storage.notifyTabs(userId)
       void drain()
     }
     return { ok: true, clientMessageId: record.clientMessageId }

@@ -14,15 +14,15 @@ export function createOutboxStorage(
   let lastWrite: Promise<unknown> = Promise.resolve()
   /** Counts changes of records here. */
   let changes = 0
-  const tellTabs = (userId: string) => core.post({ type: "outbox", userId })
+  const notifyTabs = (userId: string) => core.post({ type: "outbox", userId })
   const write = async (record: OutboxRecord) =>
     !!(await core.storage("putOutbox", record)) && core.isPersistent()
 
   const remove = (id: string, userId: string) =>
-    void core.storage("deleteOutbox", id).then(() => tellTabs(userId))
+    void core.storage("deleteOutbox", id).then(() => notifyTabs(userId))
 
   return {
-    tellTabs,
+    notifyTabs,
     /** Writes a new record. Calls resolve in order, to whether the record outlives the page. */
     async add(record: OutboxRecord): Promise<boolean> {
       const saving = Promise.all([write(record), lastWrite])
@@ -36,7 +36,7 @@ export function createOutboxStorage(
       entry.changed = Number.POSITIVE_INFINITY
       entry.saved = await write(record)
       if (entry.record === record) entry.changed = ++changes
-      tellTabs(record.userId)
+      notifyTabs(record.userId)
     },
     remove({ record: { clientMessageId, userId } }: OutboxEntry): void {
       queue.entries.delete(clientMessageId)

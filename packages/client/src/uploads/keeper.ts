@@ -23,7 +23,7 @@ export function createKeeper(
   const isHere = (entry: Entry) => entries.get(entry.record.id) === entry
 
   /** Whether that many more bytes can be stored. */
-  async function hasRoom(size: number): Promise<boolean> {
+  async function hasSpace(size: number): Promise<boolean> {
     let sum = size
     for (const { durable, record } of entries.values()) if (durable) sum += record.size
     if (sum > (options.keepBytes ?? KEEP_BYTES)) return false
@@ -34,7 +34,7 @@ export function createKeeper(
 
   async function keep(entry: Entry, bytes: Blob): Promise<void> {
     const { userId, size } = entry.record
-    if (!storage || !(await hasRoom(size)) || !isHere(entry)) return
+    if (!storage || !(await hasSpace(size)) || !isHere(entry)) return
     const saved = storage.put(entry.record, bytes)
     entry.saving = saved.catch(() => {})
     await saved

@@ -55,14 +55,14 @@ export function createUploads(core: Core, given: FilesOptions, store: Cell<reado
     )
   }
 
-  function tellTabs(userId: string, progress?: { id: string; sent: number }): void {
+  function notifyTabs(userId: string, progress?: { id: string; sent: number }): void {
     core.post({ type: "uploads", userId, ...progress })
   }
 
   function change(entry: Entry, changed: Partial<UploadRecord>): void {
     entry.record = { ...entry.record, ...changed }
     const { userId } = entry.record
-    void save(entry, storage).then(() => tellTabs(userId))
+    void save(entry, storage).then(() => notifyTabs(userId))
     publish()
     settle(entry)
   }
@@ -102,13 +102,13 @@ export function createUploads(core: Core, given: FilesOptions, store: Cell<reado
       if (!entry.isRunning && isWanted(entry)) start(entry)
       if (!entry.durable || uptime() - toldAt < TELL_EVERY_MS) return
       toldAt = uptime()
-      tellTabs(entry.record.userId, { id: entry.record.id, sent: entry.sent })
+      notifyTabs(entry.record.userId, { id: entry.record.id, sent: entry.sent })
     },
     abandon: (fileId) => void terminate(fileId),
   })
 
   const keep = createKeeper(core, storage, options, entries, (entry) => {
-    tellTabs(entry.record.userId)
+    notifyTabs(entry.record.userId)
     publish()
   })
 
@@ -134,7 +134,7 @@ export function createUploads(core: Core, given: FilesOptions, store: Cell<reado
     void entry.saving
       .then(() => storage?.delete(id))
       .catch(() => {})
-      .then(() => tellTabs(userId))
+      .then(() => notifyTabs(userId))
     if (!entries.size) void core.storage("set", `uploads:${userId}`, undefined)
   }
 

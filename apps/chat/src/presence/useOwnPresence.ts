@@ -5,7 +5,7 @@ import type { PresenceIconState } from "./PresenceIcon"
 import { useOwnStatus } from "./useOwnStatus"
 
 /** The user's own shown status: the last known one while the connection is lost, with changes from other tabs. */
-export function useOwnLook(self: User) {
+export function useOwnPresence(self: User) {
   const { status: connection, stale } = useConnection()
   const lost = useLost()
   // A short loss changes nothing, since others see the same status afterwards.
