@@ -2,9 +2,10 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { startCluster } from "../e2e/support/cluster.mjs"
+import { seconds, token } from "../e2e/support/jwt.mjs"
 import { crowd, get, post, put, register } from "../e2e/support/person.mjs"
 import { TcpProxy } from "../e2e/support/proxy.mjs"
-import { LOCAL } from "../e2e/support/server.mjs"
+import { JWT, LOCAL, SERVER_KEY } from "../e2e/support/server.mjs"
 import { startPostgres, startRedis } from "../e2e/support/services.mjs"
 import { until } from "../e2e/support/wait.mjs"
 
@@ -177,4 +178,55 @@ test("H11: what a node stored and could not announce before it died holds on the
   await sockets.stays.seesOffline(blocker.user.id, PATIENCE)
   await sockets.stays.seesOffline(one.user.id, PATIENCE)
   for (const name of ["phone", "stays", "blocker"]) await sockets[name].must("user_activity")
+})
+
+test("H11: the host application signs a user out on every node, also by one that dies before it tells", async (t) => {
+  const [redis, postgres] = await Promise.all([startRedis(), startPostgres()])
+  t.after(() => Promise.all([redis.stop(), postgres.stop()]))
+  const proxy = await new TcpProxy({ port: redis.port }).listen()
+  t.after(() => proxy.close())
+  const cluster = await startCluster({
+    nodes: 3,
+    redis,
+    postgres,
+    settings: { ...JWT, SERVER_KEY },
+    own: (index) => (index === 0 ? { REDIS_URL: `redis://127.0.0.1:${proxy.port}` } : {}),
+  })
+  t.after(() => cluster.dispose())
+  const { nodes } = cluster
+  const person = (id, claims) => ({ user: { id }, token: token(id, claims) })
+  const [asha, ben, cleo] = ["asha", "ben", "cleo"].map((id) => person(id, { iat: seconds() - 5 }))
+  const there = nodes.map((node) => crowd(t, node))
+  const enter = (one, options) => Promise.all(there.map(({ enter }) => enter(one, options)))
+  const [hers, his, watchers] = [await enter(asha), await enter(ben), await enter(cleo, { roster: "diff" })]
+  for (const watcher of watchers) for (const id of ["asha", "ben"]) await watcher.comes(id)
+  const signOut = (node, id) => post(node, `/api/users/${id}/sign-out`, {}, { token: SERVER_KEY })
+  const isRefused = async (node, one) =>
+    assert.equal((await get(node, "/api/privatechat/conversations", { token: one.token })).status, 401)
+
+  assert.deepEqual((await signOut(nodes[1], "asha")).body, { success: true })
+  for (const socket of hers) await gone(socket)
+  for (const watcher of watchers) {
+    const isHers = (change) => change.userId === "asha" && change.type === "offline"
+    const { changes } = await watcher.sees("presence_changes", (batch) => batch.changes.some(isHers))
+    assert.equal(changes.find(isHers).reason, "signed_out")
+  }
+  for (const node of nodes) await isRefused(node, asha)
+  const back = await there[2].enter(person("asha", { iat: seconds() + 2 }))
+
+  // What the node stores now, it can tell nobody.
+  proxy.stall()
+  const answer = signOut(nodes[0], "ben").catch(() => {})
+  const stored = "SELECT count(*) FROM people WHERE user_id = 'ben' AND tokens_ended_at IS NOT NULL"
+  await until(async () => (await cluster.query(stored)).trim() === "1", "it is stored", PATIENCE)
+  await nodes[0].kill()
+  await answer
+  for (const socket of his.slice(1)) await gone(socket)
+  for (const node of nodes.slice(1)) await isRefused(node, ben)
+  for (const socket of [back, watchers[1], watchers[2]]) await socket.must("user_activity")
+  for (const node of nodes) {
+    await node.kill()
+    await node.start({ ...node.settings, REDIS_URL: redis.url })
+    await isRefused(node, ben)
+  }
 })

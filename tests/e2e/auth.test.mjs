@@ -152,6 +152,20 @@ describe("AUTH=open", { concurrency: 4 }, () => {
     await watcher.knows(a, (one) => one.user?.name === "Asha B.")
   })
 
+  test("h11: the host application closes a user's sockets, who may come back", async (t) => {
+    const { join } = crowd(t, open)
+    const [a, b] = ["a", "b"].map(somebody)
+    const [client, other] = [await join(a), await join(b, { roster: "diff" })]
+    await other.comes(a)
+    const signOut = (id) => request(open, "POST", `/api/users/${id}/sign-out`, { token: SERVER_KEY })
+    assert.equal((await signOut(somebody("unknown"))).status, 404)
+    assert.deepEqual((await signOut(a)).body, { success: true })
+    await client.sees("(disconnect)", (why) => why === "io server disconnect")
+    await other.goes(a)
+    await join(a)
+    await other.comes(a)
+  })
+
   test("account routes answer 404", async () => {
     for (const [method, path] of [
       ["POST", "/api/auth/register"],
@@ -341,6 +355,25 @@ describe("AUTH=local", { concurrency: 4 }, () => {
     t.diagnostic(`signing out was seen after ${took.toFixed(0)} ms`)
     assert.equal(gone.reason, "signed_out")
     assert.ok(took < 30_000, `${took} ms: announced at once, without the grace of a minute`)
+  })
+
+  test("h11: the operator signs an account out by the server key", async (t) => {
+    const { enter } = crowd(t, local)
+    const [asha, ben] = [await register(local), await register(local, "Ben")]
+    const second = await post(local, "/api/auth/login", { username: asha.username, password: asha.password })
+    const phone = { ...asha, token: second.body.token }
+    const sockets = [await enter(asha), await enter(phone)]
+    const other = await enter(ben)
+    const signOut = (id, held) => request(local, "POST", `/api/users/${id}/sign-out`, { token: held })
+    assert.equal((await signOut(asha.user.id, ben.token)).status, 403)
+    assert.equal((await signOut("nobody", SERVER_KEY)).status, 404)
+    for (let n = 0; n < 2; n++)
+      assert.deepEqual((await signOut(asha.user.id, SERVER_KEY)).body, { success: true })
+    for (const socket of sockets) await socket.sees("(disconnect)", (why) => why === "io server disconnect")
+    for (const { token } of [asha, phone])
+      assert.equal((await get(local, "/api/auth/session", { token })).status, 401)
+    await other.must("user_activity")
+    assert.equal((await post(local, "/api/auth/login", asha)).status, 200)
   })
 
   test("join_user cannot change the user; a fresh session of the same user keeps the socket", async (t) => {
@@ -596,6 +629,78 @@ describe("AUTH=jwt", { concurrency: 4 }, () => {
     const fresh = await client.must("authenticate", { token: token(a, { ...good, exp }) })
     assert.equal(fresh.expiresAt, new Date(exp * 1_000).toISOString())
     await client.must("user_activity")
+  })
+
+  test("h11: the host application signs a user out: sockets close, and tokens until then are refused", async (t) => {
+    // So long that nobody takes its end for "at once", however busy the machine is.
+    const server = await serve(t, { ...JWT, SERVER_KEY, PRESENCE_GRACE: "60s", LIMIT_LOGINS: "0" })
+    const { connect, enter } = crowd(t, server)
+    const [a, b] = ["a", "b"].map(somebody)
+    const account = (id, claims) => ({ user: { id }, token: token(id, claims) })
+    const [asha, ben] = [account(a), account(b)]
+    const sockets = [await enter(asha), await enter(asha), await enter(account(a, { iat: undefined }))]
+    const watcher = await enter(ben, { roster: "diff" })
+    await watcher.comes(a)
+    const path = (id) => `/api/users/${encodeURIComponent(id)}/sign-out`
+    const signOut = (id, held = SERVER_KEY) => request(server, "POST", path(id), { token: held })
+    assert.equal((await signOut(a, asha.token)).status, 403)
+    assert.equal((await signOut(a, "x".repeat(40))).status, 401)
+    assert.equal((await request(server, "POST", path(a))).status, 401)
+    assert.equal((await signOut("x".repeat(129))).body.code, "invalid")
+    const since = watcher.mark()
+    const out = await signOut(a)
+    assert.deepEqual([out.status, out.body], [200, { success: true }])
+    for (const socket of sockets) await socket.sees("(disconnect)", (why) => why === "io server disconnect")
+    await watcher.goes(a)
+    const leaves = watcher
+      .all("presence_changes", since)
+      .flatMap((batch) => batch.changes)
+      .filter((change) => change.userId === a)
+    assert.deepEqual(
+      leaves.map(({ type, reason }) => [type, reason]),
+      [["offline", "signed_out"]],
+    )
+    await watcher.must("user_activity")
+
+    const isRefused = async () => {
+      for (let node = 0; node < NODES; node++) {
+        const old = await get(server, CHATS, { token: asha.token })
+        assert.equal(old.status, 401)
+        assert.match(old.body.error, /was signed out.*\(signed_out\)/)
+      }
+      assert.equal((await turnedAway(connect({ auth: { token: asha.token } }))).code, "unauthenticated")
+      const without = token(a, { iat: undefined })
+      assert.match((await get(server, CHATS, { token: without })).body.error, /no iat/)
+      assert.equal((await get(server, CHATS, { token: ben.token })).status, 200)
+    }
+    await isRefused()
+    assert.deepEqual((await signOut(a)).body, { success: true }, "again")
+    await server.kill()
+    await server.start()
+    await isRefused()
+    // Whole seconds: the next one is after the sign-out, whatever its milliseconds were.
+    const again = await enter(account(a, { iat: seconds() + 2 }))
+    await again.must("user_activity")
+
+    // Who has not been here yet may have a token too.
+    const early = somebody("early")
+    assert.equal((await signOut(early)).status, 200)
+    assert.equal((await get(server, CHATS, { token: token(early) })).status, 401)
+  })
+
+  test("h11: a token that was issued in time does not outlive a sign-out by authenticate", async (t) => {
+    const { enter } = crowd(t, jwt)
+    const a = somebody("a")
+    const account = (claims) => ({ user: { id: a }, token: token(a, { ...good, ...claims }) })
+    const client = await enter(account({ iat: seconds() + 20 }))
+    const path = `/api/users/${a}/sign-out`
+    assert.equal((await request(jwt, "POST", path, { token: SERVER_KEY })).status, 200)
+    await client.must("user_activity")
+    assert.equal(
+      (await client.ask("authenticate", { token: account({ iat: seconds() - 5 }).token })).code,
+      "unauthenticated",
+    )
+    await client.must("authenticate", { token: account({ iat: seconds() + 20 }).token })
   })
 
   test("a profile written by the host application overrides the token's claims", async (t) => {

@@ -27,6 +27,7 @@ macro_rules! push_suite {
                 further_messages_extend_a_waiting_job,
                 a_failure_holds_up_everything_of_a_subscription,
                 a_subscription_ends_with_its_session,
+                a_subscription_ends_with_the_tokens_of_its_user,
                 an_endpoint_belongs_to_its_latest_subscriber,
                 m2_a_step_that_several_make_at_once_queues_once,
             ]
@@ -320,6 +321,36 @@ async fn session<S: Accounts>(store: &S, digest: &str, expires: Timestamp) {
         password_hash: None,
     });
     opened.await.expect("opened").expect("a session");
+}
+
+/// And with what waits for it; those of others stay.
+pub async fn a_subscription_ends_with_the_tokens_of_its_user<
+    S: Messages + Directory + Accounts + PushSubscriptions,
+>(
+    subject: Subject<S>,
+) {
+    let store = &*subject.store;
+    put(store, "c", &["a", "b", "d"]).await;
+    subscribed(store, &["b", "d"]).await;
+    send(store, "c", "a").await;
+    queue(store).await;
+    let counts = async || {
+        let counts = store.push_counts().await.expect("counts");
+        (counts.subscriptions, counts.waiting)
+    };
+    assert_eq!(counts().await, (2, 2));
+    assert!(
+        store
+            .end_tokens(&user("b"), at(1))
+            .await
+            .expect("an answer")
+    );
+    assert_eq!(counts().await, (1, 1));
+    let jobs = claim(store, Duration::ZERO).await;
+    assert_eq!(
+        &*jobs[0].subscription.target.endpoint,
+        "https://push.example/d"
+    );
 }
 
 pub async fn a_subscription_ends_with_its_session<

@@ -89,8 +89,9 @@ pub enum Event {
         /// If the store does not have this yet, nodes refuse the credential by themselves.
         is_stored: bool,
     },
-    /// The sessions that a user opened until then ended, and the store does not have this yet.
-    /// Ephemeral.
+    /// What a user signed in with until then counts no more. With local accounts: the sessions opened
+    /// until then, and the store does not have their end yet. Otherwise: the tokens issued until then,
+    /// and nodes close the user's connections. Ephemeral.
     SignedOutEverywhere { user: UserId, until: Timestamp },
 }
 

@@ -1,7 +1,7 @@
 //! Authenticates callers. The use cases authorize them.
 
 use crate::headers::{self, bearer};
-use crate::jwt::TokenVerifier;
+use crate::jwt::{TokenError, TokenVerifier, Verified};
 use crate::log_notice;
 use crate::origin::{Origins, Provenance};
 use ::http::HeaderMap;
@@ -32,6 +32,8 @@ pub struct Credentials {
     pub credential: Option<Arc<str>>,
     /// When the token or session expires.
     pub expires: Option<Timestamp>,
+    /// When the host application issued the token, if the token has that.
+    pub issued_at: Option<Timestamp>,
     /// Why the token was not compared with the server key, if it was not.
     pub not_compared: Option<Refusal>,
 }
@@ -42,6 +44,7 @@ impl Credentials {
             principal,
             credential: None,
             expires: None,
+            issued_at: None,
             not_compared: None,
         }
     }
@@ -165,7 +168,11 @@ impl Authenticator {
         let Some(verifier) = &self.verifier else {
             return Err(Refusal::unauthenticated());
         };
-        match verifier.verify(token, self.clock.now().wall).await {
+        let verified = match verifier.verify(token, self.clock.now().wall).await {
+            Ok(verified) => self.still_counts(verified).await?,
+            Err(error) => Err(error),
+        };
+        match verified {
             Ok(verified) => {
                 let user = verified.user;
                 let has_claims = verified.name.is_some() || verified.picture.is_some();
@@ -187,6 +194,7 @@ impl Authenticator {
                     .await?;
                 Ok(Credentials {
                     expires: Some(verified.expires_at),
+                    issued_at: verified.issued_at,
                     ..Credentials::by(Principal::User(user))
                 })
             }
@@ -204,6 +212,26 @@ impl Authenticator {
                 Err(Refusal::new(Code::Unauthenticated, error.to_string()))
             }
         }
+    }
+
+    /// Refuses a token that was issued before its user was signed out. A token without `iat` cannot
+    /// show that it was issued later.
+    async fn still_counts(
+        &self,
+        verified: Verified,
+    ) -> Result<Result<Verified, TokenError>, Refusal> {
+        let user = std::slice::from_ref(&verified.user);
+        let ended_at = self.handler.tokens_ended_at(user).await?;
+        Ok(
+            match (ended_at.first().copied().flatten(), verified.issued_at) {
+                (Some(at), None) => Err(TokenError::SignedOut { issued: None, at }),
+                (Some(at), Some(issued)) if issued <= at => Err(TokenError::SignedOut {
+                    issued: Some(issued),
+                    at,
+                }),
+                _ => Ok(verified),
+            },
+        )
     }
 
     async fn session(&self, token: &str) -> Result<Option<Credentials>, Refusal> {

@@ -23,6 +23,8 @@ pub(crate) struct TokenProof {
     /// The digest of the local session's token.
     pub(crate) credential: Option<Arc<str>>,
     pub(crate) expires: Option<Timestamp>,
+    /// When the host application issued the token, if the token has that.
+    pub(crate) issued_at: Option<Timestamp>,
 }
 
 /// The users whose states wait to be sent to a connection, while a task sends some.
@@ -97,6 +99,7 @@ impl SocketData {
             proof: Mutex::new(TokenProof {
                 credential: credentials.credential,
                 expires: credentials.expires,
+                issued_at: credentials.issued_at,
             }),
             has_joined: AtomicBool::new(false),
             signed_out: AtomicBool::new(false),
@@ -130,6 +133,7 @@ impl SocketData {
             principal,
             credential: proof.credential,
             expires: proof.expires,
+            issued_at: proof.issued_at,
             not_compared: None,
         };
         let data = Self::new(id, fresh.address, credentials);
@@ -150,6 +154,19 @@ impl SocketData {
     #[must_use]
     pub fn credential(&self) -> Option<Arc<str>> {
         self.proof.lock().credential.clone()
+    }
+
+    /// The user and the issue time of the host application's token that authenticates this connection.
+    #[must_use]
+    pub fn token(&self) -> Option<(&UserId, Option<Timestamp>)> {
+        let Some(Principal::User(user)) = self.principal.get() else {
+            return None;
+        };
+        let proof = self.proof.lock();
+        proof
+            .credential
+            .is_none()
+            .then_some((user, proof.issued_at))
     }
 
     pub(crate) fn caller(&self) -> Caller {

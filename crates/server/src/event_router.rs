@@ -14,7 +14,7 @@ use lamplight_domain::event::Event;
 use lamplight_domain::identity::{ConversationId, UserId};
 use lamplight_usecases::ports::{BusMessage, Directory, EventBus, LogFollower, PresenceStore};
 use lamplight_usecases::throttle::{self, Due};
-use lamplight_usecases::{Handler, Ports};
+use lamplight_usecases::{Handler, Identity, Ports};
 use lamplight_wire::encode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -204,8 +204,14 @@ impl EventRouter {
             Event::SignedOut {
                 user, credential, ..
             } => self.hub.sign_out(&user, &credential),
-            // The use cases find out which sessions these are.
-            Event::SignedOutEverywhere { .. } => {}
+            Event::SignedOutEverywhere { user, until } => match self.handler.identity() {
+                // The use cases find out which sessions these are.
+                Identity::Local => {}
+                Identity::Jwt => {
+                    self.hub.sign_out_tokens(&user, until);
+                }
+                Identity::Open => self.hub.close_unverified(&user),
+            },
         }
     }
 

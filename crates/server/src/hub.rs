@@ -9,7 +9,8 @@ use futures_util::future::BoxFuture;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::entry::Entry;
 use lamplight_domain::identity::{ConnectionId, UserId};
-use lamplight_domain::time::Moment;
+use lamplight_domain::time::{Moment, Timestamp};
+use lamplight_usecases::Principal;
 use lamplight_usecases::delivery::DeliveryObserver;
 use lamplight_usecases::ports::{Attachment, Clock, EventBus, HiddenTicket};
 use lamplight_wire::encode;
@@ -84,6 +85,8 @@ pub struct Hub {
     clock: Arc<dyn Clock>,
     /// Credentials that ended lately: see [`Hub::close_if_signed_out`].
     ended: Mutex<HashMap<Arc<str>, Moment>>,
+    /// Users who were signed out lately, until when their tokens are refused, and when that came.
+    ended_tokens: Mutex<HashMap<UserId, (Timestamp, Moment)>>,
 }
 
 impl Hub {
@@ -95,6 +98,7 @@ impl Hub {
             bus,
             clock,
             ended: Mutex::default(),
+            ended_tokens: Mutex::default(),
         }
     }
 
@@ -335,18 +339,72 @@ impl Hub {
         }
     }
 
-    /// Closes a connection whose credential ended. Call it after [`Hub::admit`] too: the credential
-    /// may have ended after the token was looked up and before this hub knew the connection.
-    pub fn close_if_signed_out(&self, connection: &Connection) {
-        let is_over = connection
-            .data()
-            .credential()
-            .is_some_and(|credential| self.ended.lock().contains_key(&credential));
-        if is_over {
-            connection.data().signed_out.store(true, Ordering::Release);
-            // A DISCONNECT packet keeps clients from reconnecting by themselves, as they would
-            // after a closed transport. The transport has no further use and is closed as well.
-            connection.disconnect_and_close();
+    /// The users with connections here that a token of the host application authenticates.
+    #[must_use]
+    pub fn users_by_token(&self) -> Vec<UserId> {
+        let connections = self.connections.read();
+        let has_token = |theirs: &UserConnections| {
+            let mut list = theirs.list.iter();
+            list.any(|connection| connection.data().token().is_some())
+        };
+        let users = connections.by_user.iter();
+        users
+            .filter(|(_, theirs)| has_token(theirs))
+            .map(|(user, _)| user.clone())
+            .collect()
+    }
+
+    /// Closes the connections of a user that a token authenticates which was issued at `until` or
+    /// before, now and for those that are just being made. Returns how many were closed.
+    pub fn sign_out_tokens(&self, user: &UserId, until: Timestamp) -> usize {
+        let now = self.clock.now().moment;
+        let mut ended = self.ended_tokens.lock();
+        ended.retain(|_, (_, at)| now.since(*at) < ENDED_FOR);
+        let known = ended.entry(user.clone()).or_insert((until, now));
+        *known = (known.0.max(until), now);
+        drop(ended);
+        let connections = self.connections_of(user);
+        let closed = connections
+            .iter()
+            .filter(|one| self.close_if_signed_out(one));
+        closed.count()
+    }
+
+    /// Closes the connections of a user that nothing authenticates. The user can come back at once.
+    pub fn close_unverified(&self, user: &UserId) {
+        for connection in self.connections_of(user) {
+            if let Some(Principal::UnverifiedUser(_)) = connection.data().principal.get() {
+                close(&connection);
+            }
         }
     }
+
+    /// Closes a connection whose credential ended. Call it after [`Hub::admit`] too: the credential
+    /// may have ended after the token was looked up and before this hub knew the connection. Returns
+    /// whether it was closed.
+    pub fn close_if_signed_out(&self, connection: &Connection) -> bool {
+        let data = connection.data();
+        let is_over = match (data.credential(), data.token()) {
+            (Some(credential), _) => self.ended.lock().contains_key(&credential),
+            (None, Some((user, issued_at))) => {
+                let ended = self.ended_tokens.lock();
+                ended
+                    .get(user)
+                    .is_some_and(|(until, _)| issued_at.is_none_or(|at| at <= *until))
+            }
+            (None, None) => false,
+        };
+        if is_over {
+            close(connection);
+        }
+        is_over
+    }
+}
+
+/// Closes the connection of a user who was signed out.
+fn close(connection: &Connection) {
+    connection.data().signed_out.store(true, Ordering::Release);
+    // A DISCONNECT packet keeps clients from reconnecting by themselves, as they would after a closed
+    // transport. The transport has no further use and is closed as well.
+    connection.disconnect_and_close();
 }

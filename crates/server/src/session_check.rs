@@ -18,10 +18,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The pause after a node ended: others may end with it, and the store may still execute its last
 /// write.
 const NODE_PAUSE: Duration = Duration::from_secs(2);
-/// Sessions that the store is asked for at once.
+/// Sessions or users that the store is asked for at once.
 const AT_ONCE: usize = 256;
 
-/// Compares the connections of this node with the sessions of the store.
+/// Compares the connections of this node with the sessions of the store, and with when it ended tokens.
 pub struct SessionCheck {
     hub: Arc<Hub>,
     handler: Arc<Handler>,
@@ -95,19 +95,27 @@ impl SessionCheck {
     async fn check(&self) -> Result<(), Refusal> {
         let held = self.hub.credentials();
         let all: Vec<String> = held.keys().map(|digest| digest.to_string()).collect();
-        let mut sessions = 0;
+        let mut closed = 0;
         for some in all.chunks(AT_ONCE) {
             for ended in self.handler.without_session(some).await? {
                 if let Some((digest, user)) = held.get_key_value(ended.as_str()) {
                     self.hub.sign_out(user, digest);
-                    sessions += 1;
+                    closed += 1;
                 }
             }
         }
-        if sessions > 0 {
+        for users in self.hub.users_by_token().chunks(AT_ONCE) {
+            let ended_at = self.handler.tokens_ended_at(users).await?;
+            for (user, at) in users.iter().zip(ended_at) {
+                if let Some(at) = at {
+                    closed += self.hub.sign_out_tokens(user, at);
+                }
+            }
+        }
+        if closed > 0 {
             tracing::info!(
-                sessions,
-                "closed connections whose sessions had ended without an event"
+                closed,
+                "closed connections whose users had been signed out without an event"
             );
         }
         Ok(())

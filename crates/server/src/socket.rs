@@ -522,6 +522,7 @@ impl ChatNamespace {
             TokenProof {
                 credential: credentials.credential,
                 expires: credentials.expires,
+                issued_at: credentials.issued_at,
             },
         );
         if !socket.is_connected()

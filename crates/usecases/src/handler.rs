@@ -210,6 +210,18 @@ impl Handler {
         self.accounts.without_session(digests).await
     }
 
+    /// Until when the tokens that the host application issued to these users are refused, if any are.
+    /// At most a few hundred users at once.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn tokens_ended_at(
+        &self,
+        users: &[UserId],
+    ) -> Result<Vec<Option<Timestamp>>, Refusal> {
+        self.accounts.tokens_ended_at(users).await
+    }
+
     /// The digest that the store keeps of a local session's token.
     #[must_use]
     pub fn digest(&self, token: &str) -> String {

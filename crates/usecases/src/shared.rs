@@ -1,5 +1,6 @@
 //! State that several areas share.
 
+use crate::accounts::ended::EndedSessions;
 use crate::limits::Limits;
 use crate::messages::mark_writer::MarkWriter;
 use crate::ports::Ports;
@@ -16,6 +17,7 @@ pub(crate) struct Shared {
     pub(crate) profiles: Arc<Profiles>,
     pub(crate) typing: Arc<TypingTable>,
     pub(crate) marks: Arc<MarkWriter>,
+    pub(crate) ended: Arc<EndedSessions>,
 }
 
 impl Shared {
@@ -30,6 +32,12 @@ impl Shared {
             profiles: Arc::new(Profiles::new(ports, &limits, &locks)),
             typing: Arc::new(TypingTable::new(&ports.clock, &ports.bus)),
             marks: Arc::new(MarkWriter::new(ports)),
+            ended: Arc::new(EndedSessions::new(
+                &ports.accounts,
+                &ports.bus,
+                ports.shared_sign_outs.clone(),
+                settings,
+            )),
             limits,
             locks,
         }

@@ -34,6 +34,7 @@ macro_rules! accounts_suite {
                 h12_the_oldest_session_of_an_account_ends_where_it_has_too_many,
                 all_sessions_of_a_user_end_at_once,
                 h11_sessions_end_that_were_opened_until_a_time,
+                h11_tokens_end_that_were_issued_until_a_time,
                 a_new_password_ends_all_other_sessions,
                 h7_the_networks_that_signed_in_are_known_for_a_while,
             ]

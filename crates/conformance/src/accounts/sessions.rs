@@ -1,8 +1,8 @@
 //! Sessions: how long they last, and what ends them.
 
 use super::{create, open, session};
-use crate::{Subject, at, user};
-use lamplight_usecases::ports::{Accounts, Directory, NewSession};
+use crate::{Subject, at, named, user};
+use lamplight_usecases::ports::{Accounts, Directory, NewSession, ProfileSource};
 
 /// And not a millisecond longer.
 pub async fn a_session_lasts_until_its_end<S: Accounts + Directory>(subject: Subject<S>) {
@@ -237,4 +237,46 @@ pub async fn h11_sessions_end_that_were_opened_until_a_time<S: Accounts + Direct
             .expect("an answer")
             .is_empty()
     );
+}
+
+/// The time stays, whatever is written to the profile, and never moves back.
+pub async fn h11_tokens_end_that_were_issued_until_a_time<S: Accounts + Directory>(
+    subject: Subject<S>,
+) {
+    let store = &*subject.store;
+    let ended_at = async |users: &[&str]| {
+        let users: Vec<_> = users.iter().map(|id| user(id)).collect();
+        store.tokens_ended_at(&users).await.expect("an answer")
+    };
+    let end = async |id, time| {
+        store
+            .end_tokens(&user(id), at(time))
+            .await
+            .expect("an answer")
+    };
+    assert!(!end("1", 5).await, "nobody knows the user");
+    assert_eq!(ended_at(&["1"]).await, [None]);
+    for id in ["1", "2", "3"] {
+        let profile = named(id, id);
+        let written = store.upsert_profile(profile, ProfileSource::Claims, at(0));
+        written.await.expect("a profile");
+    }
+    assert_eq!(ended_at(&["1"]).await, [None]);
+    assert!(end("1", 5).await);
+    assert!(end("3", 7).await);
+    assert_eq!(
+        ended_at(&["3", "2", "unknown", "1", "3"]).await,
+        [Some(at(7)), None, None, Some(at(5)), Some(at(7))]
+    );
+    assert!(end("1", 4).await);
+    assert_eq!(
+        ended_at(&["1"]).await,
+        [Some(at(5))],
+        "a clock that was behind"
+    );
+    assert!(end("1", 6).await);
+    let written = store.upsert_profile(named("1", "Ada"), ProfileSource::Host, at(9));
+    written.await.expect("a profile");
+    assert_eq!(ended_at(&["1"]).await, [Some(at(6))]);
+    assert_eq!(ended_at(&[]).await, []);
 }

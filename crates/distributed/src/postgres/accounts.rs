@@ -17,6 +17,7 @@ use lamplight_usecases::ports::{
 };
 use sha2::{Digest as _, Sha256};
 use std::net::IpAddr;
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 /// Two registrations of one name follow each other. A clash of two names' numbers costs a wait.
@@ -102,6 +103,22 @@ const END: Sql = Sql {
 const SESSIONS_OF: Sql = Sql {
     text: "SELECT s.digest FROM sessions s JOIN people p ON p.id = s.person WHERE p.user_id = $1",
     types: &[Type::TEXT],
+};
+
+const END_TOKENS: Sql = Sql {
+    text: "UPDATE people SET tokens_ended_at = greatest(tokens_ended_at, $2) WHERE id = $1",
+    types: &[Type::INT8, Type::INT8],
+};
+
+const END_SUBSCRIPTIONS: Sql = Sql {
+    text: "DELETE FROM push_subscriptions WHERE person = $1",
+    types: &[Type::INT8],
+};
+
+const TOKENS_ENDED_AT: Sql = Sql {
+    text: "SELECT p.tokens_ended_at FROM unnest($1) WITH ORDINALITY AS asked (id, place)
+           LEFT JOIN people p ON p.user_id = asked.id ORDER BY asked.place",
+    types: &[Type::TEXT_ARRAY],
 };
 
 const SET_PASSWORD: Sql = Sql {
@@ -287,6 +304,29 @@ impl Accounts for PostgresStore {
             end_all(&connection, person, None, until).await
         })
         .await
+    }
+
+    async fn end_tokens(&self, user: &UserId, at: Timestamp) -> StoreResult<bool> {
+        let user = user.as_str();
+        self.transact(Repeat::Safe, |connection| async move {
+            let Some((person, _)) = lock_person(&connection, user).await? else {
+                return Ok(false);
+            };
+            connection.execute(&END_TOKENS, &[&person, &at.0]).await?;
+            connection.execute(&END_SUBSCRIPTIONS, &[&person]).await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    async fn tokens_ended_at(&self, users: &[UserId]) -> StoreResult<Vec<Option<Timestamp>>> {
+        let asked: Vec<&str> = users.iter().map(UserId::as_str).collect();
+        let rows = self.rows(&TOKENS_ENDED_AT, &[&asked]).await?;
+        let read = |row: &Row| {
+            let at: Option<i64> = row.try_get(0).map_err(Failure::from)?;
+            Ok(at.map(Timestamp))
+        };
+        rows.iter().map(read).collect()
     }
 
     async fn set_password(

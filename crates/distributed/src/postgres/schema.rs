@@ -100,6 +100,10 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0020_announced_deletions.sql"),
         oldest_compatible: 1,
     },
+    Migration {
+        sql: include_str!("../../migrations/0021_ended_tokens.sql"),
+        oldest_compatible: 1,
+    },
 ];
 
 const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS lamplight_schema (

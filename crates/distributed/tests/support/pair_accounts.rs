@@ -73,6 +73,14 @@ impl Accounts for Pair {
         self.next().end_sessions(user, until).await
     }
 
+    async fn end_tokens(&self, user: &UserId, at: Timestamp) -> StoreResult<bool> {
+        self.next().end_tokens(user, at).await
+    }
+
+    async fn tokens_ended_at(&self, users: &[UserId]) -> StoreResult<Vec<Option<Timestamp>>> {
+        self.next().tokens_ended_at(users).await
+    }
+
     async fn set_password(
         &self,
         user: &UserId,

@@ -202,6 +202,41 @@ impl Accounts for SqliteStore {
         ended.answer().await
     }
 
+    async fn end_tokens(&self, user: &UserId, at: Timestamp) -> StoreResult<bool> {
+        let user = user.clone();
+        let ended = self.write(move |batch| {
+            let conn = batch.conn;
+            let Some(person) = person_row(conn, &user)? else {
+                return Ok(false);
+            };
+            conn.prepare_cached(
+                "UPDATE people SET tokens_ended_at = max(coalesce(tokens_ended_at, ?2), ?2) WHERE id = ?1",
+            )?
+            .execute(params![person, at.0])?;
+            conn.prepare_cached("DELETE FROM push_subscriptions WHERE person = ?1")?
+                .execute([person])?;
+            Ok(true)
+        });
+        ended.answer().await
+    }
+
+    async fn tokens_ended_at(&self, users: &[UserId]) -> StoreResult<Vec<Option<Timestamp>>> {
+        let users = users.to_vec();
+        self.read(move |conn| {
+            let mut find =
+                conn.prepare_cached("SELECT tokens_ended_at FROM people WHERE user_id = ?1")?;
+            let mut found = Vec::with_capacity(users.len());
+            for user in &users {
+                let at = find
+                    .query_row([user.as_str()], |row| row.get(0))
+                    .optional()?;
+                found.push(at.flatten().map(Timestamp));
+            }
+            Ok(found)
+        })
+        .await
+    }
+
     async fn set_password(
         &self,
         user: &UserId,

@@ -36,6 +36,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0027_privacy.sql"),
     include_str!("../../migrations/0028_looks.sql"),
     include_str!("../../migrations/0029_announced_deletions.sql"),
+    include_str!("../../migrations/0030_ended_tokens.sql"),
 ];
 
 /// Identifies Lamplight's databases in the file header ("Lamp").

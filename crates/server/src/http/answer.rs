@@ -23,6 +23,13 @@ const SIGN_OUT: [&str; 2] = ["/api/auth/logout", "/api/auth/logout-all"];
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// Whether a POST to this path needs no body. Those under `/api/users/` need the server key, which no
+/// browser sends by itself.
+fn signs_out(path: &str) -> bool {
+    let is_of_host = path.starts_with("/api/users/") && path.ends_with("/sign-out");
+    is_of_host || SIGN_OUT.contains(&path)
+}
+
 pub(super) fn json(status: StatusCode, text: String) -> Response {
     (status, [(header::CONTENT_TYPE, JSON)], text).into_response()
 }
@@ -135,8 +142,7 @@ impl ApiRequest {
         let kind = parts.headers.get(header::CONTENT_TYPE);
         // Signing out needs no body, and without a body its content type does not matter. (The
         // origin was checked before.)
-        let says_nothing =
-            bytes.is_empty() && kind.is_none() && SIGN_OUT.contains(&parts.uri.path());
+        let says_nothing = bytes.is_empty() && kind.is_none() && signs_out(parts.uri.path());
         if !says_nothing && (!bytes.is_empty() || !may_be_empty) {
             request_body::check_media(&parts.headers)?;
         }

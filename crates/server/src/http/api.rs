@@ -461,5 +461,22 @@ pub(crate) async fn put_user(
     )
 }
 
+/// Signs a user out everywhere: ends the sessions of a local account, or refuses the tokens that were issued until now, deletes
+/// subscriptions to Web Push, and closes the user's sockets on all nodes.
+#[utoipa::path(post, path = "/api/users/{id}/sign-out", tag = "host", params(("id" = String, Path, description = "The user")),
+    security(("serverKey" = [])), responses((status = 200, description = "The user is signed out", body = docs::Done), docs::Refusals))]
+pub(crate) async fn sign_out_user(
+    State(state): State<Arc<AppState>>,
+    path: Id,
+    request: Request,
+) -> Response {
+    answer(
+        execute(&state, request, no_claimed_user, |_| {
+            decode::sign_out_user(&id(path)?)
+        })
+        .await,
+    )
+}
+
 #[cfg(test)]
 mod tests;

@@ -103,6 +103,7 @@ pub fn router(state: Arc<AppState>) -> Router {
         )
         .route("/api/users", get(api::users))
         .route("/api/users/{id}", get(api::user).put(api::put_user))
+        .route("/api/users/{id}/sign-out", post(api::sign_out_user))
         .merge(accounts::routes(state.handler.identity()))
         .merge(files::avatars::routes(state.handler.identity()))
         // Inside the layers: no route accepts OPTIONS, and a preflight has to reach the origin

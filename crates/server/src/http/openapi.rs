@@ -61,6 +61,7 @@ use utoipa::{Modify, OpenApi};
         super::api::users,
         super::api::user,
         super::api::put_user,
+        super::api::sign_out_user,
         super::accounts::register,
         super::accounts::login,
         super::accounts::logout,

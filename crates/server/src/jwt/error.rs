@@ -84,6 +84,13 @@ pub enum TokenError {
     },
     /// Its `sub` cannot be a user's id.
     Subject(String),
+    /// Its user was signed out, and it was not issued after that.
+    SignedOut {
+        /// The token's `iat`.
+        issued: Option<Timestamp>,
+        /// When the user was signed out.
+        at: Timestamp,
+    },
     /// The keys could not be fetched, and there are none from before.
     KeysOutOfReach(String),
 }
@@ -128,6 +135,7 @@ impl TokenError {
             Self::Issuer { .. } => "wrong_issuer",
             Self::Audience { .. } => "wrong_audience",
             Self::Subject(_) => "bad_subject",
+            Self::SignedOut { .. } => "signed_out",
         }
     }
 
@@ -214,6 +222,14 @@ impl TokenError {
                 format!("The token's sub {why}"),
                 "the user's id: a text of 1 to 128 characters, or a whole number".to_owned(),
                 "Put the user's id in sub.".to_owned(),
+            ),
+            Self::SignedOut { issued, at } => (
+                match issued {
+                    Some(issued) => format!("The token was issued at {}, and its user was signed out at {}", time(*issued), time(*at)),
+                    None => format!("The token has no iat, and its user was signed out at {}", time(*at)),
+                },
+                "a token with an iat after that".to_owned(),
+                "Sign in again.".to_owned(),
             ),
             Self::KeysOutOfReach(why) => (
                 format!("The keys to check the token with are out of reach ({why})"),

@@ -70,7 +70,7 @@ impl AccountService {
         self.deletion_added.notify_one();
         let ended = deleted?.ok_or_else(wrong)?;
         self.ended.publish_stored(user, ended);
-        self.reach_other_nodes().await;
+        self.ended.reach_other_nodes().await;
         Ok(Reply::Done)
     }
 

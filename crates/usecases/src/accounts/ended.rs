@@ -10,6 +10,7 @@ use crate::ports::{
     Accounts, BusMessage, EventBus, Exchanged, SharedSignOuts, SignOut, Subscription,
 };
 use crate::refusal::Refusal;
+use crate::settings::{Identity, Settings};
 use crate::throttle::{self, Due};
 use lamplight_domain::event::Event;
 use lamplight_domain::identity::UserId;
@@ -45,10 +46,11 @@ pub(crate) struct EndedSessions {
     _subscription: Subscription,
 }
 
-#[derive(Default)]
 struct Pending {
     items: Mutex<HashMap<Key, Item>>,
     wake: Notify,
+    /// Whether there are sessions of local accounts.
+    has_sessions: bool,
 }
 
 /// The key of a sign-out.
@@ -72,6 +74,14 @@ fn key(sign_out: &SignOut) -> Key {
 }
 
 impl Pending {
+    fn new(identity: Identity) -> Self {
+        Self {
+            items: Mutex::default(),
+            wake: Notify::new(),
+            has_sessions: identity == Identity::Local,
+        }
+    }
+
     /// `false` if it is known already.
     fn insert(&self, sign_out: SignOut, is_shared: bool) -> bool {
         let mut items = self.items.lock();
@@ -126,7 +136,7 @@ impl Pending {
             }) => {
                 self.insert(SignOut::Session { user, credential }, false);
             }
-            BusMessage::Event(Event::SignedOutEverywhere { user, until }) => {
+            BusMessage::Event(Event::SignedOutEverywhere { user, until }) if self.has_sessions => {
                 self.insert(SignOut::Everywhere { user, until }, false);
             }
             BusMessage::Event(_) | BusMessage::Lagged => {}
@@ -139,16 +149,16 @@ impl EndedSessions {
         accounts: &Arc<dyn Accounts>,
         bus: &Arc<dyn EventBus>,
         shared: Option<Arc<dyn SharedSignOuts>>,
-        life: Duration,
+        settings: &Settings,
     ) -> Self {
-        let pending = Arc::new(Pending::default());
+        let pending = Arc::new(Pending::new(settings.identity));
         let receiver = Arc::clone(&pending);
         let subscription = bus.subscribe(Box::new(move |message| receiver.receive(message)));
         Self {
             accounts: Arc::clone(accounts),
             bus: Arc::clone(bus),
             shared,
-            life,
+            life: settings.session_life,
             pending,
             stored: Mutex::default(),
             exchange: tokio::sync::Mutex::default(),
@@ -194,7 +204,7 @@ impl EndedSessions {
 
     /// Ends all sessions of a user that were opened until then, on every node. Their sockets are
     /// closed once the store can say which they are.
-    pub(crate) fn end_all(&self, user: &UserId, until: Timestamp) {
+    fn end_all(&self, user: &UserId, until: Timestamp) {
         let user = user.clone();
         let sign_out = SignOut::Everywhere {
             user: user.clone(),
@@ -213,6 +223,47 @@ impl EndedSessions {
                 is_stored: true,
             });
         }
+    }
+
+    /// Ends all sessions of a user in the store and on every node. If the store takes no writes, every
+    /// node refuses the sessions until the store has their end; `own` is one of them that is known.
+    ///
+    /// # Errors
+    /// When that is not written; the sessions are over all the same.
+    pub(crate) async fn end_account(
+        &self,
+        user: &UserId,
+        own: Option<Arc<str>>,
+        until: Timestamp,
+    ) -> Result<(), Refusal> {
+        let ended = deadline::store(self.accounts.end_sessions(user, None)).await;
+        let outcome = match ended {
+            Ok(ended) => {
+                self.publish_stored(user, ended);
+                Ok(())
+            }
+            Err(refusal) => {
+                // A store that takes no writes can often be read: then their sockets can be closed.
+                let all = deadline::store(self.accounts.sessions_of(user)).await;
+                let all = all.unwrap_or_default().into_iter().map(Arc::from);
+                let all: HashSet<Arc<str>> = all.chain(own).collect();
+                for digest in all {
+                    self.end(user, digest);
+                }
+                self.end_all(user, until);
+                Err(refusal)
+            }
+        };
+        self.reach_other_nodes().await;
+        outcome
+    }
+
+    /// Waits until other nodes can know of what ended, at most for seconds. A client may close its
+    /// socket as soon as it has the reply; a node that does not know by then that the session ended
+    /// takes that for a lost connection, and shows the user for the grace period.
+    pub(crate) async fn reach_other_nodes(&self) {
+        // If it is unknown whether they know, the session is over all the same.
+        let _ = tokio::join!(self.bus.settle(), self.share());
     }
 
     /// Writes these sign-outs and exchanges them with other nodes, for as long as it is polled.
@@ -281,7 +332,7 @@ impl EndedSessions {
     }
 
     /// Waits, for a bounded time, until these sign-outs outlive this node.
-    pub(crate) async fn share(&self) {
+    async fn share(&self) {
         let is_shared = |item: &Item| item.is_shared;
         let is_done = || self.pending.items.lock().values().all(is_shared);
         let exchange = async {

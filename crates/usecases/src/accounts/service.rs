@@ -30,7 +30,7 @@ pub(crate) struct AccountService {
     pub(super) limits: Arc<Limits>,
     pub(super) locks: Arc<UserLocks>,
     pub(super) profiles: Arc<Profiles>,
-    pub(super) ended: EndedSessions,
+    pub(super) ended: Arc<EndedSessions>,
     pub(super) presence: Arc<dyn PresenceStore>,
     pub(super) messages: Arc<dyn Messages>,
     pub(super) groups: Arc<dyn Groups>,
@@ -56,12 +56,7 @@ impl AccountService {
             limits: Arc::clone(&shared.limits),
             locks: Arc::clone(&shared.locks),
             profiles: Arc::clone(&shared.profiles),
-            ended: EndedSessions::new(
-                &ports.accounts,
-                &ports.bus,
-                ports.shared_sign_outs.clone(),
-                settings.session_life,
-            ),
+            ended: Arc::clone(&shared.ended),
             presence: Arc::clone(&ports.presence),
             messages: Arc::clone(&ports.messages),
             groups: Arc::clone(&ports.groups),
@@ -129,6 +124,14 @@ impl AccountService {
     /// Those of these digests that belong to no session in the store.
     pub(crate) async fn without_session(&self, digests: &[String]) -> Result<Vec<String>, Refusal> {
         deadline::store(self.accounts.without_session(digests)).await
+    }
+
+    /// Until when tokens of the host application that were issued to these users are refused.
+    pub(crate) async fn tokens_ended_at(
+        &self,
+        users: &[UserId],
+    ) -> Result<Vec<Option<Timestamp>>, Refusal> {
+        deadline::store(self.accounts.tokens_ended_at(users)).await
     }
 
     /// The digest that the store keeps of a local session's token.

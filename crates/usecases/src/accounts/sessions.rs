@@ -13,8 +13,6 @@ use lamplight_domain::event::Event;
 use lamplight_domain::identity::Profile;
 use lamplight_domain::text;
 use lamplight_domain::time::Timestamp;
-use std::collections::HashSet;
-use std::sync::Arc;
 
 impl AccountService {
     pub(super) async fn login(
@@ -75,14 +73,6 @@ impl AccountService {
         }))
     }
 
-    /// Waits until other nodes can know of a session that ended, at most for seconds. A client may
-    /// close its socket as soon as it has the reply; a node that does not know by then that the
-    /// session ended takes that for a lost connection, and shows the user for the grace period.
-    pub(super) async fn reach_other_nodes(&self) {
-        // If it is unknown whether they know, the session is over all the same.
-        let _ = tokio::join!(self.bus.settle(), self.ended.share());
-    }
-
     /// Ends the caller's session and closes its sockets; the user goes offline at once unless they
     /// are online on another device. If the store takes no writes, every node refuses the session
     /// until the store has it, and the reply says that it was not written.
@@ -100,12 +90,12 @@ impl AccountService {
                     credential,
                     is_stored: true,
                 });
-                self.reach_other_nodes().await;
+                self.ended.reach_other_nodes().await;
                 Ok(Reply::Done)
             }
             Err(refusal) => {
                 self.ended.end(user, credential);
-                self.reach_other_nodes().await;
+                self.ended.reach_other_nodes().await;
                 Err(not_written(refusal))
             }
         }
@@ -114,28 +104,11 @@ impl AccountService {
     /// Ends every session of the caller's account, this one too.
     pub(super) async fn logout_all(&self, caller: &Caller) -> Result<Reply, Refusal> {
         let user = caller.verified_user()?;
-        let until = self.now();
-        match deadline::store(self.accounts.end_sessions(user, None)).await {
-            Ok(ended) => {
-                self.ended.publish_stored(user, ended);
-                self.reach_other_nodes().await;
-                Ok(Reply::Done)
-            }
-            Err(refusal) => {
-                // A store that takes no writes can often be read: then their sockets can be closed.
-                let all = deadline::store(self.accounts.sessions_of(user))
-                    .await
-                    .unwrap_or_default();
-                let own = caller.credential.iter().cloned();
-                let all: HashSet<Arc<str>> = all.into_iter().map(Arc::from).chain(own).collect();
-                for digest in all {
-                    self.ended.end(user, digest);
-                }
-                self.ended.end_all(user, until);
-                self.reach_other_nodes().await;
-                Err(not_written(refusal))
-            }
-        }
+        let ended = self
+            .ended
+            .end_account(user, caller.credential.clone(), self.now());
+        ended.await.map_err(not_written)?;
+        Ok(Reply::Done)
     }
 }
 

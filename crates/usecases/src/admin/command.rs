@@ -12,6 +12,8 @@ pub enum AdminCommand {
         members: Vec<UserId>,
     },
     PutProfile(Profile),
+    /// Ends a user's sessions and connections everywhere.
+    SignOut(UserId),
 }
 
 impl AdminCommand {
@@ -19,7 +21,7 @@ impl AdminCommand {
     #[must_use]
     pub const fn metadata(&self) -> Metadata {
         match self {
-            Self::PutConversation { .. } | Self::PutProfile(_) => {
+            Self::PutConversation { .. } | Self::PutProfile(_) | Self::SignOut(_) => {
                 Metadata::new(Scope::Service, Budget::Service, Dispatch::Concurrent)
             }
         }

@@ -5,5 +5,6 @@ pub(crate) mod service;
 
 mod put_conversation;
 mod put_profile;
+mod sign_out;
 
 pub use command::{AdminCommand, AdminReply};

@@ -1,8 +1,9 @@
 //! The host application: runs the commands of this area.
 
 use super::command::AdminCommand;
+use crate::accounts::ended::EndedSessions;
 use crate::command::Reply;
-use crate::ports::{Clock, Directory, Messages, Ports};
+use crate::ports::{Accounts, Clock, Directory, EventBus, Messages, Ports};
 use crate::profiles::Profiles;
 use crate::refusal::Refusal;
 use crate::settings::{Identity, Settings};
@@ -14,6 +15,9 @@ use std::sync::Arc;
 pub(crate) struct AdminService {
     pub(super) messages: Arc<dyn Messages>,
     pub(super) directory: Arc<dyn Directory>,
+    pub(super) accounts: Arc<dyn Accounts>,
+    pub(super) bus: Arc<dyn EventBus>,
+    pub(super) ended: Arc<EndedSessions>,
     clock: Arc<dyn Clock>,
     pub(super) locks: Arc<UserLocks>,
     pub(super) profiles: Arc<Profiles>,
@@ -27,6 +31,9 @@ impl AdminService {
         Self {
             messages: Arc::clone(&ports.messages),
             directory: Arc::clone(&ports.directory),
+            accounts: Arc::clone(&ports.accounts),
+            bus: Arc::clone(&ports.bus),
+            ended: Arc::clone(&shared.ended),
             clock: Arc::clone(&ports.clock),
             locks: Arc::clone(&shared.locks),
             profiles: Arc::clone(&shared.profiles),
@@ -42,6 +49,7 @@ impl AdminService {
                 members,
             } => self.put_conversation(&conversation, members).await,
             AdminCommand::PutProfile(profile) => self.put_profile(profile).await,
+            AdminCommand::SignOut(user) => self.sign_out(&user).await,
         }
     }
 

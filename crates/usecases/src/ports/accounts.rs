@@ -121,6 +121,14 @@ pub trait Accounts: Send + Sync + 'static {
         until: Option<Timestamp>,
     ) -> StoreResult<Vec<String>>;
 
+    /// Refuses the tokens of the host application that it issued to a user at `at` or before, from now
+    /// on, and deletes the user's subscriptions to Web Push, in one transaction. The time never moves
+    /// back. `false`, and nothing changes, if the directory does not have the user.
+    async fn end_tokens(&self, user: &UserId, at: Timestamp) -> StoreResult<bool>;
+
+    /// The time of [`Accounts::end_tokens`] of each of these users. At most a few hundred at once.
+    async fn tokens_ended_at(&self, users: &[UserId]) -> StoreResult<Vec<Option<Timestamp>>>;
+
     /// Replaces the password's hash, ends every session of the user except `except`, and forgets the
     /// networks that signed in, in one transaction. Returns the digests of the sessions that ended.
     /// `None`, and nothing changes, if the hash is no longer `before`, or if there is no account any more.

@@ -90,6 +90,7 @@ pub const TABLES: &[Table] = &[
             number("last_seen"),
             small("hides_last_seen"),
             small("hides_reads"),
+            number("tokens_ended_at"),
             number("created_at"),
         ],
     },

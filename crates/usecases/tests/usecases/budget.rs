@@ -107,6 +107,7 @@ every_command! {
     Admin(AdminCommand) {
         PutConversation => PutConversation { conversation: conversation("7"), members: vec![user("a")] },
         PutProfile => PutProfile(lamplight_domain::identity::Profile::bare(user("a"))),
+        SignOut => SignOut(user("a")),
     }
 }
 

@@ -86,6 +86,7 @@ fn service_commands() -> Vec<Command> {
         }
         .into(),
         AdminCommand::PutProfile(Profile::bare(user("a"))).into(),
+        AdminCommand::SignOut(user("a")).into(),
     ]
 }
 

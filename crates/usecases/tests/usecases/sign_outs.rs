@@ -5,7 +5,7 @@ use crate::support::*;
 use lamplight_domain::event::Event;
 use lamplight_domain::time::Timestamp;
 use lamplight_usecases::ports::EventBus as _;
-use lamplight_usecases::{AccountCommand, Caller, Code, Identity};
+use lamplight_usecases::{AccountCommand, AdminCommand, Caller, Code, Identity};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -124,5 +124,68 @@ usecase_tests! {
         assert_eq!(app.handler.table_sizes().ended, 0);
         holds().await;
         assert_eq!(signed_out(&app), [(id, digest.clone())], "its sockets are closed");
+    }
+
+    async fn h11_the_host_application_signs_a_user_of_its_own_out() {
+        let app = TestApp::new(Identity::Jwt);
+        let ended_at = async |app: &TestApp, ids: &[&str]| {
+            let users: Vec<_> = ids.iter().map(|id| user(id)).collect();
+            app.handler.tokens_ended_at(&users).await.expect("an answer")
+        };
+        app.ask(&host(), AdminCommand::PutProfile(named("a", "Ada"))).await.expect("written");
+        assert_eq!(ended_at(&app, &["a", "b"]).await, [None, None]);
+        let first = app.now();
+        for id in ["a", "b"] {
+            // The other one has not been here yet, and may have a token.
+            app.ask(&host(), AdminCommand::SignOut(user(id))).await.expect("signed out");
+        }
+        assert_eq!(ended_at(&app, &["a", "b"]).await, [Some(first); 2]);
+        let told = |event: &Event| matches!(event, Event::SignedOutEverywhere { user: who, until } if *who == user("a") && *until == first);
+        assert!(app.events().iter().any(told), "the sockets are closed on every node");
+        assert_eq!(app.handler.table_sizes().ended, 0, "there are no sessions to end");
+        assert!(app.list.all.lock().is_empty());
+        app.clock.pass(Duration::from_secs(1));
+        app.ask(&host(), AdminCommand::SignOut(user("a"))).await.expect("again");
+        let app = app.restart().await;
+        assert_eq!(ended_at(&app, &["a", "b"]).await, [Some(Timestamp(first.0 + 1_000)), Some(first)]);
+        let shut = app.lock_writes();
+        assert_eq!(code(app.ask(&host(), AdminCommand::SignOut(user("a"))).await), Code::Unavailable);
+        assert!(!app.events().iter().any(|event| matches!(event, Event::SignedOutEverywhere { .. })));
+        drop(shut);
+    }
+
+    async fn h11_the_host_application_signs_a_local_account_out() {
+        let app = TestApp::new(Identity::Local);
+        let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
+        let (_, other) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
+        let (_, another) = signed_in(app.ask(&nobody(), register("lin", "torvalds1")).await);
+        let [token, other, another] = [token, other, another].map(|token| app.handler.digest(&token));
+        let is_over = async |digest: &str| app.handler.session(digest).await.expect("an answer").is_none();
+        let unknown = app.ask(&host(), AdminCommand::SignOut(user("nobody"))).await;
+        assert_eq!(code(unknown), Code::NotFound);
+        // Also while the store takes no writes.
+        let shut = app.lock_writes();
+        let answer = app.ask(&host(), AdminCommand::SignOut(user(&id))).await;
+        assert_eq!(code(answer), Code::Unavailable);
+        assert!(is_over(&token).await && is_over(&other).await && !is_over(&another).await);
+        assert_eq!(signed_out(&app).len(), 2);
+        drop(shut);
+        app.handler.write_ended().await;
+        let (_, later) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
+        let later = app.handler.digest(&later);
+        for _ in 0..2 {
+            app.ask(&host(), AdminCommand::SignOut(user(&id))).await.expect("signed out");
+            assert!(is_over(&later).await && !is_over(&another).await);
+        }
+        assert!(signed_out(&app).contains(&(id, later)));
+    }
+
+    async fn where_nobody_signs_in_connections_are_closed_alone() {
+        let app = TestApp::new(Identity::Open);
+        let unknown = app.ask(&host(), AdminCommand::SignOut(user("a"))).await;
+        assert_eq!(code(unknown), Code::NotFound);
+        app.join(&claimed("a", "s")).await;
+        app.ask(&host(), AdminCommand::SignOut(user("a"))).await.expect("signed out");
+        assert!(app.events().iter().any(|event| matches!(event, Event::SignedOutEverywhere { .. })));
     }
 }

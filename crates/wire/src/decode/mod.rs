@@ -10,8 +10,8 @@ pub use conversations::{conversation_settings, put_conversation};
 pub use json::{json, not_understood};
 pub use messages::{change, edited, send};
 pub use people::{
-    account_settings, delete_account, find_user, profile, put_user, subscribe, unsubscribe,
-    update_account,
+    account_settings, delete_account, find_user, profile, put_user, sign_out_user, subscribe,
+    unsubscribe, update_account,
 };
 
 use crate::{body, group};

@@ -22,6 +22,15 @@ pub fn put_user(id: &str, put: &body::PutUser) -> Result<AdminCommand, Refusal> 
     )?))
 }
 
+/// Reads the id of `POST /api/users/{id}/sign-out`.
+///
+/// # Errors
+/// `invalid`, if it is no id.
+pub fn sign_out_user(id: &str) -> Result<AdminCommand, Refusal> {
+    let id = LooseId(id.to_owned()).user("The user id")?;
+    Ok(AdminCommand::SignOut(id))
+}
+
 /// Reads the id of `GET /api/users/{id}`.
 ///
 /// # Errors
