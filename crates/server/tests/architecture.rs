@@ -296,6 +296,113 @@ fn h2_every_route_runs_a_command() {
     assert!(routes > 20, "{routes}: does this test still find them?");
 }
 
+/// The layers of `crates/socketio`, from the lowest to the highest: files, and folders with all their
+/// files. Of two that match, the longer one counts.
+const SOCKETIO_LAYERS: [(&str, &[&str]); 5] = [
+    (
+        "formats, limits and streams",
+        &[
+            "codec/",
+            "config.rs",
+            "error.rs",
+            "handshake.rs",
+            "http_deadline.rs",
+            "http_stream.rs",
+            "id.rs",
+            "network.rs",
+            "nodes/",
+            "observer.rs",
+            "packet.rs",
+            "query.rs",
+            "reason.rs",
+            "received.rs",
+            "request_body.rs",
+            "session/item.rs",
+            "stream.rs",
+            "sync.rs",
+            "write_timeout.rs",
+        ],
+    ),
+    (
+        "Engine.IO",
+        &[
+            "admission.rs",
+            "body.rs",
+            "driver.rs",
+            "engine.rs",
+            "incoming.rs",
+            "link.rs",
+            "opening.rs",
+            "polling.rs",
+            "protocol.rs",
+            "registry.rs",
+            "rejection.rs",
+            "response.rs",
+            "session/",
+            "stopping.rs",
+            "sweep.rs",
+            "timers.rs",
+            "upgrade.rs",
+            "websocket.rs",
+        ],
+    ),
+    ("Engine.IO without Socket.IO", &["bare.rs"]),
+    (
+        "Socket.IO",
+        &[
+            "broadcast.rs",
+            "connect.rs",
+            "dispatch/",
+            "event.rs",
+            "handler.rs",
+            "hub.rs",
+            "moving/",
+            "namespace/",
+            "recovery/",
+            "rooms.rs",
+            "socket/",
+            "target.rs",
+        ],
+    ),
+    (
+        "the server and its HTTP",
+        &[
+            "fuzzing.rs",
+            "lib.rs",
+            "request.rs",
+            "send_buffer.rs",
+            "serve/",
+            "server.rs",
+            "stop.rs",
+        ],
+    ),
+];
+
+#[test]
+fn files_of_socketio_name_only_their_own_and_lower_layers() {
+    let layer = |file: &str| {
+        let layers = SOCKETIO_LAYERS.iter().enumerate();
+        let paths = layers.flat_map(|(at, (_, paths))| paths.iter().map(move |path| (path, at)));
+        let matching = paths
+            .filter(|(path, _)| file == **path || path.ends_with('/') && file.starts_with(**path));
+        matching
+            .max_by_key(|(path, _)| path.len())
+            .unwrap_or_else(|| panic!("{file} has no layer yet: add it to SOCKETIO_LAYERS"))
+            .1
+    };
+    let references = circles::references(&root().join("crates/socketio/src"));
+    assert!(references.len() > 60, "does this test still find them?");
+    let mut upward = Vec::new();
+    for (file, targets) in &references {
+        let own = layer(file);
+        for target in targets.iter().filter(|target| layer(target) > own) {
+            let (lower, upper) = (SOCKETIO_LAYERS[own].0, SOCKETIO_LAYERS[layer(target)].0);
+            upward.push(format!("{file} ({lower}) -> {target} ({upper})"));
+        }
+    }
+    assert!(upward.is_empty(), "{upward:#?}");
+}
+
 /// Circles that are still there: a crate, and files of which each may need the others. Add none.
 const CIRCLES: &[(&str, &[&str])] = &[(
     // One state machine, the simulated world, whose steps are spread over these files.

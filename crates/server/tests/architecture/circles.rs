@@ -23,8 +23,8 @@ struct File {
     items: BTreeSet<String>,
 }
 
-/// The circles of a crate, each as its files in order, and the references within them.
-pub(crate) fn circles(source: &Path) -> Vec<(Vec<String>, Vec<String>)> {
+/// What each file of a crate names: file by file, the files that define it.
+pub(crate) fn references(source: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let mut files = BTreeMap::new();
     for root in ["lib.rs", "main.rs"] {
         if source.join(root).exists() {
@@ -32,16 +32,20 @@ pub(crate) fn circles(source: &Path) -> Vec<(Vec<String>, Vec<String>)> {
             break;
         }
     }
-    let mut edges: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let mut edges = BTreeMap::new();
     for file in files.values() {
-        for path in &file.paths {
-            let target = resolve(&files, path, 0);
-            if let Some(target) = target.filter(|target| *target != file.name) {
-                edges.entry(&file.name).or_default().insert(target);
-            }
-        }
+        let targets = file.paths.iter();
+        let targets = targets.filter_map(|path| resolve(&files, path, 0));
+        let others = targets.filter(|target| *target != file.name).collect();
+        edges.insert(file.name.clone(), others);
     }
-    let names: Vec<&str> = files.values().map(|file| file.name.as_str()).collect();
+    edges
+}
+
+/// The circles of a crate, each as its files in order, and the references within them.
+pub(crate) fn circles(source: &Path) -> Vec<(Vec<String>, Vec<String>)> {
+    let edges = references(source);
+    let names: Vec<&str> = edges.keys().map(String::as_str).collect();
     let reached: BTreeMap<&str, BTreeSet<String>> = names
         .iter()
         .map(|name| (*name, reachable(&edges, name)))
@@ -59,7 +63,7 @@ pub(crate) fn circles(source: &Path) -> Vec<(Vec<String>, Vec<String>)> {
     }
     let references = |group: &Vec<String>| -> Vec<String> {
         let within = |name: &String| {
-            let targets = edges.get(name.as_str()).into_iter().flatten();
+            let targets = edges.get(name).into_iter().flatten();
             let targets = targets.filter(|target| group.contains(target));
             targets
                 .map(|target| format!("{name} -> {target}"))
@@ -73,11 +77,11 @@ pub(crate) fn circles(source: &Path) -> Vec<(Vec<String>, Vec<String>)> {
         .collect()
 }
 
-fn reachable(edges: &BTreeMap<&str, BTreeSet<String>>, from: &str) -> BTreeSet<String> {
+fn reachable(edges: &BTreeMap<String, BTreeSet<String>>, from: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut next = vec![from.to_owned()];
     while let Some(name) = next.pop() {
-        for target in edges.get(name.as_str()).into_iter().flatten() {
+        for target in edges.get(&name).into_iter().flatten() {
             if found.insert(target.clone()) {
                 next.push(target.clone());
             }
