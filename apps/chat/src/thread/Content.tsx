@@ -23,11 +23,11 @@ export const Content = memo(function Content({
   return mentions.length > 0 ? (
     <WithMentions text={text} ids={mentions} />
   ) : (
-    <Parsed text={text} people={nobody} />
+    <Parsed text={text} people={noPeople} />
   )
 })
 
-const nobody: readonly Mentionable[] = []
+const noPeople: readonly Mentionable[] = []
 
 function WithMentions({ text, ids }: { text: string; ids: readonly string[] }) {
   const { memberName } = useThreadActions()

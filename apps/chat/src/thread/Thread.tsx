@@ -39,7 +39,7 @@ const PAGES_TO_FIRST_UNREAD = 4
 /** The size of a page. */
 const PAGE = 50
 
-const nobody: readonly User[] = []
+const noMembers: readonly User[] = []
 
 /**
  * One conversation: header, messages and composer. Remounted for each conversation, so that no state
@@ -65,12 +65,12 @@ export function Thread(props: {
   const isMarked = useIsMarked(item)
   const divider = useDivider(messages, item, isMarked, self.id, reading)
   const log = useRef<LogControl>(null)
-  const members = item?.members ?? nobody
+  const members = item?.members ?? noMembers
   const name = item ? conversationTitle(item, self.id) : ""
   const { users } = messages
   const isGroup = item?.kind === "group"
   const names = useMemo(() => namesById(members), [members])
-  const handles = useHandles(isGroup ? members : nobody)
+  const handles = useHandles(isGroup ? members : noMembers)
   // Messages of people who left the conversation are still there.
   const nameOf = useCallback(
     (userId: string) => {

@@ -7,7 +7,7 @@ import { isFor, keyBytes, removeSubscription, saveSubscription, serverKey } from
 
 declare const self: ServiceWorkerGlobalScope
 
-/** Requests of the API do not even wake the worker, where the browser can be told so. */
+/** API requests do not start the worker in browsers with static routing. */
 interface RoutingEvent extends ExtendableEvent {
   addRoutes?(rules: { condition: { urlPattern: string }; source: "network" }[]): Promise<void>
 }

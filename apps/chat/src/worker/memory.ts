@@ -52,7 +52,7 @@ async function store(name: "values" | "seen", mode: IDBTransactionMode): Promise
   }
 }
 
-/** Null: nobody has turned notifications on, or that person has signed out. */
+/** Null: no user has turned notifications on, or that user has signed out. */
 export async function owner(): Promise<Owner | null> {
   return (await asked<Owner | undefined>((await store("values", "readonly")).get("owner"))) ?? null
 }

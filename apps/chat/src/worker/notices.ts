@@ -57,7 +57,7 @@ export function parseNotice(text: string): Notice | null {
 
 /** Shows what was pushed. */
 export async function receive(text: string): Promise<void> {
-  // It was sent before the person signed out: it is nobody's here.
+  // It was sent before the user signed out, and is not shown.
   if (!(await owner())) {
     await (await self.registration.pushManager.getSubscription())?.unsubscribe()
     return
@@ -177,7 +177,7 @@ export async function closeAll(): Promise<void> {
 export async function openFrom(notification: Notification): Promise<void> {
   const shown = notification.data as Shown | undefined
   notification.close()
-  // The first of several: reading goes on from there.
+  // The first of several, so that reading continues from there.
   const seq = shown?.count === 1 ? (shown.messages[0]?.seq ?? 0) : (shown?.messages.at(-1)?.seq ?? 0)
   const windows = await self.clients.matchAll({ type: "window", includeUncontrolled: true })
   const own = windows.filter(({ url }) => new URL(url).pathname === PAGE)
