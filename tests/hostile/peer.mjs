@@ -54,11 +54,16 @@ export class Peer {
 
   /** Emits and returns the acknowledgement, `null` if the connection closed. */
   ask(name, payload) {
+    return this.askRaw(name, JSON.stringify(payload))
+  }
+
+  /** As {@link ask}, with the payload as JSON text. */
+  askRaw(name, json) {
     const id = this.#next++
     return new Promise((resolve) => {
       if (!this.isOpen) return resolve(null)
       this.#asked.set(id, resolve)
-      this.socket.send(`42${id}${JSON.stringify([name, payload])}`)
+      this.socket.send(`42${id}["${name}",${json ?? null}]`)
     })
   }
 

@@ -4,13 +4,13 @@ use crate::auth::Credentials;
 use crate::connections::Counted;
 use crate::moving::MovingConnection;
 use lamplight_domain::identity::{ConnectionId, UserId};
-use lamplight_domain::time::Timestamp;
+use lamplight_domain::time::{Moment, Timestamp};
 use lamplight_usecases::{Caller, Identity, Principal};
 use parking_lot::Mutex;
 use socketio::Socket;
 use std::collections::HashSet;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// A client's connection to the `/` namespace.
@@ -87,6 +87,11 @@ pub struct SocketData {
 }
 
 impl SocketData {
+    /// Lets the next event wait until this moment.
+    pub(crate) fn pause_until(&self, until: Moment) {
+        self.paused_until.store(until.0, Ordering::Relaxed);
+    }
+
     pub(crate) fn new(id: ConnectionId, address: IpAddr, credentials: Credentials) -> Self {
         let principal = OnceLock::new();
         if credentials.principal != Principal::Anonymous {

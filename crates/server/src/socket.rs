@@ -289,6 +289,11 @@ impl ChatNamespace {
             namespace: self.clone(),
         };
         let data = socket.data();
+        if let Err((refusal, pause)) = self.handler.count_event(data.address, event.args().len()) {
+            answer.give(Err(refusal), None);
+            data.pause_until(self.authenticator.clock.now().moment.plus(pause));
+            return None;
+        }
         let asked = if event.name() != "join_user" && data.user().is_none() {
             // Report missing authentication before validation errors. Only `AUTH=open` gets here:
             // elsewhere a connect without a token is refused.
@@ -585,7 +590,7 @@ impl Answer {
                     .pause_after_refusal(data.user(), data.address)
                 {
                     let until = self.namespace.authenticator.clock.now().moment.plus(pause);
-                    data.paused_until.store(until.0, Ordering::Relaxed);
+                    data.pause_until(until);
                 }
                 (encode::refusal(&refusal), true)
             }

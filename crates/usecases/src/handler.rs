@@ -12,6 +12,7 @@ use crate::delivery::DeliveryObserver;
 use crate::files::FileService;
 use crate::flow::{Flow, Urgency};
 use crate::groups::service::GroupService;
+use crate::limits::LARGE_EVENT;
 use crate::messages::service::MessageService;
 use crate::metadata::{Budget, Metadata};
 use crate::ports::{Blocks, Directory, Messages, Ports, ProfileSource, StoreResult};
@@ -277,6 +278,20 @@ impl Handler {
     /// `rate_limited` after too many lookups.
     pub fn count_lookup(&self, caller: &Caller) -> Result<(), Refusal> {
         self.shared.limits.admit(Budget::Lookup, caller)
+    }
+
+    /// Counts an event of so many bytes, before it is decoded, if it is large. Returns the refusal,
+    /// and how much later the next event of its socket is to be handled, if the address sends too
+    /// much in large events.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub fn count_event(&self, address: IpAddr, bytes: usize) -> Result<(), (Refusal, Duration)> {
+        let limits = &self.shared.limits;
+        limits.event(address, bytes).map_err(|refusal| {
+            let units = u32::try_from(bytes / LARGE_EVENT).unwrap_or(u32::MAX);
+            (refusal, REFUSED_PAUSE.saturating_mul(units))
+        })
     }
 
     /// Counts a request of an address, of whatever kind.

@@ -37,6 +37,12 @@ const READS_PER_REFUSAL: u32 = 5;
 /// address.
 const REQUESTS_PER_READ: u32 = 20;
 
+/// The part of a socket's event that counts as a large one: no event of a usual client has as much.
+pub(crate) const LARGE_EVENT: usize = 64 << 10;
+
+/// Reads that the quota allows for each [`LARGE_EVENT`] a second of an address.
+const READS_PER_LARGE_EVENT: u32 = 2;
+
 pub(crate) struct Limits {
     sends: RateLimit<UserId>,
     typing: RateLimit<UserId>,
@@ -60,6 +66,7 @@ pub(crate) struct Limits {
     refusals: RateLimit<UserId>,
     address_refusals: RateLimit<IpAddr>,
     requests: RateLimit<IpAddr>,
+    large_events: RateLimit<IpAddr>,
 }
 
 impl Limits {
@@ -109,6 +116,12 @@ impl Limits {
             requests: RateLimit::new(
                 "Too many requests from your address.",
                 quotas.reads.saturating_mul(REQUESTS_PER_READ),
+                second,
+                clock,
+            ),
+            large_events: RateLimit::new(
+                "Too many large events from your address.",
+                quotas.reads.div_ceil(READS_PER_LARGE_EVENT),
                 second,
                 clock,
             ),
@@ -205,6 +218,12 @@ impl Limits {
 
     pub(crate) fn request(&self, address: IpAddr) -> Result<(), Refusal> {
         self.requests.check(&network_of(address))
+    }
+
+    /// An event of so many bytes. Decoding it costs as much as many ordinary events.
+    pub(crate) fn event(&self, address: IpAddr, bytes: usize) -> Result<(), Refusal> {
+        let network = network_of(address);
+        (0..bytes / LARGE_EVENT).try_for_each(|_| self.large_events.check(&network))
     }
 
     pub(crate) fn search(&self, user: &UserId) -> Result<(), Refusal> {
@@ -314,6 +333,7 @@ impl Limits {
         self.refusals.forget_idle();
         self.address_refusals.forget_idle();
         self.requests.forget_idle();
+        self.large_events.forget_idle();
     }
 
     pub(crate) fn len(&self) -> usize {

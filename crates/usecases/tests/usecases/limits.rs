@@ -47,6 +47,27 @@ fn too_often(answer: Answer) -> Duration {
 }
 
 usecase_tests! {
+    async fn large_events_are_limited_by_address_together() {
+        let app = TestApp::new(Identity::Jwt);
+        let [one, other] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().expect("an address"));
+        let count = |address, bytes| app.handler.count_event(address, bytes).map_err(|(refusal, pause)| {
+            (refusal.code, pause)
+        });
+        for _ in 0..1_000 {
+            assert_eq!(count(one, 65_535), Ok(()), "an ordinary event does not count");
+        }
+        // 50 times 64 KiB a second.
+        for _ in 0..3 {
+            assert_eq!(count(one, 16 * 65_536), Ok(()));
+        }
+        let pause = Duration::from_secs(16);
+        assert_eq!(count(one, 16 * 65_536), Err((Code::RateLimited, pause)));
+        assert_eq!(count(one, 65_535), Ok(()));
+        assert_eq!(count(other, 16 * 65_536), Ok(()), "another address");
+        app.clock.pass(Duration::from_secs(1));
+        assert_eq!(count(one, 16 * 65_536), Ok(()));
+    }
+
     async fn sends_are_limited_to_twenty_a_second() {
         let app = TestApp::new(Identity::Jwt);
         let (a, b) = (by_http("a"), by_http("b"));
