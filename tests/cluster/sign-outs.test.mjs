@@ -199,7 +199,7 @@ test("H11: the host application signs a user out on every node, also by one that
   const there = nodes.map((node) => crowd(t, node))
   const enter = (one, options) => Promise.all(there.map(({ enter }) => enter(one, options)))
   const [hers, his, watchers] = [await enter(asha), await enter(ben), await enter(cleo, { roster: "diff" })]
-  for (const watcher of watchers) for (const id of ["asha", "ben"]) await watcher.comes(id)
+  for (const watcher of watchers) for (const id of ["asha", "ben"]) await watcher.seesOnline(id)
   const signOut = (node, id) => post(node, `/api/users/${id}/sign-out`, {}, { token: SERVER_KEY })
   const isRefused = async (node, one) =>
     assert.equal((await get(node, "/api/privatechat/conversations", { token: one.token })).status, 401)

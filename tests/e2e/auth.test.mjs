@@ -156,14 +156,14 @@ describe("AUTH=open", { concurrency: 4 }, () => {
     const { join } = crowd(t, open)
     const [a, b] = ["a", "b"].map(somebody)
     const [client, other] = [await join(a), await join(b, { roster: "diff" })]
-    await other.comes(a)
+    await other.seesOnline(a)
     const signOut = (id) => request(open, "POST", `/api/users/${id}/sign-out`, { token: SERVER_KEY })
     assert.equal((await signOut(somebody("unknown"))).status, 404)
     assert.deepEqual((await signOut(a)).body, { success: true })
     await client.sees("(disconnect)", (why) => why === "io server disconnect")
-    await other.goes(a)
+    await other.seesOffline(a)
     await join(a)
-    await other.comes(a)
+    await other.seesOnline(a)
   })
 
   test("account routes answer 404", async () => {
@@ -640,7 +640,7 @@ describe("AUTH=jwt", { concurrency: 4 }, () => {
     const [asha, ben] = [account(a), account(b)]
     const sockets = [await enter(asha), await enter(asha), await enter(account(a, { iat: undefined }))]
     const watcher = await enter(ben, { roster: "diff" })
-    await watcher.comes(a)
+    await watcher.seesOnline(a)
     const path = (id) => `/api/users/${encodeURIComponent(id)}/sign-out`
     const signOut = (id, held = SERVER_KEY) => request(server, "POST", path(id), { token: held })
     assert.equal((await signOut(a, asha.token)).status, 403)
@@ -651,7 +651,7 @@ describe("AUTH=jwt", { concurrency: 4 }, () => {
     const out = await signOut(a)
     assert.deepEqual([out.status, out.body], [200, { success: true }])
     for (const socket of sockets) await socket.sees("(disconnect)", (why) => why === "io server disconnect")
-    await watcher.goes(a)
+    await watcher.seesOffline(a)
     const leaves = watcher
       .all("presence_changes", since)
       .flatMap((batch) => batch.changes)
