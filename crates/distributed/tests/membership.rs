@@ -252,25 +252,33 @@ async fn c5_the_others_learn_that_a_node_ended_however_it_did() {
             .expect("in time")
             .unwrap();
     };
-    let settle = async || tokio::time::sleep(Duration::from_millis(2_500)).await;
+    // One that ends before anybody has seen it is nobody's loss.
+    let sees = async |others| {
+        let so = async {
+            while watcher.membership.others() != others {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, so).await.expect("in time");
+    };
 
     // It stops.
     let node = join("b").await.unwrap();
-    settle().await;
+    sees(1).await;
     node.running.abort();
     node.membership.leave().await;
     ended().await;
 
     // It is started again, which is noticed before its lease lapses.
     let node = join("b").await.unwrap();
-    settle().await;
+    sees(1).await;
     node.running.abort();
     let again = join("b").await.unwrap();
     ended().await;
 
     // It dies.
     let _stays = join("c").await.unwrap();
-    settle().await;
+    sees(2).await;
     again.running.abort();
     ended().await;
     let rest = timeout(Duration::from_secs(3), ends.changed()).await;

@@ -127,6 +127,12 @@ impl Membership {
         self.ends.subscribe()
     }
 
+    /// How many other nodes of this store there were at the last renewal.
+    #[must_use]
+    pub fn others(&self) -> usize {
+        self.state.lock().others.len()
+    }
+
     /// Removes this node's row. The binding stays: it belongs to the store.
     pub async fn leave(&self) {
         let incarnation = self.state.lock().incarnation;
