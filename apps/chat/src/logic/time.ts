@@ -11,25 +11,33 @@ export interface TimeWords {
   dayAt: (day: string, time: string) => string
 }
 
-// A list of messages needs a time for each row, so the key of the formatter is computed once.
-const clocks = new Map<string, Intl.DateTimeFormat>()
+/** A list of messages needs times for each row, so the key of the formatter is not computed anew each time. */
+function once(options: Intl.DateTimeFormatOptions) {
+  const made = new Map<string, Intl.DateTimeFormat>()
+  return (locale: string): Intl.DateTimeFormat => {
+    let formatter = made.get(locale)
+    if (!formatter) {
+      formatter = new Intl.DateTimeFormat(locale, options)
+      made.set(locale, formatter)
+    }
+    return formatter
+  }
+}
+
+const clockFormat = once({ hour: "numeric", minute: "2-digit" })
+const momentFormat = once({ dateStyle: "full", timeStyle: "short" })
 
 const format = (date: Date, options: Intl.DateTimeFormatOptions, locale: string): string =>
   formatters.getDateTimeFormat(locale, options).format(date)
 
 /** `14:32` or `2:32 PM`, as the user's locale writes it. */
 export function clock(date: Date, locale = chosen()): string {
-  let formatter = clocks.get(locale)
-  if (!formatter) {
-    formatter = new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit" })
-    clocks.set(locale, formatter)
-  }
-  return formatter.format(date)
+  return clockFormat(locale).format(date)
 }
 
 /** The full date and time, for tooltips and screen readers. */
 export function moment(date: Date, locale = chosen()): string {
-  return format(date, { dateStyle: "full", timeStyle: "short" }, locale)
+  return momentFormat(locale).format(date)
 }
 
 function weekday(date: Date, locale = chosen()): string {

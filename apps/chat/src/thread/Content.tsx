@@ -37,32 +37,33 @@ function WithMentions({ text, ids }: { text: string; ids: readonly string[] }) {
 
 function Parsed({ text, people }: { text: string; people: readonly Mentionable[] }) {
   const blocks = useMemo(() => parseMarkup(text, people), [text, people])
-  return <Blocks blocks={blocks} />
+  return drawBlocks(blocks)
 }
 
+// Functions and not components: a thread opens with a screen of texts, and each component of each text would cost it time.
 // The parts of a text never change their order, so that their index is a stable key.
-function Blocks({ blocks }: { blocks: readonly Block[] }) {
+function drawBlocks(blocks: readonly Block[]): ReactNode {
   return blocks.map((block, i) => {
     const key = `${i}`
     return (
       <Fragment key={key}>
         {i > 0 && <span data-source={"\n"} />}
-        <OneBlock block={block} isFirst={i === 0} isLast={i === blocks.length - 1} />
+        {drawBlock(block, i === 0, i === blocks.length - 1)}
       </Fragment>
     )
   })
 }
 
-function OneBlock({ block, isFirst, isLast }: { block: Block; isFirst: boolean; isLast: boolean }) {
+function drawBlock(block: Block, isFirst: boolean, isLast: boolean): ReactNode {
   switch (block.kind) {
     case "text":
-      return <Text lines={block.lines} isFirst={isFirst} isLast={isLast} />
+      return drawText(block.lines, isFirst, isLast)
     case "code":
       return <CodeBlock block={block} />
     case "quote":
       return (
         <blockquote className="said" data-quote="">
-          <Blocks blocks={block.blocks} />
+          {drawBlocks(block.blocks)}
         </blockquote>
       )
     case "list": {
@@ -79,7 +80,7 @@ function OneBlock({ block, isFirst, isLast }: { block: Block; isFirst: boolean; 
                 data-level={level || undefined}
                 data-before={(i > 0 ? "\n" : "") + mark}
               >
-                <Line nodes={children} />
+                {drawLine(children)}
               </li>
             )
           })}
@@ -90,7 +91,7 @@ function OneBlock({ block, isFirst, isLast }: { block: Block; isFirst: boolean; 
 }
 
 /** Lines of text. Empty ones beside another block are in its margin. */
-function Text({ lines, isFirst, isLast }: { lines: readonly Inline[][]; isFirst: boolean; isLast: boolean }) {
+function drawText(lines: readonly Inline[][], isFirst: boolean, isLast: boolean): ReactNode {
   let from = 0
   let to = lines.length
   if (!isFirst) while (from < to && lines[from]?.length === 0) from += 1
@@ -98,7 +99,7 @@ function Text({ lines, isFirst, isLast }: { lines: readonly Inline[][]; isFirst:
   const shown: ReactNode[] = []
   for (let i = from; i < to; i += 1) {
     if (i > from) shown.push("\n")
-    shown.push(<Line key={i} nodes={lines[i] ?? []} />)
+    shown.push(<Fragment key={i}>{drawLine(lines[i] ?? [])}</Fragment>)
   }
   const isEmpty = shown.length === 0
   return (
@@ -110,7 +111,7 @@ function Text({ lines, isFirst, isLast }: { lines: readonly Inline[][]; isFirst:
   )
 }
 
-function Line({ nodes }: { nodes: readonly Inline[] }) {
+function drawLine(nodes: readonly Inline[]): ReactNode {
   return nodes.map((node, i) => {
     const key = `${i}`
     switch (node.kind) {
@@ -135,7 +136,7 @@ function Line({ nodes }: { nodes: readonly Inline[] }) {
         const Emphasis = elements[node.kind]
         return (
           <Emphasis key={key} data-before={node.mark} data-after={node.mark}>
-            <Line nodes={node.children} />
+            {drawLine(node.children)}
           </Emphasis>
         )
       }

@@ -53,6 +53,7 @@ export function MessageLine(props: {
   const [editing, setEditing] = useState(false)
   const id = useId()
   const at = new Date(message.createdAt)
+  const fullTime = moment(at)
   const isDeleted = message.deletedAt !== null
   const files = message.message ? message.attachments : message.files
   const hasFiles = files.length > 0 && !isDeleted
@@ -82,7 +83,7 @@ export function MessageLine(props: {
       data-last={last ? "" : undefined}
       data-newest={newest ? "" : undefined}
       data-author={author}
-      data-time={moment(at)}
+      data-time={fullTime}
       aria-labelledby={editing ? `${id}-author` : `${id}-author ${id}-text ${id}-time`}
       aria-describedby={hasState ? `${id}-state` : undefined}
       tabIndex={-1}
@@ -155,7 +156,7 @@ export function MessageLine(props: {
               id={`${id}-time`}
               className={waits ? "sr-only" : undefined}
               dateTime={message.createdAt}
-              title={moment(at)}
+              title={fullTime}
             >
               {clock(at)}
             </time>
@@ -183,8 +184,8 @@ export function MessageLine(props: {
           </span>
         </div>
       )}
-      <Reactions row={message} canReact={hasActions} />
-      <FailedChanges message={message} />
+      {message.reactions.length > 0 && <Reactions row={message} canReact={hasActions} />}
+      {message.writes.length > 0 && <FailedChanges message={message} />}
       {message.state === "failed" && !editing && (
         <Failed message={message} stateId={`${id}-state`} onEdit={() => setEditing(true)} />
       )}

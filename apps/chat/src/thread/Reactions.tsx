@@ -9,7 +9,6 @@ const NAMED = 8
 /** The reactions to a message, each with its count. A click adds the user's own, or takes it back. */
 export function Reactions({ row, canReact }: { row: MessageRow; canReact: boolean }) {
   const { react, nameOf } = useThreadActions()
-  if (row.reactions.length === 0) return null
   return (
     <ul className="reactions" aria-label={words.message.reactions}>
       {row.reactions.map(({ emoji, count, mine, userIds }) => {
