@@ -1,5 +1,5 @@
 import { useConnection } from "@lamplight/react"
-import { useEffect, useState, useSyncExternalStore } from "react"
+import { useCallback, useEffect, useState, useSyncExternalStore } from "react"
 import { nextMidnight } from "../logic/days"
 
 /** The time, updated every `everyMs`, for "5 min ago" and countdowns. */
@@ -13,7 +13,6 @@ export function useNow(everyMs: number, running = true): Date {
   }
   useEffect(() => {
     if (!running) return
-    setNow(new Date())
     const timer = setInterval(() => setNow(new Date()), everyMs)
     return () => clearInterval(timer)
   }, [everyMs, running])
@@ -73,16 +72,29 @@ export function useToday(): Date {
   return today
 }
 
+/** A list for each query: to parse one at each rendering takes longer than most components. */
+const mediaLists = new Map<string, MediaQueryList>()
+
+function mediaList(query: string): MediaQueryList {
+  let list = mediaLists.get(query)
+  if (!list) {
+    list = matchMedia(query)
+    mediaLists.set(query, list)
+  }
+  return list
+}
+
 /** Whether a media query matches, kept up to date. */
 export function useMedia(query: string): boolean {
-  return useSyncExternalStore(
-    (changed) => {
-      const list = matchMedia(query)
+  const subscribe = useCallback(
+    (changed: () => void) => {
+      const list = mediaList(query)
       list.addEventListener("change", changed)
       return () => list.removeEventListener("change", changed)
     },
-    () => matchMedia(query).matches,
+    [query],
   )
+  return useSyncExternalStore(subscribe, () => mediaList(query).matches)
 }
 
 /** Touch is the only pointer. */
@@ -132,21 +144,4 @@ export function useReading(): boolean {
     }
   }, [])
   return reading
-}
-
-/** Whether the component has been painted once: content out of view can be rendered then. */
-export function useAfterPaint(): boolean {
-  const [isPainted, setPainted] = useState(false)
-  useEffect(() => {
-    let timer = 0
-    // The frame is painted before the next task after its callbacks.
-    const frame = requestAnimationFrame(() => {
-      timer = window.setTimeout(() => setPainted(true))
-    })
-    return () => {
-      cancelAnimationFrame(frame)
-      clearTimeout(timer)
-    }
-  }, [])
-  return isPainted
 }

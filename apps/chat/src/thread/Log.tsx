@@ -11,7 +11,7 @@ import {
   useRef,
   useState,
 } from "react"
-import { useAfterPaint, useToday } from "../app/hooks"
+import { useToday } from "../app/hooks"
 import { createRowBuilder, type Row } from "../logic/rows"
 import { withSystem } from "../logic/system"
 import { firstBehindFailed } from "../logic/unsent"
@@ -21,6 +21,7 @@ import { overlay } from "../ui/overlay"
 import { copyMessages } from "./copy"
 import { deliveryState, slowestReader } from "./delivery-state"
 import { countUnseen, estimate, PADDING_END, PADDING_START, startOffset } from "./estimate"
+import { heightsOf, rememberHeights } from "./heights"
 import { LogRow } from "./LogRow"
 import { AboveLog, BelowLog } from "./Overlays"
 import { useDateAt } from "./useDateAt"
@@ -29,13 +30,14 @@ import { useHold } from "./useHold"
 import { useLetGo } from "./useLetGo"
 import { useLoadAhead } from "./useLoadAhead"
 import { useRowActions } from "./useRowActions"
+import { useSettled } from "./useSettled"
 import { useShow } from "./useShow"
 
 const FloatingDay = overlay((overlays) => overlays.FloatingDay)
 
 /** Within this distance of the end the view counts as at the end. */
 const END_PX = 64
-/** So many rows are drawn beyond the view, so that a scroll meets them. Those of the first picture come right behind it. */
+/** So many rows are drawn beyond the view, so that a scroll meets them: at first few, and the others once the page is idle. */
 const OVERSCAN_ROWS = 12
 const FIRST_OVERSCAN_ROWS = 2
 /** The size of the log that was drawn last, in pixels: the next one most often has the same. */
@@ -114,14 +116,16 @@ export function Log(props: {
   const behindFailed = useMemo(() => firstBehindFailed(messages.rows), [messages.rows])
   const currentIndex = current === null ? undefined : keys.get(current)
 
-  const overscan = useAfterPaint() ? OVERSCAN_ROWS : FIRST_OVERSCAN_ROWS
+  const isSettled = useSettled(frame)
+  const [heights] = useState(() => heightsOf(conversation.id, lastRect.width))
+  const heightOf = (row: Row<MessageRow> | undefined) => (row && heights.get(row.key)) ?? estimate(row)
   const virtualizer = useVirtualizer<HTMLDivElement, HTMLDivElement>({
     count: rows.length,
     getScrollElement: () => frame.current,
-    estimateSize: (index) => estimate(rows[index]),
+    estimateSize: (index) => heightOf(rows[index]),
     // The same function for the same rows: with another one, all of them are laid out again.
     getItemKey: useCallback((index: number) => rows[index]?.key ?? index, [rows]),
-    overscan,
+    overscan: isSettled ? OVERSCAN_ROWS : FIRST_OVERSCAN_ROWS,
     paddingStart: PADDING_START,
     paddingEnd: PADDING_END,
     anchorTo: "end",
@@ -131,7 +135,7 @@ export function Log(props: {
     // Starts near the place to show, so that nothing is painted at the wrong place first, and in the size of the last log, so that the
     // rows in view are drawn at once.
     initialRect: lastRect,
-    initialOffset: () => startOffset(rows, lastRect.height),
+    initialOffset: () => startOffset(rows, lastRect.height, heightOf),
     rangeExtractor: (range) => {
       const indexes = defaultRangeExtractor(range)
       // The row with the focus stays in the document, or the focus would be lost.
@@ -164,6 +168,11 @@ export function Log(props: {
     },
     [stay],
   )
+
+  useLayoutEffect(() => {
+    const { itemSizeCache } = virtualizer
+    return () => rememberHeights(conversation.id, lastRect.width, rowsNow.current, itemSizeCache)
+  }, [virtualizer, conversation.id])
 
   useLetGo({ keys, virtualizer, frame, current, setCurrent })
   const hold = useHold({ virtualizer, frame, pin })

@@ -40,11 +40,15 @@ export function estimate(row: Row<MessageRow> | undefined): number {
  * Where a view of this height begins, in pixels: near the divider if there is one, else near the end. The exact place follows when the
  * rows are measured.
  */
-export function startOffset(rows: readonly Row<MessageRow>[], height: number): number {
+export function startOffset(
+  rows: readonly Row<MessageRow>[],
+  height: number,
+  heightOf: (row: Row<MessageRow>) => number = estimate,
+): number {
   let offset = PADDING_START
   for (const row of rows) {
     if (row.kind === "unread") return Math.max(0, offset - 60)
-    offset += estimate(row)
+    offset += heightOf(row)
   }
   return Math.max(0, offset + PADDING_END - height)
 }
