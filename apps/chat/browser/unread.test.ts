@@ -90,6 +90,17 @@ describe.skipIf(!canRun)("more unread messages than one page", () => {
     expect(await ben.on("to-end").count()).toBe(0)
   })
 
+  it("21: a conversation with a few pages of unread messages opens at the first one", async () => {
+    await asha.pour(120, (n) => `Page ${n}.`)
+    await ben.on("conversation-item").filter({ hasText: "120 unread" }).first().click()
+    await ben.on("unread-divider").waitFor()
+    await ben.message("Page 0.").waitFor()
+    const place = await settled(ben.page, () => ben.on("unread-divider").boundingBox())
+    const log = await ben.on("log").boundingBox()
+    expect((place?.y ?? 0) - (log?.y ?? 0)).toBeLessThan(120)
+    expect(await ben.on("to-unread").count()).toBe(0)
+  })
+
   /** The `seq`s in the document, in the order in which they are seen, within the window of the log. */
   const inView = () =>
     ben.page.evaluate(() => {

@@ -22,7 +22,8 @@ function useListed(id: string, open: boolean): readonly Message[] {
     let isMounted = true
     const take = async () => {
       const { messages } = await client.conversation(id).pinned()
-      if (isMounted) setListed(messages)
+      // Most conversations have none: nothing is rendered for another empty list.
+      if (isMounted) setListed(messages.length > 0 ? messages : none)
     }
     // The loaded pins are listed without it, and the next opening requests it again.
     take().catch(() => {})

@@ -100,16 +100,16 @@ export function Thread(props: {
   const [started, setStarted] = useState(false)
   const { loadOlder } = conversation
   const ready = isMarked && messages.status === "ready"
+  // Set while rendering: an effect would render the thread twice in each switch of conversation.
+  if (ready && placed && !started) setStarted(true)
+  const isSearching = ready && !placed && !started && !messages.loadingOlder
   useEffect(() => {
-    if (!ready || started) return
-    if (placed) setStarted(true)
-    else if (!messages.loadingOlder) {
-      // A page that fails does not stop the start: the log tries again and shows the failure.
-      void loadOlder()
-        .catch(() => {})
-        .then(() => setPages((n) => n + 1))
-    }
-  }, [ready, started, placed, messages.loadingOlder, loadOlder])
+    if (!isSearching) return
+    // A page that fails does not stop the start: the log tries again and shows the failure.
+    void loadOlder()
+      .catch(() => {})
+      .then(() => setPages((n) => n + 1))
+  }, [isSearching, loadOlder])
 
   const noWriting = useNoWriting(item, messages.rows)
 

@@ -36,10 +36,15 @@ export function useDivider(
   // tell: only entries of other kinds may follow.
   const unread = item !== null && (isUnread || (hasNewer && item.unread > 0))
 
+  // Set while rendering, so that the first paint is already at the right place, and returned at once: whether the thread can be shown
+  // depends on it in the same rendering.
+  let shownAfter = unreadAfter
   if (status === "ready" && isMarked && !opened.current) {
     opened.current = true
-    // Set while rendering, so that the first paint is already at the right place.
-    if (unread) setUnreadAfter(readSeq)
+    if (unread) {
+      shownAfter = readSeq
+      setUnreadAfter(readSeq)
+    }
   }
 
   useEffect(() => {
@@ -50,7 +55,7 @@ export function useDivider(
   }, [reading, unread, readSeq])
 
   return {
-    unreadAfter,
+    unreadAfter: shownAfter,
     /**
      * The user has answered. Messages above the answer that were not seen stay marked; otherwise the divider
      * disappears.
