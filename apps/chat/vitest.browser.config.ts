@@ -21,6 +21,7 @@ const PAGE_ALONE = [
   "reach",
   "settings",
   "spoken",
+  "switch",
   "touch",
   "window",
 ].map((name) => `browser/${name}.test.ts`)
