@@ -69,7 +69,7 @@ pub trait Handler: Send + Sync + 'static {
     /// resolves to true at once, which is right where nothing but the client's own requests causes
     /// events.
     ///
-    /// It is called on the new node too, once the other one has given the events away: what was
+    /// It is called on the new node too, once the other one has handed the events over: what was
     /// published before must not be emitted there later. False means a new socket for the client.
     ///
     /// On the old node the socket ends then with [`DisconnectReason::Moved`]. An event that both nodes

@@ -96,7 +96,7 @@ impl Dispatch {
             return false;
         };
         self.close_socket(session, at, DisconnectReason::ClientNamespaceDisconnect);
-        // The future that holds back the messages may be gone.
+        // The future that holds back the messages may have been dropped.
         self.has_unpolled_future = true;
         true
     }

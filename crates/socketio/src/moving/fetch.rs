@@ -1,4 +1,4 @@
-//! Brings a socket of another node here.
+//! Moves a socket of another node to this one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,19 +17,20 @@ use crate::{
 
 /// Time for a move. A client that returns waits no longer for a node that does not answer.
 const MOVE_WITHIN: Duration = Duration::from_secs(2);
-/// Time for the node that made the private id to take the socket's place. It answered a moment ago.
+/// Time for the node that made the private id to confirm the socket's new node. It answered a moment
+/// ago.
 const PLACED_WITHIN: Duration = Duration::from_millis(300);
-/// Time for a notice that nobody waits for.
+/// Time for a notice that no request waits for.
 const NOTICE_WITHIN: Duration = Duration::from_secs(5);
 
-/// The questions of one move.
+/// The requests of one move.
 #[derive(Clone)]
 struct Exchange {
     session: Arc<Session>,
     question: Arc<Question>,
 }
 
-/// A socket that is not quite here. It ends when this is dropped.
+/// A socket whose move is not complete. It ends when this is dropped.
 struct Incomplete<D: Send + Sync + 'static>(Option<Arc<SocketInner<D>>>);
 
 impl<D: Send + Sync + 'static> Drop for Incomplete<D> {
@@ -114,7 +115,7 @@ async fn move_here<H: Handler, N: TypedNamespace<Socket<H::Data>> + 'static>(
         return not_moved("the application is not prepared");
     }
     let Some(log) = exchange.take(&place).await else {
-        return not_moved("the other node did not give it away");
+        return not_moved("the other node did not hand it over");
     };
     // What the other node has emitted, and this one not yet: it waits too, and is not sent twice.
     if !handler.settle(&handle).await {
@@ -148,7 +149,7 @@ impl Exchange {
     /// The socket, and the tag of the node that has it.
     async fn claim(&self, tag: &str) -> Option<(String, Claim)> {
         let mut tag = tag.to_owned();
-        // The node that made the private id knows where the socket went.
+        // The node that made the private id knows which node has the socket.
         for _ in 0..2 {
             let reply = self.ask(&tag, "claim", MAX_CLAIM).await?;
             let reply: ClaimReply = serde_json::from_slice(&reply).ok()?;

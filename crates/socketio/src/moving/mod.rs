@@ -5,8 +5,8 @@
 //! 1. `claim`: the node that has the socket suspends it, if it is not yet, and answers with what the
 //!    application needs to emit events to it elsewhere. Or it answers which node has the socket.
 //! 2. The new node prepares, and stores what is emitted to the socket from then on.
-//! 3. `take`: the old node waits until it has emitted what was published before, gives the stored
-//!    events away, and ends the socket. A socket is taken once. Then the new node waits until it has
+//! 3. `take`: the old node waits until it has emitted what was published before, hands the stored
+//!    events over, and ends the socket. A socket is taken once. Then the new node waits until it has
 //!    emitted what was published before, to send once what both have.
 //! 4. `written` and `placed`: the new node has written the events; the node that made the private id
 //!    learns where the socket is.
@@ -33,12 +33,12 @@ const MAX_REQUEST: usize = 64 << 10;
 /// Maximum bytes of the reply to a claim.
 const MAX_CLAIM: usize = 5 << 20;
 
-/// Whether this is a request of these, if a node sent it.
+/// Whether a request of another node is one of these.
 pub(crate) fn is_request(parts: &Parts) -> bool {
     parts.method == Method::POST && query::find(parts.uri.query().unwrap_or(""), "move").is_some()
 }
 
-/// What a node asks.
+/// The body of a request.
 #[derive(Debug, Serialize, Deserialize)]
 struct Question {
     #[serde(flatten)]

@@ -59,7 +59,7 @@ impl Cluster {
     }
 }
 
-/// A body that is there as a whole.
+/// A complete body.
 struct Whole(Bytes);
 
 impl http_body::Body for Whole {

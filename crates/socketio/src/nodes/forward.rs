@@ -75,7 +75,7 @@ impl Cluster {
     }
 
     /// Passes the handshake of a WebSocket on. If the other node accepts it, everything that
-    /// follows on the connection goes through until either side closes it; `guard` is dropped then.
+    /// follows on the connection is relayed until either side closes it; `guard` is dropped then.
     pub(crate) async fn forward_websocket(
         &self,
         tag: &str,
@@ -152,7 +152,7 @@ impl Cluster {
         Ok(request)
     }
 
-    /// Waits for a response as long as the node is there, this one goes on, and it is in time.
+    /// Waits for a response until the node is gone, this node stops, or the time limit has passed.
     async fn within<T>(
         &self,
         tag: &str,

@@ -1,4 +1,4 @@
-//! Several servers that act as one: any of them takes any request, and passes on what belongs to
+//! Several servers that act as one: each accepts any request, and passes on requests for sessions of
 //! another.
 
 mod ask;
@@ -88,7 +88,7 @@ pub(crate) struct Cluster {
     nodes: Arc<dyn Nodes>,
     pool: Pool,
     limits: Limits,
-    /// True once this node must pass nothing on any more.
+    /// True once this node must pass no more requests on.
     stopping: watch::Sender<bool>,
     tunnels: Arc<AtomicUsize>,
     forwarded: AtomicU64,
@@ -99,7 +99,7 @@ pub(crate) struct Cluster {
 struct Limits {
     /// For the head of a response: a poll is answered by the next PING at the latest.
     response: Duration,
-    /// For a tunnel through which nothing comes: a WebSocket carries at least its PINGs.
+    /// For a tunnel without traffic: a WebSocket carries at least its PINGs.
     silence: Duration,
     /// For the handshake of a WebSocket.
     upgrade: Duration,
@@ -107,7 +107,7 @@ struct Limits {
     write: Option<Duration>,
 }
 
-/// Whose session an id names.
+/// The node of the session that an id names.
 pub(crate) enum Owner<'a> {
     /// This node's; the id without its tag.
     Here(&'a str),

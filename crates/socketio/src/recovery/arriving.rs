@@ -1,4 +1,4 @@
-//! A socket on its way from one node to another.
+//! A socket that is moving from one node to another.
 
 use std::sync::atomic::AtomicUsize;
 
@@ -38,7 +38,7 @@ pub(crate) struct MovedLog {
     pub(crate) events: Vec<Bytes>,
 }
 
-/// What is emitted on the new node before the old node's events are there.
+/// Events emitted on the new node before the old node's events have arrived.
 #[derive(Default)]
 pub(super) struct Arriving {
     packets: Vec<(Packet, Option<WrittenCallback>)>,

@@ -48,7 +48,7 @@ impl MovedSockets {
         }
     }
 
-    /// The socket came back.
+    /// The socket has moved back to this node.
     pub(crate) fn forget(&mut self, pid: &str) {
         self.places.remove(pid);
     }
@@ -57,8 +57,8 @@ impl MovedSockets {
         self.places.get(pid).map(|(_, tag)| &**tag)
     }
 
-    /// Stores callbacks until the other node has written their events. Returns those that nobody
-    /// will call any more, to be dropped without the lock.
+    /// Stores callbacks until the other node has written their events. Returns those that will not
+    /// be called, to be dropped without the lock.
     pub(crate) fn store_callbacks(
         &mut self,
         pid: &str,

@@ -60,7 +60,7 @@ enum Carrier {
     /// By no connection yet: the socket is moving here from another node. What is emitted to it
     /// meanwhile waits.
     Arriving(Box<Arriving>),
-    /// By no connection ever again: the socket has ended.
+    /// By no connection: the socket has ended.
     Ended,
 }
 
@@ -354,7 +354,7 @@ impl Recovering {
         Some((log, callbacks))
     }
 
-    /// The socket is here, with what the other node stored and what was emitted meanwhile. It is
+    /// Completes a move, with the events that the other node stored and those emitted meanwhile. It is
     /// suspended until the returned time, and [`Self::resume`] continues it. `on_written` follows
     /// the events of the other node. `None` if events are missing.
     pub(crate) fn arrive(&self, moved: MovedLog, on_written: Option<Item>) -> Option<Instant> {

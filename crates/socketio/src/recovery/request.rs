@@ -1,4 +1,4 @@
-//! What a client tells of the socket that it asks to resume.
+//! What a client sends to resume a socket.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use super::{moved::MovedSockets, totals::RecoveryTotals};
 use crate::{socket::AnySocket, sync::Mutex};
 
-/// Sockets that move here at once; others wait for their turn.
+/// Sockets that move to this node at the same time; others wait.
 const MAX_MOVES: usize = 256;
 
 /// All recoverable sockets, by the key of their private id.
@@ -26,7 +26,7 @@ pub(crate) struct Recoverable {
     pub(crate) moves: Moves,
 }
 
-/// Limits how many sockets move here at once, and so the connections to other nodes.
+/// Limits how many sockets move to this node at the same time, and so the connections to other nodes.
 pub(crate) struct Moves(pub(crate) Semaphore);
 
 impl Default for Moves {
@@ -49,8 +49,8 @@ impl Drop for Arrival {
 
 impl Recoverable {
     pub(crate) fn insert(&self, key: u64, socket: Arc<dyn AnySocket>) {
-        // Two ids with the same first 64 bits are not to be expected; the second socket would go
-        // without recovery.
+        // Two random ids with the same first 64 bits are too unlikely to handle; the second socket
+        // would have no recovery.
         self.sockets.lock().entry(key).or_insert(socket);
     }
 
@@ -58,7 +58,7 @@ impl Recoverable {
         self.sockets.lock().get(&key).cloned()
     }
 
-    /// Begins to move the socket with this key here. `None` if it is here or on its way.
+    /// Begins to move the socket with this key to this node. `None` if it is here or moving already.
     pub(crate) fn begin_arrival(self: &Arc<Self>, key: u64) -> Option<Arrival> {
         if !self.arriving.lock().insert(key) {
             return None;

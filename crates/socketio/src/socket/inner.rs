@@ -113,7 +113,7 @@ impl<D: Send + Sync + 'static> SocketInner<D> {
         })
     }
 
-    /// The socket is here: see [`Recovering::arrive`]. Returns false if it cannot be resumed.
+    /// Completes the move: see [`Recovering::arrive`]. Returns false if the socket cannot be resumed.
     pub(crate) fn arrive(self: Arc<Self>, log: MovedLog, on_written: Option<Item>) -> bool {
         let Link::Recovering(recovering) = &self.link else {
             return false;
@@ -403,7 +403,7 @@ impl<D: Send + Sync + 'static> AnySocket for SocketInner<D> {
             .lock()
             .as_mut()
             .and_then(|acks| acks.waiting.remove(&id));
-        // An acknowledgement that nobody awaits any more is not an error of the client.
+        // An acknowledgement that arrives after its timeout is not an error of the client.
         if let Some(waiting) = waiting {
             let _ = waiting.send(reply);
         }
