@@ -6,6 +6,7 @@
 //! until the first event of a new socket arrives.
 
 mod arriving;
+mod changing;
 mod event_log;
 mod moved;
 mod recovering;
@@ -16,7 +17,8 @@ mod written;
 
 pub(crate) use self::{
     arriving::{Claim, MovedLog},
-    recovering::{Recovering, SuspendOutcome},
+    changing::SuspendOutcome,
+    recovering::Recovering,
     request::RecoveryRequest,
     table::Recoverable,
     written::PendingCallbacks,

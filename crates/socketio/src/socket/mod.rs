@@ -1,7 +1,11 @@
 //! A socket: one client in one namespace.
 
+mod acks;
 mod any;
+mod awaiting;
+mod ending;
 mod inner;
+mod untyped;
 
 use std::{
     fmt,
@@ -15,7 +19,7 @@ use std::{
 use bytes::Bytes;
 use serde::Serialize;
 
-use self::inner::AckGuard;
+use self::awaiting::AckGuard;
 pub use self::inner::Socket;
 pub(crate) use self::{
     any::{Admitted, AnySocket},
