@@ -368,6 +368,7 @@ const SOCKETIO_LAYERS: [(&str, &[&str]); 5] = [
         "the server and its HTTP",
         &[
             "fuzzing.rs",
+            "fuzzing/",
             "lib.rs",
             "request.rs",
             "send_buffer.rs",

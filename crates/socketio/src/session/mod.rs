@@ -10,6 +10,7 @@ mod queue;
 mod run;
 mod shared;
 mod unsent;
+mod upgrading;
 
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc};
 
@@ -19,8 +20,9 @@ use std::sync::atomic::AtomicBool;
 use self::shared::Shared;
 pub(crate) use self::{
     item::Item,
-    polling::{EndedSession, Polled},
+    polling::Polled,
     unsent::{MIN_COUNTED_BYTES, SendBudgets},
+    upgrading::EndedSession,
 };
 
 use bytes::Bytes;
