@@ -38,7 +38,7 @@ use tokio::time::MissedTickBehavior;
 /// How much later a refusal is answered to a caller who is refused too often.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
-/// Sizes of the tables of what is under way. Caches, which are bounded and stay, are not counted.
+/// Sizes of the tables of running work. Caches, which are bounded, are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TableSizes {
     /// Keys of the limiters.
@@ -126,9 +126,9 @@ impl Handler {
 
     /// Runs a command.
     ///
-    /// A message takes its place in the log when the returned future is *first polled*: a transport
-    /// that polls each request once, in the order of arrival, keeps that order, and may let the
-    /// requests finish on their own.
+    /// A message gets its place in the log when the returned future is *first polled*: a transport
+    /// that polls each request once, in the order of arrival, preserves that order, and may let the
+    /// requests finish concurrently.
     ///
     /// # Errors
     /// A refusal. It changed nothing, except that after `unavailable` or `internal` the outcome is
@@ -294,7 +294,7 @@ impl Handler {
         })
     }
 
-    /// Counts a request of an address, of whatever kind.
+    /// Counts a request of an address, of any kind.
     ///
     /// # Errors
     /// `rate_limited` after too many requests.
@@ -362,9 +362,9 @@ impl Handler {
     /// Handles a block between these users. See [`Event::TypingEnds`].
     ///
     /// [`Event::TypingEnds`]: lamplight_domain::event::Event::TypingEnds
-    pub fn end_typing(&self, between: &[UserId; 2], is_told: bool) {
+    pub fn end_typing(&self, between: &[UserId; 2], is_published: bool) {
         let [one, other] = between;
-        self.shared.typing.end_between(one, other, is_told);
+        self.shared.typing.end_between(one, other, is_published);
     }
 
     /// The data of a conversation that is the same for all members; `None` if it does not exist.

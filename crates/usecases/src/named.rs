@@ -29,8 +29,8 @@ pub fn in_messages(messages: &[Message], members: &Members) -> Vec<UserId> {
     named.wanted
 }
 
-/// The same for entries: senders come first, then the senders of what is answered, those who come
-/// and go, and those who are mentioned.
+/// The same for entries: senders come first, then the senders of quoted messages, added and removed
+/// members, and mentioned users.
 #[must_use]
 pub fn in_entries(entries: &[Entry], members: &Members) -> Vec<UserId> {
     let mut named = Named::new(members);

@@ -26,10 +26,10 @@ const BYTES_PER_READ: u64 = 40_000;
 const BURST_SECONDS: u64 = 2;
 /// An address has the allowance of this many users.
 const USERS_PER_ADDRESS: u64 = 4;
-/// Reads of one user that run, or wait in the store, at once.
+/// The maximum of reads of one user that run, or wait in the store, at once.
 const CONCURRENT_PER_USER: usize = 4;
 const CONCURRENT_PER_ADDRESS: usize = 16;
-/// Further reads of one user that may wait for those.
+/// The maximum of further reads of one user that wait for those.
 const WAITING_PER_USER: usize = 64;
 const WAITING_PER_ADDRESS: usize = 256;
 

@@ -322,7 +322,7 @@ fn change(name: &str, record: &str) -> Option<Change> {
     })
 }
 
-/// The record of a message's extras as a store keeps it, without the excerpt.
+/// The record of a message's extras in a store, without the excerpt.
 #[must_use]
 pub fn write_extras(extras: &Extras) -> String {
     extras_record(extras, false)

@@ -17,23 +17,23 @@ pub const MOST_CONVERSATIONS: usize = 2_000;
 
 /// Entries that one step handles, at most.
 const STEP: usize = 1_024;
-/// The time from the beginning of one step to that of the next: entries are gathered, since a step
-/// costs much and a further entry in it little. With [`SETTLE`] this is how long a message waits.
+/// The time from the beginning of one step to that of the next: entries are batched, since a step is
+/// expensive and a further entry in it cheap. With [`SETTLE`] this is how long a message waits.
 const EVERY: Duration = Duration::from_millis(800);
 /// How long a step waits after the commit that caused it, where the last one is long ago: commits
 /// come in bursts.
 const SETTLE: Duration = Duration::from_millis(50);
 /// How often a step is tried without a commit: another program may have emptied the index.
 const POLL: Duration = Duration::from_secs(3);
-/// How often a node looks whether the node that keeps the index still does.
+/// How often a node checks whether the node that maintains the index still does.
 const WATCH: Duration = Duration::from_secs(3);
 /// The pause after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 /// The pause between two steps of an index that is behind: messages go first.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// A term as an index has it: what stands between words becomes a character of the private use
-/// area, which no term has, so that no index splits it.
+/// The form of a term in an index: separators become characters of the private use area, which no
+/// term has, so that no index splits it.
 fn encoded(term: &str) -> impl Iterator<Item = char> + '_ {
     term.chars().map(|c| {
         if c.is_ascii_alphanumeric() || !c.is_ascii() {
@@ -44,7 +44,7 @@ fn encoded(term: &str) -> impl Iterator<Item = char> + '_ {
     })
 }
 
-/// The terms of a text, encoded and separated by spaces: what an index keeps of a message, to be able
+/// The terms of a text, encoded and separated by spaces: an index stores them of a message, to be able
 /// to remove it.
 #[must_use]
 pub fn index_text(text: &str) -> String {
@@ -113,7 +113,7 @@ impl SearchIndexer {
         newest.saturating_sub(self.position.load(Ordering::Relaxed))
     }
 
-    /// Follows the log for as long as it is polled. Of several nodes one keeps the index; the others
+    /// Follows the log for as long as it is polled. One node maintains the index; the others
     /// look now and then whether it does, and nothing else.
     pub async fn run(&self, search: Arc<dyn MessageSearch>, follower: Arc<dyn LogFollower>) {
         // Where the index was when another node was seen to move it, or at the last look.

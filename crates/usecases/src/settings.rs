@@ -7,7 +7,7 @@ use std::time::Duration;
 /// How users authenticate: `AUTH`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identity {
-    /// Accounts that Lamplight keeps.
+    /// Accounts that Lamplight stores.
     Local,
     /// Tokens of the host application.
     Jwt,
@@ -16,7 +16,7 @@ pub enum Identity {
 }
 
 impl Identity {
-    /// Refuses what needs accounts that Lamplight keeps.
+    /// Refuses commands that need accounts of Lamplight.
     ///
     /// # Errors
     /// `not_found` where there are none.

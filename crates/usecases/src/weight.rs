@@ -19,7 +19,7 @@ pub(crate) const ROW: usize = 200;
 /// An entry without its content and ids: field names, kind, `seq`, time. With ids of the usual
 /// length an entry has about 350.
 pub(crate) const ENTRY: usize = 160;
-/// The reference to the message that an entry changes, and what it says besides texts.
+/// The reference to the message that an entry changes, and its other fields besides texts.
 const CHANGED: usize = 60;
 /// The message that another one answers, without its texts.
 const QUOTE: usize = 60;

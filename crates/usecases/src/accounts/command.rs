@@ -14,7 +14,7 @@ pub enum AccountCommand {
     Register {
         username: String,
         password: String,
-        /// The display name; the username where none is given.
+        /// The display name; without one, the user name.
         name: Option<String>,
     },
     Login {
@@ -35,17 +35,17 @@ pub enum AccountCommand {
         /// `Some(None)` removes the picture.
         avatar_url: Option<Option<Arc<str>>>,
     },
-    /// Deletes the caller's account, and what the user wrote if that is asked for.
+    /// Deletes the caller's account, and the user's messages if the caller wants that.
     Delete {
         password: String,
         erases_messages: bool,
     },
-    /// What the caller keeps from others.
+    /// The caller's privacy settings.
     Settings,
-    /// Changes what the caller keeps from others.
+    /// Changes the caller's privacy settings.
     SetSettings(PrivacyChange),
     WhoAmI,
-    /// The profile of a user, with the username of their account.
+    /// The profile of a user, with the user name of their account.
     Find(UserId),
     /// Lists or searches the directory of users.
     ListUsers {
@@ -93,12 +93,12 @@ pub enum AccountReply {
     },
     /// The profile of the account.
     User(Profile),
-    /// The profile of a user, and the username where there are accounts.
+    /// The profile of a user, and with local accounts the user name.
     Found {
         user: Profile,
         username: Option<String>,
     },
-    /// What the caller keeps from others.
+    /// The caller's privacy settings.
     Settings(Privacy),
     /// A page of the directory.
     Users(Page<Profile>),

@@ -22,7 +22,7 @@ use lamplight_domain::write::{NewEntry, Write};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How often a node looks for deletions that another one left behind.
+/// How often a node looks for unfinished deletions of other nodes.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// The lease of a deletion. Each step renews it.
 const CLAIM_MS: i64 = 10_000;
@@ -30,9 +30,9 @@ const CLAIM_MS: i64 = 10_000;
 const ENTRIES_AT_ONCE: usize = 2_000;
 /// Groups that one step leaves.
 const GROUPS_AT_ONCE: usize = 16;
-/// The pause between two steps, in which others write.
+/// The pause between two steps, for other writes.
 const PAUSE: Duration = Duration::from_millis(10);
-/// Deletions that a node works at, so that a large one does not hold up the others.
+/// Deletions that a node runs at once, so that a large one does not delay the others.
 const DELETIONS_AT_ONCE: usize = 4;
 /// Within the logs, the claim is renewed and the position stored this often.
 const RENEW_INTERVAL: Duration = Duration::from_secs(2);
@@ -74,7 +74,7 @@ impl AccountService {
         Ok(Reply::Done)
     }
 
-    /// Does what is left to do for deleted accounts, for as long as it is polled.
+    /// Finishes deletions of accounts for as long as it is polled.
     pub(crate) async fn run_deletions(&self) {
         if self.settings.identity != Identity::Local {
             return;
@@ -120,7 +120,7 @@ impl AccountService {
         let user = &deletion.user;
         self.profiles.forget(user);
         let is_announced = deletion.is_announced || self.announce(&deletion).await?;
-        // First, so that nothing more is written there by a request that was under way.
+        // First, so that a running request writes nothing more there.
         self.leave_groups(user, deletion.position).await?;
         if deletion.erases_messages {
             self.accounts.settle_deletion(user).await?;
@@ -128,14 +128,15 @@ impl AccountService {
         }
         if !is_announced && !self.announce(&deletion).await? {
             return Err(StoreError::Unavailable(
-                "it is unknown whether other nodes were told that an account is deleted".into(),
+                "other nodes may not have received that an account is deleted".into(),
             ));
         }
         self.accounts.finish_deletion(user).await
     }
 
-    /// Closes the sockets of the user on all nodes, and tells those who share conversations with them.
-    /// Again after the node that deleted the account ended, or where that is unknown; then it is `false`.
+    /// Closes the sockets of the user on all nodes, and publishes the deletion to the members of their
+    /// conversations. Runs again after the deleting node ended, or if it is unknown whether other
+    /// nodes received it, which `false` means.
     async fn announce(&self, deletion: &Deletion) -> StoreResult<bool> {
         let user = &deletion.user;
         self.ended.publish_stored(user, deletion.ended.clone());

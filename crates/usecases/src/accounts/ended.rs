@@ -1,9 +1,9 @@
-//! Sign-outs that the store does not have yet: they count at once in the memory of every node, and
-//! are written as soon as the store takes writes again.
+//! Sign-outs that the store does not have yet: they apply at once in the memory of every node, and
+//! are written as soon as the store accepts writes again.
 //!
-//! Nodes learn of them by the bus and by a list that all of them read, and each one writes them: so
-//! they outlive the node that took them. Without such a list, a crash before the write brings the
-//! session back. The caller who signed out therefore gets `unavailable` and not a success.
+//! Nodes receive them over the bus and from a list that all of them read, and each node writes them:
+//! so they survive the node that accepted them. Without such a list, a crash before the write
+//! restores the session. The caller who signed out therefore gets `unavailable` and not a success.
 
 use crate::deadline;
 use crate::ports::{
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// The most sign-outs kept. Only of sessions that were found in the store.
+/// The maximum number of sign-outs in memory. All are of sessions that the store had.
 const AT_MOST: usize = 10_000;
 /// A failed write is repeated after this long.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -82,7 +82,7 @@ impl Pending {
         }
     }
 
-    /// `false` if it is known already.
+    /// `false` if it was inserted already.
     fn insert(&self, sign_out: SignOut, is_shared: bool) -> bool {
         let mut items = self.items.lock();
         let is_full = items.len() >= AT_MOST;
@@ -203,7 +203,7 @@ impl EndedSessions {
     }
 
     /// Ends all sessions of a user that were opened until then, on every node. Their sockets are
-    /// closed once the store can say which they are.
+    /// closed when the store can be read again.
     fn end_all(&self, user: &UserId, until: Timestamp) {
         let user = user.clone();
         let sign_out = SignOut::Everywhere {
@@ -390,7 +390,7 @@ impl EndedSessions {
             if self.pending.insert(sign_out.clone(), true)
                 && let SignOut::Session { user, credential } = sign_out
             {
-                // The bus may not have brought it. Others have learnt of it as this node did.
+                // The bus may have lost it. Other nodes read the same list.
                 self.publish_stored(&user, vec![credential.to_string()]);
             }
         }

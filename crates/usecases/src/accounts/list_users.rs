@@ -41,7 +41,7 @@ impl AccountService {
         )))
     }
 
-    /// Runs one search at a time. The store finishes a search even if its caller is gone, so the
+    /// Runs one search at a time. The store finishes a search even if its caller was cancelled, so the
     /// next search waits for that.
     async fn search_directory(
         &self,

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-/// A batch should take the store about this long, so that a write of somebody else that comes behind it
-/// is hardly late. SQLite has one writer.
+/// A batch should take the store about this long, so that a write behind it is hardly late. SQLite has one writer.
 const TARGET: Duration = Duration::from_millis(10);
 /// Others write for at least this long after a batch.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);

@@ -31,7 +31,7 @@ pub(super) fn check_password(password: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Whether a username and a password, normalized or not, are short enough to be an account's.
+/// Whether a user name and a password, normalized or not, are short enough for an account.
 pub(super) fn may_be_credentials(username: &str, password: &str) -> bool {
     username.chars().count() <= DECOMPOSED * MAX_USERNAME_CHARS && may_be_password(password)
 }
@@ -40,12 +40,12 @@ fn may_be_password(password: &str) -> bool {
     password.chars().count() <= DECOMPOSED * MAX_PASSWORD
 }
 
-/// The same message for a wrong username and a wrong password, so that a caller cannot find out
-/// which usernames exist.
+/// The same message for a wrong user name and a wrong password, so that a caller cannot find out
+/// which user names exist.
 pub(super) fn wrong_credentials() -> Refusal {
     Refusal::new(
         Code::Unauthenticated,
-        "The username or the password is wrong.",
+        "The user name or the password is wrong.",
     )
 }
 

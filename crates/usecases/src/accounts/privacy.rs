@@ -35,12 +35,12 @@ impl AccountService {
             let saved = self.directory.set_privacy(user, change, self.now());
             let saved = deadline::store(saved).await?;
             let privacy = saved.privacy;
-            // The revision lets the presence store end with what the directory has.
+            // By the revision, the presence store ends with the directory's value.
             deadline::store(self.presence.set_status(user, saved)).await?;
             Ok(privacy)
         });
         let privacy = set.await?;
-        // The nodes that have sockets of the user read again what is kept from them.
+        // The nodes with sockets of the user read again who hides from them.
         self.bus
             .publish(Event::BlockersChanged { user: user.clone() });
         Ok(Reply::Accounts(AccountReply::Settings(privacy)))

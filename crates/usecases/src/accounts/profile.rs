@@ -46,7 +46,7 @@ impl AccountService {
         update.await
     }
 
-    /// The profile of any user. Usernames are as public as the directory, which finds people by them.
+    /// The profile of any user. User names are as public as the directory, which finds people by them.
     pub(super) async fn find_user(&self, caller: &Caller, user: &UserId) -> Result<Reply, Refusal> {
         caller.user()?;
         let person = deadline::store(self.directory.person(user))

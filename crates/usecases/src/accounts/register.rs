@@ -80,7 +80,7 @@ fn parse_username(text: &str) -> Result<&str, Refusal> {
         Ok(text)
     } else {
         Err(Refusal::invalid(
-            "A username has 2 to 32 letters, digits, dots, dashes or underscores.",
+            "A user name has 2 to 32 letters, digits, dots, dashes or underscores.",
         ))
     }
 }
@@ -88,6 +88,6 @@ fn parse_username(text: &str) -> Result<&str, Refusal> {
 fn username_taken() -> Refusal {
     Refusal::new(
         Code::Conflict,
-        "This username is taken, or looks like one that is.",
+        "This user name is taken, or looks like one that is.",
     )
 }

@@ -74,8 +74,8 @@ impl AccountService {
     }
 
     /// Ends the caller's session and closes its sockets; the user goes offline at once unless they
-    /// are online on another device. If the store takes no writes, every node refuses the session
-    /// until the store has it, and the reply says that it was not written.
+    /// are online on another device. If the store accepts no writes, every node refuses the session
+    /// until the store has it, and the reply is an error.
     pub(super) async fn logout(&self, caller: &Caller) -> Result<Reply, Refusal> {
         let user = caller.verified_user()?;
         let credential = caller

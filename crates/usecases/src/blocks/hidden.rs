@@ -36,14 +36,14 @@ pub(crate) async fn hidden_from(
     Ok(hidden)
 }
 
-/// Somebody who waits for a read.
+/// A caller who waits for a read.
 struct Waiting {
     user: UserId,
     answer: oneshot::Sender<Result<Hidden, Refusal>>,
 }
 
-/// Reads for users one by one who come at the same time, as after a restart: those who come while a
-/// read runs share the next one.
+/// Batches the reads of users who join at the same time, for example after a restart: requests that
+/// arrive during a read share the next one.
 #[derive(Default)]
 pub(crate) struct HiddenReads {
     waiting: Mutex<Vec<Waiting>>,

@@ -1,4 +1,4 @@
-//! Blocks: users who do not want to hear from others.
+//! Blocks: a user receives nothing from the users they have blocked.
 
 pub(crate) mod command;
 pub(crate) mod hidden;

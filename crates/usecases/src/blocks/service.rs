@@ -70,7 +70,7 @@ impl BlockService {
             return Err(Refusal::new(Code::NotFound, "There is no such user."));
         }
         let now = self.clock.now().wall;
-        // Before the block takes effect, because nothing passes after that.
+        // Before the block takes effect: no event passes after that.
         self.end_typing(user, other, true);
         let outcome = self.blocks.block(user, other, MOST_BLOCKED, now);
         match deadline::store(outcome).await? {
@@ -89,11 +89,11 @@ impl BlockService {
 
     /// Ends the typing of two people in their direct conversations, on all nodes that have
     /// connections of theirs.
-    fn end_typing(&self, user: &UserId, other: &UserId, is_told: bool) {
-        self.typing.end_between(user, other, is_told);
+    fn end_typing(&self, user: &UserId, other: &UserId, is_published: bool) {
+        self.typing.end_between(user, other, is_published);
         self.bus.publish(Event::TypingEnds {
             between: [user.clone(), other.clone()],
-            is_told,
+            is_published,
         });
     }
 }

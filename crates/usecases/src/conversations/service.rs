@@ -59,7 +59,7 @@ impl ConversationService {
                 conversation,
                 change,
             } => self.set(caller, &conversation, change).await,
-            // The server keeps nothing about who looks at a conversation.
+            // The server stores nothing about which conversation a user views.
             ConversationCommand::Unview(_) => Ok(Reply::Done),
         }
     }

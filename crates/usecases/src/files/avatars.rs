@@ -1,5 +1,5 @@
-//! Avatars: who may give an account or a group a picture, and the sweep of those that are none's any
-//! more. The profile or the group says which one is theirs.
+//! Avatars: who may set the picture of an account or a group, and the sweep of unused pictures. A
+//! profile or a group refers to its picture by its address.
 
 use super::service::FileService;
 use crate::caller::Caller;
@@ -13,9 +13,10 @@ use lamplight_domain::identity::{ConversationId, FileId, UserId};
 use lamplight_domain::permission::{Action, authorize};
 use lamplight_domain::time::Timestamp;
 
-/// So long after it began, a picture that is none's was not about to become somebody's.
+/// An unused picture is deleted this long after its upload began, in milliseconds: earlier, its
+/// profile or group may not refer to it yet.
 const BEGINNING: i64 = 10 * 60 * 1_000;
-/// Pictures that a step of the sweep looks at.
+/// Pictures that a step of the sweep checks.
 const AT_ONCE: usize = 100;
 /// Steps of a sweep. A user may replace 20 pictures a minute by default, so the sweep is to get through
 /// the pictures of 100,000 others in a quarter of an hour.
@@ -30,7 +31,7 @@ pub enum AvatarOwner {
 }
 
 impl FileService {
-    /// Checks that the caller may give the account or the group a picture, before there is one.
+    /// Checks before an upload that the caller may set the picture of the account or the group.
     ///
     /// # Errors
     /// When the caller may not.

@@ -19,8 +19,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 impl FileService {
-    /// Claims an upload for this process. A process that writes it is asked to end, and is not waited
-    /// for longer than a while. `None` if it is no upload any more.
+    /// Claims an upload for this process. Another process that writes it is asked to stop, for a
+    /// bounded time. `None` if the upload has ended.
     ///
     /// # Errors
     /// When the store fails.
@@ -34,7 +34,7 @@ impl FileService {
                 Claim::Ended => return Ok(None),
                 Claim::Held => {}
             }
-            // Again each time: the bus may lose it.
+            // Repeated, because the bus may lose it.
             self.bus.publish(Event::UploadWanted {
                 file: id.clone(),
                 by: Arc::clone(self.run()),
@@ -44,10 +44,10 @@ impl FileService {
         }
     }
 
-    /// Notes that this process ended writing.
+    /// Records that this process stopped writing.
     ///
     /// # Errors
-    /// When the store fails. Other processes wait for a while then.
+    /// When the store fails. Other processes then wait for the bounded time.
     pub async fn release(&self, id: &FileId, generation: u64) -> Result<(), Refusal> {
         deadline::store(self.files.release(id, generation)).await
     }

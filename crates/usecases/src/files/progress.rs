@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 const SILENCE: Duration = Duration::from_secs(30);
 /// The interval at which the store's lease of a running upload is renewed.
 const RENEWAL: Duration = Duration::from_secs(10);
-/// Ticks between two looks for uploads whose process is gone.
+/// Ticks between two searches for uploads of dead processes.
 const LOOK: u32 = 10;
 /// The maximum number of uploads with progress events. Further uploads have none.
 const MOST: usize = 10_000;
@@ -34,7 +34,7 @@ impl FileService {
         self.note(file, received, state, false);
     }
 
-    /// The same for what the uploader does not know either.
+    /// The same for progress that the uploader does not know either.
     pub(super) fn report_to_all(&self, file: &StoredFile, received: u64, state: FileState) {
         self.note(file, received, state, true);
     }
@@ -76,16 +76,16 @@ impl FileService {
             if ticks == 0 {
                 self.find_lost().await;
             }
-            self.tell_progress().await;
+            self.publish_progress().await;
             self.show_sharing().await;
         }
     }
 
-    /// Tells of the uploads that went on since the last time. [`FileService::run_progress`] repeats
+    /// Publishes the progress of uploads since the last call. [`FileService::run_progress`] repeats
     /// it twice a second.
-    pub async fn tell_progress(&self) {
+    pub async fn publish_progress(&self) {
         let now = self.clock.now().moment;
-        // First, so that somebody says the end of what was told.
+        // First, so that some process publishes the end of each announced upload.
         self.watch(now).await;
         let (mut news, mut shares) = (Vec::new(), Vec::new());
         self.progress.0.lock().retain(|_, entry| {
@@ -100,7 +100,7 @@ impl FileService {
             if is_silent {
                 is_over = true;
             }
-            // Of one that has failed: where it is known whether it went on elsewhere.
+            // A failed upload may continue in another process: only if that is known.
             if let Some(is_active) = sharing(entry, now)
                 && entry.silence.is_none()
             {
@@ -124,7 +124,7 @@ impl FileService {
             });
         }
         // At once, so that a slow store delays all of them once.
-        let steps = news.chunks(AT_ONCE).map(|some| self.tell(some));
+        let steps = news.chunks(AT_ONCE).map(|some| self.publish_all(some));
         let failed = futures_util::future::join_all(steps).await.concat();
         if !failed.is_empty() {
             // If it fails, the end is announced again.
@@ -133,11 +133,11 @@ impl FileService {
     }
 
     /// Returns the uploads that were announced as failed.
-    async fn tell(&self, news: &[News]) -> Vec<FileId> {
+    async fn publish_all(&self, news: &[News]) -> Vec<FileId> {
         let ids: Vec<FileId> = news.iter().map(|one| one.progress.file.clone()).collect();
         let found = deadline::store(self.files.audiences(&ids)).await;
         let Ok(found) = found else {
-            self.tell_later(news);
+            self.publish_later(news);
             return Vec::new();
         };
         let mut failed = Vec::new();
@@ -188,13 +188,13 @@ impl FileService {
                 has_ended || now.writer.as_deref().is_some_and(|by| !self.is_own(by))
             }
             Some(Silence::Everywhere) => has_ended,
-            // The end would not be the last word.
+            // A later event of the other process would follow the end.
             None => is_under_way(one.progress.state) && !is_under_way(now.state),
         }
     }
 
     /// Repeats an announcement that failed, unless there is a newer one.
-    fn tell_later(&self, news: &[News]) {
+    fn publish_later(&self, news: &[News]) {
         let silent_at = self.clock.now().moment.plus(SILENCE);
         let mut all = self.progress.0.lock();
         for one in news {
@@ -239,7 +239,7 @@ impl FileService {
         }
     }
 
-    /// Takes over uploads whose process is gone, to tell that they failed.
+    /// Takes over uploads of dead processes, to publish that they failed.
     pub async fn find_lost(&self) {
         let Ok(lost) = deadline::store(self.files.lost_uploads(AT_ONCE)).await else {
             return;

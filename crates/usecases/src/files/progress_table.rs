@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 pub(super) struct Entry {
     pub(super) progress: FileProgress,
-    /// Whether it is news.
+    /// Whether it changed since the last event.
     pub(super) is_new: bool,
     pub(super) silent_at: Moment,
     /// When the uploader's nodes were last notified that the upload continues.
@@ -24,12 +24,12 @@ pub(super) struct Entry {
 /// Receivers who got no final event of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Silence {
-    /// This process. Another one may have gone on with it.
+    /// Those of this process. Another process may have continued the upload.
     Here,
     /// All receivers: the process that announced it died.
     Everywhere,
 }
 
-/// Uploads that are under way on this node.
+/// Running uploads of this node.
 #[derive(Default)]
 pub(super) struct ProgressTable(pub(super) Mutex<HashMap<FileId, Entry>>);

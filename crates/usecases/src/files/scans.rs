@@ -1,4 +1,4 @@
-//! Files that the operator's scanner decides about before anybody may have them.
+//! Files that the operator's scanner checks before others may download them.
 
 use super::service::{FileService, no_file};
 use crate::deadline;
@@ -9,7 +9,7 @@ use lamplight_domain::identity::FileId;
 use std::time::Duration;
 
 impl FileService {
-    /// Takes files that wait for the scanner, or whose bytes it condemned.
+    /// Claims files that wait for the scanner, or whose bytes are to be deleted after its verdict.
     ///
     /// # Errors
     /// When the store fails.
@@ -21,7 +21,7 @@ impl FileService {
         deadline::store(self.files.claim_scans(lease, limit)).await
     }
 
-    /// Goes on with a file that was claimed.
+    /// Extends the lease of a claimed file.
     ///
     /// # Errors
     /// When the store fails.
@@ -29,7 +29,7 @@ impl FileService {
         deadline::store(self.files.renew_scan(id, lease)).await
     }
 
-    /// Notes the scanner's verdict, and tells it: the uploader too, who waits for it.
+    /// Stores the scanner's verdict and publishes it, also to the uploader.
     ///
     /// # Errors
     /// `not_found` where the file was deleted meanwhile, or when the store fails.
@@ -42,7 +42,7 @@ impl FileService {
         Ok(())
     }
 
-    /// Notes that there was no verdict. The file is claimed again after a pause.
+    /// Records that there was no verdict. The file is claimed again after a pause.
     ///
     /// # Errors
     /// When the store fails.
@@ -50,7 +50,7 @@ impl FileService {
         deadline::store(self.files.scan_later(id, pause)).await
     }
 
-    /// Notes that the bytes of a file that was refused are gone.
+    /// Records that the bytes of a refused file are deleted.
     ///
     /// # Errors
     /// When the store fails.

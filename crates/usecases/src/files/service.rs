@@ -22,7 +22,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::OnceCell;
 
-/// A day in milliseconds: the time of the quota, and how long a file that was not sent is kept.
+/// A day in milliseconds: the time of the quota, and how long an unsent file is stored.
 pub(super) const DAY: i64 = 24 * 3_600 * 1_000;
 
 /// The operator's limits.
@@ -176,7 +176,7 @@ impl FileService {
         })
     }
 
-    /// A file of the caller's own, whatever its state, while the caller is in its conversation.
+    /// A file that the caller owns, in any state, while the caller is a member of its conversation.
     ///
     /// # Errors
     /// `not_found` where there is none.
@@ -190,9 +190,9 @@ impl FileService {
     /// A file whose bytes the caller may have now.
     ///
     /// # Errors
-    /// `not_found` where there is none. `forbidden` where its owner has blocked the caller, in a
-    /// conversation of the two: what was sent before is the owner's again. The one who blocked keeps
-    /// what they got.
+    /// `not_found` if there is none. `forbidden` if its owner has blocked the caller, in their direct
+    /// conversation: a block also withdraws files sent before. The owner still has access to the
+    /// caller's files.
     pub async fn readable(&self, caller: &Caller, id: &FileId) -> Result<StoredFile, Refusal> {
         let user = caller.user()?;
         self.limits.admit(Budget::Lookup, caller)?;

@@ -1,5 +1,5 @@
-//! `sharing_file` among the activities of those who upload. The node of an upload tells the nodes of
-//! the uploader's sessions, again and again, and these note it until they hear nothing more.
+//! The activity `sharing_file` of users who upload. The node of an upload repeats an event to the
+//! nodes of the uploader's sessions, and these show the activity until the events stop.
 
 use super::service::FileService;
 use super::sharing_table::Upload;
@@ -9,11 +9,12 @@ use std::time::Duration;
 
 /// The interval between two events of a running upload.
 pub(super) const AGAIN: Duration = Duration::from_secs(10);
-/// After so long without one, its node is gone: longer than an upload may be silent after the pause.
+/// Without an event for this long, the node of the upload has died: longer than an upload may be
+/// silent after the interval.
 const LOST: Duration = Duration::from_secs(45);
 /// How long after the end of an upload another node may still report that it continues.
 const LATE: Duration = Duration::from_secs(5);
-/// Users whose uploads are noted. Beyond that, some are not.
+/// The maximum number of users whose uploads are recorded; further ones are ignored.
 const MOST: usize = 10_000;
 
 impl FileService {
@@ -29,14 +30,14 @@ impl FileService {
         if is_active && uploads.files.get(file).is_some_and(has_ended) {
             return;
         }
-        // Sessions that began since the last time do not have it.
+        // Sessions that began since the last event do not show it.
         uploads.is_news |= is_active || uploads.is_sharing();
         let until = now.plus(if is_active { LOST } else { LATE });
         let upload = Upload { is_active, until };
         uploads.files.insert(file.clone(), upload);
     }
 
-    /// Brings what is shown of those who upload up to date. [`FileService::run_progress`] repeats it.
+    /// Updates the activities of users who upload. [`FileService::run_progress`] repeats it.
     pub async fn show_sharing(&self) {
         let now = self.clock.now().moment;
         let mut news = Vec::new();
@@ -49,11 +50,11 @@ impl FileService {
             }
             !uploads.files.is_empty()
         });
-        // At once, so that a slow store delays all of them once.
+        // Concurrently, so that a slow store delays all of them once.
         let shown = news.into_iter().map(async |(user, is_sharing)| {
             let set = self.presence.set_sharing(&user, is_sharing);
             if deadline::store(set).await.is_err() && !is_sharing {
-                // Tried again: nothing else would take it away before the sessions end.
+                // Retried: otherwise the activity would stay until the sessions end.
                 let mut all = self.sharing.0.lock();
                 all.entry(user).or_default().is_news = true;
             }

@@ -11,10 +11,10 @@ use std::time::Duration;
 const AT_ONCE: usize = 100;
 /// The pause between two sweeps.
 const PAUSE: Duration = Duration::from_secs(10);
-/// Bytes are deleted once more after so long: a request that was under way may write some after the
-/// first time, and a store may take long to get them.
+/// Bytes are deleted once more after this time, in milliseconds: a running request may write some
+/// after the first deletion, and a store may receive them late.
 const AGAIN: i64 = 10 * 60 * 1_000;
-/// Files that are to be deleted once more, at most. A restart forgets them.
+/// The maximum number of files that wait for the second deletion. A restart forgets them.
 const MOST: usize = 10_000;
 
 impl FileService {

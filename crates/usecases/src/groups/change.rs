@@ -26,7 +26,7 @@ impl GroupService {
         }
         if let GroupAction::Add(users) = &action {
             if users.is_empty() {
-                return Err(Refusal::invalid("userIds names nobody."));
+                return Err(Refusal::invalid("userIds is empty."));
             }
             self.check_count(users.len())?;
             if !sender.is_host() {
@@ -88,9 +88,9 @@ pub(crate) fn refused(why: GroupRefused) -> Refusal {
         GroupRefused::NoMember => {
             Refusal::new(Code::NotFound, "There is no such member in this group.")
         }
-        GroupRefused::LastOwner => {
-            Refusal::invalid("This is the last owner of the group. Make somebody else one first.")
-        }
+        GroupRefused::LastOwner => Refusal::invalid(
+            "This is the last owner of the group. Make another member an owner first.",
+        ),
         GroupRefused::TooManyMembers => Refusal::new(Code::TooLong, "The group is full."),
     }
 }

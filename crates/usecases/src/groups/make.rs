@@ -20,7 +20,7 @@ impl GroupService {
         members.dedup();
         if members.len() < 2 {
             return Err(Refusal::invalid(
-                "A group has at least two members: memberIds names nobody besides you.",
+                "A group has at least two members: memberIds names no other user.",
             ));
         }
         self.check_count(members.len())?;

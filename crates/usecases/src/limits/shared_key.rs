@@ -1,4 +1,4 @@
-//! The keys of limits as texts, which nodes tell each other.
+//! The keys of limits as texts, which nodes exchange.
 
 use lamplight_domain::identity::UserId;
 use std::net::IpAddr;

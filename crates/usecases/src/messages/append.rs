@@ -1,4 +1,4 @@
-//! Appends an entry to a log, for every kind of write, and refuses in words what the store refuses.
+//! Appends an entry to a log, for every kind of write, and turns refusals of the store into sentences.
 
 use super::service::MessageService;
 use crate::caller::Caller;

@@ -1,4 +1,4 @@
-//! Receipts: how others learn of read and delivered marks.
+//! Receipts: events about read and delivered marks for other members.
 
 use crate::ports::{EventBus, MarkUpdate};
 use lamplight_domain::event::Event;

@@ -82,7 +82,7 @@ pub trait Accounts: Send + Sync + 'static {
     /// The account of that name, by its key.
     async fn find(&self, username: &str) -> StoreResult<Option<Account>>;
 
-    /// The account of a user, with its username.
+    /// The account of a user, with its user name.
     async fn account_of(&self, user: &UserId) -> StoreResult<Option<(String, Account)>>;
 
     /// Whether the account of that name had a sign-in from this network at `since` or later.
@@ -173,7 +173,7 @@ pub trait Accounts: Send + Sync + 'static {
     /// The deletion was announced to all nodes: deletes the digests of its ended sessions.
     async fn deletion_announced(&self, user: &UserId) -> StoreResult<()>;
 
-    /// Nothing is left to do.
+    /// No work remains.
     async fn finish_deletion(&self, user: &UserId) -> StoreResult<()>;
 
     /// The user's messages among the next `entries` entries of all logs after a position.

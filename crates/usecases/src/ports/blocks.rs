@@ -16,7 +16,7 @@ pub enum BlockOutcome {
     Deleted,
 }
 
-/// Whether a block holds in a conversation.
+/// Whether a block applies in a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlockState {
     /// It is not direct: in groups nothing is hidden, also in a group that has shrunk to two.
@@ -74,7 +74,7 @@ pub trait Blocks: Send + Sync + 'static {
     /// their ids.
     async fn between(&self, user: &UserId, others: &[UserId]) -> StoreResult<Vec<UserId>>;
 
-    /// Whether a block holds in a conversation of a user; [`BlockState::Group`] if there is none.
+    /// Whether a block applies in a conversation of a user; [`BlockState::Group`] if there is none.
     async fn block_state(
         &self,
         user: &UserId,

@@ -8,8 +8,8 @@ use lamplight_domain::identity::UserId;
 #[derive(Clone, Debug)]
 pub enum BusMessage {
     Event(Event),
-    /// Events were lost on the way to this subscriber, durable ones perhaps. It takes a new
-    /// snapshot of what it follows; entries of logs are read from the store.
+    /// Events to this subscriber were lost, durable ones perhaps. It takes a new snapshot of what it
+    /// follows; entries of logs are read from the store.
     Lagged,
 }
 
@@ -26,7 +26,7 @@ pub trait EventBus: Send + Sync + 'static {
     /// Passes an event to every subscriber on every node. Never blocks for long.
     fn publish(&self, event: Event);
 
-    /// Calls `subscriber` for what is published from now on, until the subscription is dropped.
+    /// Calls `subscriber` for each later event, until the subscription is dropped.
     #[must_use = "dropping the subscription ends it"]
     fn subscribe(&self, subscriber: Subscriber) -> Subscription;
 
@@ -45,8 +45,8 @@ pub trait EventBus: Send + Sync + 'static {
         Box::pin(std::future::ready(true))
     }
 
-    /// Whether events of other nodes reach this one as far as is known. `Lagged` follows after a
-    /// time in which they did not.
+    /// Whether events of other nodes reach this one, as far as it knows. `Lagged` follows after a
+    /// time without them.
     fn is_healthy(&self) -> bool {
         true
     }
@@ -78,7 +78,7 @@ impl Attachment {
     }
 }
 
-/// A subscriber's place on the bus, given up when this is dropped.
+/// A subscription, which ends when this is dropped.
 pub struct Subscription(Option<Box<dyn FnOnce() + Send + Sync>>);
 
 impl Subscription {

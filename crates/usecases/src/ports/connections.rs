@@ -14,7 +14,7 @@ pub struct WatchedPresence {
     /// `None` if shown as offline.
     pub shown: Option<Arc<Presence>>,
     /// The version of this state, compared with other versions of this user only. Of a user who is
-    /// shown as offline, the presence store knows it: [`ConnectionRegistry::watch`] answers 0.
+    /// shown as offline, the presence store has it: [`ConnectionRegistry::watch`] returns 0.
     pub version: u64,
     /// Whether the user looks offline because they have blocked the watcher; `version` is then the
     /// one since which they do, and `shown` is `None`.
@@ -33,7 +33,7 @@ pub trait ConnectionRegistry: Send + Sync + 'static {
     fn admit(&self, session: &ConnectionId, user: &UserId) -> bool;
     /// Resolves once the events of a user who was admitted reach this node, which takes a moment
     /// for a user's first socket on one of many nodes. `None` if they do already. A sync before that
-    /// could miss what comes between.
+    /// could miss events in between.
     fn attached(&self, user: &UserId) -> Option<BoxFuture<'static, ()>> {
         let _ = user;
         None
@@ -41,13 +41,13 @@ pub trait ConnectionRegistry: Send + Sync + 'static {
     /// Subscribes a socket to the roster in this mode, with a fresh snapshot. `false` if the socket is
     /// not connected: the caller has to undo what it did for it.
     fn follow(&self, session: &ConnectionId, mode: Mode) -> bool;
-    /// From now on these users look offline to the sockets of a user, each since a version, and all
-    /// others do not. Sockets that follow or watch them get the difference. Nothing is done if a read
-    /// with a later ticket was applied to this user before.
+    /// Sets the users who look offline to the sockets of a user, each since a version. Sockets that
+    /// follow or watch them get the difference. Ignored if a read with a later ticket was applied to
+    /// this user before.
     fn hide(&self, from: &UserId, ticket: HiddenTicket, hidden: HashMap<UserId, u64>) {
         let _ = (from, ticket, hidden);
     }
-    /// A ticket for [`hide`](Self::hide), to be taken before the read begins.
+    /// A ticket for [`hide`](Self::hide); take it before the read begins.
     fn hidden_ticket(&self) -> HiddenTicket {
         HiddenTicket::default()
     }
@@ -56,8 +56,8 @@ pub trait ConnectionRegistry: Send + Sync + 'static {
     fn set_privacy(&self, user: &UserId, privacy: Privacy, revision: u64) {
         let _ = (user, privacy, revision);
     }
-    /// How many changes of what users keep from others have reached this node, also of users without a
-    /// socket here.
+    /// How many changes of privacy settings have reached this node, also of users without a socket
+    /// here.
     fn privacy_changes(&self) -> u64 {
         0
     }

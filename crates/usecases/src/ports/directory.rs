@@ -100,7 +100,7 @@ pub trait Directory: Send + Sync + 'static {
         at: Timestamp,
     ) -> StoreResult<(Person, ProfileWrite)>;
 
-    /// Saves a manual status under a new revision, higher than all before. The person is known.
+    /// Saves a manual status of a known user under a new revision, higher than all before.
     /// Unless the status is invisible at `at`, the marks that others see advance to the true ones in
     /// the same transaction; answers with those that moved.
     async fn set_status(
@@ -129,7 +129,7 @@ pub trait Directory: Send + Sync + 'static {
     /// When each of these was last seen.
     async fn last_seen(&self, users: &[UserId]) -> StoreResult<Vec<Option<Timestamp>>>;
 
-    /// Users whose name, id or username contains `query` by [`search_key`], in the order of their
+    /// Users whose name, id or user name contains `query` by [`search_key`], in the order of their
     /// names; all users if the query's key is empty.
     ///
     /// [`search_key`]: lamplight_domain::text::search_key

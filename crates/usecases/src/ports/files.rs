@@ -59,11 +59,11 @@ pub struct Examined {
     pub state: FileState,
 }
 
-/// A file that waits for the operator's scanner, or that was refused and whose bytes are to be deleted.
+/// A file that waits for the operator's scanner, or a refused file whose bytes are to be deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileScan {
     pub file: StoredFile,
-    /// How often it was sent in vain.
+    /// How often scanning it failed.
     pub failures: u32,
 }
 
@@ -83,7 +83,7 @@ pub enum Claim {
     Claimed(Claimed),
     /// Another process writes it.
     Held,
-    /// It is no upload any more: whole, refused, deleted.
+    /// The upload has ended: it is complete, refused or deleted.
     Ended,
 }
 
@@ -204,7 +204,7 @@ pub trait Files: Send + Sync + 'static {
     async fn create(&self, file: NewFile, quota: Option<FileQuota>) -> Result<(), NewFileError>;
 
     /// A file, `None` if there is none, if it is deleted, or if the caller is not a member of its
-    /// conversation now. It says whether a block withholds it from the caller now.
+    /// conversation now. The file states whether a block withholds it from the caller.
     async fn file(&self, caller: &UserId, id: &FileId) -> StoreResult<Option<StoredFile>>;
 
     /// Files of these kinds that the messages of a conversation have, those that the caller may have
@@ -223,9 +223,9 @@ pub trait Files: Send + Sync + 'static {
     ) -> StoreResult<Option<SentFiles>>;
 
     /// Claims an upload for a process, which is named by `run`. A process that claims it after
-    /// another one gets a generation of its own; what the other one still notes is refused then.
+    /// another one gets a new generation; later writes of the other one are refused.
     /// Unless `is_forced`, a claim that was not released is respected. The claims of one process
-    /// succeed: it keeps its requests apart itself.
+    /// succeed: the process itself separates its requests.
     async fn claim(&self, id: &FileId, run: &str, is_forced: bool) -> StoreResult<Claim>;
 
     /// Records that a process stopped writing, unless another process has claimed the upload since.
@@ -243,7 +243,7 @@ pub trait Files: Send + Sync + 'static {
     /// found. Ignores files that are not uploads any more.
     async fn watch_uploads(&self, ids: &[FileId], lease: Option<Duration>) -> StoreResult<()>;
 
-    /// Takes uploads whose lease is over: each is found once.
+    /// Returns uploads whose lease has ended, each once.
     async fn lost_uploads(&self, limit: usize) -> StoreResult<Vec<StoredFile>>;
 
     /// Stores the metadata of a completely received upload. A file in [`FileState::Processing`] then
@@ -262,11 +262,11 @@ pub trait Files: Send + Sync + 'static {
         limit: usize,
     ) -> StoreResult<usize>;
 
-    /// Files that are deleted, and whose bytes may still be there.
+    /// Deleted files whose bytes may still exist.
     async fn deleted(&self, limit: usize) -> StoreResult<Vec<DeletedFile>>;
 
-    /// Notes that the bytes of deleted files are gone. The records of those that began before a time
-    /// are removed; later ones still count for the quota.
+    /// Records that the bytes of files are deleted. The records of files that began before a time are
+    /// removed; later ones still count for the quota.
     async fn forget(&self, gone: &[FileId], began_before: Timestamp) -> StoreResult<()>;
 
     /// Claims files that wait for the scanner, or that it refused and whose bytes are not deleted yet,
@@ -276,17 +276,17 @@ pub trait Files: Send + Sync + 'static {
     /// Extends the lease of a file that was claimed.
     async fn renew_scan(&self, id: &FileId, lease: Duration) -> StoreResult<()>;
 
-    /// Notes the scanner's verdict on a file that waits for it: [`FileState::Ready`], or another state,
-    /// and then its bytes are to be deleted. `false` if it did not wait any more.
+    /// Stores the scanner's verdict on a waiting file: [`FileState::Ready`], or another state, after
+    /// which its bytes are to be deleted. `false` if it was not waiting.
     async fn scanned(&self, id: &FileId, state: FileState, at: Timestamp) -> StoreResult<bool>;
 
-    /// Notes that a file was sent in vain. It is claimed again after a pause.
+    /// Records that scanning a file failed. It is claimed again after a pause.
     async fn scan_later(&self, id: &FileId, pause: Duration) -> StoreResult<()>;
 
-    /// Notes that the bytes of a file that was refused are gone.
+    /// Records that the bytes of a refused file are deleted.
     async fn scan_is_over(&self, id: &FileId) -> StoreResult<()>;
 
-    /// Registers a picture of an account or of a group, before its bytes are there.
+    /// Registers a picture of an account or of a group, before its bytes are stored.
     async fn add_avatar(
         &self,
         id: &FileId,
@@ -298,7 +298,7 @@ pub trait Files: Send + Sync + 'static {
     /// Pictures in the order of their ids, after one.
     async fn avatars(&self, after: Option<&FileId>, limit: usize) -> StoreResult<Vec<Avatar>>;
 
-    /// Removes the records of pictures whose bytes are gone.
+    /// Removes the records of pictures whose bytes are deleted.
     async fn forget_avatars(&self, gone: &[FileId]) -> StoreResult<()>;
 
     /// The store's secret, with which addresses are signed.

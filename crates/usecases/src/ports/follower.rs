@@ -19,7 +19,7 @@ pub struct CommittedEntry {
     pub entry: Entry,
 }
 
-/// Entries of one conversation, one after the other in its log, without what they say.
+/// Consecutive entries of one conversation, without their content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommittedSeqs {
     pub conversation: ConversationId,

@@ -1,4 +1,4 @@
-//! Last-seen times on their way from the presence store to the directory.
+//! Last-seen times that the presence store has and the directory does not have yet.
 
 use lamplight_domain::identity::UserId;
 use lamplight_domain::presence::Offline;
@@ -38,7 +38,7 @@ impl LastSeenQueue {
         self.pending.lock().get(user).copied()
     }
 
-    /// The number of users that wait.
+    /// The number of waiting users.
     #[must_use]
     pub fn len(&self) -> usize {
         self.pending.lock().len()

@@ -170,17 +170,17 @@ impl From<(ConversationId, u64)> for SyncPosition {
 pub struct SyncPage {
     /// The entries after what the client has, oldest first; with `reset` the newest ones.
     pub entries: Vec<Entry>,
-    /// The client's entry is not in this log, because the store went back in time. The client drops
-    /// what it holds of it.
+    /// The client's entry is not in this log, because an older state of the store was restored. The
+    /// client drops its entries of the log.
     pub reset: bool,
-    /// The newest `seq` there is.
+    /// The newest `seq`.
     pub head_seq: u64,
     /// The caller's read mark.
     pub read_seq: u64,
-    /// The visible marks of all members. The read mark of who hides theirs is 0, and so are those of all
-    /// for a caller who does.
+    /// The visible marks of all members. The read marks of members who hide theirs are 0, and all are
+    /// for a caller who hides theirs.
     pub receipts: Vec<Receipt>,
-    /// The oldest `seq` that is still kept.
+    /// The oldest `seq` that is still stored.
     pub first_seq: u64,
     /// There are more entries after these.
     pub has_more: bool,
@@ -215,7 +215,7 @@ pub struct MarkUpdate {
 /// Lists and pages, here and in the [`Directory`](super::Directory), are bounded in bytes besides
 /// their `limit`: where the answer would be longer than
 /// [`ANSWER_BYTES`](crate::weight::ANSWER_BYTES), the store returns the nearest part, at least one
-/// item, and says that there is more.
+/// item, and reports that there is more.
 #[async_trait]
 pub trait Messages: Send + Sync + 'static {
     /// Appends an entry. Its place among this process' other appends is settled when this is
@@ -228,13 +228,12 @@ pub trait Messages: Send + Sync + 'static {
     /// After the commit and in its order, an [`Event::Appended`] that leaves out the connection
     /// `except` goes to the bus; a duplicate is not published again. If the sender's marks pass
     /// entries of others, an [`Event::Receipt`] follows, and an [`Event::ConversationChanged`] for
-    /// the sender's own devices, each only if it is news. After a deletion follows an
+    /// the sender's own devices, each only if something changed. After a deletion follows an
     /// [`Event::ConversationChanged`] for all members.
     ///
     /// A change keeps [`Messages::messages`] in step in the same transaction. A deletion also blanks
     /// the entries of the message and of its edits; a repetition of the writes that made them is
-    /// still a duplicate. What would change
-    /// nothing is not appended.
+    /// still a duplicate. A change without effect is not appended.
     ///
     /// A sender that the store does not know fails with [`AppendError::NotFound`].
     ///
@@ -248,7 +247,7 @@ pub trait Messages: Send + Sync + 'static {
     ) -> BoxFuture<'static, Result<Appended, AppendError>>;
 
     /// Appends the deletion of a message whose author deleted their account: as
-    /// [`Messages::append`], wherever the author is a member no longer, or was not when it was sent.
+    /// [`Messages::append`], also if the author is no longer a member, or was not at the time.
     fn erase(&self, deletion: NewEntry) -> BoxFuture<'static, Result<Appended, AppendError>>;
 
     /// Messages of a part of a log as they are now, `None` if there is no such log for this caller.
@@ -383,9 +382,9 @@ pub trait Messages: Send + Sync + 'static {
     /// The one conversation of two people, if there is one.
     async fn direct(&self, caller: &UserId, other: &UserId) -> StoreResult<Option<Conversation>>;
 
-    /// Finds or makes the one conversation of two people, both known to the directory; `new` is its
-    /// id if it is made. `true` if it was made. Safe to call at once from both sides. `None`, and nothing
-    /// is made, where one of them has deleted their account.
+    /// Finds or creates the one conversation of two people, both known to the directory; `new` is the
+    /// id of a created one, for which it returns `true`. Safe to call concurrently for both. `None`
+    /// if one of them has deleted their account.
     async fn ensure_direct(
         &self,
         caller: &UserId,
@@ -394,16 +393,16 @@ pub trait Messages: Send + Sync + 'static {
         at: Timestamp,
     ) -> StoreResult<Option<(Conversation, bool)>>;
 
-    /// Makes a conversation under the host application's id, or changes who is in it, as
+    /// Creates a conversation under the host application's id, or changes its members, as
     /// [`Groups::change_group`](super::Groups::change_group) does with
     /// [`GroupAction::Replace`](lamplight_domain::group::GroupAction::Replace); its log begins
-    /// empty. One that has, or ever gets, other than two members is a group. Whoever the
-    /// directory does not know gets a bare profile; deleted accounts are left out that are not in it.
-    /// Answers with everyone who is, or was until now, in it, and whether anything changed. A new one is told to its members.
+    /// empty. One that has, or ever gets, other than two members is a group. Users
+    /// whom the directory does not know get bare profiles; deleted accounts are not added. Returns
+    /// the current and the former members, and whether anything changed. A new conversation is
+    /// published to its members.
     ///
-    /// One made for two people who have none yet is the one that [`Messages::ensure_direct`] finds.
-    /// When the members of that one change, it is no longer found: nobody is led into a
-    /// conversation with a third in it.
+    /// [`Messages::ensure_direct`] finds one that was created for two people who had none. When its
+    /// members change, it is no longer found, so that a message to one user never reaches a third.
     async fn put_conversation(
         &self,
         conversation: &ConversationId,
@@ -416,7 +415,7 @@ pub trait Messages: Send + Sync + 'static {
     /// for them.
     ///
     /// The same transaction reads the status in the directory: while it is invisible, and its
-    /// `until` has not passed at `at`, the visible marks stand still. Otherwise they catch up with
+    /// `until` has not passed at `at`, the visible marks do not move. Otherwise they catch up with
     /// the true ones.
     async fn mark_read(
         &self,

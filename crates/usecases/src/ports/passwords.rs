@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use std::net::IpAddr;
 
-/// The priority of a password in the queue for hashing. The queue is bounded, networks take turns,
-/// and networks that have signed in to the account before come first.
+/// The priority of a password in the queue for hashing. The queue is bounded, serves networks
+/// round robin, and prefers networks that have signed in to the account before.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HashFor {
     pub address: Option<IpAddr>,

@@ -12,13 +12,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How one user is shown, read in one step with the version that it holds at.
+/// The visible state of one user, read in one step with its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresenceState {
     /// `None` if shown as offline.
     pub shown: Option<Arc<Presence>>,
     /// At least as high as every version that this user had until now, and lower than every later
-    /// one. It says nothing of any other user.
+    /// one. It is unrelated to versions of other users.
     pub version: u64,
 }
 
@@ -41,8 +41,8 @@ pub trait PresenceStore: Send + Sync + 'static {
     async fn renew_lease(&self) -> StoreResult<NodeLease>;
     /// Ends this node's lease at a stop. Sessions that it has not closed end after the grace period.
     async fn release_lease(&self) -> StoreResult<()>;
-    /// Closes what nodes left behind whose lease has lapsed; answers with their leases. Every node
-    /// calls it on a timer, and each lease is swept by one of them.
+    /// Closes the sessions of nodes whose lease has lapsed; returns these leases. Every node calls it
+    /// on a timer, and one of them sweeps each lease.
     async fn sweep_expired(&self) -> StoreResult<Vec<NodeLease>>;
     /// A session begins, or announces itself again. It belongs to the node that announced it last:
     /// late calls of another node for it do nothing.
@@ -63,14 +63,14 @@ pub trait PresenceStore: Send + Sync + 'static {
         session: &ConnectionId,
         activity: Option<Activity>,
     ) -> StoreResult<()>;
-    /// Whether a user uploads a file, which is shown by [`Activity::sharing_file`]. It is noted of the
-    /// sessions that this node has of the user at this moment, beside their own activities.
+    /// Whether a user uploads a file, which [`Activity::sharing_file`] shows. It applies to the current
+    /// sessions of the user on this node, beside their own activities.
     async fn set_sharing(&self, user: &UserId, is_sharing: bool) -> StoreResult<()>;
     /// A profile changed.
     async fn set_profile(&self, profile: Profile) -> StoreResult<()>;
-    /// How a user is shown, `None` if as offline.
+    /// The visible state of a user, `None` if offline.
     async fn get(&self, user: &UserId) -> StoreResult<Option<Arc<Presence>>>;
-    /// How each of these is shown, in the order asked.
+    /// The visible state of each of these users, in the same order.
     async fn states(&self, users: &[UserId]) -> StoreResult<Vec<PresenceState>>;
     /// Users who are shown as online, without those in `except`, each on one page only, however they
     /// change meanwhile. Neither the items nor the cursor depend on users in `except`. A page has at most `limit` entries and at most
@@ -98,6 +98,6 @@ pub trait PresenceStore: Send + Sync + 'static {
     /// When the users whose presence this node ended were last seen, until the directory has it. The
     /// store decides the time; [`Handler::run_background`](crate::Handler::run_background) writes it.
     fn last_seen(&self) -> &LastSeenQueue;
-    /// Whether answers hold this node's own view only, because the shared store is out of reach.
+    /// Whether answers contain this node's own view only, because the shared store is unreachable.
     fn is_degraded(&self) -> bool;
 }

@@ -48,7 +48,7 @@ pub struct NewSubscription {
     pub target: PushTarget,
     /// Whether what is sent has texts and names.
     pub content: bool,
-    /// The public key of the server that it was made for; the present one if left out.
+    /// The public key of the server that it was made for; the current one if omitted.
     pub key: Option<Arc<str>>,
 }
 
@@ -111,13 +111,13 @@ pub struct PushStep {
     pub newest: CommitPosition,
     /// Messages were queued for a subscription.
     pub has_queued: bool,
-    /// There may be more entries: the step was as long as one may be.
+    /// There may be more entries: the step was of the maximum length.
     pub is_full: bool,
     /// Another node moved the position meanwhile.
     pub is_outrun: bool,
 }
 
-/// How much waits to be sent.
+/// Counts of subscriptions and waiting jobs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PushCounts {
     pub subscriptions: u64,
@@ -138,11 +138,11 @@ pub trait PushSubscriptions: Send + Sync + 'static {
     /// wins.
     async fn push_key(&self, new: &PushKey, at: Timestamp) -> StoreResult<PushKey>;
 
-    /// From now on `new` is the key for new subscriptions. Earlier subscriptions keep theirs.
+    /// Makes `new` the key for new subscriptions. Earlier subscriptions keep theirs.
     async fn replace_push_key(&self, new: &PushKey, at: Timestamp) -> StoreResult<()>;
 
-    /// Stores a subscription. Of the same user and endpoint it replaces the earlier one and keeps what
-    /// waits; of another user it ends the earlier one. Past `most` of one user, the oldest end.
+    /// Stores a subscription. It replaces an earlier one of the same user and endpoint with its waiting
+    /// messages, and ends one of another user. Past `most` of one user, the oldest end.
     async fn subscribe(
         &self,
         new: NewSubscription,
@@ -150,10 +150,10 @@ pub trait PushSubscriptions: Send + Sync + 'static {
         at: Timestamp,
     ) -> StoreResult<SubscribeOutcome>;
 
-    /// Ends the subscription of a user with this endpoint, and what waits for it.
+    /// Ends the subscription of a user with this endpoint, and its waiting messages.
     async fn unsubscribe(&self, user: &UserId, endpoint: &str) -> StoreResult<()>;
 
-    /// Ends a subscription that the push service does not know any more, if its endpoint is still this.
+    /// Ends a subscription that the push service no longer knows, if it still has this endpoint.
     async fn end_subscription(&self, id: i64, endpoint: &str) -> StoreResult<()>;
 
     /// Queues the messages among at most `limit` further entries: for each subscription of a member
@@ -202,21 +202,21 @@ pub struct PushContent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PushOutcome {
     Sent,
-    /// The push service does not know the subscription any more, or it can never be reached.
+    /// The push service no longer knows the subscription, or its address is not allowed.
     Gone,
-    /// It is longer than the push service takes.
+    /// It is longer than the push service accepts.
     TooLarge,
     /// It may work later: after this time, if the push service says when.
     Later {
         after: Option<Duration>,
         why: String,
     },
-    /// The push service refuses it, and says so.
+    /// The push service refuses it, with this reason.
     Refused(String),
 }
 
 /// Sends notices to devices: Web Push. Another kind of push service (FCM, APNs, a webhook) is another
-/// sender, which takes endpoints of its own.
+/// sender, with its own kind of endpoints.
 #[async_trait]
 pub trait PushSender: Send + Sync + 'static {
     /// A new key pair.

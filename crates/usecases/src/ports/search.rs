@@ -30,7 +30,7 @@ pub struct IndexProgress {
     pub position: CommitPosition,
     /// There are more entries after them.
     pub is_behind: bool,
-    /// The position of the newest entry, as far as is known.
+    /// The position of the newest known entry.
     pub newest: CommitPosition,
     /// The result of the step.
     pub step: IndexStep,
@@ -46,7 +46,7 @@ pub enum IndexStep {
     Moved,
     /// The index advanced by a full step. Further entries are readable.
     Full,
-    /// Nothing, since somebody else moved the index meanwhile.
+    /// Nothing, since another process moved the index meanwhile.
     Outrun,
 }
 
@@ -61,7 +61,7 @@ pub enum IndexStep {
 pub trait MessageSearch: Send + Sync + 'static {
     /// Messages as they are now, in conversations that the caller is a member of now, newest first.
     /// A page can have fewer than `limit`, even none, and a cursor: then there may be more. `None`
-    /// where the caller has no conversation with the id that is asked for.
+    /// if the caller has no conversation with the requested id.
     ///
     /// Of a caller in more than [`MOST_CONVERSATIONS`](crate::search_index::MOST_CONVERSATIONS), those
     /// with the newest entries are searched, unless one is named.

@@ -20,7 +20,7 @@ pub trait SharedLimits: Send + Sync + 'static {
     /// Notes uses that this node has admitted.
     fn add(&self, rule: SharedRule, key: &str, uses: u32);
 
-    /// How long the key has to wait because of the uses on all nodes, as far as this node knows.
+    /// The wait of the key by the uses on all nodes that this node knows.
     fn wait(&self, rule: SharedRule, key: &str) -> Option<Duration>;
 
     /// Sets how many connections an address has on this node.

@@ -26,10 +26,10 @@ pub enum PresenceCommand {
     Heartbeat {
         active: bool,
     },
-    /// The socket has its connection back and had announced its user before: it kept everything
-    /// but its place among those online.
+    /// The connection of a socket that had joined was recovered: the socket kept everything except
+    /// its session in the presence store.
     Resume,
-    /// The socket's connection is gone.
+    /// The socket's connection was lost or closed.
     Leave {
         reason: OfflineReason,
     },

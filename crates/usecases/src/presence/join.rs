@@ -129,8 +129,8 @@ impl PresenceService {
         resume.await
     }
 
-    /// How many changes of what users keep from others, or of blocks, have reached this node. `None` where
-    /// those of this user do not reach it yet.
+    /// How many changes of privacy settings or blocks have reached this node. `None` if those of this
+    /// user do not reach it yet.
     fn privacy_changes_seen(&self, user: &UserId) -> Option<u64> {
         let is_attached = self.connections.attached(user).is_none();
         is_attached.then(|| self.connections.privacy_changes())

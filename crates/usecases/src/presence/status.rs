@@ -56,7 +56,7 @@ impl PresenceService {
             .as_ref()
             .and_then(|activity| activity.conversation.as_ref())
         {
-            // It may not tell whether a conversation exists that the caller may not see.
+            // The refusal must not reveal whether a conversation exists that the caller may not see.
             members_for(&*self.messages, user, conversation).await?;
         }
         // Do not show the conversation: all viewers get the same state, and some of them are not

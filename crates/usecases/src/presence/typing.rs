@@ -1,4 +1,4 @@
-//! `typing`: tells the other members; a notice that is not repeated expires.
+//! `typing`: sends a notice to the other members; a notice that is not repeated expires.
 
 use super::service::PresenceService;
 use super::typing_table::Notice;

@@ -20,7 +20,7 @@ pub(crate) struct Notice {
     /// The socket that the notice came by, so that closing one tab does not end the typing in
     /// another.
     pub(crate) session: Option<ConnectionId>,
-    /// Whether blocks hold in the conversation.
+    /// Whether blocks apply in the conversation.
     pub(crate) is_direct: bool,
 }
 
@@ -56,12 +56,12 @@ impl TypingTable {
         self.state.lock().users.values().map(HashMap::len).sum()
     }
 
-    /// For [`start`](Self::start): to be taken before a block is looked for.
+    /// For [`start`](Self::start): read it before the check for blocks.
     pub(crate) fn blocks_made(&self) -> u64 {
         self.state.lock().blocks_made
     }
 
-    /// `false`, and nothing is done, if a block was made since `blocks_made` was taken.
+    /// `false`, without an effect, if a block was made since `blocks_made` was read.
     pub(crate) fn start(
         &self,
         user: &UserId,
@@ -88,12 +88,12 @@ impl TypingTable {
         true
     }
 
-    /// Ends the notices of two people in their direct conversations, because one of them blocks the
-    /// other. Before the block it `is_told`; after it nothing passes, and receivers end what started
-    /// meanwhile by its time.
-    pub(crate) fn end_between(&self, one: &UserId, other: &UserId, is_told: bool) {
+    /// Ends the notices of two users in their direct conversations, because one of them blocks the
+    /// other. Before the block the end `is_published`; after it no event passes, and notices that
+    /// started meanwhile expire at the receivers.
+    pub(crate) fn end_between(&self, one: &UserId, other: &UserId, is_published: bool) {
         let mut state = self.state.lock();
-        state.blocks_made += u64::from(!is_told);
+        state.blocks_made += u64::from(!is_published);
         let mut ended = Vec::new();
         for (user, other) in [(one, other), (other, one)] {
             let Some(conversations) = state.users.get_mut(user) else {
@@ -109,7 +109,7 @@ impl TypingTable {
             }
         }
         drop(state);
-        for (user, conversation, to) in ended.into_iter().filter(|_| is_told) {
+        for (user, conversation, to) in ended.into_iter().filter(|_| is_published) {
             self.publish(user, conversation, to, false, self.clock.now().wall);
         }
     }

@@ -12,7 +12,7 @@ pub enum PushCommand {
         target: PushTarget,
         /// Whether what is sent has texts and names.
         content: bool,
-        /// The public key that the browser subscribed with; the present one if left out.
+        /// The public key that the browser subscribed with; the current one if omitted.
         key: Option<Arc<str>>,
     },
     Unsubscribe {

@@ -15,7 +15,7 @@ use lamplight_domain::time::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long to wait until it is looked again whether somebody is active: longer and longer.
+/// The pause until the next check whether the user is active; it grows.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 const LOOK_AGAIN_AT_MOST: Duration = Duration::from_secs(30);
 
@@ -27,7 +27,7 @@ pub(super) enum Decision {
     SkipTo(u64),
     /// Nothing of the job is sent.
     SkipAll,
-    /// It is too early to say.
+    /// It is too early to decide.
     Wait(Duration),
 }
 
@@ -127,8 +127,8 @@ impl Decider {
         if age < self.delay {
             return Ok(Some(Decision::Wait(self.delay - age)));
         }
-        // An active page shows the message, or that there is one. But its user may just have left: so the
-        // message waits for as long as it takes to find that out.
+        // An active page shows the message or its arrival. But the user may just have left, so the
+        // message waits until the next heartbeats show that.
         let active = deadline::store(self.presence.last_active(user)).await?;
         if active.is_some_and(|since| since < HEARTBEAT) {
             if age < ATTENTION {

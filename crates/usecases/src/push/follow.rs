@@ -10,13 +10,13 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// Entries that one step handles, at most.
 pub(super) const STEP: usize = 1_024;
-/// The time from the beginning of one step to that of the next: entries are gathered.
+/// The time from the beginning of one step to that of the next: entries are batched.
 const EVERY: Duration = Duration::from_millis(500);
 /// How long a step waits after the commit that caused it: commits come in bursts.
 const SETTLE: Duration = Duration::from_millis(50);
 /// How often a step is tried without a commit.
 const POLL: Duration = Duration::from_secs(5);
-/// How often a node looks whether the node that keeps the queue still does.
+/// How often a node checks whether the node that maintains the queue still does.
 const WATCH: Duration = Duration::from_secs(2);
 /// The pause after a failure.
 const RETRY: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ impl PushRunner {
                 self.wake.notify_one();
             }
             if step.is_outrun {
-                // Another node keeps the queue. It is tried again when that one stops.
+                // Another node maintains the queue. This node tries again when that one stops.
                 self.watch(&step).await;
             } else if !step.is_full && timeout(POLL, self.log.changed(step.position)).await.is_ok()
             {

@@ -1,4 +1,4 @@
-//! How long messages wait, and how much there may be.
+//! How long messages wait, and the limits of subscriptions.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ pub const MOST_SUBSCRIPTIONS: usize = 20;
 /// The longest endpoint, in bytes. Those of the browsers' push services have at most about 500.
 pub const MOST_ENDPOINT_BYTES: usize = 2_048;
 
-/// How long a message waits at least: a mark of its reader, or an activity, may come first.
+/// The minimum time that a message waits: the user may read it or become active first.
 pub(super) const DELAY: Duration = Duration::from_secs(2);
 
-/// How old a message is sent at most.
+/// The maximum age of a message that is sent.
 pub(super) const MOST_AGE: Duration = Duration::from_secs(24 * 3_600);
 
 /// The age from which a message counts as delayed, for example by an outage. Of delayed messages,
@@ -23,11 +23,11 @@ pub(super) const MOST_AGE: Duration = Duration::from_secs(24 * 3_600);
 pub(super) const HELD_UP: Duration = Duration::from_secs(600);
 pub(super) const KEPT: u64 = 10;
 
-/// How long a heartbeat of a page that is looked at may take: pages send one every 30 s. A page that
-/// sends none for so long counts as left.
+/// The longest interval between heartbeats of a visible page: pages send one every 30 s. A page
+/// without one for this long counts as left.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(45);
 
-/// How long a message waits while its receiver is at a device: to read it, to ignore it, or to leave. A
+/// How long a message waits while its receiver is active: to read it, to ignore it, or to leave. A
 /// page reports idle with its next heartbeat after a minute without input.
 pub(super) const ATTENTION: Duration = Duration::from_secs(120);
 

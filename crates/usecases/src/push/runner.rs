@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-/// How often it is counted what waits.
+/// How often waiting jobs are counted.
 const COUNT: Duration = Duration::from_secs(30);
 /// The pause after a failure at the start.
 const RETRY: Duration = Duration::from_secs(1);
@@ -54,7 +54,7 @@ impl PushRunner {
         self.behind.load(Ordering::Relaxed)
     }
 
-    /// How much waits to be sent, as it was counted last.
+    /// The latest counts of subscriptions and waiting jobs.
     #[must_use]
     pub fn counts(&self) -> PushCounts {
         *self.counts.lock()

@@ -10,12 +10,12 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-/// Jobs that a node has at a time. Each has one request on its way.
+/// Jobs that a node runs at a time. Each has one pending request.
 const AT_ONCE: usize = 32;
-/// How long a job is a node's before another one takes it. Longer than a request may take, and short,
-/// since what a dead node had waits for so long.
+/// The lease of a job: longer than a request may take, and short, since the jobs of a dead node wait
+/// for its end.
 const LEASE: Duration = Duration::from_secs(15);
-/// After this time a job lets others go first.
+/// After this time a job yields to others.
 const TURN: Duration = Duration::from_secs(5);
 /// The pause between two looks for jobs that are due.
 const POLL: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ impl PushRunner {
     }
 
     pub(super) async fn send(self: &Arc<Self>) {
-        // Those who had a connection to this node before it started come back first.
+        // Clients that were connected before the restart reconnect first.
         sleep(AFTER_START).await;
         let mut running = JoinSet::new();
         loop {
@@ -93,7 +93,7 @@ impl PushRunner {
                     self.move_on(&job, next, PushThen::Later(pause)).await;
                     return;
                 }
-                // The store fails; the log says so.
+                // The store failed and has logged it.
                 Err(_) => {
                     self.move_on(&job, next, PushThen::Later(POLL)).await;
                     return;
@@ -156,7 +156,7 @@ impl PushRunner {
         }
         let doubled = FIRST_RETRY * 2_u32.saturating_pow(failures.min(16));
         let pause = after.unwrap_or(doubled).clamp(FIRST_RETRY, LONGEST_RETRY);
-        // Those that failed together do not come back together.
+        // Spread, so that jobs that failed together are not retried together.
         let spread = u32::try_from(job.subscription.id.rem_euclid(16)).unwrap_or(0);
         let pause = pause + pause / 64 * spread;
         self.move_on(job, next, PushThen::Failed(pause)).await;

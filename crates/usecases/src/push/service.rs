@@ -62,7 +62,7 @@ impl PushService {
         }
     }
 
-    /// The key for new subscriptions, which the first caller makes.
+    /// The key for new subscriptions, which the first caller creates.
     pub(crate) async fn key(&self) -> Result<Arc<str>, Refusal> {
         let new = self.sender.new_key();
         let key = deadline::store(self.store.push_key(&new, self.clock.now().wall)).await?;

@@ -1,4 +1,4 @@
-//! What is done to messages that were sent.
+//! Changes of messages: edits, reactions, pins, deletions.
 
 use crate::support::*;
 use lamplight_domain::entry::MessageAction;
@@ -35,7 +35,7 @@ fn react(emoji: &str, added: bool) -> MessageChange {
     }
 }
 
-/// A message that names others.
+/// A message with mentions.
 fn naming(
     place: &ConversationId,
     reply_to: Option<&MessageId>,
@@ -52,7 +52,7 @@ fn naming(
     }
 }
 
-/// The `seq` of the entry, and whether it was there.
+/// The `seq` of the entry, and whether it existed already.
 fn changed(answer: Answer) -> (u64, bool) {
     match answer.expect("changed") {
         Reply::Messages(MessageReply::Changed { entry, duplicate }) => (entry.seq, duplicate),
@@ -98,7 +98,7 @@ usecase_tests! {
         let Ok(Reply::Messages(MessageReply::Entries(log))) = app.ask(&b, command).await else { panic!("the log") };
         assert_eq!(log.entries.len(), 5);
         assert_eq!(fold(&log.entries, &user("b")), messages);
-        assert_eq!(app.appended(5).await.len(), 5, "what changes nothing is not published");
+        assert_eq!(app.appended(5).await.len(), 5, "changes without effect are not published");
     }
 
     async fn a_deletion_is_published_and_a_repeated_send_is_still_a_duplicate() {
@@ -110,20 +110,20 @@ usecase_tests! {
         assert_eq!(changed(app.ask(&a, change(&place, &entry.id, MessageChange::Delete)).await), (2, false));
         assert_eq!(changed(app.ask(&a, change(&place, &entry.id, MessageChange::Delete)).await), (2, true));
         let published = app.appended(2).await;
-        assert_eq!(published[1].1, a.session, "all but the connection that deleted it");
-        let told = async || loop {
+        assert_eq!(published[1].1, a.session, "every connection except the deleting one");
+        let published = async || loop {
             match app.conversation_changes().split_off(before) {
                 none if none.is_empty() => tokio::time::sleep(Duration::from_millis(5)).await,
-                told => break told,
+                changes => break changes,
             }
         };
-        let told = tokio::time::timeout(Duration::from_secs(20), told()).await.expect("told");
-        assert_eq!(told, [(place.clone(), vec!["a".to_owned(), "b".to_owned()])]);
+        let changes = tokio::time::timeout(Duration::from_secs(20), published()).await.expect("published");
+        assert_eq!(changes, [(place.clone(), vec!["a".to_owned(), "b".to_owned()])]);
         assert_eq!(now(&app, &b, &place).await[0].content(), "");
         match app.ask(&a, send_as(&place, "secret", "id-1")).await.expect("sent") {
             Reply::Messages(MessageReply::Sent { entry: again, now, duplicate, .. }) => {
                 assert!(duplicate && again.id == entry.id);
-                assert!(now.expect("as it is now").deleted_at.is_some());
+                assert!(now.expect("the current message").deleted_at.is_some());
             }
             other => panic!("{other:?}"),
         }
@@ -178,7 +178,7 @@ usecase_tests! {
         assert_eq!(changed(app.ask(&a, keyed.clone()).await), (2, false));
         app.clock.pass(Duration::from_millis(1));
         assert_eq!(code(app.ask(&a, change(&place, &id, edit("third"))).await), Code::Forbidden);
-        assert_eq!(changed(app.ask(&a, keyed).await), (2, true), "a repetition is no new edit");
+        assert_eq!(changed(app.ask(&a, keyed).await), (2, true), "a repetition adds no edit");
         assert_eq!(changed(app.ask(&a, change(&place, &id, MessageChange::Delete)).await), (3, false));
     }
 

@@ -1,4 +1,4 @@
-//! What everybody may ask for, walked over every command that there is.
+//! The scope and the budget of every command.
 
 use crate::support::*;
 use lamplight_domain::group::{GroupAction, History};
@@ -111,7 +111,7 @@ every_command! {
     }
 }
 
-/// How many of these are taken before one is refused for its rate.
+/// How many calls are accepted before one is rate limited.
 async fn taken(app: &TestApp, caller: &Caller, command: &Command) -> Option<usize> {
     for n in 0..200 {
         if let Err(refusal) = app.ask(caller, command.clone()).await
@@ -132,21 +132,21 @@ async fn taken(app: &TestApp, caller: &Caller, command: &Command) -> Option<usiz
 usecase_tests! {
     async fn h2_every_command_that_a_client_can_send_has_a_limit() {
         let commands = every_command();
-        assert_eq!(commands.iter().map(name).collect::<Vec<_>>(), NAMES, "each is an example of its name");
+        assert_eq!(commands.iter().map(name).collect::<Vec<_>>(), NAMES, "each example has its own name");
         for identity in [Identity::Local, Identity::Jwt] {
             for command in &commands {
-                // An app of its own, so that one limit does not stand in for another.
+                // A new app for each, so that only the limit of this command can refuse.
                 let app = TestApp::new(identity);
                 let caller = Caller { address: "192.0.2.1".parse().ok(), ..on_socket("a", "sa") };
                 app.join(&caller).await;
                 let count = taken(&app, &caller, command).await;
-                let is_there = identity == Identity::Local || !matches!(command, Command::Accounts(AccountCommand::Register { .. } | AccountCommand::Login { .. } | AccountCommand::ChangePassword { .. } | AccountCommand::Delete { .. }));
+                let exists = identity == Identity::Local || !matches!(command, Command::Accounts(AccountCommand::Register { .. } | AccountCommand::Login { .. } | AccountCommand::ChangePassword { .. } | AccountCommand::Delete { .. }));
                 let most = match command.metadata().budget {
                     Budget::Internal | Budget::Service => continue,
                     Budget::Change => 20,
-                    Budget::Own if !is_there => continue,
+                    Budget::Own if !exists => continue,
                     Budget::Own => 30,
-                    // The join was a look, too.
+                    // The join counted as a lookup too.
                     Budget::Read | Budget::Lookup | Budget::Write => 100,
                 };
                 assert!(count.is_some_and(|count| count <= most), "{} in {identity:?}: {count:?}", name(command));
@@ -161,12 +161,12 @@ usecase_tests! {
                 let user = by_http("a");
                 let refused: &[(Caller, Code)] = match command.metadata().scope {
                     Scope::Anyone => &[],
-                    Scope::Reader => &[(nobody(), Code::Unauthenticated)],
-                    Scope::User => &[(nobody(), Code::Unauthenticated), (host(), Code::Forbidden)],
-                    Scope::Connection => &[(nobody(), Code::Unauthenticated), (host(), Code::Forbidden), (user, Code::Invalid)],
-                    Scope::AccountOwner if identity == Identity::Local => &[nobody(), host(), claimed("a", "sa")].map(|caller| (caller, Code::Unauthenticated)),
-                    Scope::AccountOwner => &[nobody(), host(), user].map(|caller| (caller, Code::NotFound)),
-                    Scope::Service => &[(nobody(), Code::Unauthenticated), (user, Code::Forbidden)],
+                    Scope::Reader => &[(anonymous(), Code::Unauthenticated)],
+                    Scope::User => &[(anonymous(), Code::Unauthenticated), (host(), Code::Forbidden)],
+                    Scope::Connection => &[(anonymous(), Code::Unauthenticated), (host(), Code::Forbidden), (user, Code::Invalid)],
+                    Scope::AccountOwner if identity == Identity::Local => &[anonymous(), host(), claimed("a", "sa")].map(|caller| (caller, Code::Unauthenticated)),
+                    Scope::AccountOwner => &[anonymous(), host(), user].map(|caller| (caller, Code::NotFound)),
+                    Scope::Service => &[(anonymous(), Code::Unauthenticated), (user, Code::Forbidden)],
                 };
                 for (caller, expected) in refused {
                     let answer = app.ask(caller, command.clone()).await;
@@ -179,10 +179,10 @@ usecase_tests! {
     async fn h2_anonymous_callers_are_limited_by_address() {
         let app = TestApp::new(Identity::Open);
         let command = PresenceCommand::ListOnline { exclude: None, count_only: true, cursor: None, limit: 50 }.into();
-        let at = |address: &str| Caller { address: address.parse().ok(), ..nobody() };
+        let at = |address: &str| Caller { address: address.parse().ok(), ..anonymous() };
         assert_eq!(taken(&app, &at("192.0.2.1"), &command).await, Some(100));
         assert!(app.ask(&at("192.0.2.2"), command.clone()).await.is_ok());
-        // The host application asks for everybody.
+        // The host application acts for all users.
         let host = Caller { principal: Principal::Service, ..at("192.0.2.1") };
         assert_eq!(taken(&app, &host, &command).await, None);
     }
@@ -195,16 +195,16 @@ usecase_tests! {
             app.send(&a, &place, &format!("{n}{}", "\u{1}".repeat(7_000))).await;
             app.clock.pass(Duration::from_millis(50));
         }
-        // A page of a megabyte: far fewer of them than of small ones, and as many again when they
-        // are paid for.
+        // A page of a megabyte: far fewer of them than of small pages, and more once the budget
+        // has recovered.
         let page = || Command::from(MessageCommand::History { conversation: place.clone(), range: Range::Newest, limit: 200 });
         let count = taken(&app, &b, &page()).await.expect("a limit");
         assert!((6..=12).contains(&count), "{count}");
         app.clock.pass(Duration::from_secs(1));
         let again = taken(&app, &b, &page()).await.expect("a limit");
         assert!((3..=5).contains(&again), "{again}");
-        app.ask(&a, page()).await.expect("another user's budget is their own");
-        // And what is no read goes on.
+        app.ask(&a, page()).await.expect("another user has a separate budget");
+        // Writes are not affected.
         app.send(&b, &place, "hello").await;
     }
 
@@ -232,10 +232,10 @@ usecase_tests! {
             let Ok(Reply::Messages(MessageReply::History(history))) = app.ask(&b, page).await else { panic!("a page") };
             let bytes: usize = history.messages.iter().map(lamplight_usecases::weight::message).sum();
             assert!(bytes <= 1_000_000, "{range:?}: {bytes}");
-            assert!(bytes >= 900_000, "{range:?}: {bytes}: as much as there is room for");
+            assert!(bytes >= 900_000, "{range:?}: {bytes}: the page is full");
             assert!(history.has_more, "{range:?}");
-            assert!(history.messages.iter().any(|message| message.entry.seq == has), "{range:?} keeps what is nearest");
-            assert!(history.messages.windows(2).all(|pair| pair[0].entry.seq + 1 == pair[1].entry.seq), "{range:?} has no holes");
+            assert!(history.messages.iter().any(|message| message.entry.seq == has), "{range:?} keeps the nearest entry");
+            assert!(history.messages.windows(2).all(|pair| pair[0].entry.seq + 1 == pair[1].entry.seq), "{range:?} has no gaps");
             lengths.push(history.messages.len());
         }
         assert!(lengths.iter().all(|length| (15..=25).contains(length)), "{lengths:?}");
@@ -255,9 +255,9 @@ usecase_tests! {
         let Ok(Reply::Presence(PresenceReply::Watching { users, later, later_weight })) = app.ask(&watcher, PresenceCommand::Watch(named)).await else { panic!("states") };
         let bytes: usize = users.iter().map(|(seen, _)| lamplight_usecases::weight::watched(seen)).sum();
         assert!((900_000..=1_000_000).contains(&bytes), "{bytes}");
-        assert_eq!(users.len() + later.len(), 601, "everybody is in one of the two");
+        assert_eq!(users.len() + later.len(), 601, "each user is in one of the two");
         assert!(later.len() > 100);
-        assert!(later_weight > later.len() * 1_900, "what follows costs as much as what is in the reply: {later_weight}");
-        assert!(users.iter().any(|(seen, _)| seen.user == user("out")), "whoever is out is answered in any case");
+        assert!(later_weight > later.len() * 1_900, "later states cost as much as those in the reply: {later_weight}");
+        assert!(users.iter().any(|(seen, _)| seen.user == user("out")), "offline users are in the reply in any case");
     }
 }

@@ -1,5 +1,5 @@
 //! Concurrent commands of one user end the same in the store and in the roster, and a stalled store
-//! blocks nobody for long.
+//! delays callers for a bounded time.
 
 use crate::support::*;
 use futures_util::FutureExt as _;
@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-/// Longer than anything takes that is not held back.
+/// Longer than any operation takes that the test does not hold back.
 const A_WHILE: Duration = Duration::from_millis(300);
 
 fn status(status: ManualStatus) -> PresenceCommand {
@@ -57,7 +57,7 @@ usecase_tests! {
         let ids: Vec<UserId> = (0..24).map(|number| user(&format!("u{number}"))).collect();
         app.blocks.hold(true);
         let all = join_all(ids.iter().map(|id| app.handler.hidden_from_one(id)));
-        // The first of them reads, and the others wait, when it is released.
+        // When the store is released, the first one is reading and the others wait.
         let (hidden, ()) = join_both(all, async { app.blocks.hold(false) }).await;
         assert_eq!(*app.blocks.reads.lock(), [1, 23]);
         for (id, hidden) in ids.iter().zip(hidden) {
@@ -75,7 +75,7 @@ usecase_tests! {
             app.blocks.hold(true);
             let mut ask = Box::pin(app.ask(&b, command));
             while app.blocks.reads.lock().is_empty() {
-                assert!(ask.as_mut().now_or_never().is_none(), "it reads");
+                assert!(ask.as_mut().now_or_never().is_none(), "it waits for the store");
                 sleep(Duration::from_millis(1)).await;
             }
             let later = app.hub.hidden_ticket();
@@ -139,10 +139,10 @@ usecase_tests! {
                 let command = if again { PresenceCommand::Resume } else { join("a") };
                 let caller = on_socket("a", "s1");
                 let mut coming = Box::pin(app.ask(&caller, command));
-                // It has read by then that she keeps nothing.
+                // By then it has read that the user hides nothing.
                 assert!(timeout(A_WHILE, &mut coming).await.is_err());
                 let saved = app.store.set_privacy(&who, hides, app.now()).await.expect("saved");
-                // Of a user without a socket, a node does not hear before it is attached.
+                // A node receives no events of a user without a socket until it is attached.
                 app.hub.privacy_changes.fetch_add(u64::from(is_attached), Ordering::Relaxed);
                 app.directory.hold_upsert(false);
                 attach.send_replace(true);
@@ -156,12 +156,12 @@ usecase_tests! {
         for again in [false, true] {
             let app = TestApp::new(Identity::Jwt);
             let (one, two) = (on_socket("a", "s1"), on_socket("a", "s2"));
-            // Known, and not announced: the roster has only the word of whoever comes.
+            // Stored and not joined: the roster knows only the status that the joining device brings.
             app.ask(&host(), AdminCommand::PutProfile(named("a", "Ada"))).await.expect("written");
             app.directory.hold_upsert(true);
             let mut coming = Box::pin(app.ask(&two, if again { PresenceCommand::Resume } else { join("a") }));
             assert!(coming.as_mut().now_or_never().is_none());
-            // It has read by then that the status is `online`.
+            // By then it has read the status `online`.
             assert!(timeout(A_WHILE, &mut coming).await.is_err());
             let hiding = app.ask(&one, status(ManualStatus::Invisible));
             let (_, hidden, come) = tokio::join!(
@@ -175,7 +175,7 @@ usecase_tests! {
             hidden.expect("set");
             come.expect("joined");
             app.pass(Duration::from_secs(10));
-            assert_eq!(online(&app).await, 0, "invisible is offline, whoever was first");
+            assert_eq!(online(&app).await, 0, "an invisible user is offline in either order");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Whose conversations they are, and how they come to be.
+//! Access to conversations, and their creation.
 
 use crate::support::*;
 use futures_util::future::join_all;
@@ -68,25 +68,25 @@ fn about(id: &ConversationId) -> Vec<Command> {
 usecase_tests! {
     async fn a_foreign_conversation_looks_like_a_missing_one() {
         let app = TestApp::new(Identity::Jwt);
-        let (a, stranger) = (on_socket("a", "sa"), on_socket("x", "sx"));
+        let (a, outsider) = (on_socket("a", "sa"), on_socket("x", "sx"));
         let theirs = app.open_with(&a, "b").await;
         app.send(&a, &theirs, "between us").await;
-        app.join(&stranger).await;
+        app.join(&outsider).await;
         app.appended(1).await;
         let before = app.events().len();
         for (foreign, none) in about(&theirs).into_iter().zip(about(&conversation("no such thing"))) {
             let asked = format!("{foreign:?}");
-            let foreign = app.ask(&stranger, foreign).await.expect_err("a refusal");
-            let none = app.ask(&stranger, none).await.expect_err("a refusal");
+            let foreign = app.ask(&outsider, foreign).await.expect_err("a refusal");
+            let none = app.ask(&outsider, none).await.expect_err("a refusal");
             assert_eq!(foreign.code, Code::NotFound, "{asked}");
-            assert_eq!(foreign, none, "not by a word: {asked}");
+            assert_eq!(foreign, none, "the texts must not differ: {asked}");
         }
         let both = MessageCommand::Sync { have: vec![(theirs.clone(), 0).into(), (conversation("no such thing"), 0).into()], refused: vec![] };
-        let Ok(Reply::Messages(MessageReply::Synced { conversations, added, .. })) = app.ask(&stranger, both).await else { panic!("synced") };
+        let Ok(Reply::Messages(MessageReply::Synced { conversations, added, .. })) = app.ask(&outsider, both).await else { panic!("synced") };
         assert!(conversations.iter().all(|(_, page)| page.is_none()) && added.is_empty());
-        assert_eq!(app.events().len(), before, "and nobody heard of it");
+        assert_eq!(app.events().len(), before, "no event was published");
         app.flush().await;
-        assert_eq!(app.receipts(), [], "nor is anything marked");
+        assert_eq!(app.receipts(), [], "no mark moved");
     }
 
     async fn concurrent_opens_by_both_users_create_one_conversation() {
@@ -104,20 +104,20 @@ usecase_tests! {
             ids.insert(conversation.id);
         }
         assert_eq!((made, ids.len()), (1, 1));
-        let mut changes = app.told_of_changes(1).await;
+        let mut changes = app.wait_for_changes(1).await;
         changes.iter_mut().for_each(|(_, to)| to.sort());
-        assert_eq!(changes, [(ids.into_iter().next().expect("one"), vec!["a".to_owned(), "b".to_owned()])], "told once, to both");
+        assert_eq!(changes, [(ids.into_iter().next().expect("one"), vec!["a".to_owned(), "b".to_owned()])], "published once, to both");
     }
 
     async fn a_conversation_needs_another_user_who_exists_in_local() {
         for identity in [Identity::Local, Identity::Jwt, Identity::Open] {
             let app = TestApp::new(identity);
             assert_eq!(code(app.ask(&by_http("a"), ConversationCommand::Open(user("a"))).await), Code::Invalid);
-            let with_a_stranger = app.ask(&by_http("a"), ConversationCommand::Open(user("stranger"))).await;
+            let with_unknown = app.ask(&by_http("a"), ConversationCommand::Open(user("stranger"))).await;
             if identity == Identity::Local {
-                assert_eq!(code(with_a_stranger), Code::NotFound);
+                assert_eq!(code(with_unknown), Code::NotFound);
             } else {
-                let Ok(Reply::Conversations(ConversationReply::One { conversation, created: true })) = with_a_stranger else { panic!("made") };
+                let Ok(Reply::Conversations(ConversationReply::One { conversation, created: true })) = with_unknown else { panic!("made") };
                 assert_eq!(conversation.members.iter().map(|member| &*member.name).collect::<Vec<_>>(), ["a", "stranger"]);
             }
         }
@@ -132,26 +132,26 @@ usecase_tests! {
         assert_eq!(app.conversation_changes(), []);
         let one_pair: Vec<&str> = ["x", "y"].into_iter().cycle().take(1_500).collect();
         let often = AdminCommand::PutConversation { conversation: conversation("8"), members: one_pair.into_iter().map(user).collect() };
-        app.ask(&host(), often).await.expect("two people, however often they are named");
-        let before = app.told_of_changes(1).await.len();
+        app.ask(&host(), often).await.expect("repeated users count once");
+        let before = app.wait_for_changes(1).await.len();
 
         app.ask(&host(), put(&["b", "a", "b", "c"])).await.expect("put");
         app.ask(&host(), put(&["c", "b", "a"])).await.expect("put again");
         app.send(&by_http("c"), &conversation("7"), "hello").await;
 
         app.ask(&host(), put(&["a", "b"])).await.expect("put");
-        let changes = app.told_of_changes(before + 2).await;
-        let told: Vec<_> = changes[before..].iter().map(|(_, told)| told.join(" ")).collect();
-        assert_eq!(told, ["a b c", "a b"], "the same people in another order are no change");
+        let changes = app.wait_for_changes(before + 2).await;
+        let receivers: Vec<_> = changes[before..].iter().map(|(_, to)| to.join(" ")).collect();
+        assert_eq!(receivers, ["a b c", "a b"], "the same people in another order are no change");
         let appended = app.appended(2).await;
-        assert_eq!(appended[1].0, ["a", "b", "c"], "who was taken out is told by the entry");
+        assert_eq!(appended[1].0, ["a", "b", "c"], "a removed member gets the entry");
         for command in about(&conversation("7")) {
             let asked = format!("{command:?}");
             assert_eq!(code(app.ask(&on_socket("c", "sc"), command).await), Code::NotFound, "m15: {asked}");
         }
         let before = app.typing().len();
-        app.ask(&by_http("a"), PresenceCommand::Typing { conversation: conversation("7"), is_typing: true }).await.expect("told");
-        assert_eq!(app.typing()[before].1, ["b"], "m15: and hears no more of it");
+        app.ask(&by_http("a"), PresenceCommand::Typing { conversation: conversation("7"), is_typing: true }).await.expect("accepted");
+        assert_eq!(app.typing()[before].1, ["b"], "m15: a removed member gets no typing event");
     }
 
     async fn in_local_the_host_adds_existing_users_only() {
@@ -160,8 +160,8 @@ usecase_tests! {
         let put = |members: &[&str]| AdminCommand::PutConversation { conversation: conversation("7"), members: members.iter().map(|id| user(id)).collect() };
         let refusal = app.ask(&host(), put(&["a", "stranger"])).await.expect_err("a refusal");
         assert_eq!(refusal.code, Code::NotFound);
-        assert!(refusal.message.contains("stranger"), "it says who: {}", refusal.message);
-        assert_eq!(app.conversation_changes(), [], "and nothing was made");
+        assert!(refusal.message.contains("stranger"), "the refusal names the user: {}", refusal.message);
+        assert_eq!(app.conversation_changes(), [], "no conversation was created");
         app.ask(&host(), put(&["a"])).await.expect("put");
     }
 
@@ -172,8 +172,8 @@ usecase_tests! {
             app.ask(&host(), AdminCommand::PutConversation { conversation: conversation("7"), members }).await.expect("put");
             let find = AccountCommand::ListUsers { query: "999".into(), cursor: None, limit: 10 };
             let Ok(Reply::Accounts(AccountReply::Users(page))) = app.ask(&by_http("0"), find).await else { panic!("people") };
-            assert_eq!(page.items, [named("999", "999")], "under bare profiles");
-            assert_eq!(app.told_of_changes(1).await.len(), 1);
+            assert_eq!(page.items, [named("999", "999")], "with bare profiles");
+            assert_eq!(app.wait_for_changes(1).await.len(), 1);
         }
     }
 
@@ -187,7 +187,7 @@ usecase_tests! {
         for _ in 0..2 {
             app.ask(&host(), AdminCommand::PutProfile(named("a", "Ada"))).await.expect("written");
         }
-        let changes = app.told_of_changes(before.0 + 1).await.split_off(before.0);
+        let changes = app.wait_for_changes(before.0 + 1).await.split_off(before.0);
         assert_eq!(changes.len(), 1, "once, for the one conversation");
         assert_eq!(changes[0].0, with_b);
         let presence = app.presence_changes().split_off(before.1);

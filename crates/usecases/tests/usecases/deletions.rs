@@ -11,16 +11,16 @@ use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// As a node that ends right after the commit. Returns the user, and the digests of both sessions.
+/// Deletes an account like a node that stops right after the commit. Returns the user, and the digests of both sessions.
 async fn deleted(app: &TestApp) -> (String, HashSet<(String, String)>) {
-    let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
-    let (_, other) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
-    let (ben, _) = signed_in(app.ask(&nobody(), register("ben", "franklin1")).await);
+    let (id, token) = signed_in(app.ask(&anonymous(), register("ada", "lovelace1")).await);
+    let (_, other) = signed_in(app.ask(&anonymous(), login("ada", "lovelace1")).await);
+    let (ben, _) = signed_in(app.ask(&anonymous(), register("ben", "franklin1")).await);
     let place = conversation("c");
     let members = [user(&id), user(&ben)];
     let put = app.store.put_conversation(&place, &members, app.now());
     put.await.expect("a conversation");
-    app.told_of_changes(1).await;
+    app.wait_for_changes(1).await;
     let account = app.store.account_of(&user(&id)).await.expect("an answer");
     let deletion = NewDeletion {
         user: user(&id),
@@ -38,7 +38,7 @@ fn ends(app: &TestApp) -> HashSet<(String, String)> {
     signed_out(app).into_iter().collect()
 }
 
-/// How often the members of the conversation were told.
+/// How many changes of the conversation were published to its members.
 fn changes(app: &TestApp) -> usize {
     let is_change = |event: &Event| {
         matches!(event, Event::ConversationChanged { conversation, to }
@@ -70,18 +70,18 @@ usecase_tests! {
         let (id, digests) = deleted(&app).await;
         let before = changes(&app);
         app.hub.is_cut_off.store(true, Ordering::Relaxed);
-        app.handler.finish_deletions().await.expect_err("it is unknown whether they have it");
+        app.handler.finish_deletions().await.expect_err("other nodes may not have it");
         assert_eq!(ends(&app), digests);
-        let told = changes(&app);
-        assert!(told > before);
-        app.handler.finish_deletions().await.expect("somebody works at it");
-        assert_eq!(changes(&app), told);
+        let after = changes(&app);
+        assert!(after > before);
+        app.handler.finish_deletions().await.expect("another node works on it");
+        assert_eq!(changes(&app), after);
         app.pass(Duration::from_secs(11));
         app.hub.is_cut_off.store(false, Ordering::Relaxed);
         app.handler.finish_deletions().await.expect("finished");
-        assert_eq!(changes(&app), told + 1);
+        assert_eq!(changes(&app), after + 1);
 
-        // What is announced is not announced again, whatever else has to be done again.
+        // An announced deletion is not announced again when other steps are repeated.
         let app = TestApp::new(Identity::Local);
         let (other, _) = deleted(&app).await;
         assert_ne!(id, "");

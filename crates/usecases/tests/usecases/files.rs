@@ -21,7 +21,7 @@ const RULES: FileRules = FileRules {
     types: Vec::new(),
 };
 
-/// Bytes that are deleted, and fail while a test says so.
+/// Records deletions, and fails while a test wants it.
 #[derive(Default)]
 struct Bytes {
     deleted: Mutex<Vec<DeletedFile>>,
@@ -100,17 +100,17 @@ async fn ready(app: &TestApp, file: &StoredFile) {
     examined.expect("examined");
 }
 
-/// What others were told of uploads since the beginning: to whom, how far, and the state.
-async fn told(app: &TestApp) -> Vec<(String, u64, FileState)> {
-    app.handler.files().tell_progress().await;
-    let told = |event| match event {
+/// All published progress of uploads: the receivers, the bytes, and the state.
+async fn published_progress(app: &TestApp) -> Vec<(String, u64, FileState)> {
+    app.handler.files().publish_progress().await;
+    let progress_of = |event| match event {
         Event::FileProgress { progress, to } => {
             let to: Vec<String> = to.iter().map(ToString::to_string).collect();
             Some((to.join(" "), progress.received, progress.state))
         }
         _ => None,
     };
-    app.events().into_iter().filter_map(told).collect()
+    app.events().into_iter().filter_map(progress_of).collect()
 }
 
 usecase_tests! {
@@ -120,19 +120,19 @@ usecase_tests! {
         let place = app.open_with(&a, "b").await;
         let file = create(&app, &a, &place).await;
         let report = |received, state| app.handler.files().report(&file, received, state);
-        assert_eq!(told(&app).await, [], "nothing has begun");
+        assert_eq!(published_progress(&app).await, [], "no upload has begun");
         for received in [0, 3, 5] {
             report(received, FileState::Uploading);
         }
         let first = ("b".to_owned(), 5, FileState::Uploading);
-        assert_eq!(told(&app).await, std::slice::from_ref(&first), "the newest alone");
+        assert_eq!(published_progress(&app).await, std::slice::from_ref(&first), "only the newest");
         report(5, FileState::Uploading);
-        assert_eq!(told(&app).await.len(), 1, "no news");
+        assert_eq!(published_progress(&app).await.len(), 1, "progress is unchanged");
         report(10, FileState::Ready);
         let last = ("b".to_owned(), 10, FileState::Ready);
-        assert_eq!(told(&app).await, [first, last]);
+        assert_eq!(published_progress(&app).await, [first, last]);
         app.pass(100 * SECOND);
-        assert_eq!(told(&app).await.len(), 2, "the end comes once");
+        assert_eq!(published_progress(&app).await.len(), 2, "the end is published once");
     }
 
     async fn an_upload_without_progress_for_30_seconds_fails_until_it_resumes() {
@@ -143,17 +143,17 @@ usecase_tests! {
         claim(&app, &file).await;
         let report = |received| app.handler.files().report(&file, received, FileState::Uploading);
         report(3);
-        assert_eq!(told(&app).await.len(), 1);
+        assert_eq!(published_progress(&app).await.len(), 1);
         app.pass(29 * SECOND);
-        assert_eq!(told(&app).await.len(), 1);
-        // The same number of bytes is a sign of life.
+        assert_eq!(published_progress(&app).await.len(), 1);
+        // The same number of bytes counts as progress.
         report(3);
         app.pass(29 * SECOND);
-        assert_eq!(told(&app).await.len(), 1);
+        assert_eq!(published_progress(&app).await.len(), 1);
         app.pass(2 * SECOND);
-        assert_eq!(told(&app).await.last(), Some(&("b".to_owned(), 3, FileState::Failed)));
+        assert_eq!(published_progress(&app).await.last(), Some(&("b".to_owned(), 3, FileState::Failed)));
         report(4);
-        assert_eq!(told(&app).await.last(), Some(&("b".to_owned(), 4, FileState::Uploading)));
+        assert_eq!(published_progress(&app).await.last(), Some(&("b".to_owned(), 4, FileState::Uploading)));
     }
 
     async fn a_process_that_lost_its_upload_to_another_reports_no_failure() {
@@ -165,14 +165,14 @@ usecase_tests! {
             claim(&app, file).await;
             app.handler.files().report(file, 3, FileState::Uploading);
         }
-        assert_eq!(told(&app).await.len(), 2);
+        assert_eq!(published_progress(&app).await.len(), 2);
         app.store.claim(&elsewhere.file.id, "another", true).await.expect("claimed");
         ready(&app, &ended).await;
         app.pass(31 * SECOND);
-        assert_eq!(told(&app).await.len(), 2);
+        assert_eq!(published_progress(&app).await.len(), 2);
         let events = app.events().into_iter();
         let ends = events.filter(|event| matches!(event, Event::Sharing { is_active: false, .. }));
-        assert_eq!(ends.count(), 0, "the other process says that it is being shared");
+        assert_eq!(ends.count(), 0, "the other process reports the activity");
     }
 
     async fn an_upload_that_another_process_ended_is_not_reported_as_active() {
@@ -182,11 +182,11 @@ usecase_tests! {
         let file = create(&app, &a, &place).await;
         let report = |state| app.handler.files().report(&file, 10, state);
         report(FileState::Processing);
-        // Another process scanned it meanwhile, and tells of it.
+        // Another process scanned it meanwhile, and publishes its end.
         ready(&app, &file).await;
-        assert_eq!(told(&app).await, []);
+        assert_eq!(published_progress(&app).await, []);
         report(FileState::Ready);
-        assert_eq!(told(&app).await, [("b".to_owned(), 10, FileState::Ready)]);
+        assert_eq!(published_progress(&app).await, [("b".to_owned(), 10, FileState::Ready)]);
     }
 
     async fn an_upload_of_a_dead_process_is_reported_as_failed_once() {
@@ -199,24 +199,24 @@ usecase_tests! {
             assert_eq!(advance(&app, file, &claimed, 3).await, None);
             app.handler.files().report(file, 3, FileState::Uploading);
         }
-        assert_eq!(told(&app).await.len(), 2);
+        assert_eq!(published_progress(&app).await.len(), 2);
         app.handler.files().find_lost().await;
-        assert_eq!(told(&app).await.len(), 2, "both go on");
+        assert_eq!(published_progress(&app).await.len(), 2, "both uploads continue");
         // A crash, and the time after it.
         let app = app.restart().await;
         let ids = files.each_ref().map(|file| file.file.id.clone());
         app.store.watch_uploads(&ids, Some(Duration::ZERO)).await.expect("watched");
-        // One of them goes on in this process.
+        // One of them continues in this process.
         app.handler.files().report(&files[0], 4, FileState::Uploading);
         app.handler.files().find_lost().await;
         let expected = [("b".to_owned(), 3, FileState::Failed), ("b".to_owned(), 4, FileState::Uploading)];
-        let mut all = told(&app).await;
+        let mut all = published_progress(&app).await;
         all.sort_by_key(|one| one.1);
         assert_eq!(all, expected);
         let ends = app.events().into_iter().filter(|event| matches!(event, Event::Sharing { is_active: false, .. }));
-        assert_eq!(ends.count(), 1, "nor does anybody share it");
+        assert_eq!(ends.count(), 1, "the activity ends too");
         app.handler.files().find_lost().await;
-        assert_eq!(told(&app).await.len(), 2);
+        assert_eq!(published_progress(&app).await.len(), 2);
     }
 
     async fn the_end_of_an_upload_is_published_when_the_store_answers_again() {
@@ -232,11 +232,11 @@ usecase_tests! {
         rename("blocks", "away");
         app.handler.files().report(&file, 10, FileState::Ready);
         for _ in 0..3 {
-            assert_eq!(told(&app).await, []);
+            assert_eq!(published_progress(&app).await, []);
         }
         rename("away", "blocks");
         for _ in 0..3 {
-            assert_eq!(told(&app).await, [("b".to_owned(), 10, FileState::Ready)]);
+            assert_eq!(published_progress(&app).await, [("b".to_owned(), 10, FileState::Ready)]);
         }
     }
 
@@ -251,10 +251,10 @@ usecase_tests! {
         for file in &files {
             app.handler.files().report(file, 1, FileState::Uploading);
         }
-        assert_eq!(told(&app).await, [("c".to_owned(), 1, FileState::Uploading)]);
+        assert_eq!(published_progress(&app).await, [("c".to_owned(), 1, FileState::Uploading)]);
         app.set_status(&a, ManualStatus::Invisible).await;
         app.handler.files().report(&files[1], 2, FileState::Uploading);
-        assert_eq!(told(&app).await.len(), 1);
+        assert_eq!(published_progress(&app).await.len(), 1);
         let _ = b;
     }
 
@@ -269,7 +269,7 @@ usecase_tests! {
         own.received = 3;
         app.store.claim(id, "another", true).await.expect("claimed");
         assert_eq!(advance(&app, &file, &own, 5).await, Some(Code::Conflict));
-        // A node that is alone waits for nobody: the other one is dead.
+        // A single node does not wait: the other process is dead.
         let again = claim(&app, &file).await;
         assert_eq!((again.generation, again.received, &*again.place), (3, 3, "somewhere"));
         assert_eq!(advance(&app, &file, &again, 10).await, None);
@@ -282,23 +282,23 @@ usecase_tests! {
         let place = app.open_with(&a, "b").await;
         let bytes = Bytes::default();
         let sweep = async || app.handler.files().sweep(&bytes).await.expect("a sweep");
-        let [unsent, going_on, discarded] = [create(&app, &a, &place).await, create(&app, &a, &place).await, create(&app, &a, &place).await];
+        let [unsent, active, discarded] = [create(&app, &a, &place).await, create(&app, &a, &place).await, create(&app, &a, &place).await];
         app.handler.files().discard(&a, &discarded.file.id).await.expect("discarded");
         assert_eq!(sweep().await, 1);
         assert_eq!(bytes.take(), std::slice::from_ref(&discarded.file.id));
         assert_eq!(sweep().await, 0);
         app.clock.pass(23 * HOUR);
-        let claimed = claim(&app, &going_on).await;
-        assert_eq!(advance(&app, &going_on, &claimed, 3).await, None);
+        let claimed = claim(&app, &active).await;
+        assert_eq!(advance(&app, &active, &claimed, 3).await, None);
         assert_eq!(sweep().await, 0);
-        assert_eq!(bytes.take(), std::slice::from_ref(&discarded.file.id), "what came late");
+        assert_eq!(bytes.take(), std::slice::from_ref(&discarded.file.id), "late bytes");
         app.clock.pass(2 * HOUR);
         assert_eq!(sweep().await, 1);
         assert_eq!(bytes.take(), [unsent.file.id]);
         app.clock.pass(23 * HOUR);
         assert_eq!(sweep().await, 1, "a day after its last byte");
         let swept = std::mem::take(&mut *bytes.deleted.lock());
-        assert_eq!((&swept[0].id, swept[0].generation, &*swept[0].place), (&going_on.file.id, 1, "somewhere"));
+        assert_eq!((&swept[0].id, swept[0].generation, &*swept[0].place), (&active.file.id, 1, "somewhere"));
     }
 
     async fn bytes_are_deleted_once_more_ten_minutes_later() {

@@ -1,4 +1,4 @@
-//! Groups: who may make and change them, and what they are checked for before the store is asked.
+//! Groups: permissions, and the checks before the store is called.
 
 use crate::support::*;
 use lamplight_domain::conversation::Conversation;
@@ -51,7 +51,7 @@ usecase_tests! {
         let group = made(&app, &asha, &["b", "asha", "c"]).await.expect("a group");
         assert_eq!(group.members.len(), 3);
         let more = change(&group.id, GroupAction::Add(vec![user("d")]));
-        let refusal = app.ask(&asha, more).await.expect_err("it is full");
+        let refusal = app.ask(&asha, more).await.expect_err("the group is full");
         assert_eq!(refusal.code, Code::TooLong);
         assert!(refusal.message.contains('3'), "{}", refusal.message);
     }
@@ -80,7 +80,7 @@ usecase_tests! {
         let refusal = made(&app, &host(), &["ben"]).await.expect_err("no user");
         assert_eq!(refusal.code, Code::Forbidden);
         let add = change(&group.id, GroupAction::Add(vec![user("c")]));
-        let refusal = app.ask(&nobody(), add).await.expect_err("nobody");
+        let refusal = app.ask(&anonymous(), add).await.expect_err("an anonymous caller");
         assert_eq!(refusal.code, Code::Unauthenticated);
         let add = change(&group.id, GroupAction::Add(vec![user("c")]));
         let Reply::Groups(GroupReply::Changed { entry: Some(entry), duplicate: false }) =

@@ -1,4 +1,4 @@
-//! Who may ask for what at all.
+//! Which principals may call which commands.
 
 use crate::support::*;
 use lamplight_domain::identity::{ConnectionId, Profile};
@@ -19,7 +19,7 @@ fn join(id: &str) -> PresenceCommand {
     }
 }
 
-/// What only a user may ask for, on a socket.
+/// Commands that need a user on a socket.
 fn connection_commands() -> Vec<Command> {
     vec![
         PresenceCommand::Heartbeat { active: true }.into(),
@@ -36,7 +36,7 @@ fn connection_commands() -> Vec<Command> {
     ]
 }
 
-/// What only a user may ask for, by whichever way.
+/// Commands that need a user, over any transport.
 fn user_commands() -> Vec<Command> {
     vec![
         PresenceCommand::SetStatus(StatusOverride::default()).into(),
@@ -105,14 +105,14 @@ usecase_tests! {
             let app = TestApp::new(identity);
             for command in user_commands().into_iter().chain(connection_commands()).chain(service_commands()) {
                 let asked = format!("{identity:?}: {command:?}");
-                assert_eq!(code(app.ask(&nobody(), command).await), Code::Unauthenticated, "{asked}");
+                assert_eq!(code(app.ask(&anonymous(), command).await), Code::Unauthenticated, "{asked}");
             }
-            let online = app.ask(&nobody(), list_online()).await;
+            let online = app.ask(&anonymous(), list_online()).await;
             if identity == Identity::Open {
-                assert!(matches!(online, Ok(Reply::Presence(PresenceReply::Online { .. }))), "in open anyone may ask who is in");
+                assert!(matches!(online, Ok(Reply::Presence(PresenceReply::Online { .. }))), "in open the roster is public");
             } else {
                 assert_eq!(code(online), Code::Unauthenticated);
-                assert_eq!(code(app.ask(&nobody(), join("a")).await), Code::Unauthenticated);
+                assert_eq!(code(app.ask(&anonymous(), join("a")).await), Code::Unauthenticated);
             }
             assert!(app.events().is_empty(), "a refusal changes nothing");
         }
@@ -153,19 +153,19 @@ usecase_tests! {
 
     async fn in_open_the_first_join_names_the_user_of_a_connection() {
         let app = TestApp::new(Identity::Open);
-        assert!(app.ask(&nobody(), join("a")).await.is_ok());
+        assert!(app.ask(&anonymous(), join("a")).await.is_ok());
         assert_eq!(code(app.ask(&claimed("a", "nobody"), join("b")).await), Code::Conflict);
-        assert!(app.ask(&claimed("a", "nobody"), join("a")).await.is_ok(), "again is a fresh snapshot");
+        assert!(app.ask(&claimed("a", "nobody"), join("a")).await.is_ok(), "a repeated join returns a new snapshot");
         assert_eq!(app.hub.followed.lock().len(), 2);
-        assert_eq!(app.presence_changes().len(), 1, "and no news for anyone");
+        assert_eq!(app.presence_changes().len(), 1, "a repeated join is not published");
     }
 
     async fn profiles_in_joins_are_used_in_open_only() {
-        let said = |id: &str| PresenceCommand::Join { user: user(id), mode: Mode::Full, name: Some("Ada".into()), avatar_url: Some("/a.png".into()) };
+        let join_with_profile = |id: &str| PresenceCommand::Join { user: user(id), mode: Mode::Full, name: Some("Ada".into()), avatar_url: Some("/a.png".into()) };
         for identity in [Identity::Open, Identity::Jwt, Identity::Local] {
             let app = TestApp::new(identity);
-            let who = if identity == Identity::Open { nobody() } else { on_socket("a", "s") };
-            let Ok(Reply::Presence(PresenceReply::Joined { user: profile, .. })) = app.ask(&who, said("a")).await else { panic!("joined") };
+            let who = if identity == Identity::Open { anonymous() } else { on_socket("a", "s") };
+            let Ok(Reply::Presence(PresenceReply::Joined { user: profile, .. })) = app.ask(&who, join_with_profile("a")).await else { panic!("joined") };
             let expected = if identity == Identity::Open { ("Ada", Some("/a.png")) } else { ("a", None) };
             assert_eq!((&*profile.name, profile.avatar_url.as_deref()), expected, "{identity:?}");
         }
@@ -174,14 +174,14 @@ usecase_tests! {
     async fn a_profile_of_the_host_outranks_the_users_own() {
         let app = TestApp::new(Identity::Open);
         app.ask(&host(), AdminCommand::PutProfile(named("a", "Augusta"))).await.expect("written");
-        let said = PresenceCommand::Join { user: user("a"), mode: Mode::Full, name: Some("Ada".into()), avatar_url: None };
-        let Ok(Reply::Presence(PresenceReply::Joined { user: profile, .. })) = app.ask(&nobody(), said).await else { panic!("joined") };
+        let join = PresenceCommand::Join { user: user("a"), mode: Mode::Full, name: Some("Ada".into()), avatar_url: None };
+        let Ok(Reply::Presence(PresenceReply::Joined { user: profile, .. })) = app.ask(&anonymous(), join).await else { panic!("joined") };
         assert_eq!(&*profile.name, "Augusta");
     }
 
     async fn account_commands_exist_in_local_only() {
         let app = TestApp::new(Identity::Local);
-        assert_eq!(code(app.ask(&nobody(), AccountCommand::WhoAmI).await), Code::Unauthenticated);
+        assert_eq!(code(app.ask(&anonymous(), AccountCommand::WhoAmI).await), Code::Unauthenticated);
         let open = TestApp::new(Identity::Open);
         for command in [
             AccountCommand::WhoAmI,
@@ -189,7 +189,7 @@ usecase_tests! {
             AccountCommand::Login { username: "ada".into(), password: "lovelace1".into() },
             AccountCommand::Register { username: "ada".into(), password: "lovelace1".into(), name: None },
         ] {
-            assert_eq!(code(open.ask(&nobody(), command).await), Code::NotFound, "accounts are not even there outside local");
+            assert_eq!(code(open.ask(&anonymous(), command).await), Code::NotFound, "accounts exist in local only");
         }
         assert!(matches!(by_http("a").principal, Principal::User(_)));
     }

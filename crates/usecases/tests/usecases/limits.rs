@@ -1,4 +1,4 @@
-//! How often is too often, and how long to wait.
+//! Rate limits, and the waits that refusals report.
 
 use crate::support::*;
 use lamplight_domain::roster_feed::Mode;
@@ -13,7 +13,7 @@ use std::time::Duration;
 fn from(address: &str) -> Caller {
     Caller {
         address: Some(address.parse::<IpAddr>().expect("an address")),
-        ..nobody()
+        ..anonymous()
     }
 }
 
@@ -77,11 +77,11 @@ usecase_tests! {
         }
         let wait = too_often(app.ask(&a, send(&place, "one too many")).await);
         assert!(wait > Duration::ZERO && wait <= Duration::from_millis(50), "{wait:?}");
-        app.send(&b, &place, "another user's allowance is their own").await;
+        app.send(&b, &place, "another user has a separate limit").await;
         app.clock.jump(3_600_000);
-        too_often(app.ask(&a, send(&place, "p9: the wall clock is no help")).await);
+        too_often(app.ask(&a, send(&place, "p9: the wall clock does not matter")).await);
         app.clock.pass(wait);
-        let message = app.send(&a, &place, "the wait that was told is enough").await;
+        let message = app.send(&a, &place, "the reported wait suffices").await;
         assert_eq!(message.seq, 22, "a refusal took no place in the log");
         app.clock.pass(Duration::from_secs(1));
         for n in 0..20 {
@@ -95,12 +95,12 @@ usecase_tests! {
         let place = app.open_with(&a, "b").await;
         let typing = || PresenceCommand::Typing { conversation: place.clone(), is_typing: true };
         for _ in 0..5 {
-            app.ask(&a, typing()).await.expect("told");
+            app.ask(&a, typing()).await.expect("accepted");
         }
         let wait = too_often(app.ask(&a, typing()).await);
         assert_eq!(app.typing().len(), 5);
         app.clock.pass(wait);
-        app.ask(&a, typing()).await.expect("told");
+        app.ask(&a, typing()).await.expect("accepted");
     }
 
     async fn joins_are_limited_to_ten_a_minute_by_socket() {
@@ -112,13 +112,13 @@ usecase_tests! {
         let wait = too_often(app.ask(&on_socket("a", "s1"), join()).await);
         assert!(wait <= Duration::from_secs(6), "{wait:?}");
         assert_eq!(app.hub.followed.lock().len(), 10);
-        app.ask(&on_socket("a", "s2"), join()).await.expect("another socket is another");
+        app.ask(&on_socket("a", "s2"), join()).await.expect("another socket has a separate limit");
     }
 
     async fn all_spellings_of_a_user_name_share_one_limit() {
         let app = TestApp::new(Identity::Local);
-        app.ask(&nobody(), register("sissi")).await.expect("registered");
-        // Each of these is that account: the long s and the capitals fold to the same name.
+        app.ask(&anonymous(), register("sissi")).await.expect("registered");
+        // Each spelling means that account: the long s and the capitals fold to the same name.
         let spellings = ["sissi", "SISSI", "Sissi", "\u{17f}issi", "si\u{17f}si", "sis\u{17f}i", "\u{17f}i\u{17f}\u{17f}i"];
         for n in 0..10 {
             let answer = app.ask(&from(&format!("192.0.2.{n}")), guess(spellings[n % spellings.len()])).await;
@@ -148,7 +148,7 @@ usecase_tests! {
         let app = TestApp::new(Identity::Local);
         let home = from("198.51.100.7");
         app.ask(&home, register("ada")).await.expect("registered");
-        // All the guesses there are, from as many networks as it takes, for an hour.
+        // As many guesses as possible, from many networks, for an hour.
         for minute in 0..60 {
             let mut refused = 0;
             for n in 0..200 {
@@ -158,10 +158,10 @@ usecase_tests! {
                     other => panic!("{other:?}"),
                 }
             }
-            assert!(refused >= 80, "at most a hundred guesses a minute and what was saved up: {refused}");
+            assert!(refused >= 80, "at most a hundred guesses a minute and the initial allowance: {refused}");
             app.ask(&home, login("ada")).await.expect("signed in");
             app.ask(&from("198.51.100.200"), login("ada")).await.expect("the same network");
-            // A network that they have not been in before has to wait, as the strangers do.
+            // A network without a sign-in of this user has to wait like the guessing ones.
             too_often(app.ask(&from("198.18.0.1"), login("ada")).await);
             app.clock.pass(Duration::from_secs(60));
         }
@@ -179,7 +179,7 @@ usecase_tests! {
         };
         app.clock.pass(Duration::from_secs(29 * 24 * 3_600));
         siege().await;
-        app.ask(&home, login("ada")).await.expect("known, and known anew from now on");
+        app.ask(&home, login("ada")).await.expect("a known network, whose period starts again");
         too_often(app.ask(&from("198.18.0.1"), login("ada")).await);
         app.clock.pass(Duration::from_secs(30 * 24 * 3_600 + 1));
         siege().await;
@@ -205,7 +205,7 @@ usecase_tests! {
             tried += usize::from(code(answer) == Code::Unauthenticated);
         }
         assert_eq!(tried, 100);
-        assert_eq!(code(app.ask(&from("2001:db8:8::1"), guess("ada")).await), Code::Unauthenticated, "the next site is another");
+        assert_eq!(code(app.ask(&from("2001:db8:8::1"), guess("ada")).await), Code::Unauthenticated, "another site has a separate limit");
     }
 
     async fn h12_only_new_conversations_are_limited_to_twenty_a_minute() {
@@ -222,7 +222,7 @@ usecase_tests! {
             }
             let wait = too_often(app.ask(&a, ConversationCommand::Open(user("stranger"))).await);
             assert!(wait <= Duration::from_secs(3), "{wait:?}");
-            assert_eq!(app.told_of_changes(20).await.len(), 20, "told of once each");
+            assert_eq!(app.wait_for_changes(20).await.len(), 20, "published once each");
             app.open_with(&b, "a").await;
             app.clock.pass(wait);
             app.open_with(&a, "stranger").await;
@@ -238,7 +238,7 @@ usecase_tests! {
             too_often(app.ask(&from(addresses[1]), guess("ada")).await);
             let register = AccountCommand::Register { username: "ada".into(), password: "lovelace1".into(), name: None };
             too_often(app.ask(&from(addresses[1]), register).await);
-            // Whoever guesses from there locks nobody out elsewhere.
+            // Guesses from there do not lock out other addresses.
             for _ in 0..10 {
                 assert_eq!(code(app.ask(&from("198.51.100.7"), guess("ada")).await), Code::Unauthenticated);
             }
@@ -252,11 +252,11 @@ usecase_tests! {
             app.handler.count_refused_token(address).expect("counted");
         }
         assert_eq!(app.handler.count_refused_token(address).expect_err("too often").code, Code::RateLimited);
-        let wait = app.handler.may_try_token(address).expect_err("h8: not even a right one").retry_after.expect("how long to wait");
+        let wait = app.handler.may_try_token(address).expect_err("h8: even a valid one is refused").retry_after.expect("how long to wait");
         app.clock.pass(wait - Duration::from_millis(1));
         assert!(app.handler.may_try_token(address).is_err());
         app.clock.pass(Duration::from_millis(1));
-        app.handler.may_try_token(address).expect("the minute is over");
+        app.handler.may_try_token(address).expect("a minute has passed");
         app.handler.count_refused_token(address).expect("counted anew");
         app.handler.count_refused_token("192.0.2.2".parse().expect("an address")).expect("another address");
     }
@@ -286,13 +286,13 @@ usecase_tests! {
         let app = TestApp::new(Identity::Jwt);
         let search = |query: &str| AccountCommand::ListUsers { query: query.into(), cursor: None, limit: 10 };
         for _ in 0..10 {
-            app.ask(&by_http("a"), search("zzzzz")).await.expect("nobody");
+            app.ask(&by_http("a"), search("zzzzz")).await.expect("an empty page");
         }
         let wait = too_often(app.ask(&by_http("a"), search("zzzzz")).await);
-        app.ask(&by_http("a"), search("")).await.expect("a page of everyone is no search");
-        app.ask(&by_http("b"), search("zzzzz")).await.expect("another user's allowance is their own");
+        app.ask(&by_http("a"), search("")).await.expect("a page of the whole list is no search");
+        app.ask(&by_http("b"), search("zzzzz")).await.expect("another user has a separate limit");
         app.clock.pass(wait);
-        app.ask(&by_http("a"), search("zzzzz")).await.expect("nobody");
+        app.ask(&by_http("a"), search("zzzzz")).await.expect("an empty page");
     }
 
     async fn one_search_runs_at_a_time_and_delays_no_other_work() {
@@ -303,7 +303,7 @@ usecase_tests! {
             let search = AccountCommand::ListUsers { query: "zzzzz".into(), cursor: None, limit: 10 };
             app.ask(&by_http(who), search).await
         };
-        // Whoever gives up waiting leaves the search going on in the store.
+        // A cancelled caller leaves the search running in the store.
         assert!(tokio::time::timeout(Duration::from_millis(100), search("a")).await.is_err());
         let (one, two, ()) = tokio::join!(search("b"), search("c"), async {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -311,7 +311,7 @@ usecase_tests! {
             app.join(&on_socket("a", "sa")).await;
             app.directory.hold_search(false);
         });
-        one.and(two).expect("nobody");
+        one.and(two).expect("an empty page");
         assert_eq!(app.directory.searches.load(Ordering::Relaxed), 3);
     }
 }

@@ -1,4 +1,4 @@
-//! Who is in, as others may know it.
+//! The roster and profiles, as others may see them.
 
 use crate::support::*;
 use lamplight_domain::presence::{Change, ManualStatus, OfflineReason, StatusOverride};
@@ -28,7 +28,7 @@ fn list(
 
 const GONE: Duration = Duration::from_secs(7);
 
-/// Everything someone can ask about others.
+/// Every answer of the server about a user.
 async fn all_answers(app: &TestApp, caller: &Caller, about: &str) -> String {
     let online = app
         .ask(caller, list(None, false, None, 10))
@@ -78,7 +78,7 @@ usecase_tests! {
             app.pass(GONE);
             app.flush().await;
             if hides {
-                // A whole life behind closed curtains.
+                // The user joins, acts and leaves while invisible.
                 app.join(&on_socket("b", "sb2")).await;
                 app.ask(&b, PresenceCommand::Heartbeat { active: true }).await.expect("alive");
                 app.ask(&on_socket("b", "sb2"), PresenceCommand::Leave { reason: OfflineReason::Closed }).await.expect("gone");
@@ -99,7 +99,7 @@ usecase_tests! {
         for (hides, closes) in answers[0].iter().zip(&answers[1]) {
             assert_eq!(hides, closes);
         }
-        assert!(answers[0][1].contains("Some(Timestamp("), "and it says when they were last seen");
+        assert!(answers[0][1].contains("Some(Timestamp("), "the answers have the time of last seen");
     }
 
     async fn a_status_survives_restarts_and_is_sent_to_the_users_devices() {
@@ -110,12 +110,12 @@ usecase_tests! {
         let chosen = StatusOverride { status: ManualStatus::Busy, text: Some("in a talk".into()), until: Some(until) };
         app.ask(&a, PresenceCommand::SetStatus(chosen.clone())).await.expect("set");
         let app = app.restart().await;
-        let Reply::Presence(PresenceReply::Joined { chosen: kept, .. }) = app.join(&on_socket("a", "phone")).await else { panic!("joined") };
-        assert_eq!(kept, chosen);
+        let Reply::Presence(PresenceReply::Joined { chosen: stored, .. }) = app.join(&on_socket("a", "phone")).await else { panic!("joined") };
+        assert_eq!(stored, chosen);
         let app = app.restart().await;
         app.clock.jump(3_600_000);
-        let Reply::Presence(PresenceReply::Joined { chosen: kept, .. }) = app.join(&a).await else { panic!("joined") };
-        assert_eq!(kept, StatusOverride::default(), "what is over is over");
+        let Reply::Presence(PresenceReply::Joined { chosen: stored, .. }) = app.join(&a).await else { panic!("joined") };
+        assert_eq!(stored, StatusOverride::default(), "an expired status is not sent");
     }
 
     async fn a_status_that_has_already_ended_is_invalid() {
@@ -216,8 +216,8 @@ usecase_tests! {
             }
         };
         tokio::select! {
-            () = app.handler.run_background() => panic!("over"),
-            // Nothing else happens meanwhile.
+            () = app.handler.run_background() => panic!("the background work ended"),
+            // No other event causes a write meanwhile.
             done = timeout(Duration::from_secs(8), written) => done.expect("written"),
         }
         assert_eq!(app.directory.seen_fails.load(Ordering::Relaxed), 0);

@@ -1,4 +1,4 @@
-//! Who is told of which message by Web Push.
+//! Which messages cause notifications by Web Push.
 
 use crate::support::*;
 use lamplight_domain::group::{GroupAction, History};
@@ -23,7 +23,7 @@ fn subscribe(endpoint: &str) -> PushCommand {
     }
 }
 
-/// Two people with a conversation, of whom one is away and subscribed.
+/// Two users with a conversation; one of them is absent and subscribed.
 async fn away() -> (TestApp, Caller, Caller, ConversationId) {
     let app = TestApp::new(Identity::Jwt);
     let (a, b) = (by_http("a"), by_http("b"));
@@ -89,7 +89,7 @@ usecase_tests! {
         for text in ["one", "two", "three"] {
             app.send(&a, &place, text).await;
         }
-        // Not yet: it may be read at this moment.
+        // Not yet: the user may be reading it.
         assert!(pushed(&app).await.is_empty());
         app.pass(WHILE);
         app.make_pushes_due();
@@ -127,7 +127,7 @@ usecase_tests! {
             app.make_pushes_due();
             assert!(pushed(&app).await.is_empty());
         }
-        assert_eq!(waiting(&app).await, 0, "they were there all the time");
+        assert_eq!(waiting(&app).await, 0, "the user was active all the time");
         // The device may have been closed, or left, since its last heartbeat.
         for leave in [true, false] {
             app.join(&b).await;
@@ -242,7 +242,7 @@ usecase_tests! {
         let (app, a, b, _) = away().await;
         let place = group(&app, &a, &["b", "c"]).await;
         app.send(&a, &place, "before").await;
-        assert!(pushed(&app).await.is_empty(), "it waits");
+        assert!(pushed(&app).await.is_empty(), "the notification waits");
         let remove = GroupCommand::Change { conversation: place.clone(), action: GroupAction::Remove(user("b")), key: None };
         app.ask(&a, remove).await.expect("removed");
         app.send(&a, &place, "after").await;
@@ -257,7 +257,7 @@ usecase_tests! {
         assert_eq!(texts(&notices), ["again"]);
         let name = notices[0].content.as_ref().and_then(|content| content.conversation_name.clone());
         assert_eq!(name.as_deref(), Some("Garden"));
-        // And a blocked sender is not heard of.
+        // A blocked sender causes no notification.
         app.ask(&b, BlockCommand::Block(user("c"))).await.expect("blocked");
         app.send(&by_http("c"), &place, "blocked").await;
         app.send(&a, &place, "not blocked").await;

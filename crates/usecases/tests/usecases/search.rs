@@ -63,6 +63,6 @@ usecase_tests! {
         for _ in 0..50 {
             refused |= app.ask(&a, search("x", None)).await.is_err_and(|refusal| refusal.code == Code::RateLimited);
         }
-        assert!(refused, "searches have a limit of their own");
+        assert!(refused, "searches have a separate limit");
     }
 }

@@ -1,4 +1,4 @@
-//! Sending, reading, and catching up.
+//! Sends, read marks, and sync.
 
 use crate::support::*;
 use futures_util::future::join_all;
@@ -34,7 +34,7 @@ usecase_tests! {
         assert_eq!(sent(app.ask(&socket, send_as(&place, "hello", "k1")).await), (first.0, true));
         assert_eq!(app.appended(0).await, [], "a duplicate is not sent again");
         assert_eq!(code(app.ask(&socket, send_as(&place, "other words", "k1")).await), Code::Conflict);
-        assert!(!sent(app.ask(&by_http("b"), send_as(&place, "hello", "k1")).await).1, "another sender's ids are their own");
+        assert!(!sent(app.ask(&by_http("b"), send_as(&place, "hello", "k1")).await).1, "ids of another sender do not collide");
     }
 
     async fn m1_a_temp_id_is_echoed_and_two_tabs_may_use_the_same() {
@@ -54,7 +54,7 @@ usecase_tests! {
         for content in ["one", "two", "one"] {
             let Ok(Reply::Messages(MessageReply::Sent { entry: message, temp_id, .. })) = app.ask(&a, temp(content)).await else { panic!("sent") };
             assert_eq!(temp_id.as_deref(), Some("temp-1"));
-            assert_eq!(message.client_message_id, None, "it is the sender's alone");
+            assert_eq!(message.client_message_id, None, "only the sender sees it");
             seqs.push(message.seq);
         }
         assert_eq!(seqs, [1, 2, 1]);
@@ -109,7 +109,7 @@ usecase_tests! {
         let reads: Vec<_> = app.receipts().split_off(before).into_iter().map(|receipt| (receipt.user, receipt.read_seq)).collect();
         assert_eq!(reads, [(user("b"), 3), (user("b"), 5)]);
         let changed = app.conversation_changes();
-        assert_eq!(changed.iter().filter(|(_, to)| to == &["b"]).count(), 2, "and every device of the reader agrees");
+        assert_eq!(changed.iter().filter(|(_, to)| to == &["b"]).count(), 2, "every device of the reader gets the change");
     }
 
     async fn m9_a_users_own_messages_are_never_unread() {
@@ -166,6 +166,6 @@ usecase_tests! {
         app.flush().await;
         app.ask(&b, MessageCommand::History { conversation: place.clone(), range, limit: 10 }).await.expect("a part");
         app.flush().await;
-        assert_eq!(marks(&app), [2, 3], "never back, and told only when it moves");
+        assert_eq!(marks(&app), [2, 3], "marks never decrease, and are published only when they move");
     }
 }

@@ -1,4 +1,4 @@
-//! Who uploads is shown to share a file, for as long as it goes on; and the sweep of avatars.
+//! The activity of users who upload a file, and the sweep of avatars.
 
 use crate::support::*;
 use async_trait::async_trait;
@@ -29,7 +29,7 @@ async fn upload(app: &TestApp, caller: &Caller, conversation: &ConversationId) -
     created.expect("an upload")
 }
 
-/// What the nodes of the uploader are told.
+/// Whether the uploader shares a file, as published to their nodes.
 fn shared(app: &TestApp) -> Vec<bool> {
     let all = app.events().into_iter().filter_map(|event| match event {
         Event::Sharing { is_active, .. } => Some(is_active),
@@ -38,7 +38,7 @@ fn shared(app: &TestApp) -> Vec<bool> {
     all.collect()
 }
 
-/// The activities that others were shown last.
+/// The latest activities that others see.
 fn shown(app: &TestApp) -> Vec<String> {
     let last = app
         .presence_changes()
@@ -56,7 +56,7 @@ fn shown(app: &TestApp) -> Vec<String> {
         .collect()
 }
 
-/// Remembers what was deleted.
+/// Records deletions.
 #[derive(Default)]
 struct Deleted(Mutex<Vec<FileId>>);
 
@@ -81,26 +81,26 @@ usecase_tests! {
         let file = upload(&app, &a, &place).await;
         let files = app.handler.files();
         files.report(&file, 1, FileState::Uploading);
-        files.tell_progress().await;
-        files.tell_progress().await;
+        files.publish_progress().await;
+        files.publish_progress().await;
         assert_eq!(shared(&app), [true], "once");
         app.pass(11 * SECOND);
         files.report(&file, 2, FileState::Uploading);
-        files.tell_progress().await;
-        assert_eq!(shared(&app), [true, true], "again and again");
+        files.publish_progress().await;
+        assert_eq!(shared(&app), [true, true], "repeated during the upload");
         app.pass(29 * SECOND);
-        files.tell_progress().await;
-        assert!(shared(&app).iter().all(|is_active| *is_active), "it may go on");
+        files.publish_progress().await;
+        assert!(shared(&app).iter().all(|is_active| *is_active), "the upload may continue");
         app.pass(2 * SECOND);
-        files.tell_progress().await;
-        assert_eq!(shared(&app).last(), Some(&false), "its connection is dead");
+        files.publish_progress().await;
+        assert_eq!(shared(&app).last(), Some(&false), "its connection is lost");
         assert_eq!(app.handler.table_sizes().uploads, 0);
         files.report(&file, 3, FileState::Uploading);
-        files.tell_progress().await;
-        assert_eq!(shared(&app).last(), Some(&true), "it was resumed");
+        files.publish_progress().await;
+        assert_eq!(shared(&app).last(), Some(&true), "the upload was resumed");
         files.report(&file, 1_000, FileState::Ready);
-        files.tell_progress().await;
-        assert_eq!(shared(&app).last(), Some(&false), "it is there");
+        files.publish_progress().await;
+        assert_eq!(shared(&app).last(), Some(&false), "the upload is complete");
     }
 
     async fn sharing_is_shown_until_every_upload_ends_or_is_lost() {
@@ -115,11 +115,11 @@ usecase_tests! {
         files.show_sharing().await;
         assert_eq!(shown(&app), ["sharing_file"]);
         files.note_sharing(&user("a"), &one, false);
-        // A node that does not know it yet is late.
+        // A late event of another node.
         files.note_sharing(&user("a"), &one, true);
         files.show_sharing().await;
         assert_eq!(shown(&app), ["sharing_file"]);
-        // The node of the other one dies: nobody says that it ended.
+        // The node of the other upload dies: no event reports its end.
         app.pass(44 * SECOND);
         files.show_sharing().await;
         assert_eq!(shown(&app), ["sharing_file"]);
@@ -144,7 +144,7 @@ usecase_tests! {
         set(with(&first)).await;
         let bytes = Deleted::default();
         files.sweep_avatars(&bytes).await.expect("a step");
-        assert!(bytes.0.lock().is_empty(), "one is used, the other may be about to be");
+        assert!(bytes.0.lock().is_empty(), "one is in use, the other may be set soon");
         app.pass(11 * 60 * SECOND);
         files.sweep_avatars(&bytes).await.expect("a step");
         assert_eq!(*bytes.0.lock(), [second]);

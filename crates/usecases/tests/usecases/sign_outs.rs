@@ -1,4 +1,4 @@
-//! Signing out while the store takes no writes.
+//! Sign-outs while the store accepts no writes.
 
 use crate::accounts::{login, register, signed_in, signed_out};
 use crate::support::*;
@@ -12,29 +12,29 @@ use std::time::Duration;
 usecase_tests! {
     async fn h11_a_sign_out_takes_effect_while_the_store_refuses_writes() {
         let app = TestApp::new(Identity::Local);
-        let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
-        let (_, other) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
+        let (id, token) = signed_in(app.ask(&anonymous(), register("ada", "lovelace1")).await);
+        let (_, other) = signed_in(app.ask(&anonymous(), login("ada", "lovelace1")).await);
         let (digest, kept) = (app.handler.digest(&token), app.handler.digest(&other));
         let caller = Caller { credential: Some(digest.clone().into()), ..by_http(&id) };
         let shut = app.lock_writes();
         assert_eq!(code(app.ask(&caller, AccountCommand::Logout).await), Code::Unavailable);
-        assert_eq!(app.handler.session(&digest).await.expect("an answer"), None, "it is over");
+        assert_eq!(app.handler.session(&digest).await.expect("an answer"), None, "the session has ended");
         assert!(app.handler.session(&kept).await.expect("an answer").is_some());
-        assert_eq!(signed_out(&app), [(id.clone(), digest.clone())], "and its sockets are told");
+        assert_eq!(signed_out(&app), [(id.clone(), digest.clone())], "the end is published for its sockets");
         assert_eq!(app.handler.table_sizes().ended, 1);
         drop(shut);
         app.handler.write_ended().await;
         assert_eq!(app.handler.table_sizes().ended, 0);
         assert_eq!(app.handler.session(&digest).await.expect("an answer"), None);
         let app = app.restart().await;
-        assert_eq!(app.handler.session(&digest).await.expect("an answer"), None, "it was written");
+        assert_eq!(app.handler.session(&digest).await.expect("an answer"), None, "the end was stored");
         assert!(app.handler.session(&kept).await.expect("an answer").is_some());
     }
 
     async fn h11_a_sign_out_everywhere_takes_effect_while_the_store_refuses_writes() {
         let app = TestApp::new(Identity::Local);
-        let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
-        let (_, other) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
+        let (id, token) = signed_in(app.ask(&anonymous(), register("ada", "lovelace1")).await);
+        let (_, other) = signed_in(app.ask(&anonymous(), login("ada", "lovelace1")).await);
         let digests = [token, other].map(|token| app.handler.digest(&token));
         let caller = Caller { credential: Some(digests[0].clone().into()), ..by_http(&id) };
         let shut = app.lock_writes();
@@ -53,7 +53,7 @@ usecase_tests! {
 
     async fn h11_a_sign_out_survives_the_node_that_accepted_it() {
         let app = TestApp::new(Identity::Local);
-        let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
+        let (id, token) = signed_in(app.ask(&anonymous(), register("ada", "lovelace1")).await);
         let digest = app.handler.digest(&token);
         let caller = Caller { credential: Some(digest.clone().into()), ..by_http(&id) };
         let shut = app.lock_writes();
@@ -64,22 +64,22 @@ usecase_tests! {
         assert!(app.handler.session(&digest).await.expect("an answer").is_some(), "the store has it");
         app.handler.warm_up().await;
         assert_eq!(app.handler.session(&digest).await.expect("an answer"), None);
-        assert_eq!(signed_out(&app), [(id, digest.clone())], "for sockets that the bus left out");
+        assert_eq!(signed_out(&app), [(id, digest.clone())], "for sockets whose event the bus lost");
         app.handler.write_ended().await;
         app.handler.warm_up().await;
-        assert!(app.list.all.lock().is_empty(), "the store needs no help any more");
+        assert!(app.list.all.lock().is_empty(), "the store has it now");
         assert_eq!(app.handler.table_sizes().ended, 0);
         assert_eq!(app.handler.session(&digest).await.expect("an answer"), None);
     }
 
     async fn h11_every_node_refuses_a_session_that_one_node_ended() {
         let app = TestApp::new(Identity::Local);
-        let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
-        let (_, other) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
+        let (id, token) = signed_in(app.ask(&anonymous(), register("ada", "lovelace1")).await);
+        let (_, other) = signed_in(app.ask(&anonymous(), login("ada", "lovelace1")).await);
         let (digest, kept) = (app.handler.digest(&token), app.handler.digest(&other));
         let from_another_node = |is_stored| Event::SignedOut { user: user(&id), credential: digest.as_str().into(), is_stored };
         app.hub.publish(from_another_node(true));
-        assert_eq!(app.handler.table_sizes().ended, 0, "the store is asked for what it knows");
+        assert_eq!(app.handler.table_sizes().ended, 0, "the store already has it");
         app.hub.publish(from_another_node(false));
         app.hub.publish(from_another_node(false));
         assert_eq!(app.handler.table_sizes().ended, 1);
@@ -88,7 +88,7 @@ usecase_tests! {
         // This node adds it too: the other one may have died before it could.
         app.handler.warm_up().await;
         assert_eq!(app.list.all.lock().len(), 1);
-        // A list that was lost is filled again; what somebody took from a list is in the store.
+        // A lost list is filled again; an item that another node removed from a list is in the store.
         app.list.began_anew.store(true, Ordering::Relaxed);
         app.list.all.lock().clear();
         app.handler.warm_up().await;
@@ -104,13 +104,13 @@ usecase_tests! {
 
     async fn h11_a_late_sign_out_everywhere_spares_later_sessions() {
         let app = TestApp::new(Identity::Local);
-        let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
-        let (_, another) = signed_in(app.ask(&nobody(), register("lin", "torvalds1")).await);
+        let (id, token) = signed_in(app.ask(&anonymous(), register("ada", "lovelace1")).await);
+        let (_, another) = signed_in(app.ask(&anonymous(), register("lin", "torvalds1")).await);
         let until = app.now();
         app.clock.pass(Duration::from_secs(1));
-        let (_, later) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
+        let (_, later) = signed_in(app.ask(&anonymous(), login("ada", "lovelace1")).await);
         app.hub.publish(Event::SignedOutEverywhere { user: user(&id), until });
-        // An older one changes nothing.
+        // An older sign-out changes nothing.
         app.hub.publish(Event::SignedOutEverywhere { user: user(&id), until: Timestamp(until.0 - 5) });
         let [digest, later, another] = [token, later, another].map(|token| app.handler.digest(&token));
         let holds = async || {

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::watch;
 
-/// Records every event, and what the use cases do with the sockets of this node.
+/// Records every event, and the calls of the use cases for sockets of this node.
 #[derive(Default)]
 pub(crate) struct FakeHub {
     pub(super) recorder: Recorder,
@@ -32,18 +32,18 @@ pub(crate) struct FakeHub {
     pub(crate) admitted: Mutex<Vec<(ConnectionId, UserId)>>,
     pub(crate) followed: Mutex<Vec<(ConnectionId, Mode)>>,
     tickets: AtomicU64,
-    /// Each read of who looks offline to a user.
+    /// Each call of `hide`: for whom, the ticket, and the users who look offline.
     pub(crate) hidden: Mutex<Vec<(UserId, HiddenTicket, Vec<UserId>)>>,
     /// Set by a test: users' events reach this node once it is `true`.
     pub(crate) attached: Mutex<Option<watch::Receiver<bool>>>,
-    /// What was set last of what users keep from others.
+    /// The latest privacy settings of users.
     pub(crate) privacy: Mutex<HashMap<UserId, (Privacy, u64)>>,
-    /// Counted by a test: changes of that from other nodes.
+    /// Set by a test: the number of changes of privacy from other nodes.
     pub(crate) privacy_changes: AtomicU64,
     /// Set by a test: it is unknown whether other nodes get what is published.
     pub(crate) is_cut_off: AtomicBool,
-    /// Sessions whose end was published, and not followed by a round trip to other nodes.
-    pub(crate) ends_on_their_way: AtomicU64,
+    /// Sessions whose end was published without a later round trip to other nodes.
+    pub(crate) unconfirmed_ends: AtomicU64,
 }
 
 impl EventBus for FakeHub {
@@ -51,13 +51,13 @@ impl EventBus for FakeHub {
         if self.is_cut_off.load(Ordering::Relaxed) {
             return Box::pin(std::future::ready(false));
         }
-        self.ends_on_their_way.store(0, Ordering::Relaxed);
+        self.unconfirmed_ends.store(0, Ordering::Relaxed);
         Box::pin(std::future::ready(true))
     }
 
     fn publish(&self, event: Event) {
         if matches!(event, Event::SignedOut { .. }) {
-            self.ends_on_their_way.fetch_add(1, Ordering::Relaxed);
+            self.unconfirmed_ends.fetch_add(1, Ordering::Relaxed);
         }
         if let Event::Presence(change) = &event {
             self.feed
@@ -342,7 +342,7 @@ impl Directory for HeldDirectory {
     }
 }
 
-/// Blocks whose reads of who blocked users a test can hold back, and count.
+/// Blocks; a test can hold back the reads of blockers and count them.
 pub(crate) struct HeldBlocks {
     store: Arc<SqliteStore>,
     held: watch::Sender<bool>,
@@ -403,12 +403,12 @@ impl Blocks for HeldBlocks {
     }
 }
 
-/// A push service that a test looks into.
+/// A push service that records what it sends.
 #[derive(Default)]
 pub(crate) struct FakePushService {
     /// What was sent, with the endpoint.
     pub(crate) sent: Mutex<Vec<(Arc<str>, PushNotice)>>,
-    /// Answers to come; [`PushOutcome::Sent`] when there are none.
+    /// The next answers; [`PushOutcome::Sent`] when there are none.
     pub(crate) answers: Mutex<Vec<PushOutcome>>,
     pub(crate) asked: tokio::sync::Notify,
 }

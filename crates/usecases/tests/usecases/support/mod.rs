@@ -42,7 +42,7 @@ pub(crate) struct TestApp {
     pub(crate) store: Arc<SqliteStore>,
     settings: Settings,
     home: Arc<tempfile::TempDir>,
-    /// What outlives a restart beside the database.
+    /// State outside the database that survives a restart.
     pub(crate) list: SignOutList,
 }
 
@@ -143,7 +143,7 @@ impl TestApp {
         conn
     }
 
-    /// What waits to be pushed is due at once.
+    /// Makes all waiting notifications due.
     pub(crate) fn make_pushes_due(&self) {
         let conn = rusqlite::Connection::open(self.home.path().join("lamplight.db"))
             .expect("a connection");
@@ -203,7 +203,7 @@ impl TestApp {
             .expect("set");
     }
 
-    /// As others see it.
+    /// The name that others see.
     pub(crate) async fn name_of(&self, id: &str) -> Arc<str> {
         Directory::person(&*self.store, &user(id))
             .await
@@ -217,7 +217,7 @@ impl TestApp {
         self.clock.now().wall
     }
 
-    /// Moves the clock, and ends what expires.
+    /// Moves the clock, and runs expiries.
     pub(crate) fn pass(&self, by: Duration) {
         for _ in 0..by.as_millis() / 250 {
             self.clock.pass(Duration::from_millis(250));
@@ -236,7 +236,7 @@ impl TestApp {
             .delivered(user, conversation, seq);
     }
 
-    /// Writes what is collected, as the background work does.
+    /// Writes collected marks, as the background work does.
     pub(crate) async fn flush(&self) {
         self.handler.flush().await;
     }
@@ -289,9 +289,12 @@ impl TestApp {
         receipts.collect()
     }
 
-    /// Every change of a conversation, with the receivers.
-    /// The same, once there are so many: a store publishes on a thread of its own.
-    pub(crate) async fn told_of_changes(&self, count: usize) -> Vec<(ConversationId, Vec<String>)> {
+    /// Every change of a conversation, with the receivers, once there are `count`: a store publishes
+    /// on its own thread.
+    pub(crate) async fn wait_for_changes(
+        &self,
+        count: usize,
+    ) -> Vec<(ConversationId, Vec<String>)> {
         for _ in 0..2_000 {
             if self.conversation_changes().len() >= count {
                 break;
@@ -351,7 +354,7 @@ pub(crate) fn claimed(id: &str, session: &str) -> Caller {
     caller(Principal::UnverifiedUser(user(id)), Some(session))
 }
 
-pub(crate) fn nobody() -> Caller {
+pub(crate) fn anonymous() -> Caller {
     caller(Principal::Anonymous, Some("nobody"))
 }
 
@@ -359,7 +362,7 @@ pub(crate) fn host() -> Caller {
     caller(Principal::Service, None)
 }
 
-/// Where a push service can be asked to send to a browser.
+/// A push subscription of a browser.
 pub(crate) fn target(endpoint: &str) -> PushTarget {
     PushTarget {
         endpoint: endpoint.into(),
@@ -413,7 +416,7 @@ pub(crate) fn named(id: &str, name: &str) -> Profile {
     }
 }
 
-/// Makes a `#[test]` of each async body, on several threads.
+/// Makes a `#[test]` of each async body; the runtime has several threads.
 macro_rules! usecase_tests {
     ($($(#[$doc:meta])* async fn $name:ident() $body:block)*) => {
         $($(#[$doc])* #[test] fn $name() { lamplight_conformance::run(async $body) })*
