@@ -20,7 +20,7 @@ pub struct NewKey {
     pub key: String,
 }
 
-/// The accounts whose keys change, and the pairs (first, second) of usernames that now have the same
+/// The accounts whose keys change, and the pairs (first, second) of user names that now have the same
 /// key. The key goes to the account that already has it, otherwise to the oldest; the others sign in
 /// with the exact spelling that they registered.
 #[must_use]

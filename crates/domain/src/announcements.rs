@@ -40,7 +40,7 @@ pub struct Announcements<T> {
     limits: Limits,
     /// Announced and not read yet.
     announced: HashSet<Key>,
-    /// The same, in the order in which they came; those that were read since are skipped.
+    /// The same, in order of arrival; those that were read since are skipped.
     oldest: VecDeque<(Moment, Key)>,
     /// Read and not announced yet.
     waiting: HashMap<Key, T>,

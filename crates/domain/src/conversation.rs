@@ -1,4 +1,4 @@
-//! Conversations: their members, how far each has read, and what is new.
+//! Conversations: their members and read marks.
 
 use crate::fold::Message;
 use crate::identity::{ConversationId, Profile, UserId};

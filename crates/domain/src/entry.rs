@@ -34,9 +34,9 @@ pub enum EntryKind {
     },
     /// Changes a message of the same log.
     Change(Box<Change>),
-    /// Changes who is in the conversation.
+    /// Changes the members of the conversation.
     Members(Box<MembersChange>),
-    /// Changes what a group looks like.
+    /// Changes the name or picture of a group.
     Details(DetailsChange),
     /// Keeps the place of an entry that its reader may not see.
     Hidden,
@@ -52,7 +52,7 @@ pub struct Extras {
     pub reply_to: Option<Quote>,
     /// Members who are mentioned, each once.
     pub mentions: Vec<UserId>,
-    /// The files that it brings, in its sender's order.
+    /// Its files, in the sender's order.
     pub attachments: Vec<Attachment>,
 }
 
@@ -150,8 +150,8 @@ impl Entry {
         }
     }
 
-    /// As a member sees it whose log begins after what it is about: a change is hidden, an answer
-    /// says nothing of what it answers.
+    /// The entry for a member whose log begins after the message that it refers to: a change is hidden,
+    /// and a reply has no quote.
     #[must_use]
     pub fn without_past(mut self) -> Self {
         match &mut self.kind {
@@ -246,8 +246,8 @@ impl EntryKind {
     }
 }
 
-/// How far a log has got. Messages are counted apart from entries, so that entries of other kinds
-/// do not change what is unread, and only deletions change which message is the last.
+/// The head of a log. Messages are counted apart from entries, so that entries of other kinds do not
+/// change the number of unread messages, and only deletions change the last message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogHead {
     /// The `seq` of the newest entry; 0 while there is none.

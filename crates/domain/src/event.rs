@@ -36,9 +36,12 @@ pub enum Event {
         to: Members,
     },
     /// One of these users blocks the other, so typing events in their direct conversations end.
-    /// With `is_told`, sent before the block takes effect, nodes publish the end of typing. Without
-    /// it, sent after the block, nodes only forget typing that began meanwhile. Ephemeral.
-    TypingEnds { between: [UserId; 2], is_told: bool },
+    /// With `is_published`, sent before the block takes effect, nodes publish the end of typing.
+    /// Without it, sent after the block, nodes only forget typing that began meanwhile. Ephemeral.
+    TypingEnds {
+        between: [UserId; 2],
+        is_published: bool,
+    },
     /// A user starts, continues or ends an upload; for the nodes that have sessions of the user.
     /// Ephemeral.
     Sharing {
@@ -63,11 +66,11 @@ pub enum Event {
     Receipt {
         conversation: ConversationId,
         receipt: Receipt,
-        /// Whether the delivered mark moved. Otherwise it tells nothing to those who are not to know how
-        /// far others have read.
+        /// Whether the delivered mark moved. Otherwise the event has no news for users who may not see
+        /// read marks.
         delivers: bool,
         /// The member whose marks moved, and all others; in a large conversation only the authors
-        /// of what the marks newly cover.
+        /// of the newly covered entries.
         to: Members,
     },
     /// A conversation is new or looks different to these members. Each sees it differently, so a
@@ -126,8 +129,8 @@ impl Event {
         }
     }
 
-    /// Whether the store holds what this says. A bus that is overloaded may drop other events
-    /// silently, and these only with notice.
+    /// Whether the store has the content of the event. An overloaded bus may drop other events silently,
+    /// and these only with `BusMessage::Lagged`.
     #[must_use]
     pub fn is_durable(&self) -> bool {
         match self {

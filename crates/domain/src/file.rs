@@ -33,7 +33,7 @@ pub struct Attachment {
     pub has_thumbnail: bool,
     /// Of a picture with a thumbnail: what to show until it is loaded (<https://blurha.sh>).
     pub blur_hash: Option<Arc<str>>,
-    /// Of sound and video, in milliseconds, as the file says.
+    /// Of sound and video, in milliseconds, by the file's header.
     pub duration_ms: Option<u64>,
 }
 
@@ -50,7 +50,7 @@ pub enum FileState {
     /// All bytes are there; it is examined.
     Processing,
     Ready,
-    /// It was refused for what it is.
+    /// It was refused for its content.
     Failed,
     /// A scanner refused it.
     Blocked,
@@ -114,7 +114,7 @@ pub struct StoredFile {
     pub state: FileState,
     /// The message that it belongs to.
     pub message_seq: Option<u64>,
-    /// Whether the reader, who is alone with its owner in the conversation, was blocked by them.
+    /// Whether the owner blocked the reader, in their direct conversation.
     pub is_withheld: bool,
     pub created_at: Timestamp,
     /// When it last grew or changed its state.
@@ -124,7 +124,7 @@ pub struct StoredFile {
     pub generation: u64,
     /// Where the bytes are, in the byte store's own format. Changes together with `received`.
     pub place: Arc<str>,
-    /// Whether a process says that it writes the upload. It may have died.
+    /// Whether a process claims to write the upload. It may have died.
     pub is_claimed: bool,
 }
 

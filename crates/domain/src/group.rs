@@ -108,7 +108,7 @@ pub struct GroupState {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupVerdict {
-    /// An entry that tells this is appended.
+    /// An entry with this change is appended.
     Members(MembersChange),
     Details(DetailsChange),
     /// Nothing would change: the entry at this `seq` made the state, 0 if none did.
@@ -285,7 +285,7 @@ impl GroupState {
     }
 
     /// The change that removes these, in the order of their ids. The last owner hands over to the
-    /// admin who has been there longest, else to such a member.
+    /// longest-serving admin, or else to the longest-serving member.
     fn without(&self, removed: Vec<UserId>, added: Vec<UserId>) -> MembersChange {
         let is_gone = |member: &&GroupMember| removed.binary_search(&member.user).is_ok();
         let is_owner = |member: &&GroupMember| member.role == Role::Owner;
@@ -341,8 +341,8 @@ impl GroupAction {
         digest.map_or_else(|| self.made(entry), |digest| self.digest(key) == digest)
     }
 
-    /// A digest of what it asks for, under a key of the store's own. It is stored with the entry,
-    /// which has only what changed.
+    /// A digest of the request, under a secret key of the store. It is stored with the entry, which has
+    /// only the effective changes.
     #[must_use]
     pub fn digest(&self, key: &[u8]) -> String {
         let mut parts = Parts::default();
@@ -385,7 +385,7 @@ impl GroupAction {
         parts.digest(key)
     }
 
-    /// As far as the entry tells: of an entry without a digest, which an earlier version wrote.
+    /// Whether the entry matches, for an entry without a digest, which an earlier version wrote.
     #[must_use]
     pub fn made(&self, entry: &Entry) -> bool {
         match (self, &entry.kind) {
@@ -406,8 +406,8 @@ impl GroupAction {
     }
 }
 
-/// The id of an entry that a store makes by itself: another one for whatever else stands at this
-/// place in a log that went back in time.
+/// The id of an entry that a store creates by itself. It differs from that of another entry at the same
+/// place, which a restored log may have had.
 #[must_use]
 pub fn entry_id(place: &ConversationId, seq: u64, at: Timestamp, record: &str) -> MessageId {
     let digest = Sha256::new()

@@ -142,8 +142,8 @@ id!(
     NodeId
 );
 id!(
-    /// The store's generation: another one when the store went back in time, so that clients drop
-    /// what they hold of it.
+    /// The store's generation: it changes when an older state of the store was restored, so that
+    /// clients drop their data of it.
     Generation
 );
 
@@ -223,7 +223,7 @@ pub fn parse_name(text: &str) -> Result<Arc<str>, InvalidProfile> {
     Ok(name.into())
 }
 
-/// Checks an avatar's address that came from outside. Only what a browser may safely load as an
+/// Checks an avatar's address from outside. Only what a browser may safely load as an
 /// image passes, so that no page has to defend itself against `javascript:` and the like. Browsers
 /// read a backslash as a slash (the URL standard, "special" schemes): `/\host` is no path.
 ///

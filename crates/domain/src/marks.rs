@@ -9,12 +9,12 @@ use crate::identity::UserId;
 /// in a conversation of a thousand would cause a million receipts.
 pub const RECEIPTS_FOR_ALL: usize = 20;
 
-/// Of what a receipt newly covers there, the authors of this many newest entries get it. Otherwise
-/// a member who comes back after years would make the store read the whole log.
+/// There, the authors of this many newest entries that a receipt newly covers get it. Otherwise a
+/// member who returns after years would make the store read the whole log.
 pub const RECEIPT_REACH: u64 = 200;
 
-/// A member's marks, each the `seq` of an entry. They never go back, what is read was delivered,
-/// and a visible mark is never ahead of the true one.
+/// A member's marks, each the `seq` of an entry. They never decrease, the delivered mark
+/// is never behind the read mark, and a visible mark is never ahead of the true one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
     pub read: u64,
@@ -30,7 +30,7 @@ pub enum Mark {
     Delivered,
 }
 
-/// Entries of which the others learn something new: those after `after`, up to `up_to`.
+/// Entries whose receipts change for others: those after `after`, up to `up_to`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Covered {
     pub after: u64,
@@ -99,7 +99,7 @@ impl Marks {
         }
     }
 
-    /// Whether `before` becoming `self` is news for others.
+    /// Whether the change from `before` to `self` is visible to others.
     #[must_use]
     pub fn is_news(&self, before: Self, hides_reads: bool) -> bool {
         self.delivers(before) || (!hides_reads && self.visible_read != before.visible_read)
@@ -138,13 +138,13 @@ impl Marks {
         })
     }
 
-    /// Whether `before` becoming `self` tells others that more was delivered.
+    /// Whether the change from `before` to `self` shows others more deliveries.
     #[must_use]
     pub fn delivers(&self, before: Self) -> bool {
         self.visible_delivered != before.visible_delivered
     }
 
-    /// Whether a send at `seq` tells others that more was delivered before it.
+    /// Whether a send at `seq` shows others more deliveries before it.
     #[must_use]
     pub fn delivers_by_send(&self, seq: u64) -> bool {
         self.visible_delivered < seq.saturating_sub(1)
@@ -276,7 +276,7 @@ mod tests {
         // Others' entries 3 and 4 were unread.
         assert_eq!(Marks::all_at(2).covered_by_send(5), Some(covered(2, 4)));
         assert!(Marks::all_at(2).reads_by_send(5));
-        // Read while invisible: news for the others only.
+        // Read while invisible: new for the others only.
         assert_eq!(marks(4, 4, 2, 2).covered_by_send(5), Some(covered(2, 4)));
         assert!(!marks(4, 4, 2, 2).reads_by_send(5));
     }

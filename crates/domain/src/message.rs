@@ -104,8 +104,8 @@ pub const MAX_EXCERPT_CHARS: usize = 140;
 /// rest.
 pub const EXCERPT_DEPENDS_ON: usize = 1_000;
 
-/// The beginning of a message in one line, for where it is quoted: each run of white space is one
-/// space, and what is left out of the first [`EXCERPT_DEPENDS_ON`] characters leaves an ellipsis.
+/// The beginning of a message in one line, for quotes: each run of white space is one space, and text
+/// omitted from the first [`EXCERPT_DEPENDS_ON`] characters leaves an ellipsis.
 #[must_use]
 pub fn excerpt(content: &Content) -> Arc<str> {
     let mut line = String::new();
@@ -181,7 +181,7 @@ mod tests {
         );
         assert_eq!(of(""), "");
         let far = format!("a{}b", " ".repeat(EXCERPT_DEPENDS_ON - 1));
-        assert_eq!(of(&far), "a", "what comes later does not count");
+        assert_eq!(of(&far), "a", "later text does not count");
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub enum WriteRefused {
     NotAnAdmin,
     /// There is no such message to reply to for this member.
     UnknownReply,
-    /// Somebody is mentioned who is not a member.
+    /// A mentioned user is not a member.
     UnknownMention,
     /// A file that is not the sender's, not ready, of another conversation, or sent already.
     UnknownFile,

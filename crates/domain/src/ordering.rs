@@ -32,7 +32,7 @@ pub struct Limits {
     pub hold: Duration,
     /// How many entries of one conversation wait without asking.
     pub held_without_asking: usize,
-    /// How long entries wait for what was asked for.
+    /// How long entries wait for requested ones.
     pub patience: Duration,
     /// The most entries that wait in one conversation.
     pub held_per_conversation: usize,
@@ -89,7 +89,7 @@ pub enum Outcome<T> {
     Deliver(T),
     /// It comes after later ones, and was not delivered before: deliver it.
     Late(T),
-    /// It was delivered before, waits already, or is too old to tell.
+    /// It was delivered before, waits already, or is too old to decide.
     Repeated,
     /// It waits for entries before it.
     Held,
@@ -240,7 +240,7 @@ impl<T> EntryOrder<T> {
         first.map_or(rotation, |(due, _)| rotation.min(*due))
     }
 
-    /// Asks for what is missing, gives up waiting where that is due, and forgets idle conversations.
+    /// Requests missing entries, skips gaps whose time is over, and evicts idle conversations.
     pub fn pass_time(&mut self, now: Moment) -> Vec<Step<T>> {
         let mut steps = Vec::new();
         while let Some((due, conversation)) = self.waiting.first()
@@ -265,7 +265,7 @@ impl<T> EntryOrder<T> {
         log.or_else(|| self.older.get(conversation))
     }
 
-    /// Asks for what is missing before the first held entry, which waits on.
+    /// Requests the entries missing before the first held one, which keeps waiting.
     fn ask(&mut self, now: Moment, conversation: &ConversationId) -> Vec<Step<T>> {
         let log = self.recent.get_mut(conversation);
         let Some(log) = log.or_else(|| self.older.get_mut(conversation)) else {

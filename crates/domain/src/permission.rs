@@ -1,5 +1,5 @@
 //! Permissions in a conversation. The stores check them inside their transactions, so that a member
-//! who has just lost a role cannot act on it.
+//! who has just lost a role cannot use it.
 
 /// The role of a member, in the order of rights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,7 +18,7 @@ pub enum Action {
     Write,
     /// Move one's own marks.
     Mark,
-    /// Change the members or the details of a group, or delete what others wrote.
+    /// Change the members or the details of a group, or delete messages of others.
     Manage,
 }
 
@@ -31,7 +31,7 @@ pub enum Denied {
     Forbidden,
 }
 
-/// Whether someone may do this: `role` is theirs in the conversation, `None` if they are not in it.
+/// Whether a user may do this: `role` is theirs in the conversation, `None` if they are no member.
 ///
 /// # Errors
 /// When they may not.

@@ -93,7 +93,7 @@ pub struct RosterFeed<K> {
     gone: Tombstones,
     /// The highest version pushed, for information: versions of two users are never compared.
     version: u64,
-    /// The number of changes so far, which tells whether a list is still current.
+    /// The number of changes so far, which shows whether a list is still current.
     changes: u64,
     /// Gathered for `full` and `diff` followers.
     pending: Batch,
@@ -139,7 +139,7 @@ impl<K: Clone + Eq + Hash> RosterFeed<K> {
         self.listed.values()
     }
 
-    /// Online users past the end of the list, in the order in which they move in.
+    /// Online users past the end of the list, in the order in which they enter it.
     pub fn beyond(&self) -> impl Iterator<Item = &Arc<Presence>> {
         self.beyond.values()
     }
@@ -190,7 +190,7 @@ impl<K: Clone + Eq + Hash> RosterFeed<K> {
         self.listed.get(&key).or_else(|| self.beyond.get(&key))
     }
 
-    /// Takes a change, unless it is not newer than what is known of its user: a bus may repeat and
+    /// Applies a change if it is newer than the known state of its user: a bus may repeat and
     /// reorder.
     pub fn push(&mut self, change: Change) {
         let user = change.user().clone();

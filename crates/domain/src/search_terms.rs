@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 /// The most characters of a term; the rest of a longer word is not compared.
 pub const MAX_TERM_CHARS: usize = 40;
-/// The most terms of a query; further ones are left out.
+/// The most terms of a query; further ones are ignored.
 pub const MAX_QUERY_TERMS: usize = 10;
 
 /// A term of a query.
@@ -237,7 +237,7 @@ fn is_mark(c: char) -> bool {
         && GeneralCategoryGroup::Mark.contains(CodePointMapData::<GeneralCategory>::new().get(c))
 }
 
-/// `None` for what is between words.
+/// `None` for separators.
 fn spacing(c: char) -> Option<Spacing> {
     if c.is_ascii() {
         return c.is_ascii_alphanumeric().then_some(Spacing::Spaced);

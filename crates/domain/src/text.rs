@@ -1,5 +1,5 @@
 //! How texts are compared, and which of them can be seen. A text is stored and shown as it was
-//! typed; only what is compared is normalised first.
+//! typed; only comparisons normalise them.
 //!
 //! | what | compared by |
 //! |---|---|
@@ -176,8 +176,8 @@ fn fold(text: &str) -> String {
         .collect()
 }
 
-/// A decomposed text without the marks of Latin, Greek and Cyrillic letters and without what is
-/// never shown. Marks of other scripts are vowels and tones, and stay.
+/// A decomposed text without the marks of Latin, Greek and Cyrillic letters and without
+/// invisible characters. Marks of other scripts are vowels and tones, and stay.
 fn without_marks(decomposed: &str) -> String {
     let scripts = CodePointMapData::<Script>::new();
     let mut strips = false;
@@ -211,8 +211,8 @@ fn single_spaces(text: &str) -> String {
 }
 
 /// A password as it is hashed: the OpaqueString profile of RFC 8265, section 4.2 (non-ASCII spaces
-/// become U+0020, then NFC), but nothing is refused. Hashes made before this rule hold what was
-/// typed, so where the two differ a verification tries both.
+/// become U+0020, then NFC), but nothing is refused. Hashes made before this rule are of the
+/// typed form, so if the two differ a verification tries both.
 #[must_use]
 pub fn password(typed: &str) -> Cow<'_, str> {
     if typed.is_ascii() {

@@ -54,6 +54,6 @@ impl Timestamp {
 pub struct Now {
     /// The monotonic clock, for every duration.
     pub moment: Moment,
-    /// The wall clock, for what is shown to people.
+    /// The wall clock, for displayed times.
     pub wall: Timestamp,
 }

@@ -56,7 +56,7 @@ impl From<Content> for Write {
 }
 
 impl Write {
-    /// The text that it brings.
+    /// Its text.
     #[must_use]
     pub fn content(&self) -> Option<&Content> {
         match self {
@@ -95,7 +95,7 @@ impl Write {
         Self::of(entry).as_ref() == Some(self)
     }
 
-    /// A digest of what it brings, under a key of the store's own. It is stored where the entry is
+    /// A digest of its content, under a secret key of the store. It is stored where the entry is
     /// erased, so that a repetition is still recognised and the text cannot be guessed from it.
     #[must_use]
     pub fn digest(&self, key: &[u8]) -> String {
@@ -139,7 +139,7 @@ impl Write {
     }
 
     /// The replacement of this write's dedupe key when its entry is erased. `None` if the key
-    /// stays. Only the key of a temporary id has a digest of the content, from which someone with
+    /// stays. Only the key of a temporary id has a digest of the content, from which a reader of
     /// the store could guess the content.
     #[must_use]
     pub fn erased_dedupe_key(&self, dedupe_key: &str, key: &[u8]) -> Option<String> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 /// So many bytes decide.
 pub const SNIFFED_BYTES: usize = 512;
-/// The type of what a browser must not show.
+/// The type of files that a browser must not show.
 pub const DOWNLOAD_ONLY: &str = "application/octet-stream";
 
 /// The type of a file that begins so; `None` where it is none of those that may be shown.
@@ -57,8 +57,8 @@ pub fn is_inline(media_type: &str) -> bool {
     SHOWN.contains(&media_type)
 }
 
-/// A file's type: what was found, and what its sender says where that claims nothing that a browser
-/// would show. A container that can hold sound alone is what its sender says.
+/// A file's type: the detected one, or the sender's if that is none that a browser would show. A
+/// container that may have only sound has the sender's type.
 #[must_use]
 pub fn media_type(found: Option<&'static str>, declared: &str) -> Arc<str> {
     let declared = declared

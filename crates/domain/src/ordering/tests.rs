@@ -19,7 +19,7 @@ fn id(number: u8) -> ConversationId {
 
 type Entry = (u8, u64);
 
-/// A machine, and what it delivered.
+/// A machine, and the entries that it delivered.
 struct World {
     order: EntryOrder<Entry>,
     now: Moment,
@@ -111,7 +111,7 @@ fn m10_m11_repetitions_from_the_log_are_dropped_however_often_it_is_read() {
     }
     let all: Vec<u64> = (1_000..1_700).collect();
     assert_eq!(world.take(), delivered(&all));
-    assert!(world.take_late().is_empty(), "too old to tell");
+    assert!(world.take_late().is_empty(), "too old to decide");
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn p12_a_gap_that_stays_open_is_reported_and_skipped() {
     assert_eq!(world.take(), []);
     world.wait(1);
     assert_eq!(world.take(), [gap(3, 6), Step::Deliver((0, 6))]);
-    // A client that reads events only must not lose what comes now.
+    // A client that reads events only must not lose this entry.
     for seq in [2, 5, 2, 4, 5, 1] {
         world.push(0, seq);
     }

@@ -1,10 +1,10 @@
-//! A node's copy of how users are shown, where a shared store keeps them in buckets: a pure state
+//! A node's copy of the visible states that a shared store keeps in buckets: a pure state
 //! machine, in production and in the simulation.
 //!
 //! The store numbers the changes of each bucket without gaps and publishes them over a bus that may
 //! lose, repeat and delay. They are applied in their order. When one is missing for too long, or the
-//! store turns out to be ahead, the bucket is stale: the caller loads it, and what is different comes
-//! out as changes. Every few seconds the node compares positions, which shows what was lost at the
+//! store turns out to be ahead, the bucket is stale: the caller loads it, and differences are
+//! published as changes. Every few seconds the node compares positions, which detects a loss at the
 //! end of a burst.
 
 mod bucket;
@@ -164,9 +164,9 @@ impl<E: Clone + Eq> BucketFeed<E> {
         held.is_stale = true;
     }
 
-    /// Compares with what the store has. `before` is [`BucketFeed::position`] from before the store
-    /// was asked, and `earlier` what it had the last time: what is ahead may be on its way, so it
-    /// counts as lost only if it has not come by the next comparison.
+    /// Compares with the store's position. `before` is [`BucketFeed::position`] from before the read of
+    /// the store, and `earlier` the store's position at the last comparison: changes ahead may be in
+    /// transit, so they count as lost only if they have not arrived by the next comparison.
     pub fn compare(
         &mut self,
         now: Moment,

@@ -88,7 +88,7 @@ pub struct Privacy {
     pub hides_reads: bool,
 }
 
-/// A change of what a user keeps from others; a field left out stays as it is.
+/// A change of privacy settings; omitted fields stay as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PrivacyChange {
     pub hides_last_seen: Option<bool>,
@@ -129,7 +129,7 @@ pub enum Status {
 /// A user's activity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Activity {
-    /// `in_call`, `sharing_file`, or a word of the host application.
+    /// `in_call`, `sharing_file`, or a kind of the host application.
     pub kind: Arc<str>,
     pub label: Option<Arc<str>>,
     pub conversation: Option<ConversationId>,
@@ -173,8 +173,8 @@ pub struct Presence {
     pub activities: Vec<Activity>,
     /// Grows with every change of this user, over restarts too.
     pub version: u64,
-    /// Orders the roster by arrival, and says nothing else. It stays while the user is online, so that
-    /// a list in this order can be paged.
+    /// Orders the roster by arrival, and has no other meaning. It is constant while the user is online,
+    /// so that a list in this order can be paged.
     pub since: u64,
 }
 
@@ -185,7 +185,7 @@ pub enum OfflineReason {
     Closed,
     /// A ping went unanswered, or no activity came for the time to live.
     Timeout,
-    /// The node that held the last session is gone.
+    /// The node of the last session died.
     NodeLost,
     SignedOut,
 }

@@ -95,7 +95,7 @@ impl Roster {
         }
     }
 
-    /// Ends what is over by `now` of one user, whether a timer is due or not.
+    /// Runs the expiries of one user that are due at `now`, even without a due timer.
     pub fn tick_user(&mut self, now: Now, user: &UserId) -> Vec<Change> {
         self.unattached.pass_time(now.moment);
         self.settle(now, user).into_iter().collect()

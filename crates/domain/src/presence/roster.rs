@@ -17,8 +17,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Roster {
     pub(super) rules: Rules,
-    /// The latest version of any user: one counter for all, so that a user who is forgotten here and
-    /// comes back has a newer one all the same. Only what is *visible* takes one.
+    /// The latest version of any user: one counter for all, so that a user who was removed here and
+    /// returns has a newer one. Only *visible* changes take one.
     version: u64,
     /// The latest `since`.
     arrival: u64,
@@ -185,7 +185,7 @@ impl Roster {
         self.visible.insert(shown.since, Arc::clone(shown));
     }
 
-    /// Updates what is shown of a user from their sessions and status: the only place that makes a
+    /// Updates a user's visible state from their sessions and status: the only place that creates a
     /// [`Change`].
     pub(super) fn settle(&mut self, now: Now, id: &UserId) -> Option<Change> {
         let user = self.users.get_mut(id)?;

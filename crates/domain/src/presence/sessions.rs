@@ -166,8 +166,8 @@ impl Roster {
         self.settle(now, &id).into_iter().collect()
     }
 
-    /// Whether the person uploads a file: noted of all the sessions that a node has of them, and gone
-    /// with each.
+    /// Sets whether the user uploads a file, on all sessions that a node has of them; it ends with each
+    /// session.
     pub fn set_sharing(
         &mut self,
         now: Now,

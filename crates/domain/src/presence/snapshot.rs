@@ -13,7 +13,7 @@ pub struct RosterSnapshot {
 
 /// For each user a version: at least as high as all that the user had when the snapshot was read,
 /// and lower than every later one. So a user who is missing from the snapshot went offline at this
-/// version or before, unless a newer change says otherwise.
+/// version or before, unless there is a newer change.
 ///
 /// A store that counts versions for several users together has one floor for each such bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -113,7 +113,7 @@ impl World {
                     let before = self
                         .view
                         .insert(who, Arc::clone(presence))
-                        .expect("an update of someone who is in");
+                        .expect("an update of an online user");
                     assert_eq!(before.since, presence.since);
                     assert_eq!(
                         before.last_active_at.advance_to(presence.last_active_at),
@@ -142,7 +142,7 @@ impl World {
                     assert_eq!(
                         before.advance_to(seen),
                         seen,
-                        "p13: last seen goes back: {change:?}"
+                        "p13: last seen decreases: {change:?}"
                     );
                 }
             }

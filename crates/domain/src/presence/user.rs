@@ -169,7 +169,7 @@ impl User {
         is_newer
     }
 
-    /// Takes over a manual status. A user who was invisible and is no longer looks like a newcomer:
+    /// Sets a manual status. A user who is no longer invisible looks like a newcomer:
     /// an earlier time of last activity, or the status away, would reveal that they had been
     /// connected.
     fn choose(&mut self, now: Now, chosen: StatusOverride) {
@@ -186,7 +186,7 @@ impl User {
         }
     }
 
-    /// Ends what is over by `now`; calls `ended` for each session that was removed.
+    /// Runs the expiries that are due at `now`; calls `ended` for each session that was removed.
     pub(super) fn pass_time(
         &mut self,
         now: Now,

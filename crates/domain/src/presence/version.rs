@@ -1,5 +1,4 @@
-//! Versions of what is shown of a person: they grow for each person, over restarts and restored
-//! stores too.
+//! Versions of a user's visible state: they grow for each user, over restarts and restored stores too.
 
 use crate::time::Timestamp;
 
@@ -8,7 +7,7 @@ const START_MS: i64 = 1_577_836_800_000;
 /// Versions in a millisecond.
 const PER_MS: u64 = 4_096;
 /// Versions are below 2^53, so that JavaScript's numbers hold them. The clock's part stays this far
-/// below, whatever it shows, so that versions still grow after a clock that was far ahead.
+/// below, at any time, so that versions still grow after a clock that was far ahead.
 const CLOCK_AT_MOST: u64 = (1 << 53) - (1 << 40);
 
 /// The version that the clock alone would give.

@@ -36,12 +36,12 @@ impl Batch {
             return;
         };
         match (&*first, second.as_ref().unwrap_or(first), &change) {
-            // Online, then offline: a user who was online before the batch is just offline.
+            // Online, then offline: only the offline change matters if the user was online before.
             (Change::Online(_), Change::Online(_) | Change::Updated(_), Change::Offline(_)) => {
                 *second = Some(change)
             }
             (_, _, Change::Offline(_)) => (*first, *second) = (change, None),
-            // Offline, then online: a user who was offline before the batch is just online.
+            // Offline, then online: only the online change matters if the user was offline before.
             (Change::Offline(_), Change::Offline(_), _) => *second = Some(change),
             (_, Change::Offline(_), _) => (*first, *second) = (change, None),
             // An update of a user who came online in this batch.

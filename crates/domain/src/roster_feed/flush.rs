@@ -1,4 +1,4 @@
-//! Sending: what is due, when, and to which connections.
+//! Flushes: which deliveries are due, when, and to which connections.
 
 use super::{Delivery, FLUSH_INTERVAL, MAX_FLUSH_INTERVAL, Mode, RosterFeed};
 use crate::identity::UserId;
@@ -30,7 +30,7 @@ impl<K: Clone + Eq + Hash> RosterFeed<K> {
         [soon, lists].into_iter().flatten().min()
     }
 
-    /// Sends what is due at `now`.
+    /// Returns the deliveries due at `now`.
     pub fn flush(&mut self, now: Moment) -> Vec<Delivery<K>> {
         self.gone.pass_time(now);
         let mut out = Vec::new();

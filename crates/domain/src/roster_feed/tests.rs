@@ -1,5 +1,4 @@
-//! The feed with clients that apply exactly what they are sent, and panic at anything that is sent
-//! twice, late, or not at all.
+//! The feed with clients that apply the deliveries, and panic at repeated, late or missing ones.
 
 mod bounds;
 mod order;
@@ -104,7 +103,7 @@ impl Client {
                 let before = self
                     .list
                     .insert(user, Arc::clone(presence))
-                    .expect("an update of someone listed");
+                    .expect("an update of a listed user");
                 assert!(before.version < presence.version, "not newer: {change:?}");
             }
             Change::Offline(_) => assert!(
@@ -124,7 +123,7 @@ impl Client {
         let (version, held) = self
             .watched
             .get_mut(change.user())
-            .expect("only whom it watches");
+            .expect("only watched users");
         assert!(
             *version < change.version(),
             "p5, p6: sent twice or backwards: {change:?} after {version}"
@@ -153,8 +152,7 @@ fn shown(change: &Change) -> Option<Arc<Presence>> {
     }
 }
 
-/// A feed, the true roster, and clients, with a driver that does what [`RosterFeed::next_flush`]
-/// says.
+/// A feed, the true roster, and clients, with a driver that follows [`RosterFeed::next_flush`].
 pub(super) struct World {
     pub(super) feed: RosterFeed<Key>,
     pub(super) truth: Truth,
@@ -267,13 +265,16 @@ impl World {
             Delivery::Snapshot(keys) => {
                 assert!(!keys.is_empty());
                 for key in keys {
-                    let client = self.clients.get_mut(&key).expect("a list for who is there");
-                    assert!(client.follows_list(), "a list for who asked for one");
+                    let client = self
+                        .clients
+                        .get_mut(&key)
+                        .expect("a list for a connected client");
+                    assert!(client.follows_list(), "a list for a client that follows it");
                     if !std::mem::take(&mut client.joining) {
                         assert_eq!(client.mode, Mode::Full);
                         assert_eq!(
                             client.list, listed,
-                            "p6: the changes alone had sent everything the list tells"
+                            "p6: the changes alone led to the same list"
                         );
                     }
                     client.lists.push(self.now);
@@ -287,7 +288,7 @@ impl World {
                     let client = self
                         .clients
                         .get_mut(&key)
-                        .expect("changes for who is there");
+                        .expect("changes for a connected client");
                     assert_eq!(client.mode, Mode::Full);
                     changes.iter().for_each(|change| client.take_listed(change));
                 }
@@ -299,7 +300,7 @@ impl World {
                     let client = self
                         .clients
                         .get_mut(&key)
-                        .expect("changes for who is there");
+                        .expect("changes for a connected client");
                     // A watcher's events do not repeat the list.
                     let by_list =
                         client.mode == Mode::Diff && !client.joining && changes == gathered;
@@ -330,7 +331,7 @@ impl World {
                 );
             }
         }
-        assert!(due || deliveries.is_empty(), "sent what was not due");
+        assert!(due || deliveries.is_empty(), "a delivery before it was due");
         for delivery in deliveries {
             self.deliver(delivery, &gathered);
         }
@@ -366,7 +367,7 @@ impl World {
         );
     }
 
-    /// Everyone knows exactly what they asked to know.
+    /// Checks that every client has exactly the users that it follows or watches.
     pub(super) fn check(&self) {
         let mut in_order: Vec<_> = self.truth.present.values().cloned().collect();
         in_order.sort_by_key(|presence| presence.since);

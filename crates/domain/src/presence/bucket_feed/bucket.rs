@@ -17,7 +17,7 @@ pub struct BucketPosition<E> {
 /// The change of a user.
 #[derive(Clone, Debug)]
 pub enum FeedBody {
-    /// The user is shown so. Whether it is an arrival is decided by what was known before.
+    /// The user's visible state. The state before decides whether it is an arrival.
     Shown(Arc<Presence>),
     Gone(Offline),
     /// Only whether the user is hidden, or the node that holds a session.

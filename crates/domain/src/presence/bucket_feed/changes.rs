@@ -12,8 +12,8 @@ use std::time::Duration;
 pub(super) const MAX_PENDING: usize = 4_096;
 
 impl<E: Clone + Eq> BucketFeed<E> {
-    /// Takes a change; returns what is different now. `is_own` says whether a user has a session on
-    /// this node.
+    /// Applies a change; returns the changes to publish. `is_own` returns whether a user has a session
+    /// on this node.
     pub fn apply(
         &mut self,
         now: Moment,
@@ -44,7 +44,7 @@ impl<E: Clone + Eq> BucketFeed<E> {
         changes
     }
 
-    /// Shows a user of this node while the store is away, one version above what is known.
+    /// Shows a user of this node while the store is away, one version above the known one.
     pub fn show_locally(&mut self, mut presence: Presence) -> Option<Change> {
         let user = presence.profile.id.clone();
         presence.version = self.version(self.bucket(&user)) + 1;
@@ -190,7 +190,7 @@ impl<E: Clone + Eq> BucketFeed<E> {
         }
     }
 
-    /// Shows a user, unless what is known is newer.
+    /// Shows a user, unless the known state is newer.
     pub(super) fn show(
         &mut self,
         user: &UserId,
@@ -225,7 +225,7 @@ impl<E: Clone + Eq> BucketFeed<E> {
         }
     }
 
-    /// Hides a user who is shown at an older version; returns how they were shown.
+    /// Hides a user who is shown at an older version; returns the old state.
     fn hide(&mut self, user: &UserId, hidden: bool, version: u64) -> Option<Arc<Presence>> {
         let index = self.bucket(user);
         let held = &mut self.buckets[index];

@@ -1,4 +1,4 @@
-//! A bucket as it was read from the store, and what is different.
+//! A bucket as read from the store, and its differences.
 
 use super::BucketFeed;
 use super::bucket::LoadedBucket;
@@ -9,9 +9,9 @@ use crate::time::Moment;
 use std::sync::Arc;
 
 impl<E: Clone + Eq> BucketFeed<E> {
-    /// Replaces a bucket by what was loaded, and applies the changes that came meanwhile. Users who
-    /// are missing left, unless the store lost them: then they stay for a while. `is_own` says
-    /// whether a user has a session on this node.
+    /// Replaces a bucket by the loaded one, and applies the changes that arrived meanwhile. Missing users
+    /// have left, unless the store lost them: then they stay for a while. `is_own` returns whether a
+    /// user has a session on this node.
     pub fn finish_load(
         &mut self,
         now: Moment,
@@ -72,8 +72,8 @@ impl<E: Clone + Eq> BucketFeed<E> {
         changes
     }
 
-    /// The store went back in time: what it has is true now, though its version may be lower than one
-    /// that the user had. `floor` is at least as high as all of those.
+    /// An older state of the store was restored: its state applies, though its version may be lower than
+    /// one that the user had. `floor` is at least as high as all of those.
     fn raise(&self, shown: Arc<Presence>, floor: u64) -> Arc<Presence> {
         let known = self.get(&shown.profile.id);
         if shown.version > floor || known.is_some_and(|known| looks_the_same(known, &shown)) {

@@ -43,7 +43,7 @@ fn at(epoch: u64, number: u64) -> Position {
     Position { epoch, number }
 }
 
-fn nobody(_: &UserId) -> bool {
+fn no_own_user(_: &UserId) -> bool {
     false
 }
 
@@ -74,15 +74,15 @@ fn loaded(position: Position, version: u64, present: Vec<Arc<Presence>>) -> Load
 
 impl BucketFeed<u64> {
     fn push(&mut self, now: u64, position: Position, change: Change) -> Vec<Change> {
-        self.apply(Moment(now), message(position, change), &nobody)
+        self.apply(Moment(now), message(position, change), &no_own_user)
     }
 
     fn load(&mut self, now: u64, loaded: LoadedBucket<u64>) -> Vec<Change> {
-        self.finish_load(Moment(now), 0, loaded, &nobody)
+        self.finish_load(Moment(now), 0, loaded, &no_own_user)
     }
 
     fn wait(&mut self, now: u64) -> Vec<Change> {
-        self.pass_time(Moment(now), PATIENCE, &nobody)
+        self.pass_time(Moment(now), PATIENCE, &no_own_user)
     }
 }
 
@@ -121,7 +121,7 @@ struct Copy {
     newest: BTreeMap<UserId, u64>,
     /// A bucket that was read and has not arrived.
     reading: Option<LoadedBucket<u64>>,
-    /// Where the feed was when positions were asked for, and what the store answered.
+    /// The feed's position when positions were requested, and the store's answer.
     comparing: Option<(Option<Position>, Position)>,
     seen: Option<Position>,
     now: u64,
@@ -259,7 +259,7 @@ proptest! {
             let present = copy.feed.present().map(|shown| shown.profile.id.clone());
             prop_assert_eq!(&present.collect::<BTreeSet<_>>(), &copy.folded);
         }
-        // Nothing is on its way any more; two comparisons find what was lost.
+        // Nothing is in transit any more; two comparisons detect the losses.
         for _ in 0..4 {
             copy.arrive(&store);
             copy.compare(&store);
@@ -363,7 +363,7 @@ fn p7_a_node_keeps_its_own_users_despite_the_store() {
     assert_eq!(feed.pass_time(Moment(10_001), PATIENCE, &own), []);
     assert_eq!(feed.count(), 1, "it announces them again");
     // A session that ended in the meantime.
-    let late = feed.pass_time(Moment(20_002), PATIENCE, &nobody);
+    let late = feed.pass_time(Moment(20_002), PATIENCE, &no_own_user);
     assert_eq!(late, [left(1, 60, OfflineReason::NodeLost)]);
 }
 

@@ -38,7 +38,7 @@ fn p11_the_timing_of_going_invisible_equals_that_of_a_leave() {
     let (published, _) = world.latest();
     assert!(
         published.since(hid.moment) > Duration::from_millis(GRACE),
-        "a close is published after the grace period, and so is this"
+        "it is published after the grace period, like a close"
     );
     assert_eq!(world.latest_absence().last_seen_at, Some(hid.wall));
 }
@@ -63,11 +63,7 @@ fn p11_joining_invisible_publishes_nothing() {
     world.close("a1");
     world.pass(MINUTE);
     assert_eq!(world.log(), [""; 0]);
-    assert_eq!(
-        world.roster.version(),
-        version,
-        "not even a number is missing"
-    );
+    assert_eq!(world.roster.version(), version, "no version is skipped");
     assert!(world.is_empty());
 }
 
@@ -264,7 +260,7 @@ proptest! {
                 _ => closes.pass(0),
             }
             live(&mut hides, step, true);
-            // Everyone else lives on in both, and learns nothing from their own changes either.
+            // All other users act the same in both, and their changes reveal nothing either.
             for world in [&mut hides, &mut closes] {
                 let (who, what) = others[n];
                 let (who, tab) = (format!("o{who}"), format!("o{who}"));

@@ -1,5 +1,5 @@
 //! Random lives against a model that is too simple to be wrong: it computes every user at every
-//! millisecond and asks what the words of the contract ask.
+//! millisecond and checks the conditions of the contract.
 
 use super::*;
 use proptest::prelude::*;
@@ -101,7 +101,7 @@ struct Looks {
 
 #[derive(Default)]
 struct Person {
-    /// In the order in which they came.
+    /// In order of arrival.
     tabs: Vec<(u8, Tab)>,
     name: String,
     status: ManualStatus,

@@ -27,7 +27,7 @@ fn two_nodes(world: &World) -> [NodeIndex; 2] {
     })
 }
 
-/// A connection costs what it did before sessions carried a node and statuses a revision.
+/// A connection costs the same as before sessions had a node and statuses a revision.
 #[test]
 fn the_memory_of_a_session_and_its_user_is_bounded() {
     assert!(std::mem::size_of::<super::super::user::Session>() <= 96);

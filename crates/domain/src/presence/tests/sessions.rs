@@ -102,7 +102,7 @@ fn p4_changes_during_the_grace_period_are_not_published() {
     assert_eq!(
         world.log(),
         ["a joined: online"],
-        "the only thing left to tell is that they are back, or out"
+        "during the grace period only a return or the end is published"
     );
     world.join("a", "a2");
     assert_eq!(world.log(), ["a updated: busy"]);
@@ -154,7 +154,7 @@ fn signing_out_with_another_device_online_causes_no_event() {
     assert_eq!(
         world.log(),
         ["a left: closed"],
-        "the phone closed; that someone signed out elsewhere before is no news"
+        "the reason is that of the phone; the earlier sign-out of another device does not count"
     );
 }
 

@@ -32,7 +32,7 @@ fn the_stored_status_applies_at_a_join() {
     world.join_as("a", "a1", chose(ManualStatus::Away), None);
     assert_eq!(world.log(), ["a joined: away"]);
     world.active("a1");
-    assert_eq!(world.log(), [""; 0], "away until they say otherwise");
+    assert_eq!(world.log(), [""; 0], "away until the user changes it");
     world.set_status("a", StatusOverride::default());
     assert_eq!(world.log(), ["a updated: online"]);
 }
@@ -119,7 +119,7 @@ fn h6_frequent_changes_are_published_less_often_and_end_correct() {
             .log()
             .last()
             .is_some_and(|last| last.contains("at last")),
-        "the last word is published"
+        "the latest change is published"
     );
     // A leave is not delayed.
     world.sign_out("a1");

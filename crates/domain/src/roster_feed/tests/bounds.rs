@@ -139,7 +139,7 @@ fn unfollowing_frees_all_state() {
         for key in 0..10 {
             world.unfollow(key);
         }
-        world.unfollow(3); // Told twice.
+        world.unfollow(3); // Called twice.
         world.hide(&user(round));
         world.pass(5_000);
         assert!(world.is_empty());
@@ -159,7 +159,7 @@ fn followers_of_nothing_are_not_stored() {
     assert_eq!(
         feed.next_flush(),
         None,
-        "and no list is sent to whoever no longer wants one"
+        "no list is sent to connections that no longer follow it"
     );
     feed.follow(5, Mode::Full);
     feed.follow(5, Mode::Watch);
@@ -169,7 +169,7 @@ fn followers_of_nothing_are_not_stored() {
 
 #[test]
 fn the_cost_of_newcomers_and_changes_is_linear() {
-    // With a search through what is gathered for each of them, this takes half a minute.
+    // With a search through the batch for each change, this takes half a minute.
     let mut feed: RosterFeed<u32> = RosterFeed::new(0);
     let mut truth = Truth::default();
     for n in 0..20_000_u16 {

@@ -86,7 +86,7 @@ fn p5_a_repeated_offline_event_is_sent_once() {
     world.feed.push(gone.clone());
     world.pass(1_000);
     world.feed.push(gone);
-    world.pass(1_000); // The client complains if it hears of it again.
+    world.pass(1_000); // The client panics if it gets the change again.
     world.check();
 }
 

@@ -25,7 +25,7 @@ fn a_change_after_a_quiet_time_is_sent_at_once_and_the_next_ones_together() {
 
 /// When this client got changes, in milliseconds after the beginning, while users come at these
 /// moments.
-fn told_at(arrivals: impl Iterator<Item = u64>, until: u64) -> Vec<u64> {
+fn sent_at(arrivals: impl Iterator<Item = u64>, until: u64) -> Vec<u64> {
     let mut feed: RosterFeed<u8> = RosterFeed::new(5_000);
     let mut truth = Truth::default();
     feed.follow(0, Mode::Diff);
@@ -54,7 +54,7 @@ fn told_at(arrivals: impl Iterator<Item = u64>, until: u64) -> Vec<u64> {
 fn h6_a_storm_is_one_batch_a_second() {
     // 2,000 come back within four seconds.
     assert_eq!(
-        told_at((0..2_000).map(|n| n * 2), 10_000),
+        sent_at((0..2_000).map(|n| n * 2), 10_000),
         [0, 100, 1_100, 2_100, 3_100, 4_100]
     );
 }
@@ -62,17 +62,17 @@ fn h6_a_storm_is_one_batch_a_second() {
 #[test]
 fn h6_continuous_changes_are_batched_at_growing_intervals() {
     assert_eq!(
-        told_at((0..100).map(|n| n * 50), 6_500),
+        sent_at((0..100).map(|n| n * 50), 6_500),
         [0, 100, 300, 700, 1_500, 2_500, 3_500, 4_500, 5_500]
     );
     // A change after a quiet time is sent at once.
     assert_eq!(
-        told_at([0, 1_500, 4_000, 6_000].into_iter(), 8_000),
+        sent_at([0, 1_500, 4_000, 6_000].into_iter(), 8_000),
         [0, 1_500, 4_000, 6_000]
     );
     // And so it is again after a storm.
     let storm_and_one = (0..100).map(|n| n * 10).chain([4_000]);
-    assert_eq!(told_at(storm_and_one, 6_000).last(), Some(&4_000));
+    assert_eq!(sent_at(storm_and_one, 6_000).last(), Some(&4_000));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn no_flush_is_due_without_changes() {
     assert_eq!(
         world.feed.next_flush(),
         None,
-        "the whole list went out once more, and that is it"
+        "the complete list was sent once more, and nothing else"
     );
     assert_eq!(world.clients[&0].lists.len(), 2);
 }

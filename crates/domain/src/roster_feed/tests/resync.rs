@@ -83,7 +83,7 @@ fn p6_a_user_who_joined_after_the_snapshot_stays_listed() {
     world.check();
 }
 
-/// Two buckets whose counters are far apart: the floor of one says nothing of the other.
+/// Two buckets whose counters are far apart: the floor of one does not apply to the other.
 #[test]
 fn p5_a_floor_applies_to_the_users_of_its_bucket_only() {
     let bucket = |n: u16| crate::presence::bucket_of(&user(n), 2);
@@ -106,7 +106,7 @@ fn p5_a_floor_applies_to_the_users_of_its_bucket_only() {
         "came after the snapshot"
     );
     assert!(feed.get(user(fast).as_str()).is_none());
-    // Whatever the bus delivers late of what the snapshot held already.
+    // Late deliveries of changes that the snapshot already contained.
     feed.push(Change::Updated(presence(&user(fast), 950, 2)));
     assert_eq!(feed.count(), 1);
     feed.push(Change::Online(presence(&user(fast), 1_001, 3)));

@@ -1,4 +1,4 @@
-//! Snapshots and changes fit together, whatever happens in between.
+//! Snapshots and changes together equal a fresh snapshot, with any operations in between.
 
 use super::*;
 use proptest::prelude::*;
@@ -12,7 +12,7 @@ pub(super) enum Op {
     Watch(Key, Vec<u16>),
     Unwatch(Key, Vec<u16>),
     Pass(u64),
-    /// A flush that nobody asked for.
+    /// An unrequested flush.
     Flush,
 }
 
@@ -115,7 +115,7 @@ fn p6_complete_lists_follow_the_changes_that_they_contain() {
     world.follow(0, Mode::Full);
     world.show(&user(1));
     world.pass(950);
-    world.show(&user(2)); // Told at once; now the list is due at 1,000 …
+    world.show(&user(2)); // Sent at once; now the list is due at 1,000 …
     world.pass(20);
     world.show(&user(3)); // … while this is still being gathered.
     world.pass(10_000);
@@ -130,7 +130,7 @@ fn p6_a_free_place_in_the_list_goes_to_the_longest_waiting_user() {
     }
     world.follow(0, Mode::Diff);
     world.pass(1_000);
-    world.hide(&user(3)); // Past the end: no news for those who follow the list.
+    world.hide(&user(3)); // Past the end: no change for followers of the list.
     world.hide(&user(0));
     world.pass(1_000);
     let mut listed: Vec<_> = world.clients[&0].list.keys().cloned().collect();
