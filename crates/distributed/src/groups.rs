@@ -15,10 +15,10 @@ impl Groups for PostgresStore {
         let (database, events) = self.detached();
         let made = tokio::spawn(async move {
             let made = postgres::make_group(&database, &new).await?;
-            let Some((conversation, is_new, told)) = made else {
+            let Some((conversation, is_new, published)) = made else {
                 return Ok(None);
             };
-            events.send(told).await;
+            events.send(published).await;
             Ok(Some((conversation, is_new)))
         });
         made.await

@@ -178,7 +178,7 @@ impl Messages for PostgresStore {
     ) -> StoreResult<Option<(Conversation, bool)>> {
         let Some(key) = direct_key(caller, other) else {
             return Err(StoreError::Internal(
-                "a conversation of someone with themselves was asked for".into(),
+                "a direct conversation needs two users".into(),
             ));
         };
         postgres::ensure_direct(self, caller, other, &key, &new, at).await
@@ -196,8 +196,9 @@ impl Messages for PostgresStore {
         let (database, events) = self.detached();
         let (conversation, members) = (conversation.clone(), members.into());
         let put = tokio::spawn(async move {
-            let (to, changed, told) = postgres::put(&database, &conversation, &members, at).await?;
-            events.send(told).await;
+            let (to, changed, published) =
+                postgres::put(&database, &conversation, &members, at).await?;
+            events.send(published).await;
             Ok((to, changed))
         });
         put.await.unwrap_or_else(|error| Err(stopped(&error)))

@@ -59,7 +59,7 @@ async fn uses_on_two_nodes_add_up() {
     );
     assert_eq!(b.wait(LOGINS, "ben"), None, "another key");
     assert_eq!(b.wait(SENDS, "asha"), None, "another limit");
-    // The first node learns of it with its next use.
+    // The first node sees it with its next use.
     assert_eq!(a.wait(LOGINS, "asha"), None);
     a.add(LOGINS, "asha", 1);
     a.report().await;
@@ -101,7 +101,7 @@ async fn connections_of_an_address_are_known_to_other_nodes() {
     b.report().await;
     assert_eq!(b.connections_elsewhere(one), 120);
     assert_eq!(b.connections_elsewhere(two), 0, "it has none here");
-    assert_eq!(a.connections_elsewhere(one), 0, "not told yet");
+    assert_eq!(a.connections_elsewhere(one), 0, "not reported yet");
     a.set_connections(one, 121);
     a.report().await;
     assert_eq!(a.connections_elsewhere(one), 50);
@@ -141,7 +141,7 @@ async fn limits_work_locally_while_redis_is_away_and_are_shared_again_afterwards
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
-    // What was not told is told again.
+    // Unreported counts are reported again.
     b.set_connections(address("192.0.2.1"), 1);
     b.report().await;
     assert_eq!(b.connections_elsewhere(address("192.0.2.1")), 61);
@@ -167,7 +167,7 @@ async fn a_redis_that_hangs_delays_a_report_by_one_deadline() {
     let report = tokio::time::timeout(DEADLINE * 8, limits.report()).await;
     server.resume();
     report.expect("one deadline, of the 32 that the buckets would need");
-    // Counts are told again.
+    // Counts are reported again.
     let other = node(&server, &prefix, "b").await;
     other.set_connections(address("192.0.3.7"), 1);
     while other.connections_elsewhere(address("192.0.3.7")) == 0 {

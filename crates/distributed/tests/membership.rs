@@ -78,7 +78,7 @@ async fn c17_a_prefix_belongs_to_the_store_that_used_it_first() {
     Membership::join(sqlite("first", redis(server, &prefix).await))
         .await
         .unwrap();
-    // The same store comes back.
+    // The same store returns.
     Membership::join(sqlite("first", redis(server, &prefix).await))
         .await
         .unwrap();
@@ -176,7 +176,7 @@ async fn a_second_node_without_redis_does_not_start_until_the_first_is_gone() {
     first.running.abort();
     first.membership.leave().await;
     let second = join("b", &store, None).await.unwrap();
-    // After a crash, once nobody renewed its row for a few seconds; under its own name too.
+    // After a crash, once its row was not renewed for a few seconds; under its own name too.
     drop(second);
     let again = timeout(PATIENCE, join("b", &store, None)).await;
     again.expect("in time").unwrap();

@@ -272,7 +272,7 @@ fn m4_random_writes_in_batches_end_in_the_fold_of_the_log() {
         let url = PostgresServer::shared().fresh_database();
         let (store, _) = open(&url).await.expect("a store");
         put(&store, &["a", "b", "d"]).await;
-        // A generator of its own, so that a failure comes again.
+        // Its own generator, so that a failure is reproducible.
         let mut state = 7_u64;
         let mut below = |bound: usize| {
             state = state

@@ -39,7 +39,7 @@ fn message(client: usize, number: u64, with_key: bool) -> NewEntry {
     }
 }
 
-/// Sends until told to stop. Returns what was acknowledged and how many attempts failed.
+/// Sends until `stop` is set. Returns the acknowledged messages and the number of failed attempts.
 async fn client(
     store: Arc<PostgresStore>,
     client: usize,

@@ -130,7 +130,7 @@ fn m13_a_silent_server_is_abandoned_within_the_deadline() {
     });
 }
 
-/// What is acknowledged is there, whatever else happened.
+/// All acknowledged messages are stored.
 #[test]
 fn m3_no_acknowledged_write_is_lost_when_the_server_restarts_under_load() {
     run(async {

@@ -63,7 +63,7 @@ fn several_nodes_start_at_once_in_an_empty_database() {
     });
 }
 
-/// Also where the server lets nobody in: what it says names the user and not the password.
+/// Also if the server refuses everyone: its error names the user and not the password.
 #[test]
 fn passwords_are_checked_and_not_shown() {
     run(async {
@@ -108,7 +108,7 @@ fn a_database_in_another_encoding_is_refused() {
     });
 }
 
-/// A newer version works side by side with this one unless it says that it cannot.
+/// A newer version works side by side with this one unless its schema says otherwise.
 #[test]
 fn c15_a_newer_schema_is_refused_only_where_it_says_so() {
     run(async {
@@ -511,7 +511,7 @@ fn c10_a_server_that_hides_its_timeline_and_its_name_is_used() {
         text("TRUNCATE entries CASCADE; UPDATE conversations SET head_seq = 0");
         store.ping(PING).await.expect("an answer");
         let lost = store.generations().borrow().clone();
-        assert_ne!(lost, generation, "the store lost what this node committed");
+        assert_ne!(lost, generation, "the store lost commits of this node");
         store.close().await;
 
         let (store, _) = open(&url).await.expect("a store");

@@ -133,7 +133,7 @@ async fn two_nodes() -> [Node; 2] {
     nodes
 }
 
-/// Sends messages by both nodes in turn until the index has them. Returns the node that did all steps
+/// Sends messages by both nodes alternately until the index has them. Returns the node that did all steps
 /// meanwhile, if one did.
 async fn keeper(nodes: &[Node; 2], round: usize) -> Option<usize> {
     let before = nodes.each_ref().map(Node::steps);
@@ -145,7 +145,7 @@ async fn keeper(nodes: &[Node; 2], round: usize) -> Option<usize> {
     (0..2).find(|node| after[1 - node] == before[1 - node])
 }
 
-/// The others only look whether it does. When it dies, one of them goes on.
+/// The others only check whether it does. When it dies, one of them continues.
 #[test]
 fn one_node_maintains_the_index_until_it_dies() {
     run(async {

@@ -146,7 +146,7 @@ fn m1_one_message_sent_over_two_nodes_at_once_is_stored_once() {
     });
 }
 
-/// Batches of two nodes over the same conversations, in every order: nobody waits for anybody who
+/// Batches of two nodes over the same conversations, in every order: no transaction waits for one that
 /// waits for them.
 #[test]
 fn m4_ten_thousand_appends_of_two_nodes_to_the_same_conversations_do_not_deadlock() {
@@ -461,7 +461,7 @@ fn c7_m15_a_change_of_members_applies_on_other_nodes_at_once() {
             let refused = one.append(refused, None).await;
             assert!(matches!(refused, Err(AppendError::NotFound)));
         }
-        // 60 messages, and 40 changes of members, each told to all who are or were in it.
+        // 60 messages, and 40 changes of members, each published to all current and former members.
         let published = subject.events.exactly(100).await;
         for (entry, to, _) in published {
             if entry.sender.is_host() {
@@ -475,7 +475,7 @@ fn c7_m15_a_change_of_members_applies_on_other_nodes_at_once() {
     });
 }
 
-/// From both sides, on two nodes, while hosts change who is in it.
+/// From both sides, on two nodes, while hosts change the members.
 #[test]
 fn concurrent_opens_on_two_nodes_create_one_conversation() {
     run(async {
@@ -540,7 +540,11 @@ fn p11_a_status_and_marks_of_two_nodes_end_visible() {
             );
             let visible = shown.expect("kept").1;
             let marked = marked.expect("marked").expect("a member");
-            assert_eq!(marked.is_visible, visible.is_empty(), "it is news once");
+            assert_eq!(
+                marked.is_visible,
+                visible.is_empty(),
+                "it is published once"
+            );
             let page = nodes[1].sync(&user("a"), &[(c.clone(), 0).into()], 1).await;
             let page = page.expect("a page").remove(0).expect("a member");
             let receipt = page.receipts.iter().find(|receipt| receipt.user == b);
@@ -556,7 +560,7 @@ async fn introduce(store: &PostgresStore, id: &str) -> Result<bool, StoreError> 
     written.await.map(|(_, done)| done == ProfileWrite::Made)
 }
 
-/// A user who comes online does not wait for a commit of their own.
+/// A user who joins does not wait for a separate commit.
 #[test]
 fn p10_concurrent_first_profiles_share_a_commit() {
     run(async {

@@ -114,7 +114,7 @@ async fn apply(store: &dyn PresenceStore, who: &str, session: &str, op: &Op, sta
     done.expect("done");
 }
 
-/// What a change says, without times and versions.
+/// A change in words, without times and versions.
 fn words(change: &Change) -> String {
     match change {
         Change::Online(shown) => format!("online {}", looks(shown)),

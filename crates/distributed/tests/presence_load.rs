@@ -1,4 +1,4 @@
-//! Many sessions: what they cost, and that nobody flickers.
+//! Many sessions: their cost, and that no user flickers.
 
 mod presence_support;
 
@@ -63,7 +63,7 @@ fn leaves(node: &TestNode) -> usize {
         .count()
 }
 
-/// P10: every connection of one node breaks, and comes back on another.
+/// P10: every connection of one node breaks, and reconnects to another.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p10_eight_thousand_reconnects_show_nobody_as_offline() {
     const USERS: usize = 8_000;

@@ -106,7 +106,7 @@ impl Inbox {
         next.expect("in time").expect("a bus")
     }
 
-    /// What comes up to and with `last`.
+    /// The messages up to and with `last`.
     async fn until(&mut self, last: &str) -> Vec<String> {
         let mut texts = Vec::new();
         while texts.last().is_none_or(|text| text != last) {
@@ -386,7 +386,7 @@ async fn c15_version_1_is_written_while_a_node_listens_that_reads_only_it() {
     one.publish(changed("for c", &["c"]));
     let payload = timeout(PATIENCE, heard.recv()).await.expect("in time");
     assert!(payload.expect("a payload").starts_with(b"{\"v\":1,"));
-    // It leaves. The publisher learns of it by a batch, of a probe perhaps, that it still writes for it.
+    // It leaves. The publisher finds out by a batch, of a probe perhaps, that it still writes for it.
     drop(old);
     until("end of the subscription", || {
         server.cli(&["PUBSUB", "NUMSUB", "p:all"]) == "p:all\n2"
@@ -610,7 +610,7 @@ async fn c18_a_subscriber_that_redis_disconnected_reports_the_loss() {
         received.push(next.expect("lagged").expect("a bus"));
     }
     assert!(two.stats().interruptions > 0);
-    // What comes now is lost or delivered, and the bus says which.
+    // Later events are lost or delivered, and the bus reports which.
     let mut last = "lagged".to_owned();
     while last != "after" {
         if last == "lagged" {

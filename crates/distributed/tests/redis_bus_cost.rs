@@ -137,13 +137,13 @@ impl Pair {
                 sent += 1;
             }
             while self.received.load(Ordering::Relaxed) < first + sent {
-                assert!(began.elapsed() < PATIENCE, "a message did not come");
+                assert!(began.elapsed() < PATIENCE, "a message did not arrive");
                 std::thread::sleep(Duration::from_micros(50));
             }
         }
     }
 
-    /// How often Redis was told to publish, and the bytes that it got.
+    /// The number of publishes to Redis, and their bytes.
     fn published(&self) -> (u64, u64) {
         let number = |section: &str, name: &str| {
             let info = self.server.cli(&["INFO", section]);

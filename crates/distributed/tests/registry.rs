@@ -83,8 +83,8 @@ async fn c2_each_node_detects_nodes_that_left_or_died() {
     run(&a);
     run(&b);
     assert!(a.find(b.tag()).await.is_some() && a.find(c.tag()).await.is_some());
-    // Node c is silent from the start; node b goes on.
-    until("node c is gone", || a.nodes().len() == 2).await;
+    // Node c is silent from the start; node b continues.
+    until("node c has expired", || a.nodes().len() == 2).await;
     assert_eq!(a.find(c.tag()).await, None);
     assert!(a.find(b.tag()).await.is_some());
     a.leave().await.expect("an answer");
@@ -108,7 +108,7 @@ async fn c17_known_nodes_stay_known_while_redis_is_away_and_after_data_loss() {
     let began = Instant::now();
     assert_eq!(a.find("unknown").await, None);
     assert!(began.elapsed() < Duration::from_secs(2));
-    // It comes back empty.
+    // It returns empty.
     server.restart_empty();
     let redis = client(&server, "lamplight").await;
     let listed = async || {

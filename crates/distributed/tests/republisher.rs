@@ -229,12 +229,12 @@ async fn m10_unpublished_entries_of_a_node_reach_others_within_seconds() {
     assert_eq!(
         (stats.republished, stats.skipped),
         (20, 0),
-        "only what was lost"
+        "only the lost entries"
     );
     until("end of waiting", || republisher.stats().waiting == 0).await;
 }
 
-/// With a deletion it says that the conversation looks different, as the node would have done.
+/// With a deletion it publishes the change of the conversation, as the node would have done.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn m10_an_unpublished_deletion_reaches_others_in_its_stored_form() {
     let database = PostgresServer::shared().fresh_database();
@@ -389,7 +389,7 @@ async fn m10_the_next_leader_publishes_entries_queued_by_a_dead_one() {
     drop((first, one, proxy));
     let _second = two.republisher();
     inbox.wait_for(last).await;
-    // And goes on to confirm what it published.
+    // And continues to confirm published entries.
     let began = Instant::now();
     while two.store.position("republisher").await.expect("an answer") < Some(lost_at) {
         assert!(began.elapsed() < PATIENCE, "it is not confirmed");

@@ -314,7 +314,7 @@ fn p5_a_killed_transfer_to_postgres_and_back_resumes() {
         assert_eq!(now(&*target).await, messages);
         check_repetitions(&*target).await;
         let left = source.identity().await.expect("an identity");
-        assert_ne!(left.generation, generation, "the source goes its own way");
+        assert_ne!(left.generation, generation, "the source has diverged");
         assert_ne!(left.store_id, identity.store_id);
         assert_eq!(target.store_id(), identity.store_id, "nodes keep a prefix");
         let version = target.presence_version().await;
@@ -329,7 +329,7 @@ fn p5_a_killed_transfer_to_postgres_and_back_resumes() {
             "{again:?}"
         );
 
-        // And back, with what was written meanwhile.
+        // And back, with the writes made meanwhile.
         let kept = target.keep_presence_version(VERSION + 1).await;
         kept.expect("a version");
         let before = summaries(&*target).await;
@@ -367,7 +367,7 @@ fn p5_a_killed_transfer_to_postgres_and_back_resumes() {
             assert_eq!(back.store_id(), identity.store_id);
             assert_eq!(now(&*back).await, messages);
             check_repetitions(&*back).await;
-            // A version never goes back for a client that reconnects.
+            // A version never decreases for a client that reconnects.
             assert_eq!(back.presence_version(), VERSION + 1);
             assert_eq!(
                 back.session("digest-1", at(10)).await.expect("an answer"),
@@ -398,7 +398,7 @@ async fn check(store: &PostgresStore) {
     assert_eq!((unread.read_seq, unread.unread), (30, 30));
     assert!(unread.settings.archived);
     let marks = unread_marks(store, &team).await;
-    assert_eq!(marks, 0, "the mark of someone invisible");
+    assert_eq!(marks, 0, "the mark of an invisible user");
     let repeated = store
         .append(message("3", "text 59", "k59"), None)
         .await
@@ -489,7 +489,7 @@ fn a_source_that_changed_meanwhile_is_detected() {
     });
 }
 
-/// The index of what the target had before is of other entries under the same numbers.
+/// The index of the earlier content of the target is of other entries under the same numbers.
 #[test]
 fn a_repeated_import_adds_only_missing_rows() {
     run(async {
@@ -541,7 +541,7 @@ fn a_repeated_import_adds_only_missing_rows() {
     });
 }
 
-/// What does not move: what follows from other columns, what is made anew, and what is of running
+/// Columns that do not move: those computed from others, derived ones, and those of running
 /// processes.
 const STAYS: &[(&str, &[&str])] = &[
     (
@@ -564,7 +564,7 @@ const TABLES_THAT_STAY: &[&str] = &[
     "search_position",
 ];
 
-/// A column that a migration adds is moved, or said to stay.
+/// A column that a migration adds is moved, or listed as staying.
 #[test]
 fn all_columns_of_all_tables_are_moved() {
     run(async {

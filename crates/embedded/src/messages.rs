@@ -258,7 +258,7 @@ impl Messages for SqliteStore {
     ) -> StoreResult<Option<(Conversation, bool)>> {
         let Some(key) = direct_key(caller, other) else {
             return Err(StoreError::Internal(
-                "a conversation of someone with themselves was asked for".into(),
+                "a direct conversation needs two users".into(),
             ));
         };
         let (caller, other) = (caller.clone(), other.clone());

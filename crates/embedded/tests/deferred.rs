@@ -74,7 +74,7 @@ fn say(word: &str) {
         .expect("a reader");
 }
 
-/// Runs the child under strace; answers with its words, its writes and its syncs in their order.
+/// Runs the child under strace; returns its lines, writes and syncs in order.
 fn trace(directory: &Path, more: &[&str]) -> Vec<String> {
     let file = directory.join("trace");
     let output = Command::new("strace")
@@ -142,7 +142,7 @@ fn m3_a_first_profile_waits_for_no_sync_and_durable_writes_do() {
     });
 }
 
-/// After a failed sync the operating system may have dropped what the log held before. The next
+/// After a failed sync the operating system may have dropped earlier content of the log. The next
 /// acknowledgement must not rest on it.
 #[test]
 fn m3_after_a_failed_sync_a_checkpoint_precedes_the_next_acknowledgement() {

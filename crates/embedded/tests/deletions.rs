@@ -125,7 +125,7 @@ async fn deleted_text_is_in_no_page_of_the_file() {
     assert!(!files_with(directory.path(), "it stays").is_empty());
 }
 
-/// A server that goes on without writes does not keep the text in its write-ahead log.
+/// A server that runs on without writes does not keep the text in its write-ahead log.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_checkpoint_while_idle_removes_deleted_text_from_the_wal() {
     let directory = tempfile::tempdir().expect("a directory");

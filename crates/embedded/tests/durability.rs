@@ -1,7 +1,7 @@
 //! Acknowledged is durable: after `kill -9`, and in the order of the system calls that a power loss
 //! would judge by.
 //!
-//! The child is this very test binary, told by the environment to run [`child`] as a sender.
+//! The child is this test binary; the environment makes it run [`child`] as a sender.
 
 mod support;
 
@@ -120,10 +120,10 @@ fn m3_every_acknowledged_message_survives_kill_9() {
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let mut acks = Vec::new();
         while acks.len() < 250 + round * 50 {
-            let line = lines.next().expect("the child goes on").expect("a line");
+            let line = lines.next().expect("the child continues").expect("a line");
             acks.extend(acknowledged(&line));
         }
-        // SIGKILL, in the midst of whatever it is doing; what it still printed before counts too.
+        // SIGKILL at an arbitrary moment; its output until then counts too.
         child.kill().expect("killed");
         acks.extend(
             lines

@@ -1,5 +1,5 @@
 //! A full disk, a locked file, a bad item, a full queue: nothing is acknowledged that is not
-//! stored, and all goes on when the fault is over.
+//! stored, and everything works when the fault is over.
 
 mod support;
 
@@ -76,7 +76,7 @@ async fn fill(store: &SqliteStore, text: &str) -> u64 {
     assert_eq!(
         seqs(store, "c").await,
         (1..=stored).collect::<Vec<u64>>(),
-        "reading goes on"
+        "reads still work"
     );
     stored
 }

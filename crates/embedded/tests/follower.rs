@@ -53,7 +53,7 @@ async fn m10_a_follower_misses_nothing_over_a_crash() {
         let seen = follow(&store, stop).await;
         assert!(seen.is_sorted() && !seen.is_empty());
         handled.push(seen);
-        // What the disk has now is what a killed process leaves.
+        // The current state of the disk is that after a kill.
         let left = crash(directory.path());
         let confirmed = store.position(NAME).await.expect("an answer");
         store.close().await;
@@ -68,7 +68,7 @@ async fn m10_a_follower_misses_nothing_over_a_crash() {
     for pair in handled.windows(2) {
         let again = pair[1].first().expect("entries");
         let last = pair[0].last().expect("entries");
-        assert!(*again <= last + 1, "nothing is left out");
+        assert!(*again <= last + 1, "no entry is skipped");
         assert!(last - again < 3, "only the page in hand is handled again");
     }
     assert_eq!(

@@ -73,7 +73,7 @@ async fn f14_a_restart_keeps_the_generation() {
     }
 }
 
-/// By hand, with whatever copies files.
+/// Copies the files like an operator without `lamplight backup`.
 #[tokio::test]
 async fn f14_an_older_copy_gets_another_generation() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -169,7 +169,7 @@ async fn f15_a_wal_of_another_database_is_refused_without_changes() {
     }
 }
 
-/// Where the note is stale or gone, as after a power loss, the log counts if it makes sense with
+/// If the note is stale or missing, as after a power loss, the log counts if it fits
 /// its database.
 #[tokio::test]
 async fn f15_a_doubtful_wal_is_used_if_it_matches() {
@@ -268,7 +268,7 @@ async fn f14_a_backup_is_one_private_file_and_restores_with_another_generation()
     );
     store.close().await;
     backup(&path, &file(directory.path(), "later.db"), false)
-        .expect("a backup of what nobody uses");
+        .expect("a backup of an unused database");
     let Restored {
         set_aside,
         conversations,
@@ -371,7 +371,7 @@ async fn f14_a_file_that_is_no_backup_is_not_restored() {
         &path,
     ] {
         let Err(error) = restore(bad, &path) else {
-            panic!("{bad:?} was brought back")
+            panic!("{bad:?} was restored")
         };
         assert_eq!(
             error.to_string().contains("there is no backup at"),
@@ -445,7 +445,7 @@ async fn f15_a_wal_checkpointed_by_another_program_is_accepted() {
         let other = Connection::open(&path).expect("a connection");
         let folded: i64 = other
             .query_row("PRAGMA wal_checkpoint(FULL)", [], |row| row.get(2))
-            .expect("folded by someone else");
+            .expect("checkpointed by another program");
         assert!(folded > 0);
         if round != 2 {
             store.ping(SECOND).await.expect("ready");
@@ -463,7 +463,7 @@ async fn f15_a_wal_checkpointed_by_another_program_is_accepted() {
     }
 }
 
-/// As somebody does who wants the file smaller: SQLite numbers its pages anew by that.
+/// Like an operator who wants a smaller file: SQLite renumbers its pages.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f15_a_database_vacuumed_by_another_program_is_accepted() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -476,7 +476,7 @@ async fn f15_a_database_vacuumed_by_another_program_is_accepted() {
         other.execute_batch("VACUUM").expect("vacuumed");
         let folded: i64 = other
             .query_row("PRAGMA wal_checkpoint(FULL)", [], |row| row.get(2))
-            .expect("folded by someone else");
+            .expect("checkpointed by another program");
         assert!(folded > 0);
         if round != 1 {
             store.ping(SECOND).await.expect("ready");

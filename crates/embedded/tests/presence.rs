@@ -204,7 +204,7 @@ impl Clock for Set {
     }
 }
 
-/// Versions grow after a crash and after a stop, whatever the clock shows.
+/// Versions grow after a crash and after a stop, at any time of the clock.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f14_versions_grow_over_a_restart_with_a_clock_an_hour_back() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -1,4 +1,4 @@
-//! What the index of messages leaves on the disk, and what it does beside other writes.
+//! The index of messages: deleted text on the disk, and indexing beside other writes.
 
 mod support;
 
@@ -71,7 +71,7 @@ fn holds(directory: &Path, word: &str) -> bool {
         })
 }
 
-/// Of a deleted message no file has a word, and of an edited one only the log has the old text.
+/// No file has text of a deleted message, and only the log has the old text of an edited one.
 #[tokio::test]
 async fn deleted_text_leaves_the_index_on_the_disk() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -102,7 +102,10 @@ async fn deleted_text_leaves_the_index_on_the_disk() {
     store.close().await;
     drop(store);
     for word in ["secretword", "Secretword", "firstword"] {
-        assert!(!holds(directory.path(), word), "{word} is gone");
+        assert!(
+            !holds(directory.path(), word),
+            "{word} is still on the disk"
+        );
     }
     let (store, _) = open(directory.path());
     assert_eq!(finds(&store, "hello").await, 50, "the others are found");
@@ -110,7 +113,7 @@ async fn deleted_text_leaves_the_index_on_the_disk() {
     store.close().await;
 }
 
-/// And goes on after a restart, from where it was.
+/// And continues after a restart from its position.
 #[tokio::test]
 async fn the_indexer_follows_the_log_in_the_background() {
     let directory = tempfile::tempdir().expect("a directory");

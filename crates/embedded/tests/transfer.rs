@@ -157,7 +157,7 @@ async fn m2_changes_of_messages_move_with_their_digests() {
         assert!(again.duplicate, "{entry:?}");
         assert_eq!(*again.entry, *entry);
     }
-    // What a restart reads of the log is what it was.
+    // A restart reads the same log.
     let deletion = act("m6", MessageAction::Delete, "d6");
     let deleted = target.append(deletion, None).await.expect("a deletion");
     assert_eq!(deleted.entry.seq, 17);
@@ -189,7 +189,7 @@ fn holds(directory: &Path, word: &str) -> bool {
     })
 }
 
-/// The index of what the target had before is of other entries under the same numbers.
+/// The index of the earlier content of the target is of other entries under the same numbers.
 #[tokio::test]
 async fn a_repeated_import_adds_only_missing_rows() {
     let directories = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
@@ -231,7 +231,7 @@ async fn a_repeated_import_adds_only_missing_rows() {
     target.close().await;
 }
 
-/// What does not move: the numbers of a database, what is made anew, and what is of running processes.
+/// Columns that do not move: ids of a database, derived ones, and those of running processes.
 const STAYS: &[(&str, &[&str])] = &[
     ("message_changes", &["id"]),
     ("files", &["writer", "claimed", "silent_at"]),
@@ -243,7 +243,7 @@ const STAYS: &[(&str, &[&str])] = &[
 ];
 const TABLES_THAT_STAY: &[&str] = &["counters", "properties"];
 
-/// A column that a migration adds is moved, or said to stay.
+/// A column that a migration adds is moved, or listed as staying.
 #[tokio::test]
 async fn all_columns_of_all_tables_are_moved() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -14,7 +14,7 @@ pub(super) struct Channels {
     /// All nodes read it.
     pub(super) all: Arc<str>,
     /// Nodes that read version 2 of the envelope subscribe to it, in one step with `all`. Nothing is
-    /// published on it: who listens tells publishers what they may write.
+    /// published on it: the listeners determine which form publishers may write.
     pub(super) compact: Arc<str>,
     /// Summaries of what publishers announced: the republisher reads it.
     pub(super) summaries: Arc<str>,

@@ -175,7 +175,7 @@ struct Envelope<'a> {
     until: Option<i64>,
     #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
     to: Vec<Text<'a>>,
-    /// Members whose logs begin after what the entry is about.
+    /// Members whose logs begin after the message that the entry refers to.
     #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
     newcomers: Vec<Text<'a>>,
 }
@@ -347,10 +347,13 @@ impl Writer {
                 until: Some(until.0),
                 ..base
             },
-            Event::TypingEnds { between, is_told } => Envelope {
+            Event::TypingEnds {
+                between,
+                is_published,
+            } => Envelope {
                 kind: "typing_ends".into(),
                 to: between.iter().map(|user| user.as_str().into()).collect(),
-                is_typing: Some(*is_told),
+                is_typing: Some(*is_published),
                 ..base
             },
             Event::BlockersChanged { user } => Envelope {
@@ -364,7 +367,7 @@ impl Writer {
         true
     }
 
-    /// Appends the envelope that says that durable events were lost.
+    /// Appends the envelope that reports lost durable events.
     pub(crate) fn lost(&self, form: Form, number: u64, out: &mut Vec<u8>) {
         match form {
             Form::Json => write(
@@ -455,7 +458,7 @@ impl Envelope<'_> {
                     [one, other] => [one, other].map(|id| UserId::trusted(&**id)),
                     _ => return None,
                 },
-                is_told: self.is_typing?,
+                is_published: self.is_typing?,
             },
             "receipt" => Event::Receipt {
                 conversation: conversation()?,

@@ -27,7 +27,7 @@ pub(super) struct Listeners {
 pub(super) struct Channel {
     pub(super) name: Arc<str>,
     pub(super) of: Carries,
-    /// No other node listens, as far as is known: it may be left out.
+    /// No other node is known to listen: the publish may be skipped.
     pub(super) is_quiet: bool,
 }
 

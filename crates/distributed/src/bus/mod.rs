@@ -277,7 +277,7 @@ impl EventBus for RedisEventBus {
     }
 }
 
-/// A round trip on its way, for as long as somebody waits for it.
+/// A pending round trip, for as long as a caller waits for it.
 struct Waiting {
     shared: Arc<Shared>,
     number: u64,
@@ -304,7 +304,7 @@ async fn supervise(shared: Arc<Shared>) {
         match action {
             Action::Probe(number) => shared.queue.push_probe(number),
             Action::Reconnect => {
-                tracing::warn!("events do not come back from Redis; subscribing again");
+                tracing::warn!("events do not return from Redis; subscribing again");
                 shared.subscriber().reconnect();
             }
             Action::Wait => {}

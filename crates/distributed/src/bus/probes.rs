@@ -1,13 +1,13 @@
-//! Whether what is published reaches this node: it publishes numbers to a channel of its own, and
+//! Checks whether published events reach this node: it publishes numbers to its own channel, and
 //! measures how long they take.
 
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A probe that Redis took and that does not come back within this time shows that the subscription
-/// does not stand, whatever its connection looks like.
+/// A probe that Redis accepted and that does not return within this time shows that the subscription
+/// is lost, even if its connection looks healthy.
 const LONGEST: Duration = Duration::from_secs(2);
-/// The same while other messages come, behind which it may wait.
+/// The same while other messages arrive, behind which it may wait.
 const LONGEST_BUSY: Duration = Duration::from_secs(10);
 /// Without a probe that came back within this time the bus is not healthy.
 const HEALTHY: Duration = Duration::from_secs(4);
@@ -17,7 +17,7 @@ pub(super) struct Probes {
     number: u64,
     /// The probe on its way: when it was queued, and when Redis took it.
     open: Option<(Instant, Option<Instant>)>,
-    /// How many messages had come at the last tick.
+    /// How many messages had arrived at the last tick.
     received: u64,
     /// When the newest probe that came back was queued.
     last_good: Option<Instant>,
@@ -133,7 +133,7 @@ mod tests {
         probes.received(b"1");
         probes.received(b"x");
         tokio::time::advance(LONGEST + Duration::from_millis(1)).await;
-        // Other messages come.
+        // Other messages arrive.
         assert_eq!(probes.tick(Instant::now(), 7), Action::Wait);
         probes.received = 0;
         assert_eq!(probes.tick(Instant::now(), 0), Action::Reconnect);

@@ -54,7 +54,7 @@ impl Item {
     }
 }
 
-/// A sign-out closes connections, so it is kept as long as what is durable.
+/// A sign-out closes connections, so it is kept as long as durable events.
 fn must_arrive(event: &Event) -> bool {
     event.is_durable()
         || matches!(
@@ -73,7 +73,7 @@ fn channels(outgoing: &Outgoing) -> usize {
     }
 }
 
-/// The bytes that an event has about as an envelope. The constants are for what is not text.
+/// The approximate bytes of an event as an envelope. The constants are for fields that are not text.
 fn weight(event: &Event) -> usize {
     let ids = |users: &[UserId]| -> usize {
         let lengths = users.iter().map(|user| user.as_str().len());
@@ -166,7 +166,7 @@ impl Queue {
         }
     }
 
-    /// Other nodes have to read from the store what this one could not publish.
+    /// Other nodes have to read the events from the store that this one could not publish.
     pub(super) fn mark_lost(&self) {
         let mut state = self.state.lock();
         state.has_lost = true;

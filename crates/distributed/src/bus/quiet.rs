@@ -21,7 +21,7 @@ enum Answer {
     /// Everything with other subscribers was published. On some of the published channels no other
     /// node received the last message. The next batch can use this version.
     Sent(Form, Vec<bool>),
-    /// Nothing was published, since some of the channels that were left out have listeners.
+    /// Nothing was published, since some of the skipped channels have listeners.
     Heard(Vec<bool>),
     /// Nothing was published, since a node listens that does not read the form.
     Older,

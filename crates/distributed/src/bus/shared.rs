@@ -1,4 +1,4 @@
-//! The state that the parts of a bus share, and what it does with what comes from Redis.
+//! The state that the parts of a bus share, and the handling of messages from Redis.
 
 use super::attachments::Attachments;
 use super::channels::Channels;

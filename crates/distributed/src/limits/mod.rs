@@ -1,6 +1,6 @@
 //! Rate limits and counts of connections that hold for all nodes together.
 //!
-//! A node decides by what it knows, and tells Redis twice a second what it admitted: one script call
+//! A node decides by its own counts, and reports its admissions to Redis twice a second: one script call
 //! for each bucket of keys, however many keys and uses there are. The answers say which keys have
 //! used up what all nodes together allow. While Redis is away, each node's own limits go on.
 
@@ -79,7 +79,7 @@ impl RedisLimits {
         }
     }
 
-    /// Tells Redis what was used since the last report, and learns who has to wait.
+    /// Reports the uses since the last report to Redis, and receives the keys that have to wait.
     pub async fn report(&self) {
         self.forget_waits();
         let uses = self.uses.lock().take();

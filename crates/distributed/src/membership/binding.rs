@@ -1,4 +1,4 @@
-//! The key `<prefix>:store`: `<store id> <instance>`. The store's id says whose prefix it is. The
+//! The key `<prefix>:store`: `<store id> <instance>`. The store's id identifies the owner of the prefix. The
 //! instance is a random id of this Redis and this prefix, by which nodes find out whether they share
 //! both.
 

@@ -26,7 +26,7 @@ const RENEW: Duration = Duration::from_secs(1);
 /// How long the start waits for Redis before the node starts without it.
 const REDIS_PATIENCE: Duration = Duration::from_secs(2);
 
-/// This node, and what it shares with others.
+/// This node, and the state that it shares with others.
 pub struct MembershipOptions {
     pub node_id: String,
     /// The store's id, made once with it.
@@ -91,7 +91,7 @@ impl Membership {
                 Ok(()) => made = membership.bind(redis).await?,
                 Err(refused @ RedisError::Refused(_)) => return Err(JoinError::Redis(refused)),
                 Err(error) => {
-                    tracing::warn!(%error, "starting without Redis; presence and events of other nodes come once it answers");
+                    tracing::warn!(%error, "starting without Redis; presence and events of other nodes follow once it answers");
                 }
             }
         }

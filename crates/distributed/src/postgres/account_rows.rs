@@ -37,7 +37,7 @@ pub(super) async fn lock_person(
     Ok(Some((person, hash)))
 }
 
-/// Ends the sessions of a user, but not `except` nor what was opened after `until`; returns their
+/// Ends the sessions of a user, but not `except` nor sessions opened after `until`; returns their
 /// digests.
 pub(super) async fn end_all(
     connection: &Connection,

@@ -45,7 +45,7 @@ const CREATE: Sql = Sql {
     ],
 };
 
-/// An exact key begins with U+0001, so that it comes first.
+/// An exact key begins with U+0001, so that it sorts first.
 const FIND: Sql = Sql {
     text: "SELECT p.user_id, a.password_hash FROM accounts a JOIN people p ON p.id = a.person
            WHERE a.name_folded IN ($1, $2) ORDER BY a.name_folded LIMIT 1",
@@ -251,9 +251,7 @@ impl Accounts for PostgresStore {
                 .map(|ended| Some(Some(ended)))
         });
         opened.await?.ok_or_else(|| {
-            StoreError::Internal(
-                "a session is to be opened for someone who is not in the directory".into(),
-            )
+            StoreError::Internal("cannot open a session: the user is not in the directory".into())
         })
     }
 

@@ -143,7 +143,7 @@ pub(super) const AUTHORS: Sql = Sql {
     ],
 };
 
-/// Whether an entry is there, by which a batch whose `COMMIT` got no answer learns what became of
+/// Whether an entry exists, by which a batch whose `COMMIT` got no answer finds the outcome of
 /// it.
 pub(super) const WITNESS: Sql = Sql {
     text: "SELECT 1 FROM entries WHERE conversation = $1 AND seq = $2 AND message_id = $3",

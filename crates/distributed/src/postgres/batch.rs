@@ -330,7 +330,7 @@ async fn write(
         return Err(failure);
     }
     let Some(mut plan) = unsettled.take() else {
-        return Err(StoreError::Internal("the plan of a batch is gone".into()).into());
+        return Err(StoreError::Internal("the plan of a batch is missing".into()).into());
     };
     plan.address(&authors)?;
     plan.answer(batch, &there)?;

@@ -137,7 +137,7 @@ pub(super) struct Writer<'a> {
 
 /// The outcome of a write.
 pub(super) enum Judged {
-    /// A message, with what it has besides its content.
+    /// A message with its extras.
     Message(Option<Box<Extras>>),
     Change(Change),
     /// It would change nothing: the entry at this `seq` made the state.

@@ -9,7 +9,7 @@ use tokio_postgres::types::Type;
 /// The newest entries whose conversations are checked: what a failover can have torn apart.
 const NEWEST: i64 = 20_000;
 
-/// Mends what is behind, with a line in the log. Returns the highest `entries.id`.
+/// Repairs sequences and heads that are behind, with a line in the log. Returns the highest `entries.id`.
 pub(super) async fn heads_and_sequences(client: &ClientWrapper) -> Result<i64, OpenError> {
     let outcome = check(client).await;
     if outcome.is_err() {
@@ -34,7 +34,7 @@ async fn check(client: &ClientWrapper) -> Result<i64, tokio_postgres::Error> {
             tracing::error!(
                 code = "LL-128",
                 newest,
-                "the sequence of {table}.id was behind its rows (a failover or a restore) and is set anew"
+                "the sequence of {table}.id was behind its rows (a failover or a restore) and was corrected"
             );
         }
     }
@@ -49,7 +49,7 @@ async fn check(client: &ClientWrapper) -> Result<i64, tokio_postgres::Error> {
         tracing::error!(
             code = "LL-128",
             conversation,
-            "the head of a conversation was behind its entries and is set anew"
+            "the head of a conversation was behind its entries and was corrected"
         );
     }
     let rows = client

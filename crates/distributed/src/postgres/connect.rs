@@ -20,7 +20,7 @@ const HOST_TIMEOUT: Duration = Duration::from_secs(2);
 /// After an attempt that failed, others fail at once for this long, and longer each time.
 const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(800);
-/// A server that vanished without a word is noticed after this long.
+/// A server that vanished without a close is detected after this long.
 const SILENCE: Duration = Duration::from_secs(4);
 
 /// Every statement finds its rows by an index, and prepared ones are planned once. The planner would
@@ -112,7 +112,7 @@ impl Connector {
         let hosts = &self.url.hosts;
         let share = self.timeouts.statement / u32::try_from(hosts.len()).unwrap_or(u32::MAX).max(1);
         let limit = self.url.connect_timeout.unwrap_or(share.min(HOST_TIMEOUT));
-        // The host that let the last connection in comes first.
+        // The host of the last successful connection comes first.
         let first = self.good_host.load(Ordering::Relaxed);
         for place in (0..hosts.len()).map(|n| (first + n) % hosts.len()) {
             let host = &hosts[place];

@@ -61,7 +61,7 @@ pub struct Database {
     readers: Arc<Readers>,
     pub(super) members: MembersCache,
     pub(super) outage: Outage,
-    /// The key of the digests of what was erased.
+    /// The key of the digests of erased content.
     pub(super) digest_key: Arc<str>,
 }
 
@@ -255,7 +255,7 @@ impl Database {
         self.transact_if(repeat, |_| true, work).await
     }
 
-    /// As [`Self::transact`]; where `keeps` says no of what `work` returned, all that it wrote is
+    /// As [`Self::transact`]; if `keeps` is false for the result of `work`, all its writes are
     /// rolled back.
     pub(crate) async fn transact_if<T, F, W>(
         &self,

@@ -86,7 +86,7 @@ impl Directory for PostgresStore {
     ) -> StoreResult<(SavedStatus, Vec<MarkUpdate>)> {
         let is_invisible = chosen.clone().at(at).status == ManualStatus::Invisible;
         let chosen = &chosen;
-        // Not repeated where the outcome is unknown: the marks that moved would be no news.
+        // Not repeated if the outcome is unknown: a repetition would not return the moved marks.
         let saved = self.transact(Repeat::Never, |connection| async move {
             let Some(row) = connection.query_opt(&LOCK, &[&user.as_str()]).await? else {
                 return Ok(None);
@@ -119,9 +119,7 @@ impl Directory for PostgresStore {
             Ok(Some((saved, marks)))
         });
         saved.await?.ok_or_else(|| {
-            StoreError::Internal(
-                "a status is to be saved for a user who is not in the directory".into(),
-            )
+            StoreError::Internal("cannot save a status: the user is not in the directory".into())
         })
     }
 
@@ -174,9 +172,7 @@ impl Directory for PostgresStore {
             }))
         });
         saved.await?.ok_or_else(|| {
-            StoreError::Internal(
-                "settings are to be saved for a user who is not in the directory".into(),
-            )
+            StoreError::Internal("cannot save settings: the user is not in the directory".into())
         })
     }
 
@@ -279,7 +275,7 @@ fn new_person(update: &ProfileUpdate) -> Person {
     }
 }
 
-/// Writes a profile, if it is news, to a person who may be made by another node at the same time.
+/// Writes a changed profile to a person whom another node may create at the same time.
 async fn write_profile(
     connection: &Connection,
     update: &ProfileUpdate,

@@ -55,7 +55,7 @@ macro_rules! change_joins {
 macro_rules! reaction_columns {
     ($viewer:literal) => {
         concat!(
-            "r.told, CASE WHEN r.total > 40 THEN (
+            "r.users, CASE WHEN r.total > 40 THEN (
                  SELECT json_agg(json_build_array(z.emoji, z.count, z.is_mine, f.users) ORDER BY f.began)::text
                  FROM (SELECT z.emoji, count(*) AS count, bool_or(z.person = ",
             $viewer,
@@ -72,7 +72,7 @@ macro_rules! reaction_columns {
 /// with separators that neither an emoji nor an id has: two arrays cost their reader more.
 macro_rules! reaction_joins {
     () => {
-        " LEFT JOIN LATERAL (SELECT string_agg(r.emoji || E'\\x1f' || u.user_id, E'\\x1e' ORDER BY r.entry_seq) AS told, count(*) AS total
+        " LEFT JOIN LATERAL (SELECT string_agg(r.emoji || E'\\x1f' || u.user_id, E'\\x1e' ORDER BY r.entry_seq) AS users, count(*) AS total
               FROM (SELECT * FROM reactions WHERE conversation = e.conversation AND seq = e.seq LIMIT 41) r
               JOIN people u ON u.id = r.person
           ) r ON true "
@@ -166,7 +166,7 @@ pub(super) fn reacted(
     message: &mut Message,
     viewer: &UserId,
 ) -> RowResult<()> {
-    let Some(told) = row.try_get::<_, Option<&str>>(at)? else {
+    let Some(users) = row.try_get::<_, Option<&str>>(at)? else {
         return Ok(());
     };
     if let Some(many) = row.try_get::<_, Option<&str>>(at + 1)? {
@@ -174,7 +174,7 @@ pub(super) fn reacted(
         let kinds: Vec<KindRecord<'_>> = serde_json::from_str(many).unwrap_or_default();
         message.reactions = kinds.into_iter().map(Reactions::from).collect();
     } else {
-        let each = told
+        let each = users
             .split('\u{1e}')
             .filter_map(|one| one.split_once('\u{1f}'));
         message.reactions = group_reactions(each, viewer);

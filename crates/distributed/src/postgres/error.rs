@@ -42,7 +42,7 @@ pub enum OpenError {
     Newer { found: i32, known: i32 },
     /// The migration was rolled back.
     #[error(
-        "the database could not be brought to schema {version} and keeps the one before: {why}"
+        "the database could not be migrated to schema {version} and stays at the one before: {why}"
     )]
     Migration { version: i32, why: String },
     #[error("the database is damaged: {0}; nothing was changed; restore a backup (LL-121)")]

@@ -155,7 +155,7 @@ macro_rules! blank {
 }
 pub(super) use blank;
 
-/// A deleted file counts what it has received.
+/// A deleted file counts its received bytes.
 const DISCARD: Sql = Sql {
     text: concat!(
         "UPDATE files SET ",
@@ -304,8 +304,8 @@ pub(crate) async fn file(
     Ok(file.map_err(Failure::from)?)
 }
 
-/// Runs a statement, and says whether it changed a row. After a lost connection a repetition may
-/// find its own change, and then says that it changed nothing.
+/// Runs a statement, and returns whether it changed a row. After a lost connection a repetition may
+/// find its own change, and then returns `false`.
 pub(super) async fn change(
     database: &Database,
     sql: &Sql,

@@ -1,4 +1,4 @@
-//! Changes who is in a conversation and what a group looks like, and appends the entry that records
+//! Changes the members of a conversation and the details of a group, and appends the entry that records
 //! the change. `conversations.rs` describes the order of locks: people first, then the
 //! conversation, then its memberships in the order in which marks lock them.
 
@@ -83,7 +83,7 @@ pub(crate) async fn change(
                 return earlier
                     .lock()
                     .take()
-                    .ok_or_else(|| internal("a change is gone"));
+                    .ok_or_else(|| internal("a change is missing"));
             }
             let outcome =
                 change_locked(&connection, write, &deleted, except, &database.digest_key).await?;

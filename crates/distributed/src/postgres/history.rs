@@ -74,7 +74,7 @@ pub(super) const NEWER: Sql = Sql {
     types: PAGE_TYPES,
 };
 
-/// The entries after a `seq`, as nobody in particular sees them.
+/// The entries after a `seq`, not adapted to a member.
 pub(super) const AFTER: Sql = Sql {
     text: concat!(
         "SELECT h.* FROM (SELECT id FROM conversations WHERE conversation_id = $1 OFFSET 0) c CROSS JOIN LATERAL (",
@@ -226,7 +226,7 @@ pub(crate) async fn history(
         }
         Range::Around(seq) => {
             let edge = to_db(seq);
-            // Entries appended between the two reads come after both.
+            // Entries appended between the two reads are after both.
             let older = side(&OLDER, edge).await?;
             let newer = side(&NEWER, edge.saturating_sub(1)).await?;
             let sides = older.zip(newer);
@@ -249,7 +249,7 @@ fn older<V>(found: Option<(Side, V)>) -> Option<(History, V)> {
     found.map(|(side, version)| (side.older(), version))
 }
 
-/// The entries after a `seq`, as nobody in particular sees them.
+/// The entries after a `seq`, not adapted to a member.
 pub(crate) async fn entries_after(
     database: &Database,
     conversation: &ConversationId,

@@ -45,11 +45,11 @@ pub(crate) async fn put(
             Err(_) => {}
         }
         if made(database, conversation, members, at).await? {
-            let told = Event::ConversationChanged {
+            let changed = Event::ConversationChanged {
                 conversation: conversation.clone(),
                 to: members.clone(),
             };
-            return Ok((members.clone(), true, vec![told]));
+            return Ok((members.clone(), true, vec![changed]));
         }
     }
     Err(StoreError::Unavailable(

@@ -42,7 +42,7 @@ impl Readable {
     }
 }
 
-/// Whether the server answers. Privileges do not tell: a provider's function may exist and refuse.
+/// Whether the server answers. Privileges do not show that: a provider's function may exist and refuse.
 async fn can_read(client: &ClientWrapper, what: &str) -> Result<bool, tokio_postgres::Error> {
     match client.query_typed(&format!("SELECT {what}"), &[]).await {
         Ok(_) => Ok(true),
@@ -253,7 +253,7 @@ impl Found {
         let Some(stored) = &self.stored_fingerprint else {
             return false;
         };
-        // A part that was not readable then or now says nothing.
+        // A part that was not readable then or now proves nothing.
         let mut parts = stored.split(' ').zip(self.fingerprint.split(' '));
         self.generation.is_some()
             && parts.all(|(before, now)| before == now || before == "-" || now == "-")

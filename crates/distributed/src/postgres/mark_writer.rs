@@ -88,7 +88,7 @@ impl MarkQueue {
         self.depth.load(Ordering::Relaxed)
     }
 
-    /// Finishes what is queued. Later marks fail.
+    /// Finishes queued marks. Later marks fail.
     pub(super) async fn close(&self) {
         drop(self.queue.lock().take());
         let task = self.task.lock().take();

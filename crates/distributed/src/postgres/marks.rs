@@ -79,7 +79,7 @@ struct Read {
 /// of no member.
 ///
 /// What is written is noted in `written`: where this is run again because the outcome is unknown, a
-/// move that was committed is still news.
+/// committed move is still published.
 pub(super) async fn advance(
     database: &Database,
     connection: &Connection,
@@ -257,7 +257,7 @@ async fn members(
     missing.sort_unstable();
     missing.dedup();
     if !missing.is_empty() {
-        // They may have changed since the version was read. Then nobody looks for it again.
+        // They may have changed since the version was read. Then the cached version is not used again.
         for (row, found) in members_of(connection, &missing).await? {
             if let Some(head) = heads.get(&row) {
                 database

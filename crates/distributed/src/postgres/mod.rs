@@ -126,11 +126,11 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects, brings the database to this version's schema, and checks it. Events go to `bus`
+    /// Connects, migrates the database to this version's schema, and checks it. Events go to `bus`
     /// after their commit.
     ///
     /// # Errors
-    /// When the database cannot be used; the error says what to do.
+    /// When the database cannot be used; the error explains how to fix it.
     pub async fn open(
         options: PostgresOptions,
         bus: Arc<dyn EventBus>,

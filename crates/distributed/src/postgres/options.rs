@@ -41,7 +41,7 @@ impl PostgresOptions {
     /// Whether the connection string is understood.
     ///
     /// # Errors
-    /// With what is wrong, without the password.
+    /// With a description of the error, without the password.
     pub fn check(&self) -> Result<(), OpenError> {
         ConnectionUrl::parse(&self.url).map(drop)
     }

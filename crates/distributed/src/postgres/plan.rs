@@ -1,4 +1,4 @@
-//! Decides on each append of a batch, in their order: what is written, what is answered, and which
+//! Decides on each append of a batch, in order: the rows to write, the answer, and which
 //! events follow.
 
 use super::append::{Append, Archived, Found, Locked};
@@ -36,7 +36,7 @@ pub(super) struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     /// From the locked conversations with their members, what `FIND` found, the rows of `DRAW`,
-    /// and what was read for writes on messages.
+    /// and the rows that were read for writes on messages.
     pub(super) fn plan(
         batch: &'a [Append],
         locked: HashMap<ConversationId, Locked>,
@@ -299,7 +299,7 @@ impl<'a> Planner<'a> {
                 to,
             });
         }
-        // The sender's other devices count as unread what the sender has answered.
+        // Otherwise the sender's other devices would count answered messages as unread.
         if before.reads_by_send(seq) {
             self.plan.events.push(Event::ConversationChanged {
                 conversation: message.conversation.clone(),

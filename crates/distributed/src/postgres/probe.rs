@@ -8,7 +8,7 @@ use super::tls::connector;
 use super::url::ConnectionUrl;
 use lamplight_domain::time::Timestamp;
 
-/// What a database says of itself.
+/// The version and settings of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatabaseReport {
     /// Host and port, without user and password.

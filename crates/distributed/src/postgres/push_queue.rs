@@ -20,7 +20,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 /// Without a subscription, entries are passed over so many at a time at least: the position moves
-/// rarely where nobody uses it.
+/// rarely while no user has a subscription.
 const PASSED_OVER: u64 = 1_000;
 
 /// Where the queue is, and whether there is any subscription.
@@ -44,7 +44,7 @@ const MOVE: Sql = Sql {
     types: &[Type::TEXT, Type::INT8, Type::INT8],
 };
 
-/// The same, where nobody has subscribed meanwhile.
+/// The same, if no user has subscribed meanwhile.
 const PASS_OVER: Sql = Sql {
     text: "UPDATE follower_positions SET position = $3
            WHERE name = $1 AND position = $2 AND NOT EXISTS (SELECT FROM push_subscriptions)",
@@ -114,7 +114,7 @@ pub(super) const MOVE_JOB: Sql = Sql {
     types: &[Type::INT8, Type::TEXT, Type::INT8, Type::INT8, Type::INT8],
 };
 
-/// The claim ends with the job: a worker that comes late moves nothing.
+/// The claim ends with the job: a late worker moves nothing.
 const END_JOB: Sql = Sql {
     text: "DELETE FROM push_queue WHERE subscription = $1 AND conversation = $2 AND from_seq > to_seq",
     types: &[Type::INT8, Type::INT8],

@@ -149,7 +149,7 @@ pub(crate) async fn subscribe(
     most: usize,
     at: Timestamp,
 ) -> StoreResult<SubscribeOutcome> {
-    // The first subscription sets where the queue begins: everything after it is missed by nobody.
+    // The first subscription sets where the queue begins: every later entry is queued.
     let head = match follower::position(database, FOLLOWER).await? {
         Some(position) => position,
         None => follower::head(database).await?,

@@ -92,7 +92,7 @@ impl Readers {
                 return;
             };
             let turn = self.begin(state, urgency);
-            // A caller that has gone gives its turn back at once.
+            // A cancelled caller gives its turn back at once.
             if let Err(mut turn) = next.send(turn) {
                 turn.readers = None;
                 state.end(urgency);
@@ -163,7 +163,7 @@ mod tests {
         drop(first.await);
         settle().await;
         assert!(other.is_finished() && !pages[0].is_finished());
-        // Callers that go away hold nobody up.
+        // Cancelled callers delay no others.
         pages.iter().for_each(tokio::task::JoinHandle::abort);
         drop(other.await);
         settle().await;

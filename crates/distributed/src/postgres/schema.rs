@@ -181,7 +181,7 @@ async fn step(
     client.batch_execute("COMMIT").await.map_err(failed)
 }
 
-/// What the database says of its schema.
+/// The schema version and flags in the database.
 struct Found {
     version: i32,
     oldest_compatible: i32,

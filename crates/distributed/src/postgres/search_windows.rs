@@ -27,7 +27,7 @@ pub(super) fn windows(newest: i64) -> impl Iterator<Item = Window> {
         }
         let last = SHIFTS.len() - 1;
         let shift = SHIFTS[step.min(last)];
-        // At least one whole range, and what is left of the next one.
+        // At least one whole range, and the rest of the next one.
         let more = if step > last { LARGEST_AT_ONCE - 1 } else { 1 };
         let from = ((below - 1) >> shift).saturating_sub(more).max(0) << shift;
         let window = Window { from, below };

@@ -107,7 +107,7 @@ pub(super) async fn fill_archived(
     Ok(())
 }
 
-/// Changes what a member has set. `false` if there is no such conversation for the user.
+/// Changes a member's settings. `false` if there is no such conversation for the user.
 pub(crate) async fn set_settings(
     database: &Database,
     user: &UserId,

@@ -1,4 +1,4 @@
-//! Every statement of messages finds its rows by an index, whatever a database holds.
+//! Every statement of messages finds its rows by an index, at any size of the database.
 
 use super::changes::sql as changes;
 use super::connect::PLANNER;

@@ -239,7 +239,7 @@ impl Transfer for PostgresStore {
 
     async fn clear(&self) -> StoreResult<()> {
         let tables: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
-        // The index too: else it would have words of messages that are gone, and pass those that come.
+        // The index too: otherwise it would have words of removed messages, and skip imported ones.
         self.run(&format!("{EMPTY_INDEX}; TRUNCATE {}", tables.join(", ")))
             .await
     }
@@ -266,7 +266,7 @@ impl Transfer for PostgresStore {
     }
 
     async fn finish(&self, identity: &Identity) -> StoreResult<()> {
-        // The numbers of entries are the source's: what the index had is of others.
+        // The numbers of entries are those of the source: the index had other entries.
         self.run(EMPTY_INDEX).await?;
         // The tables and columns that SQLite does not have.
         self.run(

@@ -40,7 +40,7 @@ pub(super) enum TlsMode {
     Prefer,
     /// TLS; the certificate is checked as with [`TlsMode::VerifyCa`] if there is an `sslrootcert`.
     Require,
-    /// TLS with a certificate that a known authority issued, for whatever name.
+    /// TLS with a certificate that a known authority issued, for any name.
     VerifyCa,
     /// TLS with a certificate that a known authority issued for the host of the URL.
     VerifyFull,

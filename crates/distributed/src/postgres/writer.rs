@@ -138,7 +138,7 @@ impl AppendQueue {
         self.depth.load(Ordering::Relaxed)
     }
 
-    /// Finishes what is queued, and publishes it. Later appends fail.
+    /// Finishes queued appends, and publishes them. Later appends fail.
     pub(super) async fn close(&self) {
         drop(self.queue.lock().take());
         drop(self.events.lock().take());
@@ -150,7 +150,7 @@ impl AppendQueue {
     }
 }
 
-/// Publishes events of what is committed.
+/// Publishes the events of committed writes.
 pub(crate) struct EventSender(Option<mpsc::Sender<Vec<Event>>>);
 
 impl EventSender {

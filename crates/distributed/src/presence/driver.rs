@@ -104,7 +104,7 @@ impl Node {
         }
     }
 
-    /// Makes Redis have what this node has.
+    /// Brings Redis to the state of this node.
     async fn heal(&self) -> StoreResult<()> {
         let was_down = self.is_down();
         let mut earlier = Vec::new();
@@ -184,7 +184,7 @@ impl Node {
         failed.into_inner().map_or(Ok(()), Err)
     }
 
-    /// Reports what was set while Redis was away.
+    /// Reports statuses and profiles that were set while Redis was away.
     async fn report_waiting(&self) -> StoreResult<()> {
         let (statuses, profiles) = self.register().take_waiting();
         let mut failed = None;
@@ -291,7 +291,7 @@ impl Node {
     /// where `expected` were before it was asked.
     fn check_own(&self, bucket: usize, (own, expected): (usize, usize), seen: &mut Seen) {
         let losses = self.feed.losses(bucket);
-        // Those who left meanwhile are missing rightly, and those who are being announced will come.
+        // Users who left meanwhile are missing rightly, and announcements of others are in progress.
         let is_fewer = own < expected && own < self.register().count(bucket);
         let is_lost = is_fewer && !self.is_healing.load(Ordering::Relaxed);
         seen.fewer = if is_lost { seen.fewer + 1 } else { 0 };

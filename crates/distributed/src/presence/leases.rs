@@ -171,7 +171,7 @@ impl Node {
         for ended in read_ended(&parts)? {
             self.close_ended(&ended).await?;
             if ended.is_new {
-                tracing::info!(node = %ended.node, "closed what a node left behind");
+                tracing::info!(node = %ended.node, "closed the sessions of a dead node");
                 swept.push(NodeLease {
                     node: ended.node,
                     incarnation: ended.incarnation,
@@ -231,7 +231,7 @@ impl Node {
             let (end, reason) = match ended.end {
                 // The grace period is over before the lease is.
                 End::Lost => (Moment(0), OfflineReason::NodeLost),
-                // Users who come back to the restarted node within the grace period are no event.
+                // Users who return to the restarted node within the grace period cause no event.
                 End::Restarted => {
                     let left = Duration::from_millis(ended.expires).min(grace);
                     (now.moment.plus(left), OfflineReason::NodeLost)

@@ -4,9 +4,9 @@
 //! that user, and commits the new record with a script that refuses it if another node wrote
 //! meanwhile. `docs/redis.md` names every key and script.
 //!
-//! - [`Feed`]: the copy of what is shown that reads are served from.
+//! - [`Feed`]: the copy of visible states that serves reads.
 //! - `node`, `step`, `leases`: writes, and who may write.
-//! - `register`, `driver`: what this node holds, and how Redis gets it again after an outage.
+//! - `register`, `driver`: the sessions of this node, and their announcement after an outage of Redis.
 
 mod change;
 mod cursor;

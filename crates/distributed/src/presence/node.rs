@@ -66,7 +66,7 @@ pub(super) struct Node {
     /// The incarnations of this process so far.
     earlier: Mutex<Vec<u64>>,
     state: AtomicU8,
-    /// The log says that Redis does not answer.
+    /// It is logged that Redis does not answer.
     is_reported: AtomicBool,
     /// Users are being announced.
     pub(super) is_healing: AtomicBool,
@@ -277,7 +277,7 @@ impl Node {
         Ok(())
     }
 
-    /// Ends what is over of a user. `is_in_redis` if Redis has a timer that is due.
+    /// Runs the due expiries of a user. `is_in_redis` if Redis has a timer that is due.
     pub(super) async fn tick(&self, user: &UserId, is_in_redis: bool) -> StoreResult<()> {
         let _turn = self.lock(user).await;
         self.step(user, |step| {

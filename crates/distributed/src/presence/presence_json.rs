@@ -1,4 +1,4 @@
-//! The JSON of what is shown of a user, in records and in published changes.
+//! The JSON of a user's visible state, in records and in published changes.
 
 use lamplight_domain::identity::{ConversationId, Profile, UserId};
 use lamplight_domain::presence::{

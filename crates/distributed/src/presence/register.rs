@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The most statuses and profiles that wait for Redis. Later ones are not lost: the directory has
-/// them, and the next session of their user brings them.
+/// them, and the next session of their user restores them.
 const MAX_WAITING: usize = 10_000;
 
 #[derive(Debug)]

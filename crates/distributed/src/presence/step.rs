@@ -204,7 +204,7 @@ impl Node {
             change,
             outcome.hidden,
         );
-        // The copy that comes over the channel is dropped as repeated.
+        // The copy that arrives over the channel is dropped as repeated.
         self.feed.apply(message);
         let wait = self.feed.wait_for(index, &done.epoch, done.number, VISIBLE);
         if !wait.await {
@@ -217,7 +217,7 @@ impl Node {
     fn schedule(&self, user: &UserId, due: Option<Moment>, now: Now) {
         let left = due.map(|due| due.since(now.moment));
         if let Some(left) = left.filter(|left| *left <= SOON) {
-            // A tick comes after the moment that it is due.
+            // A tick runs after the moment at which it is due.
             self.timers.add(user, left + Duration::from_millis(1));
         }
     }

@@ -39,7 +39,7 @@ pub enum Received<'a> {
 
 type Receiver = Box<dyn Fn(Received<'_>) + Send + Sync>;
 
-/// Subscribes to what is wanted, and again after each reconnect. Ends when it is dropped.
+/// Subscribes to the wanted channels, and again after each reconnect. Ends when it is dropped.
 pub struct RedisSubscriber {
     shared: Arc<Shared>,
     task: JoinHandle<()>,
@@ -235,7 +235,7 @@ impl RedisSubscriber {
         Some((standing, own.collect()))
     }
 
-    /// Replaces the connection, since nothing comes through it.
+    /// Replaces the connection, since no message arrives through it.
     pub fn reconnect(&self) {
         self.shared.broken.notify_one();
     }
@@ -297,7 +297,7 @@ impl Shared {
         }
     }
 
-    /// Keeps a connection subscribed until it breaks, and says why it did.
+    /// Keeps a connection subscribed until it breaks, and returns the reason.
     async fn serve(
         &self,
         mut plain: Plain,
@@ -386,7 +386,7 @@ impl Shared {
         within(deadline, work).await
     }
 
-    /// Subscribes and unsubscribes until what is subscribed is what is wanted.
+    /// Subscribes and unsubscribes until the subscriptions equal the wanted ones.
     async fn apply(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
         loop {
             let (mut add, mut remove) = (Vec::new(), Vec::new());

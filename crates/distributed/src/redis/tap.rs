@@ -1,4 +1,4 @@
-//! Takes the messages of subscriptions out of what a server sends, before the client parses it.
+//! Takes the messages of subscriptions out of the bytes of a server, before the client parses them.
 //!
 //! The client makes a tree of values of each message, which costs more than all that is done with one.
 //! Everything else, as answers to commands, passes on to it unchanged.
@@ -69,7 +69,7 @@ impl<S> Tap<S> {
         }
     }
 
-    /// Removes what was handled.
+    /// Removes handled bytes.
     fn compact(&mut self) {
         self.bytes.drain(..self.from);
         self.from = 0;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A node whose entry has not changed for so long is gone: it writes every two seconds.
+/// A node whose entry has not changed for so long has died: it writes every two seconds.
 const GONE_AFTER: Duration = Duration::from_secs(10);
 /// After a longer pause between two reads, it is unknown which nodes were silent meanwhile.
 const LONG_PAUSE: Duration = Duration::from_secs(6);
@@ -135,7 +135,7 @@ mod tests {
             assert!(known.address("a").is_some());
             assert_eq!(known.nodes().len(), 1);
         }
-        // It comes back.
+        // It returns.
         known.update(&answer("s", &[("a", 80), ("b", 200)]), at(15));
         assert!(known.address("b").is_some());
     }

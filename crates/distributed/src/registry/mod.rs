@@ -1,4 +1,4 @@
-//! The nodes of a cluster: where each is, and the secret by which they know each other.
+//! The nodes of a cluster: their addresses, and the secret by which they authenticate each other.
 //!
 //! Each node writes its entry every two seconds and reads all others in the same step. The last
 //! read stays valid while Redis is unreachable, because nodes cannot report leaving then.
@@ -26,7 +26,7 @@ const BEAT: Duration = Duration::from_secs(2);
 const FORGET_MS: u64 = 60_000;
 /// The shortest pause between two reads for the sake of unknown tags.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// A read that somebody waits for takes no longer.
+/// The time limit of a read that a caller waits for.
 const LOOK_DEADLINE: Duration = Duration::from_secs(1);
 
 /// This node among the others.

@@ -102,8 +102,8 @@ impl Log {
             machine: Mutex::new(Announcements::new(Limits::default())),
             began: Instant::now(),
         });
-        // Announcements come before entries are read. While the subscription is interrupted none
-        // comes, so whatever is in doubt then is published.
+        // Announcements arrive before entries are read. While the subscription is interrupted none
+        // arrives, so entries in doubt are published.
         let announced = Arc::clone(&state);
         let subscriber = self.bus.on_announcements(move |conversation, seqs| {
             let now = announced.now();
@@ -182,7 +182,7 @@ impl Log {
                 let pause = wake.map_or(POLL, |wake| wake.since(now).min(POLL));
                 tokio::select! {
                     () = self.follower.changed(position), if waiting < MOST_WAITING => {
-                        // Commits come in bursts: one read for each burst.
+                        // Commits arrive in bursts: one read for each burst.
                         tokio::time::sleep(Duration::from_millis(100)).await;
                     }
                     () = tokio::time::sleep(pause.max(Duration::from_millis(10))) => {}
@@ -222,7 +222,7 @@ impl Log {
     async fn publish(&self, conversation: &ConversationId, seqs: Seqs) -> Result<(), String> {
         let mut after = seqs.start().saturating_sub(1);
         while after < *seqs.end() {
-            // Anew for each page: members come and go.
+            // Again for each page: members change.
             let Some(readers) = bounded(self.messages.readers(conversation)).await? else {
                 break;
             };

@@ -110,7 +110,7 @@ async fn run(leader: Arc<Leader>, log: Log, counts: Arc<Counts>) {
     loop {
         if matches!(leader.hold().await, Ok(true)) {
             counts.is_leader.store(true, Ordering::Relaxed);
-            tracing::info!("this node publishes again what others could not");
+            tracing::info!("this node republishes entries that other nodes did not announce");
             tokio::select! {
                 () = log.run() => {}
                 () = until_lost(&leader) => {}

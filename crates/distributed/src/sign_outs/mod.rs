@@ -24,7 +24,7 @@ pub struct RedisSignOuts {
     list: String,
     stamp: String,
     exchange: RedisScript,
-    /// The stamp of what was read last.
+    /// The stamp of the latest read.
     known: Mutex<String>,
 }
 
@@ -57,7 +57,7 @@ fn encode(sign_out: &SignOut) -> String {
     serde_json::to_string(&record).unwrap_or_default()
 }
 
-/// `None` for what a later version wrote.
+/// `None` for an item of a later version.
 fn decode(json: &str) -> Option<SignOut> {
     let record: Record<'_> = serde_json::from_str(json).ok()?;
     let user = UserId::trusted(&*record.user);

@@ -1,4 +1,4 @@
-//! Nodes die, Redis goes away and comes back, empty or not: nobody who stayed is told offline, and
+//! Nodes die, Redis goes away and comes back, empty or not: no user who stayed is shown offline, and
 //! soon everyone agrees.
 
 mod nodes;
@@ -8,7 +8,7 @@ mod redis;
 
 use std::time::Duration;
 
-/// Room for what comes late.
+/// Slack for late events.
 const HEALED: Duration = Duration::from_secs(2);
 
 async fn nothing() {}

@@ -32,7 +32,7 @@ pub(crate) async fn p1_c1_c2_a_killed_node_is_swept_and_returning_users_do_not_f
     for n in 0..20 {
         b.join(&format!("back{n}"), &format!("again{n}")).await;
     }
-    eventually("those who are gone are hidden", || c.feed.count() == 20).await;
+    eventually("users who left are hidden", || c.feed.count() == 20).await;
     let took = killed.elapsed();
     assert!(
         took > RULES.lease - Duration::from_millis(1_100),
@@ -136,7 +136,7 @@ pub(crate) async fn p7_c12_c4_a_node_cut_off_from_redis_agrees_with_the_others_a
         cut.wait_until_whole().await;
         let took = healed.elapsed();
         assert!(took < Duration::from_secs(10), "{took:?}");
-        // This node never told its users that those who stayed had left.
+        // This node never published that users who stayed had left.
         for who in ["stays", "there", "comes"] {
             assert_eq!(cut.log(who), ["online"], "{who}");
         }
@@ -148,7 +148,7 @@ pub(crate) async fn p7_c12_c4_a_node_cut_off_from_redis_agrees_with_the_others_a
     }
 }
 
-/// P12: the number of a bucket tells that a message is missing.
+/// P12: the number of a bucket shows that a message is missing.
 pub(crate) async fn p12_a_lost_bus_message_is_repaired_within_seconds((): ()) {
     let server = RedisServer::start(RedisConfig::default());
     let prefix = "repaired";
@@ -175,7 +175,7 @@ pub(crate) async fn p12_a_lost_bus_message_is_repaired_within_seconds((): ()) {
     for n in 0..50 {
         assert_eq!(b.log(&format!("u{n}")), ["online", "offline"]);
     }
-    // A change that nobody received: the number went on without a message.
+    // A change that no node received: the number grew without a message.
     let meta = format!("{prefix}:{{{prefix}:p0}}:meta");
     let epoch = server.cli(&["HGET", &meta, "epoch"]);
     assert!(!epoch.is_empty());
@@ -187,7 +187,7 @@ pub(crate) async fn p12_a_lost_bus_message_is_repaired_within_seconds((): ()) {
     assert_eq!(b.feed.count(), 50);
 }
 
-/// C3: by its own background work a node that leaves does not come back.
+/// C3: the background work of a node that leaves does not bring it back.
 pub(crate) async fn c3_a_node_that_stops_hands_its_users_over((): ()) {
     let (server, prefix) = (RedisServer::shared(), unique_prefix());
     let a = TestNode::up(server, &prefix, "a").await;

@@ -1,4 +1,4 @@
-//! Redis goes away and comes back, empty or not, or refuses writes.
+//! Redis stops and returns, empty or not, or refuses writes.
 
 use crate::HEALED;
 use crate::presence_support::{RULES, TestNode, client, eventually, person, tab, user};
@@ -8,7 +8,7 @@ use lamplight_usecases::ports::PresenceStore as _;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Two nodes with users who stay, leave and come while something happens to Redis.
+/// Two nodes with users who stay, leave and join during a fault of Redis.
 struct Outage {
     server: RedisServer,
     nodes: [TestNode; 2],
@@ -62,7 +62,7 @@ impl Outage {
         }
     }
 
-    /// Everyone agrees within two lease renewals and a little more, and nobody who stayed was told
+    /// All nodes agree within two lease renewals and a little more, and no user who stayed was shown
     /// offline.
     async fn check_healed(&self) {
         let began = Instant::now();
@@ -72,7 +72,7 @@ impl Outage {
         let whole = began.elapsed();
         assert!(whole < Duration::from_secs(10), "{whole:?}");
         self.wait_for(83).await;
-        // Longer than a lease: leaves that come late would be seen.
+        // Longer than a lease: late leaves would be seen.
         tokio::time::sleep(RULES.lease + HEALED).await;
         self.wait_for(83).await;
         for node in &self.nodes {
@@ -94,7 +94,7 @@ impl Outage {
             assert_eq!(node.log("leaves"), ["online", "offline"]);
             node.check_versions();
         }
-        // And it goes on.
+        // And it still works.
         let [a, b] = &self.nodes;
         a.join("new", "n1").await;
         b.close("bb").await;
@@ -173,7 +173,7 @@ pub(crate) async fn p7_flushall_shows_nobody_as_offline((): ()) {
     outage.check_healed().await;
 }
 
-/// P9: nobody could renew while Redis stood still, for longer than the lease.
+/// P9: no lease could be renewed while Redis stalled, for longer than the lease.
 pub(crate) async fn p9_redis_stalls_for_longer_than_the_lease((): ()) {
     let outage = Outage::new(RedisConfig::default()).await;
     outage.server.pause();

@@ -32,7 +32,7 @@ impl Proxy {
         proxy
     }
 
-    /// Swallows what is published to the connections that exist now.
+    /// Drops messages to the connections that exist now.
     pub(crate) fn swallow_messages(&self) {
         let accepted = self.accepted.load(Ordering::SeqCst);
         self.swallowed.store(accepted, Ordering::SeqCst);

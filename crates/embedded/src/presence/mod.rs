@@ -78,7 +78,7 @@ impl EmbeddedPresence {
             let (index, lease, earlier) = state.leases.acquire(now, self.node.clone(), self.lease);
             self.index.store(index.0, Ordering::Relaxed);
             let changes = earlier.map_or_else(Vec::new, |ended| {
-                // Users who come back to the restarted node within the grace period are no event.
+                // Users who return to the restarted node within the grace period cause no event.
                 let end = now.moment.plus(self.shared.rules.grace);
                 let end = end.min(ended.lease.expires);
                 state.close_left(now, &ended, end, OfflineReason::NodeLost)
@@ -109,12 +109,12 @@ impl EmbeddedPresence {
         self.shared.state.lock().roster.version()
     }
 
-    /// Ends what is over by itself, for as long as it is polled.
+    /// Runs expiries, for as long as it is polled.
     pub async fn run(&self) {
         self.shared.run(&self.last_seen).await;
     }
 
-    /// Ends what is over by now.
+    /// Runs the expiries that are due now.
     pub fn tick(&self) {
         self.shared.tick(&self.last_seen);
     }

@@ -49,7 +49,7 @@ impl Shared {
         }
     }
 
-    /// Ends what is over by itself, for as long as it is polled.
+    /// Runs expiries, for as long as it is polled.
     pub(super) async fn run(&self, last_seen: &LastSeenQueue) {
         loop {
             let wake = self.state.lock().roster.next_wake();
@@ -72,7 +72,7 @@ impl Shared {
         }
     }
 
-    /// Ends what is over by now.
+    /// Runs the expiries that are due now.
     pub(super) fn tick(&self, last_seen: &LastSeenQueue) {
         self.step(last_seen, |state, now| (state.roster.tick(now), ()));
     }
@@ -128,7 +128,7 @@ impl Shared {
 }
 
 impl State {
-    /// Closes what the node of a lease that ended left behind.
+    /// Closes the sessions of the node of an ended lease.
     pub(super) fn close_left(
         &mut self,
         now: Now,

@@ -1,4 +1,4 @@
-//! Versions are written down ahead of their use, so that they grow over a restart whatever the clock
+//! Versions are reserved on disk ahead of their use, so that they grow over a restart whatever the clock
 //! shows then.
 
 use crate::messages::SqliteStore;
@@ -31,7 +31,7 @@ impl VersionStore for SqliteStore {
 pub(super) struct ReservedVersions {
     /// Versions up to here are written down: a restart continues after it.
     reserved: AtomicU64,
-    /// Little is left of what is reserved.
+    /// Few reserved versions are left.
     low: Notify,
 }
 

@@ -8,7 +8,7 @@ pub(super) fn has_password(conn: &Connection, person: i64, hash: &str) -> rusqli
         .exists(params![person, hash])
 }
 
-/// Ends the sessions of a user, but not `except` nor what was opened after `until`; returns their
+/// Ends the sessions of a user, but not `except` nor sessions opened after `until`; returns their
 /// digests.
 pub(super) fn end_all(
     conn: &Connection,

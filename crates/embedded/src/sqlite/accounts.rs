@@ -51,7 +51,7 @@ impl Accounts for SqliteStore {
     async fn find(&self, username: &str) -> StoreResult<Option<Account>> {
         let (key, exact) = (username_key(username), exact_username_key(username));
         self.read(move |conn| {
-            // An exact key begins with U+0001, so that it comes first.
+            // An exact key begins with U+0001, so that it sorts first.
             conn.prepare_cached(
                 "SELECT p.user_id, a.password_hash FROM accounts a JOIN people p ON p.id = a.person
                  WHERE a.name_folded IN (?1, ?2) ORDER BY a.name_folded LIMIT 1",
@@ -119,9 +119,7 @@ impl Accounts for SqliteStore {
         });
         let ended = opened.answer().await?;
         ended.ok_or_else(|| {
-            StoreError::Internal(
-                "a session is to be opened for someone who is not in the directory".into(),
-            )
+            StoreError::Internal("cannot open a session: the user is not in the directory".into())
         })
     }
 

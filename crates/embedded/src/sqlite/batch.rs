@@ -29,7 +29,7 @@ pub(crate) struct CachedConversation {
     is_recorded_group: bool,
     /// The highest of the members' first `seq`s.
     newest_first_seq: u64,
-    /// How far its log has got, counting what this transaction has appended.
+    /// The head of its log, including appends of this transaction.
     pub(crate) head: LogHead,
     /// When the newest entry was made, or the conversation if it has none. No later entry gets an
     /// earlier time, whatever the clock shows.
@@ -115,7 +115,7 @@ fn is_blocked(
         .exists([one.person, other.person])
 }
 
-/// The conversations lately written to. Only the writer changes them, so what is cached is true as
+/// The conversations recently written to. Only the writer changes them, so the cache is correct as
 /// long as its transactions are committed; one that fails empties the cache.
 #[derive(Debug, Default)]
 pub(crate) struct KnownConversations(HashMap<ConversationId, CachedConversation>);
@@ -244,13 +244,13 @@ impl<'a> Batch<'a> {
             .map(|known| (conn, known)))
     }
 
-    /// Drops a conversation whose members changed from the cache, and notes who is in it now.
+    /// Drops a conversation whose members changed from the cache, and records its current members.
     pub(crate) fn membership_changed(&mut self, conversation: &ConversationId, members: Members) {
         self.known.0.remove(conversation);
         self.changed.push((conversation.clone(), members));
     }
 
-    /// Brings what is cached of the conversations of two people up to date with their blocks.
+    /// Updates the cached conversations of two people after a change of their blocks.
     pub(crate) fn blocks_changed(&mut self, one: &UserId, other: &UserId) -> rusqlite::Result<()> {
         let pair = [one.min(other), one.max(other)];
         for known in self.known.0.values_mut() {
@@ -261,7 +261,7 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Brings what is cached of the conversations of two people up to date with a deleted account.
+    /// Updates the cached conversations of two people after a deletion of an account.
     pub(crate) fn account_deleted(&mut self, user: &UserId) -> rusqlite::Result<()> {
         for known in self.known.0.values_mut() {
             if known.is_direct() && known.member(user).is_some() {

@@ -21,7 +21,7 @@ const CHANGES_AT: u32 = 256;
 const CHECKPOINT_PAGES: i32 = 1_000;
 const CHECKPOINT_RETRY_PAGES: i32 = 250;
 
-/// How long what was erased may stay in the write-ahead log while writes leave no quiet time.
+/// How long erased content may stay in the write-ahead log under continuous writes.
 const ERASED_AT_MOST: Duration = Duration::from_secs(30);
 
 const EPOCH: &str = "epoch";
@@ -40,7 +40,7 @@ pub(crate) fn counter(conn: &Connection, name: &str) -> rusqlite::Result<Option<
         .optional()
 }
 
-/// Gives the store a new generation, so that clients drop what they hold of the old one.
+/// Gives the store a new generation, so that clients drop their data of the old one.
 pub(crate) fn renew_generation(conn: &Connection) -> rusqlite::Result<()> {
     conn.execute(
         "UPDATE properties SET value = lower(hex(randomblob(8))) WHERE name = 'generation'",
@@ -157,7 +157,7 @@ pub(crate) struct Checkpointer {
     /// A sync failed while it did. The operating system reports that once, and may never write
     /// those pages: later commits would be lost with them.
     is_suspect: bool,
-    /// Since when the file of the write-ahead log may have older pages with what was erased.
+    /// Since when the write-ahead log may have older pages with erased content.
     erased_at: Option<Instant>,
 }
 
@@ -296,7 +296,7 @@ impl Checkpointer {
         self.uncounted > 0 || self.erased_at.is_some()
     }
 
-    /// Truncates the write-ahead log if it may have what was erased. Does not wait for readers: one
+    /// Truncates the write-ahead log if it may have erased content. Does not wait for readers: one
     /// that still needs the log leaves this to the next time.
     pub(crate) fn truncate(&mut self, conn: &Connection, health: &Health) {
         if self.erased_at.is_none() {
@@ -361,7 +361,7 @@ impl Checkpointer {
         self.record_main_file(matches!(checkpointed, Ok(true)));
     }
 
-    /// Records the fingerprint after a checkpoint. `is_whole` says that it wrote the whole log.
+    /// Records the fingerprint after a checkpoint. `is_whole` means that it wrote the whole log.
     fn record_main_file(&mut self, is_whole: bool) {
         let Some(lock) = &self.lock else { return };
         match fingerprint(lock, self.sidecar.page) {

@@ -18,7 +18,7 @@ pub(crate) fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connec
     let conn = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     conn.busy_timeout(BUSY)?;
     conn.pragma_update(None, "foreign_keys", true)?;
-    // Plan each statement once, whatever values are bound. Otherwise SQLite plans joins and partial
+    // Plan each statement once, independently of bound values. Otherwise SQLite plans joins and partial
     // indexes again for each new value, which cost a quarter of an append.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.set_prepared_statement_cache_capacity(64);
@@ -41,7 +41,7 @@ pub(super) fn prepare_writer(
     if let Some(pages) = max_pages {
         conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     }
-    // Overwrites what is deleted, so that no page keeps the text of a deleted message.
+    // Overwrites deleted content, so that no page keeps the text of a deleted message.
     conn.pragma_update_and_check(None, "secure_delete", true, |row| row.get::<_, i64>(0))?;
     // Replaces SQLite's automatic checkpoint within a commit: ours runs after the answers and is
     // recorded.

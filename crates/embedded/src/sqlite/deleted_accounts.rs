@@ -1,4 +1,4 @@
-//! Deletes accounts, and keeps what is left to do for each.
+//! Deletes accounts, and stores the remaining work for each.
 
 use super::account_rows::{end_all, has_password};
 use super::batch::Batch;
@@ -22,7 +22,7 @@ const GONE: [&str; 6] = [
          status_text = NULL, status_until = NULL, last_seen = NULL, hides_last_seen = 0, hides_reads = 0 WHERE id = ?1",
 ];
 
-/// Whether a user has deleted their account. A write that waited may come after the deletion.
+/// Whether a user has deleted their account. A waiting write may run after the deletion.
 pub(super) fn has_deleted_account(conn: &Connection, user: &UserId) -> rusqlite::Result<bool> {
     conn.prepare_cached("SELECT 1 FROM people WHERE user_id = ?1 AND source = 3")?
         .exists([user.as_str()])

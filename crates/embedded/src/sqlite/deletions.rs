@@ -1,4 +1,4 @@
-//! Erases what a deletion takes away. `secure_delete` overwrites the pages.
+//! Erases the content of deleted messages. `secure_delete` overwrites the pages.
 
 use super::codec::{from_db, to_db};
 use super::history::log_head;
@@ -12,7 +12,7 @@ use std::iter;
 pub(super) const EDITS: &str =
     "SELECT entry_seq FROM message_edits WHERE conversation = ?1 AND seq = ?2 ORDER BY entry_seq";
 
-/// Blanks a message and its edits, and deletes what it has besides: extras and reactions.
+/// Blanks a message and its edits, and deletes its extras and reactions.
 pub(super) fn erase(
     conn: &Connection,
     row: i64,

@@ -109,9 +109,7 @@ impl Directory for SqliteStore {
         });
         let saved = written.answer().await?;
         saved.ok_or_else(|| {
-            StoreError::Internal(
-                "a status is to be saved for a user who is not in the directory".into(),
-            )
+            StoreError::Internal("cannot save a status: the user is not in the directory".into())
         })
     }
 
@@ -156,9 +154,7 @@ impl Directory for SqliteStore {
             }))
         });
         written.answer().await?.ok_or_else(|| {
-            StoreError::Internal(
-                "settings are to be saved for a user who is not in the directory".into(),
-            )
+            StoreError::Internal("cannot save settings: the user is not in the directory".into())
         })
     }
 

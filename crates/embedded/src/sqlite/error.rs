@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 pub(super) const CLOSED: &str = "the store is closed";
 
-/// Why the database could not be opened. Nothing was changed, unless the error says so.
+/// Why the database could not be opened. It is unchanged, unless the error says otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error("the data directory {} cannot be made: {source}", path.display())]
@@ -74,7 +74,7 @@ impl OpenError {
     /// Classifies an error of SQLite for the database at `path`.
     pub(crate) fn of(path: &Path, source: rusqlite::Error) -> Self {
         let path = path.to_owned();
-        // Of what never was a database the plain sentence says more.
+        // For a file that never was a database, the plain error is clearer.
         if is_damage(&source) && source.sqlite_error_code() != Some(ErrorCode::NotADatabase) {
             return Self::Damaged {
                 path,

@@ -68,7 +68,7 @@ pub(super) const OF_MESSAGE: &str = concat!(
     blank!(),
     ", changed_at = ?3 WHERE conversation = ?1 AND seq = ?2 AND seq IS NOT NULL"
 );
-/// A deleted file counts what it has received.
+/// A deleted file counts its received bytes.
 const DISCARD: &str = concat!(
     "UPDATE files SET ",
     blank!(),
@@ -374,7 +374,7 @@ pub(crate) fn forget_files(
     Ok(())
 }
 
-/// The files that a message brings, if its sender may send them.
+/// The files of a message, if its sender may send them.
 pub(super) fn attachments(
     conn: &Connection,
     row: i64,

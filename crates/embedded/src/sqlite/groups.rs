@@ -332,7 +332,7 @@ pub(super) fn state(conn: &Connection, known: &CachedConversation) -> rusqlite::
     Ok(state)
 }
 
-/// Writes a change of members that the entry at `seq` tells. Returns the members after it.
+/// Writes the change of members in the entry at `seq`. Returns the members after it.
 fn apply_members(
     conn: &Connection,
     row: i64,

@@ -215,7 +215,7 @@ pub(crate) fn seq_at(
 
 const CREATED_AT: &str = "SELECT created_at FROM entries WHERE conversation = ?1 AND seq = ?2";
 
-/// The entries after a `seq`, as nobody in particular sees them.
+/// The entries after a `seq`, not adapted to a member.
 pub(crate) fn entries_after(
     conn: &Connection,
     conversation: &ConversationId,

@@ -83,7 +83,7 @@ pub(crate) fn sent(
         }),
         None => None,
     };
-    // The sender's other devices count as unread what the sender has answered.
+    // Otherwise the sender's other devices would count answered messages as unread.
     let changed = before
         .reads_by_send(seq)
         .then(|| Event::ConversationChanged {

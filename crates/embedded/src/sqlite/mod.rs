@@ -133,11 +133,11 @@ impl SqliteStore {
         lock::Lock::is_held(path)
     }
 
-    /// Opens or makes the database, brings it to this version's schema, and starts the threads.
+    /// Opens or creates the database, migrates it to this version's schema, and starts the threads.
     /// Events go to `bus` after their commit.
     ///
     /// # Errors
-    /// When the file cannot be used; the error says what to do.
+    /// When the file cannot be used; the error explains how to fix it.
     pub fn open(options: SqliteOptions, bus: Arc<dyn EventBus>) -> Result<Arc<Self>, OpenError> {
         let open::Opened {
             jobs,
@@ -238,7 +238,7 @@ impl SqliteStore {
     }
 
     /// Writes as much as the longest message takes, since a few bytes fit on most full disks, and
-    /// deletes it again. In two transactions, because SQLite does not write what is deleted before
+    /// deletes it again. In two transactions, because SQLite does not write rows deleted before
     /// the commit.
     async fn try_writing(&self) -> StoreResult<()> {
         let name = format!("trial {}", "x".repeat(4 * MAX_CONTENT_CHARS));
@@ -259,7 +259,7 @@ impl SqliteStore {
         .map(drop)
     }
 
-    /// Finishes what is queued, runs a checkpoint, and stops. Later calls fail as unavailable.
+    /// Finishes queued writes, runs a checkpoint, and stops. Later calls fail as unavailable.
     pub async fn close(self: &Arc<Self>) {
         let store = Arc::clone(self);
         // Joins threads, which would block the runtime's own.
@@ -285,7 +285,7 @@ impl SqliteStore {
         self.write_as(Durability::Synced, work)
     }
 
-    /// As [`SqliteStore::write`], with what the answer waits for.
+    /// As [`SqliteStore::write`], with the durability that the answer waits for.
     pub(crate) fn write_as<T, F>(&self, durability: Durability, work: F) -> Waiting<T>
     where
         T: Send + 'static,

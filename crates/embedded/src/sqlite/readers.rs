@@ -99,11 +99,9 @@ impl Readers {
             drop(reply.send(result));
         });
         self.push(job)?;
-        answer.await.unwrap_or_else(|_| {
-            Err(StoreError::Internal(
-                "a read was given up; the log says why".into(),
-            ))
-        })
+        answer
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Internal("a read failed; see the log".into())))
     }
 
     fn push(&self, job: Read) -> StoreResult<()> {
@@ -122,7 +120,7 @@ impl Readers {
         Ok(())
     }
 
-    /// Finishes what is queued and stops. Blocks.
+    /// Finishes queued reads and stops. Blocks.
     pub(crate) fn stop(&self) {
         self.shared.queue.lock().is_closed = true;
         self.shared.changed.notify_all();

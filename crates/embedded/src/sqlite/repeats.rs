@@ -1,4 +1,4 @@
-//! Recognises a write that repeats an earlier one, whatever became of the entry that it made, and
+//! Recognises a write that repeats an earlier one, even if its entry was edited or deleted, and
 //! blanks entries so that it still does.
 
 use super::batch::CachedMember;

@@ -155,7 +155,7 @@ pub(crate) fn read_step(conn: &Connection, limit: usize) -> rusqlite::Result<Ste
     Ok(step)
 }
 
-/// A message, and what the index has of it.
+/// A message, and its terms in the index.
 struct Now {
     message: i64,
     conversation: i64,
@@ -227,7 +227,7 @@ pub(crate) fn write_step(
         written += 1;
     }
     if has_removed {
-        // Older pages in the write-ahead log have what was removed.
+        // Older pages in the write-ahead log have the removed content.
         batch.erased();
     }
     if written > from {

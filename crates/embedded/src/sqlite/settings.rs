@@ -17,7 +17,7 @@ pub(super) fn settings(row: &Row<'_>, at: usize) -> rusqlite::Result<MemberSetti
     })
 }
 
-/// Changes what a member has set. `false` if there is no such conversation for the user.
+/// Changes a member's settings. `false` if there is no such conversation for the user.
 pub(crate) fn set_settings(
     batch: &mut Batch<'_>,
     user: &UserId,

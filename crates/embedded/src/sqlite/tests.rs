@@ -344,7 +344,7 @@ async fn f18_names_of_an_older_schema_are_normalised_at_the_start() {
             && lines.contains("username=\"①nn\" other=\"1NN\""),
         "{lines}"
     );
-    // Once: what was brought up to date is left alone.
+    // Once: updated names are not changed again.
     let lines = Lines::default();
     let store = tracing::subscriber::with_default(lines.clone(), || open(&path));
     assert_eq!(

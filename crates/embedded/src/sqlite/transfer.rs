@@ -127,7 +127,7 @@ impl Transfer for SqliteStore {
                     .conn
                     .execute(&format!("DELETE FROM {}", table.name), [])?;
             }
-            // Else it would have texts of messages that are gone, and pass those that come.
+            // Otherwise it would have texts of removed messages, and skip imported ones.
             reindex(batch.conn)?;
             batch.erased();
             Ok(())
@@ -171,7 +171,7 @@ impl Transfer for SqliteStore {
             let version = counter(batch.conn, PRESENCE)?.unwrap_or(0);
             let version = version.max(to_db(taken.presence_version));
             set_counter(batch.conn, PRESENCE, version)?;
-            // The numbers of entries are the source's: what the index had is of others.
+            // The numbers of entries are those of the source: the index had other entries.
             reindex(batch.conn)?;
             batch
                 .conn

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 pub(crate) const BATCH_AT_MOST: usize = 256;
 /// Commits that may wait for the event bus before the writer itself waits.
 const UNPUBLISHED_COMMITS: usize = 64;
-/// After this long without a write, the counter `changes` is brought up to date, and what was erased
+/// After this long without a write, the counter `changes` is updated, and erased content
 /// leaves the write-ahead log.
 const QUIET: Duration = Duration::from_secs(5);
 /// How often, while writes arrive, the writer checks that the file was not replaced.
@@ -85,7 +85,7 @@ pub(crate) struct Writer<O> {
 }
 
 impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
-    /// Runs until [`Job::Stop`] or until the store is dropped, and finishes what was queued before.
+    /// Runs until [`Job::Stop`] or until the store is dropped, and finishes earlier jobs.
     pub(crate) fn run(mut self) {
         let (events, unpublished) = sync_channel::<Vec<Event>>(UNPUBLISHED_COMMITS);
         let bus = Arc::clone(&self.bus);
@@ -119,8 +119,8 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         checkpointer.release_lock();
     }
 
-    /// The next work, `None` at the end. A quiet time brings the counter `changes` up to date, and
-    /// removes what was erased from the write-ahead log.
+    /// The next work, `None` at the end. An idle period updates the counter `changes`, and
+    /// removes erased content from the write-ahead log.
     fn next(&mut self) -> Option<Box<dyn Work>> {
         if self.postponed.is_some() {
             return self.postponed.take();
@@ -207,7 +207,7 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         let written = self.conn.total_changes();
         let result = self.attempt(items, gather, stopping);
         match &result {
-            // A transaction without changes writes nothing, so it says nothing about the disk.
+            // A transaction without changes writes nothing, so its success proves nothing about the disk.
             Ok(_) if self.conn.total_changes() != written => {
                 self.has_written = true;
                 self.health.set_failing(false);
@@ -278,7 +278,7 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
                 Ok(result) => result?,
                 Err(_) => {
                     return Err(Failure {
-                        error: StoreError::Internal("a write panicked; the log says where".into()),
+                        error: StoreError::Internal("a write panicked; see the log".into()),
                         environmental: false,
                         source: None,
                     });
@@ -312,7 +312,7 @@ impl<O: Fn() -> rusqlite::Result<Connection>> Writer<O> {
         Ok(committed.events)
     }
 
-    /// Removes what a failed transaction left in the database and in memory.
+    /// Removes the effects of a failed transaction in the database and in memory.
     fn recover(&mut self) {
         self.known.clear();
         if self.conn.is_autocommit() {

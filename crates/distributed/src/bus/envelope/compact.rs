@@ -46,7 +46,7 @@ const TYPING_ENDS: u8 = 12;
 const ENTRY_UNKNOWN: u8 = 0;
 /// The content.
 const ENTRY_MESSAGE: u8 = 1;
-/// The content, and what a message has besides it: see `usecases::record`.
+/// The content and the extras of a message: see `usecases::record`.
 const ENTRY_MESSAGE_WITH_EXTRAS: u8 = 2;
 /// The name of the kind, and its record.
 const ENTRY_OTHER: u8 = 3;
@@ -153,12 +153,15 @@ pub(super) fn write_event(out: &mut Vec<u8>, head: Head, event: &Event) -> bool 
             out.text(file.as_str());
             out.text(by);
         }
-        Event::TypingEnds { between, is_told } => {
+        Event::TypingEnds {
+            between,
+            is_published,
+        } => {
             out.head(head, TYPING_ENDS);
             for user in between {
                 out.text(user.as_str());
             }
-            out.flag(*is_told);
+            out.flag(*is_published);
         }
         Event::Presence(_) => return false,
     }
@@ -246,7 +249,7 @@ pub(super) fn decode(payload: &[u8]) -> Result<Contents, Malformed> {
         },
         TYPING_ENDS => Event::TypingEnds {
             between: [UserId::trusted(read.text()?), UserId::trusted(read.text()?)],
-            is_told: read.flag()?,
+            is_published: read.flag()?,
         },
         LOST => return Ok(Contents::Lost),
         _ => return Ok(Contents::Unknown),

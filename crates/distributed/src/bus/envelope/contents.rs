@@ -14,7 +14,7 @@ pub(crate) struct Head {
 #[derive(Debug)]
 pub(crate) enum Contents {
     Event(Event),
-    /// The publisher had to drop durable events: every node reads from the store what it may have
+    /// The publisher had to drop durable events: every node reads events from the store that it may have
     /// missed.
     Lost,
     /// A version or kind that this code does not know.

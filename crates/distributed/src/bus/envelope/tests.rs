@@ -182,7 +182,7 @@ fn events() -> Vec<Event> {
         },
         Event::TypingEnds {
             between: ["ann", "bé"].map(UserId::trusted),
-            is_told: true,
+            is_published: true,
         },
         Event::Sharing {
             user: UserId::trusted("cé"),

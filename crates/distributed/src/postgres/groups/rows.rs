@@ -1,4 +1,4 @@
-//! Writes the rows of a change: its entry, and what it changes of members and details.
+//! Writes the rows of a change: its entry, and the changed members and details.
 
 use super::super::append::{DRAW, INSERT};
 use super::super::blocks::BETWEEN;

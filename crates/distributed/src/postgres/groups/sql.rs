@@ -8,7 +8,7 @@ pub(super) const LOCK: Sql = Sql {
     types: &[Type::TEXT],
 };
 
-/// Whether somebody may change a conversation at all.
+/// Whether a conversation can be changed at all.
 pub(super) const ADMITTED: Sql = Sql {
     text: "SELECT 1 FROM conversations c WHERE c.conversation_id = $1 AND ($3 OR EXISTS (
                SELECT 1 FROM members WHERE conversation = c.id AND person = (SELECT id FROM people WHERE user_id = $2)))",

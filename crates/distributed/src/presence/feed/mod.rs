@@ -1,4 +1,4 @@
-//! The copy of what is shown that each node keeps, serves reads from, and publishes changes of.
+//! Each node's copy of visible states, which serves reads and publishes changes.
 
 mod load;
 mod reads;
@@ -327,7 +327,7 @@ impl Feed {
         self.state.lock().copy.hold_unconfirmed(self.now());
     }
 
-    /// Remembers what the clock of a bucket shows now.
+    /// Stores the current time of a bucket's clock.
     pub(super) fn set_clock(&self, index: usize, now: Now) {
         self.clocks.lock()[index] = Some((now, Instant::now()));
     }
