@@ -105,7 +105,7 @@ pub async fn m15_a_block_refuses_every_write_of_either_but_own_deletions<
             act("c", who, other, react.clone()),
             act("c", who, own, react),
             act("c", who, other, MessageAction::Pin { pinned: true }),
-            // The block comes before what is wrong with a write.
+            // The block is checked before the validity of a write.
             act(
                 "c",
                 who,
@@ -335,7 +335,7 @@ pub async fn blocks_are_repeatable_and_limited<S: Messages + Blocks + Directory>
         .await
         .expect("a page");
     let ids: Vec<&str> = page.items.iter().map(|one| one.id.as_str()).collect();
-    assert_eq!(ids, ["b", "c"], "those whom nobody knew have bare profiles");
+    assert_eq!(ids, ["b", "c"], "unknown users have bare profiles");
     unblock(store, "a", "b").await;
     unblock(store, "a", "b").await;
     unblock(store, "a", "nobody").await;

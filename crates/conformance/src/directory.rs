@@ -111,7 +111,7 @@ pub async fn a_weaker_source_does_not_overwrite_a_profile<S: Directory>(subject:
             .expect("a person");
         assert_eq!(&*person.profile.name, expected);
     }
-    // The host's word stands even where it says what was known before.
+    // The host's profile outranks others even if it repeats the known one.
     store
         .upsert_profile(named("b", "Berta"), ProfileSource::Claims, at(0))
         .await
@@ -295,7 +295,7 @@ pub async fn p11_hiding_last_seen_is_stored_and_erases_the_time<S: Directory>(su
     assert!(nobody.is_err());
 }
 
-/// Whatever order the notes come in.
+/// In any order of the writes.
 pub async fn p13_last_seen_never_decreases<S: Directory>(subject: Subject<S>) {
     let store = &subject.store;
     for id in ["a", "b"] {

@@ -56,7 +56,7 @@ impl FaultyBus {
         }
     }
 
-    /// Lets steps pass, and delivers what is due.
+    /// Lets steps pass, and delivers due events.
     pub fn pass(&self, steps: u64) {
         for _ in 0..steps {
             let mut state = self.state.lock();

@@ -50,12 +50,12 @@ const FAULTS: Faults = Faults {
     delay: 16,
 };
 
-/// How a node repairs what the bus lost.
+/// How a node repairs losses of the bus.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Repair {
     /// Not at all: its store does not answer.
     None,
-    /// It reads what is missing before an entry that came.
+    /// It reads the entries missing before a received one.
     Read,
     /// It follows the log.
     Follow,
@@ -132,8 +132,8 @@ impl Node {
         }
     }
 
-    /// All that came is delivered once, and in order but for what comes after its gap was reported or
-    /// before the first entry; a gap is reported wherever an entry is left out.
+    /// Each received entry is delivered once, and in order, except late ones after a reported gap or
+    /// before the first entry; a gap is reported wherever an entry is missing.
     fn check(&self) -> usize {
         let (mut last, mut open) = (HashMap::new(), HashMap::new());
         let (mut first, mut skipped) = (HashMap::new(), BTreeSet::new());
@@ -173,7 +173,7 @@ impl Node {
         gaps
     }
 
-    /// Reads what the bus did not bring in time.
+    /// Reads entries that the bus did not deliver in time.
     async fn read_missing<S: Messages>(&self, store: &S) {
         let missing = std::mem::take(&mut *self.missing.lock());
         for gap in missing {
@@ -189,7 +189,7 @@ impl Node {
         }
     }
 
-    /// Fetches what the connection has not, if it saw a gap or comes back.
+    /// Fetches missing entries if the connection saw a gap or reconnects.
     async fn sync<S: Messages>(&self, store: &S, comes_back: bool) {
         let (is_behind, have) = {
             let mut connection = self.connection.lock();
@@ -325,7 +325,7 @@ pub async fn m10_m11_two_nodes_on_a_faulty_bus_deliver_once_in_order_or_heal_by_
         gaps += node.check();
         let syncs = node.connection.lock().syncs;
         assert!(syncs > 0, "the bus lost nothing: change the seed");
-        // The end of a log may be lost with nothing after it: the next sync brings it.
+        // The end of a log may be lost with nothing after it: the next sync returns it.
         node.sync(&*subject.store, true).await;
         assert_eq!(node.connection.lock().logs, logs);
     }

@@ -452,7 +452,7 @@ pub async fn an_endpoint_belongs_to_its_latest_subscriber<
     assert_eq!(
         (counts.subscriptions, counts.waiting),
         (1, 0),
-        "what waited for the other one is gone"
+        "the waiting messages of the other one are deleted"
     );
     send(store, "d", "x").await;
     queue(store).await;

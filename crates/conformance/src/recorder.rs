@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// An appended entry as it was published: the entry, the members, and the socket left out.
+/// A published entry, with the members and the excluded socket.
 pub type Published = (Arc<Entry>, Members, Option<ConnectionId>);
 
 /// Records every event in order.

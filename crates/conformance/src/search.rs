@@ -74,7 +74,7 @@ async fn index<S: MessageSearch>(store: &S, limit: usize) -> CommitPosition {
             is_behind,
             ..
         } = store.advance(limit).await.expect("a step");
-        assert!(position >= before, "a position never goes back");
+        assert!(position >= before, "a position never decreases");
         before = position;
         if !is_behind {
             return position;

@@ -57,7 +57,7 @@ enum Work {
         #[arg(long)]
         bare: bool,
     },
-    /// Users come online on one node, and a watcher on the next node learns of it.
+    /// Users join on one node, and a watcher on the next node waits for the change.
     Seen {
         /// Users that are online all the while.
         #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(1..=19_000))]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 const DEADLINE: Duration = Duration::from_secs(30);
-/// Between two joins. A roster gathers changes while many come: this measures one that comes alone.
+/// Between two joins. A roster batches changes while many join: this measures a single join.
 const PAUSE: Duration = Duration::from_millis(2_100);
 /// Joins of the users that are online all the while, at a time.
 const AT_ONCE: usize = 64;
@@ -37,7 +37,7 @@ pub(crate) async fn run(target: &Target, online: u32, times: u32) -> Result<Valu
         let known = tokio::time::timeout(DEADLINE, learn(&mut watcher, &user));
         known
             .await
-            .map_err(|_| format!("the watcher does not learn of {user}"))??;
+            .map_err(|_| format!("the watcher got no change of {user}"))??;
         took.push(began.elapsed());
     }
     took.sort();

@@ -103,7 +103,7 @@ pub(crate) fn seen_from(entry: &Entry, first_seq: u64) -> Entry {
     without_past(entry)
 }
 
-/// An entry as a member sees it whose log begins after what it is about.
+/// An entry for a member whose log begins after the message that it refers to.
 pub(crate) fn without_past(entry: &Entry) -> Entry {
     match domain_entry(entry).without_past().kind {
         EntryKind::Hidden => Entry {

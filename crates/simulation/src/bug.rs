@@ -22,9 +22,9 @@ pub enum Bug {
     DeliveredBeforeCommit,
     /// M10: entries left unpublished by a crash are never published.
     NoRepublisher,
-    /// P12, M10: a node does not read again what the bus lost.
+    /// P12, M10: a node does not read events again that the bus lost.
     NoRepairAfterLag,
-    /// M10: an entry that comes after later ones counts as a repetition.
+    /// M10: an entry that arrives after later ones counts as a repetition.
     LateDropped,
     /// M6: a join is answered before the node's subscription is in force.
     JoinBeforeSubscription,
@@ -34,7 +34,7 @@ pub enum Bug {
     MembersCached,
     /// M15: `sync` answers with the whole log, whenever the member joined.
     FirstSeqIgnored,
-    /// M15: newcomers get what is done to messages of before.
+    /// M15: newcomers get changes of earlier messages.
     PastNotHidden,
     /// M7: `sync` continues at the old position of a returning member.
     NotAnew,
@@ -61,13 +61,13 @@ pub enum Bug {
     SweepByUser,
     /// P9: time follows the jumps of Redis' clock.
     ClockFollowed,
-    /// P11: the status that was reported last counts, whatever its revision.
+    /// P11: the status that was reported last applies, whatever its revision.
     RevisionsIgnored,
     /// P11: a session is announced again with the status that it joined with.
     OldStatusAnnounced,
     /// P7: a node whose lease ended does not announce its sessions again.
     NotAnnouncedAgain,
-    /// P8: records are written without comparing what was read.
+    /// P8: records are written without a comparison with the read state.
     NoCompareAndSet,
     /// P7: users missing in an emptied Redis leave at once.
     NoHold,

@@ -9,9 +9,9 @@ use lamplight_domain::permission::Role;
 use lamplight_domain::presence::{ManualStatus, Status};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Until everybody is connected again and every outbox is empty.
+/// Until every client is connected again and every outbox is empty.
 const RECOVERY: u64 = 45_000;
-/// Until what was marked is known everywhere.
+/// Until marks are known everywhere.
 const MARKS: u64 = 6_000;
 /// P1: a dead node's sessions leave every view within the lease and 2 s; and what leads from there
 /// to a client takes a moment.

@@ -70,7 +70,7 @@ pub(crate) struct Receipt {
 pub(crate) struct SyncPage {
     pub(crate) entries: Vec<Entry>,
     pub(crate) first_seq: u64,
-    /// The client drops what it has.
+    /// The client drops its data.
     pub(crate) reset: bool,
     pub(crate) read: u64,
     /// The visible read marks.
@@ -139,7 +139,7 @@ impl Conversation {
         LogHead::at(seq, nearest.map(|(_, head)| *head))
     }
 
-    /// Messages past a mark that are not deleted, from what is kept beside the log.
+    /// Messages past a mark that are not deleted, by the state beside the log.
     pub(crate) fn unread(&self, mark: u64) -> u64 {
         let deleted = self.deleted.range(mark + 1..).count() as u64;
         self.head.unread(self.head_at(mark)) - deleted

@@ -25,7 +25,7 @@ pub(crate) struct Profile {
     /// The bus is silent for a node, which notices.
     pub(crate) deaf: bool,
     pub(crate) stalls: bool,
-    /// Members come and go.
+    /// Members are added and removed.
     pub(crate) members: bool,
     /// People block each other.
     pub(crate) blocks: bool,
@@ -53,7 +53,7 @@ impl Profile {
     }
 }
 
-/// The end of a fault, or the moment in which somebody notices it.
+/// The end of a fault, or its detection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
     /// A node that died starts again.
@@ -181,7 +181,7 @@ impl World {
         }
     }
 
-    /// A client loses its network: at once, or without anybody noticing.
+    /// A client loses its network: noticed at once, or not.
     fn drop_connection(&mut self, c: usize) {
         let Some(connection) = self.clients[c].connection else {
             return;
@@ -232,7 +232,7 @@ impl World {
                 self.after(delay, Event::Fault(End::DatabaseReached(node)));
             }
             6 if self.profile.deaf && !self.links[node].is_deaf => {
-                self.trace(|| format!("n{node} hears nothing of the bus"));
+                self.trace(|| format!("n{node} receives nothing from the bus"));
                 self.links[node].is_deaf = true;
                 self.links[node].lost_at = self.now;
                 let delay = self.rng.range(500, 2_000);
@@ -359,7 +359,7 @@ impl World {
             }
             End::Resume { node, process } => {
                 if self.nodes[node].is_paused && self.nodes[node].process == process {
-                    self.trace(|| format!("n{node} goes on"));
+                    self.trace(|| format!("n{node} continues"));
                     self.nodes[node].is_paused = false;
                     self.calm(node);
                     let deferred = std::mem::take(&mut self.nodes[node].deferred);

@@ -1,4 +1,4 @@
-//! Members who come and go, and blocks: what the store does with the domain's rules about groups.
+//! Changes of members, and blocks: the store's use of the domain's rules about groups.
 
 use crate::acting::{Refused, domain_entry, number, seen_from, user};
 use crate::bug::Bug;
@@ -17,7 +17,7 @@ use std::rc::Rc;
 #[derive(Clone, Debug)]
 pub(crate) struct Receivers {
     pub(crate) to: Rc<[usize]>,
-    /// Those of them whose logs begin after what it is about.
+    /// Those of them whose logs begin after the message that it refers to.
     pub(crate) newcomers: Rc<[usize]>,
 }
 
@@ -152,8 +152,8 @@ impl Database {
             created_at: Timestamp(0),
             limit: 1_000,
         };
-        let told = match state.judge(&write).map_err(|_| Refused)? {
-            GroupVerdict::Members(told) => told,
+        let change = match state.judge(&write).map_err(|_| Refused)? {
+            GroupVerdict::Members(change) => change,
             GroupVerdict::Unchanged(seq) => {
                 let made_by = held.log.iter().find(|entry| entry.seq == seq);
                 return Ok(Appended::duplicate(*made_by.ok_or(Refused)?));
@@ -161,14 +161,14 @@ impl Database {
             GroupVerdict::Details(_) => return Err(Refused),
         };
         let mut made = MembersChange {
-            added: told.added.first().map(number),
-            removed: told.removed.first().map(number),
-            role: told.roles.first().map(|(of, role)| (number(of), *role)),
+            added: change.added.first().map(number),
+            removed: change.removed.first().map(number),
+            role: change.roles.first().map(|(of, role)| (number(of), *role)),
         };
         if self.bug == Some(Bug::NoHandOver) && made.removed.is_some() {
             made.role = None;
         }
-        let to = state.before_and_after(&told).iter().map(number).collect();
+        let to = state.before_and_after(&change).iter().map(number).collect();
         let key = sender.map_or((HOST, self.commits.len() as u64), |(_, key)| key);
         let by = sender.map_or(HOST, |(sender, _)| sender);
         let entry = self.insert(conversation, by, key, Kind::Members(made));

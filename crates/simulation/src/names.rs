@@ -65,7 +65,7 @@ impl Names {
         self.indexes.get(id).copied().unwrap_or(0)
     }
 
-    /// A state without what the simulation does not look at.
+    /// A state without fields that the simulation does not check.
     pub(crate) fn shown(&self, presence: &Presence) -> Shown {
         let user = self.user(&presence.profile.id);
         (user, presence.version, Some(presence.status))

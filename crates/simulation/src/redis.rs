@@ -71,7 +71,7 @@ pub(crate) struct Ended {
     pub(crate) index: NodeIndex,
     /// When the node was last known to live.
     pub(crate) seen: Timestamp,
-    /// When what it left behind ends, from now on.
+    /// When its remaining sessions end.
     pub(crate) end_in: Duration,
     claimed_until: Moment,
 }
@@ -86,7 +86,7 @@ struct LeaseSlot {
     election: Option<(usize, Moment)>,
 }
 
-/// Everything that a restart with an old snapshot brings back.
+/// Everything that a restart with an old snapshot restores.
 #[derive(Clone, Debug)]
 pub(crate) struct Saved {
     buckets: Vec<Bucket>,
@@ -195,7 +195,7 @@ impl Redis {
         self.restart();
     }
 
-    /// Another process of Redis, so that what it forgot is noticed.
+    /// Another process of Redis, so that lost data is detected.
     pub(crate) fn restart(&mut self) {
         for bucket in &mut self.buckets {
             self.epochs += 1;

@@ -3,7 +3,7 @@
 use lamplight_domain::presence::ManualStatus;
 use std::collections::VecDeque;
 
-/// A time that has not come.
+/// A time in the future.
 pub(crate) const NEVER: u64 = u64::MAX;
 
 #[derive(Debug)]
@@ -18,9 +18,9 @@ pub(crate) struct Truth {
     /// Since when each client is joined, and on which node.
     pub(crate) joined: Vec<Option<(u64, usize)>>,
     /// The newest revision of each user's status that Redis was given. A node that dies between the
-    /// directory and Redis leaves a newer one unknown, which nobody got an acknowledgement for.
+    /// directory and Redis leaves a newer one unknown, which was not acknowledged.
     pub(crate) given_revision: Vec<u64>,
-    /// Until when Redis may show what was long ago, because it went back in time.
+    /// Until when Redis may show an old state, because an old snapshot was restored.
     pub(crate) old_until: u64,
     /// How many entries were committed at each time.
     positions: VecDeque<(u64, usize)>,

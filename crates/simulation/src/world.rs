@@ -93,7 +93,7 @@ pub(crate) struct Connection {
     /// Each end's view of it.
     pub(crate) open_at_client: bool,
     pub(crate) open_at_node: bool,
-    /// Nothing passes any more, and nobody knows yet.
+    /// Nothing passes any more, and neither end has noticed yet.
     pub(crate) is_cut: bool,
     /// The network delivers the node's answers in time.
     pub(crate) is_healthy: bool,
@@ -123,7 +123,7 @@ impl Connection {
 /// The link of a node to Redis.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Link {
-    /// Another one after each cut: what was on its way is lost.
+    /// It changes with each cut: messages in transit are lost.
     pub(crate) number: u64,
     pub(crate) is_cut: bool,
     /// Published events do not arrive, and the node will notice.

@@ -63,11 +63,11 @@ pub fn signed_url(url: &str, expires_at: Timestamp) -> Json {
     })
 }
 
-/// The answer to `GET /api/auth/session`. `registration` tells the page whether to show its form.
+/// The answer to `GET /api/auth/session`. By `registration` the page shows its form or not.
 #[must_use]
 pub fn session(result: Result<&Profile, &Refusal>, is_registration_open: bool) -> Json {
     #[derive(Serialize)]
-    struct Told<T: Serialize> {
+    struct SessionAnswer<T: Serialize> {
         #[serde(flatten)]
         rest: T,
         registration: &'static str,
@@ -79,14 +79,14 @@ pub fn session(result: Result<&Profile, &Refusal>, is_registration_open: bool) -
     }
     let registration = registration(is_registration_open);
     match result {
-        Ok(user) => write(&Told {
+        Ok(user) => write(&SessionAnswer {
             rest: Session {
                 success: true,
                 user: User::from(user),
             },
             registration,
         }),
-        Err(refusal) => write(&Told {
+        Err(refusal) => write(&SessionAnswer {
             rest: shape::Refusal::from(refusal),
             registration,
         }),

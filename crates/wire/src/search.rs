@@ -1,4 +1,4 @@
-//! The JSON shape of what a search finds.
+//! The JSON shape of search results.
 
 use crate::entry::Message;
 use lamplight_usecases::search::Found;

@@ -1,9 +1,9 @@
 //! What two languages share is generated, committed, and proved to be clean here. `make generate`
-//! writes it anew.
+//! writes it again.
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a test that cannot read what it checks fails"
+    reason = "a test that cannot read its files fails"
 )]
 
 use lamplight_domain::conversation::{Conversation, GroupDetails, Member, Receipt};
@@ -54,7 +54,7 @@ fn check(path: &str, text: &str) {
     let committed = std::fs::read_to_string(&file).unwrap_or_default();
     assert!(
         committed == text,
-        "{path} is not what the shapes say: run `make generate` and look at the difference"
+        "{path} differs from the shapes: run `make generate` and look at the difference"
     );
 }
 
@@ -165,7 +165,7 @@ fn changes_of_messages() -> [Entry; 4] {
     })
 }
 
-/// A message that answers another one and mentions somebody.
+/// A reply with a mention.
 fn picture() -> Attachment {
     Attachment {
         id: FileId::trusted("f1"),
@@ -636,7 +636,7 @@ fn golden_frames_are_clean() {
     );
 }
 
-/// What a client may send, good and bad, and what is understood.
+/// Valid and invalid input of clients, with the decoded result.
 fn received() -> Vec<(&'static str, Value)> {
     vec![
         ("join_user", json!("42")),

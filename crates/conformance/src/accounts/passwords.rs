@@ -53,7 +53,7 @@ pub async fn a_new_password_ends_all_other_sessions<S: Accounts + Directory>(sub
             .knows_network("ada", network("192.0.2.0"), at(0))
             .await
             .expect("an answer"),
-        "who had the old one is a stranger"
+        "the old password no longer works"
     );
     // A sign-in with the old password that commits later.
     assert!(
@@ -151,7 +151,7 @@ pub async fn h7_the_networks_that_signed_in_are_known_for_a_while<S: Accounts + 
     open("c", "192.0.2.0", 2 * DAY).await;
     assert!(
         knows("ada", "192.0.2.0", 2 * DAY).await,
-        "it signed in anew"
+        "it signed in again"
     );
     for n in 0..15 {
         open(&format!("n{n}"), &format!("10.0.{n}.0"), 3 * DAY + n).await;

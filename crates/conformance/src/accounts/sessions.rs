@@ -53,7 +53,7 @@ pub async fn h11_a_clock_a_month_ahead_deletes_no_session<S: Accounts + Director
     );
 }
 
-/// Signing out tells whose it was, once.
+/// Signing out returns the user of the session, once.
 pub async fn a_session_ends_once<S: Accounts + Directory>(subject: Subject<S>) {
     let store = &*subject.store;
     create(store, "ada", "1", "Ada").await;
@@ -207,7 +207,7 @@ pub async fn all_sessions_of_a_user_end_at_once<S: Accounts + Directory>(subject
     );
 }
 
-/// A sign-out that reaches the store late does not end what was opened after it.
+/// A sign-out that reaches the store late does not end sessions opened after it.
 pub async fn h11_sessions_end_that_were_opened_until_a_time<S: Accounts + Directory>(
     subject: Subject<S>,
 ) {

@@ -64,7 +64,7 @@ pub async fn ended_sessions_are_stored_until_the_deletion_is_announced<S: Accoun
         claimed.ended.sort();
         assert_eq!(claimed.ended, ["s1", "s2"]);
         assert!(!claimed.is_announced);
-        // Where others have got to says nothing of that.
+        // The positions of other deletions do not matter.
         let moved = store.move_deletion(&user("1"), 7, at(now + 1)).await;
         moved.expect("moved");
     }
@@ -82,7 +82,7 @@ pub async fn ended_sessions_are_stored_until_the_deletion_is_announced<S: Accoun
     assert!(claimed.ended.is_empty());
 }
 
-/// The use cases look before: what comes here has waited since.
+/// The use cases check before: these writes have waited since.
 pub async fn no_conversation_starts_with_a_deleted_account<
     S: Accounts + Messages + Groups + Blocks,
 >(

@@ -171,7 +171,7 @@ pub async fn a_deleted_account_leaves_a_nameless_profile_for_good<
     assert!(blocked("1").await.is_empty());
     assert_eq!(blocked("3").await, ["2"]);
 
-    // Nothing brings the name or a time back.
+    // No write restores the name or a time.
     for source in [
         ProfileSource::Nobody,
         ProfileSource::Claims,
@@ -198,7 +198,7 @@ pub async fn a_deleted_account_leaves_a_nameless_profile_for_good<
     let members = members.expect("details").members;
     assert_eq!(members[0], Profile::deleted(user("1")));
     assert_eq!(&*members[1].name, "lin");
-    // The name is free, for somebody who is somebody else.
+    // The name is free for another user.
     account(store, "4", "ADA").await;
     let found = store.find("ada").await.expect("an answer");
     assert_eq!(found.expect("an account").user, user("4"));
@@ -337,7 +337,7 @@ pub async fn a_deletion_is_one_process_at_a_time_until_it_is_finished<
     let moved = store.move_deletion(&user("1"), 5, at(80)).await;
     moved.expect("moved");
     let later = claim(80, 90).await.expect("the claim is over");
-    assert_eq!(later.position, 7, "it never goes back");
+    assert_eq!(later.position, 7, "it never decreases");
     delete(store, "2").await;
     assert_eq!(claim(81, 90).await.expect("another").user, user("2"));
     for id in ["1", "2", "2", "nobody"] {

@@ -35,7 +35,7 @@ fn ids(part: &SentFiles) -> Vec<&str> {
     part.files.iter().map(|one| one.file.id.as_str()).collect()
 }
 
-/// The ids of the files that someone sees, in one part.
+/// The ids of the files that a user sees, in one part.
 async fn seen<S: Files>(store: &S, who: &str, place: &str) -> Option<Vec<String>> {
     let part = list(store, who, place, ALL, (None, 100)).await?;
     assert_eq!(part.next, None, "all in one part");
@@ -219,7 +219,7 @@ pub async fn m15_a_list_of_files_has_the_files_that_the_member_may_see<S>(
         seen(&*store, "b", "g").await,
         some(&["later", "ds", "before"])
     );
-    // The files of a former member stay, and bring the profile.
+    // The files of a former member stay, with the member's profile.
     let profile = crate::named("d", "Dana");
     let written = store.upsert_profile(profile.clone(), ProfileSource::Host, at(0));
     written.await.expect("a profile");

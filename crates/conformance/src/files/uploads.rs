@@ -145,10 +145,10 @@ pub async fn upload_events_reach_other_members_unless_blocked<
         create(&*store, file, "a", place).await;
     }
     claim(&*store, "f2", "one", false).await;
-    let told = async |files: &[&str]| {
+    let audiences = async |files: &[&str]| {
         let ids: Vec<FileId> = files.iter().map(|file| id(file)).collect();
         let found = store.audiences(&ids).await.expect("an answer");
-        let mut told: Vec<_> = found
+        let mut rows: Vec<_> = found
             .into_iter()
             .map(|one| {
                 let mut others: Vec<String> = one.others.iter().map(ToString::to_string).collect();
@@ -157,8 +157,8 @@ pub async fn upload_events_reach_other_members_unless_blocked<
                 (one.id.to_string(), others.join(" "), one.state, writer)
             })
             .collect();
-        told.sort_by(|one, other| one.0.cmp(&other.0));
-        told
+        rows.sort_by(|one, other| one.0.cmp(&other.0));
+        rows
     };
     let row = |file: &str, others: &str, writer: Option<&str>| {
         let writer = writer.map(str::to_owned);
@@ -169,9 +169,9 @@ pub async fn upload_events_reach_other_members_unless_blocked<
             writer,
         )
     };
-    assert_eq!(told(&[]).await, []);
+    assert_eq!(audiences(&[]).await, []);
     assert_eq!(
-        told(&["f2", "unknown", "f1", "f3"]).await,
+        audiences(&["f2", "unknown", "f1", "f3"]).await,
         [
             row("f1", "b", None),
             row("f2", "b c", Some("one")),
@@ -184,7 +184,7 @@ pub async fn upload_events_reach_other_members_unless_blocked<
         .await
         .expect("blocked");
     assert_eq!(
-        told(&["f1", "f2"]).await,
+        audiences(&["f1", "f2"]).await,
         [row("f1", "", None), row("f2", "b c", Some("one"))]
     );
     store
@@ -195,15 +195,15 @@ pub async fn upload_events_reach_other_members_unless_blocked<
         .block(&user("a"), &user("b"), 10, at(6))
         .await
         .expect("blocked");
-    assert_eq!(told(&["f1"]).await, [row("f1", "", None)]);
+    assert_eq!(audiences(&["f1"]).await, [row("f1", "", None)]);
     // A group that has shrunk to two is a group.
     put(&*store, "three", &["a", "b"]).await;
-    assert_eq!(told(&["f3"]).await, [row("f3", "b", None)]);
+    assert_eq!(audiences(&["f3"]).await, [row("f3", "b", None)]);
     // Uploads of a former member have no receivers.
     put(&*store, "three", &["b", "c"]).await;
-    assert_eq!(told(&["f2"]).await, [row("f2", "", Some("one"))]);
+    assert_eq!(audiences(&["f2"]).await, [row("f2", "", Some("one"))]);
     assert!(store.discard(&id("f3"), at(7)).await.expect("discarded"));
-    let ended = told(&["f3"]).await;
+    let ended = audiences(&["f3"]).await;
     assert_eq!(ended[0].2, FileState::Deleted);
 }
 
@@ -225,7 +225,7 @@ pub async fn an_abandoned_upload_is_found_once<S: Messages + Files>(
         lost
     };
     let (long, over) = (Some(Duration::from_secs(300)), Some(Duration::ZERO));
-    assert!(lost(9).await.is_empty(), "nobody was told of any");
+    assert!(lost(9).await.is_empty(), "none of them was announced");
     watch(&["f1", "f2", "f3", "unknown"], long).await;
     watch(&[], long).await;
     assert!(lost(9).await.is_empty());

@@ -47,7 +47,7 @@ pub async fn m15_an_unchanged_answer_reveals_nothing_before_the_log<S: Messages 
     assert_eq!(excerpts("n").await, ["", "an answer", "", "an answer"]);
     let whole = ["secret", "an answer", "secret", "an answer"];
     assert_eq!(excerpts("a").await, whole);
-    // The same content again, by the author who was away meanwhile and is back.
+    // The same content again, by the author who was removed meanwhile and added again.
     done(store, "g", "a", remove("n")).await;
     done(store, "g", "a", add(&["n"])).await;
     let late = append(store, reply("a", "late", &own)).await;

@@ -18,7 +18,7 @@ fn blocked<T: std::fmt::Debug>(outcome: Result<T, GroupError>) -> UserId {
     }
 }
 
-/// Neither of the two can add the other one, whatever their roles. The host application can.
+/// Neither of the two can add the other one, in any role. The host application can.
 pub async fn m15_a_block_prevents_an_addition<S: Messages + Groups + Blocks>(subject: Subject<S>) {
     let store = &*subject.store;
     make(store, "g", &["a", "c"], History::Joined).await;

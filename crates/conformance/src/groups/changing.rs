@@ -16,7 +16,7 @@ use lamplight_domain::permission::Role;
 use lamplight_domain::write::{NewEntry, Write};
 use lamplight_usecases::ports::{AppendError, GroupError, Groups, Messages};
 
-/// A repetition by its maker answers with the group that is there; somebody else's id is another's.
+/// A repetition by its creator returns the existing group; ids of other users do not collide.
 pub async fn m1_a_group_is_made_once_under_its_makers_id<S: Messages + Groups>(
     subject: Subject<S>,
 ) {
@@ -52,9 +52,9 @@ pub async fn m1_a_group_is_made_once_under_its_makers_id<S: Messages + Groups>(
     assert_eq!((theirs.role, theirs.unread), (Role::Member, 0));
     let entries = log(store, "a", "g").await.expect("a member");
     assert_eq!(entries.len(), 1);
-    let told = members_of(&entries[0]);
-    assert_eq!(told.added, users(&["a", "b", "c"]));
-    assert_eq!(told.roles, [(user("b"), Role::Owner)]);
+    let change = members_of(&entries[0]);
+    assert_eq!(change.added, users(&["a", "b", "c"]));
+    assert_eq!(change.roles, [(user("b"), Role::Owner)]);
     assert_eq!(entries[0].sender, user("b"));
     let published = subject.events.exactly(2).await;
     assert_eq!(published[0].1[..], users(&["a", "b", "c"]));
@@ -73,7 +73,7 @@ pub async fn m1_a_repeated_change_of_a_group_is_a_duplicate<S: Messages + Groups
     let adding = || keyed("1", write("g", "a", add(&["b", "c"])));
     let first = store.change_group(adding(), None).await.expect("a change");
     let first = first.entry.expect("an entry");
-    assert_eq!(members_of(&first).added, users(&["c"]), "only who is new");
+    assert_eq!(members_of(&first).added, users(&["c"]), "only new members");
     assert_eq!(first.client_message_id.as_deref(), Some("1"));
     let again = store.change_group(adding(), None).await.expect("an answer");
     assert!(again.duplicate);
@@ -131,7 +131,7 @@ pub async fn m10_a_change_of_members_is_announced_to_current_and_former_members<
     assert_eq!(
         to[2],
         users(&["a", "b", "c", "d"]),
-        "who is removed learns of it"
+        "the removed member gets the event"
     );
     assert_eq!(to[3], users(&["a", "c", "d"]));
     let changed: Vec<_> = subject
@@ -328,9 +328,9 @@ pub async fn the_host_changes_members_in_its_own_name<S: Messages + Groups>(subj
     let entries = log(store, "d", "c").await.expect("a member");
     assert_eq!(entries.len(), 2, "the whole log");
     assert!(entries[1].sender.is_host());
-    let told = members_of(&entries[1]);
+    let change = members_of(&entries[1]);
     assert_eq!(
-        (&told.added[..], &told.removed[..], &told.roles[..]),
+        (&change.added[..], &change.removed[..], &change.roles[..]),
         (&users(&["c", "d"])[..], &users(&["b"])[..], &[][..])
     );
     assert!(!put(&["d", "c", "a"]).await.1, "nothing changes");

@@ -151,7 +151,7 @@ pub async fn m15_a_joined_log_begins_with_the_entry_that_adds_its_member<S: Mess
     let page = synced(store, "n", 0).await.expect("a member");
     assert_eq!((page.first_seq, page.head_seq, page.reset), (5, 7, false));
     assert_eq!(page.entries, entries);
-    // Those who were there see all of it, and so do all in a group that says so.
+    // Earlier members see all of it, and so do all members of a group with a full history.
     assert_eq!(log(store, "b", "g").await.map(|log| log.len()), Some(7));
     make(store, "all", &["a", "b"], History::All).await;
     send(store, "all", "a", "one").await;
@@ -252,7 +252,7 @@ pub async fn m15_events_list_newcomers_whose_log_lacks_the_message<S: Messages +
     assert_eq!(newcomers, [(5, late.clone()), (7, late)]);
 }
 
-/// Nothing of what was before or between.
+/// No entries from before or between.
 pub async fn m15_the_log_of_a_member_added_again_starts_there<S: Messages + Groups>(
     subject: Subject<S>,
 ) {
@@ -279,7 +279,7 @@ pub async fn m15_the_log_of_a_member_added_again_starts_there<S: Messages + Grou
     assert_eq!((page.reset, page.entries.len()), (false, 1));
     let now = seen(store, "n", "g").await.expect("a member");
     assert_eq!((now.unread, now.read_seq), (1, 6));
-    // A repetition is recognised, and tells nothing of what became of the message.
+    // A repetition is recognised, and reveals no later changes of the message.
     let again = store.append(own, None).await.expect("an answer");
     assert!(again.duplicate);
     assert!(again.message.is_none());
@@ -357,7 +357,7 @@ pub async fn m15_entries_read_for_delivery_reach_only_permitted_members<S: Messa
     assert!(nowhere.expect("an answer").is_none());
 }
 
-/// For every member, whatever was done before they came and after.
+/// For every member, with any changes before and after they joined.
 pub async fn m7_a_newcomers_view_equals_the_fold_of_their_log<S: Messages + Groups>(
     subject: Subject<S>,
 ) {

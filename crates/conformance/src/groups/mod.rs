@@ -153,7 +153,7 @@ async fn change<S: Groups>(
 async fn done<S: Groups>(store: &S, id: &str, sender: &str, action: GroupAction) -> Arc<Entry> {
     let changed = change(store, id, sender, action).await.expect("a change");
     assert!(!changed.duplicate, "it is new");
-    changed.entry.expect("an entry tells of it")
+    changed.entry.expect("an entry records it")
 }
 
 fn refused(outcome: Result<GroupChanged, GroupError>) -> GroupRefused {

@@ -8,7 +8,7 @@ use lamplight_domain::permission::Role;
 use lamplight_usecases::ports::{GroupError, Groups, Messages};
 use lamplight_usecases::transfer::{TABLES, Transfer};
 
-/// An entry has only what changed: what else a write asked for tells it apart too.
+/// An entry has only the effective changes: the other fields of a request distinguish it too.
 pub async fn m1_another_change_under_a_used_key_is_a_conflict<S: Messages + Groups>(
     subject: Subject<S>,
 ) {
@@ -62,7 +62,7 @@ pub async fn m1_another_change_under_a_used_key_is_a_conflict<S: Messages + Grou
     subject.events.exactly(7).await;
 }
 
-/// Or anybody could fill the directory with people who do not exist.
+/// Otherwise any user could fill the directory with people who do not exist.
 pub async fn a_refused_change_inserts_no_people<S: Messages + Groups + Transfer>(
     subject: Subject<S>,
 ) {

@@ -98,7 +98,7 @@ pub async fn m1_a_temp_id_stands_for_its_content_only<S: Messages>(subject: Subj
         assert_eq!(text(&appended.entry), content);
         assert_eq!(
             appended.entry.client_message_id, None,
-            "a temporary id reaches nobody"
+            "a temporary id is not published"
         );
         seqs.push(appended.entry.seq);
     }

@@ -1,4 +1,4 @@
-//! Members of conversations, and what they may see.
+//! Members of conversations, and their access.
 
 use super::{fresh, put};
 use crate::{Subject, at, conversation, message, user};
@@ -165,7 +165,7 @@ pub async fn a_hosted_conversation_of_two_is_their_direct_conversation<S: Messag
     assert_eq!(
         (found.id.as_str(), created),
         ("7", false),
-        "the first that was brought"
+        "the first hosted conversation"
     );
 }
 
@@ -252,14 +252,17 @@ pub async fn m15_a_removed_member_has_no_access<S: Messages>(subject: Subject<S>
     assert!(store.others(&x, &[], 10).await.expect("others").is_empty());
     assert!(store.shared_with(&x).await.expect("shared").is_empty());
     let published = subject.events.exactly(3).await;
-    let is_told: Vec<bool> = published.iter().map(|one| one.1.contains(&x)).collect();
-    assert_eq!(is_told, [true, true, false], "its own removal is the last");
+    let receives: Vec<bool> = published.iter().map(|one| one.1.contains(&x)).collect();
+    assert_eq!(receives, [true, true, false], "its own removal is the last");
     let log = store
         .history(&user("b"), &id, Range::Newest, 10)
         .await
         .expect("a log")
         .expect("a member");
-    assert_eq!(log.entries[0].sender, x, "what they said stays");
+    assert_eq!(
+        log.entries[0].sender, x,
+        "the messages of a removed member stay"
+    );
 }
 
 /// A member who joins or rejoins an old log starts with nothing unread.
@@ -289,7 +292,7 @@ pub async fn an_added_member_has_read_everything<S: Messages>(subject: Subject<S
             .await
             .expect("a log")
             .expect("a member");
-        assert_eq!(log.entries.len(), 7, "and may read what was said before");
+        assert_eq!(log.entries.len(), 7, "and may read earlier messages");
     }
 }
 

@@ -7,7 +7,7 @@ use lamplight_domain::conversation::Conversation;
 use lamplight_domain::entry::{Entry, EntryKind};
 use lamplight_usecases::ports::{Messages, Range};
 
-/// They take their place in the log and change neither what is unread nor which message is the
+/// They take their place in the log and change neither the unread count nor which message is the
 /// last, in the list, in `others`, in the view of one conversation, in pages and in a catch-up.
 ///
 /// `append_other` appends an entry of a kind that this version does not know to a conversation, in

@@ -441,7 +441,7 @@ pub async fn f16_a_clock_set_back_does_not_change_the_order<S: Messages>(subject
     assert_eq!(
         sent.entry.created_at,
         at(HOUR),
-        "it answers with what is stored"
+        "the answer is the stored value"
     );
     store
         .put_conversation(&conversation("new"), &[user("a"), user("b")], at(1))
@@ -467,7 +467,7 @@ pub async fn f16_a_clock_set_back_does_not_change_the_order<S: Messages>(subject
     assert_eq!(
         list(next, 10).await.0,
         ["c"],
-        "what came to the front does not come again"
+        "a conversation that moved to the front is not repeated"
     );
     assert_eq!(list(None, 10).await.0, ["d", "new", "c"]);
     let others = store.others(&user("b"), &[], 1).await.expect("others");
@@ -532,7 +532,7 @@ pub async fn a_conversation_looks_different_to_each_member<S: Messages + Directo
     assert_eq!(
         *theirs.members,
         [named("a", "a"), named("b", "Berta")],
-        "in the order of their ids, whoever is unknown with a bare profile"
+        "in the order of their ids, unknown users with bare profiles"
     );
     let last = theirs.last_message.as_ref().map(|last| &last.entry);
     assert_eq!(last, Some(&*sent.entry));

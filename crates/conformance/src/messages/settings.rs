@@ -262,7 +262,7 @@ pub async fn m15_settings_go_with_the_membership<S: Messages>(subject: Subject<S
             .await
             .is_empty()
     );
-    // The sender has read the entry that removes a member, so their send is no news to them.
+    // The sender has read the entry that removes a member, so their own send changes nothing for them.
     store
         .mark_read(&user("b"), &conversation("c"), 1, at(0))
         .await

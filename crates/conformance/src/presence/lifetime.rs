@@ -164,7 +164,7 @@ pub async fn signing_out_is_published_at_once_unless_another_device_is_connected
     assert!(!subject.is_shown("a").await);
 }
 
-/// Late calls for sessions that ended, and news of users who are offline.
+/// Late calls for ended sessions, and changes of offline users.
 pub async fn calls_for_unknown_connections_and_users_publish_nothing<P: PresenceStore>(
     subject: PresenceSubject<P>,
 ) {

@@ -60,7 +60,7 @@ pub struct PresenceSubject<P> {
     pub node: MakeNode<P>,
     /// The event bus that the adapter publishes to.
     pub events: Arc<Recorder>,
-    /// Lets time pass, while the adapter does what is due.
+    /// Lets time pass, while the adapter runs due work.
     pub pass: Box<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>,
     /// Starts the store again, without any session, on the same event bus.
     pub again: Box<dyn Fn() -> BoxFuture<'static, Arc<P>> + Send + Sync>,

@@ -1,4 +1,4 @@
-//! Several nodes share one store: leases, fencing, and what a dead node leaves behind.
+//! Several nodes share one store: leases, fencing, and the sessions of dead nodes.
 
 use super::*;
 use futures_util::future::join_all;

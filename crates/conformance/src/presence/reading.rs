@@ -151,7 +151,7 @@ pub async fn a_cursor_of_no_page_is_refused<P: PresenceStore>(subject: PresenceS
 }
 
 /// P5, for the states that a watcher is answered with: a watcher who keeps the newer of a state and
-/// the changes ends with what is true, though the user was long offline, or never online.
+/// the changes ends with the true state, though the user was long offline, or never online.
 pub async fn p5_a_state_is_newer_than_every_change_before_it_and_older_than_every_later_one<
     P: PresenceStore,
 >(

@@ -3,7 +3,7 @@
 use super::*;
 use lamplight_domain::roster_feed::RosterFeed;
 
-/// A feed that believes what it is given.
+/// A feed that applies every change.
 struct Feed(RosterFeed<u8>);
 
 impl Feed {

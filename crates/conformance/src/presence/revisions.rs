@@ -89,7 +89,7 @@ pub async fn p11_a_session_that_read_an_older_status_does_not_undo_a_newer_one<P
     assert_eq!(subject.log(), ["a joined Busy"]);
 }
 
-/// A node saved a status and died before it reported it: the next session of the user brings it.
+/// A node saved a status and died before it reported it: the next session of the user applies it.
 pub async fn a_session_brings_a_status_that_the_store_missed<P: PresenceStore>(
     subject: PresenceSubject<P>,
 ) {

@@ -3,7 +3,7 @@
 use super::*;
 use lamplight_domain::presence::Activity;
 
-/// Beside what the user says, for as long as it lasts, and not while invisible.
+/// Beside the user's own activities, while the upload lasts, and not while invisible.
 pub async fn an_uploading_user_has_the_activity_sharing_file<P: PresenceStore>(
     subject: PresenceSubject<P>,
 ) {
@@ -111,7 +111,7 @@ pub async fn the_visible_state_follows_status_activity_and_profile<P: PresenceSt
         .expect("in");
     assert!(
         shown.activities.is_empty(),
-        "held by the session, and gone with it"
+        "the activity ends with its session"
     );
 }
 

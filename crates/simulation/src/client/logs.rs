@@ -143,13 +143,13 @@ impl World {
         }
         let removes = |entry: &Entry| matches!(entry.kind, Kind::Members(change) if change.removed == Some(user));
         if log.entries.iter().any(removes) {
-            // A sync that is under way may still bring what was before.
+            // A running sync may still return earlier entries.
             *log = ClientLog::default();
             self.sync(c);
         }
     }
 
-    /// Asks for what is missing in all conversations.
+    /// Requests missing entries of all conversations.
     pub(crate) fn sync(&mut self, c: usize) {
         let client = &mut self.clients[c];
         if !client.is_joined {

@@ -1,4 +1,4 @@
-//! How the client sees who is online.
+//! The client's view of the roster.
 
 use crate::messages::Shown;
 use crate::names::CLIENTS;

@@ -77,7 +77,7 @@ impl World {
             .collect()
     }
 
-    /// Puts an entry in order, and sends what is next.
+    /// Puts an entry in order, and sends the next ones.
     pub(super) fn deliver(&mut self, n: usize, outgoing: Outgoing) {
         let names = std::rc::Rc::clone(&self.names);
         let entry = outgoing.entry;

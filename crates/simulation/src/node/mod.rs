@@ -83,7 +83,7 @@ enum Pending {
     Resubscribed,
     /// Entries lost by the bus, read from the log.
     Repair,
-    /// Entries that the bus did not bring in time.
+    /// Entries that the bus did not deliver in time.
     Gap(Gap),
 }
 
@@ -510,7 +510,7 @@ impl World {
         }
     }
 
-    /// A connection is closed, or its client is gone.
+    /// A connection is closed, or its client was lost.
     fn closed(&mut self, n: usize, connection: ConnectionNumber) {
         if let Some(held) = self.connections.get_mut(&connection) {
             held.open_at_node = false;
@@ -587,7 +587,7 @@ impl World {
         }
     }
 
-    /// Redis is reached again: what it published meanwhile is lost.
+    /// Redis is reachable again: messages published meanwhile are lost.
     fn redis_back(&mut self, n: usize, lost_at: u64) {
         self.trace(|| format!("n{n} reaches Redis again"));
         let node = &mut self.nodes[n];

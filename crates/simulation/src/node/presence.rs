@@ -39,7 +39,7 @@ pub(super) enum OperationKind {
     SignOut(ConnectionNumber),
     SetStatus(SavedStatus),
     Tick,
-    /// A node is gone, and this user had sessions of it.
+    /// A node died, and this user had sessions of it.
     CloseNode(Ended),
 }
 

@@ -204,7 +204,7 @@ impl World {
         }
     }
 
-    /// Reads from the log what the bus may have lost.
+    /// Reads entries from the log that the bus may have lost.
     pub(super) fn repair(&mut self, n: usize) {
         let Some(since) = self.nodes[n].lost_since else {
             return;

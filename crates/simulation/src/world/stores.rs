@@ -20,7 +20,7 @@ fn log_entry(held: &Conversation, entry: &Entry) -> LogEntry {
 }
 
 impl World {
-    /// Sends a node's command to Redis, in the order of calls. Answers come to `token`; 0 for none.
+    /// Sends a node's command to Redis, in the order of calls. The answer goes to `token`; 0 for none.
     pub(crate) fn call_redis(&mut self, node: usize, token: u64, command: RedisCommand) {
         let delay = self.rng.delay();
         let (now, process) = (self.now, self.nodes[node].process);
@@ -138,7 +138,7 @@ impl World {
         );
     }
 
-    /// Passes what Redis publishes to the nodes that hear it: late now and then, and twice.
+    /// Passes messages of Redis to the subscribed nodes: sometimes late, and twice.
     pub(super) fn hear(&mut self, node: usize, input: impl Fn() -> ToNode) {
         let link = self.links[node];
         if link.is_cut || link.is_deaf {
@@ -200,7 +200,7 @@ impl World {
         let fails = is_faulty && self.rng.one_in(40);
         let loses_reply = is_faulty && self.rng.one_in(40);
         let mut delay = self.rng.delay();
-        // The time limit of a statement ends the others; an append may come late.
+        // The time limit of a statement ends other writes; an append may finish late.
         if is_faulty && self.rng.one_in(80) && matches!(call, DatabaseCall::Append { .. }) {
             delay += 5_000;
         }

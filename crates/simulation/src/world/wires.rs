@@ -74,7 +74,7 @@ impl World {
         );
     }
 
-    /// A node closes a connection; the client learns it after what was sent before.
+    /// A node closes a connection; the client sees the close after earlier messages.
     pub(super) fn node_closes(&mut self, number: ConnectionNumber) {
         let Some(held) = self.connections.get_mut(&number) else {
             return;

@@ -1,4 +1,4 @@
-//! Accounts, their settings, and who is calling.
+//! Accounts, their settings, and the caller.
 
 use super::double_option;
 use crate::loose::LooseId;

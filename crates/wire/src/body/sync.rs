@@ -1,4 +1,4 @@
-//! `sync`: what the client has of each conversation.
+//! `sync`: the client's position in each conversation.
 
 use crate::loose::LooseId;
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! Reads JSON texts, and says what was not understood.
+//! Parses JSON texts; errors name the invalid part.
 
 use crate::body::Object;
 use lamplight_usecases::Refusal;

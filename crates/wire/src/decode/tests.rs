@@ -49,7 +49,7 @@ fn an_array_is_refused_where_an_object_is_expected() {
 #[test]
 fn f13_unknown_fields_of_changes_are_named() {
     let put = json::<body::PutUser>(br#"{"name":"Ada","picture":"/a.png"}"#)
-        .expect("a token's word for it");
+        .expect("a join by the token's user");
     assert_eq!(put.avatar_url.as_deref(), Some("/a.png"));
     for refused in [
         json::<body::PutUser>(br#"{"name":"Ada","avatar":"/a.png"}"#).err(),

@@ -10,7 +10,7 @@ use lamplight_domain::message_rules::WriteRefused;
 use lamplight_domain::write::{NewEntry, Write};
 use lamplight_usecases::ports::{AppendError, Messages};
 
-/// An edit changes what the message is now, and nothing of the entry that was sent.
+/// An edit changes the current message, and not the entry of the send.
 pub async fn an_edited_message_has_its_last_content_and_the_log_has_all<S: Messages>(
     subject: Subject<S>,
 ) {
@@ -102,7 +102,7 @@ fn reply(place: &str, sender: &str, content: &str, to: &MessageId, mentions: &[&
     }
 }
 
-/// A reply names what it answers, with an excerpt of what that says now. Only members are mentioned.
+/// A reply names the quoted message, with an excerpt of its current text. Only members are mentioned.
 pub async fn replies_quote_the_current_text<S: Messages>(subject: Subject<S>) {
     let store = &*subject.store;
     put(store, "c", &["a", "b", "d"]).await;
@@ -171,7 +171,7 @@ pub async fn replies_quote_the_current_text<S: Messages>(subject: Subject<S>) {
     assert_eq!(fresh(to(&sent.entry.id, &[]).await), 5);
 }
 
-/// A repetition is recognised whatever became of the message since, and another write under the same
+/// A repetition is recognised after any changes of the message, and another write under the same
 /// key is a conflict.
 pub async fn m1_and_m2_repetitions_are_recognised_after_edits_and_deletions<S: Messages>(
     subject: Subject<S>,

@@ -1,4 +1,4 @@
-//! Reactions, pins, and what is refused.
+//! Reactions, pins, and refused changes.
 
 use super::{act, contents, done, edit, log, now, pin, react, refused, send, unchanged};
 use crate::messages::{fresh, put};
@@ -11,7 +11,7 @@ use lamplight_domain::message_rules::{
 };
 use lamplight_usecases::ports::{AppendError, Messages};
 
-/// Membership comes first, then the rules of each action; who is refused leaves no trace.
+/// Membership comes first, then the rules of each action; a refused change has no effect.
 pub async fn m10_refused_changes_leave_no_trace<S: Messages>(subject: Subject<S>) {
     let store = &*subject.store;
     put(store, "c", &["a", "b"]).await;

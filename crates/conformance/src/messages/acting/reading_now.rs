@@ -95,7 +95,7 @@ pub async fn m9_only_messages_move_marks_and_the_list<S: Messages>(subject: Subj
     assert_eq!(seen, [("later", 1, 0, 1), ("c", 1, 0, 3)]);
 }
 
-/// After a deletion all members learn that the conversation looks different to them.
+/// After a deletion all members get a change of the conversation.
 pub async fn m10_a_deletion_sends_conversation_changed_to_every_member<S: Messages>(
     subject: Subject<S>,
 ) {
@@ -112,7 +112,7 @@ pub async fn m10_a_deletion_sends_conversation_changed_to_every_member<S: Messag
     );
     assert!(matches!(&published[2].0.kind, EntryKind::Change(_)));
     // On some buses the events of a commit come one after the other.
-    let told = || {
+    let change_count = || {
         let events = subject.events.events();
         let after = events
             .iter()
@@ -124,12 +124,12 @@ pub async fn m10_a_deletion_sends_conversation_changed_to_every_member<S: Messag
             .count()
     };
     for _ in 0..500 {
-        if told() > 0 {
+        if change_count() > 0 {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    assert_eq!(told(), 1);
+    assert_eq!(change_count(), 1);
 }
 
 /// Pages have messages only, say which part of the log they cover, and have no hole between them.

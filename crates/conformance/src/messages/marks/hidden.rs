@@ -67,7 +67,7 @@ pub async fn p11_marks_of_invisible_users_move_hidden_and_catch_up<S: Messages +
         assert_eq!(
             found(&**store, viewer).await,
             (2, 2),
-            "receipts are what others know, for {viewer} too"
+            "receipts are the visible marks, for {viewer} too"
         );
     }
     let seen = store
@@ -181,7 +181,7 @@ pub async fn p11_a_user_who_hides_read_marks_does_not_see_those_of_others<
     };
     let saved = store.set_privacy(&b, hide(true), at(1)).await;
     saved.expect("saved");
-    assert_eq!(of("a", "b").await, (2, 0), "nor what they knew before");
+    assert_eq!(of("a", "b").await, (2, 0), "nor their earlier marks");
     assert_eq!(of("b", "a").await, (before.0, 0), "nor the other way round");
     let marked = store.mark_read(&b, &c, 4, at(2)).await;
     let marked = marked.expect("a mark").expect("a member");
@@ -203,16 +203,16 @@ pub async fn p11_a_user_who_hides_read_marks_does_not_see_those_of_others<
     assert_eq!((marks(&marked), marked.moved), ((8, 0, false), true));
     let own = store.conversation(&b, &c).await.expect("a view");
     assert_eq!(own.expect("a member").read_seq, 6, "their own marks work");
-    // A send shows that they were there, and says nothing of marks.
+    // A send shows that they were online, and publishes no marks.
     let sent = store.append(message("c", "b", "hello"), None).await;
     sent.expect("a message");
     subject.events.exactly(11).await;
-    let told = subject.events.events();
+    let published = subject.events.events();
     assert!(
-        !told
+        !published
             .iter()
             .any(|event| matches!(event, Event::Receipt { .. })),
-        "{told:?}"
+        "{published:?}"
     );
     assert_eq!(of("a", "b").await.1, 0);
     let saved = store.set_privacy(&b, hide(false), at(5)).await;

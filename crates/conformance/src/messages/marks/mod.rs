@@ -239,7 +239,7 @@ async fn published<S>(subject: &Subject<S>, appended: usize) -> Vec<String> {
     events.collect()
 }
 
-/// A reply marks what it answers as read, for the others and for the sender's other devices. If
+/// A reply marks the quoted message as read, for the others and for the sender's other devices. If
 /// nothing was unread, the message alone is published.
 pub async fn m9_a_send_past_unread_entries_publishes_the_senders_marks<S: Messages>(
     subject: Subject<S>,
@@ -322,13 +322,13 @@ pub async fn receipts_of_large_conversations_go_to_the_authors_alone<S: Messages
     assert_eq!(
         read("m03", 1).await,
         ["m01", "m03"],
-        "read is news of what was delivered before"
+        "a read of delivered messages is published"
     );
     assert_eq!(read("m03", 2).await, ["m02", "m03"]);
     assert_eq!(
         read("m01", 2).await,
         ["m01"],
-        "their own last word was read before"
+        "their own last message was read before"
     );
     // The sender's receipt: m02 had read nothing since its own message.
     store
@@ -352,7 +352,7 @@ pub async fn receipts_of_large_conversations_go_to_the_authors_alone<S: Messages
         .map(|id| (*id).to_owned())
         .chain((10..20).map(|n| format!("m{n}")))
         .collect::<Vec<_>>(),
-        "a small one tells all"
+        "in a small one all members get it"
     );
     members.extend(["n1", "n2"]);
     put(&**store, "c", &members).await;
