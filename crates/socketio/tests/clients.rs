@@ -124,7 +124,7 @@ async fn run_python(mode: &str) {
 
 async fn run_rust(mode: &str) {
     let program = std::env::var_os("SOCKETIO_RUST_CLIENT")
-        .expect("run by `make test-clients`, which builds the client and says where it is");
+        .expect("run by `make test-clients`, which builds the client and sets its path");
     run(Path::new(&program), &[mode], mode, config()).await;
 }
 

@@ -393,8 +393,12 @@ async fn s8_the_next_poll_after_a_violation_reports_the_close() {
         fixture.log.wait_for("disconnected: parse error").await;
         fixture.log.clear();
         assert_eq!(poller.post("42[\"message\"]").await.body, UNKNOWN_SID);
-        let told = poller.poll().await;
-        assert_eq!((told.status, told.body.as_str()), (200, "1"), "{payload}");
+        let answer = poller.poll().await;
+        assert_eq!(
+            (answer.status, answer.body.as_str()),
+            (200, "1"),
+            "{payload}"
+        );
         assert_eq!(poller.poll().await.body, UNKNOWN_SID, "{payload}");
     }
     for payload in ["abc", "2", "b!!!!"] {

@@ -82,7 +82,7 @@ impl Server {
                 .next_line()
                 .await
                 .unwrap()
-                .expect("the server says where it is");
+                .expect("the server prints its address");
             if let Some(addr) = line.strip_prefix("listening on ") {
                 return Self {
                     child,
@@ -303,7 +303,7 @@ async fn floods_of_fragments_and_of_pings() {
                 tokio::task::yield_now().await;
             }
         } else {
-            // The server answers, but nobody reads the answers.
+            // The server answers, but the client reads no answers.
             let mut ws = Ws::join(addr).await;
             let flood = masked(0x89, &[b'p'; 125]).repeat(100);
             while ws.stream.write_all(&flood).await.is_ok() {

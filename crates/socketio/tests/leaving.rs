@@ -34,7 +34,7 @@ async fn a_handler_future_is_dropped_when_the_server_disconnects_its_socket() {
     assert_eq!(
         ws.text().await,
         "42/custom,[\"message-back\",1]",
-        "the other namespace goes on, at once"
+        "the other namespace continues at once"
     );
     assert!(
         fixture
@@ -99,7 +99,7 @@ async fn leaving_and_rejoining_behind_a_handler_future_keeps_the_order() {
         .await;
     assert!(
         !fixture.log.lines().contains(&"let go".to_owned()),
-        "leaving waits for nobody"
+        "leaving does not wait for the handler"
     );
     assert_eq!(
         ws.text().await,
@@ -216,11 +216,11 @@ async fn s3_a_disconnected_socket_is_not_recovered() {
 async fn s4_a_handler_sees_the_rooms_that_a_socket_is_about_to_leave() {
     let fixture = start(config()).await;
     let mut other = Ws::join(fixture.addr).await;
-    fixture.echo.sockets.lock()[0].join("those who are told");
+    fixture.echo.sockets.lock()[0].join("observers");
     for end in ["cut", "leave", "put out", "close"] {
         let mut ws = Ws::join(fixture.addr).await;
         let socket = fixture.echo.sockets.lock().last().unwrap().clone();
-        socket.join("those who are told");
+        socket.join("observers");
         socket.join("hall");
         fixture.log.clear();
         match end {
@@ -231,7 +231,7 @@ async fn s4_a_handler_sees_the_rooms_that_a_socket_is_about_to_leave() {
         }
         fixture
             .log
-            .wait_for("disconnecting from [\"those who are told\", \"hall\"]")
+            .wait_for("disconnecting from [\"observers\", \"hall\"]")
             .await;
         // It can still send to the rooms' other members.
         assert_eq!(other.text().await, "42[\"leaving\",2]");

@@ -321,7 +321,7 @@ async fn slow_heads_and_silent_connections_are_closed() {
                 return;
             }
         }
-        panic!("it could have gone on for ever");
+        panic!("the server read without a limit");
     });
     let _ = timeout(PATIENCE, reading.read_to_end(&mut Vec::new()))
         .await
@@ -365,7 +365,7 @@ async fn a_connection_that_stays_idle_between_requests_is_closed_and_one_that_po
     assert_eq!(
         polling.post("42[\"message\",2]").await.body,
         "ok",
-        "nor is the session of the idle connection gone"
+        "the session of the idle connection is still open"
     );
 }
 
@@ -422,7 +422,7 @@ async fn h3_an_unread_response_is_dropped_after_the_write_timeout() {
         .expect("closed in time");
     assert!(
         some.len() < big.len(),
-        "only what the system had taken came"
+        "only bytes in the system's buffers arrived"
     );
 }
 
@@ -475,7 +475,7 @@ async fn tcp_connections_are_limited_in_all_and_by_address() {
     assert_eq!(
         poller.post("42[\"message\",1]").await.body,
         "ok",
-        "who says nothing makes room"
+        "a silent connection is displaced"
     );
     is_closed(&mut second).await;
     drop(poll);

@@ -58,7 +58,7 @@ async fn lose(node: &Fixture, ws: Ws) {
     node.log.wait_for("suspended: transport close").await;
 }
 
-/// Connects with what the client remembers. Returns what it missed, and whether it has its socket
+/// Connects with the client's recovery state. Returns what it missed, and whether it has its socket
 /// back.
 async fn back(node: &Fixture, memory: &mut Memory) -> (Ws, Vec<String>, bool) {
     let mut ws = open(node).await;
@@ -117,7 +117,7 @@ async fn c14_a_client_resumes_on_any_node_repeatedly_and_receives_each_event_onc
             memory.receive_event(&ws.text().await),
             "[\"message-back\",5]"
         );
-        // Lost at once: a second recovery brings nothing, wherever.
+        // Lost at once: a second recovery returns nothing, on any node.
         lose(&nodes[to], ws).await;
         let again = (to + 1) % 3;
         let missed;
@@ -261,7 +261,7 @@ async fn a_socket_moves_only_with_its_secret_and_user() {
         ws.send(&format!("40{auth}")).await;
         assert_ne!(Memory::of(&ws.text().await).sid, memory.sid, "{pid}");
     }
-    // The right secret with somebody else's user, in another namespace, and without a proof.
+    // The right secret with another user, in another namespace, and without a proof.
     let mut ws = open(&nodes[1]).await;
     ws.send(&format!("40{}", json!({ "pid": right, "user": "ben" })))
         .await;

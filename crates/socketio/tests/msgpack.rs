@@ -201,7 +201,7 @@ async fn a_disconnect_is_handled_before_held_back_events() {
     ws.send_binary(&packet(0, b"")).await;
     assert!(
         binary(&mut ws).await.starts_with(b"\x83\xA4type\x00"),
-        "and what it had sent before is passed over"
+        "earlier events of the client are skipped"
     );
 }
 

@@ -80,7 +80,7 @@ async fn ids_carry_the_tag_of_their_node() {
     let poller = Poller::open(one.addr).await;
     let random = poller.sid.strip_prefix("n0.").unwrap();
     assert_eq!(random.len(), 20);
-    // Without its tag it is nobody's, and a tag is not to be guessed around.
+    // Without its tag no node accepts it, and the tag cannot be guessed.
     for sid in [random, "n0.", ".", "n0", &format!("n0..{random}")] {
         let answer = request(one.addr, &format!("GET {POLLING}&sid={sid}"), b"").await;
         assert_eq!(answer.status, 400, "{sid}");
@@ -202,7 +202,7 @@ async fn a_reader_behind_another_node_that_reads_nothing_is_cut_off() {
         socket.emit_packet(&packet).unwrap();
     }
     one.log.wait_for("disconnected: slow reader").await;
-    // A slow one that reads goes on: everything arrives, in order and once.
+    // A slow client that reads stays connected: everything arrives, in order and once.
     let mut ws = upgraded(&one, &two).await;
     ws.send("42[\"message\",1]").await;
     assert_eq!(ws.text().await, "42[\"message-back\",1]");
@@ -280,7 +280,7 @@ async fn a_node_that_dies_during_a_request_leaves_no_partial_response() {
         b"",
     )
     .await;
-    // The length says that something is missing.
+    // The length shows that bytes are missing.
     assert_eq!(answer.header("content-length"), Some("100"));
     assert!(answer.body.len() < 100);
 }

@@ -274,7 +274,7 @@ async fn refusals_are_reported_with_their_reasons() {
     request(fixture.addr, &format!("GET {POLLING}"), b"").await;
     assert_eq!(one.post("42[\"much too long\"]").await.status, 413);
     drop(two);
-    let told: Vec<_> = seen
+    let refusals: Vec<_> = seen
         .take_lines()
         .into_iter()
         .filter(|line| line.starts_with("refused"))
@@ -289,7 +289,7 @@ async fn refusals_are_reported_with_their_reasons() {
         "too many from address",
         "bad body",
     ];
-    assert_eq!(told, expected.map(|why| format!("refused: {why}")));
+    assert_eq!(refusals, expected.map(|why| format!("refused: {why}")));
     fixture.io.drain();
     get("EIO=4&transport=polling").await;
     assert_eq!(seen.take_lines().last().unwrap(), "refused: stopping");

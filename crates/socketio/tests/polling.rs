@@ -491,7 +491,7 @@ async fn polls_are_refused_while_an_upgrade_awaits_no_reply() {
     assert_eq!(
         read_answer(&mut poll).await.status,
         400,
-        "a client that says it is done has no poll open"
+        "a client that sent a close has no poll open"
     );
     assert_eq!(poller.poll().await.status, 400);
     ws.send("42[\"message\"]").await;

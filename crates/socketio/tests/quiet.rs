@@ -152,7 +152,7 @@ async fn c14_recovery_works_after_a_day_without_traffic_and_repeats_nothing() {
             serde_json::json!(["n", 2 * day + 1]),
         ];
         assert_eq!(missed, expected, "day {day}");
-        // Lost again before anything happened: nothing comes twice.
+        // Lost again before anything happened: nothing is repeated.
         drop(client);
         sleep(Duration::from_secs(5)).await;
         let missed;
@@ -199,7 +199,7 @@ async fn c14_recovery_on_another_node_works_after_a_day_without_traffic_and_repe
             serde_json::json!(["n", 2 * day + 1]),
         ];
         assert_eq!(missed, expected, "day {day}");
-        // Lost again before anything happened: nothing comes twice, on a third node.
+        // Lost again before anything happened: nothing is repeated, on a third node.
         drop(client);
         at = (to + 1) % 3;
         let missed;

@@ -81,7 +81,7 @@ async fn connect_as_new(fixture: &Fixture, memory: &Memory) -> (Ws, Memory) {
     assert_ne!(fresh.pid, memory.pid);
     assert!(
         ws.text().await.starts_with("42[\"auth\","),
-        "connected as anybody is"
+        "connected as a new socket"
     );
     (ws, fresh)
 }
@@ -449,7 +449,7 @@ async fn a_private_id_is_valid_for_its_namespace_and_user_only() {
         .await;
     assert!(
         ws.text().await.starts_with("44"),
-        "who is not let in does not come back either"
+        "a refused client is not recovered either"
     );
     for auth in [
         "{\"pid\":7}",

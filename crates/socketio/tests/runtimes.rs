@@ -20,7 +20,7 @@ impl Core {
     /// A runtime that serves until it is dropped, with everything on it.
     fn start(io: &SocketIo) -> Self {
         let (io, (stop, stopped)) = (io.clone(), oneshot::channel());
-        let (tell, told) = std::sync::mpsc::channel();
+        let (send_address, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -28,7 +28,7 @@ impl Core {
                 .unwrap();
             runtime.block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                tell.send(listener.local_addr().unwrap()).unwrap();
+                send_address.send(listener.local_addr().unwrap()).unwrap();
                 tokio::select! {
                     result = socketio::serve(listener, io) => result.unwrap(),
                     _ = stopped => {}
@@ -36,7 +36,7 @@ impl Core {
             });
         });
         Self {
-            addr: told.recv().unwrap(),
+            addr: address.recv().unwrap(),
             stop,
             thread,
         }
@@ -87,7 +87,10 @@ async fn broadcasts_from_any_runtime_arrive_everywhere_in_order() {
             let text = client.text().await;
             let (who, number): (usize, u32) =
                 serde_json::from_str(&text["42[\"n\",".len()..text.len() - 1]).unwrap();
-            assert_eq!(number, next[who], "each speaker is heard in order");
+            assert_eq!(
+                number, next[who],
+                "the events of each sender arrive in order"
+            );
             next[who] += 1;
         }
     }

@@ -127,7 +127,7 @@ async fn namespaces_are_separate() {
     assert_eq!(
         ws.text().await,
         "42[\"message-back\"]",
-        "the other namespace goes on"
+        "the other namespace continues"
     );
 }
 
@@ -192,7 +192,7 @@ async fn a_namespace_can_be_left_and_joined_again() {
     assert_eq!(
         old.emit("x", &1),
         Err(socketio::EmitError::Closed),
-        "the old socket stays gone"
+        "the old socket stays closed"
     );
     ws.expect_silence().await;
 }
@@ -321,7 +321,7 @@ async fn a_transport_closed_by_the_server_has_sent_what_was_queued() {
     assert_eq!(
         ws.next().await,
         Got::Close(1000),
-        "and no DISCONNECT, so that the client comes back"
+        "no DISCONNECT is sent, so that the client reconnects"
     );
     fixture.log.wait_for("disconnected: forced close").await;
 }

@@ -201,7 +201,7 @@ async fn closed_waits_for_the_last_close() {
         ..config()
     })
     .await;
-    assert!(is_closed(&fixture, 10).await, "of nobody");
+    assert!(is_closed(&fixture, 10).await, "without connections");
     let mut ws = Ws::join(fixture.addr).await;
     let fetched = Poller::join(fixture.addr).await;
     let _gone = Poller::join(fixture.addr).await;
@@ -210,7 +210,7 @@ async fn closed_waits_for_the_last_close() {
     expect_no_connections(&fixture).await;
     assert!(
         !is_closed(&fixture, 30).await,
-        "all three are still to be told"
+        "no client has received the close yet"
     );
     assert_eq!(ws.end().await, Some(1000));
     drop(ws);

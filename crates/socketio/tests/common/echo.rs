@@ -217,11 +217,9 @@ impl Handler for Echo {
 
     fn disconnecting(&self, socket: &Socket<Value>, _: DisconnectReason) {
         let rooms = socket.rooms();
-        if rooms.iter().any(|room| &**room == "those who are told") {
+        if rooms.iter().any(|room| &**room == "observers") {
             self.log.add(format!("disconnecting from {rooms:?}"));
-            socket
-                .to("those who are told")
-                .emit("leaving", &rooms.len());
+            socket.to("observers").emit("leaving", &rooms.len());
         }
     }
 
