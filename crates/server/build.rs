@@ -51,7 +51,7 @@ fn page() -> Vec<(String, Vec<u8>)> {
     let app = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"))
         .join("../../apps/chat");
     let built = app.join("dist");
-    // A path that is not there would make every build run this anew.
+    // A missing path would make every build run this again.
     println!(
         "cargo:rerun-if-changed={}",
         if built.is_dir() { &built } else { &app }.display()

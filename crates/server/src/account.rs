@@ -62,7 +62,7 @@ pub async fn run(options: Options) -> ExitCode {
     };
     match added.await {
         Ok(id) => {
-            println!("{username} has an account now, with the id {id}.");
+            println!("Created the account {username} with the id {id}.");
             ExitCode::SUCCESS
         }
         Err(sentence) => {
@@ -97,8 +97,8 @@ async fn add(
     name: Option<&str>,
 ) -> Result<String, String> {
     let Some(key) = &config.server_key else {
-        return Err("SERVER_KEY is not set, and the server takes this from who has it. Start the server with one, and run this with the \
-                    same. `openssl rand -base64 48` makes one."
+        return Err("SERVER_KEY is not set, and creating an account needs it. Start the server with one, and run this with the \
+                    same. Generate one with `openssl rand -base64 48`."
             .to_owned());
     };
     let base = url.map_or_else(
@@ -117,25 +117,25 @@ async fn add(
     ];
     let answer = http_client::post(&address, &headers, body, BOUNDS)
         .await
-        .map_err(|trouble| format!("{base} cannot be asked: {trouble}. The server must be running; --url says where it is."))?;
+        .map_err(|trouble| format!("{base} is unreachable: {trouble}. Start the server, or give its address with --url."))?;
     let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     match answer.status {
-        // Whoever is signed in by it was not taken for who has the key.
+        // A token in the reply means that the server did not accept the key.
         StatusCode::CREATED if body.get("token").is_none() => {
-            body["user"]["id"].as_str().map(str::to_owned).ok_or_else(|| format!("{base} answered with something that is not Lamplight's."))
+            body["user"]["id"].as_str().map(str::to_owned).ok_or_else(|| format!("{base} did not answer like Lamplight."))
         }
         StatusCode::CREATED => {
-            Err("The account was made, but the server did not take SERVER_KEY for its own, and took this for a sign-up \
-                                    of a stranger. Check that both have the same SERVER_KEY."
+            Err("The account was created, but the server did not accept SERVER_KEY, and treated the request as a \
+                                    registration. Check that both have the same SERVER_KEY."
                 .to_owned())
         }
         StatusCode::FORBIDDEN => {
-            Err(format!("{base} did not take SERVER_KEY for its own. Give this the key that the server was started with."))
+            Err(format!("{base} refused SERVER_KEY. Run this with the key that the server was started with."))
         }
-        StatusCode::NOT_FOUND => Err(format!("{base} has no accounts of its own: it does not run with AUTH=local.")),
+        StatusCode::NOT_FOUND => Err(format!("{base} has no accounts: it does not run with AUTH=local.")),
         status => {
-            let said = body["error"].as_str().map_or_else(|| status.to_string(), str::to_owned);
-            Err(format!("The server refused it: {said}"))
+            let reason = body["error"].as_str().map_or_else(|| status.to_string(), str::to_owned);
+            Err(format!("The server refused it: {reason}"))
         }
     }
 }

@@ -94,7 +94,7 @@ impl Authenticator {
         let another = || {
             Refusal::new(
                 Code::Unauthenticated,
-                "You are signed in as somebody else than the user that X-User-Id names.",
+                "You are signed in as another user than X-User-Id names.",
             )
         };
         if fits(&credentials, headers) {

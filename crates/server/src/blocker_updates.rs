@@ -50,7 +50,7 @@ impl BlockerUpdates {
         self.wake.notify_one();
     }
 
-    /// Reads what is pending, for as long as it is polled.
+    /// Reads the blockers of pending users, for as long as it is polled.
     pub(crate) async fn run(&self) {
         loop {
             let users: Vec<UserId> = {

@@ -68,7 +68,7 @@ pub struct SocketData {
     /// Set at the connect where a token proves it, and by `join_user` with `AUTH=open`.
     pub(crate) principal: OnceLock<Principal>,
     pub(crate) proof: Mutex<TokenProof>,
-    /// The user joined over this connection, so presence needs to learn of its end.
+    /// The user joined over this connection, so presence needs its end.
     pub(crate) has_joined: AtomicBool,
     pub(crate) signed_out: AtomicBool,
     /// Requests that have not been answered yet.

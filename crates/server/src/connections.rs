@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Addresses with fewer connections than this share of the limit are not reported to the other
-/// nodes: most addresses have one or two.
-const UNTOLD: usize = 8;
+/// Counts up to the limit divided by this are not reported to the other nodes: most addresses have
+/// one or two connections.
+const UNREPORTED_SHARE: usize = 8;
 
 /// Counts connections by address and holds them to a limit. Loopback is exempt.
 #[derive(Clone, Default)]
@@ -30,19 +30,19 @@ pub struct Counted {
 }
 
 impl Counts {
-    /// Tells the other nodes, if they have to know.
-    fn tell(&self, address: IpAddr, before: usize, now: usize) {
-        let told = |count: usize| {
-            if count > self.limit / UNTOLD {
+    /// Reports a changed count to the other nodes, if it is high enough.
+    fn report(&self, address: IpAddr, before: usize, now: usize) {
+        let reported = |count: usize| {
+            if count > self.limit / UNREPORTED_SHARE {
                 count
             } else {
                 0
             }
         };
         if let Some(shared) = &self.shared
-            && told(before) != told(now)
+            && reported(before) != reported(now)
         {
-            shared.set_connections(address, told(now));
+            shared.set_connections(address, reported(now));
         }
     }
 }
@@ -87,7 +87,7 @@ impl ConnectionCounts {
         *count += 1;
         let now = *count;
         // Report under the lock, or an older count could be reported last.
-        counts.tell(address, now - 1, now);
+        counts.report(address, now - 1, now);
         drop(by_address);
         Ok(Some(Counted {
             address,
@@ -105,7 +105,7 @@ impl Drop for Counted {
             if now == 0 {
                 by_address.remove(&self.address);
             }
-            self.counts.tell(self.address, now + 1, now);
+            self.counts.report(self.address, now + 1, now);
         }
     }
 }
@@ -132,11 +132,11 @@ mod tests {
         assert!(counts.0.by_address.lock().is_empty());
     }
 
-    /// What another node has told, and what was told to it.
+    /// The count of another node, and the counts reported to it.
     #[derive(Default)]
     struct OtherNode {
         elsewhere: usize,
-        told: Mutex<Vec<usize>>,
+        reported: Mutex<Vec<usize>>,
     }
 
     impl SharedLimits for OtherNode {
@@ -147,7 +147,7 @@ mod tests {
         }
 
         fn set_connections(&self, _: IpAddr, count: usize) {
-            self.told.lock().push(count);
+            self.reported.lock().push(count);
         }
 
         fn connections_elsewhere(&self, _: IpAddr) -> usize {
@@ -167,11 +167,11 @@ mod tests {
         assert!(here.iter().all(Result::is_ok));
         assert!(counts.add(address).is_err());
         assert_eq!(
-            *other.told.lock(),
+            *other.reported.lock(),
             [3, 4],
-            "up to an eighth of the limit is not told"
+            "counts up to an eighth of the limit are not reported"
         );
         here.truncate(1);
-        assert_eq!(*other.told.lock(), [3, 4, 3, 0]);
+        assert_eq!(*other.reported.lock(), [3, 4, 3, 0]);
     }
 }

@@ -56,7 +56,7 @@ impl ConversationUpdates {
         self.wake.notify_one();
     }
 
-    /// Sends what is pending, for as long as it is polled. A conversation whose reads are slow holds
+    /// Sends pending updates, for as long as it is polled. A conversation whose reads are slow holds
     /// up its own updates only.
     pub async fn run(&self) {
         let mut running = FuturesUnordered::new();
@@ -136,7 +136,7 @@ impl ConversationUpdates {
     }
 }
 
-/// The clients' next sync brings the change.
+/// Clients get the change by their next sync.
 fn warn(refusal: &Refusal) {
     if let Some(Due { left_out }) = throttle::due("conversation", refusal.code.as_str(), None) {
         tracing::warn!(

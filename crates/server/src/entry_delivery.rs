@@ -72,7 +72,7 @@ impl EntryDelivery {
         }
     }
 
-    /// Takes an entry from any source, and sends what is in order now.
+    /// Takes an entry from any source, and sends the entries that are in order now.
     pub fn push(&self, appended: Appended) {
         self.push_to(&mut self.order.lock(), appended);
     }
@@ -96,7 +96,7 @@ impl EntryDelivery {
         true
     }
 
-    /// Reads what is missing, and passes gaps that are not filled in time, for as long as it is
+    /// Reads missing entries, and skips gaps that are not filled in time, for as long as it is
     /// polled.
     pub async fn run(&self) {
         let mut reads = FuturesUnordered::new();
@@ -162,7 +162,7 @@ impl EntryDelivery {
     }
 
     /// `None` if the store did not answer. The entries behind the gap wait on then, since another
-    /// source may bring what is missing.
+    /// source may have the missing entries.
     async fn read(&self, gap: Gap) -> Option<Read> {
         let (readers, entries) = self.entries(&gap).await.unwrap_or_else(|error| {
             if let Some(Due { left_out }) = throttle::due("gap read", &error, None) {
@@ -224,7 +224,7 @@ async fn bounded<T>(work: impl Future<Output = StoreResult<T>>) -> Result<T, Str
     }
 }
 
-/// Clients see the gap by its `seq` and read what is missing, unless it comes late.
+/// Clients see the gap by its `seq` and read the missing entries, unless they arrive late.
 fn report(gap: &Gap) {
     metrics::gap();
     if let Some(Due { left_out }) = throttle::due("gap", "", None) {

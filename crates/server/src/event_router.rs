@@ -92,7 +92,7 @@ impl EventRouter {
         self
     }
 
-    /// Reads from this log what the bus loses. The bus of one process loses nothing.
+    /// Reads events that the bus lost from this log. The bus of one process loses nothing.
     #[must_use]
     pub fn with_log(mut self, follower: Arc<dyn LogFollower>, ports: &Ports) -> Self {
         self.repair = Some(LogRepair::new(
@@ -115,17 +115,17 @@ impl EventRouter {
         self.bus.settle().await && self.entries.settle().await
     }
 
-    /// Reads soon what a user of this node keeps from others, and who is hidden from them.
+    /// Schedules a read of a user's privacy settings and of the users hidden from them.
     pub(crate) fn read_privacy(&self, user: UserId) {
         self.blockers.push(user);
     }
 
-    /// Delivers an event, or queues what needs the store or is gathered. Never waits.
+    /// Delivers an event, or queues it if it needs the store or a batch. Never waits.
     pub fn receive(&self, message: BusMessage) {
         match message {
             BusMessage::Event(event) => self.route(event),
-            // The roster is read again, which sessions ended, and what the log has since. Where that is too much, clients
-            // see by the next entry of a log that they missed others.
+            // The roster, ended sessions and later entries of the log are read again. If there are too
+            // many entries, clients detect the gap by the next entry of a log.
             BusMessage::Lagged => {
                 self.lagged.notify_one();
                 self.sessions.lagged();
@@ -165,7 +165,10 @@ impl EventRouter {
             } => self.hub.send("typing", &to, || {
                 encode::typing(&conversation, &user, is_typing, expires_at)
             }),
-            Event::TypingEnds { between, is_told } => self.handler.end_typing(&between, is_told),
+            Event::TypingEnds {
+                between,
+                is_published,
+            } => self.handler.end_typing(&between, is_published),
             Event::Sharing {
                 user,
                 file,
@@ -215,7 +218,7 @@ impl EventRouter {
         }
     }
 
-    /// Sends what is queued, for as long as it is polled.
+    /// Sends queued events, for as long as it is polled.
     pub async fn run(&self) {
         tokio::join!(
             self.entries.run(),

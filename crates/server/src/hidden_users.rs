@@ -51,17 +51,17 @@ impl HiddenUsers {
     /// Applies a read that found no hidden users for a user, if none are hidden from them now.
     /// `note` records the read under the lock of [`set`](Self::set), so that an earlier read is not
     /// applied after it.
-    pub(crate) fn is_still_nobody(&self, user: &UserId, note: impl FnOnce() -> bool) -> bool {
+    pub(crate) fn is_still_empty(&self, user: &UserId, note: impl FnOnce() -> bool) -> bool {
         let from = self.from.write();
         if from.contains_key(user) {
             return false;
         }
-        // Whether it is the latest or not, a read that changes nothing may be left out.
+        // A read that changes nothing may be skipped, whether it is the latest or not.
         let _ = note();
         true
     }
 
-    /// Returns what was hidden before, `None` if `is_latest` says that a later read was applied.
+    /// Returns the users hidden before; `None` if by `is_latest` a later read was applied.
     pub(crate) fn set(
         &self,
         user: &UserId,
@@ -106,7 +106,7 @@ impl HiddenUsers {
     }
 }
 
-/// A digest of what a list shows.
+/// A digest of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ListMark(u64);
 
@@ -136,7 +136,7 @@ mod tests {
         let b = UserId::trusted("b");
         let blocked: Hidden = HashMap::from([(UserId::trusted("a"), 7)]);
         let [first, second, third] = [1, 2, 3].map(HiddenTicket);
-        // Each read with what it found: of two that overlap, the later one is true.
+        // Each read with its result: of two that overlap, the later one is correct.
         for (earlier, later) in [
             (Hidden::new(), blocked.clone()),
             (blocked.clone(), Hidden::new()),
@@ -144,7 +144,7 @@ mod tests {
             let (users, latest) = (HiddenUsers::default(), LatestRead::default());
             let apply = |ticket, found: &Hidden| {
                 let note = || latest.note(ticket);
-                if found.is_empty() && users.is_still_nobody(&b, note) {
+                if found.is_empty() && users.is_still_empty(&b, note) {
                     return;
                 }
                 users.set(&b, found.clone(), note);

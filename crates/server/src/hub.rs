@@ -70,11 +70,11 @@ struct Connections {
 /// The connections of a user, at least one.
 struct UserConnections {
     list: Vec<Connection>,
-    /// Brings the user's events to this node.
+    /// Subscribes this node to the user's events.
     attachment: Attachment,
-    /// Of who is hidden from the user.
+    /// The latest read of users hidden from this one.
     hidden_read: LatestRead,
-    /// The revision of what is known of what the user keeps from others, and 1; 0 until something is.
+    /// The revision of the known privacy settings plus 1; 0 until they are known.
     privacy_revision: AtomicU64,
 }
 
@@ -192,8 +192,8 @@ impl Hub {
             .collect()
     }
 
-    /// Notes a read of who is hidden from a user. `false` if a later one was noted before, or if the
-    /// user has no connection here.
+    /// Records a read of the users hidden from a user. `false` if a later one was recorded before, or
+    /// if the user has no connection here.
     #[must_use]
     pub fn note_hidden_read(&self, user: &UserId, ticket: HiddenTicket) -> bool {
         let connections = self.connections.read();
@@ -201,8 +201,8 @@ impl Hub {
         theirs.is_some_and(|theirs| theirs.hidden_read.note(ticket))
     }
 
-    /// Notes that it is known as of a revision what a user keeps from others. `false` if a later revision
-    /// was noted before, or if the user has no connection here.
+    /// Records the revision of known privacy settings. `false` if a later one was recorded before, or if
+    /// the user has no connection here.
     #[must_use]
     pub fn note_privacy(&self, user: &UserId, revision: u64) -> bool {
         let connections = self.connections.read();
@@ -212,7 +212,7 @@ impl Hub {
         })
     }
 
-    /// Whether it is known what a user with a connection here keeps from others.
+    /// Whether the privacy settings of a user with a connection here are known.
     #[must_use]
     pub fn knows_privacy(&self, user: &UserId) -> bool {
         let connections = self.connections.read();
@@ -245,8 +245,8 @@ impl Hub {
         }
     }
 
-    /// Sends an entry to every connection of its receivers but one. The observer learns of
-    /// each write of a message to a connection of a member who is not the sender.
+    /// Sends an entry to every connection of its receivers except one. The observer is called for each
+    /// write of a message to a connection of a member who is not the sender.
     pub fn send_entry(&self, appended: &Appended, observer: &Arc<dyn DeliveryObserver>) {
         let Appended {
             entry,
@@ -268,7 +268,7 @@ impl Hub {
             let is_sender = *member == entry.sender;
             let is_newcomer = !newcomers.is_empty() && newcomers.binary_search(member).is_ok();
             for connection in &theirs.list {
-                // Only the sender's own connections can be left out, whatever the request named.
+                // Only connections of the sender can be excluded, whatever the request named.
                 let is_left_out = except.as_ref();
                 if is_sender && is_left_out.is_some_and(|id| id.as_str() == connection.id()) {
                     continue;
@@ -301,7 +301,7 @@ impl Hub {
         let connections = self.connections.read();
         let count = connections.by_id.len();
         let mut packets: [Option<Packet>; RECONNECT_MOMENTS] = std::array::from_fn(|_| None);
-        // The table is in no order, so neighbours in it are strangers.
+        // The table is unordered, so neighbours in it are unrelated.
         for (index, connection) in connections.by_id.values().enumerate() {
             let moment = index * RECONNECT_MOMENTS / count;
             let packet = packets[moment].get_or_insert_with(|| {

@@ -6,19 +6,19 @@ use lamplight_usecases::throttle::{self, Due};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A request or a socket of a page that may not speak to us. `why` names the page and what to do.
+/// Logs a refused request or socket of a page. `why` names the page and how to allow it.
 pub fn foreign(what: &'static str, why: &str, address: IpAddr) {
     if let Some(Due { left_out }) = throttle::due(what, why, Some(address)) {
         tracing::info!(
             code = "LL-104",
             why,
             left_out,
-            "{what} was refused for where it comes from"
+            "{what} was refused because of its origin"
         );
     }
 }
 
-/// An address has all the connections that it may have.
+/// Logs that an address has reached its limit of connections.
 pub fn too_many_connections(address: IpAddr) {
     if let Some(Due { left_out }) =
         throttle::due("connections", &address.to_string(), Some(address))
@@ -32,19 +32,19 @@ pub fn too_many_connections(address: IpAddr) {
     }
 }
 
-/// An address asks for more than one may.
+/// Logs that an address has reached its limit of requests.
 pub fn too_many_requests(address: IpAddr) {
     if let Some(Due { left_out }) = throttle::due("requests", &address.to_string(), Some(address)) {
         tracing::info!(
             %address,
             left_out,
-            "an address makes more requests than LIMIT_READS allows for, twenty times what a user may; \
+            "an address makes more requests than LIMIT_READS allows for it, twenty times the limit of a user; \
              if it is a proxy, name it in TRUSTED_PROXIES, so that its visitors do not count as one"
         );
     }
 }
 
-/// A token that is not good.
+/// Logs a refused token.
 pub fn token_refused(code: &'static str, error: &str, address: IpAddr) {
     if let Some(Due { left_out }) =
         throttle::due("token", &format!("{address} {code}"), Some(address))
@@ -53,16 +53,16 @@ pub fn token_refused(code: &'static str, error: &str, address: IpAddr) {
     }
 }
 
-/// A request that a proxy passed on, as it seems, whose word is not taken.
+/// Logs a forwarded header of a proxy that is not trusted.
 pub fn forwarded(headers: &HeaderMap, peer: SocketAddr, proxies: &[IpNet]) {
-    static IS_SAID: AtomicBool = AtomicBool::new(false);
+    static IS_LOGGED: AtomicBool = AtomicBool::new(false);
     let peer = peer.ip().to_canonical();
     if !headers.contains_key("x-forwarded-for")
         || proxies.iter().any(|network| network.contains(&peer))
     {
         return;
     }
-    if !IS_SAID.swap(true, Ordering::Relaxed) {
+    if !IS_LOGGED.swap(true, Ordering::Relaxed) {
         tracing::info!(
             %peer,
             "X-Forwarded-For came from an address that is not in TRUSTED_PROXIES, and is not believed; \

@@ -1,8 +1,8 @@
-//! Reads from the log what the event bus lost on the way to this node, and delivers it.
+//! Reads entries from the log that the event bus lost on the way to this node, and delivers them.
 //!
 //! While the bus is healthy, the position of the log is recorded every few seconds. After `Lagged`,
 //! the entries committed since some seconds before the newest record are read and delivered to the
-//! connections of this node. Entries that the bus has already brought are dropped as repetitions.
+//! connections of this node. Entries that the bus has already delivered are dropped as repetitions.
 
 use crate::entry_delivery::Appended;
 use lamplight_domain::conversation::Members;
@@ -44,7 +44,7 @@ pub trait RepairTarget: Send + Sync {
     fn changed(&self, conversation: &ConversationId, to: &Members);
 }
 
-/// Repairs what the bus lost.
+/// Delivers entries that the bus lost.
 pub struct LogRepair {
     bus: Arc<dyn EventBus>,
     follower: Arc<dyn LogFollower>,
@@ -103,8 +103,8 @@ impl LogRepair {
                     tokio::time::sleep(RETRY).await;
                 }
                 () = tokio::time::sleep_until(next_note) => {
-                    // The first note is taken whatever the state of the bus: nothing that is
-                    // committed before it can have been missed by a connection of this node.
+                    // The first position is recorded in any state of the bus: no connection of this
+                    // node can have missed an earlier commit.
                     if self.notes.lock().is_empty() || self.bus.is_healthy() {
                         self.note().await;
                     }
@@ -115,7 +115,7 @@ impl LogRepair {
     }
 
     async fn note(&self) {
-        // The time before the read: what is committed meanwhile comes after the note.
+        // The time before the read: later commits come after the recorded position.
         let now = Instant::now();
         match read(self.follower.head()).await {
             Ok(head) => {
@@ -130,7 +130,7 @@ impl LogRepair {
         }
     }
 
-    /// Where the bus was known to be good.
+    /// The latest position at which the bus was known to be healthy.
     fn start(&self) -> Option<CommitPosition> {
         let notes = self.notes.lock();
         let newest = notes.back()?.0;
@@ -139,7 +139,7 @@ impl LogRepair {
         note.map(|(_, position)| *position)
     }
 
-    /// Delivers what was committed since the bus was known to be good.
+    /// Delivers the entries committed since the bus was known to be healthy.
     pub async fn repair(&self, target: &dyn RepairTarget) -> Repaired {
         let mut repaired = Repaired::default();
         let Some(mut after) = self.start() else {

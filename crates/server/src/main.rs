@@ -17,9 +17,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-/// Gives memory back readily, which matters to a process that holds many small things for a long
-/// time. It asks for no huge pages: of each of those, two megabytes would be resident for the first
-/// byte in it, which doubled what a quiet server needs.
+/// Returns memory to the system early, which matters to a process with many small long-lived objects.
+/// It uses no huge pages: of each, two megabytes would be resident for its first byte, which doubled
+/// the memory of an idle server.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -151,7 +151,7 @@ fn serve(settings: &Flags) -> ExitCode {
                 tracing::info!("stopped");
                 ExitCode::SUCCESS
             }
-            Err(ended) if ended.begins_anew => begin_anew(address, began, stop).await,
+            Err(ended) if ended.begins_anew => restart_in_place(address, began, stop).await,
             Err(ended) => fail(&format!("Stopped, because {ended}.")),
         }
     })
@@ -160,9 +160,13 @@ fn serve(settings: &Flags) -> ExitCode {
 /// The minimum time between two restarts of a node.
 const LIFE: Duration = Duration::from_secs(5);
 
-/// Starts the program again in this process, on the same address: no supervisor notices, and
-/// nothing is left of what the process remembered. Returns only if it ends instead.
-async fn begin_anew(address: SocketAddr, began: Instant, stop: watch::Receiver<bool>) -> ExitCode {
+/// Executes the program again in this process, on the same address: no supervisor sees an exit, and
+/// the state in memory is dropped. Returns only if the process is to end instead.
+async fn restart_in_place(
+    address: SocketAddr,
+    began: Instant,
+    stop: watch::Receiver<bool>,
+) -> ExitCode {
     use std::os::unix::process::CommandExt as _;
     tokio::select! {
         biased;
@@ -243,7 +247,7 @@ fn ready_line(address: SocketAddr, format: LogFormat) -> String {
     }
 }
 
-/// Logs go to standard error; standard output says where to go.
+/// Logs go to standard error; standard output has the address of the page.
 fn start_log(config: &Config) {
     let filter: Targets = config
         .log
@@ -274,7 +278,7 @@ fn stop_signal() -> impl Future<Output = ()> {
     );
     async {
         let (Ok(mut term), Ok(mut interrupt)) = signals else {
-            tracing::error!("signals cannot be heard; only SIGKILL stops this process");
+            tracing::error!("cannot listen for signals; only SIGKILL stops this process");
             return std::future::pending().await;
         };
         tokio::select! {

@@ -175,7 +175,7 @@ fn describe() {
     );
     describe_gauge!(
         "lamplight_held",
-        "Entries of tables that follow what goes on and must come back to where they were, by table."
+        "Entries of tables of running work, which shrink when the work ends, by table."
     );
     for (name, what) in ADAPTER_GAUGES {
         describe_gauge!(*name, *what);
@@ -327,7 +327,7 @@ pub fn gap() {
     counter!("lamplight_bus_gaps_total").increment(1);
 }
 
-/// The event bus brought an entry of a log after later ones.
+/// The event bus delivered an entry of a log after later ones.
 pub fn late_entry() {
     counter!("lamplight_bus_late_total").increment(1);
 }

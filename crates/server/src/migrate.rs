@@ -27,7 +27,7 @@ pub struct Migrate {
     /// The database that gets the data; it is created or empty.
     #[arg(long, value_name = "DATABASE")]
     to: String,
-    /// Delete what the target has, and begin again.
+    /// Delete the data of the target, and start over.
     #[arg(long)]
     start_over: bool,
 }

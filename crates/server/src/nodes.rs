@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
-/// The secret of the cluster. Worth nothing from anybody who does not know it.
+/// The secret of the cluster. Requests without it are not trusted.
 const PROOF: HeaderName = HeaderName::from_static("x-lamplight-node");
 /// The address of the client that the request is of, as the first node knew it.
 const CLIENT: HeaderName = HeaderName::from_static("x-lamplight-client");

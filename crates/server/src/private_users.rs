@@ -1,6 +1,6 @@
-//! Users of this node who keep from others when they were last seen or how far they have read: they do
-//! not see the same of others. Most users keep nothing and have no entry here. Of a user who has just come,
-//! it is unknown until the store has answered: until then they see neither.
+//! Users of this node who hide when they were last seen or how far they have read: they do not see the
+//! same of others. Most users hide nothing and have no entry here. The settings of a new user are
+//! unknown until the store has answered: until then the user sees neither.
 
 use crate::connection::Connection;
 use lamplight_domain::conversation::Receipt;
@@ -46,7 +46,7 @@ enum Held {
 pub(crate) struct PrivateUsers(RwLock<HashMap<UserId, Held>>);
 
 impl PrivateUsers {
-    /// A user comes of whom this is not known yet. `is_known` is asked under the lock of
+    /// Registers a user whose settings are not known yet. `is_known` is called under the lock of
     /// [`set`](Self::set).
     pub(crate) fn expect(&self, user: &UserId, is_known: impl FnOnce() -> bool) {
         let mut users = self.0.write();
@@ -55,8 +55,8 @@ impl PrivateUsers {
         }
     }
 
-    /// Sets what a user keeps, if `note` says that nothing later was set. Returns what the user gets of
-    /// the receipts that waited.
+    /// Sets a user's settings, if by `note` no later ones were set. Returns the waiting receipts that
+    /// the user may get.
     pub(crate) fn set(
         &self,
         user: &UserId,
@@ -110,8 +110,8 @@ impl PrivateUsers {
         user.is_none_or(|user| !self.of(user).hides_last_seen)
     }
 
-    /// Takes the connections out of a delivery whose users do not learn when others were last seen, with
-    /// what is left of the changes for them. `None` if there are none.
+    /// Takes the connections out of a delivery whose users do not see when others were last seen, with
+    /// the changes as these may see them. `None` if there are none.
     pub(crate) fn take_apart(
         &self,
         delivery: &mut Delivery<Connection>,
@@ -124,11 +124,11 @@ impl PrivateUsers {
         else {
             return None;
         };
-        if !changes.iter().any(tells_last_seen) {
+        if !changes.iter().any(has_last_seen) {
             return None;
         }
-        let is_told = |connection: &Connection| self.sees_last_seen(connection);
-        let private: Vec<Connection> = connections.extract_if(.., |one| !is_told(one)).collect();
+        let sees_all = |connection: &Connection| self.sees_last_seen(connection);
+        let private: Vec<Connection> = connections.extract_if(.., |one| !sees_all(one)).collect();
         if private.is_empty() {
             return None;
         }
@@ -175,7 +175,7 @@ impl PrivateUsers {
     }
 }
 
-/// Of one member in one conversation the latest says all.
+/// Of one member in one conversation only the latest receipt counts.
 fn wait(waiting: &mut Vec<ReceiptUpdate>, update: &ReceiptUpdate) {
     let is_of = |one: &ReceiptUpdate| {
         one.conversation == update.conversation && one.receipt.user == update.receipt.user
@@ -193,7 +193,7 @@ fn wait(waiting: &mut Vec<ReceiptUpdate>, update: &ReceiptUpdate) {
     }
 }
 
-fn tells_last_seen(change: &Change) -> bool {
+fn has_last_seen(change: &Change) -> bool {
     matches!(change, Change::Offline(offline) if offline.last_seen_at.is_some())
 }
 
@@ -249,7 +249,7 @@ mod tests {
         );
         assert!(
             private.is_empty(),
-            "an event without news tells that they read"
+            "an event without a visible change would reveal a read"
         );
         let [whole, private] = users.split(&update(5, true), &to).expect("two parts");
         assert_eq!((whole.len(), private), (2, vec![user("private")]));
@@ -294,11 +294,7 @@ mod tests {
         users.set(&who, Privacy::default(), || true);
         assert_eq!(users.of(&who), Privacy::default());
         users.set(&who, hides_reads(), || false);
-        assert_eq!(
-            users.of(&who),
-            Privacy::default(),
-            "also where nothing is held"
-        );
+        assert_eq!(users.of(&who), Privacy::default(), "also without an entry");
         users.expect(&who, || false);
         for n in 0..2 * WITHHELD_AT_MOST {
             let mut one = update(5, true);

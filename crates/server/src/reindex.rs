@@ -22,7 +22,7 @@ impl Reindex {
         match outcome {
             Ok(()) => {
                 println!(
-                    "The search index is empty. A running server makes it anew, otherwise the next one that starts."
+                    "The search index is empty. A running server rebuilds it, or the next one that starts."
                 );
                 ExitCode::SUCCESS
             }

@@ -93,8 +93,8 @@ impl RosterPublisher {
         Ok(())
     }
 
-    /// A change came of what a user keeps from others, or of who has blocked them. Before it is looked
-    /// whether the user has a connection here.
+    /// Counts a change of privacy settings or blocks; call it before the check whether the user has a
+    /// connection here.
     pub(crate) fn note_privacy_change(&self) {
         self.privacy_changes.fetch_add(1, Ordering::AcqRel);
     }
@@ -221,8 +221,7 @@ impl RosterPublisher {
         }
     }
 
-    /// Takes the connections from which somebody is hidden out of a delivery: those of one user
-    /// together.
+    /// Takes the connections from which users are hidden out of a delivery, grouped by user.
     fn take_apart(&self, delivery: &mut Delivery<Connection>) -> Vec<Apart> {
         let mut groups: Vec<Apart> = Vec::new();
         if self.hidden.is_empty() {
@@ -309,7 +308,7 @@ impl RosterPublisher {
         }
     }
 
-    /// A version as new as any change so far. That of the feed would tell when a hidden user changed.
+    /// A version as new as any change so far. That of the feed would reveal when a hidden user changed.
     fn clock_version(&self) -> u64 {
         clock_version(self.clock.now().wall)
     }
@@ -323,7 +322,7 @@ impl RosterPublisher {
         view.is_truncated.then_some(view.count)
     }
 
-    /// Sends the connections of a user who was hidden from it, or is no longer.
+    /// Sends to a user's connections the changes of users who became hidden or visible to them.
     fn send_difference(
         &self,
         feed: &RosterFeed<Connection>,

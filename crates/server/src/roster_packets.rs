@@ -8,7 +8,7 @@ use socketio::Packet;
 use std::sync::Arc;
 
 /// Packs changes into packets no longer than an answer. Their version is that of the newest change:
-/// another one would tell of changes of users who are hidden. `count` is how many users are online,
+/// another one would reveal changes of hidden users. `count` is how many users are online,
 /// for those whose list is cut off.
 pub(crate) fn changes_of(changes: &[Change], count: Option<usize>) -> Vec<Packet> {
     let version = changes.iter().map(Change::version).max().unwrap_or(0);

@@ -118,7 +118,7 @@ pub async fn serve(listener: TcpListener, service: Service, stop: impl Future<Ou
     }
     drop(listener);
     drop(hears_stop);
-    tracing::info!("stopping: no new connections; what is in flight is finished");
+    tracing::info!("stopping: no new connections; running requests finish");
     let _ = stopping.send(());
     let finished = async {
         // Sockets start nothing new from now on; their clients will repeat it elsewhere.

@@ -34,7 +34,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 /// Sends and typing are reported to presence as activity at most this often: milliseconds.
-const WRITING_TOLD_EVERY: u64 = 1_000;
+const WRITING_INTERVAL: u64 = 1_000;
 /// The pause of a client that connects too often.
 const CONNECT_PAUSE: Duration = Duration::from_secs(1);
 /// The most requests of one socket that run at once; the next one is not read until one is done.
@@ -185,7 +185,7 @@ impl SocketHandler for ChatNamespace {
         if let Some(attached) = self.hub.attached(user) {
             attached.await;
         }
-        // Before it follows anybody here.
+        // Before the socket follows any user.
         let ticket = self.roster.hidden_ticket();
         let (hidden, privacy) = tokio::join!(
             self.handler.hidden_from_one(user),
@@ -229,7 +229,7 @@ impl SocketHandler for ChatNamespace {
         }
         self.hub.close_if_signed_out(socket);
         if data.has_joined.load(Ordering::Acquire) {
-            self.tell(data, PresenceCommand::Resume);
+            self.run_internal(data, PresenceCommand::Resume);
         }
         if let Some(moving) = moving {
             self.arrive(socket, moving);
@@ -239,7 +239,7 @@ impl SocketHandler for ChatNamespace {
     fn disconnected(&self, socket: &Connection, reason: DisconnectReason) {
         metrics::disconnected(reason.as_str());
         let data = socket.data();
-        tracing::debug!(socket = %data.id, %reason, "socket gone");
+        tracing::debug!(socket = %data.id, %reason, "socket disconnected");
         self.hub.remove(socket);
         self.roster.forget(socket);
         if let Some(at) = data.proof.lock().expires {
@@ -262,9 +262,8 @@ impl Drop for InFlight {
 }
 
 impl ChatNamespace {
-    /// Reads what the user of a new connection keeps from others, and so does not see of others: the
-    /// connection may never join, and waits for no store. Again once changes reach this node, because one
-    /// may have come between.
+    /// Reads the privacy settings of a new connection's user, in the background: the connection may
+    /// never join. Reads them again once changes reach this node, because one may have been missed.
     fn read_privacy(&self, user: &UserId) {
         let attached = self.hub.attached(user);
         if attached.is_none() && self.hub.knows_privacy(user) {
@@ -375,8 +374,8 @@ impl ChatNamespace {
         })
     }
 
-    /// A connection from another node goes on here. Presence is not part of what it missed: it gets
-    /// a fresh list, or the states of the users that it watches.
+    /// A connection moved here from another node. It gets a new roster, or the states of the users that
+    /// it watches, since missed presence events are not replayed.
     fn arrive(&self, socket: &Connection, moving: Box<MovingConnection>) {
         let data = socket.data();
         if let Some(at) = data.proof.lock().expires {
@@ -421,7 +420,7 @@ impl ChatNamespace {
             OfflineReason::Closed
         };
         let signed_out = data.signed_out.load(Ordering::Acquire);
-        self.tell(
+        self.run_internal(
             data,
             if signed_out {
                 PresenceCommand::SignOut
@@ -435,14 +434,14 @@ impl ChatNamespace {
     fn writes(&self, data: &SocketData) {
         let now = self.authenticator.clock.now().moment.0;
         let since = now.saturating_sub(data.active_at.load(Ordering::Relaxed));
-        if data.has_joined.load(Ordering::Acquire) && since >= WRITING_TOLD_EVERY {
+        if data.has_joined.load(Ordering::Acquire) && since >= WRITING_INTERVAL {
             data.active_at.store(now, Ordering::Relaxed);
-            self.tell(data, PresenceCommand::Heartbeat { active: true });
+            self.run_internal(data, PresenceCommand::Heartbeat { active: true });
         }
     }
 
     /// Runs a command that no client sent.
-    fn tell(&self, data: &SocketData, command: PresenceCommand) {
+    fn run_internal(&self, data: &SocketData, command: PresenceCommand) {
         let (handler, caller) = (Arc::clone(&self.handler), data.caller());
         let span = tracing::info_span!("socket", socket = %data.id);
         let work = async move {
@@ -453,7 +452,7 @@ impl ChatNamespace {
                 tracing::warn!(
                     code = refusal.code.as_str(),
                     left_out,
-                    "presence could not be told of a socket"
+                    "an internal presence command of a socket failed"
                 );
             }
         };

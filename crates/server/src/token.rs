@@ -1,4 +1,4 @@
-//! `lamplight token`: mints what the host application would, for trials of `AUTH=jwt`.
+//! `lamplight token`: mints tokens like those of the host application, for trials of `AUTH=jwt`.
 
 use crate::config::{Flags, JwtSettings, MIN_JWT_SECRET_BYTES, values};
 use clap::Args;

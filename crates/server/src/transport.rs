@@ -13,7 +13,7 @@ use socketio::{Refusal, SocketIo};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a socket may take to say what it wants.
+/// How long a socket may take to send its CONNECT.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// So many sockets of one address may have as much waiting for them as one may have.
 pub(crate) const UNSENT_SHARES: usize = 8;

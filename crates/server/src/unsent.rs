@@ -50,7 +50,7 @@ impl Unsent {
             return Ok(());
         }
         Err(Refusal::rate_limited(
-            "Too much of what was answered to your address is not read yet.",
+            "Your address has too many responses that it has not read yet.",
             Duration::from_secs(1),
         ))
     }

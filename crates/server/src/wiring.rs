@@ -36,7 +36,7 @@ use tokio_util::task::TaskTracker;
 
 /// Clients of a node that stops come back spread over so long, so that the others can take them.
 const RETURN_WITHIN: Duration = Duration::from_secs(3);
-/// After everything is closed, what is noted has this long to be written.
+/// After the sockets are closed, collected marks have this long to be written.
 const WIND_DOWN: Duration = Duration::from_millis(1_500);
 
 /// Why Lamplight did not start.
@@ -64,7 +64,7 @@ async fn open_files(config: &Config) -> Result<FileStore, StartError> {
     check_s3_at_start(settings).await.map_err(|error| {
         let (bucket, prefix) = (&settings.bucket, &settings.prefix);
         StartError::Files(format!(
-            "Files cannot be kept in s3://{bucket}/{prefix} (LL-131): {error}. \"lamplight doctor\" says what to do."
+            "Files cannot be kept in s3://{bucket}/{prefix} (LL-131): {error}. \"lamplight doctor\" finds the cause."
         ))
     })?;
     Ok(store)
@@ -281,8 +281,8 @@ impl Lamplight {
         })
     }
 
-    /// Serves until `stop` resolves, then stops in order: what is in flight is finished, what is
-    /// noted is written.
+    /// Serves until `stop` resolves, then stops in order: running requests finish, and collected marks
+    /// are written.
     ///
     /// # Errors
     /// When a background task ended; the node stopped in order for that.
@@ -300,7 +300,7 @@ impl Lamplight {
                 () = stop => {}
                 ended = tasks.ended() => {
                     if ended.begins_anew {
-                        tracing::warn!(cause = ended.cause, "this node begins anew");
+                        tracing::warn!(cause = ended.cause, "restarting this node");
                     } else {
                         tracing::error!(task = ended.name, cause = ended.cause, "a background task ended; stopping");
                     }
@@ -321,7 +321,7 @@ impl Lamplight {
         };
         if tokio::time::timeout(WIND_DOWN, wind_down).await.is_err() {
             tracing::warn!(
-                "the store did not finish within {WIND_DOWN:?}; what was acknowledged is on the disk all the same"
+                "the store did not finish within {WIND_DOWN:?}; acknowledged writes are on the disk in any case"
             );
         }
         failure.map_or(Ok(()), Err)

@@ -1,8 +1,8 @@
-//! Arrows run one way. This holds them in place.
+//! The dependencies between crates, packages and files point one way (ARCHITECTURE.md, Layout).
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a test that cannot read the house fails"
+    reason = "a test that cannot read the sources fails"
 )]
 
 #[path = "architecture/circles.rs"]
@@ -20,9 +20,8 @@ fn root() -> PathBuf {
         .unwrap()
 }
 
-/// What each crate of the workspace depends on, within the workspace. Development dependencies are
-/// left aside.
-fn arrows() -> BTreeMap<String, BTreeSet<String>> {
+/// The dependencies of each crate within the workspace, without development dependencies.
+fn dependencies_of_crates() -> BTreeMap<String, BTreeSet<String>> {
     let output = Command::new(env!("CARGO"))
         .args([
             "metadata",
@@ -97,10 +96,10 @@ fn crates_depend_only_on_lower_layers() {
             ],
         ),
     ]);
-    for (package, used) in arrows() {
+    for (package, used) in dependencies_of_crates() {
         let allowed = allowed
             .get(package.as_str())
-            .unwrap_or_else(|| panic!("{package} has no place in the house yet: give it one here"));
+            .unwrap_or_else(|| panic!("{package} has no layer yet: add it to this table"));
         for dependency in used {
             assert!(
                 allowed.contains(&dependency.as_str()),
@@ -138,7 +137,7 @@ fn the_domain_is_pure() {
     ];
     assert_eq!(
         names, allowed,
-        "the domain knows no async, no clock, no serde, no I/O"
+        "the domain uses no async, no clock, no serde, no I/O"
     );
 }
 
@@ -146,8 +145,8 @@ fn the_domain_is_pure() {
 #[test]
 fn only_listed_files_import_the_transport_and_the_adapters() {
     let source = root().join("crates/server/src");
-    let mut meeting = BTreeSet::new();
-    let mut adapting = BTreeSet::new();
+    let mut with_transport = BTreeSet::new();
+    let mut with_adapters = BTreeSet::new();
     let mut folders = vec![source.clone()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -167,10 +166,10 @@ fn only_listed_files_import_the_transport_and_the_adapters() {
                     .any(|line| !line.trim_start().starts_with("//") && line.contains(what))
             };
             if uses("socketio::") {
-                meeting.insert(name.clone());
+                with_transport.insert(name.clone());
             }
             if uses("lamplight_embedded::") || uses("lamplight_distributed::") {
-                adapting.insert(name);
+                with_adapters.insert(name);
             }
         }
     }
@@ -189,10 +188,10 @@ fn only_listed_files_import_the_transport_and_the_adapters() {
     .map(str::to_owned)
     .into();
     assert_eq!(
-        meeting, expected,
-        "Socket.IO and Lamplight meet in few places"
+        with_transport, expected,
+        "only these files import Socket.IO"
     );
-    let strangers: Vec<_> = adapting
+    let unexpected: Vec<_> = with_adapters
         .iter()
         .filter(|name| {
             !["backends", "doctor", "copies.rs", "migrate.rs", "nodes.rs"]
@@ -201,8 +200,8 @@ fn only_listed_files_import_the_transport_and_the_adapters() {
         })
         .collect();
     assert!(
-        strangers.is_empty(),
-        "only the backends, the doctor, backups, migration and the registry know the adapters: {strangers:?}"
+        unexpected.is_empty(),
+        "only the backends, the doctor, backups, migration and the registry import the adapters: {unexpected:?}"
     );
 }
 
@@ -231,16 +230,15 @@ fn packages_depend_only_on_lower_layers() {
     ])));
 }
 
-/// Routes that ask the use cases for nothing, by their handlers: what they answer is there already,
-/// or is for whoever runs the server.
+/// The handlers of routes that run no command: static content, and routes for the operator.
 const WITHOUT_A_COMMAND: [&str; 5] = ["healthz", "readyz", "metrics", "openapi", "nothing_here"];
 
-/// A command has a budget and a bounded answer, which `usecases/tests/usecases/budget.rs` walks over;
-/// a route that asked something else would have neither.
+/// A command has a budget and a bounded answer, which `usecases/tests/usecases/budget.rs` tests; a
+/// route without a command would have neither.
 #[test]
 fn h2_every_route_runs_a_command() {
     let folder = root().join("crates/server/src/http");
-    // The routes of files stream bytes: their folder has budgets of its own (usecases/files).
+    // The routes of files stream bytes: they have their own budgets (usecases/files).
     let files = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -252,7 +250,7 @@ fn h2_every_route_runs_a_command() {
         let (path, rest) = route.split_once('"').unwrap();
         let line = rest.lines().next().unwrap();
         routes += 1;
-        // Files of the binary, and ways to them.
+        // Embedded files, and redirects to them.
         if line.contains("(async |") {
             assert!(
                 ["Redirect::", "page(", "docs("]
@@ -262,7 +260,7 @@ fn h2_every_route_runs_a_command() {
             );
             continue;
         }
-        // Routes of accounts where the server has none: they refuse and do nothing else.
+        // Routes of accounts on a server without accounts: they only refuse.
         if line.starts_with(", refuse.clone())") || line.starts_with(", refuse)") {
             let refuses = "let refuse = any(move || async move { refused(&refusal) });";
             assert_eq!(source.matches("let refuse =").count(), 1, "{path}");
@@ -289,7 +287,7 @@ fn h2_every_route_runs_a_command() {
                 || body.contains("\n        execute(");
             assert!(
                 enters,
-                "{path} is answered by {name}, which asks for no command"
+                "{path} is answered by {name}, which runs no command"
             );
         }
     }
@@ -451,10 +449,10 @@ fn files_do_not_import_each_other_in_circles() {
     }
     assert!(
         found.is_empty(),
-        "files that need each other: move what both need to a file of its own: {found:#?}"
+        "files import each other: move the shared items to a new file: {found:#?}"
     );
     assert!(
         left.is_empty(),
-        "these circles are gone: remove them from CIRCLES: {left:#?}"
+        "these circles no longer exist: remove them from CIRCLES: {left:#?}"
     );
 }

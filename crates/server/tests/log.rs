@@ -1,5 +1,5 @@
-//! Every log line that a stranger can cause is rationed. This walks over all that are written at
-//! the levels that are on by default, so that a new one cannot miss it.
+//! Every log line that clients can cause is throttled. The test reads all log lines at the default
+//! levels in the sources, so that it covers new ones.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,14 +8,13 @@
 
 use std::path::{Path, PathBuf};
 
-/// Lines that no stranger can cause, or no more often than something of ours allows, each by a
-/// piece of its text. Whatever a request, a socket or a connection can cause belongs behind
-/// `throttle::due`.
+/// Lines that clients cannot cause, or only as often as another limit allows, each by a part of its
+/// text. Lines that a request, a socket or a connection can cause need `throttle::due`.
 const OURS: &[&str] = &[
     // Starting and stopping.
     "{warning}",
     "the limit on open files could not be raised",
-    "signals cannot be heard",
+    "cannot listen for signals",
     "\"stopped\"",
     "stopping: no new connections",
     "some requests were still under way",
@@ -33,8 +32,8 @@ const OURS: &[&str] = &[
     "other nodes reach this one at NODE_ADDRESS",
     "a background task ended; stopping",
     "S3 does not answer yet",
-    "this node begins anew",
-    // Once: nothing is taken after it.
+    "restarting this node",
+    // Once: no writes are accepted after it.
     "LL-121",
     // After each of these there is a pause.
     "a checkpoint failed; retrying",
@@ -43,16 +42,16 @@ const OURS: &[&str] = &[
     "cannot accept connections",
     "the keys at {} cannot be had",
     "the keys are in reach again",
-    // What was left out, once in a period.
+    // The number of omitted lines, once in a period.
     "log lines were left out",
     // Once.
     "X-Forwarded-For came from an address",
-    // Faults of ours, at which a connection to the database is opened anew.
+    // Bugs of the server, after which a connection to the database is opened again.
     "a transaction could not be rolled back",
     "could not reopen the database",
     "the fan-out panicked",
     "a read of the database panicked",
-    // crates/socketio: faults of ours, and its own accept loop, which is not used here.
+    // crates/socketio: bugs, and its own accept loop, which is not used here.
     "no random bytes",
     "the arguments of an outgoing packet are not valid JSON",
     "some connections did not close within the stop timeout",
@@ -79,7 +78,7 @@ fn h4_every_log_line_that_clients_can_cause_is_throttled() {
     ] {
         sources(&crates.join(name).join("src"), &mut files);
     }
-    let mut rationed = 0;
+    let mut throttled = 0;
     let mut bare = Vec::new();
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
@@ -87,12 +86,12 @@ fn h4_every_log_line_that_clients_can_cause_is_throttled() {
         for level in ["info", "warn", "error"] {
             for (at, _) in text.match_indices(&format!("tracing::{level}!(")) {
                 let call = &text[at..at + text[at..].find(");").unwrap()];
-                // The question stands right before the line, which says how many were left out.
+                // The call of `throttle::due` precedes the line, which has the number of omitted ones.
                 let before: Vec<&str> = text[..at].lines().rev().take(6).collect();
                 if before.iter().any(|line| line.contains("throttle::due("))
                     && call.contains("left_out")
                 {
-                    rationed += 1;
+                    throttled += 1;
                 } else if !OURS.iter().any(|ours| call.contains(ours)) {
                     bare.push(format!("{}: {call}", file.display()));
                 }
@@ -101,10 +100,10 @@ fn h4_every_log_line_that_clients_can_cause_is_throttled() {
     }
     assert!(
         bare.is_empty(),
-        "ask throttle::due first, or say in this test why no stranger can cause it: {bare:#?}"
+        "call throttle::due first, or add the line to OURS with the reason why clients cannot cause it: {bare:#?}"
     );
     assert!(
-        rationed >= 12,
-        "{rationed}: does this test still find them?"
+        throttled >= 12,
+        "{throttled}: does this test still find them?"
     );
 }

@@ -121,7 +121,7 @@ fn a_killed_migration_resumes_in_both_directions() {
     );
 }
 
-/// A server on this database, with a prefix in Redis. `Err` has what it said if it did not start.
+/// A server on this database, with a prefix in Redis. `Err` has its output if it did not start.
 fn serve(database: &str, prefix: &str) -> Result<Child, String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lamplight"));
     let redis = RedisServer::shared().url();
@@ -151,7 +151,7 @@ fn stop(mut child: Child) {
     assert!(child.wait().expect("it ends").success());
 }
 
-/// The prefix in Redis is bound to the data: it goes along, and the copy that stays behind is
+/// The prefix in Redis is bound to the data: it moves along, and the copy that stays behind is
 /// refused.
 #[test]
 fn after_a_migration_only_the_new_store_may_use_the_prefix() {

@@ -150,14 +150,14 @@ impl Drop for Server {
     }
 }
 
-/// A Socket.IO client that counts what events bring.
+/// A Socket.IO client that counts the bytes of events.
 struct Client {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     /// Bytes of events.
     bytes: usize,
     events: usize,
-    /// The users that events told of.
-    told: HashSet<String>,
+    /// The users in events so far.
+    seen: HashSet<String>,
 }
 
 impl Client {
@@ -168,7 +168,7 @@ impl Client {
             socket,
             bytes: 0,
             events: 0,
-            told: HashSet::new(),
+            seen: HashSet::new(),
         };
         client.send("40".to_owned()).await;
         client.until(|text| text.starts_with("40")).await;
@@ -189,7 +189,7 @@ impl Client {
         answer[0].clone()
     }
 
-    /// Reads until a packet is what is waited for, and counts events.
+    /// Reads until a packet matches, and counts events.
     async fn until(&mut self, is_it: impl Fn(&str) -> bool) -> String {
         let read = async {
             loop {
@@ -215,20 +215,20 @@ impl Client {
         self.bytes += event.len();
         self.events += 1;
         let event: Value = serde_json::from_str(event).expect("JSON");
-        let tells = |told: &Value| told["userId"].as_str().map(str::to_owned);
+        let user_of = |change: &Value| change["userId"].as_str().map(str::to_owned);
         let changes = event[1]["changes"].as_array().into_iter().flatten();
-        self.told.extend(changes.filter_map(tells));
-        self.told.extend(tells(&event[1]));
+        self.seen.extend(changes.filter_map(user_of));
+        self.seen.extend(user_of(&event[1]));
     }
 
-    /// Reads until it knows of a change of a user, and begins to count anew.
-    async fn until_told(&mut self, user: &str) -> (usize, HashSet<String>) {
-        while !self.told.contains(user) {
+    /// Reads until an event has this user, and resets the counts.
+    async fn until_seen(&mut self, user: &str) -> (usize, HashSet<String>) {
+        while !self.seen.contains(user) {
             self.until(|text| text.starts_with("42")).await;
         }
         self.events = 0;
-        let told = std::mem::take(&mut self.told);
-        (std::mem::take(&mut self.bytes), told)
+        let seen = std::mem::take(&mut self.seen);
+        (std::mem::take(&mut self.bytes), seen)
     }
 }
 
@@ -265,23 +265,23 @@ async fn bytes_grow_with_what_is_watched(users: usize) {
     diff.until(|text| text.starts_with("42[\"online_users\""))
         .await;
     crowd.be_busy([first].into_iter()).await;
-    watching.until_told(&name(first)).await;
-    diff.until_told(&name(first)).await;
+    watching.until_seen(&name(first)).await;
+    diff.until_seen(&name(first)).await;
 
     crowd.be_busy(0..changing).await;
     crowd.be_busy([last].into_iter()).await;
-    let (bytes, told) = watching.until_told(&name(last)).await;
+    let (bytes, seen) = watching.until_seen(&name(last)).await;
     println!("of {changing} changes among {users} users online:");
     println!("a client that watches 20 users, of whom 11 change: {bytes} bytes");
     let expected: HashSet<String> = (0..10).chain([last]).map(name).collect();
-    assert_eq!(told, expected, "only those who are watched and changed");
+    assert_eq!(seen, expected, "only watched users who changed");
     assert!(bytes < 11 * 500, "{bytes}");
 
-    let (bytes, told) = diff.until_told(&name(last)).await;
+    let (bytes, seen) = diff.until_seen(&name(last)).await;
     let each = bytes / (changing + 1);
     println!("a client in diff mode: {bytes} bytes, {each} for each change");
     let expected: HashSet<String> = (0..changing).chain([last]).map(name).collect();
-    assert_eq!(told, expected, "what changed and nothing else");
+    assert_eq!(seen, expected, "only users who changed");
     assert!(each < 400, "{each}");
 
     // An answer comes after every event before it.

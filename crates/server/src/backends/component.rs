@@ -8,7 +8,7 @@ use async_trait::async_trait;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     Working,
-    /// The node serves, but less well: the name of what is affected, for `/readyz`, and the cause,
+    /// The node serves with limits: the name of the affected part, for `/readyz`, and the cause,
     /// for the log.
     Degraded {
         part: &'static str,
@@ -18,11 +18,11 @@ pub enum Condition {
     Down(String),
 }
 
-/// A store, a presence store or a bus of this node. None of its calls fails: each logs what it could
+/// A store, a presence store or a bus of this node. Its calls do not fail: each logs what it could
 /// not do.
 #[async_trait]
 pub trait Component: Send + Sync + 'static {
-    /// Answers within a few seconds, whatever is out of reach.
+    /// Answers within a few seconds, even if servers are unreachable.
     async fn condition(&self) -> Condition {
         Condition::Working
     }
@@ -38,7 +38,7 @@ pub trait Component: Send + Sync + 'static {
     /// Waits for a bounded time until it knows what other nodes know. Its tasks run.
     async fn warm_up(&self) {}
 
-    /// The process stops: called before the use cases write what they have noted.
+    /// The process stops: called before the use cases write collected marks.
     async fn leave(&self) {}
 
     /// Called after the last write, in the reverse order of the start.

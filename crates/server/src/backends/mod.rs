@@ -78,7 +78,7 @@ pub struct Backends {
     pub push: Arc<dyn PushSubscriptions>,
     /// The log, for what must not miss anything.
     pub follower: Arc<dyn LogFollower>,
-    /// The log from which a node reads what the bus lost; a bus of one process loses nothing.
+    /// The log from which a node reads entries that the bus lost; a bus of one process loses nothing.
     pub log: Option<Arc<dyn LogFollower>>,
     pub shared_limits: Option<Arc<dyn SharedLimits>>,
     pub shared_sign_outs: Option<Arc<dyn SharedSignOuts>>,

@@ -30,7 +30,7 @@ impl Component for BusComponent {
             return Condition::Working;
         }
         let cause = match self.client.status() {
-            RedisStatus::Up { .. } => "events do not come back from Redis".to_owned(),
+            RedisStatus::Up { .. } => "events do not return from Redis".to_owned(),
             RedisStatus::Down { reason, .. } => reason.to_string(),
         };
         Condition::Degraded { part: "bus", cause }
@@ -78,7 +78,7 @@ pub(super) struct RedisPresenceComponent {
 impl Component for RedisPresenceComponent {
     async fn condition(&self) -> Condition {
         if self.presence.is_degraded() {
-            let cause = "presence shows what this node knows".to_owned();
+            let cause = "presence shows this node's view only".to_owned();
             Condition::Degraded {
                 part: "presence",
                 cause,

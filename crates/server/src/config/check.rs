@@ -304,7 +304,7 @@ fn read_jwt(reader: &mut Reader) -> JwtSettings {
     }
 }
 
-/// The settings for tokens alone, whatever the others are.
+/// Checks only the settings for tokens.
 pub(super) fn jwt(gathered: Gathered) -> Result<JwtSettings, ConfigError> {
     let mut reader = Reader {
         gathered,
@@ -399,7 +399,7 @@ fn check_server_key(reader: &mut Reader, server_key: Option<&Secret>) {
             .found("server-key")
             .map_or_else(String::new, |found| found.source.to_string());
         reader.problem(format!(
-            "SERVER_KEY, from {source}, has {} bytes; expected at least {MIN_SERVER_KEY_BYTES}, because whoever guesses it can write for \
+            "SERVER_KEY, from {source}, has {} bytes; expected at least {MIN_SERVER_KEY_BYTES}, because with it anyone can write as \
              every user. Generate one with `openssl rand -base64 48`.",
             key.expose().len()
         ));

@@ -1,4 +1,4 @@
-//! How a setting's text becomes a value. Each answers with what was expected when it does not.
+//! Parses the texts of settings. An error is a description of the expected form.
 
 use super::types::JwkSource;
 use ipnet::IpNet;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-/// A value, or what was expected in its place.
+/// A value, or a description of the expected form.
 type Read<T> = Result<T, String>;
 
 pub(super) fn address(text: &str) -> Read<SocketAddr> {
@@ -89,7 +89,7 @@ pub(super) fn number(text: &str) -> Read<u32> {
 pub(super) fn unsent(text: &str) -> Read<Option<usize>> {
     match text.replace('_', "").parse::<usize>() {
         Ok(0) => Ok(None),
-        // A list of who is online, or a page of messages, has about 1 MB.
+        // The roster, or a page of messages, has about 1 MB.
         Ok(bytes @ 1_000_000..=NO_LIMIT) => Ok(Some(bytes)),
         _ => Err("a number of bytes from 1000000 to 2147483647, or 0 for no limit".to_owned()),
     }
@@ -214,7 +214,7 @@ pub(super) fn socket_path(text: &str) -> Read<String> {
 }
 
 pub(super) fn log_filter(text: &str) -> Read<String> {
-    // A word that is no level would be read as the name of a target, and silence everything else.
+    // An unknown level would be parsed as the name of a target, and silence everything else.
     let is_level = |item: &str| item.contains('=') || item.parse::<LevelFilter>().is_ok();
     if text.parse::<Targets>().is_ok() && list(text).all(is_level) {
         return Ok(text.to_owned());

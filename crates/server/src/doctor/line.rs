@@ -16,7 +16,7 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const NGINX: &str = "In nginx, add to the location that leads to Lamplight:\n  proxy_http_version 1.1;\n  proxy_set_header Upgrade $http_upgrade;\n  proxy_set_header Connection \"upgrade\";";
 
 /// Whether polling works, the least that a client needs. Lamplight's own client asks without a
-/// slash at the path's end; socket.io-client asks with one, unless told otherwise.
+/// slash at the path's end; socket.io-client sends one by default.
 pub(super) async fn check(target: &Target, socket_path: &str, report: &mut Report) -> bool {
     let slashed = format!("{socket_path}/");
     if let Some(trouble) = polling(target, socket_path).await {

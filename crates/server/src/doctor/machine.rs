@@ -188,8 +188,7 @@ pub(super) fn judge_space(free: u64, directory: &Path) -> Finding {
     }
 }
 
-/// Writes a little, waits until it lasts, takes it away again: how long that took, and the disk's
-/// word on the time.
+/// Writes a small file, syncs and deletes it: how long that took, and the file's modification time.
 fn write_there(directory: &Path) -> io::Result<(Duration, Option<Timestamp>)> {
     let mut file = tempfile_in(directory)?;
     let start = Instant::now();

@@ -128,7 +128,7 @@ async fn ask_server(
             ));
             return None;
         }
-        // Whatever answers there is not ours, which was said.
+        // Another program uses the port, which was reported.
         (None, Ok(_)) if port == Port::Lost => return None,
         (None, Ok(config)) => Target::parse(&format!("http://{}", reachable(config.listen)), false),
         // Where the server would be is not known.
@@ -225,7 +225,7 @@ async fn keys(config: &Config, now: Timestamp, report: &mut Report) {
         Ok(seen) => {
             report.add(Finding::good("keys", &format!("{} usable at {source}", seen.usable)));
             for why in &seen.left_out {
-                report.add(Finding::note("keys", &format!("one is left out, {why}")));
+                report.add(Finding::note("keys", &format!("one is ignored, {why}")));
             }
             if let Some(date) = &seen.date {
                 machine::compare_clocks(date, &source.to_string(), now, report);

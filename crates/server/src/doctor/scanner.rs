@@ -22,7 +22,7 @@ pub(super) async fn check(config: &Config, report: &mut Report) {
     let asked = Scanner::from(settings);
     let verdict = asked.ask(SAMPLE.len() as u64, &about, sample).await;
     report.add(match verdict {
-        Ok(Verdict::Clean) => Finding::good("scanner", "says that a harmless text is clean"),
+        Ok(Verdict::Clean) => Finding::good("scanner", "reports a harmless text as clean"),
         Ok(Verdict::Blocked) => Finding::warn(
             "scanner",
             "LL-130",

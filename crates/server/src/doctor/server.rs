@@ -1,4 +1,4 @@
-//! A running server, asked from outside, through whatever stands before it.
+//! Checks of a running server from outside, through its proxies.
 
 use super::finding::{Finding, Report};
 use super::target::{Target, is_lamplight, is_next, next};
@@ -73,7 +73,7 @@ pub(super) async fn check(
     true
 }
 
-/// What answers there; `None` where it is not worth asking on, which was said.
+/// The health of the server; `None` if further checks make no sense, which was reported.
 async fn health(target: &Target, now: Timestamp, report: &mut Report) -> Option<Health> {
     let url = format!("{}/healthz", target.origin);
     let answer = match target.get("/healthz", &[]).await {
@@ -81,14 +81,14 @@ async fn health(target: &Target, now: Timestamp, report: &mut Report) -> Option<
         Err(ClientError::Refused(why)) if !target.is_named => {
             report.add(Finding::note(
                 "server",
-                &format!("none is running ({why}), so nothing is asked of one"),
+                &format!("none is running ({why}), so its checks are skipped"),
             ));
             return None;
         }
         Err(trouble) => {
             let fix = match &trouble {
                 ClientError::Refused(_) => {
-                    "Start it with `lamplight serve`, or look where LISTEN says it is."
+                    "Start it with `lamplight serve`, or check LISTEN for its address."
                 }
                 ClientError::Tls(_) => {
                     "Give the host the certificate of that name, with its chain; SSL_CERT_FILE names a company's own authority."
@@ -158,7 +158,7 @@ async fn api(target: &Target) -> Option<Finding> {
         Err(trouble) => format!("{}/api/online-users: {trouble}", target.origin),
     };
     let expected =
-        "an answer of Lamplight's: pages read who is in, conversations and messages under /api";
+        "an answer of Lamplight: pages read the roster, conversations and messages under /api";
     Some(Finding::fail(
         "api",
         "",

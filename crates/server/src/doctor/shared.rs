@@ -102,7 +102,7 @@ fn postgres_fails(error: &OpenError) -> Finding {
         OpenError::Refused { .. } => {
             "Correct user, password and database in DATABASE_URL, and pg_hba.conf of the server."
         }
-        _ => "Do what the sentence says; docs/operations.md has more.",
+        _ => "Follow the error message; docs/operations.md has more.",
     };
     Finding::fail(
         "postgres",

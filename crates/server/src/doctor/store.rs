@@ -76,7 +76,7 @@ fn look(database: &Path) -> Vec<Finding> {
                 "",
                 &format!("{} cannot be read: {error}", database.display()),
                 "a sound SQLite database that this user may read and write",
-                "Check its owner and its rights; if it is damaged, stop the server and bring back a backup with `lamplight restore` (`sqlite3 FILE .recover` saves what can be).",
+                "Check its owner and its permissions; if it is damaged, stop the server and restore a backup with `lamplight restore` (`sqlite3 FILE .recover` saves what can be).",
             ),
         }
     } else {

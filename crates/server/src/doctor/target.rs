@@ -66,7 +66,7 @@ impl Target {
         let answer = self.get(&path, headers).await?;
         if let Some(session) = session(&answer.body) {
             let url = self.url(&format!("{path}&sid={session}"))?;
-            // `1` is Engine.IO's word for a close. Whether it works is not what is looked at.
+            // `1` is a close packet of Engine.IO. Its result does not matter.
             let _ = http_client::post(&url, headers, "1", BOUNDS).await;
         }
         Ok(answer)

@@ -56,7 +56,7 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     Some(rest.split_once(after)?.0)
 }
 
-/// Whether an object, an upload or its parts are not there. The 404 of a proxy says nothing of them,
+/// Whether an object, an upload or its parts are not there. The 404 of a proxy does not count,
 /// nor does that of a bucket that is not there. The answer to a HEAD has no code.
 pub(super) fn is_gone(error: &Error) -> bool {
     match Answer::of(error).code {

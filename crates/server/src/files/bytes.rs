@@ -72,7 +72,7 @@ pub(crate) trait UploadWriter: Send {
     /// the data of that step, which no record refers to.
     async fn refused(&mut self) {}
 
-    /// Drops what was taken after the last step that was noted.
+    /// Drops the bytes received after the last recorded step.
     async fn roll_back(&mut self) -> Result<(), StoreFailure>;
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-/// After so many bytes, or so long, what was written is synced and noted, so that a crash costs no
+/// After so many bytes, or so long, written bytes are synced and recorded, so that a crash costs no
 /// more.
 const NOTE_BYTES: u64 = 8 << 20;
 const NOTE_AFTER: Duration = Duration::from_secs(5);
@@ -228,7 +228,7 @@ impl Directory {
             }
             return Ok(());
         }
-        // Requests that bring nothing raise the generation too, and few of them left a segment.
+        // Requests without bytes raise the generation too, and few of them left a segment.
         let entries = match fs::read_dir(self.uploads_directory()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             entries => entries?,
@@ -349,7 +349,7 @@ impl SegmentWriter {
         &mut self,
         work: impl FnOnce(&mut File) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        let gone = || io::Error::other("the file of an upload is gone");
+        let gone = || io::Error::other("the file of an upload is missing");
         let permit = WRITES.acquire().await.map_err(io::Error::other)?;
         let mut file = self.file.take().ok_or_else(gone)?;
         let (file, outcome) = spawn_blocking(move || {

@@ -1,4 +1,4 @@
-//! Finds out what a file is once all its bytes are there, and takes it as a whole.
+//! Examines a file once all its bytes are received, and completes it.
 
 use super::bytes::StoreFailure;
 use super::media;
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Ready(Examined),
-    /// The operator does not allow what it was found to be.
+    /// The operator does not allow its detected type.
     NotAllowed(Arc<str>),
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio::time::timeout;
 
-/// How long a request waits for the one before it, which writes what it has and ends.
+/// How long a request waits for the one before it, which writes its received bytes and ends.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Default)]

@@ -1,5 +1,5 @@
 //! The bytes of files: uploads in a directory that all nodes share, or in S3, whole files in an object
-//! store, and what is found in them.
+//! store, and their examination.
 
 mod answers;
 mod bytes;

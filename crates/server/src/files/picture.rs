@@ -1,4 +1,4 @@
-//! Thumbnails. The bytes come from strangers: what a picture may take is bounded before it is
+//! Thumbnails. The bytes are untrusted: the resources of a picture are bounded before it is
 //! decoded.
 
 use image::codecs::jpeg::JpegEncoder;
@@ -21,7 +21,7 @@ const SMALL_SIDE: u32 = 320;
 const QUALITY: u8 = 80;
 /// The side of an avatar, at most.
 const AVATAR_SIDE: u32 = 256;
-/// The sides of what a blur hash is computed of.
+/// The sides of the picture for a blur hash.
 const BLUR_SIDE: u32 = 32;
 
 /// A picture that can be read.
@@ -212,7 +212,7 @@ mod tests {
         bytes.into_inner()
     }
 
-    /// With an EXIF segment that says how it is turned, and where it was taken.
+    /// With an EXIF segment that has the orientation and the place.
     fn turned(jpeg: &[u8], orientation: u8) -> Vec<u8> {
         let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0".to_vec();
         exif.extend([
@@ -263,7 +263,7 @@ mod tests {
         assert!(!small.windows(4).any(|part| part == b"Exif"));
         let small = image::load_from_memory(&small).unwrap().to_rgb8();
         assert_eq!((small.width(), small.height()), (240, 480));
-        // Turned clockwise, what was left is on top.
+        // Rotated clockwise, the left side is on top.
         let (top, bottom) = (small.get_pixel(120, 20), small.get_pixel(120, 460));
         assert!(top.0[0] > 200 && bottom.0[2] > 200, "{top:?} {bottom:?}");
     }
@@ -328,7 +328,7 @@ mod tests {
                 let Some(found) = decoder().and_then(looked) else {
                     continue;
                 };
-                // Decoding what is large takes long, and is not what this is about.
+                // Decoding large pictures takes long, and is not part of this test.
                 let Dimensions { width, height } = found.dimensions;
                 if u64::from(width) * u64::from(height) <= 1 << 16
                     && let Some(made) = decoder().and_then(small)

@@ -199,7 +199,7 @@ impl Scans {
         }
     }
 
-    /// Gets a verdict and notes it, and deletes the bytes of what was refused.
+    /// Gets a verdict and stores it, and deletes the bytes of refused files.
     async fn decide(&self, file: &StoredFile) -> Result<FileState, ScanError> {
         let files = self.handler.files();
         let id = &file.file.id;

@@ -31,7 +31,7 @@ impl FileStore {
         }
     }
 
-    /// In a bucket of S3; what is on its way is in the directory `spool`.
+    /// In a bucket of S3; bytes in transit are in the directory `spool`.
     ///
     /// # Errors
     /// When the settings are no settings of S3.
@@ -109,7 +109,7 @@ impl FileStore {
         Ok((bytes, size))
     }
 
-    /// Deletes what this process wrote for a file that was deleted meanwhile, perhaps after the sweep.
+    /// Deletes the bytes of this process for a file that was deleted meanwhile, perhaps after the sweep.
     pub(crate) async fn delete_if_gone(&self, files: &FileService, id: &FileId, claimed: &Claimed) {
         if !matches!(files.is_gone(id).await, Ok(true)) {
             return;

@@ -141,7 +141,10 @@ async fn m3_a_fenced_process_changes_nothing(store: &dyn Uploads) {
     let mut second = store.open(&id, size, &claimed).await.expect("opened");
     append(&mut *second, &mut claimed, &expected[300..600]).await;
     first.write(&mut vec![1; 400]).await.expect("written");
-    first.commit(true).await.expect("a step that nobody notes");
+    first
+        .commit(true)
+        .await
+        .expect("a step that is not recorded");
     first.roll_back().await.expect("rolled back");
     claimed.generation = 3;
     request(store, &id, 900, &mut claimed, &expected[600..]).await;
@@ -170,7 +173,10 @@ async fn m3_late_bytes_of_a_fenced_process_are_not_in_the_file(store: &dyn Uploa
         .await
         .expect("opened");
     append(&mut *second, &mut claimed, &expected[PART..2 * PART]).await;
-    first.commit(true).await.expect("a step that nobody notes");
+    first
+        .commit(true)
+        .await
+        .expect("a step that is not recorded");
     append(&mut *second, &mut claimed, &expected[2 * PART..]).await;
     is_whole(store, &id, &claimed, &expected).await;
     // S3 may refuse it, and may take it for nothing.
@@ -326,7 +332,7 @@ impl Moto {
         moto
     }
 
-    /// A request without a body; what it was answered.
+    /// A request without a body; returns the response.
     async fn ask(&self, method: &str, path: &str) -> String {
         let exchange = async {
             let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", self.1)).await?;

@@ -22,7 +22,7 @@ struct State {
 pub(super) struct Turn(Option<Arc<Turns>>);
 
 impl Turns {
-    /// Waits for a turn of this user. A wait that is given up costs nobody a turn.
+    /// Waits for a turn of this user. A cancelled wait uses no turn.
     pub(super) async fn turn(self: &Arc<Self>, user: Option<&UserId>) -> Turn {
         let waits = {
             let mut state = self.0.lock();
@@ -54,13 +54,13 @@ impl Turns {
                 next
             };
             let Some((waiting, _)) = next else {
-                // It has been given up already.
+                // The wait was cancelled already.
                 turn.0 = None;
                 return;
             };
             match waiting.send(turn) {
                 Ok(()) => return,
-                // Whoever waited has gone.
+                // The waiting caller was cancelled.
                 Err(back) => turn = back,
             }
         }

@@ -175,7 +175,7 @@ impl Upload<'_> {
         }
     }
 
-    /// Makes what was written outlive a crash, and notes it.
+    /// Syncs written bytes, and records them.
     async fn note(
         &mut self,
         writer: &mut dyn UploadWriter,

@@ -43,7 +43,7 @@ pub(crate) fn routes(identity: Identity) -> Router<Arc<AppState>> {
         .route("/api/account", patch(update_account).delete(delete_account))
 }
 
-/// Creates an account and signs in. With the server key it creates one for somebody else, also with
+/// Creates an account and signs in. With the server key it creates one for another user, also with
 /// `REGISTRATION=closed`, and answers with the user only.
 #[utoipa::path(post, path = "/api/auth/register", tag = "accounts", request_body = body::Register, security((), ("serverKey" = [])),
     responses((status = 201, description = "Signed in; the cookie is set. With the server key `user` only", body = docs::SignedInAnswer),
@@ -83,8 +83,8 @@ pub(crate) async fn login(State(state): State<Arc<AppState>>, request: Request) 
     responses((status = 200, description = "Signed out; the cookie is cleared", body = docs::Done), docs::Refusals))]
 pub(crate) async fn logout(State(state): State<Arc<AppState>>, request: Request) -> Response {
     let tls = tls(&request);
-    // A page that says whose it is may have been refused because the cookie is somebody else's by
-    // now.
+    // A page that names its user may have been refused because the cookie now belongs to another
+    // user.
     let may_be_stale = !request.headers().contains_key("x-user-id");
     let result = execute(&state, request, no_claimed_user, |_| {
         Ok(AccountCommand::Logout)
@@ -195,8 +195,8 @@ pub(crate) async fn account_settings(
     )
 }
 
-/// Changes what the caller keeps from others, for all their devices: when they were last seen
-/// (`lastSeen`), and how far they have read (`receipts`). They do not see the same of others either.
+/// Changes the caller's privacy settings: whether others see when they were last seen (`lastSeen`) and
+/// how far they have read (`receipts`). A caller who hides one does not see that of others either.
 #[utoipa::path(put, path = "/api/account/settings", operation_id = "put_account_settings", tag = "people",
     request_body = body::AccountSettingsBody, security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The settings", body = docs::AccountSettingsAnswer), docs::Refusals))]

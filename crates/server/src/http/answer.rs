@@ -65,8 +65,8 @@ pub(super) struct Answered {
     pub(super) store: Generation,
 }
 
-/// Executes a command. Reads the generation first: if it changes meanwhile, the client learns of it
-/// by its next answer.
+/// Executes a command. Reads the generation first: if it changes meanwhile, the client sees it in
+/// its next answer.
 pub(super) async fn handle(
     state: &AppState,
     caller: &Caller,
@@ -185,7 +185,7 @@ impl ApiRequest {
         decode::json(request_body::text(&self.bytes)?)
     }
 
-    /// The same for a body that may be left out.
+    /// The same for an optional body.
     pub(super) fn body_if_any<T: DeserializeOwned + Default>(&self) -> Result<T, Refusal> {
         if self.bytes.is_empty() {
             Ok(T::default())
@@ -285,7 +285,7 @@ pub(super) async fn execute<C: Into<Command>>(
 
 /// `open` has no sign-in: the request has to name a user.
 fn nameless() -> Refusal {
-    let how = "Say who is asking: send the header X-User-Id, or add ?userId= to the address of what you read.";
+    let how = "The request names no user: send the header X-User-Id, or add ?userId= to the URL of a GET.";
     Refusal::new(Code::Unauthenticated, how)
 }
 

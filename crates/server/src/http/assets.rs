@@ -20,7 +20,7 @@ include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
 /// A file of the chat page.
 pub(super) fn page(path: &str, headers: &HeaderMap) -> Option<Response> {
-    // Names of built assets hold a hash of what is in them, so they never change.
+    // Names of built assets contain a hash of their content, so they never change.
     let cache = if path.starts_with("assets/") {
         "public, max-age=31536000, immutable"
     } else {
@@ -80,7 +80,7 @@ fn serve(asset: &'static Asset, cache: &'static str, headers: &HeaderMap) -> Res
     response
 }
 
-/// Whether a request says that it has what this tag names. A proxy that compresses on its own makes
+/// Whether a request states that the client has the version with this tag. A proxy that compresses on its own makes
 /// tags weak, and for this question weak ones count (RFC 9110, 13.1.2).
 pub(super) fn has(headers: &HeaderMap, tag: &str) -> bool {
     let given = headers
@@ -110,7 +110,7 @@ fn qualities(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = (Str
     })
 }
 
-/// The same without what is refused, the most wanted first.
+/// The same without refused values, by descending quality.
 pub(super) fn accepted(headers: &HeaderMap, name: HeaderName) -> Vec<String> {
     let mut all: Vec<_> = qualities(headers, name)
         .filter(|(_, quality)| *quality > 0.0)
@@ -139,7 +139,7 @@ fn coding(headers: &HeaderMap, has_gzip: bool, has_brotli: bool) -> Coding {
             _ => {}
         }
     }
-    // Plain is always acceptable unless it is refused, but what is asked for by name comes first.
+    // Identity is always acceptable unless it is refused, but named encodings come first.
     let mut best = (plain.unwrap_or(0.0), Coding::Plain);
     for (is_there, quality, coding) in [
         (has_gzip, gzip, Coding::Gzip),

@@ -35,7 +35,7 @@ pub(crate) async fn edit(
     .await
 }
 
-/// Deletes a message for everyone: its author may, and an admin of its group. The body may be left out.
+/// Deletes a message for everyone: its author may, and an admin of its group. The body is optional.
 #[utoipa::path(delete, path = "/api/privatechat/messages/{conversationId}/{messageId}", tag = "messages",
     params(("conversationId" = String, Path, description = "The conversation"), ("messageId" = String, Path, description = "The message")),
     request_body = Option<body::ChangeBody>, security(("bearer" = []), ("cookie" = [])),
@@ -48,7 +48,7 @@ pub(crate) async fn delete(
     simple(state, path, request, MessageChange::Delete).await
 }
 
-/// Adds a reaction of the caller. The body may be left out.
+/// Adds a reaction of the caller. The body is optional.
 #[utoipa::path(put, path = "/api/privatechat/messages/{conversationId}/{messageId}/reactions/{emoji}", tag = "messages",
     params(("conversationId" = String, Path, description = "The conversation"), ("messageId" = String, Path, description = "The message"),
         ("emoji" = String, Path, description = "One emoji, percent-encoded as UTF-8")),
@@ -62,7 +62,7 @@ pub(crate) async fn react(
     reaction(state, path, request, true).await
 }
 
-/// Takes a reaction of the caller back. The body may be left out.
+/// Removes a reaction of the caller. The body is optional.
 #[utoipa::path(delete, path = "/api/privatechat/messages/{conversationId}/{messageId}/reactions/{emoji}", tag = "messages",
     params(("conversationId" = String, Path, description = "The conversation"), ("messageId" = String, Path, description = "The message"),
         ("emoji" = String, Path, description = "One emoji, percent-encoded as UTF-8")),
@@ -76,7 +76,7 @@ pub(crate) async fn unreact(
     reaction(state, path, request, false).await
 }
 
-/// Pins a message: either of two people may, and an admin of a group. The body may be left out.
+/// Pins a message: either of two people may, and an admin of a group. The body is optional.
 #[utoipa::path(put, path = "/api/privatechat/messages/{conversationId}/{messageId}/pin", tag = "messages",
     params(("conversationId" = String, Path, description = "The conversation"), ("messageId" = String, Path, description = "The message")),
     request_body = Option<body::ChangeBody>, security(("bearer" = []), ("cookie" = [])),
@@ -89,7 +89,7 @@ pub(crate) async fn pin(
     simple(state, path, request, MessageChange::Pin { pinned: true }).await
 }
 
-/// Unpins a message. The body may be left out.
+/// Unpins a message. The body is optional.
 #[utoipa::path(delete, path = "/api/privatechat/messages/{conversationId}/{messageId}/pin", tag = "messages",
     params(("conversationId" = String, Path, description = "The conversation"), ("messageId" = String, Path, description = "The message")),
     request_body = Option<body::ChangeBody>, security(("bearer" = []), ("cookie" = [])),
@@ -102,7 +102,7 @@ pub(crate) async fn unpin(
     simple(state, path, request, MessageChange::Pin { pinned: false }).await
 }
 
-/// A change that the address says all of.
+/// A change that the path describes completely.
 async fn simple(
     state: Arc<AppState>,
     path: Place,

@@ -83,7 +83,7 @@ pub(crate) async fn add(
 
 /// Removes a member: the admins of the group may, and everyone may leave. Only an owner removes an
 /// owner. The last owner who leaves hands over to the admin who has been there longest, or else to
-/// such a member. The body may be left out.
+/// such a member. The body is optional.
 #[utoipa::path(delete, path = "/api/privatechat/conversations/{id}/members/{userId}", operation_id = "remove_member", tag = "groups",
     params(("id" = String, Path, description = "The conversation"), ("userId" = String, Path, description = "The member; oneself to leave")),
     request_body = Option<body::ChangeBody>, security(("bearer" = []), ("cookie" = []), ("serverKey" = [])),

@@ -283,7 +283,7 @@ mod tests {
         ] {
             assert_eq!(of(path, method), json!([]), "{path}");
         }
-        // Optional: anybody may while registration is open, and the host application always.
+        // Optional: open registration needs no credentials, and the host application always may.
         assert_eq!(of("/api/auth/register", "post")[0], json!({}));
         assert_eq!(
             of("/api/privatechat/message", "post"),

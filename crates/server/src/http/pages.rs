@@ -10,7 +10,7 @@ use axum::routing::get;
 use lamplight_usecases::Identity;
 use std::sync::Arc;
 
-/// Nothing but what this server serves. No inline script, so that markup in a message could do
+/// Allows only content of this server. No inline script, so that markup in a message could do
 /// nothing even if it were shown as markup. `'self'` covers `WebSocket` (CSP level 3).
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; style-src 'self' 'unsafe-inline'; connect-src 'self'; \
@@ -29,7 +29,7 @@ const PERMISSIONS: HeaderValue = HeaderValue::from_static(
 );
 
 /// With accounts of this server users choose the addresses of pictures themselves, and upload them
-/// here: one elsewhere would tell its owner who looks at them, and when.
+/// here: another server would learn who views them, and when.
 fn policy(identity: Identity) -> HeaderValue {
     match identity {
         Identity::Local => POLICY,

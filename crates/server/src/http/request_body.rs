@@ -132,7 +132,7 @@ fn deadline(began: Instant, now: Instant, bytes: usize) -> Instant {
     (now + SILENCE).min(began + SILENCE + earned)
 }
 
-/// Reads and discards what is left of a body, within bounds.
+/// Reads and discards the rest of a body, within bounds.
 pub(super) async fn drain(mut body: Body) {
     let deadline = Instant::now() + DRAIN_TIMEOUT;
     let mut left = DRAIN_BYTES;
@@ -324,7 +324,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn h5_a_body_over_the_budget_of_its_address_is_refused() {
-        // A vector may have grown past what is in it.
+        // A vector may have a larger capacity than content.
         assert_eq!(
             asked_beside(800_000, 100_000, 4, Some(400_000), 0).await.0,
             Ok(400_000)

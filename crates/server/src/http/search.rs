@@ -16,7 +16,7 @@ use utoipa::IntoParams;
 /// The default number of messages in a page.
 const PAGE: usize = 20;
 
-/// A search. All but `query` may be left out.
+/// A search. All fields except `query` are optional.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
@@ -29,10 +29,10 @@ pub(crate) struct SearchParams {
     conversation_id: Option<String>,
     /// Only from this user.
     sender_id: Option<String>,
-    /// Only what was sent before this time.
+    /// Only messages sent before this time.
     #[param(value_type = Option<String>, format = DateTime)]
     before: Option<String>,
-    /// Only what was sent after this time.
+    /// Only messages sent after this time.
     #[param(value_type = Option<String>, format = DateTime)]
     after: Option<String>,
     /// The `nextCursor` of an earlier answer to the same search.

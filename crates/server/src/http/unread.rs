@@ -1,4 +1,4 @@
-//! Reads what is left of the body of a request that was refused: a connection that is closed with
+//! Reads the rest of the body of a refused request: a connection that is closed with
 //! bytes unread is reset, and the client may never see the answer.
 
 use super::request_body::{DRAIN_BYTES, drain};

@@ -178,7 +178,7 @@ impl TokenError {
                 } else {
                     format!("one of the keys {}", list(have))
                 },
-                "Let JWT_JWKS lead to the keys of whoever signs these tokens.".to_owned(),
+                "Set JWT_JWKS to the keys of the issuer that signs these tokens.".to_owned(),
             ),
             Self::KeyAlgorithm { kid, came, expected } => (
                 format!("The token is signed with {came} by the key {}", quoted(kid)),
@@ -211,12 +211,12 @@ impl TokenError {
             Self::Issuer { came, expected } => (
                 came.as_ref().map_or_else(|| "The token has no iss".to_owned(), |came| format!("The token is from {}", quoted(came))),
                 format!("iss {}", quoted(expected)),
-                "Set JWT_ISSUER to what the tokens say, or send a token of that issuer.".to_owned(),
+                "Set JWT_ISSUER to the iss of the tokens, or send a token of that issuer.".to_owned(),
             ),
             Self::Audience { came, expected } => (
                 if came.is_empty() { "The token has no aud".to_owned() } else { format!("The token is for {}", list(came)) },
                 format!("aud {}", quoted(expected)),
-                "Sign with that aud, or set JWT_AUDIENCE to what the tokens say.".to_owned(),
+                "Sign with that aud, or set JWT_AUDIENCE to the aud of the tokens.".to_owned(),
             ),
             Self::Subject(why) => (
                 format!("The token's sub {why}"),
@@ -234,7 +234,7 @@ impl TokenError {
             Self::KeysOutOfReach(why) => (
                 format!("The keys to check the token with are out of reach ({why})"),
                 "an answer from JWT_JWKS".to_owned(),
-                "Try again in a moment; `lamplight doctor` says what is wrong.".to_owned(),
+                "Try again in a moment; `lamplight doctor` finds the cause.".to_owned(),
             ),
         }
     }

@@ -161,7 +161,7 @@ impl Jwks {
         {
             Ok((keys, left_out)) => {
                 for why in left_out {
-                    tracing::debug!("a key of {} is left out: {why}", self.source);
+                    tracing::debug!("a key of {} is ignored: {why}", self.source);
                 }
                 let was_troubled = self.trouble.write().take().is_some();
                 tracing::debug!("{} keys from {}", keys.len(), self.source);

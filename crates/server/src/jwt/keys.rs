@@ -50,7 +50,7 @@ impl Algorithm {
     }
 }
 
-/// A key and what it may be used for.
+/// A key and its permitted uses.
 pub(super) struct Key {
     pub(super) id: Option<String>,
     pub(super) algorithm: Algorithm,

@@ -145,10 +145,7 @@ fn f10_the_first_forwarded_protocol_is_that_of_the_browser() {
         for line in lines {
             headers.append("x-forwarded-proto", line.parse().unwrap());
         }
-        assert!(
-            !is_secure(&headers, peer, &[]),
-            "from nobody who is trusted"
-        );
+        assert!(!is_secure(&headers, peer, &[]), "not from a trusted proxy");
         is_secure(&headers, peer, &proxies)
     };
     for lines in [

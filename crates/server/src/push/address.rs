@@ -13,7 +13,7 @@ pub(super) fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// The special-purpose registry of IANA (RFC 6890), multicast, and what is reserved.
+/// The special-purpose registry of IANA (RFC 6890), multicast, and reserved ranges.
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
     !matches!(

@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a connection stays open without requests, and how many of each push service.
 const IDLE: Duration = Duration::from_secs(30);
 const IDLE_AT_MOST: usize = 8;
-/// Of an answer, which says nothing that is needed.
+/// The maximum bytes read of a response, whose content is not used.
 const ANSWER_BYTES: usize = 16 << 10;
 /// For how long a push service keeps a notice for a device that it cannot reach.
 const KEPT_FOR_S: i64 = 24 * 3_600;
@@ -89,7 +89,7 @@ impl WebPush {
         Ok(url)
     }
 
-    /// The request for a notice. An error says that the subscription is of no use.
+    /// The request for a notice. An error means that the subscription cannot work.
     fn request(
         &self,
         to: &PushSubscription,

@@ -1,4 +1,4 @@
-//! Tokens that tell a push service whose the notices are (RFC 8292).
+//! Tokens that identify the sender to a push service (RFC 8292).
 
 use super::keys::secret;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};

@@ -89,7 +89,7 @@ impl ConnectionRegistry for RosterPublisher {
         // after this, `forget` finds what is set.
         let is_latest = || self.hub.note_hidden_read(from, ticket);
         // Usually no user is hidden.
-        if hidden.is_empty() && self.hidden.is_still_nobody(from, is_latest) {
+        if hidden.is_empty() && self.hidden.is_still_empty(from, is_latest) {
             return;
         }
         let feed = self.feed.lock();

@@ -2,7 +2,7 @@
 //! through others.
 //!
 //! A path counts for the file that defines the item: `crate::sqlite::append` that `sqlite/mod.rs`
-//! re-exports from `sqlite/append.rs` leads to the latter. What is only compiled for tests does not
+//! re-exports from `sqlite/append.rs` counts for the latter. Code that is only compiled for tests does not
 //! count.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,7 +96,7 @@ fn resolve(files: &BTreeMap<Module, File>, path: &[String], depth: usize) -> Opt
         .rev()
         .find(|length| files.contains_key(&path[..*length]))?;
     let file = &files[&path[..length]];
-    // A module as such is no item: what is named through it counts.
+    // A module itself is no item: the items named through it count.
     let item = path.get(length)?;
     if depth < 10 && !file.items.contains(item) {
         if let Some(target) = file.exports.get(item) {

@@ -1,4 +1,4 @@
-//! Settings about who is calling.
+//! Settings of authentication.
 
 use super::*;
 

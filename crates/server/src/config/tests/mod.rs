@@ -50,7 +50,7 @@ impl World {
         )
     }
 
-    /// The only sentence that is said.
+    /// The only problem or warning.
     fn refusal(&self, arguments: &[&str]) -> String {
         let error = self.read(arguments).unwrap_err();
         assert_eq!(error.sentences.len(), 1, "{error}");

@@ -110,7 +110,7 @@ fn an_invalid_file_is_reported_without_its_secrets() {
         sentence.contains("\"JWT_SECRET\"") && !sentence.contains("hunter2"),
         "{sentence}"
     );
-    // dotenvy tells only the value of such a line.
+    // dotenvy reports only the value of such a line.
     let sentence = World::new()
         .file(".env", "LISTEN=127.0.0.1:1\nJWT_SECRET=\"hunter2=$abc\"\n")
         .refusal(&[]);

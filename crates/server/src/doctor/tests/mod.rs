@@ -98,7 +98,7 @@ impl World {
     }
 }
 
-/// The findings that failed: code and what was seen.
+/// The findings that failed: the code and the observation.
 fn failures(report: &Report) -> Vec<(&'static str, &str)> {
     report
         .findings
@@ -327,9 +327,7 @@ async fn unreachable_keys_and_differing_clocks_are_reported() {
         report.text()
     );
     assert!(
-        report
-            .text()
-            .contains("one is left out, s: a shared secret"),
+        report.text().contains("one is ignored, s: a shared secret"),
         "{}",
         report.text()
     );

@@ -10,7 +10,7 @@ async fn a_database_in_use_is_a_failure_unless_its_server_answers() {
     let lock = std::fs::File::create(data.join("lamplight.db.lock")).unwrap();
     assert!(
         !world.examine(None).await.text().contains("in use"),
-        "a lock that nobody holds is left from an earlier run"
+        "an unheld lock is left from an earlier run"
     );
     lock.try_lock().unwrap();
     let report = world.examine(None).await;

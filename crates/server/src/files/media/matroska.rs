@@ -126,7 +126,7 @@ fn segment<R: Read + Seek>(source: &mut Source<R>, of: Element, found: &mut Foun
             }),
             _ => {}
         }
-        // Both come before what is played; the clusters of an unknown size have no end.
+        // Both precede the clusters, which may have an unknown size.
         element.id == CLUSTER
     });
 }

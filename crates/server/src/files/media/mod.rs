@@ -1,5 +1,5 @@
 //! How long sound and video are, and how large a video is shown, by what their headers say. The bytes
-//! come from strangers: a look reads a bounded number of them, follows no structure deeper than it
+//! are untrusted: an examination reads a bounded number of them, follows no structure deeper than it
 //! knows, and leaves out what no player could make sense of.
 
 mod iso;
@@ -34,7 +34,7 @@ pub(super) fn look_at(path: &Path, media_type: &str) -> Media {
     }
 }
 
-/// [`look_at`] at what is not on a disk.
+/// [`look_at`] for bytes in memory.
 pub(super) fn look(reader: impl Read + Seek, media_type: &str) -> Media {
     let Some(mut source) = Source::of(reader) else {
         return Media::default();

@@ -145,7 +145,7 @@ fn in_a_row(bytes: &[u8], mut at: usize, of_one_bitrate: bool) -> usize {
     count
 }
 
-/// The number of frames that the first one says.
+/// The number of frames by the header in the first one.
 fn frames(bytes: &[u8], first: Frame) -> Option<u32> {
     let info = bytes.get(first.info..)?;
     if info.starts_with(b"Xing") || info.starts_with(b"Info") {

@@ -240,9 +240,9 @@ fn the_last_fragment_of_a_recording_has_its_duration() {
     // 12 samples of the default duration.
     let default = |_| part(b"trun", &words(&[0x001, 12, 100]));
     assert_eq!(of(&recording(2, &default), "audio/mp4"), sound(1_250));
-    // 15 minutes in fragments of a second are within the bounds of what is read.
+    // 15 minutes in fragments of a second are within the read limit.
     assert_eq!(of(&recording(900, &own), "audio/mp4"), sound(899_480));
-    // A sample count beyond the bytes counts what is there; no fragment, no duration.
+    // A sample count past the end counts existing samples; without a fragment there is no duration.
     let cut = |_| part(b"trun", &words(&[0x100, u32::MAX, 24_000]));
     assert_eq!(of(&recording(1, &cut), "audio/mp4"), sound(500));
     assert_eq!(of(&recording(0, &own), "audio/mp4"), Media::default());

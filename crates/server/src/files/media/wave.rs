@@ -11,7 +11,7 @@ fn sound(duration_ms: Option<u64>) -> Option<Media> {
     })
 }
 
-/// `fmt ` has the bytes a second, `data` says how many there are: at most as many as the file has.
+/// `fmt ` has the bytes a second, `data` their number: at most the size of the file.
 pub(super) fn wav<R: Read + Seek>(source: &mut Source<R>) -> Option<Media> {
     let (mut at, mut rate) = (12, 0);
     loop {

@@ -143,7 +143,7 @@ async fn try_objects(
     match bucket.head(missing).await {
         Err(Error::NotFound { .. }) => Ok(()),
         Ok(_) => {
-            let why = "S3 says that it is there".to_owned();
+            let why = "S3 reports that it exists".to_owned();
             Err(CheckError::wrong(
                 "ask for an object that is not there",
                 why,

@@ -95,8 +95,8 @@ impl Uploads for S3 {
     async fn finish(&self, id: &FileId, size: u64, claimed: &Claimed) -> Result<(), StoreFailure> {
         let parts = Parts::read(&claimed.place)?;
         let made = self.assemble(id, size, &parts).await;
-        // S3 may say that it copied what it did not copy. An earlier attempt may have succeeded without
-        // that anybody knows, or another process was quicker.
+        // S3 may report a copy that it did not make. An earlier attempt may have succeeded unnoticed, or
+        // another process was faster.
         if !self.is_whole(id, size).await? {
             made?;
             return Err(std::io::Error::other("S3 has not made the file").into());

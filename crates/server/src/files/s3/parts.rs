@@ -1,4 +1,4 @@
-//! Where the bytes of an upload are in S3: what the record of the upload keeps as its place.
+//! The parts of an upload in S3, as text in the `place` of its record.
 
 use crate::files::bytes::StoreFailure;
 use lamplight_domain::identity::FileId;
@@ -36,7 +36,7 @@ pub(super) struct Parts {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) parts: Vec<(u32, String)>,
     /// The number of the next part, and the generation that may send it. Noted before that
-    /// generation sends its first part: what a process that was fenced sends late has another number,
+    /// generation sends its first part: late parts of a fenced process have other numbers,
     /// and is no part of the file.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) next: u32,

@@ -155,7 +155,7 @@ impl Requests {
 
 struct Failure {
     error: object_store::Error,
-    /// Whether it may be gone soon.
+    /// Whether the failure may be temporary.
     is_passing: bool,
 }
 

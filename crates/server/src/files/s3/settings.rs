@@ -44,7 +44,7 @@ impl fmt::Debug for S3Settings {
 }
 
 impl S3Settings {
-    /// From an address such as `s3://bucket/prefix`, and what the variables are set to.
+    /// From an address such as `s3://bucket/prefix`, and the variables.
     ///
     /// # Errors
     /// What was expected instead.

@@ -1,4 +1,4 @@
-//! Files on this node's disk for what is on its way to or from S3. A crash leaves no uploads, and
+//! Files on this node's disk for bytes in transit to or from S3. A crash leaves no uploads, and
 //! copies that are removed after an hour.
 
 use crate::files::bytes::{LocalCopy, StoreFailure};

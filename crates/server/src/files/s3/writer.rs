@@ -14,7 +14,7 @@ use object_store::path::Path as Place;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// After so long, what a slow client sent is stored although it is no part yet, so that a crash costs
+/// After so long, bytes of a slow client are stored before they fill a part, so that a crash costs
 /// no more.
 const TAIL_AFTER: Duration = Duration::from_secs(30);
 /// Tails below this many bytes are little in memory.
@@ -33,7 +33,7 @@ pub(super) struct PartWriter {
     next: Parts,
     /// The bytes after the parts of `next`.
     scratch: Scratch,
-    /// The tail is read back when more bytes come: a request that brings none costs nothing.
+    /// The tail is read back when more bytes come: a request without bytes costs nothing.
     unread: Option<Place>,
 }
 

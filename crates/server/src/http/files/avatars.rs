@@ -49,7 +49,7 @@ pub(in super::super) fn routes(identity: Identity) -> Router<Arc<AppState>> {
 /// Gives the caller's account a picture: a PNG, JPEG, GIF or WebP of at most 5 MB, of which the middle
 /// square is kept, at 256 pixels and without metadata. `avatarUrl` is its address from then on.
 #[utoipa::path(put, path = "/api/account/avatar", operation_id = "set_account_avatar", tag = "accounts",
-    request_body(content = Vec<u8>, content_type = "image/png", description = "The picture's bytes, whatever their type says"),
+    request_body(content = Vec<u8>, content_type = "image/png", description = "The picture's bytes; the declared type is ignored"),
     security(("bearer" = []), ("cookie" = [])),
     responses((status = 200, description = "The profile", body = docs::UserAnswer), docs::Refusals))]
 pub(crate) async fn set_account(State(state): State<Arc<AppState>>, request: Request) -> Response {
@@ -69,7 +69,7 @@ pub(crate) async fn remove_account(
 /// Sets the picture of a group, like `PUT /api/account/avatar` for an account. Requires an admin of the
 /// group. Appends an entry of the kind `details`.
 #[utoipa::path(put, path = "/api/privatechat/conversations/{id}/avatar", operation_id = "set_group_avatar", tag = "groups", params(("id" = String, Path, description = "The conversation")),
-    request_body(content = Vec<u8>, content_type = "image/png", description = "The picture's bytes, whatever their type says"),
+    request_body(content = Vec<u8>, content_type = "image/png", description = "The picture's bytes; the declared type is ignored"),
     security(("bearer" = []), ("cookie" = []), ("serverKey" = [])),
     responses((status = 200, description = "The change", body = docs::GroupChangedAnswer), docs::Refusals))]
 pub(crate) async fn set_group(
@@ -227,7 +227,7 @@ pub(crate) async fn avatar(
     shown.await.unwrap_or_else(|refusal| refused(&refusal))
 }
 
-/// Whether this may be the id of a picture: what is none never becomes a path.
+/// Whether this may be the id of a picture. Other texts never become a path.
 fn is_id(id: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     (1..=128).contains(&id.len()) && id.bytes().all(is_plain)

@@ -139,7 +139,7 @@ async fn answer(state: &AppState, id: &FileId, parts: &Parts) -> Result<Response
     Ok(response)
 }
 
-/// The headers that say what a file is, and keep it from doing anything.
+/// The headers that describe a file and keep browsers from executing it.
 fn describe(headers: &mut HeaderMap, file: &Attachment, etag: &str) {
     let is_shown = is_inline(&file.media_type);
     let kind = if is_shown {
@@ -185,7 +185,7 @@ fn disposition(is_shown: bool, name: &str) -> String {
     format!("{how}; filename=\"{plain}\"; filename*=UTF-8''{whole}")
 }
 
-/// Whether the caller says that it has this version.
+/// Whether the caller already has this version.
 pub(in crate::http) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     let known = headers
         .get(header::IF_NONE_MATCH)

@@ -1,4 +1,4 @@
-//! Uploads by tus 1.0.0, downloads, and avatars. Their bytes pass through, whatever their number.
+//! Uploads by tus 1.0.0, downloads, and avatars. Their bytes are streamed.
 
 pub(crate) mod avatars;
 pub(crate) mod download;

@@ -106,7 +106,7 @@ async fn begin(state: &Arc<AppState>, parts: &Parts, body: Body) -> Result<Respo
     } else {
         Ok(file.clone())
     };
-    // The upload is there, whatever became of the first bytes.
+    // The upload exists, even if its first bytes failed.
     let mut response = match received {
         Ok(received) => {
             file = received;
@@ -137,9 +137,9 @@ fn expires(state: &AppState, file: &StoredFile, headers: &mut HeaderMap) {
     params(("id" = String, Path, description = "The file"), ("Tus-Resumable" = String, Header, description = "1.0.0"),
         ("Upload-Offset" = u64, Header, description = "The bytes that the server has"),
         ("Upload-Checksum" = Option<String>, Header, description = "sha1 or sha256, and the sum in Base64")),
-    responses((status = 204, description = "`Upload-Offset` says how many bytes there are now, `File-State` what became of the file"),
+    responses((status = 204, description = "`Upload-Offset` is the number of received bytes, `File-State` the state of the file"),
         (status = 409, description = "The server has another number of bytes: `Upload-Offset`"),
-        (status = 410, description = "What was uploaded before is not on this node: begin anew"),
+        (status = 410, description = "The earlier bytes are not on this node: restart the upload"),
         (status = 423, description = "Another request writes the upload"),
         (status = 460, description = "The checksum is another one"), docs::Refusals))]
 pub(crate) async fn patch(
@@ -162,7 +162,7 @@ async fn go_on(
     let headers = &parts.headers;
     check_version(headers)?;
     if !has_bytes(headers) {
-        let why = format!("An upload goes on with Content-Type: {BYTES}.");
+        let why = format!("Send the bytes of an upload with Content-Type: {BYTES}.");
         return Err(Refusal::new(Code::UnsupportedMedia, why).into());
     }
     let wanted = Wanted {
@@ -181,11 +181,11 @@ async fn go_on(
     Ok(response)
 }
 
-/// How far an upload is; without `Tus-Resumable`, what a download would say.
+/// The offset of an upload; without `Tus-Resumable`, the headers of a download.
 #[utoipa::path(head, path = "/api/files/{id}", operation_id = "file_offset", tag = "files", security(("bearer" = []), ("cookie" = [])),
     params(("id" = String, Path, description = "The file"), ("Tus-Resumable" = String, Header, description = "1.0.0")),
     responses((status = 200, description = "`Upload-Offset`, `Upload-Length` and `File-State`"),
-        (status = 410, description = "What was uploaded before is not on this node: begin anew"), docs::Refusals))]
+        (status = 410, description = "The earlier bytes are not on this node: restart the upload"), docs::Refusals))]
 pub(crate) async fn head(
     state: State<Arc<AppState>>,
     path: FileInPath,

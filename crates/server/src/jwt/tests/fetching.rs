@@ -45,7 +45,7 @@ impl KeyServer {
 
 #[tokio::test]
 async fn an_unknown_key_is_fetched_once_and_not_again_within_the_cooldown() {
-    let (old, new, stranger) = (ec("old"), ec("new"), ec("stranger"));
+    let (old, new, unknown) = (ec("old"), ec("new"), ec("unknown"));
     let server = KeyServer::start(&[&old.jwk]).await;
     let timing = Timing {
         cooldown: Duration::from_millis(300),
@@ -63,7 +63,7 @@ async fn an_unknown_key_is_fetched_once_and_not_again_within_the_cooldown() {
     assert_eq!(server.server.requests(), 2, "they share one fetch");
     for _ in 0..5 {
         let error = verifier
-            .verify(&stranger.token(&claims()), NOW)
+            .verify(&unknown.token(&claims()), NOW)
             .await
             .unwrap_err();
         let have = vec!["old".to_owned(), "new".to_owned()];
@@ -80,7 +80,7 @@ async fn an_unknown_key_is_fetched_once_and_not_again_within_the_cooldown() {
     tokio::time::sleep(timing.cooldown).await;
     assert!(
         verifier
-            .verify(&stranger.token(&claims()), NOW)
+            .verify(&unknown.token(&claims()), NOW)
             .await
             .is_err()
     );

@@ -52,7 +52,7 @@ async fn receive(
 ) -> Result<StoredFile, Refused> {
     let files = state.handler.files();
     let id = &wanted.id.clone();
-    // Before the lock, so that a stranger cannot end an upload.
+    // Before the lock, so that other users cannot end an upload.
     files.own(&wanted.caller, id).await?;
     let Some(lock) = state.files.locks.take(id).await else {
         return Err(busy());
@@ -64,7 +64,7 @@ async fn receive(
     }
     let mut file = file?;
     let Some(claimed) = claimed else {
-        // Another request brought its last bytes.
+        // Another request sent the last bytes.
         return match wanted.offset == file.received {
             true => Ok(file),
             false => Err(elsewhere(&file, body).await),

@@ -1,4 +1,4 @@
-//! Refusals, with what tus says besides.
+//! Refusals, with the headers of tus.
 
 use super::names::{OFFSET, RESUMABLE, VERSION};
 use crate::files::{StoreFailure, UploadFailure};
@@ -8,7 +8,7 @@ use ::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use lamplight_usecases::{Code, Refusal};
 
-/// A refusal, with what tus says besides.
+/// A refusal, with the headers of tus.
 pub(super) struct Refused {
     /// Where it is not the refusal's own.
     pub(super) status: Option<u16>,
@@ -71,7 +71,7 @@ pub(super) fn not_here() -> Refused {
     Refused::with(
         410,
         Code::NotFound,
-        "The bytes that were uploaded before are not on this node. Upload the file anew.",
+        "The bytes that were uploaded before are not on this node. Restart the upload.",
     )
 }
 
