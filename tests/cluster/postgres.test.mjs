@@ -111,7 +111,7 @@ test("M3, C10: after a standby is promoted, nodes restart by themselves and ask 
     assert.ok(afterMs >= 0 && afterMs <= 3_000, String(afterMs))
     await client.sees("(disconnect)", undefined, { within: PATIENCE })
   }
-  for (const node of nodes) await until(() => node.log.includes("this node begins anew"), "", PATIENCE)
+  for (const node of nodes) await until(() => node.log.includes("restarting this node"), "", PATIENCE)
   await until(() => areReady(nodes), "the nodes are ready", PATIENCE)
   t.diagnostic(`ready ${(performance.now() - promoted).toFixed(0)} ms after the promotion`)
   assert.deepEqual(

@@ -233,8 +233,8 @@ describe("who may create an account", { concurrency: 2 }, () => {
       [["ben"], "short\n", { SERVER_KEY }, /at least 8/],
       [["ben"], "", { SERVER_KEY }, /standard input/],
       [["ben"], `${PASSWORD}\n`, {}, /SERVER_KEY is not set/],
-      [["ben"], `${PASSWORD}\n`, { SERVER_KEY: `${SERVER_KEY}x` }, /did not take SERVER_KEY/],
-      [["ben", "--url", "http://127.0.0.1:1"], `${PASSWORD}\n`, { SERVER_KEY }, /must be running/],
+      [["ben"], `${PASSWORD}\n`, { SERVER_KEY: `${SERVER_KEY}x` }, /refused SERVER_KEY/],
+      [["ben", "--url", "http://127.0.0.1:1"], `${PASSWORD}\n`, { SERVER_KEY }, /is unreachable/],
     ]) {
       const answer = await run(closed, args, input, env)
       assert.equal(answer.code, 1, answer.text)

@@ -269,7 +269,7 @@ describe("AUTH=local", { concurrency: 4 }, () => {
     ]) {
       const wrong = await post(local, "/api/auth/login", { username, password })
       assert.equal(wrong.status, 401)
-      assert.equal(wrong.body.error, "The username or the password is wrong.")
+      assert.equal(wrong.body.error, "The user name or the password is wrong.")
     }
     const again = await post(local, "/api/auth/register", {
       username: asha.username,

@@ -140,7 +140,7 @@ describe("a lost connection", { concurrency: 4 }, () => {
     const before = socket.id
     await lose(socket)
     socket.socket.auth = { token: ben.token }
-    assert.equal(await back(socket), false, "a page that signed in as somebody else gets a socket of its own")
+    assert.equal(await back(socket), false, "a page that signed in as another user gets a socket of its own")
     assert.notEqual(socket.id, before)
 
     const again = await enter(asha, { options: RECOVERY })

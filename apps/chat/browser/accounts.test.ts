@@ -84,7 +84,7 @@ describe.skipIf(!canStart)("account settings", () => {
     await other.page.locator("[name=username]").fill(asha.username)
     await other.page.locator("[name=password]").fill(PASSWORD)
     await other.on("signin-submit").click()
-    await other.page.getByText("The username or the password is wrong.").waitFor()
+    await other.page.getByText("The user name or the password is wrong.").waitFor()
     await other.page.locator("[name=password]").fill("another lamp altogether")
     await other.on("signin-submit").click()
     await other.page.locator('[data-testid="status-menu"]:visible').waitFor()

@@ -36,12 +36,12 @@ describe.each(languages.map(({ code }) => code))("why something failed, in %s", 
 })
 
 it("a specific server error is shown unchanged in English, and as a general text in other languages", async () => {
-  const wrong = error("unauthenticated", "The username or the password is wrong.")
+  const wrong = error("unauthenticated", "The user name or the password is wrong.")
   const full = error("too_long", "The group is full.")
   const closed = error("forbidden", "Registration is closed on this server.")
   const other = error("teapot", "I am a teapot.")
   const kind = error("unsupported_media", "Files of the type a/b cannot be uploaded here.")
-  expect(accountReason(wrong)).toBe("The username or the password is wrong.")
+  expect(accountReason(wrong)).toBe("The user name or the password is wrong.")
   expect(accountReason(closed, words.signIn.closed)).toBe("Registration is closed on this server.")
   expect(groupReason(full)).toBe("The group is full.")
   expect(fileReason(kind)).toBe("Files of the type a/b cannot be uploaded here.")
