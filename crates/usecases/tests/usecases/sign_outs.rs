@@ -156,9 +156,9 @@ usecase_tests! {
 
     async fn h11_the_host_application_signs_a_local_account_out() {
         let app = TestApp::new(Identity::Local);
-        let (id, token) = signed_in(app.ask(&nobody(), register("ada", "lovelace1")).await);
-        let (_, other) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
-        let (_, another) = signed_in(app.ask(&nobody(), register("lin", "torvalds1")).await);
+        let (id, token) = signed_in(app.ask(&anonymous(), register("ada", "lovelace1")).await);
+        let (_, other) = signed_in(app.ask(&anonymous(), login("ada", "lovelace1")).await);
+        let (_, another) = signed_in(app.ask(&anonymous(), register("lin", "torvalds1")).await);
         let [token, other, another] = [token, other, another].map(|token| app.handler.digest(&token));
         let is_over = async |digest: &str| app.handler.session(digest).await.expect("an answer").is_none();
         let unknown = app.ask(&host(), AdminCommand::SignOut(user("nobody"))).await;
@@ -171,7 +171,7 @@ usecase_tests! {
         assert_eq!(signed_out(&app).len(), 2);
         drop(shut);
         app.handler.write_ended().await;
-        let (_, later) = signed_in(app.ask(&nobody(), login("ada", "lovelace1")).await);
+        let (_, later) = signed_in(app.ask(&anonymous(), login("ada", "lovelace1")).await);
         let later = app.handler.digest(&later);
         for _ in 0..2 {
             app.ask(&host(), AdminCommand::SignOut(user(&id))).await.expect("signed out");
