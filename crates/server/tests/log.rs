@@ -39,6 +39,7 @@ const OURS: &[&str] = &[
     "a checkpoint failed; retrying",
     "a full checkpoint failed; the write-ahead log stays",
     "read from the log what the event bus may have lost",
+    "closed connections whose users had been signed out without an event",
     "cannot accept connections",
     "the keys at {} cannot be had",
     "the keys are in reach again",
@@ -56,6 +57,8 @@ const OURS: &[&str] = &[
     "the arguments of an outgoing packet are not valid JSON",
     "some connections did not close within the stop timeout",
     "cannot accept a TCP connection",
+    // Once for a listener.
+    "cannot limit the send buffers of connections",
 ];
 
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {

@@ -70,7 +70,7 @@ async fn an_unknown_key_is_fetched_once_and_not_again_within_the_cooldown() {
         assert_eq!(
             error,
             TokenError::UnknownKey {
-                kid: Some("stranger".to_owned()),
+                kid: Some("unknown".to_owned()),
                 algorithm: "ES256",
                 have
             }
