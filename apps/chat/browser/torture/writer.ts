@@ -61,7 +61,8 @@ export class Writer {
   async send(text: string, isReloadedAtOnce = false, files: FilePlan[] = []): Promise<string> {
     const sent = this.ledger.add(this.who, text, files)
     const composer = this.person.on("composer")
-    if (text) await composer.fill(text)
+    // Right after a reload the saved page gives way to the live one, which takes as long as the server and the machine do.
+    if (text) await composer.fill(text, { timeout: PATIENCE_MS })
     await composer.press("Enter")
     if (isReloadedAtOnce) {
       await this.#reload()
