@@ -252,7 +252,7 @@ async fn c5_the_others_learn_that_a_node_ended_however_it_did() {
             .expect("in time")
             .unwrap();
     };
-    // One that ends before anybody has seen it is nobody's loss.
+    // Only a node that the watcher has seen can be found to have ended.
     let sees = async |others| {
         let so = async {
             while watcher.membership.others() != others {
