@@ -5,11 +5,12 @@
 
 use crate::connection::Connection;
 use crate::hidden_users::LatestRead;
+use crate::recent::Recent;
 use futures_util::future::BoxFuture;
 use lamplight_domain::conversation::Members;
 use lamplight_domain::entry::Entry;
 use lamplight_domain::identity::{ConnectionId, UserId};
-use lamplight_domain::time::{Moment, Timestamp};
+use lamplight_domain::time::Timestamp;
 use lamplight_usecases::Principal;
 use lamplight_usecases::delivery::DeliveryObserver;
 use lamplight_usecases::ports::{Attachment, Clock, EventBus, HiddenTicket};
@@ -84,9 +85,9 @@ pub struct Hub {
     bus: Arc<dyn EventBus>,
     clock: Arc<dyn Clock>,
     /// Credentials that ended lately: see [`Hub::close_if_signed_out`].
-    ended: Mutex<HashMap<Arc<str>, Moment>>,
-    /// Users who were signed out lately, until when their tokens are refused, and when that came.
-    ended_tokens: Mutex<HashMap<UserId, (Timestamp, Moment)>>,
+    ended: Mutex<Recent<Arc<str>, ()>>,
+    /// Users who were signed out lately, and until when their tokens are refused.
+    ended_tokens: Mutex<Recent<UserId, Timestamp>>,
 }
 
 impl Hub {
@@ -97,8 +98,8 @@ impl Hub {
             connections: RwLock::default(),
             bus,
             clock,
-            ended: Mutex::default(),
-            ended_tokens: Mutex::default(),
+            ended: Mutex::new(Recent::new(ENDED_FOR)),
+            ended_tokens: Mutex::new(Recent::new(ENDED_FOR)),
         }
     }
 
@@ -330,10 +331,7 @@ impl Hub {
     /// being made.
     pub fn sign_out(&self, user: &UserId, credential: &Arc<str>) {
         let now = self.clock.now().moment;
-        let mut ended = self.ended.lock();
-        ended.retain(|_, at| now.since(*at) < ENDED_FOR);
-        ended.insert(Arc::clone(credential), now);
-        drop(ended);
+        self.ended.lock().insert(Arc::clone(credential), (), now);
         for connection in self.connections_of(user) {
             self.close_if_signed_out(&connection);
         }
@@ -359,9 +357,8 @@ impl Hub {
     pub fn sign_out_tokens(&self, user: &UserId, until: Timestamp) -> usize {
         let now = self.clock.now().moment;
         let mut ended = self.ended_tokens.lock();
-        ended.retain(|_, (_, at)| now.since(*at) < ENDED_FOR);
-        let known = ended.entry(user.clone()).or_insert((until, now));
-        *known = (known.0.max(until), now);
+        let until = ended.get(user).map_or(until, |known| until.max(*known));
+        ended.insert(user.clone(), until, now);
         drop(ended);
         let connections = self.connections_of(user);
         let closed = connections
@@ -385,12 +382,12 @@ impl Hub {
     pub fn close_if_signed_out(&self, connection: &Connection) -> bool {
         let data = connection.data();
         let is_over = match (data.credential(), data.token()) {
-            (Some(credential), _) => self.ended.lock().contains_key(&credential),
+            (Some(credential), _) => self.ended.lock().get(&credential).is_some(),
             (None, Some((user, issued_at))) => {
                 let ended = self.ended_tokens.lock();
                 ended
                     .get(user)
-                    .is_some_and(|(until, _)| issued_at.is_none_or(|at| at <= *until))
+                    .is_some_and(|until| issued_at.is_none_or(|at| at <= *until))
             }
             (None, None) => false,
         };

@@ -33,6 +33,7 @@ pub mod passwords;
 mod private_users;
 mod push;
 pub mod push_key;
+mod recent;
 pub mod reindex;
 mod roster_feed;
 mod roster_packets;
